@@ -158,7 +158,7 @@ def test_an_unusable_recording_is_refused_with_its_place(fed: Shell, words: tupl
         ('"count": 1', '"count": -5', "line 2: the event's `data.count` is not what it should be"),
         ('"count": 1', f'"count": {10**30}', "line 2: the event's `data.count` is not what it should be"),
         ('"round": 1', '"round": NaN', "line 4: this is not JSON"),
-        ("2026-01-01T00:40", "9999-01-01T00:40", "what it tells cannot be played: `heal_hours` must be at most 8760"),
+        ("2026-01-01T00:40", "9999-01-01T00:40", "its values cannot be played: `heal_hours` must be at most 8760"),
         ("2026-01-01T00:40", "2026-13-01T00:40", "the event's `time` is not a time"),
     ],
 )

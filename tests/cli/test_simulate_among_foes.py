@@ -99,8 +99,8 @@ def test_a_bot_that_exits_fails_its_attempt_as_in_production(mine: Shell) -> Non
 @pytest.mark.parametrize(
     ("things", "why"),
     [
-        ("[3]", "it is to yield words, or an id and words"),
-        ("[('a', 'b', 'c')]", "it is to yield words, or an id and words"),
+        ("[3]", "it must yield a message, or an id and a message"),
+        ("[('a', 'b', 'c')]", "it must yield a message, or an id and a message"),
         ("(sys.exit(0), 1)", "ends the program"),
     ],
 )
@@ -158,8 +158,8 @@ def test_text_of_an_invariant_cannot_control_a_terminal_a_report_or_a_test(mine:
         ({"scenario": {"name": "a", "faults": ["smoke"]}}, "scenario: `faults.0` must be one of"),
         ({"scenario": {"name": "a", "quorums": {"x": 1}}}, "scenario: `quorums` has a key"),
         ({"faults": ["smoke@here:there#1"]}, "not the name of a fault"),
-        ({"bots": "mine.py"}, "are for level http"),
-        ({"level": "process", "invariants": "mine.py"}, "are not for level process"),
+        ({"bots": "mine.py"}, "need level http"),
+        ({"level": "process", "invariants": "mine.py"}, "level process does not support"),
         ({"level": "http", "bots": "gone.py"}, "gone.py: the file cannot be read"),
     ],
 )

@@ -322,9 +322,9 @@ GOOD = '{"id": "1", "type": "io.swarmkeeper.task.submitted.v1", "time": "2026-01
         ("[" * 100_000, "line 2: this is not JSON"),
         ("[]", "line 2: this is not an event"),
         ('{"data": {}}', "line 2: this is not an event"),
-        (GOOD.replace('"1"', '"one"'), "line 2: the event's `id` is not a place in the feed"),
+        (GOOD.replace('"1"', '"one"'), "line 2: the event's `id` is not a position in the feed"),
         (GOOD.replace("2026-01-01T00:00:00Z", "soon"), "line 2: the event's `time` is not a time"),
-        (GOOD.replace("00:00:00Z", "00:00:00"), "line 2: the event's `time` does not say in which zone"),
+        (GOOD.replace("00:00:00Z", "00:00:00"), "line 2: the event's `time` has no time zone"),
         (GOOD.replace('"subject": "tasks/t"', '"data": 7'), "line 2: the event's `data` or `subject` is not"),
         (GOOD.replace('"tasks/t"', '"t", "data": {"keys": 7}'), "line 2: the event's `data.keys` is not"),
         (GOOD.replace('"tasks/t"', '"t", "data": {"votes": {"accept": "x"}}'), "line 2: the event's `data.votes` is"),
@@ -363,7 +363,7 @@ def test_lines_in_another_order_or_twice_tell_the_same_and_are_counted(lines: li
     found = calibrate(of_lines(shuffled))
 
     assert found.plain == calibrate(of_lines(lines)).plain
-    assert "left out: 10 lines that say what another has said" in found.notes
+    assert "left out: 10 lines that repeat another" in found.notes
     assert any(note.startswith("order: ") for note in found.notes)
 
 
@@ -504,10 +504,10 @@ def test_the_time_for_which_a_task_was_held_is_no_wait_for_a_bot() -> None:
 @pytest.mark.parametrize(
     ("plain", "words"),
     [
-        ({"size": 3, "sizes": {"3": 1}}, "`sizes` stands in the place of `size`"),
-        ({"executors": {"durations": [1], "work_seconds": 2}}, "`executors.durations` stands in the place of"),
+        ({"size": 3, "sizes": {"3": 1}}, "`sizes` replaces `size`"),
+        ({"executors": {"durations": [1], "work_seconds": 2}}, "`executors.durations` replaces"),
         ({"sizes": {"3": 0}}, "`sizes`: at least one weight"),
-        ({"sizes": {"0": 1}}, "`sizes` has a key"),
+        ({"sizes": {"0": 1}}, "`sizes` has an unknown key"),
         ({"executors": {"durations": [-1]}}, "`executors.durations.0` must be at least 0"),
     ],
 )

@@ -127,5 +127,5 @@ def test_faults_without_a_counterpart_among_real_processes_are_left_out() -> Non
 
 
 def test_bots_of_ones_own_are_refused() -> None:
-    with pytest.raises(ValueError, match="its own bots"):
+    with pytest.raises(ValueError, match="does not support `bots`"):
         run_processes(Case(1, level="process", bots="mine.py:swarm"))

@@ -15,6 +15,7 @@ import msgspec
 
 from swarmkeeper.bench import swarm
 from swarmkeeper.bench.load import Connection
+from swarmkeeper.bench.load_clients import KINDS, Used, Wish
 from swarmkeeper.bench.machine import own_cpu_seconds
 from swarmkeeper.sdk.answers import Accept, Done
 from swarmkeeper.sdk.answers import Plan as Planned
@@ -25,27 +26,8 @@ from swarmkeeper.wire.requests import SubTask, TaskDefinition
 if TYPE_CHECKING:
     from swarmkeeper.sdk.connection.transport import Response
 
-KINDS = ("Planner", "Executor", "Evaluator")
 # Capacity of an SDK bot; it batches results that are ready together.
 CAPACITY = 64
-
-
-class Wish(msgspec.Struct):
-    """The first input line."""
-
-    url: str
-    keys: dict[str, str]  # kind -> API key, of a bot named bench-KIND
-    subtasks: int
-    executors: int
-    others: int  # planners, and as many evaluators
-    batch: int  # leases of a lean bot in one call; 0 is the SDK
-
-
-class Used(msgspec.Struct):
-    """An answer; the first one means that all bots have registered."""
-
-    cpu_seconds: float
-    calls: int
 
 
 async def main() -> None:

@@ -21,8 +21,19 @@ from swarmkeeper.sim.process.server import end
 KINDS = ("Planner", "Executor", "Evaluator")
 
 
+class Wish(msgspec.Struct):
+    """The first line to the program of the bots."""
+
+    url: str
+    keys: dict[str, str]  # kind -> API key, of a bot named bench-KIND
+    subtasks: int
+    executors: int
+    others: int  # planners, and as many evaluators
+    batch: int  # leases of a lean bot in one call; 0: SDK bots
+
+
 class Used(msgspec.Struct):
-    """The bots' usage since their start."""
+    """An answer of that program: the usage since its start. The first one means that all bots have registered."""
 
     cpu_seconds: float
     calls: int
@@ -36,14 +47,9 @@ class Crew:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        wish = {
-            "url": self._server.url,
-            "keys": {kind: await self._server.key(f"bot:{kind.lower()}", bot=swarm.name_of(kind)) for kind in KINDS},
-            "subtasks": self._subtasks,
-            "executors": self._bots,
-            "others": swarm.others_for(self._bots, self._subtasks),
-            "batch": self._batch,
-        }
+        keys = {kind: await self._server.key(f"bot:{kind.lower()}", bot=swarm.name_of(kind)) for kind in KINDS}
+        others = swarm.others_for(self._bots, self._subtasks)
+        wish = Wish(self._server.url, keys, self._subtasks, self._bots, others, self._batch)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "swarmkeeper.bench.bots"),

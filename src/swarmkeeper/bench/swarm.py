@@ -122,13 +122,20 @@ def name_of(kind: str) -> str:
     return f"bench-{kind.lower()}"
 
 
+async def register(
+    connection: Connection, kind: str, instance: str, *, skills: Sequence[str] = (), capacity: int = 1
+) -> str:
+    """Register one bot and return its id."""
+    bot = {"type": kind, "version": "1", "name": name_of(kind), "instance": instance}
+    return str((await connection.post("/bots/register", {**bot, "skills": list(skills), "capacity": capacity}))["id"])
+
+
 async def enlist(
     connection: Connection, kind: str, number: int, batch: int, answer: Answer, skills: Sequence[str] = ()
 ) -> Worker:
-    """Register one bot."""
-    registration = {"type": kind, "version": "1", "name": name_of(kind), "instance": str(number), "capacity": batch}
-    bot = await connection.post("/bots/register", {**registration, "skills": list(skills)})
-    return Worker(connection, bot["id"], batch, answer)
+    """Register one bot and return its worker."""
+    bot = await register(connection, kind, str(number), skills=skills, capacity=batch)
+    return Worker(connection, bot, batch, answer)
 
 
 @dataclass(slots=True)

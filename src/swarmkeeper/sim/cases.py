@@ -51,11 +51,11 @@ def check(case: Case) -> None:
         raise BadCase(f"scenario: {error}") from None
     for fault in case.faults or ():
         if fault.partition("@")[0] not in KINDS or "@" not in fault:
-            raise BadCase("there is something in `faults` that is not the name of a fault")
+            raise BadCase("`faults` has an entry that is not the name of a fault")
     if case.level != "http" and (case.bots is not None or case.scenario.task is not None):
-        raise BadCase("`bots`, and `task` of the scenario, are for level http")
+        raise BadCase("`bots` and the scenario's `task` need level http")
     if case.level == "process" and (case.invariants is not None or case.chaos or case.file):
-        raise BadCase("`invariants`, `chaos` and `file` are not for level process")
+        raise BadCase("level process does not support `invariants`, `chaos` and `file`")
 
 
 # Mappings whose keys are chosen by the scenario, not field names.

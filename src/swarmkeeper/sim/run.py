@@ -72,10 +72,10 @@ def _touched(words: str) -> str:
 def _run_type(case: Case) -> type[Run]:
     if case.level == "core":
         if case.bots is not None or case.scenario.task is not None:
-            raise ValueError("bots of one's own, and what a task is, are for level http")
+            raise ValueError("`bots` and the scenario's `task` need level http")
         return Run
     if case.level != "http":
-        raise ValueError("a case of real processes is not played under virtual time: see process/run.py")
+        raise ValueError("level process has no virtual time: use run_processes")
     # A local import, because level core does not need HTTP.
     from swarmkeeper.sim.http_run import HttpRun
 

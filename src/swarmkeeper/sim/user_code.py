@@ -93,16 +93,16 @@ def _bots(target: str) -> Sequence[BaseBot]:
         bots = [bot() if isinstance(bot, type) and issubclass(bot, BaseBot) else bot for bot in listed]
         for bot in bots:
             if not isinstance(bot, BaseBot) or type(bot).__dict__.get("type", getattr(bot, "type", None)) is None:
-                raise NotThere(f"{Path(path).name}: `{name}` is to be bots of the SDK, and holds something else")
+                raise NotThere(f"{Path(path).name}: `{name}` must hold only bots of the SDK")
             if isinstance(bot.skills, str):
-                raise TypeError(f"{type(bot).__name__}.skills is a set of words, not one text")
+                raise TypeError(f"{type(bot).__name__}.skills must be a set of strings, not one string")
             if not all(isinstance(skill, str) for skill in bot.skills):
-                raise TypeError(f"{type(bot).__name__}.skills is a set of words, and holds something else")
+                raise TypeError(f"{type(bot).__name__}.skills must be a set of strings")
             bot.code()
     except UserCodeFails:
         raise
     except (Exception, SystemExit) as error:
-        raise UserCodeFails(f"{Path(path).name}: `{name}` cannot be made: {describe_error(error, path)}") from None
+        raise UserCodeFails(f"{Path(path).name}: `{name}` cannot be created: {describe_error(error, path)}") from None
     if not bots:
         raise NotThere(f"{Path(path).name}: there are no bots in `{name}`")
     return bots
@@ -140,7 +140,7 @@ def _watched(user_invariant: UserInvariant, path: str) -> Check:
             found = list(islice(_yielded(user_invariant.check(model, commit)), _FOUND_MAX))
             for finding in found:
                 if not isinstance(finding, str) and not _is_pair(finding):
-                    raise TypeError("it is to yield words, or an id and words")
+                    raise TypeError("it must yield a message, or an id and a message")
             return found
         except Exception as error:
             model.broken(TROUBLE, "-", f"the invariant `{user_invariant.name}` fails: {describe_error(error, path)}")
@@ -155,7 +155,7 @@ def _yielded(answer: object) -> Iterable[str | tuple[str, str]]:
     if answer is None:
         return ()
     if isinstance(answer, str) or not isinstance(answer, Iterable):
-        raise TypeError("it is to yield what is wrong, or to return a list of it")
+        raise TypeError("it must yield findings, or return a list of them")
     return answer
 
 

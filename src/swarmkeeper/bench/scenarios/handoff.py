@@ -7,6 +7,7 @@ import asyncio
 from swarmkeeper.bench.load import Connection, size_of
 from swarmkeeper.bench.report import CannotMeasure, Options, Report, percentile
 from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.swarm import register
 from swarmkeeper.clock import SystemClock
 
 MEANING = {
@@ -24,7 +25,8 @@ async def handoff(options: Options) -> Report:
         client = await server.connect(await server.key("client"))
         key = await server.key("bot:executor", bot="bench-executor")
         maker, taker = await server.connect(key), await server.connect(key)
-        first, second = await _register(maker, "first"), await _register(taker, "second")
+        first = await register(maker, "Executor", "first", skills=["first"])
+        second = await register(taker, "Executor", "second", skills=["second"])
         handed, answered = [], []
         for number in range(chosen.tasks):
             took = await _once(client, maker, taker, first, second, number)
@@ -46,11 +48,6 @@ async def handoff(options: Options) -> Report:
         },
         meaning=MEANING,
     )
-
-
-async def _register(connection: Connection, skill: str) -> str:
-    sent = {"type": "Executor", "version": "1", "name": "bench-executor", "instance": skill, "skills": [skill]}
-    return str((await connection.post("/bots/register", sent))["id"])
 
 
 async def _once(

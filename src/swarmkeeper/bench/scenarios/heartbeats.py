@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from swarmkeeper.bench.load import Connection, size_of
 from swarmkeeper.bench.report import CannotMeasure, Figure, Options, Report, percentile
 from swarmkeeper.bench.server import Server
-from swarmkeeper.bench.swarm import SKILL
+from swarmkeeper.bench.swarm import SKILL, register
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.model import Limits
 
@@ -65,10 +66,8 @@ async def _register(connections: list[Connection], bots: int, capacity: int) -> 
     names: list[str] = []
 
     async def some(connection: Connection, numbers: range) -> None:
-        for number in numbers:
-            sent = {"type": "Executor", "version": "1", "name": "bench-executor", "instance": str(number)}
-            bot = await connection.post("/bots/register", {**sent, "skills": [SKILL], "capacity": capacity})
-            names.append(bot["id"])
+        options: dict[str, Any] = {"skills": [SKILL], "capacity": capacity}
+        names.extend([await register(connection, "Executor", str(number), **options) for number in numbers])
 
     async with asyncio.TaskGroup() as group:
         for index, connection in enumerate(connections):

@@ -33,7 +33,7 @@ class Deadlock(RuntimeError):
     """Nothing is ready and no timer is set, but the caller waits: it would wait for ever."""
 
 
-class _Future(asyncio.Future[Any]):
+class _Serial:
     serial = 0
 
     def __hash__(self) -> int:
@@ -43,14 +43,12 @@ class _Future(asyncio.Future[Any]):
         return self is other
 
 
-class _Task(asyncio.Task[Any]):
-    serial = 0
+class _Future(_Serial, asyncio.Future[Any]):
+    pass
 
-    def __hash__(self) -> int:
-        return self.serial
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
+class _Task(_Serial, asyncio.Task[Any]):
+    pass
 
 
 class Host:

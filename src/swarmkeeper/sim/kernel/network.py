@@ -115,7 +115,7 @@ class Network(Generic[_D]):
             async with asyncio.timeout(seconds):
                 answer, error = await reply
         except TimeoutError:
-            self._hang_up(call)
+            self.hang_up(call)
             raise NoAnswer(place) from None
         finally:
             self._open.pop(call.number, None)
@@ -128,7 +128,7 @@ class Network(Generic[_D]):
         """A process is gone: the operating system closes its connections."""
         for call in [call for call in self._open.values() if call.source == connection]:
             del self._open[call.number]
-            self._hang_up(call)
+            self.hang_up(call)
 
     def heal(self) -> None:
         self._cut.clear()
@@ -144,10 +144,6 @@ class Network(Generic[_D]):
             return False
         self._later(LATENCY_MIN, deliver, *args)  # a fixed delay, so that pieces do not overtake each other
         return True
-
-    def leave(self, call: Call) -> None:
-        """The reader of a streamed answer closes the connection."""
-        self._hang_up(call)
 
     # ---- messages in flight ----------------------------------------------------------------------------------------
 
@@ -197,7 +193,8 @@ class Network(Generic[_D]):
         call.gone.set()
         self._break(call)
 
-    def _hang_up(self, call: Call) -> None:
+    def hang_up(self, call: Call) -> None:
+        """The sender closes the connection."""
         source = call.place.partition(":")[0]
         if not self._is_cut(source, "out"):
             self._later(self._latency(source), call.gone.set)

@@ -71,7 +71,7 @@ def run_processes(
         ValueError: the case uses what this level does not support.
     """
     if case.bots is not None or case.invariants is not None or case.scenario.task is not None or case.chaos:
-        raise ValueError("level process plays its own bots and tasks, and no invariants or interleavings of one's own")
+        raise ValueError("level process does not support `bots`, `invariants`, `chaos` and the scenario's `task`")
     if case.scenario.tenants > 1:
         raise ValueError("level process plays one tenant")
     with tempfile.TemporaryDirectory(prefix="swarmkeeper-sim-") as folder, counting() as found:

@@ -23,7 +23,7 @@ from swarmkeeper.sim.pool import in_processes
 from swarmkeeper.sim.rehearse.calibrate import Calibrated, calibrate
 from swarmkeeper.sim.rehearse.measure import FLEETS
 from swarmkeeper.sim.rehearse.recording import Part, Recording, Story, of_run, part_of, story_of
-from swarmkeeper.sim.rehearse.report import Band, Figure, band, figures_of, number, spread
+from swarmkeeper.sim.rehearse.report import Band, band, figures_of, number, spread
 from swarmkeeper.sim.rehearse.scenario_files import Rehearsal
 from swarmkeeper.sim.run import Case, run
 
@@ -162,9 +162,9 @@ class Recorder:
 
 def held_against(trial: Trial, plays: Sequence[TrialPlay]) -> BackTest:
     checks = []
-    for figure, of in _figures(trial):
-        measured = of(trial.measured)
-        simulated = band([of(play.part) for play in plays])
+    for figure in _figures(trial):
+        measured = figure.of(trial.measured)
+        simulated = band([figure.of(play.part) for play in plays])
         if measured is None and simulated is None:
             continue
         checks.append(
@@ -181,26 +181,29 @@ def held_against(trial: Trial, plays: Sequence[TrialPlay]) -> BackTest:
     return BackTest(trial, [play.seed for play in plays], checks)
 
 
-def _figures(trial: Trial) -> list[tuple[Figure, Callable[[Part], float | None]]]:
+@dataclass(frozen=True, slots=True)
+class _PartFigure:
+    name: str
+    words: str
+    unit: str
+    of: Callable[[Part], float | None]
+
+
+def _figures(trial: Trial) -> list[_PartFigure]:
     story = trial.calibrated.story
     has_tokens = story.recording.tokens is not None
     found = [
-        (figure, partial(_of_measured, figure))
+        _PartFigure(figure.name, figure.words, figure.unit, lambda part, of=figure.of: of(part.measured))  # type: ignore[misc]  # mypy does not know the default's type
         for figure in figures_of(Rehearsal(trial.scenario))
         if figure.name in _SHOWN and (has_tokens or "tokens" not in figure.name)
     ]
-    mean = Figure("queue_mean_seconds", "Wait for a bot, on average", "s", lambda part: None)
-    rework = Figure("rework_time_share", "Executors' time that went to rework", "%", lambda part: None)
-    rows: list[tuple[Figure, Callable[[Part], float | None]]] = [*found, (mean, _wait_mean), (rework, _rework)]
+    found.append(_PartFigure("queue_mean_seconds", "Wait for a bot, on average", "s", _wait_mean))
+    found.append(_PartFigure("rework_time_share", "Executors' time that went to rework", "%", _rework))
     for type_, fleet in FLEETS.items():
         if any(bot.type == type_ for bot in story.bots.values()):
-            figure = Figure(f"utilisation_{fleet}", f"Utilisation: {fleet}", "%", lambda part: None)
-            rows.append((figure, partial(_utilisation, fleet)))
-    return rows
-
-
-def _of_measured(figure: Figure, part: Part) -> float | None:
-    return figure.of(part.measured)
+            utilisation = partial(_utilisation, fleet)
+            found.append(_PartFigure(f"utilisation_{fleet}", f"Utilisation: {fleet}", "%", utilisation))
+    return found
 
 
 def _wait_mean(part: Part) -> float | None:
@@ -216,7 +219,7 @@ def _utilisation(fleet: str, part: Part) -> float | None:
     return part.measured.utilisation[fleet]
 
 
-def _error(figure: Figure, measured: float | None, simulated: Band | None, part: Part) -> float | None:
+def _error(figure: _PartFigure, measured: float | None, simulated: Band | None, part: Part) -> float | None:
     if measured is None or simulated is None:
         return None
     difference = simulated.median - measured

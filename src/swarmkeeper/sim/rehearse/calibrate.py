@@ -65,7 +65,7 @@ def calibrate(recording: Recording, *, name: str = "calibrated") -> Calibrated:
     story = story_of(recording)
     tasks = list(story.tasks.values())
     if not tasks:
-        raise BadFeed("no task was submitted in it, so that nothing tells how any came to its end")
+        raise BadFeed("no task was submitted in it")
     made = _Draft(story, tasks)
     made.arrivals()
     made.plans()
@@ -77,7 +77,7 @@ def calibrate(recording: Recording, *, name: str = "calibrated") -> Calibrated:
     try:
         rehearsal = scenario_files.made(dict(made.plain), name=name)
     except scenario_files.BadScenario as error:  # e.g. a wrong clock has turned minutes into a thousand years
-        raise BadFeed(f"what it tells cannot be played: {error}") from None
+        raise BadFeed(f"its values cannot be played: {error}") from None
     fleets = {fleet: getattr(rehearsal.scenario, fleet) for fleet in FLEETS.values()}
     return Calibrated(
         rehearsal=rehearsal,
@@ -114,13 +114,13 @@ class _Draft:
         rate = len(begun) * 3600 / self.arriving
         self.put("tasks_per_hour", _short(rate), f"{len(begun)} tasks in {self.arriving / 3600:.3g} hours")
         self.put("hours", _short(self.arriving / 3600), "as long as tasks came")
-        self.put("heal_hours", max(8.0, _short(4 * self.arriving / 3600)), "ample: in it all ends")
+        self.put("heal_hours", max(8.0, _short(4 * self.arriving / 3600)), "long enough for all tasks to end")
         gaps = [after - before for before, after in pairwise(begun)]
         if len(gaps) >= 10 and fmean(gaps) > 0:
             spread = pstdev(gaps) / fmean(gaps)
             if spread > _BURSTS or spread < _EVEN:
                 how = "in bursts" if spread > _BURSTS else "evenly"
-                self.notes.append(f"arrivals: tasks came {how}; the scenario has them come by chance, at the same rate")
+                self.notes.append(f"arrivals: tasks came {how}; in the play they come at random, at the same rate")
 
     def plans(self) -> None:
         planned = [task for task in self.tasks if task.planned is not None]
@@ -129,8 +129,8 @@ class _Draft:
         # `sizes` covers plans of one subtask; the shape `one` would shorten other plans.
         shapes = Counter(shape for task in planned if task.size > 1 and (shape := shape_of(task)) is not None)
         if not shapes and any(task.size > 1 for task in planned):
-            self.notes.append("shapes: no plan was seen far enough; subtasks are played as waiting for nothing")
-        self.put("shapes", dict(sorted(shapes.items())) or {"flat": 1}, "by what became ready, and when")
+            self.notes.append("shapes: no plan was seen far enough; subtasks are played without dependencies")
+        self.put("shapes", dict(sorted(shapes.items())) or {"flat": 1}, "from which subtasks became ready together")
         sizes = Counter(str(min(task.size, _SIZE_MAX)) for task in planned if task.size)
         if not sizes:
             self.notes.append("sizes: no plan was seen; each task is played as one subtask")
@@ -139,22 +139,24 @@ class _Draft:
         failed = [task for task in self.tasks if task.happened["work.failed"] and task.ended is not None]
         handled = sum(task.code != FailureCode.SUBTASK_FAILED for task in failed)
         self.put("continues", _share(handled, len(failed)), f"of {len(failed)} tasks in which something failed")
-        self.put("skilled", 0, "not told: every bot takes all work of its kind")
+        self.put("skilled", 0, "unknown: every bot takes all work of its kind")
 
     # ---- reviews ---------------------------------------------------------------------------------------------------
 
     def reviews(self) -> None:
         modes = Counter(mode for task in self.tasks if (mode := _evaluation(task)) is not None)
         if not modes:
-            self.notes.append("evaluation: no task came so far that it could be reviewed; none is played")
-        self.put("evaluation", dict(sorted(modes.items())) or {"none": 1}, f"of {modes.total()} tasks that came so far")
+            self.notes.append("evaluation: no task got as far as a review; none is played")
+        self.put(
+            "evaluation", dict(sorted(modes.items())) or {"none": 1}, f"of {modes.total()} tasks that got that far"
+        )
         quorums = Counter(quorum for task in self.tasks if (quorum := _quorum(task)) is not None)
         self.put("quorums", dict(sorted(quorums.items())) or {"1/1": 1}, f"of {quorums.total()} reviewed tasks")
         verdicts = {decision: self.story.verdicts[decision] for decision in ("accept", "rework", "reject")}
         if not verdicts["accept"]:
             if modes.keys() - {"none"}:
                 self.notes.append(
-                    "verdicts: no review accepted anything; one is played as if it had, so that tasks end"
+                    "verdicts: no review accepted anything; `accept` is played with weight 1, so that tasks end"
                 )
             verdicts["accept"] = 1
         self.put("verdicts", verdicts, f"of {self.story.verdicts.total()} reviews")
@@ -167,9 +169,7 @@ class _Draft:
         kinds = Counter(_approval(task) for task in self.tasks)
         self.put("approvals", dict(sorted(kinds.items())), f"of {len(self.tasks)} tasks")
         late = [task for task in self.tasks if task.code == FailureCode.DEADLINE and task.ended is not None]
-        self.put(
-            "deadline", _share(len(late), len(self.tasks)), "tasks that missed theirs: one that is met is not told"
-        )
+        self.put("deadline", _share(len(late), len(self.tasks)), "tasks that missed it; a met deadline is unknown")
         if late:
             self.put("deadline_seconds", _short(fmean((task.ended or 0) - task.begun for task in late)), "their mean")
 
@@ -209,10 +209,10 @@ class _Draft:
             fleet["work_seconds"] = 1
             self.notes.append(f"{name}: no attempt of theirs ended in the recording; they are played as quick")
         why = f"{len(bots)} seen, {len(done)} attempts"
-        self.put(name, fleet, why if known else f"{why}; capacity is the most that one did at once")
+        self.put(name, fleet, why if known else f"{why}; capacity: the most attempts of one bot at once")
         lost = sum(attempt.how == "lost" for attempt in done)
         if lost:
-            words = "attempts timed out, or their bot fell silent: played as failures worth another try"
+            words = "attempts timed out, or their bot fell silent: played as retryable failures"
             self.notes.append(f"{name}: {lost} {words}")
 
     def _tokens(self, done: Iterable[RecordedAttempt]) -> int:
@@ -257,21 +257,21 @@ class _Draft:
             "schedule_to_start_seconds": usual.start / SECOND,
             "answer_seconds": usual.answer / SECOND,
         }
-        self.put("bounds", bounds, "not told: the usual ones, and none shorter than what was seen")
-        self.put("faults", [], "not told: none are played; see what some would do with `simulate --faults`")
+        self.put("bounds", bounds, "unknown: the defaults, and none shorter than what was seen")
+        self.put("faults", [], "unknown: none are played; try some with `simulate --faults`")
 
     def leftovers(self) -> None:
         story, recording = self.story, self.story.recording
         notes = [
             "faults: none are played. What failed in the recording is in the rates of the bots",
             "skills: which subtask needs which is not in the feed; every bot takes all work of its kind",
-            "shapes: edges of plans are not in the feed; they are told from which subtasks became ready together",
-            "deadlines that were met, leases and time-outs are not in the feed; the usual bounds are played",
-            "people.cancel, people.pause and the rest come at times of the play's own, not those of the recording",
-            "rework: which subtasks are sent back is not calibrated; the play sends back some of them, by chance",
+            "shapes: edges of plans are not in the feed; they are derived from which subtasks became ready together",
+            "deadlines that were met, leases and time-outs are not in the feed; the default bounds are played",
+            "people.cancel, people.pause and the rest happen at random times, not at those of the recording",
+            "rework: which subtasks are sent back is not calibrated; the play sends back some of them at random",
         ]
         if recording.tokens is None:
-            notes.append("tokens: what attempts used is not in the feed; 0 are played. A store knows them")
+            notes.append("tokens: what attempts used is not in the feed; 0 are played. A store has them")
         if not recording.capacities:
             notes.append("capacity: how much a bot takes at once is not in the feed; the most that was seen is played")
         if story.deferrals:
@@ -285,11 +285,11 @@ class _Draft:
         if story.open:
             notes.append(f"open: {story.open} tasks had not ended when the recording did")
         if recording.repeated:
-            notes.append(f"left out: {recording.repeated} lines that say what another has said")
+            notes.append(f"left out: {recording.repeated} lines that repeat another")
         if recording.moved:
-            notes.append(f"order: {recording.moved} lines stood before what happened earlier; they were put in order")
+            notes.append(f"order: {recording.moved} lines came before earlier events; they were sorted")
         if recording.tenants > 1:
-            notes.append(f"tenants: {recording.tenants} are taken together, as if they were one")
+            notes.append(f"tenants: {recording.tenants} are treated as one")
         self.notes += notes
 
 
@@ -377,7 +377,7 @@ def as_file(made: Calibrated, ending: str) -> str:
     """Write the scenario as YAML (`ending` is `.yaml` or `.yml`) or TOML, with the notes as comments."""
     head = [
         f"Calibrated from {len(made.story.recording.facts)} events of {made.tasks} tasks.",
-        "What the recording does not tell, or the scenario does not play:",
+        "Not in the recording, or not played:",
         *(f"- {note}" for note in made.notes),
     ]
     lines = [f"# {line}" for line in head]

@@ -117,7 +117,7 @@ def _fact(line: str, number: int) -> Fact:
         raise BadFeed(f"line {number}: this is not an event")
     position, data, subject = str(plain.get("id", "")), plain.get("data", {}), plain.get("subject")
     if not (position.isascii() and position.isdecimal() and len(position) < 19):
-        raise BadFeed(f"line {number}: the event's `id` is not a place in the feed")
+        raise BadFeed(f"line {number}: the event's `id` is not a position in the feed")
     if not isinstance(data, dict) or not isinstance(subject, str | None):
         raise BadFeed(f"line {number}: the event's `data` or `subject` is not what it should be")
     try:
@@ -125,7 +125,7 @@ def _fact(line: str, number: int) -> Fact:
     except (KeyError, TypeError, ValueError):
         raise BadFeed(f"line {number}: the event's `time` is not a time") from None
     if at.tzinfo is None:
-        raise BadFeed(f"line {number}: the event's `time` does not say in which zone")
+        raise BadFeed(f"line {number}: the event's `time` has no time zone")
     kind = plain["type"].removeprefix("io.swarmkeeper.").removesuffix(".v1")
     task = None if subject is None else subject.removeprefix("tasks/")
     work = data.get("work_id")

@@ -84,26 +84,29 @@ def _weights(*words: str) -> dict[str, Any]:
 # Bounds and description of each field, which its type cannot express.
 _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
     "Scenario": {
-        "name": ({"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}, "How reports call it; the file's name by default."),
+        "name": ({"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}, "Name in reports; default: the file's name."),
         "tenants": (
             {"minimum": 1, "maximum": 8},
-            "That share the orchestrator. Each has as many tasks, people and bots of its own as stand here.",
+            "Number of tenants. Each has its own tasks, people and bots, as many as given here.",
         ),
-        "tasks_per_hour": ({"exclusiveMinimum": 0, "maximum": 100_000}, "Arrivals, by chance, once in so long."),
-        "tasks_max": ({"minimum": 1}, "No more come then."),
-        "hours": (_HOURS, "Of virtual time, in which tasks come and things go wrong."),
-        "heal_hours": (_HOURS, "In which everything must end once nothing goes wrong any more."),
+        "tasks_per_hour": (
+            {"exclusiveMinimum": 0, "maximum": 100_000},
+            "Mean number of arrivals in an hour.",
+        ),
+        "tasks_max": ({"minimum": 1}, "No more tasks arrive after this number."),
+        "hours": (_HOURS, "Virtual time in which tasks arrive and faults strike."),
+        "heal_hours": (_HOURS, "Virtual time after that, without faults, in which everything must end."),
         "planned_by_client": (_CHANCE, "Share of tasks that come with their plan."),
         "shapes": (_weights("one", "flat", "chain", "fan", "join", "cleanup", "free"), "Shapes of plans, by weight."),
-        "size": ({"minimum": 1, "maximum": 200}, "About so many subtasks."),
+        "size": ({"minimum": 1, "maximum": 200}, "Approximate number of subtasks."),
         "sizes": (
             {
                 "propertyNames": {"pattern": "^([1-9][0-9]{0,2}|1000)$"},
                 "additionalProperties": {"type": "number", "minimum": 0},
             },
-            'Just so many subtasks, by weight, in place of `size`: `{"3": 2, "5": 1}`.',
+            'Exact numbers of subtasks, by weight; replaces `size`: `{"3": 2, "5": 1}`.',
         ),
-        "skills": ({"uniqueItems": True}, "The skills that there are; the first two bots of a type have all of them."),
+        "skills": ({"uniqueItems": True}, "All skills; the first two bots of a type have all of them."),
         "skilled": (_CHANCE, "Share of subtasks that require a skill, which not every bot has."),
         "evaluation": (_weights("final", "each", "none"), "What is reviewed, by weight."),
         "quorums": (
@@ -112,60 +115,60 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
                 "propertyNames": {"pattern": "^(1/[1-9]|2/[2-9]|3/[3-9]|4/[4-9]|5/[5-9])$"},
                 "additionalProperties": {"type": "number", "minimum": 0},
             },
-            "Reviews that must accept, of how many: `2/3`, by weight.",
+            "Reviews that must accept, of all reviews: `2/3`, by weight.",
         ),
-        "approvals": (_weights("none", "plan", "final", "rounds"), "What a person is asked about, by weight."),
-        "deadline": (_CHANCE, "Share of tasks that have one."),
-        "deadline_seconds": (_SECONDS, "About so long."),
+        "approvals": (_weights("none", "plan", "final", "rounds"), "What a person must approve, by weight."),
+        "deadline": (_CHANCE, "Share of tasks with a deadline."),
+        "deadline_seconds": (_SECONDS, "Approximate deadline."),
         "max_rounds": ({"minimum": 1, "maximum": 20}, "Rounds of work before a task fails."),
-        "verdicts": (_weights("accept", "rework", "reject"), "What evaluators say, by weight."),
+        "verdicts": (_weights("accept", "rework", "reject"), "Decisions of evaluators, by weight."),
         "continues": (_CHANCE, "Share of subtasks whose failure does not matter."),
         "planners": ({}, "Bots that make plans."),
         "executors": ({}, "Bots that do the work."),
         "evaluators": ({}, "Bots that review."),
-        "people": ({}, "What clients, operators and approvers do."),
+        "people": ({}, "Behaviour of clients, operators and approvers."),
         "bounds": ({}, "Limits of the system."),
         "task": (
             {"minProperties": 1},
-            "Fields of every task, as `POST /tasks` takes them, beside what is drawn; over HTTP.",
+            "More fields of every task, as in `POST /tasks`; only over HTTP.",
         ),
         "poll_seconds": ({"exclusiveMinimum": 0, "maximum": 60}, "How long a bot waits for work in one call."),
         "faults": ({"items": {"enum": list(KINDS)}, "uniqueItems": True}, "Kinds of faults; all by default."),
     },
     "Fleet": {
-        "count": ({"minimum": 1, "maximum": 500}, "How many."),
-        "capacity": ({"minimum": 1, "maximum": 100}, "Work that each takes at once."),
+        "count": ({"minimum": 1, "maximum": 500}, "Number of bots."),
+        "capacity": ({"minimum": 1, "maximum": 100}, "Leases of one bot at a time."),
         "work_seconds": (_SECONDS, "Mean time of one attempt."),
         "durations": (
             {"items": {"type": "number", "minimum": 0, "maximum": 31_536_000}, "maxItems": 1_000},
-            "Seconds of one attempt, each as likely, in place of `work_seconds`.",
+            "Seconds of one attempt, each equally likely; replaces `work_seconds`.",
         ),
-        "tokens": ({"minimum": 0, "maximum": 1_000_000_000}, "That one attempt uses."),
-        "retryable": ({"minimum": 0, "maximum": 10}, "Weight of failures worth another try, beside 1 for success."),
-        "not_retryable": ({"minimum": 0, "maximum": 10}, "Weight of failures for good."),
+        "tokens": ({"minimum": 0, "maximum": 1_000_000_000}, "Used by one attempt."),
+        "retryable": ({"minimum": 0, "maximum": 10}, "Weight of retryable failures, relative to 1 for success."),
+        "not_retryable": ({"minimum": 0, "maximum": 10}, "Weight of failures that are not retryable."),
         "rate_limited": ({"minimum": 0, "maximum": 10}, "Weight of refusals by a provider."),
         "released": ({"minimum": 0, "maximum": 10}, "Weight of work given back at once."),
         "deferred": ({"minimum": 0, "maximum": 10}, "Weight of work given back for a while."),
         "asks": ({"minimum": 0, "maximum": 10}, "Weight of questions to a person."),
-        "unsound": (_CHANCE, "Share of plans and verdicts that break rules, and are mended."),
+        "unsound": (_CHANCE, "Share of plans and verdicts that break rules, and are corrected."),
     },
     "People": {
         "cancel": (_CHANCE, "Share of tasks that are cancelled."),
         "pause": (_CHANCE, "Share of tasks that are paused for a while."),
-        "patch": (_CHANCE, "Share of tasks that are changed under way."),
-        "retry": (_CHANCE, "Share of failed tasks that are tried again."),
-        "archive": (_CHANCE, "Share of failed tasks that are put away."),
-        "tell": (_CHANCE, "Share of tasks that a message is sent about."),
-        "drain": (_CHANCE, "Share of bots that are drained, each ten minutes."),
+        "patch": (_CHANCE, "Share of tasks that are changed while open."),
+        "retry": (_CHANCE, "Share of failed tasks that are retried."),
+        "archive": (_CHANCE, "Share of failed tasks that are archived."),
+        "tell": (_CHANCE, "Share of tasks that get a message."),
+        "drain": (_CHANCE, "Share of bots that are drained, every ten minutes."),
         "decide_seconds": (_SECONDS, "Mean time until an approver decides."),
-        "approve": (_CHANCE, "Share of what is approved."),
+        "approve": (_CHANCE, "Share of decisions that approve."),
     },
     "Bounds": {
         "lease_seconds": ({"minimum": 1, "maximum": 86_400}, "How long a bot may be silent."),
         "timeout_seconds": ({"minimum": 1, "maximum": 604_800}, "How long an attempt may take."),
-        "schedule_to_start_seconds": ({"minimum": 1, "maximum": 31_536_000}, "How long an item waits for a taker."),
+        "schedule_to_start_seconds": ({"minimum": 1, "maximum": 31_536_000}, "How long an item waits for a bot."),
         "answer_seconds": ({"minimum": 1, "maximum": 31_536_000}, "How long a person has for an answer."),
-        "slice_rows": ({"minimum": 4, "maximum": 10_000}, "Rows of a plan that are written at once."),
+        "slice_rows": ({"minimum": 4, "maximum": 10_000}, "Rows of a plan that are written in one commit."),
     },
     "Targets": {
         "tasks_per_hour_min": (_POSITIVE, "Tasks that end in an hour."),
@@ -179,7 +182,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
         "usd_per_task_max": (_POSITIVE, "Of each task that ends; needs `prices`."),
         "rework_share_max": (_CHANCE, "Of the tokens."),
     },
-    "Prices": {"usd_per_million_tokens": ({"minimum": 0}, "What a million tokens cost.")},
+    "Prices": {"usd_per_million_tokens": ({"minimum": 0}, "Price of a million tokens.")},
 }
 
 
@@ -193,7 +196,7 @@ def schema() -> dict[str, Any]:
     whole = parts.pop("Scenario")
     del whole["required"]  # the name defaults to that of the file
     whole["properties"]["targets"] = {"$ref": "#/$defs/Targets", "description": Targets.__doc__}
-    whole["properties"]["prices"] = {"$ref": "#/$defs/Prices", "description": "What usage costs."}
+    whole["properties"]["prices"] = {"$ref": "#/$defs/Prices", "description": "Prices of usage."}
     # A fleet need not have all fields: the others are as in the standard scenario.
     del parts["Fleet"]["required"]
     for field in parts["Fleet"]["properties"].values():
@@ -275,7 +278,7 @@ def _one_of_two(plain: Mapping[str, Any]) -> None:
         *((f"{name}.", part, "durations", "work_seconds") for name, part in parts.items()),
     ):
         if part.get(one) and other in part:
-            raise BadScenario(f"`{at}{one}` stands in the place of `{at}{other}`: leave one of them out")
+            raise BadScenario(f"`{at}{one}` replaces `{at}{other}`: leave one of them out")
 
 
 def check_sound(found: Rehearsal) -> None:
@@ -287,7 +290,7 @@ def check_sound(found: Rehearsal) -> None:
     for field in ("shapes", "evaluation", "quorums", "approvals", "verdicts"):
         weight = sum(getattr(found.scenario, field).values())
         if not weight or math.isinf(weight):
-            raise BadScenario(f"`{field}`: at least one weight must be above 0, and none beyond all measure")
+            raise BadScenario(f"`{field}`: at least one weight must be above 0, and their sum finite")
     if found.scenario.sizes and not sum(found.scenario.sizes.values()):
         raise BadScenario("`sizes`: at least one weight must be above 0")
     if not found.scenario.verdicts.get("accept"):
@@ -298,7 +301,7 @@ def check_sound(found: Rehearsal) -> None:
     if found.scenario.task is not None:
         _check_task(found.scenario.task)
     if found.scenario.skilled and not found.scenario.skills:
-        raise BadScenario("`skills`: where there are none, `skilled` must be 0")
+        raise BadScenario("without `skills`, `skilled` must be 0")
     if found.targets.usd_per_task_max is not None and not found.prices.usd_per_million_tokens:
         raise BadScenario("`targets.usd_per_task_max` needs `prices.usd_per_million_tokens`")
 
@@ -309,7 +312,7 @@ def _check_task(task: Mapping[str, Any]) -> None:
     from swarmkeeper.wire.requests import TaskDefinition, specs
 
     if "title" in task:
-        raise BadScenario("`task.title`: tasks have titles of their own, t1, t2 and so on")
+        raise BadScenario("`task.title`: tasks get the titles t1, t2 and so on")
     try:
         found = TaskDefinition.model_validate({"title": "t1", **task})
     except ValidationError as error:
@@ -376,7 +379,7 @@ def check_fields(plain: dict[str, Any]) -> None:
     try:
         wrong = sorted(_words(error, whole) for error in Draft202012Validator(whole).iter_errors(plain))
     except (TypeError, ValueError):
-        words = "there is something in it that JSON has no word for, as a date, or a key that is a number"
+        words = "it has a value that JSON cannot express, such as a date, or a key that is not text"
         raise BadScenario(words) from None
     if wrong:
         raise BadScenario("; ".join(wrong[:5]))
@@ -389,18 +392,18 @@ def _words(error: ValidationError, whole: Mapping[str, Any]) -> str:
         return "; ".join(_unknown(position, str(name), whole) for name in details["unexpected"])
     words: Mapping[str, Callable[[], str]] = {
         "type": lambda: f"must be {_a(details['types'])}",
-        "anyOf": lambda: "must be a number, or nothing",
+        "anyOf": lambda: "must be a number or null",
         "enum": lambda: f"must be one of {_listed(details['options'])}",
         "minimum": lambda: f"must be at least {details['limit']}",
         "maximum": lambda: f"must be at most {details['limit']}",
         "exclusiveMinimum": lambda: f"must be above {details['limit']}",
         "minProperties": lambda: "must not be empty",
-        "uniqueItems": lambda: "must name nothing twice",
+        "uniqueItems": lambda: "must not have duplicates",
         "pattern": lambda: f"must be like {details['pattern']}",
-        "propertyNames": lambda: "has a key that is not known there",
+        "propertyNames": lambda: "has an unknown key",
     }
     say = words.get(error.kind.name)
-    return f"`{position}` {say() if say is not None else 'is not what is expected there'}"
+    return f"`{position}` {say() if say is not None else 'has an invalid value'}"
 
 
 def _unknown(position: str, name: str, whole: Mapping[str, Any]) -> str:

@@ -66,7 +66,7 @@ class Pipe:
     def leave(self) -> None:
         """The reader closes the connection, at the end of the stream or before."""
         self.broken = True
-        self._network.leave(self._call)
+        self._network.hang_up(self._call)
 
     async def pieces(self, silence: float) -> AsyncIterator[bytes]:
         while True:

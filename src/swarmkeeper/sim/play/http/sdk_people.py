@@ -37,6 +37,15 @@ _CODES: Mapping[str, type[SwarmkeeperError]] = {
 }
 
 
+async def _client(
+    name: str, network: Network[HttpEdge], model: HttpModel, host: Host, choice: NamedChoice, key_of: KeyOf
+) -> Client:
+    """Return an SDK client of this person, over the simulated network."""
+    transport = SimTransport(network, model, host, source=name, connection=name)
+    chance = Chance(choice.seed, f"sdk/{name}")
+    return Client("http://swarmkeeper", await key_of(name), transport=transport, chance=chance)
+
+
 class SdkCalls:
     """Implements `Calls` for people: their requests go through the SDK."""
 
@@ -73,10 +82,7 @@ class SdkCalls:
 
     async def _edge(self, source: str) -> SdkEdge:
         if source not in self._edges:
-            key = await self._key_of(source)
-            transport = SimTransport(self._network, self._model, self._host, source=source, connection=source)
-            chance = Chance(self._choice.seed, f"sdk/{source}")
-            client = Client("http://swarmkeeper", key, transport=transport, chance=chance)
+            client = await _client(source, self._network, self._model, self._host, self._choice, self._key_of)
             self._edges.setdefault(source, SdkEdge(client, self._scenario, self._choice))
         return self._edges[source]
 
@@ -100,11 +106,8 @@ class FeedFollower:
         self._network, self._model, self._choice, self._key_of = network, model, choice, key_of
 
     async def run(self) -> None:
-        name, model = self._name, self._model
-        key = await self._key_of(name)
-        transport = SimTransport(self._network, model, self.host, source=name, connection=name)
-        chance = Chance(self._choice.seed, f"sdk/{name}")
-        client = Client("http://swarmkeeper", key, transport=transport, chance=chance)
+        model = self._model
+        client = await _client(self._name, self._network, model, self.host, self._choice, self._key_of)
         async for event in client.events(follow=True):
             seen = (event.kind, event.data["audit_id"], event.data["task_id"])
             if model.isolation is not None:
