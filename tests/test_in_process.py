@@ -59,7 +59,7 @@ def test_it_is_a_transport_of_the_sdk() -> None:
     assert transport is not None
 
 
-def test_a_request_goes_there_whole_and_its_answer_comes_back(loop: VirtualLoop) -> None:
+def test_the_application_gets_the_whole_request_and_the_caller_the_whole_answer(loop: VirtualLoop) -> None:
     async def story() -> None:
         answer = await InProcess(app).request("POST", "/echo/a%20b?x=1", {"X-Key": "k"}, b"hello", 5)
         assert answer.status == 200
@@ -93,7 +93,7 @@ def test_the_application_notices_a_cancelled_caller(loop: VirtualLoop) -> None:
     assert disconnects == ["gone"]
 
 
-def test_a_stream_comes_piece_by_piece(loop: VirtualLoop) -> None:
+def test_a_stream_arrives_piece_by_piece(loop: VirtualLoop) -> None:
     async def story() -> list[tuple[bytes, int]]:
         async with InProcess(app).stream("GET", "/stream", {}, 5) as streamed:
             assert streamed.status == 200

@@ -19,7 +19,7 @@ from swarmkeeper.settings import Settings
 
 NEEDS = {"a": "", "b": "", "c": "", "d": "abc", "e": "d"}
 PLAN = tuple(
-    SubtaskSpec(key, "", depends_on=tuple((one, Condition.SUCCESS) for one in needs)) for key, needs in NEEDS.items()
+    SubtaskSpec(key, "", depends_on=tuple((need, Condition.SUCCESS) for need in needs)) for key, needs in NEEDS.items()
 )
 TASKS = 50
 
@@ -65,9 +65,15 @@ async def work(engine, bot: str, batch: int, **result) -> None:  # type: ignore[
     while leases:
         reports = [
             Report(
-                by=OWN, bot=bot, task=None, lease_id=one.lease_id, content=b"{}", content_hash=one.lease_id, **result
+                by=OWN,
+                bot=bot,
+                task=None,
+                lease_id=lease.lease_id,
+                content=b"{}",
+                content_hash=lease.lease_id,
+                **result,
             )
-            for one in leases
+            for lease in leases
         ]
         claim = Claim(by=OWN, bot=bot, most=batch, claim_id=leases[0].lease_id)
         answers, claimed = await engine.report(reports, claim)
@@ -85,7 +91,7 @@ def batched() -> Costs:
     return asyncio.run(costs(50))
 
 
-def test_what_one_report_and_claim_reads_is_bounded(single: Costs) -> None:
+def test_one_report_with_a_claim_reads_a_bounded_number_of_rows(single: Costs) -> None:
     # A lease with its item and task, the bot, who waits for it, the claim, what is ready, the head of the log …
     assert single.reads <= 12.8
     assert single.commits <= 1.45

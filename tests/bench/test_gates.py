@@ -11,7 +11,7 @@ def number(figure: Figure) -> float:
     return figure
 
 
-async def test_a_claim_costs_the_same_however_much_waits() -> None:
+async def test_a_claim_costs_the_same_with_a_large_backlog() -> None:
     figures = (await backlog(Options(tasks=10_000), times=10)).figures
 
     assert number(figures["steps"]) <= 1.3
@@ -33,7 +33,7 @@ async def test_commits_are_shared_and_batches_of_results_cost_less_than_single_o
         assert of(f"{batching}_{cpu}") <= 0.8 * of(f"single_{cpu}")
 
 
-async def test_one_task_of_many_subtasks_is_not_dearer_than_many_small_tasks() -> None:
+async def test_one_large_task_costs_no_more_than_many_small_ones() -> None:
     figures = (await fanout(Options(tasks=400, bots=2, batch=20))).figures
 
     assert number(figures["total"]) <= 2

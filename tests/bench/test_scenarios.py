@@ -35,23 +35,23 @@ SMALL: dict[str, Callable[[], Awaitable[Report]]] = {
 async def test_a_report_describes_the_conditions_of_its_figures(name: str) -> None:
     measured = await SMALL[name]()
 
-    told = json.loads(json.dumps(measured.as_json()))
-    assert told["version"] == report.VERSION
-    assert told["scenario"] == name
-    assert told["machine"]["fsync_per_second"] > 0
-    assert told["durability"] == {"store": "sqlite file", "journal_mode": "wal", "synchronous": "FULL"}
-    assert all(size > 0 for size in told["payload"].values())
-    assert told["figures"]
+    plain = json.loads(json.dumps(measured.as_json()))
+    assert plain["version"] == report.VERSION
+    assert plain["scenario"] == name
+    assert plain["machine"]["fsync_per_second"] > 0
+    assert plain["durability"] == {"store": "sqlite file", "journal_mode": "wal", "synchronous": "FULL"}
+    assert all(size > 0 for size in plain["payload"].values())
+    assert plain["figures"]
     assert "synchronous FULL" in "\n".join(measured.lines())
 
 
 async def test_a_batch_size_can_be_chosen_and_the_usage_of_each_process_is_reported() -> None:
-    one = await lifecycle(Options(tasks=2, subtasks=2, bots=1, batch=3))
+    measured = await lifecycle(Options(tasks=2, subtasks=2, bots=1, batch=3))
 
-    assert one.options.used() == {"tasks": 2, "subtasks": 2, "bots": 1, "batch": 3}
-    parts = [one.figures[f"{who}_cpu_ms_per_1000_subtasks"] or 0 for who in ("server", "bots", "client")]
+    assert measured.options.used() == {"tasks": 2, "subtasks": 2, "bots": 1, "batch": 3}
+    parts = [measured.figures[f"{who}_cpu_ms_per_1000_subtasks"] or 0 for who in ("server", "bots", "client")]
     assert min(parts) > 0
-    assert one.figures["cpu_ms_per_1000_subtasks"] == pytest.approx(sum(parts))
+    assert measured.figures["cpu_ms_per_1000_subtasks"] == pytest.approx(sum(parts))
 
 
 async def test_a_measurement_whose_bots_fail_ends() -> None:
@@ -99,7 +99,7 @@ async def test_a_store_in_memory_is_not_measured() -> None:
         await handoff(Options(store="sqlite://:memory:"))
 
 
-async def test_a_store_of_ones_choice_stays(tmp_path: Path) -> None:
+async def test_a_store_named_by_the_user_is_kept(tmp_path: Path) -> None:
     store = tmp_path / "kept.db"
 
     await handoff(Options(tasks=1, store=f"sqlite:///{store}"))

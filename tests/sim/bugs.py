@@ -334,8 +334,8 @@ def failed_for_ever(patch: Patch) -> None:
 def votes_of_other_rounds(patch: Patch) -> None:
     def items(working: WorkingSet, task: Task) -> list[Work]:
         rounds = [replace(task, round=number) for number in range(1, task.round + 1)]
-        keys = [(task.id, key) for one in rounds for key in closing.review_keys(one)]
-        return working.works(one for one in working.get_many(lookups.WORK_KEY, keys) if one is not None)
+        keys = [(task.id, key) for of_round in rounds for key in closing.review_keys(of_round)]
+        return working.works(work_id for work_id in working.get_many(lookups.WORK_KEY, keys) if work_id is not None)
 
     patch.setattr(review, "_round_items", items)
 
@@ -490,9 +490,9 @@ def second_thoughts(patch: Patch) -> None:
 def answered_before_the_commit(patch: Patch) -> None:
     async def run(self: Batch, queued: list[Queued], polls: Any, *, right: Any = Batch.run, **named: Any) -> None:
         await right(self, queued, polls, **named)
-        for one in queued:
-            if one.accepted and one.answer is not None and not one.answer.done():
-                one.answer.set_result(one.value)
+        for command in queued:
+            if command.accepted and command.answer is not None and not command.answer.done():
+                command.answer.set_result(command.value)
         await asyncio.sleep(0)
 
     patch.setattr(Batch, "run", run)

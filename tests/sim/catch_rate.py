@@ -92,7 +92,9 @@ def measure(bug: Bug, starts: int) -> Measured:
                     break
         else:
             raise SystemExit(f"{bug.name} is not found by seeds {finds[-1:] or 'at all'} to {starts + BEYOND}")
-    return Measured(bug, tuple(min(one for one in finds if one >= start) - start + 1 for start in range(1, starts + 1)))
+    return Measured(
+        bug, tuple(min(seed for seed in finds if seed >= start) - start + 1 for start in range(1, starts + 1))
+    )
 
 
 def row(measured: Measured) -> str:

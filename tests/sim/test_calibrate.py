@@ -138,7 +138,7 @@ def test_a_part_of_a_feed_measures_what_the_run_itself_measured(played: Played) 
     assert sum(sum(line.waits) for line in from_feed.lines.values()) == pytest.approx(waits, rel=0.01)
 
 
-def test_a_feed_on_lines_tells_the_same_as_the_run(played: Played, lines: list[str]) -> None:
+def test_a_feed_in_lines_is_calibrated_like_the_run(played: Played, lines: list[str]) -> None:
     of_file = calibrate(of_lines(lines))
     of_run = calibrate(replace(played.recording, tokens=None))
 
@@ -182,9 +182,7 @@ def test_the_bots_of_a_known_scenario_come_back(found: Calibrated) -> None:
     assert (scenario.executors.not_retryable, scenario.executors.asks) == (0, 0)
 
 
-def test_each_number_of_a_file_says_where_it_is_from_and_all_that_is_not_known_stands_there(
-    found: Calibrated, tmp_path: Path
-) -> None:
+def test_a_file_names_the_source_of_each_number_and_all_that_is_unknown(found: Calibrated, tmp_path: Path) -> None:
     as_yaml, as_toml = as_file(found, ".yaml"), as_file(found, ".toml")
 
     plain = yaml.safe_load(as_yaml)
@@ -211,10 +209,10 @@ def test_notes_name_what_a_feed_cannot_show(lines: list[str]) -> None:
 def errors_of(recording: Recording) -> tuple[BackTest, Mapping[str, Comparison]]:
     trial = trial_of(recording, calibrate(recording), hold_back=0.5)
     test = held_against(trial, list(play(trial, [1, 2])))
-    return test, {one.name: one for one in test.checks}
+    return test, {check.name: check for check in test.checks}
 
 
-def test_the_back_test_of_a_swarm_that_stays_as_it_is_finds_small_errors(played: Played) -> None:
+def test_the_back_test_of_an_unchanged_swarm_shows_small_errors(played: Played) -> None:
     test, checks = errors_of(played.recording)
 
     assert not test.trial.in_sample
@@ -241,20 +239,20 @@ def off(check: Comparison) -> float:
     return check.simulated.median - check.measured
 
 
-def test_the_back_test_of_a_swarm_that_became_twice_as_slow_says_how_far_off_it_is(played: Played) -> None:
+def test_the_back_test_of_a_swarm_that_became_twice_as_slow_shows_the_error(played: Played) -> None:
     facts, middle = played.recording.facts, KNOWN.scenario.hours * 3600 * 0.7
     slowed = [replace(fact, at=fact.at + max(0.0, fact.at - middle)) for fact in facts]
 
     recording = replace(played.recording, facts=slowed)
     trial = trial_of(recording, calibrate(recording), hold_back=0.46)  # 0.7 : 0.6, so that it parts where it slows down
     test = held_against(trial, list(play(trial, [1, 2])))
-    checks = {one.name: one for one in test.checks}
+    checks = {check.name: check for check in test.checks}
 
     assert not test.trial.in_sample
     assert trial.calibrated.begun + trial.since == pytest.approx(middle, rel=0.05)
     assert (checks["tasks_per_hour"].error_percent or 0) > 50
     assert (checks["completion_p50_seconds"].error_percent or 0) < -25
-    assert {"tasks_per_hour"} <= {one.name for one in test.beyond(50)}
+    assert {"tasks_per_hour"} <= {check.name for check in test.beyond(50)}
     assert any("Tasks that end in an hour" in line and "+" in line for line in backtest.as_text(test))
     plain = backtest.as_json(test)
     assert plain["in_sample"] is False
@@ -331,7 +329,7 @@ GOOD = '{"id": "1", "type": "io.swarmkeeper.task.submitted.v1", "time": "2026-01
         (GOOD.replace('"tasks/t"', '"t", "data": {"key": 7}'), "line 2: the event's `data.key` is not"),
     ],
 )
-def test_a_line_that_is_no_event_is_named_and_not_repeated(line: str, words: str) -> None:
+def test_a_line_that_is_not_an_event_is_refused_by_number_without_its_text(line: str, words: str) -> None:
     with pytest.raises(BadFeed) as refused:
         of_lines([GOOD, line])
 
@@ -339,14 +337,14 @@ def test_a_line_that_is_no_event_is_named_and_not_repeated(line: str, words: str
     assert len(str(refused.value)) < 100
 
 
-def test_a_feed_in_which_nothing_began_is_refused(lines: list[str]) -> None:
+def test_a_feed_without_submitted_tasks_is_refused(lines: list[str]) -> None:
     with pytest.raises(BadFeed, match="there is no event in it"):
         of_lines(["", "\n"])
     with pytest.raises(BadFeed, match="no task was submitted"):
         calibrate(of_lines(line for line in lines if ".bot." in line))
 
 
-def test_a_feed_in_which_nothing_ended_is_played_with_what_is_known_and_says_so() -> None:
+def test_a_feed_without_ended_tasks_is_played_and_its_notes_say_what_is_unknown() -> None:
     found = calibrate(of_lines([GOOD]))
 
     scenario = found.rehearsal.scenario
@@ -356,7 +354,7 @@ def test_a_feed_in_which_nothing_ended_is_played_with_what_is_known_and_says_so(
     assert any(note.startswith("sizes:") for note in found.notes)
 
 
-def test_lines_in_another_order_or_twice_tell_the_same_and_are_counted(lines: list[str]) -> None:
+def test_shuffled_and_duplicate_lines_give_the_same_calibration_and_are_counted(lines: list[str]) -> None:
     shuffled = [*lines, *lines[:10]]
     random.Random(1).shuffle(shuffled)
 
@@ -367,7 +365,7 @@ def test_lines_in_another_order_or_twice_tell_the_same_and_are_counted(lines: li
     assert any(note.startswith("order: ") for note in found.notes)
 
 
-def test_what_began_before_the_recording_is_left_out_and_counted_and_what_ends_after_it_is_open(
+def test_tasks_that_began_before_the_recording_are_counted_and_left_out_and_unended_ones_are_open(
     lines: list[str],
 ) -> None:
     whole = story_of(of_lines(lines))
@@ -388,7 +386,7 @@ def test_what_began_before_the_recording_is_left_out_and_counted_and_what_ends_a
     assert found.rehearsal.scenario.executors.count == 3  # seen at work, though not when they registered
 
 
-def test_a_clock_that_was_set_back_makes_nothing_last_less_than_no_time(lines: list[str]) -> None:
+def test_a_clock_that_was_set_back_gives_no_negative_durations(lines: list[str]) -> None:
     middle = len(lines) // 2
     back = [line.replace('"time": "2026-', '"time": "2025-') if at > middle else line for at, line in enumerate(lines)]
 
@@ -397,7 +395,7 @@ def test_a_clock_that_was_set_back_makes_nothing_last_less_than_no_time(lines: l
     assert times == sorted(times)
 
 
-def test_a_file_that_is_no_feed_and_a_store_without_tables_are_refused(tmp_path: Path) -> None:
+def test_a_file_without_a_feed_and_a_store_without_tables_are_refused(tmp_path: Path) -> None:
     import apsw
 
     with pytest.raises(OSError, match="No such file"):
@@ -443,7 +441,7 @@ def test_a_shape_is_derived_from_what_became_ready_together(size: int, freed: li
     assert shape_of(RecordedTask("t", 0.0, size=size, freed=freed)) == shape
 
 
-def test_what_is_put_off_again_and_again_in_a_play_is_not_drawn_as_often() -> None:
+def test_outcomes_that_repeat_in_a_play_are_drawn_less_often() -> None:
     weights = weights_of({"done": 90, "retryable": 5, "lost": 5, "released": 7, "asks": 2})
 
     assert weights["retryable"] == pytest.approx(0.1 / 0.85, rel=0.01)  # of 100 draws, 3 put off and 2 ask
@@ -460,7 +458,7 @@ def facts(*rows: tuple[float, str, Mapping[str, Any]]) -> Iterable[Fact]:
     ]
 
 
-def test_a_refusal_by_a_provider_and_a_bots_own_delay_are_told_apart() -> None:
+def test_a_refusal_by_a_provider_is_distinguished_from_a_bots_own_delay() -> None:
     leased = {"kind": "execute", "key": "a", "bot": "b"}
     story = story_of(
         Recording(
@@ -477,11 +475,11 @@ def test_a_refusal_by_a_provider_and_a_bots_own_delay_are_told_apart() -> None:
         )
     )
 
-    assert [(one.how, one.waited) for one in story.attempts] == [("rate_limited", 0), ("deferred", 1)]
+    assert [(attempt.how, attempt.waited) for attempt in story.attempts] == [("rate_limited", 0), ("deferred", 1)]
     assert story.deferrals == [5, 7]
 
 
-def test_the_time_for_which_a_task_was_held_is_no_wait_for_a_bot() -> None:
+def test_time_on_hold_does_not_count_as_waiting_for_a_bot() -> None:
     story = story_of(
         Recording(
             list(
@@ -496,7 +494,7 @@ def test_the_time_for_which_a_task_was_held_is_no_wait_for_a_bot() -> None:
         )
     )
 
-    assert [(one.waited, one.how) for one in story.attempts] == [(2, "lost")]
+    assert [(attempt.waited, attempt.how) for attempt in story.attempts] == [(2, "lost")]
     assert calibrate(story.recording).rehearsal.scenario.people.pause == 1
     assert any("1 attempts timed out" in note for note in calibrate(story.recording).notes)
 
@@ -511,6 +509,6 @@ def test_the_time_for_which_a_task_was_held_is_no_wait_for_a_bot() -> None:
         ({"executors": {"durations": [-1]}}, "`executors.durations.0` must be at least 0"),
     ],
 )
-def test_what_would_have_no_effect_in_a_scenario_is_refused(plain: dict[str, Any], words: str) -> None:
+def test_fields_without_an_effect_are_refused(plain: dict[str, Any], words: str) -> None:
     with pytest.raises(BadScenario, match=words):
         made(plain, name="x")

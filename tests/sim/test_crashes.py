@@ -31,7 +31,7 @@ def commits() -> list[str]:
     return list(found.values())
 
 
-def test_the_story_has_enough_of_them() -> None:
+def test_the_story_has_enough_commits() -> None:
     assert golden().violation is None
     assert len(commits()) > 30
 

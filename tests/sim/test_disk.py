@@ -117,7 +117,7 @@ def test_an_orchestrator_that_dies_before_and_after_any_commit_loses_nothing_and
 
 
 @pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
-def test_an_orchestrator_that_dies_at_a_commit_that_nobody_waits_for_loses_nothing(tmp_path: Path, when: When) -> None:
+def test_a_death_at_a_commit_without_a_waiting_caller_loses_nothing(tmp_path: Path, when: When) -> None:
     machine, ended = undisturbed()
 
     for commit in (number for number in commits() if not machine.asked_at[number - 1]):
@@ -162,7 +162,7 @@ def test_a_failing_write_or_sync_is_a_retryable_error_and_changes_nothing(
         found_after(tmp_path / f"cut-{number}", found, (rows,), f"the power went after commit {number}")
 
 
-def test_a_write_ahead_log_that_cannot_be_carried_over_stays_good(tmp_path: Path) -> None:
+def test_a_write_ahead_log_survives_a_failed_checkpoint(tmp_path: Path) -> None:
     """Each write and sync of a checkpoint fails in turn, and then the power goes."""
     machine = Machine(tmp_path, limits=LIMITS, remembers=True)
     ReferenceStory(machine).play()
@@ -216,7 +216,7 @@ def test_a_power_cut_leaves_each_commit_that_was_acknowledged_and_no_part_of_ano
     assert cuts > 150
 
 
-def test_a_power_cut_while_a_store_is_made_leaves_one_that_can_be_made_anew(tmp_path: Path) -> None:
+def test_a_store_can_be_created_again_after_a_power_cut_during_its_creation(tmp_path: Path) -> None:
     machine, _ = undisturbed()
 
     for acts in range(0, machine.made_at, 7):
@@ -228,7 +228,7 @@ def test_a_power_cut_while_a_store_is_made_leaves_one_that_can_be_made_anew(tmp_
         assert doctor(disk.folder / NAME) == [], acts
 
 
-def test_after_a_power_cut_at_a_commit_the_story_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+def test_after_a_power_cut_at_a_commit_the_story_ends_the_same(tmp_path: Path) -> None:
     """The power goes as a commit is written, and again as soon as the call that was sent again is safe."""
     _, ended = undisturbed()
 
@@ -258,7 +258,7 @@ def test_a_store_without_syncs_is_detected(tmp_path: Path) -> None:
         ReferenceStory(hasty).play()
 
 
-def test_a_log_that_is_synced_only_at_checkpoints_is_detected(tmp_path: Path) -> None:
+def test_a_log_synced_only_at_checkpoints_is_detected(tmp_path: Path) -> None:
     lazy = Machine(
         tmp_path,
         limits=LIMITS,

@@ -59,7 +59,7 @@ def test_a_fault_is_drawn_from_its_name_and_from_nothing_else() -> None:
     assert alone.struck == [name for name in disturbed.struck if name.startswith("net.delay")]
 
 
-def test_each_seed_plays_with_some_of_the_kinds_at_strengths_of_its_own() -> None:
+def test_each_seed_uses_some_kinds_at_its_own_strengths() -> None:
     drawn = [some_faults(seed)._chances for seed in range(20)]
 
     assert all(0 < len(chances) < len(KINDS) for chances in drawn)
@@ -67,7 +67,7 @@ def test_each_seed_plays_with_some_of_the_kinds_at_strengths_of_its_own() -> Non
     assert all(KINDS[kind] / 4 <= chance <= 4 * KINDS[kind] for chances in drawn for kind, chance in chances.items())
 
 
-def test_only_those_that_are_named_strike_and_only_where_they_are() -> None:
+def test_only_named_faults_strike_and_only_at_their_places() -> None:
     faults = some_faults(only=["net.delay@client:submit.t1#2"])
 
     struck = [faults.strike(kind, "client:submit.t1") for kind in ("net.delay", "net.reset") for _ in range(3)]
@@ -76,19 +76,19 @@ def test_only_those_that_are_named_strike_and_only_where_they_are() -> None:
     assert faults.struck == ["net.delay@client:submit.t1#2"]
 
 
-def test_nothing_strikes_once_the_world_is_healed() -> None:
+def test_no_fault_strikes_after_healing() -> None:
     faults = some_faults(only=["net.delay@a:b#1"])
     faults.heal()
 
     assert faults.strike("net.delay", "a:b") is None
 
 
-def test_a_kind_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match=r"net\.teleport"):
         some_faults(kinds=["net.delay", "net.teleport"])
 
 
-def test_sizes_lie_between_a_tenth_and_three_times_of_what_they_are_measured_by() -> None:
+def test_amounts_are_between_a_tenth_and_three_times_their_base() -> None:
     sizes = [Fault(f"net.delay@a:b#{n}", NamedChoice(1)).amount(30) for n in range(500)]
 
     assert all(3 <= size <= 90 for size in sizes)

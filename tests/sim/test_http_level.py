@@ -84,13 +84,13 @@ def test_one_seed_gives_one_trace_in_every_process() -> None:
 
 
 @pytest.mark.parametrize("seed", [2, 5])
-def test_nothing_is_broken_by_faults(seed: int) -> None:
+def test_no_invariant_breaks_under_faults(seed: int) -> None:
     outcome = holds(played(seed))
 
     assert outcome.faults
 
 
-def test_a_level_that_is_not_there_is_refused() -> None:
+def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(cases.BadCase, match="level"):
         cases.from_json({"seed": 1, "level": "tcp"})
 
@@ -107,7 +107,7 @@ def test_a_level_that_is_not_there_is_refused() -> None:
         "store.crash_after@commit:work.succeeded.t1/s1#1",
     ],
 )
-def test_another_takes_over_and_tasks_end_as_they_would_have(fault: str) -> None:
+def test_after_a_crash_or_upgrade_tasks_end_as_without_it(fault: str) -> None:
     outcome = holds(played(1, faults=(fault,)))
 
     assert outcome.faults == (fault,)
@@ -128,7 +128,7 @@ def test_a_bot_that_does_not_beat_loses_its_lease_and_the_task_still_ends() -> N
     assert outcome.statuses == calm().statuses
 
 
-def test_a_process_that_dies_is_followed_by_another_that_goes_on() -> None:
+def test_a_dead_process_is_replaced_and_the_new_one_continues() -> None:
     outcome = holds(played(1, faults=("bot.crash@planner-1:t2/plan#1",)))
 
     assert outcome.faults
@@ -144,7 +144,7 @@ def test_a_report_that_comes_twice_is_answered_as_before() -> None:
 # ---- the feed --------------------------------------------------------------------------------------------------------
 
 
-def test_a_follower_goes_on_where_its_stream_broke() -> None:
+def test_a_follower_continues_where_its_stream_broke() -> None:
     outcome = holds(played(1, faults=("net.reset@auditor:follow.1#5",)))
 
     assert outcome.reached["a connection broke in the middle of a stream"]
@@ -168,7 +168,7 @@ def test_an_event_that_is_not_sent_to_followers_is_found(monkeypatch: pytest.Mon
     assert violation.invariant == "5.feed"
 
 
-def test_an_answer_from_before_a_commit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_answer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     known: dict[str, Any] = {}
     read = Queries.task
 
@@ -194,7 +194,7 @@ def test_an_ignored_idempotency_key_is_found(monkeypatch: pytest.MonkeyPatch) ->
     assert violation.invariant == "1.one-task"
 
 
-def test_what_the_sdk_logs_as_an_error_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_logged_by_the_sdk_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     async def prepare(self: Session, lease: Any, answer: Any) -> Any:
         raise RuntimeError("a mistake of ours")
 

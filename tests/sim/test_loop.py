@@ -27,7 +27,7 @@ def test_time_moves_only_when_nothing_is_ready(loop: VirtualLoop) -> None:
     assert loop.run_until_complete(many_steps()) == 0
 
 
-def test_sleepers_wake_in_the_order_of_their_moments_and_then_of_their_coming(loop: VirtualLoop) -> None:
+def test_timers_fire_in_the_order_of_time_and_then_of_creation(loop: VirtualLoop) -> None:
     woken: list[tuple[str, int]] = []
 
     async def sleeper(name: str, seconds: float) -> None:
@@ -42,7 +42,7 @@ def test_sleepers_wake_in_the_order_of_their_moments_and_then_of_their_coming(lo
     assert woken == [("a", SECOND), ("b", 1_500_000), ("c", 2 * SECOND), ("d", 2 * SECOND)]
 
 
-def test_timeouts_events_groups_and_waits_work_as_anywhere(loop: VirtualLoop) -> None:
+def test_timeouts_events_groups_and_waits_work_as_usual(loop: VirtualLoop) -> None:
     async def story() -> list[Any]:
         found: list[Any] = []
         event = asyncio.Event()
@@ -75,7 +75,7 @@ def test_timeouts_events_groups_and_waits_work_as_anywhere(loop: VirtualLoop) ->
     ]
 
 
-def test_running_for_a_time_ends_exactly_there_with_all_that_was_due_done(loop: VirtualLoop) -> None:
+def test_run_for_ends_exactly_on_time_after_all_due_callbacks(loop: VirtualLoop) -> None:
     seen: list[int] = []
     for moment in (1.0, 2.0, 2.000_001):
         loop.call_later(moment, lambda: seen.append(loop.now))
@@ -97,7 +97,7 @@ def test_a_cancelled_timer_does_not_move_the_time(loop: VirtualLoop) -> None:
     assert loop.now == 0
 
 
-def test_an_error_comes_out_where_it_is_waited_for(loop: VirtualLoop) -> None:
+def test_an_error_is_raised_where_its_task_is_awaited(loop: VirtualLoop) -> None:
     async def fail() -> None:
         raise ValueError("so")
 
@@ -105,7 +105,7 @@ def test_an_error_comes_out_where_it_is_waited_for(loop: VirtualLoop) -> None:
         loop.run_until_complete(fail())
 
 
-def test_what_is_given_to_an_executor_runs_at_once_and_where_it_is(loop: VirtualLoop) -> None:
+def test_a_function_for_an_executor_runs_at_once_in_the_same_thread(loop: VirtualLoop) -> None:
     import threading
 
     async def story() -> tuple[int, int]:
@@ -115,7 +115,7 @@ def test_what_is_given_to_an_executor_runs_at_once_and_where_it_is(loop: Virtual
     assert there == here
 
 
-def test_what_runs_in_a_thread_elsewhere_may_wake_the_loop_here_too(loop: VirtualLoop) -> None:
+def test_call_soon_threadsafe_wakes_the_loop(loop: VirtualLoop) -> None:
     woken = asyncio.Event()
 
     async def waits() -> None:
@@ -125,7 +125,7 @@ def test_what_runs_in_a_thread_elsewhere_may_wake_the_loop_here_too(loop: Virtua
     loop.run_until_complete(waits())
 
 
-def test_an_error_in_an_executor_comes_back(loop: VirtualLoop) -> None:
+def test_an_error_in_an_executor_is_raised_to_the_caller(loop: VirtualLoop) -> None:
     async def story() -> None:
         await loop.run_in_executor(None, int, "x")
 
@@ -145,7 +145,7 @@ def test_a_stall_lets_time_pass_without_anything_running(loop: VirtualLoop) -> N
     assert seen == [5 * SECOND, 5 * SECOND]
 
 
-def test_a_host_that_dies_runs_nothing_more_not_even_what_cleans_up(loop: VirtualLoop) -> None:
+def test_a_dead_host_runs_no_more_code_not_even_cleanup(loop: VirtualLoop) -> None:
     seen: list[str] = []
     host = Host(loop)
 
@@ -170,18 +170,18 @@ def test_a_host_that_dies_runs_nothing_more_not_even_what_cleans_up(loop: Virtua
     assert (seen, task.done()) == ([], False)
 
 
-def test_another_host_lives_on(loop: VirtualLoop) -> None:
-    one, other = Host(loop), Host(loop)
-    tasks = [host.spawn(asyncio.sleep(1, "woke")) for host in (one, other)]
+def test_the_death_of_one_host_does_not_affect_another(loop: VirtualLoop) -> None:
+    first, other = Host(loop), Host(loop)
+    tasks = [host.spawn(asyncio.sleep(1, "woke")) for host in (first, other)]
     loop.run_for(0)
 
-    one.die()
+    first.die()
     loop.run_for(2 * SECOND)
 
     assert [task.done() for task in tasks] == [False, True]
 
 
-def test_the_wall_clock_may_jump_and_the_other_does_not(loop: VirtualLoop) -> None:
+def test_a_jump_of_the_wall_clock_does_not_move_the_monotonic_one(loop: VirtualLoop) -> None:
     clock = VirtualClock(loop)
     wall = clock.now()
 
@@ -201,4 +201,4 @@ def test_a_clock_may_run_too_fast_for_a_time_and_never_runs_back(loop: VirtualLo
         loop.run_for(10 * SECOND)
         shown.append(clock.monotonic())
 
-    assert [one // SECOND for one in shown] == [0, 0, 12, 12, 20, 20, 30]
+    assert [moment // SECOND for moment in shown] == [0, 0, 12, 12, 20, 20, 30]

@@ -55,18 +55,18 @@ def test_another_seed_gives_another_run() -> None:
 
 
 @given(st.integers(), st.text(max_size=5), st.text(max_size=5))
-def test_each_purpose_draws_from_a_stream_of_its_own(seed: int, one: str, other: str) -> None:
-    alone = [Chance(seed).stream(one).seed() for _ in range(1)]
+def test_each_purpose_has_its_own_stream(seed: int, purpose: str, other: str) -> None:
+    alone = [Chance(seed).stream(purpose).seed() for _ in range(1)]
     chance = Chance(seed)
     disturbed = chance.stream(other)
     for _ in range(5):
         disturbed.seed()
 
-    assert chance.stream(one).seed() == alone[0]
-    assert (one == other) or Chance(seed).stream(one).seed() != Chance(seed).stream(other).seed()
+    assert chance.stream(purpose).seed() == alone[0]
+    assert (purpose == other) or Chance(seed).stream(purpose).seed() != Chance(seed).stream(other).seed()
 
 
-def test_draws_have_the_size_that_was_asked_for_and_do_not_repeat() -> None:
+def test_draws_have_the_requested_size_and_do_not_repeat() -> None:
     chance = Chance(1)
 
     assert [len(chance.secret(size)) for size in (0, 1, 16, 64, 65, 200)] == [0, 1, 16, 64, 65, 200]

@@ -16,7 +16,7 @@ from swarmkeeper.sim.pool import in_processes
 LATE = 60
 
 
-def test_what_several_processes_make_comes_in_order() -> None:
+def test_results_of_several_processes_come_in_order() -> None:
     assert list(in_processes(math.sqrt, [float(n * n) for n in range(9)], jobs=2)) == [float(n) for n in range(9)]
 
 
@@ -28,7 +28,7 @@ def interrupt_the_parent(number: int) -> None:
         time.sleep(LATE)
 
 
-def test_an_interrupt_ends_the_processes_in_silence_even_when_they_are_gone_before_their_pool_knows(
+def test_an_interrupt_ends_the_processes_silently_even_if_the_pool_notices_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Happens at times on a busy machine. A failing thread is an error of the test run."""

@@ -89,7 +89,7 @@ DELETED = "DELETE FROM event WHERE seq = (SELECT min(seq) FROM event WHERE kind 
 @pytest.mark.parametrize(
     ("sql", "found_by"), [(UNENDED, "7.acknowledged"), (DELETED, "5.feed")], ids=["a result", "an event"]
 )
-def test_what_is_changed_in_the_store_between_two_lives_is_found(sql: str, found_by: str) -> None:
+def test_a_change_of_the_store_while_the_orchestrator_is_dead_is_found(sql: str, found_by: str) -> None:
     tamper, changed = tampered(sql)
 
     outcome = played(9, *killed_at(2, 3, 4), between=tamper)
@@ -110,7 +110,7 @@ def test_an_orchestrator_that_answers_before_anything_is_durable_is_found_when_i
 # ---- scenarios and refusals ------------------------------------------------------------------------------------------
 
 
-def test_a_scenario_is_played_faster_than_it_says() -> None:
+def test_a_scenario_is_sped_up_for_real_processes() -> None:
     fast = sped_up(SCENARIOS["standard"])
 
     assert fast.bounds.lease_seconds == 30 / PACE
@@ -126,6 +126,6 @@ def test_faults_without_a_counterpart_among_real_processes_are_left_out() -> Non
     assert not is_supported("orch.clock_jump")
 
 
-def test_bots_of_ones_own_are_refused() -> None:
+def test_users_bots_are_refused() -> None:
     with pytest.raises(ValueError, match="does not support `bots`"):
         run_processes(Case(1, level="process", bots="mine.py:swarm"))

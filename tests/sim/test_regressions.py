@@ -35,7 +35,7 @@ def test_a_fixed_regression_stays_fixed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(name for name, story in STORIES.items() if "bug" in story))
-def test_a_story_finds_the_bug_that_it_is_kept_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_regression_finds_the_bug_that_it_is_kept_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bug = BUGS[STORIES[name]["bug"]]
     bug.plant(monkeypatch)
     case = case_of(name)

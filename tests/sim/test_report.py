@@ -66,11 +66,11 @@ def played(executors: int = 1) -> tuple[Played, ...]:
 
 
 def measured(executors: int = 1) -> list[Measured]:
-    return [one.measured for one in played(executors)]
+    return [run_.measured for run_ in played(executors)]
 
 
-def broken(one: Played, why: str) -> Played:
-    return replace(one, outcome=replace(one.outcome, violation=Violation("2.fence", "t1/a", why, 5)))
+def broken(run_: Played, why: str) -> Played:
+    return replace(run_, outcome=replace(run_.outcome, violation=Violation("2.fence", "t1/a", why, 5)))
 
 
 # ---- measurements --------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def test_measuring_does_not_change_the_run() -> None:
     assert run(Case(1, TIGHT.scenario)).trace_hash == played()[0].outcome.trace_hash
 
 
-def test_the_time_of_each_task_goes_to_exactly_one_thing_at_once() -> None:
+def test_each_moment_of_a_task_counts_for_exactly_one_activity() -> None:
     born: dict[str, float] = {}
     ended: dict[str, float] = {}
 
@@ -143,7 +143,7 @@ def test_several_processes_give_the_same_runs_in_the_same_order() -> None:
     assert list(play_all(cases, jobs=2)) == list(played())
 
 
-def test_a_case_that_is_played_twice_says_whether_it_was_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_that_is_played_twice_reports_whether_the_runs_were_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(1, TIGHT.scenario)
     assert play(case, twice=True).same is True
     assert play(case).same is None
@@ -156,7 +156,7 @@ def test_a_case_that_is_played_twice_says_whether_it_was_the_same(monkeypatch: p
 # ---- reports -------------------------------------------------------------------------------------------------------
 
 
-def test_a_band_is_the_middle_and_from_where_to_where_most_are() -> None:
+def test_a_band_is_the_median_and_the_range_of_most_values() -> None:
     assert quantile([], 0.5) is None
     assert [quantile([1, 2, 3, 4], share) for share in (0, 0.25, 0.26, 0.5, 0.95, 1)] == [1, 1, 2, 2, 4, 4]
     assert band([None, None]) is None
@@ -164,7 +164,7 @@ def test_a_band_is_the_middle_and_from_where_to_where_most_are() -> None:
     assert band([float(number) for number in range(1, 12)]) == Band(6.0, 2.0, 10.0)
 
 
-def test_the_bottleneck_is_where_work_waits_and_the_report_adds_one_more_bot() -> None:
+def test_the_report_names_the_bottleneck_and_tries_one_more_bot_there() -> None:
     tight = bottleneck_of(measured())
     assert tight is not None
     assert tight.fleet == "executors"
@@ -189,7 +189,7 @@ def test_the_bottleneck_is_where_work_waits_and_the_report_adds_one_more_bot() -
         (Targets(usd_per_task_max=0.000001), False),
     ],
 )
-def test_a_target_is_held_or_missed_in_the_middle_of_the_runs(targets: Targets, held: bool) -> None:
+def test_a_target_is_compared_with_the_median_of_the_runs(targets: Targets, held: bool) -> None:
     whole = report_of(replace(TIGHT, targets=targets), played())
 
     assert [target.held for target in whole.targets] == [held]
@@ -198,7 +198,7 @@ def test_a_target_is_held_or_missed_in_the_middle_of_the_runs(targets: Targets, 
 
 
 def test_a_target_without_a_value_is_missed() -> None:
-    nothing = [replace(one, measured=replace(one.measured, completions=(), accepted=0)) for one in played()]
+    nothing = [replace(run_, measured=replace(run_.measured, completions=(), accepted=0)) for run_ in played()]
 
     whole = report_of(replace(TIGHT, targets=Targets(completion_p50_seconds_max=1e6)), nothing)
 
@@ -223,7 +223,7 @@ def test_the_page_loads_nothing_and_allows_only_its_own_style() -> None:
     assert "$" not in re.sub(r"\$\d", "", page), "a place of the template was left"
 
 
-def test_junit_has_a_case_for_each_seed_and_target_and_fails_those_that_did_not_hold() -> None:
+def test_junit_has_a_case_for_each_seed_and_target_and_fails_broken_ones() -> None:
     runs = [broken(played()[0], "\x00 odd"), replace(played()[1], same=False)]
     whole = report_of(replace(TIGHT, targets=Targets(tasks_per_hour_min=10_000, usd_per_task_max=1)), runs)
 
@@ -234,7 +234,7 @@ def test_junit_has_a_case_for_each_seed_and_target_and_fails_those_that_did_not_
     assert failed == {"1": "again 1", "2": "again 2", "tasks_per_hour_min": ""}
 
 
-def test_the_report_as_json_has_all_of_it() -> None:
+def test_the_json_report_is_complete() -> None:
     report = json.loads(json.dumps(as_json(report_of(TIGHT, played(), played(2)))))
 
     assert report["violations"] == 0
@@ -247,7 +247,7 @@ def test_the_report_as_json_has_all_of_it() -> None:
     assert report["reached"]
 
 
-def test_text_names_each_figure_and_the_cost_only_where_there_are_prices() -> None:
+def test_text_has_each_figure_and_the_cost_only_with_prices() -> None:
     priced = "\n".join(as_text(report_of(TIGHT, played())))
     free = "\n".join(as_text(report_of(Rehearsal(TIGHT.scenario), played())))
 
@@ -257,7 +257,7 @@ def test_text_names_each_figure_and_the_cost_only_where_there_are_prices() -> No
     assert "Cost of each task" not in free
 
 
-def test_a_case_that_was_kept_can_be_played_again_and_its_test_stands_by_itself() -> None:
+def test_a_kept_case_can_be_played_again_and_its_test_runs_alone() -> None:
     outcome = broken(played()[0], "so").outcome
     case = replace(outcome.case, faults=("bot.crash@executor-1:t1/s1#1",))
 

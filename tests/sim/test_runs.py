@@ -61,7 +61,7 @@ def test_one_seed_gives_one_trace_in_six_processes() -> None:
     assert set(trace_hash) <= set("0123456789abcdef")
 
 
-def test_nothing_breaks_while_things_go_wrong_and_all_ends_when_they_no_longer_do() -> None:
+def test_no_invariant_breaks_under_faults_and_every_task_ends_after_them() -> None:
     outcome = run(Case(1, SHORT))
 
     assert outcome.violation is None, outcome.violation
@@ -69,7 +69,7 @@ def test_nothing_breaks_while_things_go_wrong_and_all_ends_when_they_no_longer_d
     assert outcome.statuses
 
 
-def test_what_is_ready_may_run_in_any_order() -> None:
+def test_ready_callbacks_may_run_in_any_order() -> None:
     chaos = run(Case(2, GOLDEN, chaos=True))
 
     assert chaos.violation is None, chaos.violation
@@ -93,13 +93,13 @@ def test_a_run_with_its_own_faults_by_name_is_the_same_run() -> None:
     assert (by_name.trace_hash, by_name.faults) == (by_chance.trace_hash, by_chance.faults)
 
 
-def test_without_faults_nothing_goes_wrong_and_the_orchestrator_boots_once() -> None:
+def test_without_faults_no_invariant_breaks_and_the_orchestrator_boots_once() -> None:
     outcome = run(Case(11, SHORT, faults=()))
 
     assert (outcome.violation, outcome.faults, outcome.boots) == (None, (), 1)
 
 
-def test_leaving_a_fault_out_leaves_the_others_where_they_were() -> None:
+def test_leaving_out_one_fault_does_not_move_the_others() -> None:
     def before(lines: Iterable[object], moment: float) -> list[str]:
         return [str(line) for line in lines if float(str(line).split()[0]) < moment]
 
@@ -107,7 +107,7 @@ def test_leaving_a_fault_out_leaves_the_others_where_they_were() -> None:
     left_out = whole.faults[len(whole.faults) // 2]
     at = next(line.at for line in whole.lines if line.text == left_out) / 1_000_000
 
-    without = run(Case(11, SHORT, faults=tuple(one for one in whole.faults if one != left_out)), keep=True)
+    without = run(Case(11, SHORT, faults=tuple(name for name in whole.faults if name != left_out)), keep=True)
 
     assert before(without.lines, at) == before(whole.lines, at)
     assert left_out not in without.faults
@@ -126,7 +126,7 @@ def test_faults_are_named_by_kind_place_and_number() -> None:
 # ---- violations ----------------------------------------------------------------------------------------------------
 
 
-def test_an_invariant_of_ones_own_is_checked_after_every_commit() -> None:
+def test_a_users_invariant_is_checked_after_every_commit() -> None:
     @invariant("no task of mine is ever planned")
     def never_planned(model: Records, commit: Commit) -> Iterable[str]:
         return [model.title(event.task) for event in commit.events if event.kind == "task.planned"]

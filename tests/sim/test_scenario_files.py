@@ -43,7 +43,7 @@ def test_the_standard_scenario_is_what_its_file_says() -> None:
     assert find("standard").scenario == SCENARIOS["standard"]
 
 
-def test_what_a_file_leaves_out_is_as_in_the_standard_scenario() -> None:
+def test_missing_fields_are_as_in_the_standard_scenario() -> None:
     found = made({"executors": {"count": 7}, "bounds": {"lease_seconds": 9}}, name="mine").scenario
     standard = SCENARIOS["standard"]
 
@@ -53,7 +53,7 @@ def test_what_a_file_leaves_out_is_as_in_the_standard_scenario() -> None:
     assert (found.planners, found.people, found.hours) == (standard.planners, standard.people, standard.hours)
 
 
-def test_yaml_toml_and_json_say_the_same(tmp_path: Path) -> None:
+def test_yaml_toml_and_json_give_the_same_scenario(tmp_path: Path) -> None:
     plain: dict[str, Any] = {"name": "mine", "hours": 2, "executors": {"count": 7}, "targets": {"utilisation_max": 0.5}}
     (tmp_path / "a.json").write_text(json.dumps(plain))
     (tmp_path / "a.yaml").write_text("name: mine\nhours: 2\nexecutors: {count: 7}\ntargets: {utilisation_max: 0.5}")
@@ -93,7 +93,7 @@ def test_yaml_toml_and_json_say_the_same(tmp_path: Path) -> None:
         ({1: 2}, "JSON cannot express"),
     ],
 )
-def test_what_cannot_be_played_is_refused_by_its_place(plain: Any, why: str) -> None:
+def test_an_invalid_field_is_refused_by_its_name(plain: Any, why: str) -> None:
     with pytest.raises(BadScenario) as refused:
         made(plain, name="mine")
 
@@ -126,7 +126,7 @@ LAUGHS = "skills:\n- &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a.yaml", "shapes: {one: 1.0e+308, flat: 1.0e+308}", "and their sum finite"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_where(tmp_path: Path, name: str, text: str, why: str) -> None:
+def test_a_file_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path, name: str, text: str, why: str) -> None:
     (tmp_path / name).write_text(text)
 
     with pytest.raises(BadScenario) as refused:
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_read_says_where(tmp_path: Path, name: str, text: 
     assert why in str(refused.value)
 
 
-def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_file_that_is_not_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe")
 
     with pytest.raises(BadScenario, match="cannot be read"):
@@ -162,7 +162,7 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
         assert read(tmp_path / name).scenario.hours == 2
 
 
-def test_a_scenario_is_called_after_its_file_in_letters_that_a_name_can_have(tmp_path: Path) -> None:
+def test_a_scenario_is_named_after_its_file_with_valid_letters(tmp_path: Path) -> None:
     for file, name in (("my <b>.yaml", "my--b-"), ("-.yaml", "scenario"), (f"{'x' * 99}.yaml", "x" * 64)):
         (tmp_path / file).write_text("hours: 2")
 

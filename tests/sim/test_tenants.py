@@ -72,7 +72,7 @@ def test_twenty_seeds_with_two_tenants_hold_and_cover_the_listed_situations() ->
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_over_http_another_tenants_things_are_not_there(seed: int) -> None:
+def test_tenants_are_isolated_over_http(seed: int) -> None:
     outcome = run(Case(seed, STORY, level="http"))
 
     assert outcome.violation is None, (outcome.violation, outcome.faults)
@@ -107,8 +107,8 @@ def test_real_processes_are_refused_more_than_one_tenant() -> None:
         run_processes(Case(1, STORY, level="process"))
 
 
-def test_every_call_about_another_tenants_things_is_tried_over_http() -> None:
-    tried = {(one.method, _shape(one.path)) for one in http_intruder.TRIES.values()}
+def test_intruders_try_every_call_that_takes_an_id_over_http() -> None:
+    tried = {(call.method, _shape(call.path)) for call in http_intruder.TRIES.values()}
     missing = {
         f"{route.method} {route.path_format}"
         for route in ROUTES
@@ -254,14 +254,14 @@ def without(patch: pytest.MonkeyPatch, where: Any, table: str, name: str, words:
     patch.setattr(where, table, {**statements, name: wrong})
 
 
-def test_a_task_that_anybody_may_have_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_open_to_all_tenants_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     right = WorkingSet.task
     monkeypatch.setattr(WorkingSet, "task", lambda self, task_id, tenant=None: right(self, task_id))
 
     assert found() == "2.tenant"
 
 
-def test_a_bot_that_anybody_may_act_as_or_stop_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bot_open_to_all_tenants_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def bot(self: WorkingSet, bot_id: str, tenant: str, right: Any = WorkingSet.bot) -> Any:
         known = self.get(lookups.BOT, bot_id)
         return right(self, bot_id, tenant if known is None else known.tenant)
@@ -289,7 +289,7 @@ def test_a_queue_that_all_tenants_share_is_found(monkeypatch: pytest.MonkeyPatch
     assert found(RUSH) == "2.tenant"
 
 
-def test_bots_of_one_name_that_are_taken_for_each_other_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mixed_up_bots_of_the_same_name_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, transaction, "QUERIES", "bot_by_name", "tenant = :tenant AND", "(:tenant <> '') AND")
     right = WorkingSet.bot
 
@@ -306,7 +306,7 @@ def test_bots_of_one_name_that_are_taken_for_each_other_are_found(monkeypatch: p
     [("task_row", " AND tenant = :tenant"), ("events_of_tenant", "tenant = :tenant AND")],
     ids=["a task that anybody may read", "a feed of all tenants"],
 )
-def test_what_is_read_without_a_look_at_the_tenant_is_found_over_http(
+def test_a_read_that_ignores_the_tenant_is_found_over_http(
     name: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without(monkeypatch, store, "READS", name, words, words.replace("tenant = :tenant", ":tenant <> ''"))
@@ -323,7 +323,7 @@ def test_an_engine_that_serves_tenants_by_their_ids_is_found(monkeypatch: pytest
     assert found(RUSH) == "9.share"
 
 
-def test_long_work_of_one_tenant_that_keeps_out_anothers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_work_of_one_tenant_that_blocks_another_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     async def next_job(self: JobTurns, transaction: Transaction) -> Any:
         tenants = await transaction.job_tenants()
         return (await transaction.next_jobs(1, "", tenants[0]))[0] if tenants else None
@@ -336,13 +336,13 @@ def test_long_work_of_one_tenant_that_keeps_out_anothers_is_found(monkeypatch: p
 def race(weights: Mapping[str, int], order: str) -> list[str]:
     """Serve the tenants in `order` while `a` and `b` wait. Return the violations."""
     wrong: list[str] = []
-    one = Race("commands", weights, wrong.append)
+    shares = Race("commands", weights, wrong.append)
     for tenant in order:
-        one.served(tenant, 2, {"a", "b"})
+        shares.served(tenant, 2, {"a", "b"})
     return wrong
 
 
-def test_shares_go_by_weight() -> None:
+def test_shares_depend_on_weight() -> None:
     assert race({}, "abababab") == race({}, "abaabbaabb") == []
     assert race({}, "abaaa")
     assert race({"a": 3}, "abaaabaaab") == []
@@ -351,13 +351,13 @@ def test_shares_go_by_weight() -> None:
 
 def test_an_idle_tenant_earns_no_credit() -> None:
     wrong: list[str] = []
-    one = Race("commands", {}, wrong.append)
+    shares = Race("commands", {}, wrong.append)
     for _ in range(9):
-        one.served("a", 1, {"a"})
-    one.served("b", 1, {"a", "b"})
-    one.wait({"a"})
+        shares.served("a", 1, {"a"})
+    shares.served("b", 1, {"a", "b"})
+    shares.wait({"a"})
     for _ in range(9):
-        one.served("a", 1, {"a"})
-    one.served("b", 1, {"a", "b"})
+        shares.served("a", 1, {"a"})
+    shares.served("b", 1, {"a", "b"})
 
     assert wrong == []

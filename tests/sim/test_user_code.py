@@ -60,7 +60,7 @@ def played(folder: Path, name: str = "swarm", call: str = "pass", faults: tuple[
     return outcome
 
 
-def test_a_bot_of_ones_own_dies_and_another_process_of_it_goes_on_anew(tmp_path: Path) -> None:
+def test_a_users_bot_dies_and_a_new_process_of_it_continues(tmp_path: Path) -> None:
     calm = played(tmp_path)
     crashed = played(tmp_path, faults=("bot.crash@Counts-1:t1/only#1", "bot.crash@Counts-2:t1/only#1"))
 
@@ -86,6 +86,6 @@ def test_user_code_that_hits_a_guard_is_named_by_its_line(tmp_path: Path, call: 
         played(tmp_path, "over", call)
 
 
-def test_bots_of_ones_own_are_not_played_without_http(tmp_path: Path) -> None:
+def test_users_bots_need_level_http(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="level http"):
         run(Case(1, ONE, bots="bots.py"))

@@ -195,7 +195,7 @@ class ReferenceStory:
         once = ("task", "work", "api_key", "bot", "approval", "message", "late_result")
         return Ended(
             tasks,
-            tuple(one for row in works for one in m.late_results(row["id"])),
+            tuple(result for row in works for result in m.late_results(row["id"])),
             tuple(
                 row["body"].decode() if isinstance(row["body"], bytes) else row["body"]
                 for row in m.rows("SELECT body FROM payload WHERE id LIKE '%checkpoint%' ORDER BY body")

@@ -53,7 +53,11 @@ def beat(bot_id: str) -> None:
     while FAULT != "beats":
         time.sleep(0.5)
         if lease_ids:
-            call(f"/bots/{bot_id}:heartbeat", {"leases": [{"lease_id": one} for one in list(lease_ids)]}, tries=1000)
+            call(
+                f"/bots/{bot_id}:heartbeat",
+                {"leases": [{"lease_id": lease_id} for lease_id in list(lease_ids)]},
+                tries=1000,
+            )
 
 
 def work(subtask: dict[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ async def test_each_bot_that_breaks_a_rule_is_found() -> None:
     hasty = [await tried(check) for check in CHECKS if check.name in HASTY]
     outcomes = hasty + await asyncio.gather(*(tried(check) for check in CHECKS if check.name not in HASTY))
 
-    found = {name: result for one in outcomes for name, result in results(one).items() if result != "passed"}
+    found = {name: result for of_bot in outcomes for name, result in results(of_bot).items() if result != "passed"}
     assert found == {check.name: "failed" for check in CHECKS}, outcomes
 
 

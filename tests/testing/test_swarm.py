@@ -127,7 +127,7 @@ def test_a_bot_that_cannot_be_run_ends_the_test_at_once() -> None:
         run_swarm([Nothing()], [count("a")])
 
 
-async def test_a_test_that_fails_before_its_bots_do_fails_as_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_test_that_fails_before_its_bots_keeps_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
     async def serve(*_: object, stop: asyncio.Event, **__: object) -> None:
         await stop.wait()
         raise ValueError("the bots end by an error, too")
@@ -143,11 +143,11 @@ async def test_a_test_that_fails_before_its_bots_do_fails_as_it_did(monkeypatch:
         await failing()
 
 
-def test_no_tasks_are_none() -> None:
+def test_a_swarm_without_tasks_returns_none() -> None:
     assert run_swarm([WordCount()], []) == []
 
 
-async def test_a_coroutine_of_a_test_has_a_client_of_the_swarm() -> None:
+async def test_an_async_test_gets_a_client_of_the_swarm() -> None:
     async with running_swarm([WordCount()]) as client:
         task: Task = await client.submit(count("one two"), evaluation="none")
         done = await client.wait(task.id, timeout=10)
@@ -155,11 +155,11 @@ async def test_a_coroutine_of_a_test_has_a_client_of_the_swarm() -> None:
     assert done.result == {"s1": {"words": 2}}
 
 
-def test_a_seed_that_would_decide_nothing_is_refused() -> None:
+def test_a_seed_without_virtual_time_is_refused() -> None:
     with pytest.raises(ValueError, match="virtual_time"):
         run_swarm([WordCount()], [count("a")], seed=7)
 
 
-def test_no_time_is_no_time() -> None:
+def test_a_timeout_of_zero_seconds_is_respected() -> None:
     with pytest.raises(SwarmStuck):
         run_swarm([WordCount()], [count("a")], virtual_time=True, timeout_seconds=0)

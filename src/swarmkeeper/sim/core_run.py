@@ -135,8 +135,8 @@ class Run:
         story.add_done_callback(lambda done: loop.stop())
         try:
             loop.run_forever()
-        except Deadlock as nothing:
-            model.broken("7.liveness", "-", str(nothing))
+        except Deadlock as deadlock:
+            model.broken("7.liveness", "-", str(deadlock))
         except BaseException:  # interrupted: end unfinished work silently
             self.clean_up()
             loop.close()

@@ -53,8 +53,10 @@ def run(
         simulation = _run_type(case)(case, url, keep=keep, invariants=invariants, full_every=full_every)
 
         def tripped(words: str) -> None:
-            theirs = touched(words, own) if own else None
-            simulation.model.broken("0.real-world" if theirs is None else TROUBLE, "-", theirs or _touched(words))
+            in_user_code = touched(words, own) if own else None
+            simulation.model.broken(
+                "0.real-world" if in_user_code is None else TROUBLE, "-", in_user_code or _touched(words)
+            )
 
         stack.enter_context(nondeterminism_guards(tripped))
         outcome = simulation.play(found)

@@ -78,7 +78,9 @@ class FaultyStore(SqliteStore):
         """Close everything at once, as a dying process does. Return the committed image of a store in memory."""
         self._dropped = True
         image = None
-        for connection in {id(one): one for one in (self._reading, self._writing) if one is not None}.values():
+        for connection in dict.fromkeys((self._reading, self._writing)):  # a store in memory has only one
+            if connection is None:
+                continue
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             if self.path is None:

@@ -138,8 +138,8 @@ class _RealBot(SdkBot):
             return orders.key
 
         model = cast(HttpModel, _LeasesOnly(orders.store))
-        nothing: Any = None  # there is no simulated network
-        super().__init__(env, nothing, model, Provider(env), key_of, orders.type, orders.number, fleet)
+        unused: Any = None  # there is no simulated network
+        super().__init__(env, unused, model, Provider(env), key_of, orders.type, orders.number, fleet)
         self._lines = lines
 
     def crash(self, process: SdkBotProcess, fault: Fault, *, vanish: bool) -> None:
@@ -182,7 +182,7 @@ async def run_until_stopped(orders: Orders, lines: Lines) -> None:
         healed=Path(orders.healed),
         struck_before=orders.struck,
     )
-    nobody: Any = None  # bots of this level use neither the network nor the model of the environment
+    unused: Any = None  # bots of this level use neither the network nor the model of the environment
     env = Environment(
         scenario,
         wall.loop,
@@ -190,8 +190,8 @@ async def run_until_stopped(orders: Orders, lines: Lines) -> None:
         choice,
         faults,
         cast(Trace, trace),
-        nobody,
-        nobody,
+        unused,
+        unused,
         asyncio.Event(),
     )
     bot = _RealBot(orders, env, scenario.fleets[orders.type], lines)

@@ -508,8 +508,8 @@ class Driver:
 
 class _RealSdkCalls(SdkCalls):
     def __init__(self, driver: Driver) -> None:
-        nothing: Any = None  # there is no simulated network
-        super().__init__(nothing, driver.model, nothing, driver.scenario, driver.choice, nothing)
+        unused: Any = None  # there is no simulated network
+        super().__init__(unused, driver.model, unused, driver.scenario, driver.choice, unused)
         self._driver = driver
 
     async def _edge(self, source: str) -> SdkEdge:

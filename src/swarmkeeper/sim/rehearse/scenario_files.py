@@ -273,12 +273,12 @@ def made(plain: object, *, name: str) -> Rehearsal:
 def _one_of_two(plain: Mapping[str, Any]) -> None:
     """Refuse two fields that replace each other, because one of them would have no effect."""
     parts = {name: part for name, part in plain.items() if isinstance(part, dict)}
-    for at, part, one, other in (
+    for at, part, new, other in (
         ("", plain, "sizes", "size"),
         *((f"{name}.", part, "durations", "work_seconds") for name, part in parts.items()),
     ):
-        if part.get(one) and other in part:
-            raise BadScenario(f"`{at}{one}` replaces `{at}{other}`: leave one of them out")
+        if part.get(new) and other in part:
+            raise BadScenario(f"`{at}{new}` replaces `{at}{other}`: leave one of them out")
 
 
 def check_sound(found: Rehearsal) -> None:
