@@ -156,7 +156,7 @@ def test_text_of_an_invariant_cannot_control_a_terminal_a_report_or_a_test(mine:
     [
         ({"scenario": {"name": "a", "hours": -5}}, "scenario: `hours` must be above 0"),
         ({"scenario": {"name": "a", "faults": ["smoke"]}}, "scenario: `faults.0` must be one of"),
-        ({"scenario": {"name": "a", "quorums": {"x": 1}}}, "scenario: `quorums` has a key"),
+        ({"scenario": {"name": "a", "quorums": {"x": 1}}}, "scenario: `quorums` has an unknown key"),
         ({"faults": ["smoke@here:there#1"]}, "not the name of a fault"),
         ({"bots": "mine.py"}, "need level http"),
         ({"level": "process", "invariants": "mine.py"}, "level process does not support"),

@@ -14,12 +14,14 @@ Start at `run.run(Case(seed))`. The packages, from the lowest layer up:
   commit), `checks` (stored rows), `http_answers`, `tenant_isolation`, `shares` (each tenant's share of the engine),
   `user_invariants`.
 - `play`: the participants. Each behaviour is written once for all levels: `bots`, `people`, `intruder` (a member of
-  another tenant), the `orchestrator`, and `scenarios` (the input of a run, as plain values). The edge of a level sends
-  their requests: `play/core` as commands to the engine, `play/http` through the SDK and the whole HTTP application.
+  another tenant), the `orchestrator`, the `engine` alone, and `scenarios` (the input of a run, as plain values). The
+  edge of a level sends their requests: `play/core` as commands to the engine, `play/http` through the SDK and the whole
+  HTTP application.
 - this folder: `run` (a case in, an outcome out), `core_run` and `http_run` (the run of one level), `outcome` (values),
   `cases` (cases as JSON), `shrink` (finds the few faults that a failure needs), `artifacts` (files written for a
   failure), `pool` (plays cases in several processes), `user_code` (bots and invariants from users' files), `invariants`
   (`@invariant`, for users), `harness` (one engine, for tests of single rules).
-- `process`: level process, with real processes and wall time. Start at `process.run.run_processes`.
+- `process`: level process, with real processes and wall time. Start at `process.run.run_processes`. `server` is the
+  orchestrator as a process of its own, for benchmarks too.
 - `rehearse`: scenario files, reports, calibration from a recording, back-tests.
 """

@@ -174,7 +174,7 @@ class Run:
             bot.start()
         for person in self.people:
             person.host.start(person.run())
-        fate = self.loop.create_task(self.orchestrator.fate())
+        injecting = self.loop.create_task(self.orchestrator.inject_faults())
         await asyncio.sleep(self.case.scenario.hours * 3600)
         self.env.ended.set()
         self.faults.heal()
@@ -182,7 +182,7 @@ class Run:
         self.clock.skew(0)
         self.trace("heal", "world")
         self.places = dict(self.model.places)
-        await fate
+        await injecting
         await self._settle()
 
     async def _settle(self) -> None:

@@ -26,6 +26,7 @@ from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import SECOND, Host, virtual_loop
 from swarmkeeper.sim.oracle import checks
 from swarmkeeper.sim.play.engine import new_engine
+from swarmkeeper.sim.play.host import canonical
 from swarmkeeper.storage.sqlite import SqliteStore, rows
 from swarmkeeper.storage.sqlite.store import MEMORY
 
@@ -86,10 +87,6 @@ class Parked:
 
 def specs(nodes: Iterable[Node]) -> tuple[SubtaskSpec, ...]:
     return tuple(graph.from_json({"key": node} if isinstance(node, str) else node) for node in nodes)
-
-
-def _canonical(value: Json) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 class Harness:
@@ -186,7 +183,7 @@ class Harness:
         return commands.Submit(
             by=by,
             title=title,
-            spec=_canonical({"title": title}),
+            spec=canonical({"title": title}),
             subtasks=None if subtasks is None else specs(subtasks),
             deadline=_micro(deadline_seconds),
             plan_timeout=_micro(plan_timeout_seconds),
@@ -319,7 +316,7 @@ class Harness:
         if verdict is not None:
             verdict_record = review.from_json({"decision": verdict} if isinstance(verdict, str) else verdict)
         failure = None if error is None else Failure(ErrorClass(error), message, _micro(retry_after_seconds))
-        content = _canonical(
+        content = canonical(
             {"output": output, "plan": nodes, "verdict": verdict, "error": [error, message], "e": errors}
         )
         given: dict[str, Any] = {
@@ -327,9 +324,9 @@ class Harness:
             "bot": lease.bot,
             "task": lease.task,
             "lease_id": lease.lease_id,
-            "content": _canonical(output) if output is not None else content,
+            "content": canonical(output) if output is not None else content,
             "content_hash": hashlib.sha256(content).hexdigest(),
-            "output": None if output is None else _canonical(output),
+            "output": None if output is None else canonical(output),
             "plan": None if nodes is None else specs(nodes),
             "verdict": verdict_record,
             "failure": failure,
@@ -353,7 +350,7 @@ class Harness:
 
     def beat(self, lease: Held, *, checkpoint: Json = None, **news: Any) -> str:
         """Send a heartbeat for the lease and return the directive for the bot."""
-        saved = None if checkpoint is None else _canonical(checkpoint)
+        saved = None if checkpoint is None else canonical(checkpoint)
         pulse = commands.LeaseHeartbeat(lease_id=lease.lease_id, checkpoint=saved, **news)
         beaten = self.do(commands.Heartbeat(by=self._bots[lease.bot], bot=lease.bot, heartbeats=(pulse,)))
         directive: str = beaten.directives[0].directive

@@ -21,7 +21,6 @@ Play = Callable[[Case], Outcome]
 class Shrunk:
     case: Case  # with only the faults that are needed
     outcome: Outcome  # of `case`, with its trace
-    faults_before: int
     runs: int  # played to find it
 
 
@@ -41,7 +40,7 @@ def shrink(case: Case, outcome: Outcome, *, play: Play = run, runs_max: int = RU
     else:
         best = case  # not reproducible with its faults by name: return it unchanged
     final = run(best, keep=True) if play is run else play(best)
-    return Shrunk(best, final, len(outcome.faults), search.runs)
+    return Shrunk(best, final, search.runs)
 
 
 class _Search:

@@ -75,7 +75,7 @@ class Host:
         _ = self.spawn(work)
 
     def pause(self, microseconds: int) -> None:
-        """Pause for so long; callbacks that become due meanwhile run afterwards."""
+        """Pause for this time; callbacks that become due meanwhile run afterwards."""
         self.paused_until = max(self.paused_until, self._loop.now + microseconds)
 
     def die(self) -> None:

@@ -69,36 +69,26 @@ class TenantIsolation:
             self._broken(id_, f"it belonged to {before}, and is written for {tenant}")
 
     def _check(self, changes: Changes) -> None:
-        self._check_appended(changes)
-        self._check_granted(changes)
-        for work in changes.works.values():
-            self._same("an item", work.tenant, work.task)
-        for ready in filter(None, changes.ready.values()):
-            self._same("a queue entry", ready.tenant, ready.work, ready.task)
-        for job in filter(None, changes.jobs.values()):
-            self._same("a background job", job.tenant, job.task)
-        for bot in filter(None, changes.bots.values()):
-            self._same("a bot", bot.tenant, bot.key_id)
-
-    def _check_appended(self, changes: Changes) -> None:
+        """Each written record may refer only to records of its own tenant."""
+        tables: tuple[tuple[str, Iterable[Any], tuple[str, ...]], ...] = (
+            ("an item", changes.works.values(), ("task",)),
+            ("a queue entry", changes.ready.values(), ("work", "task")),
+            ("a background job", changes.jobs.values(), ("task",)),
+            ("a bot", changes.bots.values(), ("key_id",)),
+            ("an audit record", changes.leaves, ("task", "actor")),
+            ("a message", changes.messages, ("task", "from_bot", "to_bot")),
+            ("a lease", changes.leases.values(), ("work", "task", "bot")),
+            ("an attempt", changes.attempts, ("work", "task", "bot", "lease_id")),
+            ("a late result", changes.late_results, ("work", "task", "bot", "lease_id")),
+            ("an approval", changes.approvals.values(), ("task", "work", "decided_by")),
+        )
+        for what, records, fields in tables:
+            for record in filter(None, records):
+                self._same(what, record.tenant, *(getattr(record, field) for field in fields))
         for event in changes.events:
             self._same(event.kind, event.tenant, event.task, event.work, event.actor, *_named_in(event))
-        for leaf in changes.leaves:
-            self._same(leaf.action, leaf.tenant, leaf.task, leaf.actor)
-        for message in changes.messages:
-            self._same("a message", message.tenant, message.task, message.from_bot, message.to_bot)
         for key in changes.idempotency:
             self._same("an idempotency key", key.tenant, *key.resource.split())
-
-    def _check_granted(self, changes: Changes) -> None:
-        for lease in changes.leases.values():
-            self._same("a lease", lease.tenant, lease.work, lease.task, lease.bot)
-        for attempt in changes.attempts:
-            self._same("an attempt", attempt.tenant, attempt.work, attempt.task, attempt.bot, attempt.lease_id)
-        for late in changes.late_results:
-            self._same("a late result", late.tenant, late.work, late.task, late.bot, late.lease_id)
-        for approval in changes.approvals.values():
-            self._same("an approval", approval.tenant, approval.task, approval.work, approval.decided_by)
 
     def _same(self, what: str, tenant: str, *others: str | None) -> None:
         for other in others:

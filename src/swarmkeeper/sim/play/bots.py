@@ -110,7 +110,7 @@ class BotEdge(Protocol):
     """How a level carries out an attempt of its bots."""
 
     async def work(self, lease: LeaseSeen, seconds: float) -> None:
-        """Work for so many seconds, and report progress as the level does."""
+        """Work for this many seconds, and report progress as the level does."""
 
     def mute(self, lease: LeaseSeen) -> None:
         """Stop sending heartbeats for this lease."""
@@ -218,7 +218,7 @@ class Behaviour:
             self._fleet.seconds(self._choice, "seconds", lease.label, lease.round, lease.tries),
             bounds.timeout_seconds * 0.9,
         )
-        seconds = await self._befall(place, seconds)
+        seconds = await self._strike_process(place, seconds)
         if faults.strike("bot.mute", place):
             self._edge.mute(lease)
         if faults.strike("bot.hang", place):
@@ -228,7 +228,7 @@ class Behaviour:
             self._edge.mute(lease)
             await asyncio.sleep(fault.amount(bounds.lease_seconds))
 
-    async def _befall(self, place: str, seconds: float) -> float:
+    async def _strike_process(self, place: str, seconds: float) -> float:
         """Let process faults strike an attempt of `seconds`. Return how long it takes then; never return on a crash."""
         faults, bounds = self._faults, self._env.scenario.bounds
         for kind, vanish in (("bot.crash", False), ("bot.vanish", True)):
@@ -255,12 +255,12 @@ class Behaviour:
         if outcome == "asks" and self._choice.hit(ASKS_AGAIN, "ask", lease.label, lease.attempt):
             return Question("which?", ("a", "b"))
         outcome = "done" if outcome == "asks" else outcome
-        await self._stray(lease, place, sound=outcome == "done")
+        await self._send_wrong_reports(lease, place, sound=outcome == "done")
         self._edge.answers(lease)
         secret = SECRET if self._faults.strike("bot.secret", place) else ""
         tokens = self._fleet.tokens * (100 if self._faults.strike("provider.spike", place) else 1)
         if outcome == "done":
-            return Result(self._good(lease, place, secret, judged), tokens)
+            return Result(self._content(lease, place, secret, judged), tokens)
         wait = self._choice.waiting(10, "wait", lease.label, lease.attempt)
         return Result(FailureContent(outcome, f"it did not work {secret}", wait), tokens)
 
@@ -272,7 +272,7 @@ class Behaviour:
         again = self._choice.hit(AGAIN, "now", lease.label, lease.attempt)
         return "done" if outcome in ("released", "deferred", "rate_limited") and not again else outcome
 
-    def _good(
+    def _content(
         self, lease: LeaseSeen, place: str, secret: str, judged: Sequence[str]
     ) -> PlanContent | VerdictContent | OutputContent:
         if lease.kind == "plan":
@@ -296,12 +296,12 @@ class Behaviour:
 
     # ---- wrong reports ---------------------------------------------------------------------------------------------
 
-    async def _stray(self, lease: LeaseSeen, place: str, *, sound: bool) -> None:
+    async def _send_wrong_reports(self, lease: LeaseSeen, place: str, *, sound: bool) -> None:
         faults, send = self._faults, self._edge.send
         if (fault := faults.strike("bot.wrong_fence", place)) and (
             others := [past for past in self.past if past.kind == lease.kind]
         ):
-            await send(lease, _plain(lease), under=others[int(fault.unit("which") * len(others))])
+            await send(lease, _valid_content(lease), under=others[int(fault.unit("which") * len(others))])
         if faults.strike("bot.garbage", place):
             strange = VerdictContent("accept") if lease.kind == "execute" else OutputContent({"said": "?"})
             await send(lease, strange)
@@ -309,11 +309,11 @@ class Behaviour:
             await send(lease, UnreadableContent("verdict" if lease.kind == "review" else "plan", lease.attempt))
         key = (lease.label, lease.round, lease.attempt)
         if sound and lease.kind != "execute" and self._choice.hit(self._fleet.unsound, "unsound", *key):
-            await send(lease, _unsound(lease))
+            await send(lease, _invalid_content(lease))
 
 
-def _plain(lease: LeaseSeen) -> Content:
-    """A valid result for a lease of this kind."""
+def _valid_content(lease: LeaseSeen) -> Content:
+    """Return a valid result for a lease of this kind."""
     if lease.kind == "plan":
         return PlanContent([{"key": "a", "description": "wrong"}])
     if lease.kind == "review":
@@ -321,7 +321,7 @@ def _plain(lease: LeaseSeen) -> Content:
     return OutputContent({"said": "wrong"})
 
 
-def _unsound(lease: LeaseSeen) -> Content:
+def _invalid_content(lease: LeaseSeen) -> Content:
     if lease.kind == "plan":
         return PlanContent(
             [

@@ -140,7 +140,7 @@ class Orchestrator:
 
     # ---- faults ----------------------------------------------------------------------------------------------------
 
-    async def fate(self) -> None:
+    async def inject_faults(self) -> None:
         """Inject faults minute by minute, until faults stop."""
         while not self._faults.healed:
             strikes: list[tuple[Fault, Callable[[Fault], None]]] = []

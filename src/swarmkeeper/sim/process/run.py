@@ -142,7 +142,7 @@ class Driver:
 
     async def play(self, found: Counter[str]) -> Outcome:
         self.wall = wall = Wall()
-        asyncio.get_running_loop().set_exception_handler(self._lost)
+        asyncio.get_running_loop().set_exception_handler(self._exception_lost)
         trace = cast(Trace, self._trace)
         self.model = Stored(wall.loop, trace)
         self.history = History(self.model)
@@ -192,7 +192,7 @@ class Driver:
         while not all(bot.registered for bot in self._bots):  # noqa: ASYNC110  # time starts when all bots are ready
             await asyncio.sleep(POLL_SECONDS)
         client = self._people()
-        await self._fate()
+        await self._inject_faults()
         self._heal()
         await self._settle(client)
         await self._end()
@@ -245,7 +245,7 @@ class Driver:
 
     # ---- the orchestrator ------------------------------------------------------------------------------------------
 
-    async def _fate(self) -> None:
+    async def _inject_faults(self) -> None:
         """Inject the faults of the orchestrator, moment by moment. A moment is half of a lease's TTL. Restart time is
         not counted, so that a slow machine gets the same faults."""
         moment = self.scenario.bounds.lease_seconds / 2
@@ -286,14 +286,14 @@ class Driver:
     async def _dead(self, why: str, down: float) -> None:
         """The orchestrator is dead, so nothing writes: check the store, then start a new orchestrator on it."""
         self._trace("crash", "orchestrator", why)
-        self._look(audit=False)
+        self._check_store(audit=False)
         if self._between is not None:
             self._between(self.server.store)
         await asyncio.sleep(down)
         await self.server.start()
         self._trace("boot", "orchestrator", str(self.server.starts))
 
-    def _look(self, *, audit: bool) -> None:
+    def _check_store(self, *, audit: bool) -> None:
         assert self._store is not None
         for bot in self._bots:
             for process in bot.processes:
@@ -391,29 +391,29 @@ class Driver:
                 if what == "fault":
                     bot.struck.append(text)
             case "freeze":
-                self._start(self._thaw(process, value))
+                self._start(self._continue_later(process, value))
             case "gone":
                 process.down, process.expected = value["down"], True
                 reached("a bot vanished" if value["vanish"] else "a bot was killed with -9")
                 if value["vanish"]:
                     process.down = None
-                    self._start(self._again(bot, value["down"]))
+                    self._start(self._start_bot_later(bot, value["down"]))
             case "replace":
                 reached("a bot was replaced while it lived")
                 process.expected = True
                 process.signal(signal.SIGTERM)
-                self._start(self._again(bot, 0.0))
+                self._start(self._start_bot_later(bot, 0.0))
             case _:
                 raise AssertionError(f"no bot writes {kind}")
 
-    async def _thaw(self, process: RemoteProcess, seconds: float) -> None:
+    async def _continue_later(self, process: RemoteProcess, seconds: float) -> None:
         ends = self.wall.now + round(seconds * SECOND)
         while self.wall.now < ends and not self.faults.healed:  # noqa: ASYNC110  # healing has no event
             await asyncio.sleep(POLL_SECONDS)
         process.signal(signal.SIGCONT)
         reached("a bot stood still, and went on")
 
-    async def _again(self, bot: RemoteBot, seconds: float) -> None:
+    async def _start_bot_later(self, bot: RemoteBot, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self._start_bot(bot)
 
@@ -422,7 +422,7 @@ class Driver:
             log = process.orders.with_suffix(".log").read_text(encoding="utf-8", errors="replace")[-2000:]
             self.model.broken("0.lost-exception", bot.name, f"it ended with {process.code}: {log}")
         elif process.down is not None:
-            self._start(self._again(bot, process.down))
+            self._start(self._start_bot_later(bot, process.down))
 
     # ---- the end ---------------------------------------------------------------------------------------------------
 
@@ -456,7 +456,7 @@ class Driver:
                 process.expected, process.down = True, None
                 process.signal(signal.SIGKILL)  # also those that are stopped
         await self._stop_server()
-        self._look(audit=True)
+        self._check_store(audit=True)
         if len(self.history.received) < len(self.model.feed):
             words = self.model.feed[len(self.history.received)]
             self.model.broken("5.feed", words[2], f"{words[0]} was never received by the follower of the feed")
@@ -491,14 +491,14 @@ class Driver:
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._background_ended)
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
+    def _background_ended(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.model.broken("0.lost-exception", "-", repr(error))
 
-    def _lost(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def _exception_lost(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.model.broken("0.lost-exception", "-", repr(context.get("exception") or context.get("message")))
 
     def _trace(self, kind: str, entity: str, text: str = "") -> None:

@@ -150,18 +150,18 @@ _TYPES: Mapping[str, type] = {
 
 
 def _check_data(data: Mapping[str, Any], number: int) -> None:
+    def is_count(value: Any) -> bool:
+        return isinstance(value, int) and 0 <= value < _COUNT_MAX
+
     for name, type_ in _TYPES.items():
-        if data.get(name) is not None and not isinstance(data[name], type_):
+        value = data.get(name)
+        fine = value is None or (is_count(value) if type_ is int else isinstance(value, type_))
+        if fine and name in ("keys", "votes"):
+            fine = all(isinstance(item, str) for item in value or ())
+        if fine and name == "votes":
+            fine = all(map(is_count, (value or {}).values()))
+        if not fine:
             raise BadFeed(f"line {number}: the event's `data.{name}` is not what it should be")
-        if type_ is int and not 0 <= (data.get(name) or 0) < _COUNT_MAX:
-            raise BadFeed(f"line {number}: the event's `data.{name}` is not what it should be")
-    for name in ("keys", "votes"):
-        for item in data.get(name) or ():
-            if not isinstance(item, str):
-                raise BadFeed(f"line {number}: the event's `data.{name}` is not what it should be")
-    for votes in (data.get("votes") or {}).values():
-        if not isinstance(votes, int) or not 0 <= votes < _COUNT_MAX:
-            raise BadFeed(f"line {number}: the event's `data.votes` is not what it should be")
 
 
 def of_run(events: Iterable[Event], begun: int, tokens: Mapping[tuple[str, int], int]) -> Recording:
@@ -509,6 +509,11 @@ def part_of(story: Story, since: float, until: float, slots: Mapping[str, int]) 
             tokens["rework"] += attempt.tokens or 0 if attempt.round > 1 else 0
             tokens["lost"] += attempt.tokens or 0 if attempt.how != "done" else 0
     span = until - since
+    able = {fleet: slots.get(fleet, 0) * span for fleet in FLEETS.values()}
+
+    def queue_figures(fleet: str, waited: Sequence[float]) -> QueueFigures:
+        return QueueFigures(fleet, tuple(sorted(waited)), sum(waited), busy[fleet], able[fleet], busy[fleet])
+
     measured = Measured(
         hours=span / 3600,
         tasks=sum(since <= task.begun <= until for task in story.tasks.values()),
@@ -517,18 +522,8 @@ def part_of(story: Story, since: float, until: float, slots: Mapping[str, int]) 
         accepted=len(accepted),
         completions=tuple(sorted(task.ended - task.begun for task in accepted if task.ended is not None)),
         times=dict.fromkeys(TIMES, math.nan),  # cannot be derived from events
-        lines={
-            str(kind): QueueFigures(
-                fleet=fleet,
-                waits=tuple(sorted(waits[kind])),
-                waited=sum(waits[kind]),
-                busy=busy[fleet],
-                able=slots.get(fleet, 0) * span,
-                able_busy=busy[fleet],
-            )
-            for kind, fleet in FLEET_OF.items()
-        },
-        utilisation={fleet: _of(busy[fleet], slots.get(fleet, 0) * span) for fleet in FLEETS.values()},
+        lines={str(kind): queue_figures(fleet, waits[kind]) for kind, fleet in FLEET_OF.items()},
+        utilisation={fleet: busy[fleet] / able[fleet] if able[fleet] else 0.0 for fleet in FLEETS.values()},
         tokens=tokens["all"],
         tokens_rework=tokens["rework"],
         tokens_lost=tokens["lost"],
@@ -536,7 +531,3 @@ def part_of(story: Story, since: float, until: float, slots: Mapping[str, int]) 
         micro_usd=0,
     )
     return Part(measured, rework, work)
-
-
-def _of(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0

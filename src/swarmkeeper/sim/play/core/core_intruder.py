@@ -20,7 +20,7 @@ from swarmkeeper.sim.play.intruder import Ids, intruder_name
 
 
 class CoreIntruderEdge(Party[CoreEdge]):
-    """Calls with keys of the intruder's own tenant, and as its bot."""
+    """Calls with keys of the intruder's own tenant, and as caller bot."""
 
     def __init__(self, env: Environment, tenant: int, bot: CoreBot) -> None:
         id_ = tenant_id(tenant)
@@ -58,33 +58,35 @@ Try = Callable[[CoreIntruderEdge, Ids], Callable[[CoreEdge, Call], Awaitable[Any
 
 
 def _does(command: Callable[[CoreIntruderEdge, Ids], Command[Any]]) -> Try:
-    return lambda its, ids: lambda edge, call: edge.do(call, command(its, ids))
+    return lambda caller, ids: lambda edge, call: edge.do(call, command(caller, ids))
 
 
 _TRIES: Mapping[str, Try] = {
-    "look": lambda its, ids: lambda edge, call: edge.task(call, its.by, ids["task"]),
-    "cancel": _does(lambda its, ids: commands.Cancel(by=its.by, task=ids["task"])),
-    "pause": _does(lambda its, ids: commands.Pause(by=its.by, task=ids["task"])),
-    "resume": _does(lambda its, ids: commands.Resume(by=its.by, task=ids["task"])),
-    "retry": _does(lambda its, ids: commands.Retry(by=its.by, task=ids["task"])),
-    "archive": _does(lambda its, ids: commands.Archive(by=its.by, task=ids["task"])),
-    "update": _does(lambda its, ids: commands.Update(by=its.by, task=ids["task"], priority=0)),
-    "tell": _does(lambda its, ids: commands.SendMessage(by=its.by, task=ids["task"], to_bot=None, payload=b"1")),
-    "drain": _does(lambda its, ids: commands.Drain(by=its._as("operator"), bot=ids["bot"])),
-    "decide": _does(lambda its, ids: commands.Decide(by=its._as("approver"), approval=ids["approval"], verb="reject")),
-    "beat": _does(lambda its, ids: commands.Heartbeat(by=its._bot.by, bot=ids["bot"])),
+    "look": lambda caller, ids: lambda edge, call: edge.task(call, caller.by, ids["task"]),
+    "cancel": _does(lambda caller, ids: commands.Cancel(by=caller.by, task=ids["task"])),
+    "pause": _does(lambda caller, ids: commands.Pause(by=caller.by, task=ids["task"])),
+    "resume": _does(lambda caller, ids: commands.Resume(by=caller.by, task=ids["task"])),
+    "retry": _does(lambda caller, ids: commands.Retry(by=caller.by, task=ids["task"])),
+    "archive": _does(lambda caller, ids: commands.Archive(by=caller.by, task=ids["task"])),
+    "update": _does(lambda caller, ids: commands.Update(by=caller.by, task=ids["task"], priority=0)),
+    "tell": _does(lambda caller, ids: commands.SendMessage(by=caller.by, task=ids["task"], to_bot=None, payload=b"1")),
+    "drain": _does(lambda caller, ids: commands.Drain(by=caller._as("operator"), bot=ids["bot"])),
+    "decide": _does(
+        lambda caller, ids: commands.Decide(by=caller._as("approver"), approval=ids["approval"], verb="reject")
+    ),
+    "beat": _does(lambda caller, ids: commands.Heartbeat(by=caller._bot.by, bot=ids["bot"])),
     "beat lease": _does(
-        lambda its, ids: commands.Heartbeat(
-            by=its._bot.by,
-            bot=its._bot.id,
+        lambda caller, ids: commands.Heartbeat(
+            by=caller._bot.by,
+            bot=caller._bot.id,
             heartbeats=(commands.LeaseHeartbeat(lease_id=ids["lease"], checkpoint=b"1"),),
         )
     ),
-    "claim": lambda its, ids: (
-        lambda edge, call: edge.lease(call, commands.Claim(by=its._bot.by, bot=ids["bot"], claim_id="nosy"), 0)
+    "claim": lambda caller, ids: (
+        lambda edge, call: edge.lease(call, commands.Claim(by=caller._bot.by, bot=ids["bot"], claim_id="nosy"), 0)
     ),
-    "report": _does(lambda its, ids: its._report(ids["task"], ids["lease"])),
-    "report as": _does(lambda its, ids: its._report(ids["task"], ids["lease"], ids["bot"])),
-    "release": _does(lambda its, ids: commands.Release(by=its._bot.by, lease_id=ids["lease"])),
-    "ask": _does(lambda its, ids: commands.Ask(by=its._bot.by, lease_id=ids["lease"], question="what?")),
+    "report": _does(lambda caller, ids: caller._report(ids["task"], ids["lease"])),
+    "report as": _does(lambda caller, ids: caller._report(ids["task"], ids["lease"], ids["bot"])),
+    "release": _does(lambda caller, ids: commands.Release(by=caller._bot.by, lease_id=ids["lease"])),
+    "ask": _does(lambda caller, ids: commands.Ask(by=caller._bot.by, lease_id=ids["lease"], question="what?")),
 }
