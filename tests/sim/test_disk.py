@@ -63,7 +63,7 @@ def sync_as(mode: str) -> Callable[[apsw.Connection], None]:
 # ---- the story itself ----------------------------------------------------------------------------------------------
 
 
-def test_the_golden_story_writes_every_kind_of_record() -> None:
+def test_the_reference_story_writes_every_kind_of_record() -> None:
     machine, ended = undisturbed()
 
     never = {table for _, rows in machine.states for table in rows} - {
@@ -254,7 +254,7 @@ def test_a_store_without_syncs_is_detected(tmp_path: Path) -> None:
         prepare=sync_as("OFF"),
     )
 
-    with pytest.raises(Lost, match=r"somebody had been told of .*the submission.*the report of plan"):
+    with pytest.raises(Lost, match=r"these acknowledged facts are lost: .*the submission.*the report of plan"):
         ReferenceStory(hasty).play()
 
 

@@ -144,7 +144,7 @@ def _apply(files: dict[str, bytearray], acts: Iterable[Act]) -> None:
 
 
 def _some(acts: Iterable[Act], chance: Chance) -> list[Act]:
-    """Those that reach the disk, by sectors; a different part of them for each stretch of luck."""
+    """Return the acts that reach the disk, sector by sector; the share of survivors is random."""
     odds = chance.fraction()
     sector = SECTORS[chance.below(len(SECTORS))]
     kept = []
@@ -172,7 +172,7 @@ class _Vfs(apsw.VFS):
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802  # SQLite's name
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         if path is None or Path(path).parent != self._disk.folder:
-            return apsw.VFSFile("", name, flags)  # SQLite's own scratch: it is gone with the process
+            return apsw.VFSFile("", name, flags)  # a temporary file of SQLite, which ends with the process
         return _File(name, flags, Path(path).name, self._disk)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802  # SQLite's name
@@ -193,7 +193,7 @@ class _File(apsw.VFSFile):
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802  # SQLite's name
         error = self._disk.breaks(DiskOperation.WRITE, self._file)
         if error is not None:
-            data = data[: len(data) // 2]  # so far it got
+            data = data[: len(data) // 2]  # only half of it was written
         super().xWrite(data, offset)
         self._disk.acts.append(Act(DiskOperation.WRITE, self._file, offset, bytes(data)))
         if error is not None:

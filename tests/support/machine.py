@@ -325,7 +325,7 @@ class Machine(Harness):
     def _missed(self) -> None:
         lost = [what for what, (sql, asked) in self._noted.items() if not self.rows(sql, *asked)]
         if lost:
-            raise Lost(f"after commit {self.commit} somebody had been told of {', '.join(lost)}, and it is not there")
+            raise Lost(f"after commit {self.commit} these acknowledged facts are lost: {', '.join(lost)}")
 
     # ---- calls -----------------------------------------------------------------------------------------------------
 
@@ -349,7 +349,7 @@ class Machine(Harness):
                 self.advance(PAUSE)
             finally:
                 self.turn.asked = False
-        raise AssertionError("it was never answered")
+        raise AssertionError("the call was never answered")
 
     def until(self, true: Callable[[], bool], *, seconds: float = 3600, step: float = 5) -> None:
         """Let time pass until the condition is true."""
@@ -360,8 +360,10 @@ class Machine(Harness):
 
 
 def _look(connection: apsw.Connection, expected: tuple[Rows, ...], why: str) -> None:
-    """Raises:
-    Lost: the store is not sound, or none of what is expected.
+    """Check a store.
+
+    Raises:
+        Lost: it is damaged, or has none of the expected states.
     """
     sound = connection.pragma("integrity_check")
     if sound != "ok":
