@@ -46,7 +46,7 @@ check: setup ## lint, format, spelling, types, import contracts, facts about the
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/codespell
-	@$(BIN)/mypy src tests
+	@$(BIN)/mypy src tests benchmarks
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q tests/tidy
 

@@ -21,8 +21,8 @@ import apsw
 import msgspec
 
 from swarmkeeper.bench import machine
-from swarmkeeper.bench.registry import lifecycle
 from swarmkeeper.bench.report import Figure, Options
+from swarmkeeper.bench.scenarios import lifecycle
 from swarmkeeper.bench.server import Server
 
 encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode

@@ -19,33 +19,34 @@ from pathlib import Path
 from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.bench import machine
 from swarmkeeper.core import ids
+from swarmkeeper.core.answers import Replayed
 from swarmkeeper.core.commands import Claim, Register, Report, Submit
-from swarmkeeper.core.decide.working_set import World
+from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import SubtaskSpec, Verdict
 from swarmkeeper.core.states import Condition, Decision
 from swarmkeeper.engine.batch import Batch
-from swarmkeeper.engine.dispatcher import HandOver
+from swarmkeeper.engine.dispatcher import Dispatcher
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.settings import Settings
-from swarmkeeper.storage.sqlite.transaction import SqliteUnit
+from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 
 NEEDS = {"a": "", "b": "", "c": "", "d": "abc", "e": "d"}
 PLAN = tuple(
     SubtaskSpec(key, "", depends_on=tuple((one, Condition.SUCCESS) for one in needs)) for key, needs in NEEDS.items()
 )
-# What is told, and whether it stands within another line.
+# The functions that are measured, and which other line includes them.
 PARTS = (
-    (SqliteUnit, "load", ""),
-    (SqliteUnit, "levels", "in HandOver.run"),
-    (SqliteUnit, "heads", "in HandOver.run"),
-    (SqliteUnit, "save", ""),
+    (SqliteTransaction, "load", ""),
+    (SqliteTransaction, "levels", "in Dispatcher.run"),
+    (SqliteTransaction, "queue_entries", "in Dispatcher.run"),
+    (SqliteTransaction, "save", ""),
     (Batch, "_decide", ""),
-    (HandOver, "run", "with its loads and saves"),
-    (HandOver, "_decide", "in HandOver.run"),
+    (Dispatcher, "run", "with its loads and saves"),
+    (Dispatcher, "_decide", "in Dispatcher.run"),
     (Batch, "_finish", "with its loads and saves"),
     (audit, "append", "in Batch._finish"),
-    (World, "emit", "in deciding"),
+    (WorkingSet, "emit", "in deciding"),
     (Rulebook, "redact", "in deciding"),
     (ids, "timed", "in deciding"),
 )
@@ -93,7 +94,9 @@ class Driver:
     async def start(self) -> None:
         for kind in ("Planner", "Executor", "Evaluator"):
             command = Register(by=OWN, type=kind, version="1", name=kind, capacity=1000)
-            self.bots[kind], _ = await self.engine.do(command)
+            registered = await self.engine.do(command)
+            assert not isinstance(registered, Replayed), "without an idempotency key nothing is replayed"
+            self.bots[kind], _ = registered
 
     async def round(self, tasks: int) -> None:
         spec = b'{"title":"hello","input":{"text":"a short text"}}'
@@ -139,12 +142,12 @@ async def measure(tasks: int, batch: int, rounds: int, parts: bool) -> None:
             for _ in range(rounds):
                 spent.clear()
                 reference = machine.reference()
-                before, began = swarm.engine.figures.batches, time.process_time_ns()
+                before, began = swarm.engine.stats.batches, time.process_time_ns()
                 await driver.round(tasks)
                 whole = time.process_time_ns() - began
                 scale = 2 * QUIET_MS / (reference + machine.reference()) / 1000 / subtasks
                 took["all"].append(whole * scale)
-                counts["commits"] = (swarm.engine.figures.batches - before) / subtasks
+                counts["commits"] = (swarm.engine.stats.batches - before) / subtasks
                 for name, (nanoseconds, count) in spent.items():
                     took[name].append(nanoseconds * scale)
                     counts[name] = count / subtasks

@@ -8,8 +8,8 @@ import argparse
 import asyncio
 
 from swarmkeeper.bench.load_clients import Crew
-from swarmkeeper.bench.registry import lifecycle
 from swarmkeeper.bench.report import Figure, shown
+from swarmkeeper.bench.scenarios import lifecycle
 from swarmkeeper.bench.server import Server
 
 CLIENTS = 8

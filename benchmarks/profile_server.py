@@ -15,8 +15,8 @@ from collections import Counter
 from pathlib import Path
 
 from swarmkeeper.bench import server
-from swarmkeeper.bench.registry import lifecycle
 from swarmkeeper.bench.report import Options
+from swarmkeeper.bench.scenarios import lifecycle
 
 # ITIMER_PROF counts processor time, not waiting. The handler runs on the main thread, as the event loop does.
 PROGRAM = """
