@@ -105,11 +105,11 @@ def error_pages() -> str:
 
 
 def settings_page() -> str:
-    from swarmkeeper.settings import KNOBS
+    from swarmkeeper.settings import SETTINGS
 
     rows = (
         (f"`{one.name}`", _shown(one.default), one.unit, f"`{one.variable}`", f"{one.meaning}.".replace("..", "."))
-        for one in KNOBS
+        for one in SETTINGS
     )
     return (
         "# Settings\n\n"

@@ -50,7 +50,7 @@ from swarmkeeper.govern.redaction.tags import Tags
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.app import HttpLimits, Services
 from swarmkeeper.http.app import create_app as create_http_app
-from swarmkeeper.http.intake.reader import ProcessReader, InlineReader, Readers
+from swarmkeeper.http.intake.reader import InlineReader, ProcessReader, Readers
 from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.in_process import InProcess
 from swarmkeeper.observe.happenings import Happenings
