@@ -36,7 +36,7 @@ FAST_TESTS := tests/core tests/engine tests/govern tests/wire tests/service test
 WORKERS ?= 3
 
 test: setup ## run the tests (FAST=1 runs only those of rules, records, engine and store; WORKERS=3)
-	@$(BIN)/pytest -n $(WORKERS) $(if $(FAST),$(FAST_TESTS)) $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(if $(FAST),$(FAST_TESTS)) $(PYTEST_ARGS)
 
 coverage: setup ## measure which lines the tests run, into build/coverage/html (FAST=1 as for test); no bound is set
 	@mkdir -p build/coverage

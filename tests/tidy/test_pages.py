@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from swarmkeeper.cli.tools.docs import pages
 from tests.tidy.tree import ROOT, SRC, files, name_of
 
 DOCS = ROOT / "docs"
+COMMAND = cache(get_command)
 NAMED = re.compile(r"swarmkeeper docs ([a-z][a-z0-9-]*)")
 LINK = re.compile(r"\]\((?![a-z]+:)([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -129,7 +131,7 @@ def _commands_of(text: str) -> list[list[str]]:
 
 def _fault(words: list[str]) -> str:
     """Return what is wrong with a command as it is written; nothing if it can be typed."""
-    command = get_command(app)
+    command = COMMAND(app)
     path = [word for word in words if not word.startswith("-")]
     while hasattr(command, "commands") and path:
         found = command.commands.get(path[0])
