@@ -21,7 +21,6 @@ from typing import ClassVar
 
 import apsw
 
-from swarmkeeper import files
 from swarmkeeper.sim.kernel.chance import Chance
 
 SECTORS = (512, 4096)  # sizes in bytes that a device writes atomically
@@ -72,7 +71,7 @@ class Disk:
         self.breaks: Breaks = _never
         self._found = dict(found or {})
         for name, content in self._found.items():
-            files.write(folder / name, content)
+            (folder / name).write_bytes(content)
         self._vfs = _Vfs(f"swarmkeeper-disk-{next(self._serial)}", self)
 
     @property
@@ -179,7 +178,7 @@ class _Vfs(apsw.VFS):
         name = Path(filename).name
         if error := self._disk.breaks(DiskOperation.DELETE, name):
             raise error("the disk cannot take it")
-        super().xDelete(filename, syncdir)
+        super().xDelete(filename, False)  # the real folder need not survive a power cut
         self._disk.acts.append(Act(DiskOperation.DELETE, name, folder=syncdir))
 
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 import sys
 
 _INTERRUPTED = 130
+# While a command loads, it keeps nearly all objects that it creates. With Python's threshold of 700, the garbage
+# collector traverses them for a tenth of the time until the command begins.
+_GC_THRESHOLD = 20_000
 
 
 def main() -> None:
@@ -17,8 +20,10 @@ def main() -> None:
 
 
 def _main() -> None:
+    import gc
     import io
 
+    gc.set_threshold(_GC_THRESHOLD)
     from swarmkeeper.cli.commands import app
     from swarmkeeper.cli.framework.terminal import Exit, Failure
 
