@@ -21,9 +21,9 @@ import apsw
 import msgspec
 
 from swarmkeeper.bench import machine
-from swarmkeeper.bench.report import Figure, Options
+from swarmkeeper.bench.report import Figure, ScenarioOptions
 from swarmkeeper.bench.scenarios import lifecycle
-from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.server import BenchServer
 
 encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 Json = Any
@@ -265,7 +265,7 @@ async def serve(path: str) -> None:
 # ---- the comparison ------------------------------------------------------------------------------------------------
 
 
-class Bare(Server):
+class Bare(BenchServer):
     """The bare engine, where a measurement expects a server of ours."""
 
     program: ClassVar[tuple[str, ...]] = (str(Path(__file__).resolve()), "--serve")
@@ -277,8 +277,8 @@ class Bare(Server):
         return machine.describe(self.place.path.parent), {"journal_mode": "wal", "synchronous": "FULL"}
 
 
-async def figures_of(kind: type[Server], way: lifecycle.Way, tasks: int) -> dict[str, Figure]:
-    options = Options(tasks=tasks, subtasks=5, bots=way.bots, batch=way.batch)
+async def figures_of(kind: type[BenchServer], way: lifecycle.Way, tasks: int) -> dict[str, Figure]:
+    options = ScenarioOptions(tasks=tasks, subtasks=5, bots=way.bots, batch=way.batch)
     return dict((await lifecycle.lifecycle(options, server=kind)).figures)
 
 
@@ -286,7 +286,7 @@ async def compare(tasks: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         print(machine.describe(Path(folder)))
     for way in WAYS:
-        bare, ours = await figures_of(Bare, way, tasks), await figures_of(Server, way, tasks)
+        bare, ours = await figures_of(Bare, way, tasks), await figures_of(BenchServer, way, tasks)
         print(f"\n{way.name} (W({tasks}, 5), synchronous FULL)\n{'':34}{'bare':>10}{'ours':>10}{'ours : bare':>13}")
         for name, of_bare in bare.items():
             of_ours = ours[name]

@@ -20,9 +20,9 @@ from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.bench import machine
 from swarmkeeper.core import ids
 from swarmkeeper.core.answers import Replayed
-from swarmkeeper.core.commands import Claim, Register, Report, Submit
+from swarmkeeper.core.commands import ClaimWork, Register, ReportResult, Submit
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import SubtaskSpec, Verdict
+from swarmkeeper.core.model import SubtaskSpec, VerdictRecord
 from swarmkeeper.core.states import Condition, Decision
 from swarmkeeper.engine.batch import Batch
 from swarmkeeper.engine.dispatcher import Dispatcher
@@ -103,15 +103,15 @@ class Driver:
         await self.engine.do_all([Submit(by=OWN, title=f"hello {number}", spec=spec) for number in range(tasks)])
         await self.work("Planner", plan=PLAN)
         await self.work("Executor", output=b'{"hash":"' + b"0" * 64 + b'"}')
-        await self.work("Evaluator", verdict=Verdict(Decision.ACCEPT, 1.0))
+        await self.work("Evaluator", verdict=VerdictRecord(Decision.ACCEPT, 1.0))
 
     async def work(self, kind: str, **result) -> None:  # type: ignore[no-untyped-def]  # one of a report's fields
         bot = self.bots[kind]
-        claimed = await self.engine.claim(Claim(by=OWN, bot=bot, most=self.batch), parks=False).answer
+        claimed = await self.engine.claim(ClaimWork(by=OWN, bot=bot, most=self.batch), parks=False).answer
         leases = claimed.leases
         while leases:
             reports = [
-                Report(
+                ReportResult(
                     by=OWN,
                     bot=bot,
                     task=None,
@@ -122,7 +122,7 @@ class Driver:
                 )
                 for lease in leases
             ]
-            claim = Claim(by=OWN, bot=bot, most=self.batch, claim_id=leases[0].lease_id)
+            claim = ClaimWork(by=OWN, bot=bot, most=self.batch, claim_id=leases[0].lease_id)
             answers, claimed = await self.engine.report(reports, claim)
             for answer in answers:
                 if isinstance(answer, BaseException):

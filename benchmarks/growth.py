@@ -7,10 +7,10 @@ tasks, in one run.
 import argparse
 import asyncio
 
-from swarmkeeper.bench.load_clients import Crew
+from swarmkeeper.bench.load_clients import LoadBots
 from swarmkeeper.bench.report import Figure, shown
 from swarmkeeper.bench.scenarios import lifecycle
-from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.server import BenchServer
 
 CLIENTS = 8
 TOLD = ("tasks_per_second", "server_cpu_ms_per_1000_subtasks", "cpu_ms_per_1000_subtasks", "commits_per_task")
@@ -18,11 +18,11 @@ TOLD = ("tasks_per_second", "server_cpu_ms_per_1000_subtasks", "cpu_ms_per_1000_
 
 async def measure(tasks: int, few: int) -> None:
     (way,) = (one for one in lifecycle.WAYS if one.name == "batched")
-    async with Server(None) as server:
+    async with BenchServer(None) as server:
         machine, durability = await server.describe()
         print(f"machine {machine}\ndurability {durability}")
         key = await server.key("client")
-        async with Crew(server, subtasks=5, bots=way.bots, batch=way.batch) as crew, crew.watched():
+        async with LoadBots(server, subtasks=5, bots=way.bots, batch=way.batch) as crew, crew.watched():
             clients = [await server.connect(key) for _ in range(CLIENTS)]
 
             async def some(numbers: range) -> dict[str, Figure]:

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from swarmkeeper.bench import server
-from swarmkeeper.bench.report import Options
+from swarmkeeper.bench.report import ScenarioOptions
 from swarmkeeper.bench.scenarios import lifecycle
 
 # ITIMER_PROF counts processor time, not waiting. The handler runs on the main thread, as the event loop does.
@@ -82,8 +82,8 @@ def main() -> None:
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "stacks.json"
-        server.Server.program = ("-c", PROGRAM.format(out=str(out)))
-        options = Options(tasks=given.tasks, subtasks=given.subtasks, bots=given.bots, batch=given.batch)
+        server.BenchServer.program = ("-c", PROGRAM.format(out=str(out)))
+        options = ScenarioOptions(tasks=given.tasks, subtasks=given.subtasks, bots=given.bots, batch=given.batch)
         print("\n".join(asyncio.run(lifecycle.lifecycle(options)).lines()))
         report(out, given.top)
 

@@ -41,7 +41,7 @@ from swarmkeeper.core.ports import (
 )
 from swarmkeeper.engine.engine_time import APART
 from swarmkeeper.engine.loop import Engine
-from swarmkeeper.engine.request_turns import Pace
+from swarmkeeper.engine.request_turns import RequestPacer
 from swarmkeeper.engine.task_waiters import TaskWaiters
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
@@ -231,7 +231,7 @@ class Orchestrator:
             reading_thread=self._reading_thread,
             feed=self._feed,
             admission=Admission(self.store, self.rules, limits),
-            pace=Pace(engine.weights),
+            pace=RequestPacer(engine.weights),
             readers=self._readers,
             identity=self._identity,
             quotas=self.quotas,

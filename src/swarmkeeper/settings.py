@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from swarmkeeper.devfolder import DEV_FILE, DEV_FOLDER, FILE, content_of
 
 if TYPE_CHECKING:
-    from swarmkeeper.access.quotas import Bounds
+    from swarmkeeper.access.quotas import QuotaBounds
     from swarmkeeper.core.model import Limits
 
 SECOND = 1_000_000
@@ -289,11 +289,11 @@ class Settings:
             forget_bots=int(self.forget_bots_seconds * SECOND),
         )
 
-    def quotas(self) -> Bounds:
+    def quotas(self) -> QuotaBounds:
         """Return how much of the shared resources one key and one tenant may use."""
-        from swarmkeeper.access.quotas import Bound, Bounds
+        from swarmkeeper.access.quotas import Bound, QuotaBounds
 
-        return Bounds(
+        return QuotaBounds(
             tasks_a_minute=Bound(self.tasks_a_minute_key, self.tasks_a_minute_tenant),
             body_bytes=Bound(self.body_bytes_key, self.body_bytes_tenant),
             body_bytes_in_all=self.body_bytes,

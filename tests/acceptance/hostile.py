@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swarmkeeper.bench.load import Connection
+from swarmkeeper.bench.load import HttpConnection
 from swarmkeeper.bench.report import CannotMeasure
-from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.server import BenchServer
 
 Json = Any
 TENANT = "hostile"
@@ -28,7 +28,7 @@ MIB = 1 << 20
 # ---- what the server spends ----------------------------------------------------------------------------------------
 
 
-class Weighed(Server):
+class Weighed(BenchServer):
     """A server whose time and memory can be looked at from outside."""
 
     program = (str(Path(__file__).with_name("weighing.py")), "serve")
@@ -70,8 +70,8 @@ class Neighbour:
     """A bot and a client of another tenant, which submit and claim, one call after another, and hold some leases."""
 
     server: Weighed
-    bot: Connection
-    client: Connection
+    bot: HttpConnection
+    client: HttpConnection
     bot_id: str
     holder_id: str
     held: list[str] = field(default_factory=list)  # leases that it keeps alive
@@ -105,7 +105,7 @@ class Neighbour:
         report = {"bot_id": self.bot_id, "lease_id": lease["lease_id"], "status": "succeeded", "output": {"done": True}}
         await self.bot.post(f"/tasks/{lease['task_id']}/results", report)
 
-    def _weighed(self, connection: Connection) -> Connection:
+    def _weighed(self, connection: HttpConnection) -> HttpConnection:
         """The same, whose next call says when it began."""
         connection.key = f"{connection.key.partition(chr(13))[0]}\r\nx-began: {self.server.ran_ms()}"
         return connection
@@ -177,7 +177,7 @@ class Hostile:
 
     async def call(self, role: str, method: str, path: str, body: bytes = b"", *, headers: str = "") -> bytes:
         """One call on a connection of its own, whatever it is answered."""
-        connection = await Connection.open(self.server.url, self.keys[role] + headers)
+        connection = await HttpConnection.open(self.server.url, self.keys[role] + headers)
         try:
             status, told = await connection.raw(method, path, body)
         finally:

@@ -15,7 +15,7 @@ from typing import Any
 import apsw
 import pytest
 
-from swarmkeeper.core.rules.explain import Reason
+from swarmkeeper.core.rules.explain import WaitingReason
 from tests.acceptance.process import Process
 from tests.acceptance.server import BIN, Caller, Server, _environment
 from tests.cli.shell import Said, Shell
@@ -78,7 +78,7 @@ class Tenant:
         body = {"bot_id": bot, "lease_id": lease["lease_id"], "status": "succeeded", **content}
         (call or self.call).post(f"/tasks/{lease['task_id']}/results", body)
 
-    def waits(self, task: str, key: str, reason: Reason) -> Any:
+    def waits(self, task: str, key: str, reason: WaitingReason) -> Any:
         """What is said of an item, which must be that it waits for this reason."""
         told = self.call.get(f"/tasks/{task}:explain")
         (found,) = [one for one in told["waiting"] if one["key"] == key]
@@ -88,7 +88,7 @@ class Tenant:
         assert found["detail"]
         return found
 
-    def gone(self, task: str, key: str, reason: Reason) -> None:
+    def gone(self, task: str, key: str, reason: WaitingReason) -> None:
         until = time.monotonic() + SECONDS_MAX
         while True:
             told = self.call.get(f"/tasks/{task}:explain")
@@ -141,12 +141,12 @@ def test_where_no_bot_of_the_kind_is_registered_one_is_run(tenant: Tenant, kind:
         tenant.type("swarmkeeper bot run FILE", file=earlier)
     wait_for(lambda: key in [one["key"] for one in tenant.call.get(f"/tasks/{task}:explain")["waiting"]])
 
-    found = tenant.waits(task, key, Reason.NO_BOT_REGISTERED)
+    found = tenant.waits(task, key, WaitingReason.NO_BOT_REGISTERED)
     assert found["detail"] == f"no {kind} is registered"
     assert found["until"] is not None
     tenant.type(found["fix"], file=kind)
 
-    tenant.gone(task, key, Reason.NO_BOT_REGISTERED)
+    tenant.gone(task, key, WaitingReason.NO_BOT_REGISTERED)
 
 
 def wait_for(true: Callable[[], bool]) -> None:
@@ -160,12 +160,12 @@ def test_where_no_bot_can_do_it_one_with_the_skills_is_run(tenant: Tenant) -> No
     tenant.bot("reader", skills=["read"])
     task = tenant.submit({"key": "a", "required_skills": ["read", "count words"]})
 
-    found = tenant.waits(task, "a", Reason.NO_CAPABLE_BOT)
+    found = tenant.waits(task, "a", WaitingReason.NO_CAPABLE_BOT)
     assert found["detail"] == "no executor has skill count words"
     assert found["fix"] == "swarmkeeper bot run FILE --skill 'count words' --skill read"
     tenant.type(found["fix"])
 
-    tenant.gone(task, "a", Reason.NO_CAPABLE_BOT)
+    tenant.gone(task, "a", WaitingReason.NO_CAPABLE_BOT)
     wait_for(lambda: tenant.call.get(f"/tasks/{task}")["outcome"] == "accepted")
 
 
@@ -173,11 +173,11 @@ def test_where_the_bot_that_it_is_for_is_away_that_one_is_run(tenant: Tenant) ->
     tenant.bot("reader", skills=["read"])
     task = tenant.submit({"key": "a", "required_skills": ["read"], "assign_to": "counter"})
 
-    found = tenant.waits(task, "a", Reason.ASSIGNED_BOT_AWAY)
+    found = tenant.waits(task, "a", WaitingReason.ASSIGNED_BOT_AWAY)
     assert found["fix"] == "swarmkeeper bot run FILE --name counter --skill read"
     tenant.type(found["fix"])
 
-    tenant.gone(task, "a", Reason.ASSIGNED_BOT_AWAY)
+    tenant.gone(task, "a", WaitingReason.ASSIGNED_BOT_AWAY)
 
 
 def test_where_every_evaluator_shares_an_owner_with_a_maker_one_of_another_owner_is_run(tenant: Tenant) -> None:
@@ -188,13 +188,13 @@ def test_where_every_evaluator_shares_an_owner_with_a_maker_one_of_another_owner
     task = tenant.submit({"key": "a"}, evaluation="final")
     tenant.report(made_by, tenant.lease(made_by, maker), maker, output={})
 
-    found = tenant.waits(task, "review/1/1", Reason.NO_INDEPENDENT_EVALUATOR)
+    found = tenant.waits(task, "review/1/1", WaitingReason.NO_INDEPENDENT_EVALUATOR)
     assert found["fix"].startswith("swarmkeeper key create --role bot:evaluator --owner someone-else")
     made = tenant.type(found["fix"])
     assert made is not None
     tenant.type("swarmkeeper bot run FILE", file="evaluator", key=made.out.strip())
 
-    tenant.gone(task, "review/1/1", Reason.NO_INDEPENDENT_EVALUATOR)
+    tenant.gone(task, "review/1/1", WaitingReason.NO_INDEPENDENT_EVALUATOR)
     wait_for(lambda: tenant.call.get(f"/tasks/{task}")["outcome"] == "accepted")
 
 
@@ -205,11 +205,11 @@ def test_where_all_bots_are_busy_another_is_run(tenant: Tenant) -> None:
     )
     assert tenant.lease(bot)["subtask"]["key"] == "a"
 
-    found = tenant.waits(task, "b", Reason.BOTS_AT_CAPACITY)
+    found = tenant.waits(task, "b", WaitingReason.BOTS_AT_CAPACITY)
     assert found["fix"] == "swarmkeeper bot run FILE --name counter-2 --skill count"
     tenant.type(found["fix"])
 
-    tenant.gone(task, "b", Reason.BOTS_AT_CAPACITY)
+    tenant.gone(task, "b", WaitingReason.BOTS_AT_CAPACITY)
 
 
 # A server by which a bot is away, or asks for nothing, after a second and a half in place of two minutes.
@@ -238,7 +238,7 @@ def test_where_the_only_bot_lives_but_asks_for_nothing_another_is_run(
             return bool(tenant.call.get(f"/tasks/{task}:explain")["reasons"] == {"bot_not_asking": 1})
 
         wait_for(beats_until_it_is_found_out)
-        found = tenant.waits(task, "a", Reason.BOT_NOT_ASKING)
+        found = tenant.waits(task, "a", WaitingReason.BOT_NOT_ASKING)
         shown = tenant.call.get(f"/bots/{bot}")
         assert found["detail"].startswith("counter is alive, but has not asked for work since ")
         assert shown["last_asked"][11:19] in found["detail"]
@@ -249,7 +249,7 @@ def test_where_the_only_bot_lives_but_asks_for_nothing_another_is_run(
         tenant.type(found["fix"])
 
         try:
-            tenant.gone(task, "a", Reason.BOT_NOT_ASKING)
+            tenant.gone(task, "a", WaitingReason.BOT_NOT_ASKING)
         finally:
             for command in tenant.commands:
                 command.stop()
@@ -260,11 +260,11 @@ def test_where_the_only_bot_is_drained_it_is_enabled(tenant: Tenant) -> None:
     tenant.call.post(f"/bots/{bot}:drain", {})
     task = tenant.submit({"key": "a"})
 
-    found = tenant.waits(task, "a", Reason.DRAINING)
+    found = tenant.waits(task, "a", WaitingReason.DRAINING)
     assert found["fix"] == f"swarmkeeper bot enable {bot}"
     tenant.type(found["fix"])
 
-    tenant.gone(task, "a", Reason.DRAINING)
+    tenant.gone(task, "a", WaitingReason.DRAINING)
     assert tenant.lease(bot)["subtask"]["key"] == "a"
 
 
@@ -275,11 +275,11 @@ def test_what_is_paused_is_resumed(tenant: Tenant) -> None:
     task = tenant.submit({"key": "a"})
     tenant.call.post(f"/tasks/{task}:pause", {"reason": "lunch"})
 
-    found = tenant.waits(task, "a", Reason.PAUSED)
+    found = tenant.waits(task, "a", WaitingReason.PAUSED)
     assert found["fix"] == f"swarmkeeper task resume {task}"
     tenant.type(found["fix"])
 
-    tenant.gone(task, "a", Reason.PAUSED)
+    tenant.gone(task, "a", WaitingReason.PAUSED)
 
 
 @pytest.mark.parametrize("kind", ["plan", "final"])
@@ -291,11 +291,11 @@ def test_what_needs_an_approval_shows_what_is_to_be_approved(tenant: Tenant, kin
 
     # Once all is done no item is left: the task itself waits for the last word.
     key = "a" if kind == "plan" else ""
-    found = tenant.waits(task, key, Reason.APPROVAL)
+    found = tenant.waits(task, key, WaitingReason.APPROVAL)
     assert (found["work_id"] is None, found["kind"]) == (kind == "final", "execute" if kind == "plan" else "task")
     tenant.type(decision_in(tenant.type(found["fix"])))
 
-    tenant.gone(task, key, Reason.APPROVAL)
+    tenant.gone(task, key, WaitingReason.APPROVAL)
 
 
 def decision_in(shown: Said | None) -> str:
@@ -312,13 +312,13 @@ def test_what_a_bot_asked_is_shown_and_answered(tenant: Tenant) -> None:
     lease = tenant.lease(bot)
     tenant.call.post(f"/leases/{lease['lease_id']}:ask", {"question": "Which language?"})
 
-    found = tenant.waits(task, "a", Reason.QUESTION)
+    found = tenant.waits(task, "a", WaitingReason.QUESTION)
     assert found["detail"] == "counter asked a person: Which language?"
     assert found["until"] is not None
     assert found["fix"].startswith("swarmkeeper approval show apr_")
     tenant.type(decision_in(tenant.type(found["fix"])).replace("TEXT", "English"))
 
-    tenant.gone(task, "a", Reason.QUESTION)
+    tenant.gone(task, "a", WaitingReason.QUESTION)
 
 
 # ---- what only waiting helps ---------------------------------------------------------------------------------------
@@ -328,11 +328,11 @@ def test_what_depends_on_another_waits_for_that(tenant: Tenant) -> None:
     bot = tenant.bot("counter")
     task = tenant.submit({"key": "a"}, {"key": "b", "depends_on": ["a"]})
 
-    found = tenant.waits(task, "b", Reason.DEPENDENCY)
+    found = tenant.waits(task, "b", WaitingReason.DEPENDENCY)
     assert (found["detail"], found["fix"]) == ("it waits for a", None)
     tenant.report(bot, tenant.lease(bot), output={})
 
-    tenant.gone(task, "b", Reason.DEPENDENCY)
+    tenant.gone(task, "b", WaitingReason.DEPENDENCY)
 
 
 def test_what_is_done_waits_for_its_review(tenant: Tenant) -> None:
@@ -340,10 +340,10 @@ def test_what_is_done_waits_for_its_review(tenant: Tenant) -> None:
     task = tenant.submit({"key": "a"}, evaluation="each")
     tenant.report(bot, tenant.lease(bot), output={})
 
-    assert tenant.waits(task, "a", Reason.DEPENDENCY)["detail"].endswith("its review review-of/a/1")
+    assert tenant.waits(task, "a", WaitingReason.DEPENDENCY)["detail"].endswith("its review review-of/a/1")
     tenant.report(judge, tenant.lease(judge), verdict={"decision": "accept"})
 
-    tenant.gone(task, "a", Reason.DEPENDENCY)
+    tenant.gone(task, "a", WaitingReason.DEPENDENCY)
 
 
 def test_what_failed_is_tried_again_after_a_while(tenant: Tenant) -> None:
@@ -352,22 +352,22 @@ def test_what_failed_is_tried_again_after_a_while(tenant: Tenant) -> None:
     lease = tenant.lease(bot)
     tenant.call.post(f"/leases/{lease['lease_id']}:release", {"reason": "later", "delay_seconds": 2})
 
-    found = tenant.waits(task, "a", Reason.BACKOFF)
+    found = tenant.waits(task, "a", WaitingReason.BACKOFF)
     assert (found["fix"], found["until"] is not None) == (None, True)
     assert found["detail"].endswith("after an attempt that ended as deferred by counter: later")
 
-    tenant.gone(task, "a", Reason.BACKOFF)
+    tenant.gone(task, "a", WaitingReason.BACKOFF)
 
 
 def test_what_a_bot_could_take_waits_until_it_asks_and_then_is_leased(tenant: Tenant) -> None:
     bot = tenant.bot("counter")
     task = tenant.submit({"key": "a"})
 
-    queued = tenant.waits(task, "a", Reason.QUEUED)
+    queued = tenant.waits(task, "a", WaitingReason.QUEUED)
     assert (queued["detail"], queued["fix"]) == ("counter can take it when it next asks for work", None)
     lease = tenant.lease(bot)
 
-    leased = tenant.waits(task, "a", Reason.LEASED)
+    leased = tenant.waits(task, "a", WaitingReason.LEASED)
     assert (leased["bot"], leased["attempt"], leased["fix"]) == ("counter", 1, None)
     assert leased["until"] == lease["ends_at"]
     tenant.report(bot, lease, output={})
@@ -385,13 +385,13 @@ def test_what_waits_while_the_store_takes_nothing_says_so(tenant: Tenant) -> Non
     try:
         assert tenant.call("POST", f"/tasks/{task}:pause", {}).status_code == 503
 
-        found = tenant.waits(task, "a", Reason.OVERLOADED)
+        found = tenant.waits(task, "a", WaitingReason.OVERLOADED)
         assert found["fix"] is None
     finally:
         another.execute("ROLLBACK")
         another.close()
 
-    tenant.gone(task, "a", Reason.OVERLOADED)
+    tenant.gone(task, "a", WaitingReason.OVERLOADED)
 
 
 # ---- beside the reasons --------------------------------------------------------------------------------------------
@@ -422,4 +422,4 @@ def test_whoever_may_read_a_task_may_ask_why_it_waits_and_nobody_else(tenant: Te
 def test_every_reason_there_is_is_brought_about_here() -> None:
     own = Path(__file__).read_text(encoding="utf-8")
 
-    assert set(re.findall(r"waits\(task, .*, Reason\.(\w+)\)", own)) == {reason.name for reason in Reason}
+    assert set(re.findall(r"waits\(task, .*, WaitingReason\.(\w+)\)", own)) == {reason.name for reason in WaitingReason}

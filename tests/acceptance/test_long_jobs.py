@@ -27,7 +27,7 @@ from swarmkeeper.sdk.connection.transport import Response
 from swarmkeeper.sdk.errors import Refused, Unreachable
 from swarmkeeper.sdk.runner import serve
 from swarmkeeper.settings import Settings
-from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.chance import SeededChance
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import VirtualLoop, virtual_loop
 
@@ -79,13 +79,15 @@ class Swarm:
 
     def __init__(self, loop: VirtualLoop) -> None:
         settings = Settings(store="sqlite://:memory:", log_level="error")
-        self.orchestrator = Orchestrator(settings, clock=VirtualClock(loop), entropy=Chance(1, "swarm"), inline=True)
+        self.orchestrator = Orchestrator(
+            settings, clock=VirtualClock(loop), entropy=SeededChance(1, "swarm"), inline=True
+        )
         self.key = ""
         self.running: list[Running] = []
 
     def client(self, name: str, cable: Cable | None = None) -> Client:
         transport = cable or Cable(self.orchestrator.app)
-        return Client("http://swarm", self.key, transport=transport, chance=Chance(1, name))
+        return Client("http://swarm", self.key, transport=transport, chance=SeededChance(1, name))
 
     def start(self, bot: BaseBot, name: str) -> Running:
         self.running.append(Running(self, bot, name))

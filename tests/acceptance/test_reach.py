@@ -10,7 +10,7 @@ import pytest
 
 from swarmkeeper.core import states
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import Task, Work
+from swarmkeeper.core.model import TaskRecord, Work
 from swarmkeeper.core.states import LIFE, REOPEN, TASK_LIFE, Reopening, Status, TaskStatus, TaskTransition, Transition
 from tests.http.town import Json, Town, Worker, town
 
@@ -260,7 +260,7 @@ def seen() -> Seen:
         found.life.add((status, happening))
         return following
 
-    def watched_reopened(world: WorkingSet, task: Task, work: Work, status: Status) -> None:
+    def watched_reopened(world: WorkingSet, task: TaskRecord, work: Work, status: Status) -> None:
         reopened(world, task, work, status)
         found.reopened.add(by_status[status])
 

@@ -12,8 +12,8 @@ import pytest
 
 from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.core.answers import not_replayed
-from swarmkeeper.core.commands import Claim, Register, Report, Submit
-from swarmkeeper.core.model import SubtaskSpec, Verdict
+from swarmkeeper.core.commands import ClaimWork, Register, ReportResult, Submit
+from swarmkeeper.core.model import SubtaskSpec, VerdictRecord
 from swarmkeeper.core.states import Condition, Decision
 from swarmkeeper.settings import Settings
 
@@ -52,7 +52,7 @@ async def costs(batch: int) -> Costs:
         await engine.do_all([Submit(by=OWN, title="hello", spec=b'{"title":"hello"}') for _ in range(TASKS)])
         await work(engine, bots["Planner"], batch, plan=PLAN)
         await work(engine, bots["Executor"], batch, output=b'{"hash":"0"}')
-        await work(engine, bots["Evaluator"], batch, verdict=Verdict(Decision.ACCEPT))
+        await work(engine, bots["Evaluator"], batch, verdict=VerdictRecord(Decision.ACCEPT))
         store.exec_trace = None
         done = TASKS * len(PLAN)
         leaves = store.execute("SELECT count(*) FROM audit_leaf").get
@@ -61,10 +61,10 @@ async def costs(batch: int) -> Costs:
 
 
 async def work(engine, bot: str, batch: int, **result) -> None:  # type: ignore[no-untyped-def]  # a report's fields
-    leases = (await engine.claim(Claim(by=OWN, bot=bot, most=batch), parks=False).answer).leases
+    leases = (await engine.claim(ClaimWork(by=OWN, bot=bot, most=batch), parks=False).answer).leases
     while leases:
         reports = [
-            Report(
+            ReportResult(
                 by=OWN,
                 bot=bot,
                 task=None,
@@ -75,7 +75,7 @@ async def work(engine, bot: str, batch: int, **result) -> None:  # type: ignore[
             )
             for lease in leases
         ]
-        claim = Claim(by=OWN, bot=bot, most=batch, claim_id=leases[0].lease_id)
+        claim = ClaimWork(by=OWN, bot=bot, most=batch, claim_id=leases[0].lease_id)
         answers, claimed = await engine.report(reports, claim)
         assert not any(isinstance(answer, BaseException) for answer in answers)
         leases = claimed.leases

@@ -1,6 +1,6 @@
 """Regression limits, as counts and ratios within one run. Seconds depend on the machine and are not checked."""
 
-from swarmkeeper.bench.report import Figure, Options
+from swarmkeeper.bench.report import Figure, ScenarioOptions
 from swarmkeeper.bench.scenarios.backlog import backlog
 from swarmkeeper.bench.scenarios.fanout import fanout
 from swarmkeeper.bench.scenarios.lifecycle import lifecycle
@@ -12,13 +12,13 @@ def number(figure: Figure) -> float:
 
 
 async def test_a_claim_costs_the_same_with_a_large_backlog() -> None:
-    figures = (await backlog(Options(tasks=10_000), times=10)).figures
+    figures = (await backlog(ScenarioOptions(tasks=10_000), times=10)).figures
 
     assert number(figures["steps"]) <= 1.3
 
 
 async def test_commits_are_shared_and_batches_of_results_cost_less_than_single_ones() -> None:
-    figures = (await lifecycle(Options(tasks=60))).figures
+    figures = (await lifecycle(ScenarioOptions(tasks=60))).figures
 
     def of(name: str) -> float:
         return number(figures[name])
@@ -34,6 +34,6 @@ async def test_commits_are_shared_and_batches_of_results_cost_less_than_single_o
 
 
 async def test_one_large_task_costs_no_more_than_many_small_ones() -> None:
-    figures = (await fanout(Options(tasks=400, bots=2, batch=20))).figures
+    figures = (await fanout(ScenarioOptions(tasks=400, bots=2, batch=20))).figures
 
     assert number(figures["total"]) <= 2

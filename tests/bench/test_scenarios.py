@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 
 from swarmkeeper.bench import machine, report
-from swarmkeeper.bench.load_clients import Crew
+from swarmkeeper.bench.load_clients import LoadBots
 from swarmkeeper.bench.registry import SCENARIOS
-from swarmkeeper.bench.report import CannotMeasure, Options, Report
+from swarmkeeper.bench.report import BenchReport, CannotMeasure, ScenarioOptions
 from swarmkeeper.bench.scenarios.backlog import backlog
 from swarmkeeper.bench.scenarios.fanout import fanout
 from swarmkeeper.bench.scenarios.handoff import handoff
 from swarmkeeper.bench.scenarios.heartbeats import heartbeats
 from swarmkeeper.bench.scenarios.lifecycle import lifecycle
 from swarmkeeper.bench.scenarios.memory import memory
-from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.server import BenchServer
 from swarmkeeper.bench.swarm import expected, subtasks_of
 from swarmkeeper.cli.tools import bench as command
 
-SMALL: dict[str, Callable[[], Awaitable[Report]]] = {
-    "lifecycle": lambda: lifecycle(Options(tasks=4, subtasks=3, bots=2)),
-    "handoff": lambda: handoff(Options(tasks=3)),
-    "backlog": lambda: backlog(Options(tasks=200), times=2),
-    "fanout": lambda: fanout(Options(tasks=8, bots=2, batch=3)),
-    "heartbeats": lambda: heartbeats(Options(bots=4, subtasks=2), seconds=0.5),
-    "memory": lambda: memory(Options(tasks=3, subtasks=2)),
+SMALL: dict[str, Callable[[], Awaitable[BenchReport]]] = {
+    "lifecycle": lambda: lifecycle(ScenarioOptions(tasks=4, subtasks=3, bots=2)),
+    "handoff": lambda: handoff(ScenarioOptions(tasks=3)),
+    "backlog": lambda: backlog(ScenarioOptions(tasks=200), times=2),
+    "fanout": lambda: fanout(ScenarioOptions(tasks=8, bots=2, batch=3)),
+    "heartbeats": lambda: heartbeats(ScenarioOptions(bots=4, subtasks=2), seconds=0.5),
+    "memory": lambda: memory(ScenarioOptions(tasks=3, subtasks=2)),
 }
 
 
@@ -46,7 +46,7 @@ async def test_a_report_describes_the_conditions_of_its_figures(name: str) -> No
 
 
 async def test_a_batch_size_can_be_chosen_and_the_usage_of_each_process_is_reported() -> None:
-    measured = await lifecycle(Options(tasks=2, subtasks=2, bots=1, batch=3))
+    measured = await lifecycle(ScenarioOptions(tasks=2, subtasks=2, bots=1, batch=3))
 
     assert measured.options.used() == {"tasks": 2, "subtasks": 2, "bots": 1, "batch": 3}
     parts = [measured.figures[f"{who}_cpu_ms_per_1000_subtasks"] or 0 for who in ("server", "bots", "client")]
@@ -55,13 +55,13 @@ async def test_a_batch_size_can_be_chosen_and_the_usage_of_each_process_is_repor
 
 
 async def test_a_measurement_whose_bots_fail_ends() -> None:
-    async def kill_and_wait(server: Server) -> None:
-        async with Crew(server, subtasks=2, bots=1, batch=1) as crew, crew.watched():
+    async def kill_and_wait(server: BenchServer) -> None:
+        async with LoadBots(server, subtasks=2, bots=1, batch=1) as crew, crew.watched():
             assert crew._process is not None
             crew._process.kill()
             await asyncio.sleep(30)
 
-    async with Server(None) as server:
+    async with BenchServer(None) as server:
         with pytest.raises(BaseExceptionGroup) as caught:
             await kill_and_wait(server)
 
@@ -83,7 +83,7 @@ def test_a_plan_has_as_many_subtasks_as_asked_and_one_result(k: int) -> None:
 
 async def test_an_option_that_a_scenario_does_not_use_is_refused() -> None:
     with pytest.raises(CannotMeasure, match="does not use --batch"):
-        await handoff(Options(batch=2))
+        await handoff(ScenarioOptions(batch=2))
 
 
 async def test_an_existing_store_is_not_measured(tmp_path: Path) -> None:
@@ -91,18 +91,18 @@ async def test_an_existing_store_is_not_measured(tmp_path: Path) -> None:
     store.write_bytes(b"")
 
     with pytest.raises(CannotMeasure, match="the store exists already"):
-        await handoff(Options(store=f"sqlite:///{store}"))
+        await handoff(ScenarioOptions(store=f"sqlite:///{store}"))
 
 
 async def test_a_store_in_memory_is_not_measured() -> None:
     with pytest.raises(CannotMeasure, match="not durable"):
-        await handoff(Options(store="sqlite://:memory:"))
+        await handoff(ScenarioOptions(store="sqlite://:memory:"))
 
 
 async def test_a_store_named_by_the_user_is_kept(tmp_path: Path) -> None:
     store = tmp_path / "kept.db"
 
-    await handoff(Options(tasks=1, store=f"sqlite:///{store}"))
+    await handoff(ScenarioOptions(tasks=1, store=f"sqlite:///{store}"))
 
     assert store.stat().st_size > 0
 

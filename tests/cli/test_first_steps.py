@@ -14,7 +14,7 @@ import pytest
 
 from swarmkeeper.app import make_log
 from swarmkeeper.cli.admin import roles
-from swarmkeeper.cli.framework.terminal import Failure
+from swarmkeeper.cli.framework.terminal import CliError
 from swarmkeeper.cli.framework.typed_calls import PAGES_MAX, TypedCalls
 from swarmkeeper.cli.tasks import outcomes
 from swarmkeeper.clock import SystemClock
@@ -22,7 +22,7 @@ from swarmkeeper.govern import access
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk import bot_logs
-from swarmkeeper.sdk.errors import Busy, Problem, Refused
+from swarmkeeper.sdk.errors import Busy, FieldProblem, Refused
 from swarmkeeper.settings import Settings
 from swarmkeeper.wire.answers import Task
 from tests.cli.conftest import Running
@@ -199,12 +199,12 @@ async def test_an_ambiguous_short_id_lists_the_matches_after_a_bounded_number_of
     script.on("GET", "/tasks", {"items": [{"id": id_} for id_ in ids], "next_page_token": ""})
     calls = TypedCalls.like(script.client().calls)
 
-    with pytest.raises(Failure, match="matches 3") as told:
+    with pytest.raises(CliError, match="matches 3") as told:
         await calls.call("GET", "/tasks/tsk_06H1LQ8A/subtasks/tsk_06H1LQ8A")
     assert [value for _, value in told.value.facts] == ids
 
     script.on("GET", "/bots", *({"items": [], "next_page_token": "more"} for _ in range(99)))
-    with pytest.raises(Failure, match="too many"):
+    with pytest.raises(CliError, match="too many"):
         await calls.call("GET", "/bots/bot_06H1LQ8A")
     assert len(script.to("GET", "/bots")) == PAGES_MAX
 
@@ -235,7 +235,7 @@ def test_key_create_lists_all_roles_with_what_each_may(shell: Shell) -> None:
 
 
 def test_refusals_have_the_codes_of_the_api() -> None:
-    error = Refused("invalid", "no", problems=[Problem("/x", "invalid", "must be a number")])
+    error = Refused("invalid", "no", problems=[FieldProblem("/x", "invalid", "must be a number")])
 
     assert error.errors == error.problems != ()
 

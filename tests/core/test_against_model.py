@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from swarmkeeper.core import commands
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Limits
-from swarmkeeper.sim.harness import CLIENT, Harness, Held
+from swarmkeeper.sim.harness import CLIENT, Harness, HarnessLease
 from tests.examples import examples
 
 KEYS = [f"k{number}" for number in range(5)]
@@ -281,17 +281,17 @@ class Side(RuleBasedStateMachine):
             "review": self.swarm.bot("judge", "Evaluator", capacity=9),
         }
         self.tasks: dict[str, Expected] = {}
-        self.live: dict[str, Held] = {}  # leases that count, by id
-        self.gone: list[Held] = []  # leases that were lost
+        self.live: dict[str, HarnessLease] = {}  # leases that count, by id
+        self.gone: list[HarnessLease] = []  # leases that were lost
         self.added = 0
         self.submit(chance, planned=True, evaluated=True, max_rounds=2)
         for _ in range(rounds):
             self.work_for_a_while(chance)
 
-    def expected(self, lease: Held) -> Expected:
+    def expected(self, lease: HarnessLease) -> Expected:
         return self.tasks[lease.task]
 
-    def lease(self, number: int) -> Held:
+    def lease(self, number: int) -> HarnessLease:
         return list(self.live.values())[number % len(self.live)]
 
     def forget_dead(self) -> None:
@@ -342,13 +342,13 @@ class Side(RuleBasedStateMachine):
                 if lease_id in self.live:
                     self.end_attempt(self.live[lease_id], chance.choice(ENDS), chance)
 
-    def end_attempt(self, lease: Held, end: str, chance: random.Random) -> None:
+    def end_attempt(self, lease: HarnessLease, end: str, chance: random.Random) -> None:
         if end == "well":
             self.report_well(lease, chance)
         elif end != "not yet":
             self.fail_attempt(lease, end)
 
-    def report_well(self, lease: Held, chance: random.Random) -> None:
+    def report_well(self, lease: HarnessLease, chance: random.Random) -> None:
         model = self.expected(lease)
         if lease.kind == "execute":
             self.swarm.report(lease)
@@ -376,7 +376,7 @@ class Side(RuleBasedStateMachine):
                 verdict["subtasks"] = a_plan(chance, prefix=f"r{self.added}-", outside=tuple(there[:4]))
         return verdict
 
-    def fail_attempt(self, lease: Held, error: str) -> None:
+    def fail_attempt(self, lease: HarnessLease, error: str) -> None:
         model = self.expected(lease)
         item = model.items[lease.key]
         if error == "released":
@@ -430,7 +430,8 @@ class Side(RuleBasedStateMachine):
         model = self.tasks[task]
         if no and verb in ("cancel", "archive"):
             return  # otherwise too little of the story is left
-        taken = self.attempt(getattr(commands, verb.capitalize())(by=CLIENT, task=task))
+        command = commands.RetryFailedTask if verb == "retry" else getattr(commands, verb.capitalize())
+        taken = self.attempt(command(by=CLIENT, task=task))
         assert taken == model.may(verb), f"{verb} of a task that is {model.status}: taken is {taken}"
         if taken:
             model.do(verb)

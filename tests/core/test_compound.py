@@ -9,13 +9,13 @@ import pytest
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.model import Limits
-from swarmkeeper.sim.harness import CLIENT, Harness, Held, Node
+from swarmkeeper.sim.harness import CLIENT, Harness, HarnessLease, Node
 from tests.core.test_against_model import Side
 
 SLICE = 4
 
 
-def skipped_behind_a_failure(swarm: Harness, **options: Any) -> tuple[str, Held]:
+def skipped_behind_a_failure(swarm: Harness, **options: Any) -> tuple[str, HarnessLease]:
     """Return a task whose `b` was skipped and stays skipped when reopened, and the lease of its review."""
     nodes: list[Node] = [{"key": "a", "on_failure": "continue"}, {"key": "b", "depends_on": ["a"]}]
     task = swarm.submit(nodes, **options)
@@ -101,7 +101,7 @@ def finish(swarm: Harness, task: str, *, of: int) -> None:
     swarm.close()
 
 
-def wide(swarm: Harness, n: int) -> tuple[str, Held]:
+def wide(swarm: Harness, n: int) -> tuple[str, HarnessLease]:
     """Return a task with `n` results, and the lease of its review."""
     task = swarm.submit([f"s{number}" for number in range(n)])
     swarm.advance(0)

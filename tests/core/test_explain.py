@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from hypothesis.stateful import precondition, rule
 
-from swarmkeeper.core.model import Bot, Limits, Queue
+from swarmkeeper.core.model import BotRecord, Limits, Queue
 from swarmkeeper.core.rules.explain import (
     BotFacts,
-    Fleet,
+    BotIndex,
     Item,
     OpenApproval,
-    Reason,
     ShowApproval,
     TaskFacts,
+    WaitingReason,
     Why,
     why,
 )
@@ -40,14 +40,15 @@ READY = Item(id="sub_1", kind=Kind.EXECUTE, key="a", status=Status.READY, queue=
 
 def bot(name: str, *skills: str, here: bool = True, held: int = 0, asks: bool = True, **more: Any) -> BotFacts:
     plain = {"owner": name, "skills": tuple(sorted(skills)), **more}
-    record = Bot(f"bot_{name}", "default", more.pop("type", BotType.EXECUTOR), name, "", "1", key_id="", created_at=0,
-                 **{key: value for key, value in plain.items() if key not in ("type", "stuck")})  # fmt: skip
+    record = BotRecord(f"bot_{name}", "default", more.pop("type", BotType.EXECUTOR), name, "", "1",
+                       key_id="", created_at=0,
+                       **{key: value for key, value in plain.items() if key not in ("type", "stuck")})  # fmt: skip
     stuck = (Stuck("sub_9", 0, more["stuck"]),) if "stuck" in more else ()
     return BotFacts(record, here, held, asks, stuck=stuck)
 
 
 def why_of(item: Item, *bots: BotFacts, task: TaskFacts = TASK) -> Why:
-    return why(item, task, Fleet(bots))
+    return why(item, task, BotIndex(bots))
 
 
 def command(found: Why) -> str | None:
@@ -140,7 +141,7 @@ def test_a_hold_comes_before_what_is_missing_and_pausing_before_approvals() -> N
     held = replace(TASK, hold_reasons=("apr_1",), approvals=(asked,))
 
     assert why_of(READY, task=held) == Why(
-        Reason.APPROVAL,
+        WaitingReason.APPROVAL,
         "a person has to decide (approval of kind plan): Carry out this plan?",
         ShowApproval("apr_1"),
         until=77,

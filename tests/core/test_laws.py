@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from swarmkeeper.core import events, ids, lookups
 from swarmkeeper.core.decide.working_set import NotLoaded, WorkingSet
-from swarmkeeper.core.model import Bot, Limits, Principal, Queue, QueueEntry, Task, Work
+from swarmkeeper.core.model import BotRecord, Limits, Principal, Queue, QueueEntry, TaskRecord, Work
 from swarmkeeper.core.rules import match, retry
 from swarmkeeper.core.rules.match import QueueBook
 from swarmkeeper.core.states import BotType, Kind, Status, TaskStatus, TaskTransition, Transition
@@ -97,7 +97,7 @@ def test_within_a_priority_the_task_started_first_comes_first(priority: int, wai
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_later_subtasks_of_a_task_never_come_before_earlier_ones(one: int, other: int) -> None:
-    task = Task("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key", position=7)
+    task = TaskRecord("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key", position=7)
     positions = [
         match.position_of(task, Work(f"sub_{n}", "tsk_1", "t", Kind.EXECUTE, "k", 1, Status.READY, 5, 0, ordinal=n))
         for n in sorted((one, other))
@@ -115,8 +115,8 @@ def test_the_order_of_candidates_does_not_matter(found: list[tuple[int, int]], c
     assert match.choose(shuffled, 10) == match.choose(items, 10)
 
 
-def a_bot(**changed: Any) -> Bot:
-    bot = Bot("bot_1", "t", BotType.EXECUTOR, "bob", "", "1", "owner", "key", 0, skills=("x", "y"))
+def a_bot(**changed: Any) -> BotRecord:
+    bot = BotRecord("bot_1", "t", BotType.EXECUTOR, "bob", "", "1", "owner", "key", 0, skills=("x", "y"))
     return dataclasses.replace(bot, **changed)
 
 
@@ -136,7 +136,7 @@ def a_bot(**changed: Any) -> Bot:
         (a_bot(dedicated=True), Queue(1, Kind.EXECUTE, ("y",)), True),
     ],
 )
-def test_a_bot_serves_queues_whose_skills_it_has(bot: Bot, queue: Queue, serves: bool) -> None:
+def test_a_bot_serves_queues_whose_skills_it_has(bot: BotRecord, queue: Queue, serves: bool) -> None:
     assert match.serves(bot, queue) is serves
 
 
@@ -149,9 +149,9 @@ def test_a_claim_may_narrow_the_bots_skills_but_not_widen_them() -> None:
 # ---- undoing -------------------------------------------------------------------------------------------------------
 
 
-def a_working_set() -> tuple[WorkingSet, Task, Work]:
+def a_working_set() -> tuple[WorkingSet, TaskRecord, Work]:
     working = WorkingSet(now=1_000_000, rules=RULES, limits=Limits(), queues=QueueBook())
-    task = Task("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key")
+    task = TaskRecord("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key")
     work = Work("sub_1", "tsk_1", "t", Kind.EXECUTE, "a", 1, Status.BLOCKED, 5, 0, start=10, start_left=10)
     rows: dict[tuple[str, Any], Any] = {("task", task.id): task, ("work", work.id): work, ("lease", work.id): None}
     working.put_loaded({**rows, ("jobs", task.id): [], ("children", (work.id, "", 500)): []})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from swarmkeeper.core import commands, states
 from swarmkeeper.core.errors import IllegalTransition
 from swarmkeeper.core.states import FINAL, LIFE, Status, Transition
-from swarmkeeper.sim.harness import ADMIN, Harness, Held, Node
+from swarmkeeper.sim.harness import ADMIN, Harness, HarnessLease, Node
 
 # A story brings an item into the first state of its row and yields (task, key); then it makes the transition.
 Story = Callable[[Harness], Iterator[tuple[str, str]]]
@@ -30,12 +30,12 @@ def shows(status: Status, transition: Transition) -> Callable[[Story], Story]:
     return keep
 
 
-def leased(swarm: Harness, **options: Any) -> tuple[str, Held]:
+def leased(swarm: Harness, **options: Any) -> tuple[str, HarnessLease]:
     task = swarm.submit(["a"], **options)
     return task, swarm.take(swarm.bot("worker"))
 
 
-def in_review(swarm: Harness, **options: Any) -> tuple[str, Held]:
+def in_review(swarm: Harness, **options: Any) -> tuple[str, HarnessLease]:
     """Return a task whose subtask `a` is in review, and the lease of the review."""
     task, lease = leased(swarm, evaluation="each", **options)
     swarm.report(lease)

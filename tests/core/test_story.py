@@ -12,7 +12,7 @@ from swarmkeeper.core import commands
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.states import TASK_CLOSED
-from swarmkeeper.sim.harness import ADMIN, CLIENT, Answer, Harness, Held
+from swarmkeeper.sim.harness import ADMIN, CLIENT, Harness, HarnessLease, ReportReply
 from tests.examples import examples
 
 HOUR = 3_600_000_000
@@ -68,8 +68,8 @@ class Story(RuleBasedStateMachine):
         ]
         self.evaluators = [self.swarm.bot(f"judge-{n}", "Evaluator", capacity=2) for n in range(3)]
         self.tasks: list[str] = []
-        self.leases: list[Held] = []  # all leases ever granted
-        self.accepted: list[tuple[Held, dict[str, Any], Answer]] = []
+        self.leases: list[HarnessLease] = []  # all leases ever granted
+        self.accepted: list[tuple[HarnessLease, dict[str, Any], ReportReply]] = []
         self.added = 0
 
     def attempt(self, act: Callable[[], Any]) -> Any:
@@ -88,7 +88,7 @@ class Story(RuleBasedStateMachine):
     def task(self, number: int) -> str:
         return self.tasks[number % len(self.tasks)]
 
-    def lease(self, number: int, *kinds: str) -> Held:
+    def lease(self, number: int, *kinds: str) -> HarnessLease:
         """Return a live lease if there is one, or sometimes any lease ever granted."""
         live = {row["lease_id"] for row in self.swarm.rows("SELECT lease_id FROM lease")}
         among = [lease for lease in self.leases if not kinds or lease.kind in kinds]
@@ -105,7 +105,10 @@ class Story(RuleBasedStateMachine):
         self.tasks.append(task)
 
     @precondition(lambda self: self.tasks)
-    @rule(number=pick, verb=st.sampled_from([commands.Pause, commands.Resume, commands.Retry, commands.Retry]))
+    @rule(
+        number=pick,
+        verb=st.sampled_from([commands.Pause, commands.Resume, commands.RetryFailedTask, commands.RetryFailedTask]),
+    )
     def change(self, number: int, verb: Any) -> None:
         self.attempt(lambda: self.swarm.do(verb(by=CLIENT, task=self.task(number))))
 
@@ -141,7 +144,7 @@ class Story(RuleBasedStateMachine):
                     elif reviews != "leave":
                         self.tell(lease, {"verdict": reviews}, 0)
 
-    def tell(self, lease: Held, content: dict[str, Any], claim: int) -> None:
+    def tell(self, lease: HarnessLease, content: dict[str, Any], claim: int) -> None:
         answer = self.attempt(lambda: self.swarm.report(lease, claim=claim, **content))
         if answer is not None:
             self.leases += [lease for lease in answer.leases if lease not in self.leases]
@@ -223,7 +226,9 @@ class Story(RuleBasedStateMachine):
         self.swarm.restart()
 
     @precondition(lambda self: self.tasks and self.leases)
-    @rule(number=pick, verb=st.sampled_from([commands.Cancel, commands.Pause, commands.Resume, commands.Retry]))
+    @rule(
+        number=pick, verb=st.sampled_from([commands.Cancel, commands.Pause, commands.Resume, commands.RetryFailedTask])
+    )
     def at_the_same_time(self, number: int, verb: Any) -> None:
         """Send a report, a client's command and the same report again, in one batch."""
         lease = self.lease(number)

@@ -2,7 +2,7 @@
 
 import re
 
-from swarmkeeper.core.rules.explain import Reason
+from swarmkeeper.core.rules.explain import WaitingReason
 from tests.docs.test_blocks import ROOT
 
 
@@ -11,4 +11,4 @@ def test_the_guide_has_a_row_for_each_reason_and_no_others() -> None:
 
     rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", page, re.MULTILINE)
 
-    assert [name for name, _, _ in rows] == [str(reason) for reason in Reason]
+    assert [name for name, _, _ in rows] == [str(reason) for reason in WaitingReason]

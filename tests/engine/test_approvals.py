@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from swarmkeeper.core.errors import AlreadyDecided, Forbidden, Invalid
+from swarmkeeper.core.errors import AlreadyDecided, Invalid, PermissionDenied
 from swarmkeeper.core.model import Principal
 from swarmkeeper.sim.harness import ADMIN, APPROVER, CLIENT, TENANT, Harness
 
@@ -17,7 +17,7 @@ def test_the_submitter_of_a_task_cannot_approve_it_in_any_role(swarm: Harness) -
     task = swarm.submit(["a"], approval="plan")
     (approval,) = swarm.approvals(task)
 
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         swarm.decide(approval, "approve", by=Principal(TENANT, CLIENT.key_id, "approver"))
 
     swarm.decide(approval, "approve", by=APPROVER)
@@ -31,12 +31,12 @@ def test_the_bot_that_asked_or_planned_may_not_decide_unless_it_is_an_administra
     (plan,) = swarm.approvals(task)
     own = Principal(TENANT, "key_other", "approver", bot="architect")
 
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         swarm.decide(plan, "approve", by=own)
 
     swarm.decide(plan, "approve", by=Principal(TENANT, "key_other", "admin", bot="architect"))
     question = swarm.ask(swarm.take(swarm.bot("worker")))
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         swarm.decide(question, "answer", answer=1, by=Principal(TENANT, "key_else", "approver", bot="worker"))
     swarm.decide(question, "answer", answer=1, by=ADMIN)
 

@@ -5,14 +5,14 @@ import dataclasses
 import pytest
 
 from swarmkeeper.core import commands
-from swarmkeeper.core.commands import Heartbeat, LeaseHeartbeat
+from swarmkeeper.core.commands import LeaseHeartbeat, SendHeartbeat
 from swarmkeeper.core.model import Limits
-from swarmkeeper.sim.harness import ADMIN, Harness, Held
+from swarmkeeper.sim.harness import ADMIN, Harness, HarnessLease
 
 TTL = 30
 
 
-def a_beating_lease(swarm: Harness) -> Held:
+def a_beating_lease(swarm: Harness) -> HarnessLease:
     """Return a lease that was seen already, so that its next heartbeat has no news."""
     swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
@@ -21,7 +21,7 @@ def a_beating_lease(swarm: Harness) -> Held:
     return lease
 
 
-def beats_of(swarm: Harness, lease: Held) -> int:
+def beats_of(swarm: Harness, lease: HarnessLease) -> int:
     """Return the number of batches that one heartbeat causes."""
     before = swarm.engine.stats.batches
     assert swarm.beat(lease) == "continue"
@@ -99,7 +99,7 @@ def test_the_next_heartbeat_reports_a_lost_lease(swarm: Harness) -> None:
 
 def test_the_next_heartbeat_reports_draining(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
-    beat = Heartbeat(
+    beat = SendHeartbeat(
         by=swarm.principal(lease.bot), bot=lease.bot, heartbeats=(LeaseHeartbeat(lease_id=lease.lease_id),)
     )
     assert not swarm.do(beat).drain

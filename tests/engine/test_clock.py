@@ -8,7 +8,7 @@ from swarmkeeper.core import commands
 from swarmkeeper.engine.engine_time import EngineTime
 from swarmkeeper.offline import offline_admin
 from swarmkeeper.offline.doctor import CLOCK, examine
-from swarmkeeper.sim.harness import ADMIN, Harness, Held
+from swarmkeeper.sim.harness import ADMIN, Harness, HarnessLease
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import SECOND, virtual_loop
 from swarmkeeper.sim.play.engine import rules
@@ -22,7 +22,7 @@ def logged(swarm: Harness, event: str) -> list[dict[str, float]]:
     return [fields for known, fields in swarm.log if known == event]
 
 
-def beat_on(swarm: Harness, lease: Held, seconds: int) -> None:
+def beat_on(swarm: Harness, lease: HarnessLease, seconds: int) -> None:
     for _ in range(seconds // 10):
         swarm.advance(10)
         assert swarm.beat(lease) == "continue"

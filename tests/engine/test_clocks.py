@@ -323,7 +323,7 @@ def test_a_slow_disk_does_not_cost_a_live_bot_its_lease(swarm: Harness, monkeypa
         commands.LeaseHeartbeat(lease_id=busy.lease_id, progress={"percent": 50}),
     )
     monkeypatch.setattr(swarm.store, "_commit", slow)
-    swarm.do(commands.Heartbeat(by=swarm._bots[bot], bot=bot, heartbeats=heartbeats))
+    swarm.do(commands.SendHeartbeat(by=swarm._bots[bot], bot=bot, heartbeats=heartbeats))
     swarm.advance(10)
 
     assert swarm.beat(quiet) == "continue"

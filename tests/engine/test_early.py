@@ -8,7 +8,7 @@ import pytest
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import LeaseLost, NotFound
+from swarmkeeper.core.errors import LeaseLost, ResourceNotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.rules.match import QueueBook
@@ -93,12 +93,14 @@ def test_no_caller_acts_for_a_bot_of_another_tenant(swarm: Harness) -> None:
     elsewhere = dataclasses.replace(ADMIN, tenant="elsewhere")
 
     for command in (
-        commands.Heartbeat(by=elsewhere, bot=lease.bot, heartbeats=(commands.LeaseHeartbeat(lease_id=lease.lease_id),)),
-        commands.Release(by=elsewhere, lease_id=lease.lease_id),
+        commands.SendHeartbeat(
+            by=elsewhere, bot=lease.bot, heartbeats=(commands.LeaseHeartbeat(lease_id=lease.lease_id),)
+        ),
+        commands.ReleaseLease(by=elsewhere, lease_id=lease.lease_id),
         commands.Drain(by=elsewhere, bot=lease.bot),
         commands.DeleteBot(by=elsewhere, bot=lease.bot),
     ):
-        with pytest.raises((NotFound, LeaseLost)):
+        with pytest.raises((ResourceNotFound, LeaseLost)):
             swarm.do(command)
 
     assert swarm.work(task, "a").status is Status.LEASED
@@ -109,7 +111,7 @@ def test_no_caller_decides_for_another_tenant(swarm: Harness) -> None:
     approval = swarm.ask(swarm.take(swarm.bot("worker")))
     elsewhere = Principal("elsewhere", "key_x", "admin")
 
-    with pytest.raises(NotFound):
+    with pytest.raises(ResourceNotFound):
         swarm.decide(approval, "answer", by=elsewhere, answer="yes")
 
 

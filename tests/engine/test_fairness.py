@@ -11,7 +11,7 @@ import pytest
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.errors import BacklogFull, Overloaded
-from swarmkeeper.core.model import Failure, Principal
+from swarmkeeper.core.model import AttemptFailure, Principal
 from swarmkeeper.core.states import ErrorClass
 from swarmkeeper.engine.fairness import RECENT_TURNS
 from swarmkeeper.sim.harness import ADMIN, Harness
@@ -169,7 +169,7 @@ def test_items_moved_in_this_batch_count_at_their_new_position(swarm: Harness) -
     bot = swarm.bot("worker")
     lease = swarm.take(bot)
     report = swarm.a_report(lease)
-    claim = commands.Claim(by=report.by, bot=bot, most=1)
+    claim = commands.ClaimWork(by=report.by, bot=bot, most=1)
 
     async def at_once() -> Any:
         update = commands.Update(by=ADMIN, task=lowered, priority=1)
@@ -348,7 +348,7 @@ def test_every_end_of_a_task_makes_room_and_a_retry_uses_it(swarm: Harness) -> N
     assert open_tasks(swarm) == 2
     swarm.cancel(cancelled)
     assert open_tasks(swarm) == 1
-    swarm.report(third, failure=Failure(ErrorClass.NOT_RETRYABLE, "broken"))
+    swarm.report(third, failure=AttemptFailure(ErrorClass.NOT_RETRYABLE, "broken"))
     assert open_tasks(swarm) == 0
     swarm.advance(60)
     swarm.retry(failed)

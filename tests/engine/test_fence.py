@@ -7,15 +7,22 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.core.errors import AlreadyReported, Forbidden, LeaseLost, LeaseRequired, NotFound, TaskClosed
+from swarmkeeper.core.errors import (
+    AlreadyReported,
+    LeaseLost,
+    LeaseRequired,
+    PermissionDenied,
+    ResourceNotFound,
+    TaskClosed,
+)
 from swarmkeeper.core.states import Status
-from swarmkeeper.sim.harness import Harness, Held
+from swarmkeeper.sim.harness import Harness, HarnessLease
 
 HALF_MINUTE = 30
 MICROSECOND = 0.000_001
 
 
-def taken(swarm: Harness, name: str = "slow") -> tuple[str, Held]:
+def taken(swarm: Harness, name: str = "slow") -> tuple[str, HarnessLease]:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot(name))
     swarm.beat(lease)
@@ -160,7 +167,7 @@ def test_results_for_a_closed_task_are_kept_as_late_results(swarm: Harness) -> N
 def test_a_report_on_a_task_of_another_tenant_is_not_found(swarm: Harness) -> None:
     _, lease = taken(swarm)
 
-    with pytest.raises(NotFound):
+    with pytest.raises(ResourceNotFound):
         swarm.report(lease, task="tsk_OTHER")
 
 
@@ -393,9 +400,9 @@ def test_a_bot_cannot_release_the_lease_of_another(swarm: Harness) -> None:
     task, lease = taken(swarm)
     stranger = swarm.bot("stranger")
 
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         swarm.release(dataclasses.replace(lease, bot=stranger))
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         swarm.ask(dataclasses.replace(lease, bot=stranger))
 
     assert swarm.work(task, "a").status is Status.LEASED
@@ -405,7 +412,7 @@ def test_a_key_of_another_type_cannot_speak_for_a_bot_of_the_same_name(swarm: Ha
     _, lease = taken(swarm)
     planner = dataclasses.replace(swarm.principal(lease.bot), role="bot:planner")
 
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         swarm.report(lease, by=planner)
 
 
@@ -445,7 +452,7 @@ def test_only_a_released_lease_can_be_released_again(swarm: Harness, ended: str)
 # ---- proof that a grant arrived ------------------------------------------------------------------------------------
 
 
-def gone_silent(swarm: Harness, lease: Held) -> tuple[int, int]:
+def gone_silent(swarm: Harness, lease: HarnessLease) -> tuple[int, int]:
     """Let the lease expire; return the number of crashes and of unseen leases."""
     swarm.advance(HALF_MINUTE)
     work = swarm.work(lease.task, lease.key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swarmkeeper.core import commands
-from swarmkeeper.core.errors import Forbidden, NotFound
+from swarmkeeper.core.errors import PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.states import Status
 from swarmkeeper.sim.harness import ADMIN, CLIENT, OPERATOR, Harness
@@ -146,14 +146,14 @@ def test_bots_get_only_work_of_their_type(swarm: Harness) -> None:
 def test_no_key_takes_work_for_a_bot_of_another_key(swarm: Harness) -> None:
     bot, other = swarm.bot("worker"), swarm.bot("other")
 
-    for by, error in ((swarm.principal(other), Forbidden), (CLIENT, Forbidden)):
+    for by, error in ((swarm.principal(other), PermissionDenied), (CLIENT, PermissionDenied)):
         with pytest.raises(error):
-            swarm.run(_claim(swarm, commands.Claim(by=by, bot=bot)))
-    with pytest.raises(NotFound):
-        swarm.run(_claim(swarm, commands.Claim(by=swarm.principal(bot), bot="bot_NONE")))
+            swarm.run(_claim(swarm, commands.ClaimWork(by=by, bot=bot)))
+    with pytest.raises(ResourceNotFound):
+        swarm.run(_claim(swarm, commands.ClaimWork(by=swarm.principal(bot), bot="bot_NONE")))
 
 
-async def _claim(swarm: Harness, claim: commands.Claim) -> object:
+async def _claim(swarm: Harness, claim: commands.ClaimWork) -> object:
     return await swarm.engine.claim(claim, parks=True).answer
 
 
@@ -328,7 +328,7 @@ def test_revoking_a_key_ends_its_leases_in_the_same_commit_without_using_a_try(s
     ]
     task = swarm.submit([f"k{number:03}" for number in range(100)])
     for bot in bots:
-        swarm.run(_claim(swarm, commands.Claim(by=by, bot=bot)))
+        swarm.run(_claim(swarm, commands.ClaimWork(by=by, bot=bot)))
     assert len(swarm.rows("SELECT 1 FROM lease")) == 100
 
     swarm.do(commands.RevokeKey(by=ADMIN, key=key))

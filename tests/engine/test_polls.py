@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.core.commands import Claim
+from swarmkeeper.core.commands import ClaimWork
 from swarmkeeper.core.errors import Overloaded
 from swarmkeeper.engine.polls import MOVES, Claimed, Poll, PollState, Scheduler
 from swarmkeeper.sim.harness import CLIENT
@@ -30,7 +30,7 @@ REACH: dict[PollState, Method] = {
 @pytest.fixture
 def poll() -> Iterator[Poll]:
     loop = asyncio.new_event_loop()
-    claim = Claim(by=CLIENT, bot="bot_1")
+    claim = ClaimWork(by=CLIENT, bot="bot_1")
     yield Poll(claim, b"", 1, loop.create_future(), parks=True)
     loop.close()
 

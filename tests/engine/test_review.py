@@ -6,7 +6,7 @@ from itertools import combinations_with_replacement, permutations
 
 import pytest
 
-from swarmkeeper.core.errors import AlreadyDecided, Forbidden, Invalid, StaleApproval
+from swarmkeeper.core.errors import AlreadyDecided, Invalid, PermissionDenied, StaleApproval
 from swarmkeeper.core.states import Status
 from swarmkeeper.sim.harness import CLIENT, Harness, Node
 
@@ -407,7 +407,7 @@ def test_a_wrong_verb_a_changed_subject_and_the_asking_key_are_refused(swarm: Ha
         swarm.decide(asked, "answer", answer="yes")
     with pytest.raises(StaleApproval):
         swarm.decide(asked, "approve", subject_hash="0" * 64)
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         swarm.decide(asked, "approve", by=CLIENT)
 
     assert swarm.dump() == before

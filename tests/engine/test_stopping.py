@@ -7,12 +7,12 @@ import pytest
 from swarmkeeper.core.errors import LeaseLost, StillStopping, TaskClosed
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.states import Status
-from swarmkeeper.sim.harness import Harness, Held, Node
+from swarmkeeper.sim.harness import Harness, HarnessLease, Node
 
 CHAIN: list[Node] = ["a", {"key": "b", "depends_on": ["a"]}, {"key": "c", "depends_on": ["b"]}]
 
 
-def under_way(swarm: Harness) -> tuple[str, Held]:
+def under_way(swarm: Harness) -> tuple[str, HarnessLease]:
     task = swarm.submit(CHAIN)
     lease = swarm.take(swarm.bot("worker"))
     swarm.beat(lease)

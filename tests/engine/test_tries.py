@@ -8,12 +8,12 @@ import pytest
 
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.states import Status
-from swarmkeeper.sim.harness import Harness, Held
+from swarmkeeper.sim.harness import Harness, HarnessLease
 
 SECOND = 1_000_000
 
 
-def leased(swarm: Harness, **options: object) -> tuple[str, Held]:
+def leased(swarm: Harness, **options: object) -> tuple[str, HarnessLease]:
     task = swarm.submit([{"key": "a", **options}])
     lease = swarm.take(swarm.bot("worker"))
     swarm.beat(lease)
@@ -139,7 +139,9 @@ def test_planning_and_review_have_a_timeout_for_each_task(swarm: Harness, kind: 
     assert swarm.works(task)[lease.key].tries == 1
 
 
-def put_off_until_it_is_over(swarm: Harness, task: str, lease: Held, again: Callable[[Held], object]) -> list[float]:
+def put_off_until_it_is_over(
+    swarm: Harness, task: str, lease: HarnessLease, again: Callable[[HarnessLease], object]
+) -> list[float]:
     """Defer an item again and again; return the seconds that it waited each time."""
     waits: list[float] = []
     while True:

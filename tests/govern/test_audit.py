@@ -13,7 +13,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Event, RedactedField
+from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Event, FieldRedaction
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.tree import leaf_hash
@@ -140,7 +140,7 @@ def test_a_leaf_never_exceeds_its_limit_and_counts_omitted_fields(word: str, hid
     entry = an_entry(
         1, actor=word, resource=word, action=word, trace=word, key_id=word, outcome=word, reasons=(word,) * reasons
     )
-    many = tuple(RedactedField(f"/{n}/{'x' * 60}", "email") for n in range(hidden))
+    many = tuple(FieldRedaction(f"/{n}/{'x' * 60}", "email") for n in range(hidden))
     object.__setattr__(entry, "body", replace(entry.body, fields=many))
 
     leaf, _, _ = audit.encode_leaf(entry, RULES)
@@ -174,7 +174,7 @@ def test_a_log_appended_in_pieces_is_the_log_appended_at_once() -> None:
 def test_an_unchanged_log_is_whole(size: int) -> None:
     leaves, tree = a_log(size)
 
-    assert audit.verify(leaves, tree) == audit.Verdict("whole", size)
+    assert audit.verify(leaves, tree) == audit.AuditVerification("whole", size)
 
 
 def test_no_log_at_all_is_whole_and_records_without_a_tree_are_not() -> None:
@@ -186,7 +186,7 @@ def test_a_record_whose_body_was_erased_still_verifies() -> None:
     leaves, tree = a_log(5)
     leaves[2] = replace(leaves[2], body=None, salt=b"")
 
-    assert audit.verify(leaves, tree) == audit.Verdict("whole", 5, erased=1)
+    assert audit.verify(leaves, tree) == audit.AuditVerification("whole", 5, erased=1)
 
 
 def test_a_body_removed_without_its_salt_is_not_an_erasure() -> None:

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarmkeeper.core import ids
-from swarmkeeper.core.model import RedactedField
+from swarmkeeper.core.model import FieldRedaction
 from swarmkeeper.govern.redaction import detectors, encoded
 from swarmkeeper.govern.redaction.redactor import Redactor
 from tests.examples import examples
@@ -97,7 +97,7 @@ def test_a_secret_is_found_in_any_writing_and_what_it_is_written_in_is_hidden(
     redacted = REDACTOR.redact({"note": sentence.format(writing(secret)), "n": 1})
     shown = redacted.value["note"]
 
-    assert redacted.fields == (RedactedField("/note", rule),)
+    assert redacted.fields == (FieldRedaction("/note", rule),)
     if writing in LETTER_BY_LETTER:
         assert writing(KERNELS[rule]) not in shown
         assert f"[redacted:{rule}]" in shown

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.core.model import Principal, RedactedField
+from swarmkeeper.core.model import FieldRedaction, Principal
 from swarmkeeper.core.ports import Rules
 from swarmkeeper.govern import access
 from swarmkeeper.govern.audit import canonical
@@ -79,7 +79,7 @@ def test_a_key_that_names_a_secret_hides_its_value_whatever_it_is(key: str, held
     redacted = REDACTOR.redact({"outer": [{key: held, "other": 1}]})
 
     assert redacted.value == {"outer": [{key: "[redacted:secret-field]", "other": 1}]}
-    assert redacted.fields == (RedactedField(f"/outer/0/{key}", "secret-field"),)
+    assert redacted.fields == (FieldRedaction(f"/outer/0/{key}", "secret-field"),)
 
 
 def test_keys_are_searched_too_and_none_is_dropped() -> None:
@@ -87,8 +87,8 @@ def test_keys_are_searched_too_and_none_is_dropped() -> None:
 
     assert redacted.value == {"[redacted:email]": 1, "[redacted:email]#2": 2, "[redacted:email]#3": 3, "plain": 4}
     assert redacted.fields == (
-        RedactedField("/[redacted:email]", "email", within="key"),
-        RedactedField("/[redacted:email]#2", "email", within="key"),
+        FieldRedaction("/[redacted:email]", "email", within="key"),
+        FieldRedaction("/[redacted:email]#2", "email", within="key"),
     )
 
 
@@ -96,7 +96,7 @@ def test_a_pointer_never_holds_the_secret_in_its_key() -> None:
     redacted = REDACTOR.redact({f"password={SECRET}": {"mail/to~me": "a@b.example"}})
 
     assert SECRET not in repr(redacted)
-    assert redacted.fields[1] == RedactedField("/password=[redacted:password-pair]/mail~1to~0me", "email")
+    assert redacted.fields[1] == FieldRedaction("/password=[redacted:password-pair]/mail~1to~0me", "email")
 
 
 @pytest.mark.parametrize("number", [4111111111111111, -4111111111111111, 4111111111111111.0])
@@ -115,7 +115,7 @@ def test_a_value_that_cannot_be_searched_is_hidden_whole(strange: object) -> Non
     redacted = REDACTOR.redact({"a": [strange], "b": "kept"})
 
     assert redacted.value == {"a": [UNSCANNED], "b": "kept"}
-    assert redacted.fields == (RedactedField("/a/0", "unscanned"),)
+    assert redacted.fields == (FieldRedaction("/a/0", "unscanned"),)
 
 
 def test_a_value_deeper_than_the_bound_is_hidden_below_it() -> None:

@@ -26,7 +26,7 @@ def test_a_route_requires_a_key_by_default() -> None:
     assert isinstance(route, StrictRoute)
     assert not route.open
     assert get_principal in [dependant.call for dependant in route.dependant.dependencies]
-    assert {errors.Unauthenticated, errors.Forbidden} <= route.refusals
+    assert {errors.AuthenticationFailed, errors.PermissionDenied} <= route.refusals
 
 
 def test_only_these_routes_need_no_key() -> None:

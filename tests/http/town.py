@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.settings import Settings
-from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.chance import SeededChance
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import SECOND, VirtualLoop, virtual_loop
 from tests.http.conftest import Answered, Caller
@@ -95,7 +95,10 @@ class Town:
         self.loop = loop
         self.clock = VirtualClock(loop)
         self.swarm = Orchestrator(
-            Settings(store="sqlite://:memory:", log_level="error"), clock=self.clock, entropy=Chance(1), inline=True
+            Settings(store="sqlite://:memory:", log_level="error"),
+            clock=self.clock,
+            entropy=SeededChance(1),
+            inline=True,
         )
         self.client: Person
         self.approver: Person

@@ -8,7 +8,7 @@ from typing import Any
 
 from swarmkeeper import BaseBot, Client
 from swarmkeeper.sdk.runner import serve
-from swarmkeeper.testing.test_server import Call, TestServer, soon
+from swarmkeeper.testing.test_server import RecordedCall, TestServer, soon
 
 Serving = Callable[..., AbstractAsyncContextManager[None]]  # the fixture `serving`
 
@@ -37,7 +37,7 @@ async def at_work(server: TestServer, *bots: BaseBot, **settings: Any) -> AsyncI
         await working
 
 
-async def calls(server: TestServer, kind: Any, count: int) -> list[Call]:
+async def calls(server: TestServer, kind: Any, count: int) -> list[RecordedCall]:
     """Wait until `count` calls of a kind have arrived, and return all calls of that kind."""
     assert await soon(lambda: len(server.of(kind)) >= count, seconds=20)
     return server.of(kind)

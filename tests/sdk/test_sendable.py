@@ -20,7 +20,7 @@ from pydantic import BaseModel, HttpUrl, SecretStr
 
 from swarmkeeper.sdk.attempts.sendable import Unsendable, cut, readable, sendable
 from swarmkeeper.sdk.connection.calls import encode
-from swarmkeeper.sdk.errors import Problem
+from swarmkeeper.sdk.errors import FieldProblem
 from swarmkeeper.wire.parsing.strict import parse_json
 
 
@@ -208,7 +208,7 @@ def test_a_value_without_a_json_form_is_refused_with_its_place(
     with pytest.raises(Unsendable) as caught:
         sendable(value, "the output", at="/output")
 
-    assert caught.value.problems == (Problem(where, code, detail),)
+    assert caught.value.problems == (FieldProblem(where, code, detail),)
     assert json.loads(encode(caught.value.kept))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.core.model import Limits, Principal, Task
+from swarmkeeper.core.model import Limits, Principal, TaskRecord
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import AttemptOutcome, Outcome, Status, TaskStatus
 from swarmkeeper.govern.redaction.redactor import Redactor
@@ -29,7 +29,7 @@ async def store() -> AsyncIterator[SqliteStore]:
 
 async def shown(store: SqliteStore, work: dict[str, Any], *attempts: dict[str, Any], **task: Any) -> Any:
     """Return a client's view of the task with one subtask."""
-    row: Task = records.task(**{"n_total": 1, "n_open": 1, "status": TaskStatus.IN_PROGRESS, **task})
+    row: TaskRecord = records.task(**{"n_total": 1, "n_open": 1, "status": TaskStatus.IN_PROGRESS, **task})
     item = records.work(id="sub_1", key="a", **work)
     tried = [records.attempt("sub_1", lease_id=f"lse_{n}", attempt=n, **one) for n, one in enumerate(attempts, 1)]
     async with store.begin() as transaction:

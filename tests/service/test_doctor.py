@@ -14,8 +14,18 @@ import pytest
 from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.answers import not_replayed
-from swarmkeeper.core.commands import Ask, Cancel, Claim, CreateKey, Pause, Register, Release, Report, Submit
-from swarmkeeper.core.model import Failure, Limits, Principal, SubtaskSpec, Verdict
+from swarmkeeper.core.commands import (
+    AskQuestion,
+    Cancel,
+    ClaimWork,
+    CreateKey,
+    Pause,
+    Register,
+    ReleaseLease,
+    ReportResult,
+    Submit,
+)
+from swarmkeeper.core.model import AttemptFailure, Limits, Principal, SubtaskSpec, VerdictRecord
 from swarmkeeper.core.states import Condition, Decision, ErrorClass
 from swarmkeeper.engine.loop import Engine
 from swarmkeeper.govern import audit
@@ -72,13 +82,13 @@ class Swarm:
         return not_replayed(await self.engine.do(command))
 
     async def lease(self, kind: str) -> str:
-        claimed = await self.engine.claim(Claim(by=ADMIN, bot=self.bots[kind]), parks=True).answer
+        claimed = await self.engine.claim(ClaimWork(by=ADMIN, bot=self.bots[kind]), parks=True).answer
         return claimed.leases[0].lease_id
 
     async def report(self, kind: str, task: str, lease: str, **content: Any) -> None:
         body = repr(content).encode()
         await self.engine.do(
-            Report(
+            ReportResult(
                 by=ADMIN,
                 bot=self.bots[kind],
                 task=task,
@@ -101,7 +111,9 @@ async def live(file: Path) -> None:
         await swarm.report("Planner", archived, await swarm.lease("Planner"), plan=plan)
         for _ in plan:
             await swarm.report("Executor", archived, await swarm.lease("Executor"), output=b"{}")
-        await swarm.report("Evaluator", archived, await swarm.lease("Evaluator"), verdict=Verdict(Decision.ACCEPT))
+        await swarm.report(
+            "Evaluator", archived, await swarm.lease("Evaluator"), verdict=VerdictRecord(Decision.ACCEPT)
+        )
 
         each = await swarm.submit(SubtaskSpec("judged", "d"), evaluation="each")
         await swarm.report("Executor", each, await swarm.lease("Executor"), output=b"{}")
@@ -109,14 +121,14 @@ async def live(file: Path) -> None:
         await swarm.lease("Executor")
         await engine.do(Cancel(by=ADMIN, task=cancelled))
         await swarm.submit(SubtaskSpec("asks", "d"))
-        await engine.do(Ask(by=ADMIN, lease_id=await swarm.lease("Executor"), question="may I?"))
+        await engine.do(AskQuestion(by=ADMIN, lease_id=await swarm.lease("Executor"), question="may I?"))
         twice = await swarm.submit(SubtaskSpec("twice", "d"), evaluation="none")
-        await engine.do(Release(by=ADMIN, lease_id=await swarm.lease("Executor")))
+        await engine.do(ReleaseLease(by=ADMIN, lease_id=await swarm.lease("Executor")))
         await swarm.report("Executor", twice, await swarm.lease("Executor"), output=b"{}")
         await swarm.submit(SubtaskSpec("put-off", "d"))
-        await engine.do(Release(by=ADMIN, lease_id=await swarm.lease("Executor"), delay=3_600_000_000))
+        await engine.do(ReleaseLease(by=ADMIN, lease_id=await swarm.lease("Executor"), delay=3_600_000_000))
         failing = await swarm.submit(SubtaskSpec("fails", "d", max_attempts=1))
-        cause = Failure(ErrorClass.RETRYABLE, "no more")
+        cause = AttemptFailure(ErrorClass.RETRYABLE, "no more")
         await swarm.report("Executor", failing, await swarm.lease("Executor"), failure=cause)
         behind = (("leased", Condition.SUCCESS),)
         await swarm.submit(SubtaskSpec("leased", "d"), SubtaskSpec("blocked", "d", depends_on=behind))
@@ -152,7 +164,7 @@ def change(file: Path, statement: str) -> int:
     return changed
 
 
-async def examine(file: Path, *, deep: bool = True) -> list[doctor.Finding]:
+async def examine(file: Path, *, deep: bool = True) -> list[doctor.DoctorFinding]:
     store = SqliteStore(str(file))
     await store.open(exclusive=False, create=False)
     try:
@@ -161,7 +173,7 @@ async def examine(file: Path, *, deep: bool = True) -> list[doctor.Finding]:
         await store.close()
 
 
-async def verify(file: Path) -> audit.Verdict:
+async def verify(file: Path) -> audit.AuditVerification:
     store = SqliteStore(str(file))
     await store.open(exclusive=False, create=False)
     try:

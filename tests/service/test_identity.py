@@ -9,7 +9,7 @@ from swarmkeeper.access.identity import FAILURES_A_SECOND, LOOKUPS_A_SECOND, SEC
 from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.commands import Command, CreateKey, NoteRefusals, RevokeKey, RotateKey
-from swarmkeeper.core.errors import RateLimited, Unauthenticated
+from swarmkeeper.core.errors import AuthenticationFailed, RateLimited
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.engine.loop import Engine
 from swarmkeeper.govern import keys
@@ -46,7 +46,7 @@ class Desk:
     async def fails(self, text: str | None, source: str = "here") -> bool:
         try:
             await self.identity.authenticate(text, source)
-        except Unauthenticated:
+        except AuthenticationFailed:
             return True
         return False
 
@@ -170,7 +170,7 @@ async def test_unknown_keys_are_looked_up_only_so_often_and_good_ones_do_not_cou
     desk.reads = 0
 
     for n in range(LOOKUPS_A_SECOND * 2):
-        with pytest.raises((Unauthenticated, RateLimited)):
+        with pytest.raises((AuthenticationFailed, RateLimited)):
             await desk.identity.authenticate(keys.new_key(n.to_bytes(32)).text, "here")
 
     assert desk.reads == LOOKUPS_A_SECOND

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from swarmkeeper.core import states
-from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound
+from swarmkeeper.core.errors import CursorTooOld, Invalid, PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import (
-    Answered,
+    AnswerRecord,
     Edge,
-    Feedback,
-    LateResult,
-    Lease,
+    FeedbackRecord,
+    LateResultRecord,
+    LeaseRecord,
     Limits,
     Principal,
     Queue,
@@ -113,7 +113,7 @@ class Swarm:
         )
 
 
-def lease(work_id: str, **given: Any) -> Lease:
+def lease(work_id: str, **given: Any) -> LeaseRecord:
     return records.lease(work_id, **{"expires_at": NOW + 30 * SECOND, "ends_at": NOW + 900 * SECOND} | given)
 
 
@@ -193,15 +193,15 @@ async def test_another_tenants_task_is_as_if_it_were_not_there(swarm: Swarm) -> 
     await swarm.usual()
     queries = swarm.queries
     for read in (queries.task, queries.subtasks, queries.graph, queries.version):
-        with pytest.raises(NotFound) as foreign:
+        with pytest.raises(ResourceNotFound) as foreign:
             await read(STRANGER, "tsk_1")
-        with pytest.raises(NotFound) as missing:
+        with pytest.raises(ResourceNotFound) as missing:
             await read(CLIENT, "tsk_none")
         assert str(foreign.value) == str(missing.value)
     for ref in ("sub_1", "b"):
-        with pytest.raises(NotFound):
+        with pytest.raises(ResourceNotFound):
             await queries.subtask(STRANGER, "tsk_1", ref)
-        with pytest.raises(NotFound):
+        with pytest.raises(ResourceNotFound):
             await queries.output(STRANGER, "tsk_1", ref)
     assert (await queries.tasks(STRANGER, TaskFilter()))["items"] == []
 
@@ -215,18 +215,18 @@ async def test_a_bot_reads_what_it_works_on_and_outputs_only_while_it_does(swarm
         Principal("acme", "key_4", "bot:executor", bot="another"),
         Principal("other", "key_4", "bot:executor", bot="worker"),
     ):
-        with pytest.raises(NotFound):
+        with pytest.raises(ResourceNotFound):
             await swarm.queries.task(other, "tsk_1")
 
     await swarm.save(leases_gone={"sub_1": None})
-    with pytest.raises(NotFound):
+    with pytest.raises(ResourceNotFound):
         await swarm.queries.task(BOT, "tsk_1")
 
     await swarm.save(attempts=[records.attempt("sub_1")])
     assert (await swarm.queries.subtask(BOT, "tsk_1", "a"))["output"] is None
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         await swarm.queries.output(BOT, "tsk_1", "a")
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         await swarm.queries.tasks(BOT, TaskFilter())
 
 
@@ -356,7 +356,7 @@ async def test_a_subtask_tells_all_that_came_of_it(swarm: Swarm) -> None:
         "sub_2", started=NOW, ended=NOW + SECOND, error={"class": "retryable"}, usage={"tokens": 1}
     )
     done = records.attempt("sub_2", attempt=2, lease_id="lse_2", ending=AttemptOutcome.SUCCEEDED, result="out_a")
-    late = LateResult("lse_old", "hash", "sub_2", "tsk_1", "acme", "bot_1", NOW, "late")
+    late = LateResultRecord("lse_old", "hash", "sub_2", "tsk_1", "acme", "bot_1", NOW, "late")
     await swarm.save(
         works={work.id: work for work in reviews},
         payloads={f"v{n}": ("tsk_1", json.dumps({"decision": "accept", "score": n}).encode()) for n in (9, 10)}
@@ -387,7 +387,7 @@ async def test_a_subtask_tells_all_that_came_of_it(swarm: Swarm) -> None:
     }
     assert by_key["late_results"][0]["content"] == {"status": "succeeded"}
     assert "late_results" not in await swarm.queries.subtask(CLIENT, "tsk_1", "a")
-    with pytest.raises(NotFound):
+    with pytest.raises(ResourceNotFound):
         await swarm.queries.subtask(CLIENT, "tsk_1", "plan")
     assert (await swarm.queries.subtask(AUDITOR, "tsk_1", "a"))["output"] is None
 
@@ -407,7 +407,7 @@ async def test_a_large_output_stands_as_a_reference_and_is_had_by_itself(swarm: 
     assert await swarm.queries.output(CLIENT, "tsk_1", "a") == body
     assert await swarm.queries.output(CLIENT, "tsk_1", "a", attempt=1) == b'"first"'
     for key, attempt in (("b", None), ("a", 2), ("a", 3)):
-        with pytest.raises(NotFound):
+        with pytest.raises(ResourceNotFound):
             await swarm.queries.output(CLIENT, "tsk_1", key, attempt=attempt)
 
 
@@ -438,8 +438,8 @@ async def test_a_lease_carries_all_that_is_needed_to_do_the_work(swarm: Swarm) -
         },
         payloads={"c": ("tsk_1", b'{"page":7}'), "old": ("tsk_1", b'"old"')},
         attempts=[records.attempt("sub_1", ending=AttemptOutcome.SUCCEEDED, result="old", error=None)],
-        feedback=[Feedback("sub_1", "tsk_1", 1, "shorter", 5, 0)],
-        answered=[Answered("sub_1", "tsk_1", "which?", {"this": 1}, 6)],
+        feedback=[FeedbackRecord("sub_1", "tsk_1", 1, "shorter", 5, 0)],
+        answered=[AnswerRecord("sub_1", "tsk_1", "which?", {"this": 1}, 6)],
     )
 
     (shown,) = await swarm.leases("sub_1")
@@ -529,7 +529,7 @@ async def test_a_bot_that_was_not_heard_of_for_two_minutes_is_away(swarm: Swarm)
     first = await swarm.queries.bots(OPERATOR, page_size=4)
     rest = await swarm.queries.bots(OPERATOR, page_size=4, page_token=first["next_page_token"])
     assert [item["id"] for item in rest["items"]] == ["bot_5"]
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         await swarm.queries.bots(CLIENT)
 
 
@@ -538,11 +538,11 @@ async def test_a_bot_sees_itself_and_no_other(swarm: Swarm) -> None:
 
     assert (await swarm.queries.bot(BOT, "bot_1"))["name"] == "worker"
     for bot in ("bot_2", "bot_none"):
-        with pytest.raises(Forbidden):
+        with pytest.raises(PermissionDenied):
             await swarm.queries.bot(BOT, bot)
     assert (await swarm.queries.bot(OPERATOR, "bot_2"))["name"] == "another"
     for principal, bot in ((OPERATOR, "bot_none"), (STRANGER, "bot_1")):
-        with pytest.raises(NotFound):
+        with pytest.raises(ResourceNotFound):
             await swarm.queries.bot(principal, bot)
 
 
@@ -581,9 +581,9 @@ async def test_a_key_is_listed_without_anything_that_could_be_used_as_one(swarm:
     v1.read_answer(v1.KeyPage, page)
     assert page["items"] == [await swarm.queries.key(admin, "key_1")]
     assert not any(secret in repr(page) for secret in ("publicpart", "digest", "secret"))
-    with pytest.raises(NotFound):
+    with pytest.raises(ResourceNotFound):
         await swarm.queries.key(STRANGER, "key_1")
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         await swarm.queries.keys(OPERATOR)
 
 
@@ -609,9 +609,9 @@ async def test_events_come_in_pages_as_cloud_events(swarm: Swarm) -> None:
     assert [entry["pointer"] for entry in data["redacted_fields"]] == ["/password"]
     assert [item["sequence"] for item in page["items"] + rest["items"]] == [1, 2, 3]
     assert len((await swarm.queries.events(OPERATOR))["items"]) == 3
-    with pytest.raises(Forbidden):
+    with pytest.raises(PermissionDenied):
         await swarm.queries.events(CLIENT)
-    with pytest.raises(NotFound):
+    with pytest.raises(ResourceNotFound):
         await swarm.queries.events(CLIENT, task_id="tsk_9")
 
 

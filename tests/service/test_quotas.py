@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.access.quotas import DECODED_BYTES, MIB, Bound, Bounds, Held, Pace, Quotas, decoded_bytes
+from swarmkeeper.access.quotas import (
+    DECODED_BYTES,
+    MIB,
+    Bound,
+    ConcurrencyLimiter,
+    QuotaBounds,
+    Quotas,
+    RateLimiter,
+    decoded_bytes,
+)
 from swarmkeeper.core.errors import Overloaded, RateLimited
 from swarmkeeper.core.model import Principal
 
@@ -27,7 +36,7 @@ class Clock:
 
 
 def test_a_key_holds_no_more_than_it_may_and_leaves_room_for_its_neighbours() -> None:
-    held = Held("waits", "waits", Bound(key=2, tenant=3))
+    held = ConcurrencyLimiter("waits", "waits", Bound(key=2, tenant=3))
     held.take(key("one"))
     held.take(key("one"))
 
@@ -44,7 +53,7 @@ def test_a_key_holds_no_more_than_it_may_and_leaves_room_for_its_neighbours() ->
 
 
 def test_what_was_given_back_is_forgotten() -> None:
-    held = Held("waits", "waits", Bound(key=2, tenant=3))
+    held = ConcurrencyLimiter("waits", "waits", Bound(key=2, tenant=3))
 
     with held.held(key("one")):
         assert [(usage.scope, usage.used, usage.most) for usage in held.usage(key("one"))] == [
@@ -56,7 +65,7 @@ def test_what_was_given_back_is_forgotten() -> None:
 
 
 def test_no_bound_is_no_bound() -> None:
-    held = Held("waits", "waits", Bound(key=0, tenant=0))
+    held = ConcurrencyLimiter("waits", "waits", Bound(key=0, tenant=0))
 
     for _ in range(1000):
         held.take(key("one"))
@@ -66,7 +75,7 @@ def test_no_bound_is_no_bound() -> None:
 
 def test_a_pace_lets_bursts_pass_and_refuses_floods_until_they_are_over() -> None:
     clock = Clock()
-    pace = Pace("tasks_a_minute", "submit", Bound(key=3_000, tenant=6_000), clock.now)
+    pace = RateLimiter("tasks_a_minute", "submit", Bound(key=3_000, tenant=6_000), clock.now)
     for _ in range(1_000):
         pace.take(key("one"))
 
@@ -85,7 +94,7 @@ def test_a_pace_lets_bursts_pass_and_refuses_floods_until_they_are_over() -> Non
 
 def test_over_any_time_a_key_gets_no_more_than_its_pace_and_one_burst() -> None:
     clock = Clock()
-    pace = Pace("tasks_a_minute", "submit", Bound(key=600, tenant=0), clock.now)
+    pace = RateLimiter("tasks_a_minute", "submit", Bound(key=600, tenant=0), clock.now)
     taken = 0
     for _ in range(6_000):
         clock.at += MINUTE // 6_000
@@ -99,7 +108,7 @@ def test_over_any_time_a_key_gets_no_more_than_its_pace_and_one_burst() -> None:
 
 
 def test_a_refused_batch_uses_nothing_up() -> None:
-    pace = Pace("tasks_a_minute", "submit", Bound(key=600, tenant=600), Clock().now)
+    pace = RateLimiter("tasks_a_minute", "submit", Bound(key=600, tenant=600), Clock().now)
     pace.take(key("one"), 100)
 
     with pytest.raises(RateLimited):
@@ -108,7 +117,7 @@ def test_a_refused_batch_uses_nothing_up() -> None:
 
 
 def test_an_answer_tells_how_much_is_left() -> None:
-    pace = Pace("tasks_a_minute", "submit", Bound(key=3_000, tenant=6_000), Clock().now)
+    pace = RateLimiter("tasks_a_minute", "submit", Bound(key=3_000, tenant=6_000), Clock().now)
     pace.take(key("one"), 100)
 
     assert pace.headers(key("one")) == (
@@ -118,7 +127,7 @@ def test_an_answer_tells_how_much_is_left() -> None:
 
 
 def quotas(**bounds: Any) -> Quotas:
-    return Quotas(Bounds(**bounds), Clock().now)
+    return Quotas(QuotaBounds(**bounds), Clock().now)
 
 
 def test_who_holds_less_than_its_share_is_let_in_where_others_fill_the_room() -> None:

@@ -2,13 +2,13 @@
 
 import pytest
 
-from swarmkeeper.core.model import Task
+from swarmkeeper.core.model import TaskRecord
 from swarmkeeper.core.states import Outcome
 from swarmkeeper.engine.task_waiters import TaskWaiters
 from swarmkeeper.testing import records
 
 
-def task(version: int, outcome: Outcome | None = None, name: str = "tsk_1") -> dict[str, Task]:
+def task(version: int, outcome: Outcome | None = None, name: str = "tsk_1") -> dict[str, TaskRecord]:
     return {name: records.task(id=name, version=version, outcome=outcome)}
 
 

@@ -9,12 +9,12 @@ from swarmkeeper.core.rules.explain import (
     EnableBot,
     Fix,
     ListApprovals,
-    Reason,
     ResumeTask,
     RetryTask,
     RunBot,
     ShowApproval,
     TaskFacts,
+    WaitingReason,
     Why,
 )
 from swarmkeeper.core.states import TaskStatus
@@ -43,7 +43,7 @@ def test_each_fix_is_one_command_line(fix: Fix, command: str) -> None:
 
 def summary(status: TaskStatus, first: tuple[str, Why] | None, *, loading: bool = False, failure: str = "") -> str:
     task = TaskFacts(task="tsk_1", tenant="default", status=status, since=0, loading=loading)
-    counts = {Reason.DEPENDENCY: 2, Reason.PAUSED: 1}
+    counts = {WaitingReason.DEPENDENCY: 2, WaitingReason.PAUSED: 1}
     return wording.summary(task, counts if first else {}, first, failure=failure)
 
 
@@ -58,7 +58,7 @@ def test_the_summary_of_an_ended_task_says_how_to_reopen_a_failed_one() -> None:
 
 
 def test_the_summary_of_an_open_task_names_its_first_reason() -> None:
-    paused = Why(Reason.PAUSED, "its task is paused")
+    paused = Why(WaitingReason.PAUSED, "its task is paused")
 
     assert summary(TaskStatus.IN_PROGRESS, ("a", paused)) == (
         "a waits [paused]: its task is paused; also waiting: 2 dependency."

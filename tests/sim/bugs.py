@@ -17,7 +17,17 @@ from swarmkeeper.core.decide.decisions import approvals, review, timers
 from swarmkeeper.core.decide.decisions import work as decisions
 from swarmkeeper.core.decide.effects import closing, deadline, loading, settling
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import Approval, Bot, Edge, Failure, Idempotency, Lease, QueueEntry, Task, Work
+from swarmkeeper.core.model import (
+    ApprovalRecord,
+    AttemptFailure,
+    BotRecord,
+    Edge,
+    Idempotency,
+    LeaseRecord,
+    QueueEntry,
+    TaskRecord,
+    Work,
+)
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import AttemptOutcome, ErrorClass, Status, Transition
@@ -30,7 +40,7 @@ from swarmkeeper.http.routers import sse
 from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.connection.calls import Calls
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Fleet, People, Scenario
-from swarmkeeper.sim.run import Case, Outcome
+from swarmkeeper.sim.run import Case, RunOutcome
 from swarmkeeper.storage.sqlite import SqliteStore, transaction
 
 Patch = pytest.MonkeyPatch
@@ -89,7 +99,7 @@ class Bug:
     def played_in_ci(self) -> Case:
         return replace(self.case(self.seed), faults=self.faults)
 
-    def finds(self, outcome: Outcome) -> bool:
+    def finds(self, outcome: RunOutcome) -> bool:
         return outcome.violation is not None and outcome.violation.invariant in self.found_by
 
 
@@ -131,7 +141,7 @@ def _decides(patch: Patch, command: type[commands.Command[Any]], function: Calla
     faults=("bot.freeze@executor-2:t12/s1#1",),
 )
 def missing_fence(patch: Patch) -> None:
-    def report(working: WorkingSet, command: commands.Report) -> Any:
+    def report(working: WorkingSet, command: commands.ReportResult) -> Any:
         attempt = None if command.lease_id is None else working.get(lookups.ATTEMPT, command.lease_id)
         if attempt is not None and attempt.result_hash is None:
             current = working.get(lookups.LEASE, attempt.work)
@@ -140,7 +150,7 @@ def missing_fence(patch: Patch) -> None:
                 command = replace(command, lease_id=current.lease_id)
         return decisions.report(working, command)
 
-    _decides(patch, commands.Report, report)
+    _decides(patch, commands.ReportResult, report)
 
 
 @bug(
@@ -151,7 +161,9 @@ def missing_fence(patch: Patch) -> None:
     seeds=2,
 )
 def closed_to_its_owner_too_late(patch: Patch) -> None:
-    def take(working: WorkingSet, claim: commands.Claim, bot: Bot, ready: QueueEntry, ttl: int) -> Lease | None:
+    def take(
+        working: WorkingSet, claim: commands.ClaimWork, bot: BotRecord, ready: QueueEntry, ttl: int
+    ) -> LeaseRecord | None:
         work = working.work(ready.work)
         now, work.excluded = work.excluded, ready.excluded
         lease = right(working, claim, bot, ready, ttl)
@@ -185,7 +197,7 @@ def lease_timers_forgotten(patch: Patch) -> None:
     seeds=2,
 )
 def beats_not_written(patch: Patch) -> None:
-    def is_quiet(lease: Lease, pulse: commands.LeaseHeartbeat, now: int, right: Any = decisions.is_quiet) -> bool:
+    def is_quiet(lease: LeaseRecord, pulse: commands.LeaseHeartbeat, now: int, right: Any = decisions.is_quiet) -> bool:
         lives = lease.expires_at > now
         return lives and bool(right(replace(lease, expires_at=now + lease.ttl), pulse, now))
 
@@ -215,7 +227,7 @@ def beats_for_the_dead(patch: Patch) -> None:
     seeds=14,
 )
 def accepted_in_its_grace(patch: Patch) -> None:
-    def report(working: WorkingSet, command: commands.Report) -> Any:
+    def report(working: WorkingSet, command: commands.ReportResult) -> Any:
         lease = None if command.lease_id is None else working.lease(command.lease_id)
         if lease is None or not lease.cancelled or lease.bot != command.bot or command.output is None:
             return decisions.report(working, command)
@@ -223,7 +235,7 @@ def accepted_in_its_grace(patch: Patch) -> None:
         working.record("work.report", work.id, task=task, body={"key": work.key})
         return decisions._report_success(working, task, work, lease, bot, command)
 
-    _decides(patch, commands.Report, report)
+    _decides(patch, commands.ReportResult, report)
 
 
 @bug(
@@ -300,7 +312,7 @@ def rework_stops_short(patch: Patch) -> None:
 )
 def asked_too_early(patch: Patch) -> None:
     def reopen(
-        working: WorkingSet, task: Task, roots: Iterable[str], *, clear: bool, right: Any = loading.reopen
+        working: WorkingSet, task: TaskRecord, roots: Iterable[str], *, clear: bool, right: Any = loading.reopen
     ) -> None:
         right(working, task, roots, clear=clear)
         closing.finish_completed_tasks(working)
@@ -316,7 +328,7 @@ def asked_too_early(patch: Patch) -> None:
     seeds=2,
 )
 def failed_for_ever(patch: Patch) -> None:
-    def become(self: WorkingSet, task: Task, work: Work, status: Status, right: Any = WorkingSet._become) -> None:
+    def become(self: WorkingSet, task: TaskRecord, work: Work, status: Status, right: Any = WorkingSet._become) -> None:
         failed = task.n_failed
         right(self, task, work, status)
         task.n_failed = max(failed, task.n_failed)
@@ -332,7 +344,7 @@ def failed_for_ever(patch: Patch) -> None:
     seeds=10,
 )
 def votes_of_other_rounds(patch: Patch) -> None:
-    def items(working: WorkingSet, task: Task) -> list[Work]:
+    def items(working: WorkingSet, task: TaskRecord) -> list[Work]:
         rounds = [replace(task, round=number) for number in range(1, task.round + 1)]
         keys = [(task.id, key) for of_round in rounds for key in closing.review_keys(of_round)]
         return working.works(work_id for work_id in working.get_many(lookups.WORK_KEY, keys) if work_id is not None)
@@ -349,7 +361,7 @@ def votes_of_other_rounds(patch: Patch) -> None:
 )
 def two_votes_at_once(patch: Patch) -> None:
     def exclude_reviewer_owners(
-        working: WorkingSet, task: Task, item: Work, right: Any = review.exclude_reviewer_owners
+        working: WorkingSet, task: TaskRecord, item: Work, right: Any = review.exclude_reviewer_owners
     ) -> None:
         if item.status is not Status.LEASED:
             right(working, task, item)
@@ -368,7 +380,7 @@ def two_votes_at_once(patch: Patch) -> None:
     seeds=4,
 )
 def deadline_without_timer(patch: Patch) -> None:
-    def start(working: WorkingSet, task: Task) -> None:
+    def start(working: WorkingSet, task: TaskRecord) -> None:
         if task.deadline_left is not None:
             working.edit_task(task)
             task.deadline, task.deadline_left = working.now + task.deadline_left, None
@@ -407,7 +419,12 @@ def deadline_put_off(patch: Patch) -> None:
 )
 def reason_with_its_secret(patch: Patch) -> None:
     def report_failure(
-        working: WorkingSet, task: Task, work: Work, lease: Lease, command: commands.Report, cause: Failure
+        working: WorkingSet,
+        task: TaskRecord,
+        work: Work,
+        lease: LeaseRecord,
+        command: commands.ReportResult,
+        cause: AttemptFailure,
     ) -> None:
         if cause.error_class is ErrorClass.RATE_LIMITED:
             right(working, task, work, lease, command, cause)
@@ -471,7 +488,7 @@ def refused_without_record(patch: Patch) -> None:
 )
 def second_thoughts(patch: Patch) -> None:
     def decide(working: WorkingSet, command: commands.Decide) -> str:
-        approval: Approval | None = working.get(lookups.APPROVAL, command.approval)
+        approval: ApprovalRecord | None = working.get(lookups.APPROVAL, command.approval)
         known = {} if approval is None else approval.decision or {}
         if approval is not None and approval.state == "decided" and known.get("verb") != command.verb:
             working.edit_approval(approval).state = "open"

@@ -17,7 +17,7 @@ from statistics import median
 import pytest
 
 from swarmkeeper.sim.kernel.loop import SECOND
-from swarmkeeper.sim.run import Outcome, run
+from swarmkeeper.sim.run import RunOutcome, run
 from swarmkeeper.sim.shrink import shrink
 from tests.sim.bugs import BUGS, Bug
 
@@ -69,7 +69,7 @@ class Measured:
     took: tuple[int, ...]  # number of seeds played, for each first seed
 
 
-def found(bug: Bug, seed: int) -> Outcome | None:
+def found(bug: Bug, seed: int) -> RunOutcome | None:
     outcome = run(bug.case(seed))
     violation = outcome.violation
     if violation is None or (violation.invariant == "7.liveness" and not bug.finds(outcome)):

@@ -8,7 +8,7 @@ from functools import lru_cache
 import pytest
 
 from swarmkeeper.sim.play.scenarios import SCENARIOS
-from swarmkeeper.sim.run import Case, Outcome, run
+from swarmkeeper.sim.run import Case, RunOutcome, run
 
 GOLDEN = replace(SCENARIOS["golden"], tasks_max=2, hours=0.12)
 SEED = 10
@@ -16,7 +16,7 @@ PARTS = 4
 
 
 @lru_cache(maxsize=1)
-def golden() -> Outcome:
+def golden() -> RunOutcome:
     return run(Case(SEED, GOLDEN, faults=()))
 
 

@@ -18,7 +18,7 @@ from swarmkeeper.reads.queries import Queries
 from swarmkeeper.sdk.session import Session
 from swarmkeeper.sim import cases
 from swarmkeeper.sim.play.scenarios import SCENARIOS, People
-from swarmkeeper.sim.run import Case, Outcome, run
+from swarmkeeper.sim.run import Case, RunOutcome, run
 
 GOLDEN = SCENARIOS["golden"]
 # Without cancelling and deadlines, the end of a task does not depend on timing.
@@ -52,16 +52,16 @@ def outputs(hash_seed: str) -> str:
     return done.stdout
 
 
-def played(seed: int, **more: Any) -> Outcome:
+def played(seed: int, **more: Any) -> RunOutcome:
     return run(Case(seed, **{"scenario": SHORT, "level": "http", **more}))
 
 
 @cache
-def calm() -> Outcome:
+def calm() -> RunOutcome:
     return played(1, faults=())
 
 
-def holds(outcome: Outcome) -> Outcome:
+def holds(outcome: RunOutcome) -> RunOutcome:
     assert outcome.violation is None, (outcome.violation, outcome.faults)
     return outcome
 

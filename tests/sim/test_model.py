@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.core.model import Event, Lease, QueueEntry, Task
+from swarmkeeper.core.model import Event, LeaseRecord, QueueEntry, TaskRecord
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import AttemptOutcome, Kind, Status, TaskStatus
 from swarmkeeper.engine.loop import Engine
@@ -20,7 +20,7 @@ from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.play.bots import SECRET
 from swarmkeeper.sim.play.core.core_bots import CoreBotProcess
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds
-from swarmkeeper.sim.run import Case, Outcome, run
+from swarmkeeper.sim.run import Case, RunOutcome, run
 from tests.support.damage import altered
 
 GOLDEN = SCENARIOS["golden"]
@@ -38,7 +38,7 @@ def breaks(invariant: str) -> Callable[[Damage], Damage]:
     return named
 
 
-def played(monkeypatch: pytest.MonkeyPatch, damage: Damage) -> Outcome:
+def played(monkeypatch: pytest.MonkeyPatch, damage: Damage) -> RunOutcome:
     done: list[bool] = []
     right = Model.committed
 
@@ -68,7 +68,7 @@ def with_body(**changed: Any) -> Callable[[Event], Any]:
     return lambda event: replace(event.body, value={**event.body.value, **changed})
 
 
-def granted(model: Model, saved: Sequence[Changes]) -> Iterator[tuple[Changes, Task, Lease]]:
+def granted(model: Model, saved: Sequence[Changes]) -> Iterator[tuple[Changes, TaskRecord, LeaseRecord]]:
     for changes in saved:
         for lease in changes.leases.values():
             if lease.work not in model.leases and lease.task in changes.tasks:
@@ -199,7 +199,7 @@ def a_draining_bot_gets_more(model: Model, saved: Sequence[Changes]) -> bool:
     return any(bot_is(model, lease, status="draining") for _, _, lease in granted(model, saved))
 
 
-def bot_is(model: Model, lease: Lease, **otherwise: Any) -> bool:
+def bot_is(model: Model, lease: LeaseRecord, **otherwise: Any) -> bool:
     bot = model.bots[lease.bot]
     assert bot is not None
     model.bots[bot.id] = replace(bot, **otherwise)

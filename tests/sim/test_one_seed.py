@@ -8,7 +8,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.chance import SeededChance
 
 STORY = """
 import sys
@@ -56,18 +56,18 @@ def test_another_seed_gives_another_run() -> None:
 
 @given(st.integers(), st.text(max_size=5), st.text(max_size=5))
 def test_each_purpose_has_its_own_stream(seed: int, purpose: str, other: str) -> None:
-    alone = [Chance(seed).stream(purpose).seed() for _ in range(1)]
-    chance = Chance(seed)
+    alone = [SeededChance(seed).stream(purpose).seed() for _ in range(1)]
+    chance = SeededChance(seed)
     disturbed = chance.stream(other)
     for _ in range(5):
         disturbed.seed()
 
     assert chance.stream(purpose).seed() == alone[0]
-    assert (purpose == other) or Chance(seed).stream(purpose).seed() != Chance(seed).stream(other).seed()
+    assert (purpose == other) or SeededChance(seed).stream(purpose).seed() != SeededChance(seed).stream(other).seed()
 
 
 def test_draws_have_the_requested_size_and_do_not_repeat() -> None:
-    chance = Chance(1)
+    chance = SeededChance(1)
 
     assert [len(chance.secret(size)) for size in (0, 1, 16, 64, 65, 200)] == [0, 1, 16, 64, 65, 200]
     assert len({chance.seed() for _ in range(1_000)}) == 1_000

@@ -14,7 +14,7 @@ import pytest
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People
 from swarmkeeper.sim.process.run import run_processes
 from swarmkeeper.sim.process.runtime import PACE, is_supported, sped_up
-from swarmkeeper.sim.run import Case, Outcome
+from swarmkeeper.sim.run import Case, RunOutcome
 
 # A tenth of these seconds passes in wall time: leases have a TTL of two seconds.
 SHORT = replace(
@@ -43,7 +43,7 @@ def bot_faults(kind: str, item: str) -> tuple[str, ...]:
     return tuple(f"{kind}@executor-{number}:{item}#1" for number in (1, 2))
 
 
-def played(seed: int, *faults: str, **options: Any) -> Outcome:
+def played(seed: int, *faults: str, **options: Any) -> RunOutcome:
     return run_processes(Case(seed, BRIEF, faults=faults, level="process"), **options)
 
 

@@ -14,7 +14,7 @@ import pytest
 from swarmkeeper.core import lookups
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import Bot, LateResult, Message, Task
+from swarmkeeper.core.model import BotRecord, LateResultRecord, MessageRecord, TaskRecord
 from swarmkeeper.core.ports import Changes, Transaction
 from swarmkeeper.engine.fairness import JobTurns, StrideScheduler
 from swarmkeeper.http.app import ROUTES
@@ -25,7 +25,7 @@ from swarmkeeper.sim.play.http import http_intruder
 from swarmkeeper.sim.play.intruder import TRIED
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People
 from swarmkeeper.sim.process.run import run_processes
-from swarmkeeper.sim.run import Case, Outcome, run
+from swarmkeeper.sim.run import Case, RunOutcome, run
 from swarmkeeper.storage.sqlite import store, transaction
 from tests.support.damage import altered
 
@@ -162,7 +162,7 @@ def mixed(
     return damage
 
 
-def named_bot(event: Any, bot: Bot) -> Any:
+def named_bot(event: Any, bot: BotRecord) -> Any:
     return replace(event.body, value={**event.body.value, "bot": bot.id})
 
 
@@ -183,16 +183,16 @@ DAMAGE |= {
 @breaks
 def an_approval_that_another_tenant_decides(model: Records, changes: Changes) -> bool:
     for key, approval in changes.approvals.items():
-        bot: Bot | None = of_another(model.bots, approval.tenant)
+        bot: BotRecord | None = of_another(model.bots, approval.tenant)
         if bot is not None:
             changes.approvals = {**changes.approvals, key: replace(approval, decided_by=bot.id)}
             return True
     return False
 
 
-def task_and_foreign_bot(model: Records, changes: Changes) -> tuple[Task, Bot] | None:
-    task: Task | None = next(iter(changes.tasks.values()), None)
-    bot: Bot | None = None if task is None else of_another(model.bots, task.tenant)
+def task_and_foreign_bot(model: Records, changes: Changes) -> tuple[TaskRecord, BotRecord] | None:
+    task: TaskRecord | None = next(iter(changes.tasks.values()), None)
+    bot: BotRecord | None = None if task is None else of_another(model.bots, task.tenant)
     return None if task is None or bot is None else (task, bot)
 
 
@@ -201,7 +201,7 @@ def a_message_to_another_tenants_bot(model: Records, changes: Changes) -> bool:
     if (found := task_and_foreign_bot(model, changes)) is None:
         return False
     task, bot = found
-    changes.messages = [Message("msg_x", task.tenant, task.id, "somebody", bot.id, "pay_x", 1)]
+    changes.messages = [MessageRecord("msg_x", task.tenant, task.id, "somebody", bot.id, "pay_x", 1)]
     return True
 
 
@@ -210,7 +210,7 @@ def a_late_result_of_another_tenants_bot(model: Records, changes: Changes) -> bo
     if (found := task_and_foreign_bot(model, changes)) is None:
         return False
     task, bot = found
-    changes.late_results = [LateResult("lse_x", "", "sub_x", task.id, task.tenant, bot.id, 1, "pay_x")]
+    changes.late_results = [LateResultRecord("lse_x", "", "sub_x", task.id, task.tenant, bot.id, 1, "pay_x")]
     return True
 
 
@@ -240,7 +240,7 @@ def test_a_commit_that_mixes_tenants_is_found(damage: Damage, monkeypatch: pytes
 def found(scenario: Any = STORY, seeds: int = 3, **more: Any) -> str | None:
     """Return the invariant that breaks first, within so many seeds."""
     for seed in range(1, 1 + seeds):
-        outcome: Outcome = run(Case(seed, scenario, faults=(), **more))
+        outcome: RunOutcome = run(Case(seed, scenario, faults=(), **more))
         if outcome.violation is not None:
             return outcome.violation.invariant
     return None
@@ -293,7 +293,7 @@ def test_mixed_up_bots_of_the_same_name_are_found(monkeypatch: pytest.MonkeyPatc
     without(monkeypatch, transaction, "QUERIES", "bot_by_name", "tenant = :tenant AND", "(:tenant <> '') AND")
     right = WorkingSet.bot
 
-    def bot(self: WorkingSet, bot_id: str, tenant: str) -> Bot:
+    def bot(self: WorkingSet, bot_id: str, tenant: str) -> BotRecord:
         return right(self, bot_id, getattr(self.get(lookups.BOT, bot_id), "tenant", ""))
 
     monkeypatch.setattr(WorkingSet, "bot", bot)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from swarmkeeper.sim.play.scenarios import SCENARIOS, People
-from swarmkeeper.sim.run import Case, Outcome, run
+from swarmkeeper.sim.run import Case, RunOutcome, run
 from swarmkeeper.sim.user_code import UserCodeFails
 
 ONE = replace(
@@ -52,7 +52,7 @@ over = [Boss, executor(told)]
 """
 
 
-def played(folder: Path, name: str = "swarm", call: str = "pass", faults: tuple[str, ...] = ()) -> Outcome:
+def played(folder: Path, name: str = "swarm", call: str = "pass", faults: tuple[str, ...] = ()) -> RunOutcome:
     (folder / "bots.py").write_text(BOTS.replace("CALL", call))
     case = Case(5, ONE, faults=faults, level="http", bots=f"{folder / 'bots.py'}:{name}")
     outcome = run(case)

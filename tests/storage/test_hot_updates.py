@@ -6,13 +6,13 @@ from typing import Any
 import apsw
 import pytest
 
-from swarmkeeper.core.model import Task, Work
+from swarmkeeper.core.model import TaskRecord, Work
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing import records
 
 FIELDS = [
     pytest.param(record, field.name, id=f"{record.__name__}.{field.name}")
-    for record in (Task, Work)
+    for record in (TaskRecord, Work)
     for field in dataclasses.fields(record)
     if getattr(records.changed(records.bare(record, id="x_1")), field.name)
     != getattr(records.bare(record, id="x_1"), field.name)
@@ -23,7 +23,7 @@ FIELDS = [
 def a(record: type[Any]) -> Any:
     """Return a task with room for other counts."""
     bare = records.bare(record, id="x_1")
-    return dataclasses.replace(bare, n_total=records.changed(bare).n_total) if record is Task else bare
+    return dataclasses.replace(bare, n_total=records.changed(bare).n_total) if record is TaskRecord else bare
 
 
 async def stored(record: Any) -> SqliteStore:
@@ -70,7 +70,7 @@ async def test_a_single_changed_field_is_written(record: type[Any], name: str) -
     await store.close()
 
 
-@pytest.mark.parametrize("record", [Task, Work])
+@pytest.mark.parametrize("record", [TaskRecord, Work])
 async def test_a_change_that_is_reverted_in_the_same_transaction_leaves_nothing(record: type[Any]) -> None:
     before = a(record)
     there = dataclasses.replace(before, priority=before.priority - 1, version=2)
@@ -83,7 +83,7 @@ async def test_a_change_that_is_reverted_in_the_same_transaction_leaves_nothing(
     await store.close()
 
 
-@pytest.mark.parametrize("record", [Task, Work])
+@pytest.mark.parametrize("record", [TaskRecord, Work])
 async def test_a_transition_sets_only_the_changed_columns(record: type[Any]) -> None:
     before = a(record)
     store = await stored(before)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.core.model import Answered, BackgroundJob, Idempotency, Json, Lease, Task, Work
+from swarmkeeper.core.model import AnswerRecord, BackgroundJob, Idempotency, Json, LeaseRecord, TaskRecord, Work
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing import records
@@ -66,7 +66,7 @@ def kept(record: Any) -> Any:
     return asyncio.run(through_the_store())
 
 
-@pytest.mark.parametrize("record", [Task, Work, Lease, BackgroundJob], ids=lambda record: record.__name__)
+@pytest.mark.parametrize("record", [TaskRecord, Work, LeaseRecord, BackgroundJob], ids=lambda record: record.__name__)
 @examples(40)
 @given(data=st.data())
 def test_a_record_with_anything_in_it_comes_back(record: type[Any], data: st.DataObject) -> None:
@@ -92,7 +92,7 @@ def test_any_json_can_be_an_answer(answer: Json) -> None:
         store = SqliteStore(":memory:")
         await store.open()
         async with store.begin() as transaction:
-            await transaction.save(Changes(answered=[Answered("sub_1", "tsk_1", "?", answer, 1)]))
+            await transaction.save(Changes(answered=[AnswerRecord("sub_1", "tsk_1", "?", answer, 1)]))
         found = await store.read("answers_of_works", {"works": '["sub_1"]'})
         await store.close()
         return msgspec.json.decode(found[0]["answer"])

@@ -73,7 +73,7 @@ async def test_tasks_of_an_earlier_release_are_shown_as_they_were_sent(
     assert sorted((task.title, task.input) for task in shown) == TASKS[request.node.callspec.params["file"].name]
 
 
-async def findings(file: Path) -> list[doctor.Finding]:
+async def findings(file: Path) -> list[doctor.DoctorFinding]:
     store = SqliteStore(str(file))
     await store.open(exclusive=False, create=False)
     try:

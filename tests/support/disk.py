@@ -21,7 +21,7 @@ from typing import ClassVar
 
 import apsw
 
-from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.chance import SeededChance
 
 SECTORS = (512, 4096)  # sizes in bytes that a device writes atomically
 
@@ -85,7 +85,7 @@ class Disk:
     def survivors(self, left: Left, seed: int = 0, *, acts: int | None = None) -> dict[str, bytes]:
         """Return the files that survive a power cut after so many acts (default: all)."""
         count = len(self.acts) if acts is None else acts
-        chance = Chance(seed, f"power/{left}/{count}")
+        chance = SeededChance(seed, f"power/{left}/{count}")
         safe: dict[str, bytearray] = {name: bytearray(content) for name, content in self._found.items()}
         pending: list[Act] = []
         for act in itertools.islice(self.acts, count):
@@ -142,7 +142,7 @@ def _apply(files: dict[str, bytearray], acts: Iterable[Act]) -> None:
             content[act.at : act.at + len(act.data)] = act.data
 
 
-def _some(acts: Iterable[Act], chance: Chance) -> list[Act]:
+def _some(acts: Iterable[Act], chance: SeededChance) -> list[Act]:
     """Return the acts that reach the disk, sector by sector; the share of survivors is random."""
     odds = chance.fraction()
     sector = SECTORS[chance.below(len(SECTORS))]

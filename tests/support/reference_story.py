@@ -17,7 +17,7 @@ from swarmkeeper.core.answers import Replayed
 from swarmkeeper.core.errors import LeaseLost, TaskClosed
 from swarmkeeper.core.model import Json, Limits
 from swarmkeeper.offline.doctor import examine
-from swarmkeeper.sim.harness import ADMIN, CLIENT, Held
+from swarmkeeper.sim.harness import ADMIN, CLIENT, HarnessLease
 from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.sim.play.engine import rules
 from swarmkeeper.storage.sqlite import SqliteStore
@@ -59,7 +59,7 @@ class ReferenceStory:
         self.machine.noted(f"the bot {name}", "SELECT 1 FROM bot WHERE id = ?", bot)
         return bot
 
-    def _take(self, bot: str) -> Held:
+    def _take(self, bot: str) -> HarnessLease:
         self._claims += 1
         claim_id = f"claim-{self._claims}"
         lease = self.machine.insist(lambda: self.machine.take(bot, claim_id=claim_id))
@@ -67,7 +67,7 @@ class ReferenceStory:
         self.machine.noted(f"the lease of {lease.key}", granted, lease.lease_id)
         return lease
 
-    def _report(self, lease: Held, **content: Any) -> tuple[Held, ...]:
+    def _report(self, lease: HarnessLease, **content: Any) -> tuple[HarnessLease, ...]:
         answer = self.machine.insist(lambda: self.machine.report(lease, **content))
         self.machine.noted(f"the report of {lease.key}", "SELECT 1 FROM attempt WHERE lease_id = ?", lease.lease_id)
         return answer.leases
@@ -152,7 +152,7 @@ class ReferenceStory:
         m = self.machine
         task = self._submit("retried", ["a"], evaluation="none")
         self._report(self._take(worker), error="not_retryable", message="it cannot be")
-        self._do(commands.Retry(by=CLIENT, task=task), "retry")
+        self._do(commands.RetryFailedTask(by=CLIENT, task=task), "retry")
         self._report(self._take(worker), output={"at": "last"})
         m.noted("the end of `retried`", "SELECT 1 FROM task WHERE id = ? AND status = 'ARCHIVED'", task)
 
@@ -173,13 +173,13 @@ class ReferenceStory:
         m.insist(lambda: m.decide(approval, verb, subject_hash=read["subject_hash"], **options))
         m.noted(f"the decision to {verb}", "SELECT 1 FROM approval WHERE id = ? AND state = 'decided'", approval)
 
-    def _give_back(self, lease: Held) -> None:
+    def _give_back(self, lease: HarnessLease) -> None:
         try:
             self.machine.release(lease)
         except LeaseLost:
             assert self.machine.attempts(lease.work), "the lease was lost, but not by this release"
 
-    def _too_late(self, lease: Held) -> None:
+    def _too_late(self, lease: HarnessLease) -> None:
         try:
             self.machine.report(lease, output={"too": "late"})
         except TaskClosed:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from swarmkeeper.testing import BotSuite, try_bot
-from swarmkeeper.testing.bot_suite import CHECKS, Check, Outcome
+from swarmkeeper.testing.bot_suite import CHECKS, CheckOutcome, ConformanceCheck
 
 HERE = Path(__file__).parent
 PLAIN = [sys.executable, str(HERE / "plain_bot.py")]
@@ -39,7 +39,7 @@ async def test_each_bot_that_breaks_a_rule_is_found() -> None:
     """Each check tests a bot that breaks its rule. That is mostly waiting, so several run at once."""
     room = asyncio.Semaphore(AT_A_TIME)
 
-    async def tried(check: Check) -> list[Outcome]:
+    async def tried(check: ConformanceCheck) -> list[CheckOutcome]:
         # Only SDK bots can report that their event loop was blocked.
         broken = f"{BOTS}:Blocking" if check.name == "keeps_its_loop_free" else ["env", f"FAULT={check.name}", *PLAIN]
         async with room:
@@ -69,7 +69,7 @@ async def test_a_bot_that_cannot_be_started_is_reported(tmp_path: Path) -> None:
     assert "there is no such file" in outcome.detail
 
 
-def results(outcomes: list[Outcome]) -> dict[str, str]:
+def results(outcomes: list[CheckOutcome]) -> dict[str, str]:
     return {outcome.check.name: outcome.result for outcome in outcomes}
 
 

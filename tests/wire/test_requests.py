@@ -255,8 +255,8 @@ def test_usage_and_claim_do_not_change_the_identity_of_a_report() -> None:
 def test_a_failure_is_converted_to_the_engines_record() -> None:
     failed = report(status="failed", error={"class": "rate_limited", "message": "busy", "retry_after_seconds": 2})
 
-    assert failed.failure.record() == model.Failure(states.ErrorClass.RATE_LIMITED, "busy", 2_000_000)
-    assert report(status="failed").failure.record() == model.Failure(states.ErrorClass.RETRYABLE)
+    assert failed.failure.record() == model.AttemptFailure(states.ErrorClass.RATE_LIMITED, "busy", 2_000_000)
+    assert report(status="failed").failure.record() == model.AttemptFailure(states.ErrorClass.RETRYABLE)
 
 
 def test_a_verdict_is_converted_to_the_engines_record() -> None:
@@ -270,7 +270,7 @@ def test_a_verdict_is_converted_to_the_engines_record() -> None:
     assert verdict.findings == (
         {"category": "quality", "severity": "minor", "criterion": 0, "subtask": None, "text": "f"},
     )
-    assert verdict.targets == (model.Target("a", "again"),)
+    assert verdict.targets == (model.ReworkTarget("a", "again"),)
     assert verdict.subtasks == (model.SubtaskSpec(key="b", description="new"),)
 
 

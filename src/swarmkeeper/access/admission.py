@@ -13,7 +13,14 @@ import msgspec
 
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.decide.effects.owners import why_not_own
-from swarmkeeper.core.errors import Forbidden, LeaseLost, LeaseRequired, NotFound, SwarmkeeperError, TaskClosed
+from swarmkeeper.core.errors import (
+    LeaseLost,
+    LeaseRequired,
+    PermissionDenied,
+    ResourceNotFound,
+    SwarmkeeperError,
+    TaskClosed,
+)
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.named_reads import ReportStateRow, fetch
 from swarmkeeper.core.ports import ReadsOnly, Rules
@@ -38,17 +45,17 @@ class Admission:
         """Return the errors of the results that would be refused, by the result's index.
 
         Raises:
-            Forbidden: the caller may not report, or not for this bot.
-            NotFound: there is no such bot.
+            PermissionDenied: the caller may not report, or not for this bot.
+            ResourceNotFound: there is no such bot.
         """
         if not self._rules.may(by, "work.report"):
-            raise Forbidden(self._rules.why_not(by, "work.report"))
+            raise PermissionDenied(self._rules.why_not(by, "work.report"))
         rows = await fetch(self._store, named_reads.BOT_OWNER, tenant=by.tenant, bot=bot)
         if not rows:
-            raise NotFound("no such bot")
+            raise ResourceNotFound("no such bot")
         (owner,) = rows
         if (why_not := why_not_own(by, _Bot(owner.name, owner.key_id, BotType(owner.type)))) is not None:
-            raise Forbidden(why_not)
+            raise PermissionDenied(why_not)
         asked = msgspec.json.encode([(index, *reference) for index, reference in enumerate(references)]).decode()
         found = await fetch(self._store, named_reads.REPORT_STATES, tenant=by.tenant, bot=bot, asked=asked)
         refused: dict[int, SwarmkeeperError] = {}
@@ -66,7 +73,7 @@ class Admission:
 
     def _refusal(self, row: ReportStateRow) -> SwarmkeeperError | None:
         if row.named_task is not None and row.task_status is None:
-            return NotFound("no such task")
+            return ResourceNotFound("no such task")
         if row.lease_id is None:
             if row.named_task is None:
                 return None  # it names neither task nor lease: reading it will report that

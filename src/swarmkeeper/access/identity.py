@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swarmkeeper.access.duplicate_processes import Processes
-from swarmkeeper.access.stuck_code import StuckCode
+from swarmkeeper.access.stuck_code import StuckCodeRegistry
 from swarmkeeper.core.commands import Command, NoteRefusals
-from swarmkeeper.core.errors import RateLimited, SwarmkeeperError, Unauthenticated
+from swarmkeeper.core.errors import AuthenticationFailed, RateLimited, SwarmkeeperError
 from swarmkeeper.core.model import ApiKey, Principal
 from swarmkeeper.core.named_reads import KEY_BY_PUBLIC_ID, SecretKeyRow, fetch
 from swarmkeeper.core.ports import Store
@@ -135,7 +135,7 @@ class Identity:
     ) -> None:
         self.presence = Presence(now)
         self.processes = Processes()
-        self.stuck = StuckCode()
+        self.stuck = StuckCodeRegistry()
         self.failures = 0  # calls without a valid credential, for metrics
         self._store, self._pepper = store, pepper
         self._wall, self._monotonic = wall, monotonic
@@ -158,7 +158,7 @@ class Identity:
             source: the caller's address, for rate limits.
 
         Raises:
-            Unauthenticated: the key is missing, unknown, expired or revoked.
+            AuthenticationFailed: the key is missing, unknown, expired or revoked.
             RateLimited: too many wrong keys came from this source.
         """
         shown = b"" if text is None else hashlib.sha256(text.encode(errors="replace")).digest()
@@ -212,7 +212,7 @@ class Identity:
         self.failures += 1
         now = self._monotonic()
         if self._failing.of(source, now).take(now):
-            return Unauthenticated(_REFUSED)
+            return AuthenticationFailed(_REFUSED)
         return RateLimited("too many calls without a good API key", retry_after=1)
 
     async def _look_up(self, public_id: str, source: str) -> ApiKey | None:

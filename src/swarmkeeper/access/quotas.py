@@ -3,9 +3,9 @@
 They are counted in memory, in the serving process, and start at zero after a restart. Quotas on stored data (open work,
 stored bytes) are counted in the store, in the transaction that changes them: see core/decide/decisions/tenants.py.
 
-Theory. `Held` counts concurrent use, by key and by tenant, so that one key cannot use up its tenant's quota, and one
-tenant cannot use up the server. `Pace` is a token bucket that fills evenly and holds a third of a minute's quota: it
-allows bursts and stops floods.
+Theory. `ConcurrencyLimiter` counts concurrent use, by key and by tenant, so that one key cannot use up its tenant's
+quota, and one tenant cannot use up the server. `RateLimiter` is a token bucket that fills evenly and holds a third of a
+minute's quota: it allows bursts and stops floods.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class QuotaBounds:
     """The configured quotas. `swarmkeeper docs limits` explains the defaults."""
 
     tasks_a_minute: Bound = Bound(3_000, 6_000)
@@ -54,7 +54,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class LimitUsage:
     """The current use of one limit."""
 
     limit: str
@@ -63,7 +63,7 @@ class Usage:
     most: int | None  # None: no bound
 
 
-class Held:
+class ConcurrencyLimiter:
     """Counts concurrent use, by key and by tenant."""
 
     def __init__(self, limit: str, what: str, bound: Bound) -> None:
@@ -119,9 +119,9 @@ class Held:
         """The number of tenants that hold any."""
         return sum(scope == "tenant" for scope, _ in self._of)
 
-    def usage(self, by: Principal) -> list[Usage]:
+    def usage(self, by: Principal) -> list[LimitUsage]:
         return [
-            Usage(self.limit, scope, self._of.get((scope, name), 0), most or None)
+            LimitUsage(self.limit, scope, self._of.get((scope, name), 0), most or None)
             for scope, name, most in self._scopes(by)
         ]
 
@@ -135,7 +135,7 @@ class _Bucket:
     at: int
 
 
-class Pace:
+class RateLimiter:
     """Limits a rate per minute, by key and by tenant. `now` is monotonic time in microseconds."""
 
     def __init__(self, limit: str, what: str, bound: Bound, now: Callable[[], int]) -> None:
@@ -165,7 +165,7 @@ class Pace:
         for scope, name, rate in scopes:
             self._filled(scope, name, rate, now).left -= number
 
-    def usage(self, by: Principal) -> list[Usage]:
+    def usage(self, by: Principal) -> list[LimitUsage]:
         """Return the use of each bucket: `most` is its size, `used` the part that is not available now."""
         now = self._now()
         found = []
@@ -174,7 +174,7 @@ class Pace:
             if rate and (bucket := self._buckets.get((scope, name))) is not None:
                 left = min(float(_most(rate)), bucket.left + (now - bucket.at) * rate / MINUTE)
                 used = _most(rate) - int(left)
-            found.append(Usage(self.limit, scope, used, _most(rate) if rate else None))
+            found.append(LimitUsage(self.limit, scope, used, _most(rate) if rate else None))
         return found
 
     def headers(self, by: Principal) -> tuple[tuple[str, str], ...]:
@@ -212,7 +212,7 @@ def _most(rate: int) -> int:
 class Intake:
     """Bounds the bytes of request bodies in memory: being read, or read and not answered yet."""
 
-    bodies: Held
+    bodies: ConcurrencyLimiter
     in_all: int
     refused: int = 0
     _decoded: int = 0  # estimated bytes of the decoded bodies in progress
@@ -278,15 +278,15 @@ def decoded_bytes(body: bytes) -> int:
 class Quotas:
     """All quotas that are counted in memory."""
 
-    def __init__(self, bounds: Bounds, now: Callable[[], int]) -> None:
-        self.submissions = Pace("tasks_a_minute", "submit", bounds.tasks_a_minute, now)
-        self.polls = Held("polls", "parked polls", bounds.polls)
-        self.followers = Held("followers", "streams of events", bounds.followers)
-        self.waits = Held("waits", "waits for tasks", bounds.waits)
-        bodies = Held("body_bytes", "bytes of requests being worked on", bounds.body_bytes)
+    def __init__(self, bounds: QuotaBounds, now: Callable[[], int]) -> None:
+        self.submissions = RateLimiter("tasks_a_minute", "submit", bounds.tasks_a_minute, now)
+        self.polls = ConcurrencyLimiter("polls", "parked polls", bounds.polls)
+        self.followers = ConcurrencyLimiter("followers", "streams of events", bounds.followers)
+        self.waits = ConcurrencyLimiter("waits", "waits for tasks", bounds.waits)
+        bodies = ConcurrencyLimiter("body_bytes", "bytes of requests being worked on", bounds.body_bytes)
         self.intake = Intake(bodies, bounds.body_bytes_in_all)
 
-    def usage(self, by: Principal) -> list[Usage]:
+    def usage(self, by: Principal) -> list[LimitUsage]:
         """Return the use of each limit by this key and its tenant."""
         return [usage for limit in self._limits for usage in limit.usage(by)]
 
@@ -297,8 +297,8 @@ class Quotas:
 
     def held(self) -> dict[str, int]:
         """Return what all callers together hold of each limit."""
-        return {limit.limit: limit.total for limit in self._limits if isinstance(limit, Held)}
+        return {limit.limit: limit.total for limit in self._limits if isinstance(limit, ConcurrencyLimiter)}
 
     @property
-    def _limits(self) -> tuple[Pace | Held, ...]:
+    def _limits(self) -> tuple[RateLimiter | ConcurrencyLimiter, ...]:
         return self.submissions, self.intake.bodies, self.polls, self.followers, self.waits

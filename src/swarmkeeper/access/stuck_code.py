@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from swarmkeeper.core.rules.stuck import Stuck
 
 
-class StuckCode:
+class StuckCodeRegistry:
     def __init__(self) -> None:
         self._of_bot: dict[str, tuple[Stuck, ...]] = {}
 

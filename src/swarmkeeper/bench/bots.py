@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swarmkeeper.bench import swarm
-from swarmkeeper.bench.load import Connection
-from swarmkeeper.bench.load_clients import KINDS, Used, Wish
+from swarmkeeper.bench.load import HttpConnection
+from swarmkeeper.bench.load_clients import KINDS, BotUsage, Wish
 from swarmkeeper.bench.machine import own_cpu_seconds
 from swarmkeeper.sdk.answers import Accept, Done
 from swarmkeeper.sdk.answers import Plan as Planned
@@ -34,7 +34,7 @@ async def main() -> None:
     wish = msgspec.json.decode(await _line(), type=Wish)
     used = await (_lean(wish) if wish.batch else _sdk(wish))
     while True:
-        sys.stdout.buffer.write(msgspec.json.encode(Used(own_cpu_seconds(), used())) + b"\n")
+        sys.stdout.buffer.write(msgspec.json.encode(BotUsage(own_cpu_seconds(), used())) + b"\n")
         sys.stdout.buffer.flush()
         if not await _line():
             return
@@ -60,7 +60,7 @@ async def _lean(wish: Wish) -> Callable[[], int]:
     workers = []
     for kind in KINDS:
         for number in range(_count(wish, kind)):
-            connection = await Connection.open(wish.url, wish.keys[kind])
+            connection = await HttpConnection.open(wish.url, wish.keys[kind])
             skills = [swarm.SKILL] if kind == "Executor" else []
             workers.append(await swarm.enlist(connection, kind, number, wish.batch, answers[kind], skills))
     for worker in workers:

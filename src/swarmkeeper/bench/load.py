@@ -20,7 +20,7 @@ _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length: "
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """An HTTP/1.1 connection. The server must send a Content-Length, as ours does."""
 
     def __init__(self, key: str) -> None:
@@ -34,7 +34,7 @@ class Connection(asyncio.Protocol):
         self.answered_at = 0  # microseconds of the clock: when the last answer was complete
 
     @classmethod
-    async def open(cls, url: str, key: str) -> Connection:
+    async def open(cls, url: str, key: str) -> HttpConnection:
         parts = urlsplit(url)
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(lambda: cls(key), parts.hostname or "", parts.port or 80)

@@ -15,7 +15,7 @@ import msgspec
 
 from swarmkeeper.bench import swarm
 from swarmkeeper.bench.report import CannotMeasure
-from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.server import BenchServer
 from swarmkeeper.sim.process.server import end
 
 KINDS = ("Planner", "Executor", "Evaluator")
@@ -32,17 +32,17 @@ class Wish(msgspec.Struct):
     batch: int  # leases of a lean bot in one call; 0: SDK bots
 
 
-class Used(msgspec.Struct):
+class BotUsage(msgspec.Struct):
     """An answer of that program: the usage since its start. The first one means that all bots have registered."""
 
     cpu_seconds: float
     calls: int
 
 
-class Crew:
+class LoadBots:
     """Runs bots during the block; `batch` 0 means SDK bots."""
 
-    def __init__(self, server: Server, *, subtasks: int, bots: int, batch: int) -> None:
+    def __init__(self, server: BenchServer, *, subtasks: int, bots: int, batch: int) -> None:
         self._server, self._subtasks, self._bots, self._batch = server, subtasks, bots, batch
         self._process: asyncio.subprocess.Process | None = None
 
@@ -70,7 +70,7 @@ class Crew:
         if self._process is not None:
             await end(self._process)
 
-    async def used(self) -> Used:
+    async def used(self) -> BotUsage:
         """Return the bots' usage so far.
 
         Raises:
@@ -78,7 +78,7 @@ class Crew:
         """
         return await self._asked(b"used")
 
-    async def _asked(self, line: bytes) -> Used:
+    async def _asked(self, line: bytes) -> BotUsage:
         process = self._process
         assert process is not None, "the bots were started"
         assert process.stdin is not None, "the process has an input pipe"
@@ -87,7 +87,7 @@ class Crew:
         answer = await process.stdout.readline()
         if not answer:
             raise CannotMeasure("the bots failed")
-        return msgspec.json.decode(answer, type=Used)
+        return msgspec.json.decode(answer, type=BotUsage)
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:

@@ -17,7 +17,7 @@ class CannotMeasure(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class ScenarioOptions:
     """Options of a scenario; None means its default."""
 
     tasks: int | None = None
@@ -55,7 +55,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class BenchReport:
     scenario: str
     options: Chosen
     machine: Mapping[str, Any]

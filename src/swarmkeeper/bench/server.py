@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from swarmkeeper.bench import machine
-from swarmkeeper.bench.load import Connection
+from swarmkeeper.bench.load import HttpConnection
 from swarmkeeper.bench.report import CannotMeasure
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.offline import offline_admin
@@ -54,7 +54,7 @@ class Place:
             self._temporary.cleanup()
 
 
-class Server(ServerProcess):
+class BenchServer(ServerProcess):
     """Runs a server during the block, with a key of role admin."""
 
     program: ClassVar[tuple[str, ...]] = SERVE
@@ -98,8 +98,8 @@ class Server(ServerProcess):
         except StoreRefused as error:
             raise CannotMeasure(str(error)) from None
 
-    async def connect(self, key: str | None = None) -> Connection:
-        connection = await Connection.open(self.url, key or self.admin)
+    async def connect(self, key: str | None = None) -> HttpConnection:
+        connection = await HttpConnection.open(self.url, key or self.admin)
         self._connections.callback(connection.close)
         return connection
 
@@ -111,7 +111,7 @@ class Server(ServerProcess):
 
     async def figures(self) -> dict[str, float]:
         """Return the server's metrics without labels, by name without prefix."""
-        connection = await Connection.open(self.url, self.admin)
+        connection = await HttpConnection.open(self.url, self.admin)
         try:
             status, text = await connection.raw("GET", "/metrics")
         finally:

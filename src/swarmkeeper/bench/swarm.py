@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from swarmkeeper.bench.load import Connection
+from swarmkeeper.bench.load import HttpConnection
 from swarmkeeper.bench.report import CannotMeasure
-from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.server import BenchServer
 
 Json = Any
 Answer = Callable[[Mapping[str, Json]], dict[str, Json]]  # from a lease to the content of its report
@@ -83,7 +83,7 @@ def review(lease: Mapping[str, Json]) -> dict[str, Json]:
 class Worker:
     """A bot on one connection: reports and claims in one call, `batch` leases at a time."""
 
-    connection: Connection
+    connection: HttpConnection
     bot: str
     batch: int
     answer: Answer
@@ -123,7 +123,7 @@ def name_of(kind: str) -> str:
 
 
 async def register(
-    connection: Connection, kind: str, instance: str, *, skills: Sequence[str] = (), capacity: int = 1
+    connection: HttpConnection, kind: str, instance: str, *, skills: Sequence[str] = (), capacity: int = 1
 ) -> str:
     """Register one bot and return its id."""
     bot = {"type": kind, "version": "1", "name": name_of(kind), "instance": instance}
@@ -131,7 +131,7 @@ async def register(
 
 
 async def enlist(
-    connection: Connection, kind: str, number: int, batch: int, answer: Answer, skills: Sequence[str] = ()
+    connection: HttpConnection, kind: str, number: int, batch: int, answer: Answer, skills: Sequence[str] = ()
 ) -> Worker:
     """Register one bot and return its worker."""
     bot = await register(connection, kind, str(number), skills=skills, capacity=batch)
@@ -139,11 +139,11 @@ async def enlist(
 
 
 @dataclass(slots=True)
-class Swarm:
+class LoadSwarm:
     workers: list[Worker] = field(default_factory=list)
 
     async def add(
-        self, server: Server, kind: str, count: int, *, batch: int, answer: Answer, skills: Sequence[str] = ()
+        self, server: BenchServer, kind: str, count: int, *, batch: int, answer: Answer, skills: Sequence[str] = ()
     ) -> None:
         """Add `count` bots of one type. Each has its own connection; they share a key, as in one deployment."""
         key = await server.key(f"bot:{kind.lower()}", bot=name_of(kind))
@@ -171,7 +171,7 @@ def others_for(bots: int, subtasks: int) -> int:
 # ---- the client ----------------------------------------------------------------------------------------------------
 
 
-async def submit(connection: Connection, numbers: Sequence[int], batch: int) -> dict[int, str]:
+async def submit(connection: HttpConnection, numbers: Sequence[int], batch: int) -> dict[int, str]:
     """Submit tasks one by one or in batches; return their ids by number."""
     ids: dict[int, str] = {}
     if batch == 1:
@@ -185,7 +185,7 @@ async def submit(connection: Connection, numbers: Sequence[int], batch: int) -> 
     return ids
 
 
-async def read_archived(connection: Connection, task_id: str, number: int, subtasks: int) -> None:
+async def read_archived(connection: HttpConnection, task_id: str, number: int, subtasks: int) -> None:
     """Wait for a task's end and check its result.
 
     Raises:

@@ -25,7 +25,7 @@ def _main() -> None:
 
     gc.set_threshold(_GC_THRESHOLD)
     from swarmkeeper.cli.commands import app
-    from swarmkeeper.cli.framework.terminal import Exit, Failure
+    from swarmkeeper.cli.framework.terminal import CliError, Exit
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -33,7 +33,7 @@ def _main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except Failure as failure:
+    except CliError as failure:
         failure.report()
         sys.exit(int(failure.exit_code))
     except BrokenPipeError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from swarmkeeper.core.errors import SwarmkeeperError
-from swarmkeeper.core.model import Task
+from swarmkeeper.core.model import TaskRecord
 
 T = TypeVar("T")  # the answer to a command
 
@@ -25,8 +25,8 @@ def not_replayed(answer: T | Replayed) -> T:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
-    of_task: Task
+class ReportReceipt:
+    of_task: TaskRecord
     replayed: bool = False
     again: str | None = None  # lease id under which the first answer's leases were claimed
 

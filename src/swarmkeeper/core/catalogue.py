@@ -42,7 +42,7 @@ class Field:
     is_enum: bool  # the feed has the member's value
 
 
-class Part:
+class FieldGroup:
     """A group of fields of an event kind, and how to read them. This runs for every event, so it must be fast."""
 
     __slots__ = ("_enums", "_omitted", "_pairs", "fields")
@@ -70,8 +70,8 @@ class EventBody:
     __slots__ = ()
 
     KIND: ClassVar[str]
-    OWN: ClassVar[Part]
-    SCANNED: ClassVar[Part]
+    OWN: ClassVar[FieldGroup]
+    SCANNED: ClassVar[FieldGroup]
 
     @classmethod
     def fields(cls) -> tuple[Field, ...]:
@@ -101,8 +101,8 @@ def event(kind: str) -> Callable[[type[_Body]], type[_Body]]:
         made: type[_Body] = dataclass(frozen=True, slots=True, kw_only=True, eq=False)(plain)
         found = tuple(_field(each.name, each.type) for each in fields(made))  # type: ignore[arg-type]  # a dataclass
         made.KIND = kind
-        made.OWN = Part(field for field in found if field.own)
-        made.SCANNED = Part(field for field in found if not field.own)
+        made.OWN = FieldGroup(field for field in found if field.own)
+        made.SCANNED = FieldGroup(field for field in found if not field.own)
         assert found == made.fields(), "own fields must come first, as they are stored"
         assert kind not in _kinds, "each kind has one class"
         _kinds[kind] = made

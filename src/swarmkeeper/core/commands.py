@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from swarmkeeper.core import lookups
-from swarmkeeper.core.answers import HeartbeatResult, Replayed, Reported
+from swarmkeeper.core.answers import HeartbeatResult, Replayed, ReportReceipt
 from swarmkeeper.core.errors import Detail
-from swarmkeeper.core.model import Failure, Json, Principal, SubtaskSpec, Verdict
+from swarmkeeper.core.model import AttemptFailure, Json, Principal, SubtaskSpec, VerdictRecord
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.rules.graph import Written
 
@@ -142,7 +142,7 @@ class Resume(OnTask):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retry(OnTask):
+class RetryFailedTask(OnTask):
     deadline: int | None = None
 
 
@@ -174,7 +174,7 @@ class SendMessage(OnTask):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim(Command[None]):
+class ClaimWork(Command[None]):
     """Ask for work. It is decided after the batch's other commands, and parked while no work is ready.
 
     Pass it to `Engine.claim`, not to `Engine.do`.
@@ -194,7 +194,7 @@ class Claim(Command[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report(Command[Reported]):
+class ReportResult(Command[ReportReceipt]):
     """The result of one attempt: an output, a plan, a verdict, a failure, or the errors of an invalid report."""
 
     bot: str
@@ -207,9 +207,9 @@ class Report(Command[Reported]):
     checked: tuple[Detail, ...] | None = None  # `checked` and `written` as in Submit
     written: Written | None = None
     digest: str | None = None  # SHA-256 of the output, if computed already
-    verdict: Verdict | None = None
-    shown: Verdict | None = None  # the verdict, redacted for people
-    failure: Failure | None = None
+    verdict: VerdictRecord | None = None
+    shown: VerdictRecord | None = None  # the verdict, redacted for people
+    failure: AttemptFailure | None = None
     errors: tuple[Detail, ...] = ()  # schema errors of a plan or verdict
     errors_in: str | None = None  # "plan" | "verdict": the part that has errors
     usage: Mapping[str, int] | None = None
@@ -248,7 +248,7 @@ class LeaseHeartbeat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat(Command[HeartbeatResult]):
+class SendHeartbeat(Command[HeartbeatResult]):
     bot: str
     heartbeats: tuple[LeaseHeartbeat, ...] = ()
 
@@ -273,7 +273,7 @@ class OnLease(Command[str]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Release(OnLease):
+class ReleaseLease(OnLease):
     reason: str = ""
     delay: int = 0
     progress: Mapping[str, Json] | None = None  # the attempt's last progress
@@ -284,7 +284,7 @@ class Release(OnLease):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask(OnLease):
+class AskQuestion(OnLease):
     question: str
     choices: tuple[str, ...] = ()
     alike: tuple[int, ...] = ()  # indexes of choices that equal another choice after redaction

@@ -23,19 +23,19 @@ class SwarmkeeperError(Exception):
         self.retry_after = retry_after  # seconds
 
 
-class Unauthenticated(SwarmkeeperError):
+class AuthenticationFailed(SwarmkeeperError):
     """The key is missing, unknown, expired or revoked. Use another key."""
 
     code = "unauthenticated"
 
 
-class Forbidden(SwarmkeeperError):
+class PermissionDenied(SwarmkeeperError):
     """The key is valid, but its role, bot or owner does not allow this action."""
 
     code = "forbidden"
 
 
-class NotFound(SwarmkeeperError):
+class ResourceNotFound(SwarmkeeperError):
     """It does not exist, or belongs to another tenant: the two cases look the same on purpose."""
 
     code = "not_found"

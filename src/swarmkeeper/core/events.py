@@ -198,7 +198,7 @@ class WorkLeased(EventBody):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reported(EventBody):
+class WorkReported(EventBody):
     kind: Own[Kind]
     attempt: Own[int]
     round: Own[int]
@@ -209,12 +209,12 @@ class Reported(EventBody):
 
 
 @event("work.succeeded")
-class WorkSucceeded(Reported):
+class WorkSucceeded(WorkReported):
     """A bot reported a result, and it was accepted."""
 
 
 @event("work.submitted")
-class WorkSubmitted(Reported):
+class WorkSubmitted(WorkReported):
     """A bot reported a result, and a review of this subtask follows."""
 
 

@@ -1,7 +1,7 @@
 """The kinds of rows that a store can load: one `Lookup` each, with the types of its key and its result.
 
 At run time a lookup is only a string (see `Transaction.load`); a pair of lookup and key names one row to load.
-The types serve the type checker: `working.get(lookups.TASK, task_id)` is a `Task | None`.
+The types serve the type checker: `working.get(lookups.TASK, task_id)` is a `TaskRecord | None`.
 Comments say which other rows a lookup also loads; those need no lookup of their own.
 """
 
@@ -11,15 +11,15 @@ from typing import Generic, TypeVar
 
 from swarmkeeper.core.model import (
     ApiKey,
-    Approval,
-    Attempt,
+    ApprovalRecord,
+    AttemptRecord,
     AuditTree,
     BackgroundJob,
-    Bot,
+    BotRecord,
     Edge,
     Idempotency,
-    Lease,
-    Task,
+    LeaseRecord,
+    TaskRecord,
     Tenant,
     Work,
 )
@@ -42,7 +42,7 @@ Page = tuple[str, str, int]  # (owning id, id to continue after, limit)
 
 # ---- tasks and work items ------------------------------------------------------------------------------------------
 
-TASK: Lookup[str, Task | None] = Lookup("task")
+TASK: Lookup[str, TaskRecord | None] = Lookup("task")
 WORK: Lookup[str, Work | None] = Lookup("work")
 # (task id, key) -> work id
 WORK_KEY: Lookup[tuple[str, str], str | None] = Lookup("work_key")
@@ -66,11 +66,11 @@ PAYLOAD: Lookup[str, bytes | None] = Lookup("payload")
 # ---- leases --------------------------------------------------------------------------------------------------------
 
 # The live lease of a work item.
-LEASE: Lookup[str, Lease | None] = Lookup("lease")
+LEASE: Lookup[str, LeaseRecord | None] = Lookup("lease")
 # Lease id -> work id, for a live lease. Also loads the lease, the item and its task.
 LEASE_ID: Lookup[str, str | None] = Lookup("lease_id")
 # By lease id: the attempt, once the lease has ended.
-ATTEMPT: Lookup[str, Attempt | None] = Lookup("attempt")
+ATTEMPT: Lookup[str, AttemptRecord | None] = Lookup("attempt")
 # (bot id, claim id) -> ids of items with live leases. Also loads the leases.
 CLAIM: Lookup[tuple[str, str], list[str]] = Lookup("claim")
 # (bot id, task id) -> number of ended attempts, and the ids of items with live leases.
@@ -85,7 +85,7 @@ SPEAKERS: Lookup[tuple[str, str | None, str, str], list[str]] = Lookup("speakers
 
 # ---- bots, keys, tenants -------------------------------------------------------------------------------------------
 
-BOT: Lookup[str, Bot | None] = Lookup("bot")
+BOT: Lookup[str, BotRecord | None] = Lookup("bot")
 # (tenant, name, instance) -> bot id
 BOT_NAME: Lookup[tuple[str, str, str], str | None] = Lookup("bot_name")
 # (tenant, id or name) -> whether a bot with that id or name exists
@@ -99,7 +99,7 @@ TENANT: Lookup[str, Tenant | None] = Lookup("tenant")
 
 # ---- people, calls, evidence ---------------------------------------------------------------------------------------
 
-APPROVAL: Lookup[str, Approval | None] = Lookup("approval")
+APPROVAL: Lookup[str, ApprovalRecord | None] = Lookup("approval")
 # Task id -> ids of its open approvals.
 APPROVALS: Lookup[str, list[str]] = Lookup("approvals")
 # (tenant, idempotency key) -> the call made with it

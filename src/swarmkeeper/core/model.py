@@ -27,7 +27,7 @@ Json = Any  # any JSON value
 
 
 @dataclass(frozen=True, slots=True)
-class RedactedField:
+class FieldRedaction:
     pointer: str  # JSON Pointer (RFC 6901)
     rule: str
     action: str = "replaced"
@@ -39,7 +39,7 @@ class Redacted:
     """A value without its secrets, fit for the evidence. Only govern/redaction/redactor.py creates it."""
 
     value: Json
-    fields: tuple[RedactedField, ...] = ()
+    fields: tuple[FieldRedaction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Task:
+class TaskRecord:
     id: str
     tenant: str
     status: TaskStatus
@@ -177,7 +177,7 @@ class Queue:
 
 
 @dataclass(slots=True)
-class Lease:
+class LeaseRecord:
     work: str
     task: str
     tenant: str
@@ -200,7 +200,7 @@ class Lease:
 
 
 @dataclass(slots=True)
-class Attempt:
+class AttemptRecord:
     """One attempt, written once, when it ends."""
 
     work: str
@@ -231,7 +231,7 @@ class Edge:
 
 
 @dataclass(slots=True)
-class Bot:
+class BotRecord:
     id: str
     tenant: str
     type: BotType
@@ -280,7 +280,7 @@ class ApiKey:
 
 
 @dataclass(slots=True)
-class Approval:
+class ApprovalRecord:
     id: str
     tenant: str
     task: str
@@ -338,7 +338,7 @@ class QueueEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class MessageRecord:
     id: str
     tenant: str
     task: str
@@ -349,7 +349,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class LateResult:
+class LateResultRecord:
     """A result reported under a lease that the bot had lost. Operators can see it; it is never applied."""
 
     lease_id: str
@@ -363,7 +363,7 @@ class LateResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Feedback:
+class FeedbackRecord:
     work: str
     task: str
     round: int
@@ -373,7 +373,7 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnswerRecord:
     """The answer to a bot's question, delivered with the item's next lease."""
 
     work: str
@@ -477,23 +477,23 @@ class SubtaskSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ReworkTarget:
     subtask: str
     feedback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class VerdictRecord:
     decision: Decision
     score: float | None = None
     reasons: tuple[str, ...] = ()
     findings: tuple[Mapping[str, Json], ...] = ()
-    targets: tuple[Target, ...] = ()
+    targets: tuple[ReworkTarget, ...] = ()
     subtasks: tuple[SubtaskSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class AttemptFailure:
     error_class: ErrorClass
     message: str = ""
     retry_after: int | None = None  # microseconds

@@ -9,27 +9,27 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import (
-    Answered,
+    AnswerRecord,
     ApiKey,
-    Approval,
-    Attempt,
+    ApprovalRecord,
+    AttemptRecord,
     AuditLeaf,
     AuditTree,
     BackgroundJob,
-    Bot,
+    BotRecord,
     Edge,
     Event,
-    Feedback,
+    FeedbackRecord,
     Idempotency,
     Json,
-    LateResult,
-    Lease,
-    Message,
+    LateResultRecord,
+    LeaseRecord,
+    MessageRecord,
     Principal,
     Queue,
     QueueEntry,
     Redacted,
-    Task,
+    TaskRecord,
     Tenant,
     Timer,
     Work,
@@ -52,6 +52,12 @@ class Entropy(Protocol):
 
     def secret(self, size: int) -> bytes:
         """Return random bytes fit for keys and peppers."""
+
+
+class LogWriter(Protocol):
+    """Writes one line of the log, with its fields."""
+
+    def __call__(self, event: str, **fields: Any) -> None: ...
 
 
 class Rules(Protocol):
@@ -93,29 +99,29 @@ class Changes:
     """All writes of one batch, or of a part of it. Records with a `version` replace version - 1."""
 
     queues: list[Queue] = field(default_factory=list)
-    tasks: dict[str, Task] = field(default_factory=dict)
+    tasks: dict[str, TaskRecord] = field(default_factory=dict)
     works: dict[str, Work] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
-    leases: dict[str, Lease] = field(default_factory=dict)  # by work id
+    leases: dict[str, LeaseRecord] = field(default_factory=dict)  # by work id
     leases_gone: dict[str, None] = field(default_factory=dict)  # work ids, in order
     ready: dict[str, QueueEntry | None] = field(default_factory=dict)  # by work id; None takes it out
     timers: dict[tuple[str, str], int | None] = field(default_factory=dict)  # (kind, ref) -> due; None clears it
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[AttemptRecord] = field(default_factory=list)
     payloads: dict[str, tuple[str, bytes] | None] = field(
         default_factory=dict
     )  # id -> (task id, JSON); None removes it
-    bots: dict[str, Bot | None] = field(default_factory=dict)
+    bots: dict[str, BotRecord | None] = field(default_factory=dict)
     keys: dict[str, ApiKey] = field(default_factory=dict)
     tenants: dict[str, Tenant] = field(default_factory=dict)  # shares and limits; `opened` has the counts
     opened: dict[str, int] = field(default_factory=dict)  # by tenant: tasks opened less tasks that became final
     opened_subtasks: dict[str, int] = field(default_factory=dict)  # likewise
     stored: dict[str, int] = field(default_factory=dict)  # by tenant: bytes of stored bodies
-    approvals: dict[str, Approval] = field(default_factory=dict)
+    approvals: dict[str, ApprovalRecord] = field(default_factory=dict)
     jobs: dict[str, BackgroundJob | None] = field(default_factory=dict)
-    late_results: list[LateResult] = field(default_factory=list)
-    feedback: list[Feedback] = field(default_factory=list)
-    answered: list[Answered] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
+    late_results: list[LateResultRecord] = field(default_factory=list)
+    feedback: list[FeedbackRecord] = field(default_factory=list)
+    answered: list[AnswerRecord] = field(default_factory=list)
+    messages: list[MessageRecord] = field(default_factory=list)
     idempotency: list[Idempotency] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     leaves: list[AuditLeaf] = field(default_factory=list)
@@ -290,7 +296,7 @@ class Started:
     next_due: int | None
     held: Mapping[str, int]  # bot id -> live leases
     pepper: bytes  # created with the store; used if none is configured
-    bots: tuple[Bot, ...]
+    bots: tuple[BotRecord, ...]
     jobs: bool  # whether a job is open
 
 

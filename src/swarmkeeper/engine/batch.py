@@ -9,7 +9,7 @@ from typing import Any
 
 from swarmkeeper.core import lookups
 from swarmkeeper.core.answers import Refusal, Replayed
-from swarmkeeper.core.commands import Command, Continue, Heartbeat, Release, Report, TimerFired
+from swarmkeeper.core.commands import Command, Continue, ReleaseLease, ReportResult, SendHeartbeat, TimerFired
 from swarmkeeper.core.decide import decide
 from swarmkeeper.core.decide.working_set import NotLoaded, WorkingSet
 from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
@@ -89,7 +89,7 @@ class Batch:
         whole = self.working.limits.slice_rows if slice_rows is None else slice_rows
         self._slice(whole)
         # Many reports share the slice, so that together they do not make the batch too long.
-        several = sum(isinstance(queued.command, Report) for queued in commands) // REPORTS_A_SLICE
+        several = sum(isinstance(queued.command, ReportResult) for queued in commands) // REPORTS_A_SLICE
         if several > 1:
             self._slice(max(whole // several, whole // SLICES_MAX))
         fired = [Queued(TimerFired(kind=timer.kind, ref=timer.ref), self.seed()) for timer in timers]
@@ -237,7 +237,7 @@ def _needs_after(commands: Iterable[Queued], polls: Iterable[Poll]) -> list[Key]
     for queued in commands:
         if queued.poll is not None:
             needs.update(dict.fromkeys(queued.poll.claim.needs()))
-        if not isinstance(queued.command, Heartbeat):  # heartbeats have no audit record
+        if not isinstance(queued.command, SendHeartbeat):  # heartbeats have no audit record
             needs["tree", queued.command.by.tenant] = None
     for poll in polls:
         needs.update(dict.fromkeys(poll.claim.needs()))
@@ -251,7 +251,7 @@ def _needs_behind(working: WorkingSet, commands: Iterable[Command[Any]]) -> list
         work_id: str | None
         if isinstance(command, TimerFired):
             work_id = command.ref
-        elif isinstance(command, (Report, Release)) and command.lease_id is not None:
+        elif isinstance(command, (ReportResult, ReleaseLease)) and command.lease_id is not None:
             work_id = working.known(lookups.LEASE_ID, command.lease_id)
         else:
             continue

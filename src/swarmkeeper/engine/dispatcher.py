@@ -9,7 +9,7 @@ from swarmkeeper.core.decide.decisions import work as decisions
 from swarmkeeper.core.decide.effects import closing, owners
 from swarmkeeper.core.decide.working_set import NotLoaded, WorkingSet
 from swarmkeeper.core.errors import SwarmkeeperError
-from swarmkeeper.core.model import Bot, Lease, QueueEntry
+from swarmkeeper.core.model import BotRecord, LeaseRecord, QueueEntry
 from swarmkeeper.core.ports import Key, Transaction
 from swarmkeeper.core.states import Kind
 from swarmkeeper.engine.polls import Claimed, Granted, Poll, PollState, Scheduler
@@ -92,7 +92,7 @@ class Dispatcher:
         await self._load(following)
         return poll.open
 
-    def _serves(self, poll: Poll, bot: Bot) -> frozenset[int]:
+    def _serves(self, poll: Poll, bot: BotRecord) -> frozenset[int]:
         return self._scheduler.served(poll, bot, self._working.queues)
 
     async def _load(self, polls: list[Poll]) -> None:
@@ -123,7 +123,7 @@ class Dispatcher:
             items.update((item.work, item) for item in entries)
         await self._load_items(list(items.values()))
 
-    def _room(self, bot: Bot) -> int:
+    def _room(self, bot: BotRecord) -> int:
         return bot.capacity - self._scheduler.held.get(bot.id, 0) - self._working.held.get(bot.id, 0)
 
     async def _load_items(self, entries: list[QueueEntry]) -> None:
@@ -180,7 +180,7 @@ class Dispatcher:
             return Claimed((), "nothing_ready" if queues else "no_match")
         return Claimed(found, None)
 
-    async def _granted_before(self, poll: Poll, bot: Bot) -> tuple[Granted, ...] | None:
+    async def _granted_before(self, poll: Poll, bot: BotRecord) -> tuple[Granted, ...] | None:
         """Return the live leases of an earlier call with the same claim id, whose answer was lost; None without any."""
         if poll.claim.claim_id is None:
             return None
@@ -201,12 +201,12 @@ class Dispatcher:
         )
         return self._granted(live)
 
-    def _granted(self, leases: Iterable[Lease]) -> tuple[Granted, ...]:
+    def _granted(self, leases: Iterable[LeaseRecord]) -> tuple[Granted, ...]:
         working = self._working
         return tuple(Granted(lease, working.work(lease.work), working.task(lease.task)) for lease in leases)
 
     async def _take(
-        self, poll: Poll, bot: Bot, entries: list[QueueEntry], most: int, save: Save, *, all_or_none: bool = False
+        self, poll: Poll, bot: BotRecord, entries: list[QueueEntry], most: int, save: Save, *, all_or_none: bool = False
     ) -> tuple[Granted, ...] | None:
         """Lease up to `most` of these items; with `all_or_none`, do nothing and return None if there are fewer."""
         if not entries:
@@ -235,8 +235,8 @@ class Dispatcher:
             return self._granted(leases)
         raise AssertionError("a claim asks for more and more rows")
 
-    def _take_some(self, poll: Poll, bot: Bot, entries: list[QueueEntry], most: int) -> list[Lease]:
-        leases: list[Lease] = []
+    def _take_some(self, poll: Poll, bot: BotRecord, entries: list[QueueEntry], most: int) -> list[LeaseRecord]:
+        leases: list[LeaseRecord] = []
         ttl = poll.claim.ttl or self._working.limits.lease_ttl
         for item in entries:
             if len(leases) >= most:

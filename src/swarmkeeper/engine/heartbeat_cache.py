@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from swarmkeeper.core import lookups
 from swarmkeeper.core.answers import Directive, HeartbeatResult
-from swarmkeeper.core.commands import Heartbeat
-from swarmkeeper.core.decide.decisions.work import is_quiet
+from swarmkeeper.core.commands import SendHeartbeat
+from swarmkeeper.core.decide.decisions.heartbeats import is_quiet
 from swarmkeeper.core.decide.effects.owners import why_not_own
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import Bot, Lease
+from swarmkeeper.core.model import BotRecord, LeaseRecord
 from swarmkeeper.core.ports import Changes, Rules
 from swarmkeeper.core.states import TASK_CLOSED
 
 
 class HeartbeatCache:
     def __init__(self) -> None:
-        self._bots: dict[str, Bot] = {}
-        self._leases: dict[str, Lease] = {}  # by lease id
+        self._bots: dict[str, BotRecord] = {}
+        self._leases: dict[str, LeaseRecord] = {}  # by lease id
         self._of_work: dict[str, str] = {}  # work id -> lease id
         self._of_task: dict[str, set[str]] = {}  # task id -> work ids
 
-    def answer(self, beat: Heartbeat, now: int, rules: Rules) -> HeartbeatResult | None:
+    def answer(self, beat: SendHeartbeat, now: int, rules: Rules) -> HeartbeatResult | None:
         """Return the answer of a batch if it would write nothing; None if a batch must decide."""
         bot = self._bots.get(beat.bot)
         if bot is None or bot.tenant != beat.by.tenant or not rules.may(beat.by, "work.beat"):
@@ -39,7 +39,7 @@ class HeartbeatCache:
             directives.append(Directive(pulse.lease_id, "continue", lease.expires_at, lease.task))
         return HeartbeatResult(tuple(directives), drain=bot.status != "active")
 
-    def learn(self, beat: Heartbeat, working: WorkingSet) -> None:
+    def learn(self, beat: SendHeartbeat, working: WorkingSet) -> None:
         """Store what a committed batch knew after it decided this heartbeat."""
         bot = working.known(lookups.BOT, beat.bot)
         if bot is None:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-from swarmkeeper.core.answers import Refusal, Replayed, Reported, T
-from swarmkeeper.core.commands import Claim, Command, Heartbeat, Report, TimerFired
+from swarmkeeper.core.answers import Refusal, Replayed, ReportReceipt, T
+from swarmkeeper.core.commands import ClaimWork, Command, ReportResult, SendHeartbeat, TimerFired
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.model import BackgroundJob, Limits, Timer
@@ -26,6 +26,7 @@ from swarmkeeper.core.ports import (
     Changes,
     Clock,
     Entropy,
+    LogWriter,
     Rules,
     StaleVersion,
     Store,
@@ -63,10 +64,6 @@ PURGE_EVERY = 60 * SECOND
 PURGE_ROWS = 500
 
 
-class Log(Protocol):
-    def __call__(self, event: str, **fields: Any) -> None: ...
-
-
 class Engine:
     def __init__(
         self,
@@ -77,7 +74,7 @@ class Engine:
         rules: Rules,
         limits: Limits,
         broker: Broker,
-        log: Log,
+        log: LogWriter,
         on_commit: Callable[[Changes], None] = lambda changes: None,
         queue_commands: int = QUEUE_COMMANDS,
     ) -> None:
@@ -141,7 +138,7 @@ class Engine:
         Raises:
             SwarmkeeperError: the command was refused; only the refusal itself may be recorded.
         """
-        if isinstance(command, Heartbeat) and not self._stopping:
+        if isinstance(command, SendHeartbeat) and not self._stopping:
             known = self._heartbeat_cache.answer(command, self.now(), self._rules)
             if known is not None:
                 return cast(T, known)  # T is HeartbeatResult here
@@ -152,8 +149,8 @@ class Engine:
         return await self._ask_all([self._queued(command) for command in commands])
 
     async def report(
-        self, reports: Sequence[Report], claim: Claim | None = None
-    ) -> tuple[list[Reported | SwarmkeeperError], Claimed]:
+        self, reports: Sequence[ReportResult], claim: ClaimWork | None = None
+    ) -> tuple[list[ReportReceipt | SwarmkeeperError], Claimed]:
         """Take reports, and grant a claim in the same commit.
 
         The claim never parks, and is decided only if a report was accepted. Returns the answers or errors of the
@@ -172,7 +169,7 @@ class Engine:
         except SwarmkeeperError:
             return answers, Claimed((), None)  # the reports are accepted; their bot asks again
 
-    def claim(self, claim: Claim, *, parks: bool) -> Poll:
+    def claim(self, claim: ClaimWork, *, parks: bool) -> Poll:
         """Ask for work. The poll's `answer` has leases, or none if it may not park or is ended."""
         poll = self._poll(claim, parks=parks)
         self._enqueue(poll)
@@ -254,7 +251,7 @@ class Engine:
     def _queued(self, command: Command[Any]) -> Queued:
         return Queued(command, self._entropy.seed(), request=REQUEST.get())
 
-    def _poll(self, claim: Claim, *, parks: bool, with_report: bool = False) -> Poll:
+    def _poll(self, claim: ClaimWork, *, parks: bool, with_report: bool = False) -> Poll:
         self._arrivals += 1
         answer: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
         # Mark the exception as retrieved: asyncio would log it if the caller no longer waits.
@@ -457,7 +454,7 @@ class Engine:
         self._committed(batch, began)
         self._costs.learn(commands)
         for queued in commands:
-            if isinstance(queued.command, Heartbeat):
+            if isinstance(queued.command, SendHeartbeat):
                 self._heartbeat_cache.learn(queued.command, working)
         self._settle(commands, polls, batch.answered)
         await self._notify(batch.saved)
@@ -557,7 +554,7 @@ class Engine:
             except StoreUnavailable as error:
                 self._unavailable(error, [], [poll])
             except Exception as error:
-                self._fault(error, "Claim")
+                self._fault(error, ClaimWork.__name__)
                 poll.refuse(Internal("internal error; it was logged"))
         await self._upkeep_one_by_one()
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
-from swarmkeeper.core.commands import Claim
+from swarmkeeper.core.commands import ClaimWork
 from swarmkeeper.core.errors import SwarmkeeperError
-from swarmkeeper.core.model import Bot, Lease, Task, Work
+from swarmkeeper.core.model import BotRecord, LeaseRecord, TaskRecord, Work
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.match import QueueBook
 
@@ -28,9 +28,9 @@ POLLS_LEAST, POLLS_MOST = 2, 64
 class Granted:
     """A lease with its item and task, as of the batch that granted it."""
 
-    lease: Lease
+    lease: LeaseRecord
     item: Work
-    of_task: Task
+    of_task: TaskRecord
 
     @property
     def work(self) -> str:
@@ -71,13 +71,13 @@ MOVES: Mapping[PollState, frozenset[PollState]] = MappingProxyType(
 class Poll:
     """One request for work, from its arrival to its answer. Change it only through its methods."""
 
-    claim: Claim
+    claim: ClaimWork
     seed: bytes
     arrival: int
     answer: asyncio.Future[Claimed]
     parks: bool  # whether it may wait
     with_report: bool = False  # it came with a report, in addition to the bot's own polls
-    bot: Bot | None = None
+    bot: BotRecord | None = None
     state: PollState = PollState.DUE
     # What the last try found. Kept when answered: the leases are taken back if the caller does not receive them.
     found: Claimed = Claimed((), None)
@@ -166,7 +166,7 @@ class Scheduler:
     def parked_of(self, bot_id: str) -> list[Poll]:
         return list(self._of_bot.get(bot_id, {}).values())
 
-    def served(self, poll: Poll, bot: Bot, queues: QueueBook) -> frozenset[int]:
+    def served(self, poll: Poll, bot: BotRecord, queues: QueueBook) -> frozenset[int]:
         """Return the ids of the queues that can serve this poll; cached until a new queue is created."""
         key = (bot.id, bot.row_version, poll.claim.skills)
         known = self._served.get(key)

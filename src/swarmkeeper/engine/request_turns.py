@@ -19,7 +19,7 @@ COST_A_TICK = 8
 COST_BYTES = 512  # of a body take as long as the rest of a short request
 
 
-class Queue:
+class RequestQueue:
     """Waiting requests, in fair order."""
 
     def __init__(self, weights: Mapping[str, int]) -> None:
@@ -65,11 +65,11 @@ class Queue:
         return 0
 
 
-class Pace:
+class RequestPacer:
     """Let short requests through as they arrive, up to a limit of work for each turn of the loop."""
 
     def __init__(self, weights: Mapping[str, int]) -> None:
-        self._queue = Queue(weights)
+        self._queue = RequestQueue(weights)
         self._left = COST_A_TICK
         self._ticking = False
 
@@ -102,7 +102,7 @@ class Lane:
     """Let one request in at a time."""
 
     def __init__(self, weights: Mapping[str, int]) -> None:
-        self._queue = Queue(weights)
+        self._queue = RequestQueue(weights)
         self._taken = False
 
     @asynccontextmanager

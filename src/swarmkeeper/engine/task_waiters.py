@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from swarmkeeper.core.model import Task
+from swarmkeeper.core.model import TaskRecord
 
 
 class Wait:
@@ -24,7 +24,7 @@ class Wait:
     def enough(self, version: int, *, final: bool) -> bool:
         return final if self._known is None else version not in self._known
 
-    def notify(self, task: Task) -> None:
+    def notify(self, task: TaskRecord) -> None:
         if self.enough(task.version, final=task.outcome is not None):
             self.end()
 
@@ -56,7 +56,7 @@ class TaskWaiters:
             if not waiting and self._of.get(task_id) is waiting:
                 del self._of[task_id]
 
-    def committed(self, tasks: Mapping[str, Task]) -> None:
+    def committed(self, tasks: Mapping[str, TaskRecord]) -> None:
         if not self._of:
             return
         for task_id, task in tasks.items():

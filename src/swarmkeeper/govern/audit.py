@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 import rfc8785
 
-from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Event, Json, RedactedField
+from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Event, FieldRedaction, Json
 from swarmkeeper.govern.tree import EMPTY_ROOT, Frontier, leaf_hash
 
 LEAF_MAX = 16 << 10  # bytes
@@ -117,7 +117,7 @@ def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes, bool]
 
 
 def _envelope(
-    entry: AuditEntry, rules_hash: str, committed: str, reasons: Sequence[str], fields: Sequence[RedactedField]
+    entry: AuditEntry, rules_hash: str, committed: str, reasons: Sequence[str], fields: Sequence[FieldRedaction]
 ) -> dict[str, Json]:
     return {
         "action": entry.action,
@@ -221,7 +221,7 @@ def append(
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AuditVerification:
     """The result of verifying a log. `incomplete`: all records present are right, but some are missing."""
 
     status: Literal["whole", "tampered", "incomplete"]
@@ -231,11 +231,11 @@ class Verdict:
     reason: str = ""
 
 
-class _Bad(Exception):
+class _RecordMismatch(Exception):
     """A record differs from what was written; the message says how."""
 
 
-def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None) -> Verdict:
+def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None) -> AuditVerification:
     """Verify one tenant's log: its records in order of index, against the head of its tree.
 
     Checks every stored column: the hash against the leaf, body and salt against the commitment, the others against the
@@ -248,22 +248,22 @@ def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None) -> Verdict:
     for index, row in enumerate(rows):
         try:
             if index >= size:
-                raise _Bad(f"there are more records than the {size} in the tree")
+                raise _RecordMismatch(f"there are more records than the {size} in the tree")
             _check(row, index, None if tree is None else tree.tenant)
-        except _Bad as bad:
-            return Verdict("tampered", index + 1, erased, index, str(bad))
+        except _RecordMismatch as bad:
+            return AuditVerification("tampered", index + 1, erased, index, str(bad))
         erased += row.body is None
         frontier.append(row.hash)
     if tree is not None and not _is_sound(tree):
-        return Verdict("tampered", frontier.size, erased, None, "the head of the log contradicts itself")
+        return AuditVerification("tampered", frontier.size, erased, None, "the head of the log contradicts itself")
     if frontier.size < size:
         reason = f"the tree has {size} records, and the last {size - frontier.size} are missing"
-        return Verdict("incomplete", frontier.size, erased, frontier.size, reason)
+        return AuditVerification("incomplete", frontier.size, erased, frontier.size, reason)
     if tree is not None and frontier.root() != root:
-        return Verdict("tampered", size, erased, None, "the records do not give the stored root")
+        return AuditVerification("tampered", size, erased, None, "the records do not give the stored root")
     if tree is not None and frontier.to_bytes() != tree.frontier and (size or tree.frontier):
-        return Verdict("tampered", size, erased, None, "the records do not give the stored frontier")
-    return Verdict("whole", size, erased)
+        return AuditVerification("tampered", size, erased, None, "the records do not give the stored frontier")
+    return AuditVerification("whole", size, erased)
 
 
 def _is_sound(tree: AuditTree) -> bool:
@@ -276,20 +276,20 @@ def _is_sound(tree: AuditTree) -> bool:
 
 def _check(row: AuditLeaf, index: int, tenant: str | None) -> None:
     if row.index != index:
-        raise _Bad(f"record {index} is missing, or its index was changed")
+        raise _RecordMismatch(f"record {index} is missing, or its index was changed")
     if leaf_hash(row.leaf) != row.hash:
-        raise _Bad("the leaf does not match its stored hash")
+        raise _RecordMismatch("the leaf does not match its stored hash")
     try:
         leaf = msgspec.json.decode(row.leaf, type=_Leaf)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise _Bad("the leaf is not an audit record") from None
+        raise _RecordMismatch("the leaf is not an audit record") from None
     if leaf.v != LEAF_VERSION or leaf.body.alg != COMMITMENT:
-        raise _Bad("the leaf has a version that this program does not know")
+        raise _RecordMismatch("the leaf has a version that this program does not know")
     if row.body is None:
         if row.salt:
-            raise _Bad("the body is missing, but its salt is not: an erasure removes both")
+            raise _RecordMismatch("the body is missing, but its salt is not: an erasure removes both")
     elif commitment(row.salt, row.body) != leaf.body.commitment:
-        raise _Bad("the body and its salt do not match the commitment in the leaf")
+        raise _RecordMismatch("the body and its salt do not match the commitment in the leaf")
     for column, kept, said in (
         ("tenant", row.tenant, leaf.tenant),
         ("id", row.id, leaf.id),
@@ -299,9 +299,9 @@ def _check(row: AuditLeaf, index: int, tenant: str | None) -> None:
         ("at", row.at, leaf.at),
     ):
         if kept != said:
-            raise _Bad(f"the column {column} differs from the leaf")
+            raise _RecordMismatch(f"the column {column} differs from the leaf")
     if tenant is not None and leaf.tenant != tenant:
-        raise _Bad("the record belongs to another tenant")
+        raise _RecordMismatch("the record belongs to another tenant")
 
 
 class _LeafActor(msgspec.Struct):

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from swarmkeeper.http import hot
 from swarmkeeper.http.exception_handlers import install_handlers
 from swarmkeeper.http.intake.limits import HttpLimits
-from swarmkeeper.http.middleware import Faults, HotRoutes, RequestContext
+from swarmkeeper.http.middleware import HotRoutes, RequestContext, UnhandledExceptions
 from swarmkeeper.http.openapi import DESCRIPTION, TAGS, describe
 from swarmkeeper.http.routers import approvals, bots, evidence, keys, messages, ops, tasks, work
 from swarmkeeper.http.routing import HotRoute, StrictRoute
@@ -37,7 +37,7 @@ def create_app(services: Services) -> FastAPI:
     app = _application(services.version)
     app.state.services = services
     app.root_path = services.limits.root_path  # the constructor argument of this name is deprecated
-    app.add_middleware(Faults)
+    app.add_middleware(UnhandledExceptions)
     install_handlers(app)
     # Hot routes bypass the layers that FastAPI puts around all middleware: these cost a tenth of a hot request.
     hot_routes = HotRoutes(app.build_middleware_stack(), [route for route in ROUTES if isinstance(route, HotRoute)])

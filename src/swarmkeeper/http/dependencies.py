@@ -17,7 +17,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.types import Message, Receive, Scope
 
 from swarmkeeper.core import ids
-from swarmkeeper.core.errors import Forbidden, Internal, Invalid, SwarmkeeperError
+from swarmkeeper.core.errors import Internal, Invalid, PermissionDenied, SwarmkeeperError
 from swarmkeeper.core.model import Json, Principal
 from swarmkeeper.core.ports import Rules, StoreUnavailable
 from swarmkeeper.engine.loop import Replayed
@@ -102,7 +102,7 @@ class Call:
         """Set `principal` from the request's API key.
 
         Raises:
-            Unauthenticated: the request has no valid key.
+            AuthenticationFailed: the request has no valid key.
             RateLimited: too many requests without a valid key came from this address.
         """
         self.principal = await self.services.identity.authenticate(credential(self.headers), self.source)
@@ -229,10 +229,10 @@ def require(rules: Rules, principal: Principal, action: str) -> None:
     """Check that the caller's role permits `action`.
 
     Raises:
-        Forbidden: it does not; the detail names the roles that may.
+        PermissionDenied: it does not; the detail names the roles that may.
     """
     if not rules.may(principal, action):
-        raise Forbidden(rules.why_not(principal, action))
+        raise PermissionDenied(rules.why_not(principal, action))
 
 
 def _headers(scope: Scope) -> dict[str, str]:

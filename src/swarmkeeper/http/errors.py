@@ -15,9 +15,9 @@ CALL = "swarmkeeper.call"  # the key of a request's `Call` in the ASGI scope
 STATUS: Mapping[type[errors.SwarmkeeperError], tuple[int, str]] = MappingProxyType(
     {
         errors.Malformed: (400, "Malformed body"),
-        errors.Unauthenticated: (401, "Valid API key required"),
-        errors.Forbidden: (403, "Not allowed for this key"),
-        errors.NotFound: (404, "Not found"),
+        errors.AuthenticationFailed: (401, "Valid API key required"),
+        errors.PermissionDenied: (403, "Not allowed for this key"),
+        errors.ResourceNotFound: (404, "Not found"),
         errors.MethodNotAllowed: (405, "Method not allowed"),
         errors.LeaseLost: (409, "Lease lost"),
         errors.LeaseRequired: (409, "Lease id required"),
@@ -68,7 +68,7 @@ def headers_of(error: errors.SwarmkeeperError) -> dict[str, str]:
     headers: dict[str, str] = {}
     if error.retry_after is not None:
         headers |= {"retry-after": str(max(1, math.ceil(error.retry_after)))}
-    if isinstance(error, errors.Unauthenticated):
+    if isinstance(error, errors.AuthenticationFailed):
         headers |= {"www-authenticate": 'Bearer realm="swarmkeeper"'}
     if isinstance(error, errors.CursorTooOld):
         headers |= {"link": '<?>; rel="first"'}  # the same feed from its oldest event

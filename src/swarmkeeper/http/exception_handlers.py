@@ -14,21 +14,21 @@ from swarmkeeper.core import errors
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.http.dependencies import Call
 from swarmkeeper.http.errors import CALL, headers_of, problem
-from swarmkeeper.http.responses import Problem
+from swarmkeeper.http.responses import ProblemResponse
 from swarmkeeper.wire.problems import pointer
 
 
 def problem_response(call: Call, error: errors.SwarmkeeperError, headers: Mapping[str, str] | None = None) -> Response:
     """Return the response with the problem document. Does not log it."""
     document = problem(error, call.request_id, call.base)
-    return Problem(document, document["status"], headers={**headers_of(error), **(headers or {})})
+    return ProblemResponse(document, document["status"], headers={**headers_of(error), **(headers or {})})
 
 
 def refuse(call: Call, error: errors.SwarmkeeperError) -> Response:
-    """Log a refusal and return its response. `Forbidden` is also audited."""
+    """Log a refusal and return its response. `PermissionDenied` is also audited."""
     services = call.services
     call.refused(error)
-    if isinstance(error, errors.Forbidden) and call.principal is not None:
+    if isinstance(error, errors.PermissionDenied) and call.principal is not None:
         services.identity.refused(call.principal, error.code, f"{call.method} {call.path}")
     if isinstance(error, errors.Internal):
         services.log("internal", request_id=call.request_id, path=call.path, cause=repr(error.__cause__))
@@ -77,7 +77,7 @@ async def _on_validation_error(request: Request, error: RequestValidationError) 
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:
     """Answer requests that match no path (404) or no method (405)."""
     call: Call = request.scope[CALL]
-    refusal: errors.SwarmkeeperError = errors.NotFound("not found")
+    refusal: errors.SwarmkeeperError = errors.ResourceNotFound("not found")
     headers = {}
     if error.status_code == 405:
         call.path = request.scope["route"].path_format

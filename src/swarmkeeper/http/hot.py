@@ -19,9 +19,9 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from swarmkeeper.core import commands, errors
-from swarmkeeper.core.answers import HeartbeatResult, Reported
+from swarmkeeper.core.answers import HeartbeatResult, ReportReceipt
 from swarmkeeper.core.decide.decisions import review
-from swarmkeeper.core.errors import Invalid, SwarmkeeperError, Unauthenticated
+from swarmkeeper.core.errors import AuthenticationFailed, Invalid, SwarmkeeperError
 from swarmkeeper.core.model import Json as JsonValue
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.engine.loop import Claimed, Poll, Replayed
@@ -41,7 +41,7 @@ from swarmkeeper.http.dependencies import (
 )
 from swarmkeeper.http.errors import status_of
 from swarmkeeper.http.intake import content
-from swarmkeeper.http.intake.limits import ClientGone
+from swarmkeeper.http.intake.limits import ClientDisconnected
 from swarmkeeper.http.openapi import refuses, returns
 from swarmkeeper.http.queries import TaskQuery
 from swarmkeeper.http.responses import Json, encode
@@ -70,7 +70,7 @@ def _for_leases(by: CurrentPrincipal, body: v1.LeaseRequest, bot_process: BotPro
     tags=["work"],
     dependencies=[Depends(_for_leases)],
     response_model=v1.LeasePage,
-    responses=refuses(errors.Forbidden, errors.NotFound),
+    responses=refuses(errors.PermissionDenied, errors.ResourceNotFound),
 )
 async def lease_work(call: CurrentCall) -> Response:
     """Ask for work, and wait until there is some.
@@ -78,7 +78,7 @@ async def lease_work(call: CurrentCall) -> Response:
     A repeated call with the same `claim_id` returns the same leases. A bot that disconnects while it waits gets none.
     """
     body = call.body
-    claim = commands.Claim(
+    claim = commands.ClaimWork(
         by=call.by,
         bot=body.bot_id,
         most=body.max,
@@ -102,7 +102,7 @@ async def lease_work(call: CurrentCall) -> Response:
     return Json(page)
 
 
-async def _asked(call: Call, claim: commands.Claim, wait: float) -> tuple[JsonValue, str | None]:
+async def _asked(call: Call, claim: commands.ClaimWork, wait: float) -> tuple[JsonValue, str | None]:
     """Return the views of the leases that a poll got, or the reason why there are none."""
     poll = call.services.engine.claim(claim, parks=wait > 0)
     gone = asyncio.ensure_future(call.gone())
@@ -110,7 +110,7 @@ async def _asked(call: Call, claim: commands.Claim, wait: float) -> tuple[JsonVa
         claimed = await _answer(call, poll, gone, wait)
         leases = await _leases(call, claimed)
         if gone.done():
-            raise ClientGone
+            raise ClientDisconnected
     except BaseException:
         # The caller does not receive these leases, so take them back.
         call.services.engine.abandon(poll)
@@ -133,7 +133,7 @@ async def _answer(call: Call, poll: Poll, gone: asyncio.Future[None], wait: floa
                 pause = _LOOK_AGAIN_SECONDS
             await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
-                raise ClientGone
+                raise ClientDisconnected
             if ended.done():
                 break
     await _still_good(call)
@@ -142,7 +142,7 @@ async def _answer(call: Call, poll: Poll, gone: asyncio.Future[None], wait: floa
 
 async def _still_good(call: Call) -> None:
     if not await call.services.identity.still_good(call.by):
-        raise Unauthenticated("the API key was revoked or has expired")
+        raise AuthenticationFailed("the API key was revoked or has expired")
 
 
 async def _leases(call: Call, claimed: Claimed) -> JsonValue:
@@ -157,12 +157,12 @@ async def _leases(call: Call, claimed: Claimed) -> JsonValue:
 # ---- reports -------------------------------------------------------------------------------------------------------
 
 
-async def _readable(call: Call, found: Sequence[commands.Report]) -> list[commands.Report]:
+async def _readable(call: Call, found: Sequence[commands.ReportResult]) -> list[commands.ReportResult]:
     """Return the reports with a redacted form of each verdict. Redaction runs on the reading thread."""
     if all(report.verdict is None for report in found):
         return list(found)
 
-    async def whole(reads: Reads) -> list[commands.Report]:
+    async def whole(reads: Reads) -> list[commands.ReportResult]:
         rules, tenant = call.services.rules, call.by.tenant
         return [
             report if report.verdict is None else replace(report, shown=review.readable(report.verdict, rules, tenant))
@@ -185,8 +185,8 @@ def _for_a_result(by: CurrentPrincipal, task_id: TaskId) -> None: ...
     ],
     response_model=v1.ReportAnswer,
     responses=refuses(
-        errors.Forbidden,
-        errors.NotFound,
+        errors.PermissionDenied,
+        errors.ResourceNotFound,
         errors.LeaseLost,
         errors.LeaseRequired,
         errors.AlreadyReported,
@@ -200,7 +200,7 @@ async def report_result(call: CurrentCall) -> Response:
 
     The same report sent again gets the same answer. With `claim`, the answer also has the next leases.
     """
-    sent: content.Reported = call.body
+    sent: content.ReportCommands = call.body
     (command,) = sent.results
     if isinstance(command, SwarmkeeperError):
         raise command
@@ -216,16 +216,16 @@ async def report_result(call: CurrentCall) -> Response:
     tags=["work"],
     dependencies=[Depends(Permission(Action.WORK_REPORT)), Depends(BodyOf(v1.ReportBatch, content.reports))],
     response_model=v1.ReportBatchAnswer,
-    responses=refuses(errors.Forbidden),
+    responses=refuses(errors.PermissionDenied),
 )
 async def report_results(call: CurrentCall) -> Response:
     """Report several results of one bot. Each is accepted or refused on its own."""
-    sent: content.Reported = call.body
-    asked = await _readable(call, [result for result in sent.results if isinstance(result, commands.Report)])
+    sent: content.ReportCommands = call.body
+    asked = await _readable(call, [result for result in sent.results if isinstance(result, commands.ReportResult)])
     answered, claimed = await call.services.engine.report(asked, sent.claim)
     decided = iter(answered)
     answers = [result if isinstance(result, SwarmkeeperError) else next(decided) for result in sent.results]
-    if any(isinstance(answer, Reported) for answer in answers):
+    if any(isinstance(answer, ReportReceipt) for answer in answers):
         call.services.identity.presence.asked(sent.bot)
     for answer in answers:
         if isinstance(answer, SwarmkeeperError):
@@ -234,7 +234,7 @@ async def report_results(call: CurrentCall) -> Response:
     return Json({"results": results, "leases": await _leases(call, claimed)})
 
 
-def _taken(answer: Reported) -> dict[str, JsonValue]:
+def _taken(answer: ReportReceipt) -> dict[str, JsonValue]:
     return {"accepted": True, "replayed": answer.replayed, "task_status": answer.task_status}
 
 
@@ -253,7 +253,7 @@ def _refused(error: SwarmkeeperError) -> dict[str, JsonValue]:
 # ---- heartbeats ----------------------------------------------------------------------------------------------------
 
 
-def _beat(call: Call, bot: str) -> commands.Heartbeat:
+def _beat(call: Call, bot: str) -> commands.SendHeartbeat:
     """Return the command, with progress and log lines redacted."""
 
     def readable(progress: v1.Progress) -> dict[str, JsonValue]:
@@ -269,7 +269,7 @@ def _beat(call: Call, bot: str) -> commands.Heartbeat:
         )
         for lease in call.body.leases
     )
-    return commands.Heartbeat(by=call.by, bot=bot, heartbeats=heartbeats, trace=call.trace)
+    return commands.SendHeartbeat(by=call.by, bot=bot, heartbeats=heartbeats, trace=call.trace)
 
 
 def _for_a_heartbeat(by: CurrentPrincipal, bot_id: BotId, body: v1.Heartbeat) -> None: ...
@@ -280,7 +280,7 @@ def _for_a_heartbeat(by: CurrentPrincipal, bot_id: BotId, body: v1.Heartbeat) ->
     tags=["work"],
     dependencies=[Depends(_for_a_heartbeat)],
     response_model=v1.HeartbeatAnswer,
-    responses=refuses(errors.Forbidden, errors.NotFound),
+    responses=refuses(errors.PermissionDenied, errors.ResourceNotFound),
 )
 async def beat(call: CurrentCall) -> Response:
     """Send a heartbeat for a bot and all its leases.
@@ -337,7 +337,7 @@ def _for_a_submission(by: CurrentPrincipal, idempotency: Idempotency) -> None: .
     status_code=201,
     responses={
         **returns(201, "ETag", "Location"),
-        **refuses(errors.Forbidden, errors.NotSupported, errors.BacklogFull),
+        **refuses(errors.PermissionDenied, errors.NotSupported, errors.BacklogFull),
     },
 )
 async def submit_task(call: CurrentCall) -> Response:
@@ -366,7 +366,11 @@ def _for_a_task(
     tags=["tasks"],
     dependencies=[Depends(_for_a_task)],
     response_model=v1.Task,
-    responses={**returns(200, "ETag"), **returns(304, "ETag"), **refuses(errors.Forbidden, errors.NotFound)},
+    responses={
+        **returns(200, "ETag"),
+        **returns(304, "ETag"),
+        **refuses(errors.PermissionDenied, errors.ResourceNotFound),
+    },
 )
 async def get_task(call: CurrentCall) -> Response:
     """Read a task, or wait for its outcome or its next change."""
@@ -400,8 +404,8 @@ async def _wait(call: Call, task_id: str, known: frozenset[int] | None) -> None:
                 left = until - loop.time()
                 await asyncio.wait((wait.over, gone, ended), timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 if gone.done():
-                    raise ClientGone
+                    raise ClientDisconnected
                 if ended.done():
-                    raise Unauthenticated("the API key was revoked or has expired")
+                    raise AuthenticationFailed("the API key was revoked or has expired")
         finally:
             gone.cancel()

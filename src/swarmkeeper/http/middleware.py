@@ -1,7 +1,7 @@
 """Pure ASGI middleware, which applies to every request, with or without a matching route.
 
 `RequestContext` is the outermost layer, `HotRoutes` the next. Both are outside FastAPI's own layers, which hot routes
-skip. `Faults` is an ordinary middleware of the application.
+skip. `UnhandledExceptions` is an ordinary middleware of the application.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from swarmkeeper.core.errors import Internal
 from swarmkeeper.http.dependencies import Call
 from swarmkeeper.http.errors import CALL
 from swarmkeeper.http.exception_handlers import problem_response
-from swarmkeeper.http.intake.limits import ClientGone
+from swarmkeeper.http.intake.limits import ClientDisconnected
 from swarmkeeper.http.routing import HotRoute
 from swarmkeeper.http.services import Services
 from swarmkeeper.request_id import REQUEST
@@ -78,7 +78,7 @@ def _stamped(headers: Iterable[tuple[bytes, bytes]], call: Call) -> list[tuple[b
     return stamped
 
 
-class Faults:
+class UnhandledExceptions:
     """Logs unhandled exceptions and answers 500, so that none reaches the server."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -99,7 +99,7 @@ async def answer_faults(app: ASGIApp, scope: Scope, receive: Receive, send: Send
     """
     try:
         await app(scope, receive, send)
-    except ClientGone:
+    except ClientDisconnected:
         pass  # no one is left to answer
     except Exception as error:
         call: Call = scope[CALL]

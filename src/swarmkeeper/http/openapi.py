@@ -130,9 +130,8 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "TaskFailure": frozenset({"cause", "fix", "work_id"}),
     "UsageOut": frozenset(v1.UsageOut.model_fields),
 }
-# Two records share a name. Also, a record's field must not have the record's name: generated Python would not
-# type-check.
-_RENAMED = {"Reason-Input": "ReasonSent", "Reason-Output": "WaitingReason"}
+# A record's field must not have the record's name: generated Python would not type-check.
+_RENAMED = {"Reason": "ReasonSent"}
 
 
 def describe(app: FastAPI, routes: Iterable[DescribedRoute]) -> dict[str, Any]:

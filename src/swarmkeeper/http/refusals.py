@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+
+from swarmkeeper.core.ports import LogWriter
 
 MINUTE = 60_000_000
 LOGGED_PER_CALLER = 5  # single lines for one caller and code in a minute
 LOGGED_TOTAL = 100  # single lines in a minute
 CALLERS_MAX = 500  # callers counted separately in a minute; the rest are counted together
 OTHERS = "others"
-
-
-class Log(Protocol):
-    def __call__(self, event: str, **fields: Any) -> None: ...
 
 
 @dataclass(slots=True)
@@ -31,7 +28,7 @@ class _Count:
 class Refusals:
     """Args: `now` is monotonic time in microseconds."""
 
-    def __init__(self, log: Log, now: Callable[[], int]) -> None:
+    def __init__(self, log: LogWriter, now: Callable[[], int]) -> None:
         self._log, self._now = log, now
         self._counts: dict[tuple[str, str], _Count] = {}
         self._total = _Count(now())

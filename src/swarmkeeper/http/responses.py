@@ -43,5 +43,5 @@ class Json(JSONResponse):
         await send({"type": "http.response.body", "body": self.body[sent:] if sent else self.body})
 
 
-class Problem(Json):
+class ProblemResponse(Json):
     media_type = PROBLEM_TYPE

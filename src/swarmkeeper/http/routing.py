@@ -106,11 +106,11 @@ class StrictRoute(APIRoute):
         yield from EVERY_ROUTE
         yield from refusals_of(declared)
         if not self.open:
-            yield from (errors.Unauthenticated, errors.Forbidden, errors.RateLimited)
+            yield from (errors.AuthenticationFailed, errors.PermissionDenied, errors.RateLimited)
         if self.body_model is not None:
             yield from (errors.TooLarge, errors.UnsupportedMediaType)
         if self.param_convertors:
-            yield errors.NotFound
+            yield errors.ResourceNotFound
         if self.idempotent:
             yield errors.IdempotencyKeyReused
 
@@ -147,7 +147,7 @@ class StrictRoute(APIRoute):
 
         Raises:
             SwarmkeeperError: the call is refused.
-            ClientGone: the caller disconnected while the body was read.
+            ClientDisconnected: the caller disconnected while the body was read.
         """
         call.method, call.path = self.method, self.path_format
         if not self.open:

@@ -10,9 +10,9 @@ from swarmkeeper.access.identity import Identity
 from swarmkeeper.access.key_watch import KeyWatch
 from swarmkeeper.access.quotas import Quotas
 from swarmkeeper.core.model import Json
-from swarmkeeper.core.ports import Clock, Entropy
-from swarmkeeper.engine.loop import Engine, Log
-from swarmkeeper.engine.request_turns import Pace
+from swarmkeeper.core.ports import Clock, Entropy, LogWriter
+from swarmkeeper.engine.loop import Engine
+from swarmkeeper.engine.request_turns import RequestPacer
 from swarmkeeper.engine.task_waiters import TaskWaiters
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.intake.limits import HttpLimits
@@ -37,7 +37,7 @@ class Services:
     messages: Messages
     feed: Feed
     admission: Admission
-    pace: Pace
+    pace: RequestPacer
     readers: Readers
     identity: Identity
     quotas: Quotas
@@ -45,7 +45,7 @@ class Services:
     rules: Rulebook
     clock: Clock
     entropy: Entropy
-    log: Log
+    log: LogWriter
     version: str
     refusals: Refusals
     metrics: Callable[[], tuple[bytes, str]]  # the text and its media type

@@ -6,10 +6,10 @@ Lines are written after the commit, from the redacted event. All other events ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from swarmkeeper.core.model import Event
-from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.ports import Changes, LogWriter
 
 _LEASE_LOST = {
     "work.lease_expired": "its bot sent no heartbeat in time",
@@ -24,12 +24,8 @@ _FAILED = frozenset(
 )
 
 
-class Log(Protocol):
-    def __call__(self, event: str, **fields: Any) -> None: ...
-
-
 class Happenings:
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: LogWriter) -> None:
         self._log = log
 
     def committed(self, changes: Changes) -> None:

@@ -43,7 +43,7 @@ _TEXT_MAX = 16_384  # characters of one field: a traceback of a deep recursion i
 _LIBRARY_LEVELS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning"}
 
 
-class Rules(Protocol):
+class RedactionRules(Protocol):
     """The redaction rules in force."""
 
     def redact(self, value: Json) -> Redacted: ...
@@ -57,7 +57,13 @@ class Log:
     """
 
     def __init__(
-        self, stream: TextIO, rules: Rules, now: Callable[[], int], *, level: str = "info", as_json: bool = True
+        self,
+        stream: TextIO,
+        rules: RedactionRules,
+        now: Callable[[], int],
+        *,
+        level: str = "info",
+        as_json: bool = True,
     ) -> None:
         self.people = False  # whether a person reads the log on a terminal
         self._stream, self._rules, self._now, self._as_json = stream, rules, now, as_json

@@ -33,7 +33,7 @@ SKILLS_LENGTH_MAX = 200  # characters of a label
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
 
 
-class Distribution(Protocol):
+class HistogramData(Protocol):
     """A histogram: number of values up to each bound and beyond the last one, and the sum of all values."""
 
     @property
@@ -44,7 +44,7 @@ class Distribution(Protocol):
     def total(self) -> int: ...
 
 
-class Stats(Protocol):
+class EngineCounters(Protocol):
     """The engine's counters. See engine/stats.py."""
 
     batches: int
@@ -59,18 +59,18 @@ class Stats(Protocol):
     late_results: int
 
     @property
-    def batch_sizes(self) -> Distribution: ...
+    def batch_sizes(self) -> HistogramData: ...
     @property
-    def batch_times(self) -> Distribution: ...
+    def batch_times(self) -> HistogramData: ...
     @property
-    def attempt_times(self) -> Distribution: ...
+    def attempt_times(self) -> HistogramData: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where the metrics are read from."""
 
-    stats: Callable[[], Stats]
+    stats: Callable[[], EngineCounters]
     waiting: Callable[[], int]  # commands accepted and not started
     parked: Callable[[], int]  # polls that wait for work
     leases: Callable[[], int]
@@ -218,7 +218,7 @@ def _counters(name: str, meaning: str, label: str, values: Mapping[str, int]) ->
     return _filled(CounterMetricFamily(f"swarmkeeper_{name}", meaning, labels=[label]), values)
 
 
-def _histogram(name: str, meaning: str, spread: Distribution, unit: int = 1) -> Metric:
+def _histogram(name: str, meaning: str, spread: HistogramData, unit: int = 1) -> Metric:
     bounds = [*(f"{bound / unit:g}" for bound in spread.bounds), "+Inf"]
     counts = accumulate(spread.counts)
     family = HistogramMetricFamily(f"swarmkeeper_{name}", meaning)

@@ -17,7 +17,7 @@ from swarmkeeper.core.ports import Rules, Store
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, AttemptOutcome, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.engine.engine_time import APART
 from swarmkeeper.govern import audit
-from swarmkeeper.govern.audit import Verdict
+from swarmkeeper.govern.audit import AuditVerification
 from swarmkeeper.reads.audit_queries import first_mismatch, text_of
 
 PAGE = 500
@@ -27,21 +27,21 @@ SHOWN = 20  # findings listed for one check; run it again after a repair to see 
 # ---- the audit log -------------------------------------------------------------------------------------------------
 
 
-async def verify_audit(store: Store) -> dict[str, Verdict]:
+async def verify_audit(store: Store) -> dict[str, AuditVerification]:
     """Verify the audit log of each tenant. A server may be running: records that it adds meanwhile are not checked."""
     tenants = [row["tenant"] for row in await store.read("audit_tenants", {})]
     verdicts = {text_of(tenant): await _verify_one(store, tenant) for tenant in tenants}
     lost = await store.read("doctor_event_without_record", WORDS)
     for row in lost:
         # If records are missing together with the head of their log, only the events still refer to them.
-        verdict = verdicts.get(row["tenant"], Verdict("whole", 0))
+        verdict = verdicts.get(row["tenant"], AuditVerification("whole", 0))
         if verdict.status == "whole":
             reason = "an event names a record that is missing"
             verdicts[row["tenant"]] = replace(verdict, status="incomplete", reason=reason)
     return verdicts
 
 
-async def _verify_one(store: Store, tenant: bytes) -> Verdict:
+async def _verify_one(store: Store, tenant: bytes) -> AuditVerification:
     head = await _head(store, tenant)
     tree = None if head is None else AuditTree(text_of(tenant), head["size"], head["frontier"], head["root"])
     size = 1 << 62 if tree is None else tree.size
@@ -100,7 +100,7 @@ def _leaf(tenant: bytes, row: Mapping[str, Any]) -> AuditLeaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DoctorCheck:
     """An invariant, and the named read that finds violations of it."""
 
     invariant: int  # its number in the documentation; 0: the database file
@@ -109,43 +109,43 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """A violation of an invariant."""
 
-    check: Check
+    check: DoctorCheck
     subject: str  # the id of a task, work item, event, record or approval
 
 
-DAMAGE = Check(0, "doctor_damage", "the database file is undamaged")
-CLOCK = Check(0, "doctor_clock", "the store's time agrees with the wall clock (if not: doctor --reset-clock)")
-CHECKS: tuple[Check, ...] = (
+DAMAGE = DoctorCheck(0, "doctor_damage", "the database file is undamaged")
+CLOCK = DoctorCheck(0, "doctor_clock", "the store's time agrees with the wall clock (if not: doctor --reset-clock)")
+CHECKS: tuple[DoctorCheck, ...] = (
     DAMAGE,
     CLOCK,
-    Check(1, "doctor_two_results", "an item has at most one accepted result in each round"),
-    Check(2, "doctor_result_not_newest", "the accepted attempt is the newest one"),
-    Check(3, "doctor_lease", "each LEASED item has a lease, and no other item has one"),
-    Check(3, "doctor_attempts", "each granted lease has ended exactly once, or is active"),
-    Check(4, "doctor_pending", "pending is the number of unsettled edges"),
-    Check(4, "doctor_counters", "a task's counters match its subtasks"),
-    Check(4, "doctor_done", "a COMPLETED task has no open subtask, and an accepted one no open item"),
-    Check(4, "doctor_open_tasks", "a tenant's counter of open tasks matches its tasks"),
-    Check(4, "doctor_open_subtasks", "a tenant's counter of open subtasks matches its tasks"),
-    Check(5, "doctor_sequence", "events of a task are numbered 1, 2, 3… without gaps"),
-    Check(5, "doctor_task_changes", "each change of a task's state has exactly one event"),
-    Check(5, "doctor_grants", "each granted lease has exactly one event"),
-    Check(5, "doctor_event_without_record", "each event names an existing audit record"),
-    Check(5, "doctor_record_events", "each audit record can be read, and lists the events that name it"),
-    Check(8, "doctor_ready", "each READY item is in its queue, with a time at which its wait ends"),
-    Check(8, "doctor_lease_timers", "each lease has a timer that ends it"),
-    Check(8, "doctor_waiting", "each WAITING item waits for a time or an answer"),
-    Check(8, "doctor_in_review", "each IN_REVIEW item has an open review"),
-    Check(8, "doctor_idle_task", "each open task has something that moves it on, and a closed task has nothing"),
+    DoctorCheck(1, "doctor_two_results", "an item has at most one accepted result in each round"),
+    DoctorCheck(2, "doctor_result_not_newest", "the accepted attempt is the newest one"),
+    DoctorCheck(3, "doctor_lease", "each LEASED item has a lease, and no other item has one"),
+    DoctorCheck(3, "doctor_attempts", "each granted lease has ended exactly once, or is active"),
+    DoctorCheck(4, "doctor_pending", "pending is the number of unsettled edges"),
+    DoctorCheck(4, "doctor_counters", "a task's counters match its subtasks"),
+    DoctorCheck(4, "doctor_done", "a COMPLETED task has no open subtask, and an accepted one no open item"),
+    DoctorCheck(4, "doctor_open_tasks", "a tenant's counter of open tasks matches its tasks"),
+    DoctorCheck(4, "doctor_open_subtasks", "a tenant's counter of open subtasks matches its tasks"),
+    DoctorCheck(5, "doctor_sequence", "events of a task are numbered 1, 2, 3… without gaps"),
+    DoctorCheck(5, "doctor_task_changes", "each change of a task's state has exactly one event"),
+    DoctorCheck(5, "doctor_grants", "each granted lease has exactly one event"),
+    DoctorCheck(5, "doctor_event_without_record", "each event names an existing audit record"),
+    DoctorCheck(5, "doctor_record_events", "each audit record can be read, and lists the events that name it"),
+    DoctorCheck(8, "doctor_ready", "each READY item is in its queue, with a time at which its wait ends"),
+    DoctorCheck(8, "doctor_lease_timers", "each lease has a timer that ends it"),
+    DoctorCheck(8, "doctor_waiting", "each WAITING item waits for a time or an answer"),
+    DoctorCheck(8, "doctor_in_review", "each IN_REVIEW item has an open review"),
+    DoctorCheck(8, "doctor_idle_task", "each open task has something that moves it on, and a closed task has nothing"),
 )
 EVIDENCE = (
-    Check(10, "doctor_events", "no event holds a secret that the rules know"),
-    Check(10, "doctor_records", "no audit record holds a secret that the rules know"),
+    DoctorCheck(10, "doctor_events", "no event holds a secret that the rules know"),
+    DoctorCheck(10, "doctor_records", "no audit record holds a secret that the rules know"),
 )
-AUDIT = Check(11, "audit_records", "the audit log verifies")
+AUDIT = DoctorCheck(11, "audit_records", "the audit log verifies")
 
 
 def _json(words: Any) -> str:
@@ -181,7 +181,7 @@ WORDS: Mapping[str, Any] = {
 }
 
 
-async def examine(store: Store, rules: Rules, *, deep: bool, wall: int) -> list[Finding]:
+async def examine(store: Store, rules: Rules, *, deep: bool, wall: int) -> list[DoctorFinding]:
     """Return the violations found in the store.
 
     Args:
@@ -193,18 +193,18 @@ async def examine(store: Store, rules: Rules, *, deep: bool, wall: int) -> list[
     findings = []
     for check in CHECKS if deep else (DAMAGE, CLOCK):
         rows = await store.read(check.read, {**WORDS, "latest": wall + APART})
-        findings += [Finding(check, str(row["subject"])) for row in rows]
+        findings += [DoctorFinding(check, str(row["subject"])) for row in rows]
     if deep:
         for check in EVIDENCE:
-            findings += [Finding(check, subject) async for subject in _secrets(store, rules, check)]
+            findings += [DoctorFinding(check, subject) async for subject in _secrets(store, rules, check)]
         for tenant, verdict in (await verify_audit(store)).items():
             if verdict.status != "whole":
                 place = "" if verdict.index is None else f" at index {verdict.index}"
-                findings.append(Finding(AUDIT, f"tenant {tenant}: {verdict.status}{place}: {verdict.reason}"))
+                findings.append(DoctorFinding(AUDIT, f"tenant {tenant}: {verdict.status}{place}: {verdict.reason}"))
     return findings
 
 
-async def _secrets(store: Store, rules: Rules, check: Check) -> AsyncIterator[str]:
+async def _secrets(store: Store, rules: Rules, check: DoctorCheck) -> AsyncIterator[str]:
     """Yield the subjects of rows that contain text that redaction would hide, at most SHOWN."""
     place = shown = 0
     while rows := await store.read(check.read, {"place": place, "n": PAGE}):

@@ -85,7 +85,7 @@ async def set_tenant(store: Store, wish: TenantSettings, *, clock: Clock, entrop
     """Change a tenant's settings. A server that runs on the store picks up the change.
 
     Raises:
-        NotFound: there is no such tenant.
+        ResourceNotFound: there is no such tenant.
         Invalid: a value is out of range; `details` has the reasons.
     """
     wrong: list[Detail] = []

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from swarmkeeper.core import named_reads
-from swarmkeeper.core.errors import Forbidden, Invalid, NotFound
+from swarmkeeper.core.errors import Invalid, PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import ApprovalRow, fetch
 from swarmkeeper.core.ports import ReadsOnly, Rules
@@ -26,13 +26,13 @@ class ApprovalQueries:
         """Return one approval with its whole subject.
 
         Raises:
-            NotFound: the tenant has no approval with this id.
-            Forbidden: the role may read neither approvals nor tasks.
+            ResourceNotFound: the tenant has no approval with this id.
+            PermissionDenied: the role may read neither approvals nor tasks.
         """
         self._require(principal, of_one_task=True)
         found = await fetch(self._store, named_reads.APPROVAL_ROW, tenant=principal.tenant, approval=approval_id)
         if not found:
-            raise NotFound("no such approval")
+            raise ResourceNotFound("no such approval")
         return _readable(approval(found[0], None), self._rules, principal.tenant)
 
     async def approvals(
@@ -76,7 +76,7 @@ class ApprovalQueries:
             return
         # An approval is no more secret than its task.
         if not (of_one_task and self._rules.may(principal, "task.read")):
-            raise Forbidden(self._rules.why_not(principal, "approval.read"))
+            raise PermissionDenied(self._rules.why_not(principal, "approval.read"))
 
 
 def approval(row: ApprovalRow, inline: Inline | None) -> View:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core import named_reads
-from swarmkeeper.core.errors import Forbidden, NotFound
+from swarmkeeper.core.errors import PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import AuditRecordRow, fetch
 from swarmkeeper.core.ports import ReadsOnly, Rules
@@ -52,10 +52,10 @@ class AuditQueries:
         """Return the tenant's records after the index `after` that match all filters.
 
         Raises:
-            Forbidden: the role may not read the audit log.
+            PermissionDenied: the role may not read the audit log.
         """
         if not self._rules.may(principal, "audit.read"):
-            raise Forbidden(self._rules.why_not(principal, "audit.read"))
+            raise PermissionDenied(self._rules.why_not(principal, "audit.read"))
         if page_token:
             after = max(after, views.read_token(page_token, int)[0])
         read, by = named_reads.AUDIT_POSITIONS, {}
@@ -87,13 +87,13 @@ class AuditQueries:
         """Return the audit records of one task; see `audit`.
 
         Raises:
-            NotFound: the tenant has no such task.
+            ResourceNotFound: the tenant has no such task.
         """
         page = await self.audit(principal, task_id=task_id, **filters)
         if page["items"]:
             return page
         if not await fetch(self._store, named_reads.TASK_ROW, tenant=principal.tenant, task=task_id):
-            raise NotFound("no such task")
+            raise ResourceNotFound("no such task")
         return page
 
 

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from swarmkeeper.access.quotas import NEAR, Usage
+from swarmkeeper.access.quotas import NEAR, LimitUsage
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.decide.decisions import tenants
-from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Tenant
+from swarmkeeper.core.model import BotRecord, Limits, Principal, Queue, Tenant
 from swarmkeeper.core.named_reads import BotRow, LastAttemptRow, OpenCountRow, OpenItemRow, TaskRow
 from swarmkeeper.core.ports import Read
 from swarmkeeper.core.rules import explain
-from swarmkeeper.core.rules.explain import NAMES_LISTED_MAX, BotFacts, Fleet, Item, Reason, TaskFacts, Why
+from swarmkeeper.core.rules.explain import NAMES_LISTED_MAX, BotFacts, BotIndex, Item, TaskFacts, WaitingReason, Why
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
 from swarmkeeper.reads import causes, views, wording
@@ -49,7 +49,7 @@ class Now:
     held: Callable[[str], int] = lambda bot: 0  # leases that a bot holds
     stuck: Callable[[str], tuple[Stuck, ...]] = lambda bot: ()  # a bot's code that does not end
     overloaded: Callable[[], bool] = lambda: False
-    usage: Callable[[Principal], list[Usage]] = lambda principal: []  # of the limits that are counted in memory
+    usage: Callable[[Principal], list[LimitUsage]] = lambda principal: []  # of the limits that are counted in memory
 
 
 class Explainer:
@@ -62,7 +62,7 @@ class Explainer:
         """Return the items of a task that are not final, each with the one reason why.
 
         Raises:
-            NotFound, Forbidden: the caller may not read the task.
+            ResourceNotFound, PermissionDenied: the caller may not read the task.
         """
         async with self._queries.moment() as then:
             return await _Moment(then, self._limits, self._now).explain(principal, task_id)
@@ -88,10 +88,10 @@ class _Moment:
         await self._queries.version(principal, task_id)
         (row,) = await self._fetch(named_reads.TASK_ROW, tenant=principal.tenant, task=task_id)
         task = await self._task_facts(row)
-        counts: dict[Reason, int] = {}
+        counts: dict[WaitingReason, int] = {}
         found: list[tuple[Item, Why]] = []
         if task.status not in TASK_CLOSED:
-            fleet = Fleet(await self._bots(task.tenant))
+            fleet = BotIndex(await self._bots(task.tenant))
             groups = await self._fetch(
                 named_reads.OPEN_COUNTS,
                 task=task.task,
@@ -197,12 +197,12 @@ class _Moment:
         ]
 
 
-def stored_usage(tenant: Tenant, limits: Limits) -> list[Usage]:
+def stored_usage(tenant: Tenant, limits: Limits) -> list[LimitUsage]:
     """Return a tenant's use of the limits that are counted in the store."""
     return [
-        Usage("open_tasks", "tenant", tenant.open_tasks, tenants.most_open(tenant, limits)),
-        Usage("open_subtasks", "tenant", tenant.open_subtasks, limits.open_subtasks or None),
-        Usage("stored_bytes", "tenant", tenant.stored_bytes, limits.stored_bytes or None),
+        LimitUsage("open_tasks", "tenant", tenant.open_tasks, tenants.most_open(tenant, limits)),
+        LimitUsage("open_subtasks", "tenant", tenant.open_subtasks, limits.open_subtasks or None),
+        LimitUsage("stored_bytes", "tenant", tenant.stored_bytes, limits.stored_bytes or None),
     ]
 
 
@@ -242,7 +242,7 @@ def _item(row: OpenCountRow | OpenItemRow, **more: Any) -> Item:
     )
 
 
-def _bot(row: BotRow) -> Bot:
+def _bot(row: BotRow) -> BotRecord:
     plain = row._asdict()
     del plain["held"]
     plain |= {
@@ -251,7 +251,7 @@ def _bot(row: BotRow) -> Bot:
         "labels": views.json_of(row.labels),
         "dedicated": bool(row.dedicated),
     }
-    return Bot(**plain)
+    return BotRecord(**plain)
 
 
 def _shown(item: Item, why: Why) -> View:

@@ -14,9 +14,8 @@ from contextlib import asynccontextmanager
 
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.named_reads import EventRow, fetch
-from swarmkeeper.core.ports import Broker, Store, StoreDamaged, StoreUnavailable
+from swarmkeeper.core.ports import Broker, LogWriter, Store, StoreDamaged, StoreUnavailable
 from swarmkeeper.core.states import TASK_CLOSED
-from swarmkeeper.engine.loop import Log
 from swarmkeeper.reads import views
 from swarmkeeper.reads.views import View
 
@@ -162,7 +161,7 @@ class Subscription:
 class Feed:
     """The reader of the feed's end. `run` must be running for followers to get live events."""
 
-    def __init__(self, store: Store, broker: Broker, log: Log) -> None:
+    def __init__(self, store: Store, broker: Broker, log: LogWriter) -> None:
         self.store = store
         self.cursor: int | None = None  # sequence of the last event delivered; None while there are no followers
         self._broker = broker

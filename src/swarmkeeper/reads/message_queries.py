@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from swarmkeeper.core import named_reads
-from swarmkeeper.core.errors import Invalid, NotFound
+from swarmkeeper.core.errors import Invalid, ResourceNotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import MessageRow, fetch
 from swarmkeeper.core.ports import Changes, ReadsOnly, StoreDamaged, StoreUnavailable
@@ -106,7 +106,7 @@ class Messages:
         """Return a message that the caller has just sent."""
         rows = await fetch(self._store, named_reads.MESSAGE_ROW, task=task_id, message=message_id)
         if not rows:
-            raise NotFound("no such message")
+            raise ResourceNotFound("no such message")
         return (await self._shown(rows, GIVEN_BYTES_MAX, False))[0]
 
     async def page(
@@ -115,8 +115,8 @@ class Messages:
         """Return a page of a task's messages, oldest first; it ends early if it gets large.
 
         Raises:
-            NotFound: there is no such task, or the caller may not see it.
-            Forbidden: the caller may read the task, but not its outputs.
+            ResourceNotFound: there is no such task, or the caller may not see it.
+            PermissionDenied: the caller may read the task, but not its outputs.
             Invalid: `after` is not a message of the task.
         """
         await self._queries.must_see_outputs(principal, task_id)

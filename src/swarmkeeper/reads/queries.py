@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from swarmkeeper.core import named_reads
-from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound, Overloaded
+from swarmkeeper.core.errors import CursorTooOld, Invalid, Overloaded, PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.named_reads import BotRow, KeyRow, SubtaskRow, TaskRow
 from swarmkeeper.core.ports import Read, Reader, ReadsOnly, Rules
@@ -120,7 +120,7 @@ class Queries:
     async def _one(self, read: Read[R], **parameters: Any) -> R:
         found = await self._fetch(read, **parameters)
         if not found:
-            raise NotFound("no such resource")
+            raise ResourceNotFound("no such resource")
         return found[0]
 
     @property
@@ -143,21 +143,21 @@ class Queries:
 
     def _require(self, principal: Principal, action: str) -> None:
         if not self._rules.may(principal, action):
-            raise Forbidden(self._rules.why_not(principal, action))
+            raise PermissionDenied(self._rules.why_not(principal, action))
 
     async def _task(self, principal: Principal, task_id: str) -> TaskRow:
         """Return a task's row if the caller may read it.
 
         Raises:
-            NotFound: the tenant has no such task, or the caller is a bot that has not worked on it.
-            Forbidden: the role may not read tasks.
+            ResourceNotFound: the tenant has no such task, or the caller is a bot that has not worked on it.
+            PermissionDenied: the role may not read tasks.
         """
         everything = self._rules.may(principal, "task.read")
         if not everything and not self._rules.may(principal, "task.read_held"):
-            raise Forbidden(self._rules.why_not(principal, "task.read"))
+            raise PermissionDenied(self._rules.why_not(principal, "task.read"))
         row = await self._one(named_reads.TASK_ROW, tenant=principal.tenant, task=task_id)
         if not everything and not await self._has_worked_on(principal, task_id):
-            raise NotFound("no such task")
+            raise ResourceNotFound("no such task")
         return row
 
     async def _has_worked_on(self, principal: Principal, task_id: str) -> bool:
@@ -192,12 +192,12 @@ class Queries:
         """Check that the caller may read the task's outputs.
 
         Raises:
-            NotFound: there is no such task, or the caller may not see it.
-            Forbidden: the caller may read the task, but not its outputs.
+            ResourceNotFound: there is no such task, or the caller may not see it.
+            PermissionDenied: the caller may read the task, but not its outputs.
         """
         await self._task(principal, task_id)
         if not await self._sees_outputs(principal, task_id):
-            raise Forbidden(self._rules.why_not(principal, "output.read"))
+            raise PermissionDenied(self._rules.why_not(principal, "output.read"))
 
     # ---- tasks -----------------------------------------------------------------------------------------------------
 
@@ -351,7 +351,7 @@ class Queries:
         """Return the row of a subtask by id or key.
 
         Raises:
-            NotFound: there is none.
+            ResourceNotFound: there is none.
             Overloaded: a long plan is still being written, so the subtask may follow.
         """
         found = await self._fetch(named_reads.SUBTASK_ROW, task=task.id, kind=Kind.EXECUTE, ref=ref)
@@ -360,7 +360,7 @@ class Queries:
         written, total = await self._written(task), task.n_total
         if written < total:
             raise Overloaded(f"a long plan is still being written: {written} of {total} subtasks", retry_after=1)
-        raise NotFound("no such resource")
+        raise ResourceNotFound("no such resource")
 
     async def _written(self, task: TaskRow) -> int:
         """Return how many subtasks have been written: all, except shortly after a long plan was accepted."""
@@ -410,8 +410,8 @@ class Queries:
         """Return a subtask's whole output as JSON: its accepted result, or the output of one attempt.
 
         Raises:
-            NotFound: it has no output.
-            Forbidden: the caller may read the task, but not its outputs.
+            ResourceNotFound: it has no output.
+            PermissionDenied: the caller may read the task, but not its outputs.
         """
         await self.must_see_outputs(principal, task_id)
         row = await self._subtask_row(await self._one(named_reads.TASK_ROW, tenant=principal.tenant, task=task_id), ref)
@@ -420,7 +420,7 @@ class Queries:
             tried = await self._fetch(named_reads.ATTEMPTS_OF_WORK, work=row.id)
             wanted = next((row.result for row in tried if row.attempt == attempt), None)
         if wanted is None:
-            raise NotFound("it has no output")
+            raise ResourceNotFound("it has no output")
         return (await self._bodies.of([wanted]))[wanted]
 
     async def graph(self, principal: Principal, task_id: str) -> View:
@@ -447,7 +447,7 @@ class Queries:
         if not own:
             self._require(principal, "bot.read")
         if not row:
-            raise NotFound("no such bot")
+            raise ResourceNotFound("no such bot")
         return self._bot(row[0], set(self._parked()))
 
     def _is_own(self, principal: Principal, row: BotRow) -> bool:
@@ -549,7 +549,7 @@ class Queries:
         """Check that the caller may read these events.
 
         Raises:
-            Forbidden, NotFound: the caller may not.
+            PermissionDenied, ResourceNotFound: the caller may not.
         """
         if task_id is None:
             self._require(principal, "event.read")

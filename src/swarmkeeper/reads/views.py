@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core.errors import Invalid
-from swarmkeeper.core.model import Json, Lease, Task, Work
+from swarmkeeper.core.model import Json, LeaseRecord, TaskRecord, Work
 from swarmkeeper.core.named_reads import (
     AttemptRow,
     BotRow,
@@ -259,7 +259,7 @@ def graph(nodes: Sequence[NodeRow], edges: Sequence[EdgeRow], status: TaskStatus
 # ---- work ----------------------------------------------------------------------------------------------------------
 
 
-def leased_task(of_task: Task, body: bytes | None) -> View:
+def leased_task(of_task: TaskRecord, body: bytes | None) -> View:
     sent = json_of(body) or {}
     return {
         "title": of_task.title,
@@ -274,7 +274,7 @@ def leased_task(of_task: Task, body: bytes | None) -> View:
     }
 
 
-def lease(held: Lease, item: Work, of_task: Task, sent: bytes | None, spec: View | None) -> View:
+def lease(held: LeaseRecord, item: Work, of_task: TaskRecord, sent: bytes | None, spec: View | None) -> View:
     """Return a lease without the results of other items; lease_views.py adds them."""
     return {
         "lease_id": held.lease_id,

@@ -11,12 +11,12 @@ from swarmkeeper.core.rules.explain import (
     EnableBot,
     Fix,
     ListApprovals,
-    Reason,
     ResumeTask,
     RetryTask,
     RunBot,
     ShowApproval,
     TaskFacts,
+    WaitingReason,
     Why,
 )
 from swarmkeeper.core.states import TASK_CLOSED, TaskStatus
@@ -49,7 +49,9 @@ def _words(fix: Fix) -> list[str]:
             return ["key", "create", "--role", "bot:evaluator", "--owner", owner, *of_tenant]
 
 
-def summary(task: TaskFacts, counts: Mapping[Reason, int], first: tuple[str, Why] | None, *, failure: str = "") -> str:
+def summary(
+    task: TaskFacts, counts: Mapping[WaitingReason, int], first: tuple[str, Why] | None, *, failure: str = ""
+) -> str:
     """Return one sentence on why the task waits or has ended.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from swarmkeeper.core.rules import graph
 from swarmkeeper.sdk.attempts.sendable import Unsendable, cut, readable, sendable, within
-from swarmkeeper.sdk.errors import Problem
+from swarmkeeper.sdk.errors import FieldProblem
 from swarmkeeper.wire.parsing.reading import read_plan, read_verdict
 from swarmkeeper.wire.requests import Finding, SubTask
 from swarmkeeper.wire.shapes import MIB, WEEK_SECONDS, YEAR_SECONDS, Json
@@ -27,7 +27,7 @@ DELAY_SECONDS_MAX = WEEK_SECONDS
 class InvalidAnswer(ValueError):
     """The orchestrator would refuse this answer. `problems` list everything that is wrong."""
 
-    def __init__(self, what: str, problems: Sequence[Problem] = ()) -> None:
+    def __init__(self, what: str, problems: Sequence[FieldProblem] = ()) -> None:
         super().__init__(what + "".join(f"\n  {problem}" for problem in problems))
         self.problems = tuple(problems)
 
@@ -256,18 +256,18 @@ def _check_verdict(verdict: Verdict) -> None:
     if score is not None and not 0 <= score <= 1:
         raise InvalidAnswer("a verdict's score lies between 0 and 1")
     try:
-        problems = [Problem(*error) for error in read_verdict(_verdict_as_sent(verdict), safe=str)[1]]
+        problems = [FieldProblem(*error) for error in read_verdict(_verdict_as_sent(verdict), safe=str)[1]]
     except Unsendable as error:
         problems = list(error.problems)
     if problems:
         raise InvalidAnswer("this verdict would be refused:", problems)
 
 
-def _problems_in(plan: Json) -> list[Problem]:
+def _problems_in(plan: Json) -> list[FieldProblem]:
     # Names need no redaction here: they stay in the author's own process.
     subtasks, errors = read_plan(plan, safe=str, at=())
     errors += graph.check_plan([subtask.spec(number) for number, subtask in enumerate(subtasks, start=1)])
-    return [Problem(*error) for error in errors]
+    return [FieldProblem(*error) for error in errors]
 
 
 def _subtasks_as_sent(

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from swarmkeeper.sdk.attempts.sendable import sendable
 from swarmkeeper.sdk.connection import chance as chances
-from swarmkeeper.sdk.connection.calls import Answered, Calls, Json, is_reference
+from swarmkeeper.sdk.connection.calls import ApiResponse, Calls, Json, is_reference
 from swarmkeeper.sdk.connection.chance import Chance
 from swarmkeeper.sdk.connection.transport import Transport
 from swarmkeeper.sdk.errors import ApiError, Unreachable
@@ -392,7 +392,7 @@ class Client:
 
     async def call(
         self, method: str, path: str, body: Json = None, *, query: Mapping[str, object] | None = None
-    ) -> Answered:
+    ) -> ApiResponse:
         """Make any call of the API and return its answer without interpreting it."""
         keyed = {"idempotency-key": chances.token(self.calls.chance)} if method == "POST" else {}
         return await self.calls.call(method, path, body, query=query, headers=keyed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FieldProblem:
     """One error in a request, and where it is."""
 
     pointer: str  # JSON Pointer (RFC 6901) into the request
@@ -33,7 +33,7 @@ class ApiError(Exception):
         retryable: bool = False,
         retry_after: float | None = None,
         request_id: str | None = None,
-        problems: Sequence[Problem] = (),
+        problems: Sequence[FieldProblem] = (),
     ) -> None:
         super().__init__(code, detail)
         self.code = code
@@ -45,7 +45,7 @@ class ApiError(Exception):
         self.problems = tuple(problems)
 
     @property
-    def errors(self) -> tuple[Problem, ...]:
+    def errors(self) -> tuple[FieldProblem, ...]:
         """The same as `problems`, under the API's name."""
         return self.problems
 
@@ -100,12 +100,12 @@ def _family(status: int) -> type[ApiError]:
     return by_status.get(status, ServerFault if status >= 500 else Refused)
 
 
-def _problems_in(listed: object) -> tuple[Problem, ...]:
+def _problems_in(listed: object) -> tuple[FieldProblem, ...]:
     """Read the `errors` of a problem document; skip entries of another shape."""
     if not isinstance(listed, list):
         return ()
     return tuple(
-        Problem(str(entry.get("pointer", "")), str(entry.get("code", "")), str(entry.get("detail", "")))
+        FieldProblem(str(entry.get("pointer", "")), str(entry.get("code", "")), str(entry.get("detail", "")))
         for entry in listed
         if isinstance(entry, Mapping)
     )

@@ -83,13 +83,13 @@ def run(
     bot_logs.begin()
     try:
         with Ender() as ender:
-            run_through(_run_until_signal(bots, client, ender, health, Limits(drain_seconds, stuck_seconds)))
+            run_through(_run_until_signal(bots, client, ender, health, RunnerLimits(drain_seconds, stuck_seconds)))
     except (ApiError, OSError, ValueError, BotStuck) as error:
         sys.exit(f"swarmkeeper: {error}")
 
 
 async def _run_until_signal(
-    bots: Sequence[BaseBot], client: Client | None, ender: Ender, health: Health | None, limits: Limits
+    bots: Sequence[BaseBot], client: Client | None, ender: Ender, health: Health | None, limits: RunnerLimits
 ) -> None:
     async with client or Client() as used, sides_of(used.calls) as sides:
         group = BotGroup(bots, used, sides, limits, health=health, on_end=ender.over)
@@ -120,7 +120,7 @@ async def serve(
     """
     refuse_while_loading()
     async with sides_of(client.calls) as sides:
-        group = BotGroup(bots, client, sides, Limits(drain_seconds, stuck_seconds))
+        group = BotGroup(bots, client, sides, RunnerLimits(drain_seconds, stuck_seconds))
         waiting = asyncio.create_task(_stop_when_set(stop, group))
         try:
             await group.serve()
@@ -135,7 +135,7 @@ async def _stop_when_set(stop: asyncio.Event | None, group: BotGroup) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RunnerLimits:
     """See `run`."""
 
     drain_seconds: float
@@ -150,7 +150,7 @@ class BotGroup:
         bots: Sequence[BaseBot],
         client: Client,
         sides: Sides,
-        limits: Limits,
+        limits: RunnerLimits,
         *,
         health: Health | None = None,
         on_end: Callable[[], object] | None = None,  # called on the orchestrator's side when no work is held any more
@@ -213,7 +213,7 @@ class BotGroup:
 class BotRunner:
     """Runs one bot, from its registration to the last report, on the orchestrator's side."""
 
-    def __init__(self, bot: BaseBot, session: Session, sides: Sides, stop: asyncio.Event, limits: Limits) -> None:
+    def __init__(self, bot: BaseBot, session: Session, sides: Sides, stop: asyncio.Event, limits: RunnerLimits) -> None:
         self.bot = bot
         self.session = session
         session.sides = sides

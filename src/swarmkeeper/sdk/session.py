@@ -26,7 +26,7 @@ from swarmkeeper.sdk.attempts.sides import OneLoop, Sides
 from swarmkeeper.sdk.attempts.stuck import StuckCodeReport
 from swarmkeeper.sdk.attempts.user_code import Outcome, Raised, Returned, Stopped
 from swarmkeeper.sdk.connection import chance as chances
-from swarmkeeper.sdk.connection.calls import Answered, Calls, encode, is_reference
+from swarmkeeper.sdk.connection.calls import ApiResponse, Calls, encode, is_reference
 from swarmkeeper.sdk.errors import ApiError, NotFound, Refused, error_from
 from swarmkeeper.sdk.leases import HeldLease
 from swarmkeeper.wire.answers import Bot, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
@@ -131,7 +131,7 @@ class Session:
                 running.cancel()
             raise
 
-    async def _call(self, method: str, path: str, body: Json, **options: Any) -> Answered:
+    async def _call(self, method: str, path: str, body: Json, **options: Any) -> ApiResponse:
         """Make one call and retry without limit. `trouble` is set while calls fail."""
         answer = await self.calls.call(method, path, body, patience=math.inf, trouble=self._trouble, **options)
         self.trouble = None

@@ -8,7 +8,7 @@ from pprint import pformat
 
 from swarmkeeper import files
 from swarmkeeper.sim import cases
-from swarmkeeper.sim.run import Case, Outcome
+from swarmkeeper.sim.run import Case, RunOutcome
 
 _TEST = '''"""{words}.
 
@@ -33,7 +33,7 @@ def as_file(case: Case) -> str:
     return json.dumps(cases.to_json(case), indent=2, ensure_ascii=False) + "\n"
 
 
-def as_test(outcome: Outcome) -> str:
+def as_test(outcome: RunOutcome) -> str:
     violation = outcome.violation
     assert violation is not None, "a run without a violation needs no test"
     return _TEST.format(
@@ -50,7 +50,7 @@ def _in_docstring(words: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in kept)
 
 
-def keep(outcome: Outcome, folder: Path) -> tuple[Path, Path]:
+def keep(outcome: RunOutcome, folder: Path) -> tuple[Path, Path]:
     """Write both files to `folder` and return their paths: the case and the test.
 
     Raises:

@@ -21,14 +21,14 @@ from swarmkeeper.sim.kernel.trace import Trace
 from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation
 from swarmkeeper.sim.oracle.user_invariants import UserInvariant
-from swarmkeeper.sim.outcome import Case, Outcome, ended_as
+from swarmkeeper.sim.outcome import Case, RunOutcome, ended_as
 from swarmkeeper.sim.play.bots import SECRET, Provider, SimBot
 from swarmkeeper.sim.play.core.core_bots import CoreBot
 from swarmkeeper.sim.play.core.core_edge import CoreEdge
 from swarmkeeper.sim.play.core.core_intruder import CoreIntruderEdge
-from swarmkeeper.sim.play.host import Calls, Environment
+from swarmkeeper.sim.play.host import Environment, OrchestratorConnection
 from swarmkeeper.sim.play.intruder import Intruder
-from swarmkeeper.sim.play.orchestrator import Orchestrator
+from swarmkeeper.sim.play.orchestrator import SimulatedOrchestrator
 from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
 from swarmkeeper.sim.play.scenarios import Scenario
 
@@ -43,9 +43,9 @@ class Actor(Protocol):
     async def run(self) -> None: ...
 
 
-class Run:
+class CoreRun:
     model_type: type[Model] = Model
-    orchestrator_type: type[Orchestrator] = Orchestrator
+    orchestrator_type: type[SimulatedOrchestrator] = SimulatedOrchestrator
 
     def __init__(
         self, case: Case, url: str, *, keep: bool, invariants: Sequence[UserInvariant], full_every: int
@@ -90,7 +90,7 @@ class Run:
         """Return further arguments for `orchestrator_type`."""
         return {}
 
-    def environment(self, scenario: Scenario, network: Calls) -> Environment:
+    def environment(self, scenario: Scenario, network: OrchestratorConnection) -> Environment:
         """Return the environment of the participants, who send their requests through `network`."""
         return Environment(
             scenario,
@@ -129,7 +129,7 @@ class Run:
     def tenants(self) -> range:
         return range(1, self.case.scenario.tenants + 1)
 
-    def play(self, found: Counter[str]) -> Outcome:
+    def play(self, found: Counter[str]) -> RunOutcome:
         loop, model = self.loop, self.model
         story = loop.create_task(self._story(), context=contextvars.Context())
         story.add_done_callback(lambda done: loop.stop())
@@ -147,7 +147,7 @@ class Run:
             model.broken("0.lost-exception", "-", repr(trouble.get("exception") or trouble.get("message")))
         if self.orchestrator.store is not None:
             self.orchestrator.store.drop()
-        outcome = Outcome(
+        outcome = RunOutcome(
             case=self.case,
             violation=model.violation,
             trace_hash=self.trace.hash,

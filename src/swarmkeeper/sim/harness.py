@@ -16,12 +16,12 @@ from typing import Any
 from swarmkeeper.core import commands
 from swarmkeeper.core.decide.decisions import review
 from swarmkeeper.core.errors import Detail, SwarmkeeperError
-from swarmkeeper.core.model import Failure, Json, Limits, Principal, SubtaskSpec, Task, Verdict, Work
+from swarmkeeper.core.model import AttemptFailure, Json, Limits, Principal, SubtaskSpec, TaskRecord, VerdictRecord, Work
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import TASK_CLOSED, ErrorClass
 from swarmkeeper.engine.loop import Claimed, Granted, Poll
-from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.chance import SeededChance
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import SECOND, Host, virtual_loop
 from swarmkeeper.sim.oracle import checks
@@ -40,7 +40,7 @@ Node = str | Mapping[str, Json]  # only a key, or a subtask as in the API
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HarnessLease:
     """A lease as its bot sees it."""
 
     lease_id: str
@@ -56,12 +56,12 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReportReply:
     """Answer to a report."""
 
     task_status: str
     replayed: bool
-    leases: tuple[Held, ...]
+    leases: tuple[HarnessLease, ...]
 
 
 class Parked:
@@ -75,7 +75,7 @@ class Parked:
         return not self.poll.answer.done()
 
     @property
-    def leases(self) -> tuple[Held, ...]:
+    def leases(self) -> tuple[HarnessLease, ...]:
         """The leases that it was answered with. Read it only once `waits` is false."""
         return self._harness.held(self._bot, self.poll.answer.result().leases)
 
@@ -97,7 +97,7 @@ class Harness:
     ) -> None:
         self.loop = virtual_loop()
         self.clock = VirtualClock(self.loop)
-        self.chance = Chance(seed)
+        self.chance = SeededChance(seed)
         self.limits = limits if limits is not None else Limits()
         self.log: list[tuple[str, dict[str, Any]]] = []
         self.commits: list[Changes] = []  # of the current engine; a test may clear it
@@ -209,7 +209,7 @@ class Harness:
         self.do(commands.Resume(by=CLIENT, task=task))
 
     def retry(self, task: str, *, deadline_seconds: float | None = None) -> None:
-        self.do(commands.Retry(by=CLIENT, task=task, deadline=_micro(deadline_seconds)))
+        self.do(commands.RetryFailedTask(by=CLIENT, task=task, deadline=_micro(deadline_seconds)))
 
     def archive(self, task: str) -> None:
         self.do(commands.Archive(by=CLIENT, task=task))
@@ -236,12 +236,12 @@ class Harness:
 
     def park(self, bot: str, *, max_leases: int = 1, ttl_seconds: float | None = None, **options: Any) -> Parked:
         """Claim work and wait without a limit. Available work is handed out at once."""
-        claim = commands.Claim(by=self._bots[bot], bot=bot, most=max_leases, ttl=_micro(ttl_seconds), **options)
+        claim = commands.ClaimWork(by=self._bots[bot], bot=bot, most=max_leases, ttl=_micro(ttl_seconds), **options)
         parked = Parked(self, bot, self._ask(claim, parks=True))
         self.advance(0)
         return parked
 
-    def _ask(self, claim: commands.Claim, *, parks: bool) -> Poll:
+    def _ask(self, claim: commands.ClaimWork, *, parks: bool) -> Poll:
         async def ask() -> Poll:
             return self.engine.claim(claim, parks=parks)
 
@@ -250,7 +250,7 @@ class Harness:
 
     def claim(self, bot: str, *, wait: float = 0, ttl_seconds: float | None = None, **options: Any) -> Claimed:
         """Claim work as over HTTP: the answer comes after `wait` seconds at the latest."""
-        claim = commands.Claim(by=self._bots[bot], bot=bot, ttl=_micro(ttl_seconds), **options)
+        claim = commands.ClaimWork(by=self._bots[bot], bot=bot, ttl=_micro(ttl_seconds), **options)
         poll = self._ask(claim, parks=wait > 0)
 
         async def answer() -> Claimed:
@@ -264,33 +264,33 @@ class Harness:
         claimed: Claimed = self.run(answer())
         return claimed
 
-    def leases(self, bot: str, max_leases: int = 1, **options: Any) -> tuple[Held, ...]:
+    def leases(self, bot: str, max_leases: int = 1, **options: Any) -> tuple[HarnessLease, ...]:
         return self.held(bot, self.claim(bot, most=max_leases, **options).leases)
 
-    def lease(self, bot: str, **options: Any) -> Held | None:
+    def lease(self, bot: str, **options: Any) -> HarnessLease | None:
         """Return one lease, or None if there is no work for this bot."""
         found = self.leases(bot, **options)
         return found[0] if found else None
 
-    def take(self, bot: str, **options: Any) -> Held:
+    def take(self, bot: str, **options: Any) -> HarnessLease:
         """Return one lease; fail if there is no work for this bot."""
         lease = self.lease(bot, **options)
         assert lease is not None, "there is no work for this bot"
         return lease
 
-    def held(self, bot: str, granted: Iterable[Granted]) -> tuple[Held, ...]:
+    def held(self, bot: str, granted: Iterable[Granted]) -> tuple[HarnessLease, ...]:
         found = []
         for grant in granted:
             row = self.row(
                 "SELECT lease.*, work.key, work.kind FROM lease JOIN work ON work.id = lease.work WHERE lease_id = ?",
                 grant.lease_id,
             )
-            found.append(Held(**{name: row[name] for name in Held.__slots__ if name != "bot"}, bot=bot))
+            found.append(HarnessLease(**{name: row[name] for name in HarnessLease.__slots__ if name != "bot"}, bot=bot))
         return tuple(found)
 
     def a_report(
         self,
-        lease: Held,
+        lease: HarnessLease,
         *,
         output: Json = None,
         plan: Iterable[Node] | None = None,
@@ -302,7 +302,7 @@ class Harness:
         errors_in: str | None = None,
         usage: Mapping[str, int] | None = None,
         **changed: Any,
-    ) -> commands.Report:
+    ) -> commands.ReportResult:
         """Make a report as the HTTP routes do. `error` is an error class. Without content, it reports a success."""
         nodes: list[Node] | None = None if plan is None else list(plan)
         if output is None and nodes is None and verdict is None and error is None and not errors:
@@ -312,10 +312,10 @@ class Harness:
                 nodes = ["a"]
             else:
                 verdict = "accept"
-        verdict_record: Verdict | None = None
+        verdict_record: VerdictRecord | None = None
         if verdict is not None:
             verdict_record = review.from_json({"decision": verdict} if isinstance(verdict, str) else verdict)
-        failure = None if error is None else Failure(ErrorClass(error), message, _micro(retry_after_seconds))
+        failure = None if error is None else AttemptFailure(ErrorClass(error), message, _micro(retry_after_seconds))
         content = canonical(
             {"output": output, "plan": nodes, "verdict": verdict, "error": [error, message], "e": errors}
         )
@@ -334,38 +334,38 @@ class Harness:
             "errors_in": errors_in,
             "usage": usage,
         }
-        return commands.Report(**{**given, **changed})
+        return commands.ReportResult(**{**given, **changed})
 
-    def report(self, lease: Held, *, claim: int = 0, **content: Any) -> Answer:
+    def report(self, lease: HarnessLease, *, claim: int = 0, **content: Any) -> ReportReply:
         """Report, and claim up to `claim` further leases in the same commit. For `content` see `a_report`."""
         wanted = self.a_report(lease, **content)
         after = None
         if claim:
-            after = commands.Claim(by=wanted.by, bot=wanted.bot, most=claim, claim_id=lease.lease_id)
+            after = commands.ClaimWork(by=wanted.by, bot=wanted.bot, most=claim, claim_id=lease.lease_id)
         answers, claimed = self.run(self.engine.report([wanted], after))
         answer = answers[0]
         if isinstance(answer, SwarmkeeperError):
             raise answer
-        return Answer(answer.task_status, answer.replayed, self.held(lease.bot, claimed.leases))
+        return ReportReply(answer.task_status, answer.replayed, self.held(lease.bot, claimed.leases))
 
-    def beat(self, lease: Held, *, checkpoint: Json = None, **news: Any) -> str:
+    def beat(self, lease: HarnessLease, *, checkpoint: Json = None, **news: Any) -> str:
         """Send a heartbeat for the lease and return the directive for the bot."""
         saved = None if checkpoint is None else canonical(checkpoint)
         pulse = commands.LeaseHeartbeat(lease_id=lease.lease_id, checkpoint=saved, **news)
-        beaten = self.do(commands.Heartbeat(by=self._bots[lease.bot], bot=lease.bot, heartbeats=(pulse,)))
+        beaten = self.do(commands.SendHeartbeat(by=self._bots[lease.bot], bot=lease.bot, heartbeats=(pulse,)))
         directive: str = beaten.directives[0].directive
         return directive
 
-    def release(self, lease: Held, *, delay_seconds: float = 0, reason: str = "") -> None:
+    def release(self, lease: HarnessLease, *, delay_seconds: float = 0, reason: str = "") -> None:
         by, delay = self._bots[lease.bot], round(delay_seconds * SECOND)
-        self.do(commands.Release(by=by, lease_id=lease.lease_id, delay=delay, reason=reason))
+        self.do(commands.ReleaseLease(by=by, lease_id=lease.lease_id, delay=delay, reason=reason))
 
     def ask(
-        self, lease: Held, question: str = "which?", *, expires_in_seconds: float | None = None, **options: Any
+        self, lease: HarnessLease, question: str = "which?", *, expires_in_seconds: float | None = None, **options: Any
     ) -> str:
         """Ask a person and return the id of the approval."""
         by = self._bots[lease.bot]
-        asked = commands.Ask(
+        asked = commands.AskQuestion(
             by=by, lease_id=lease.lease_id, question=question, expires=_micro(expires_in_seconds), **options
         )
         approval: str = self.do(asked)
@@ -386,7 +386,7 @@ class Harness:
         (found,) = self.rows(sql, *parameters)
         return found
 
-    def task(self, task: str) -> Task:
+    def task(self, task: str) -> TaskRecord:
         columns = ", ".join(rows.TASK.table.columns)
         return rows.TASK.from_row(
             self.store.connection.execute(f"SELECT {columns} FROM task WHERE id = ?", (task,)).get
@@ -463,7 +463,7 @@ class Harness:
         found += [f"no exception is lost: {trouble}" for trouble in self.loop.troubles]
         assert not found, "\n".join(found)
 
-    def drive(self, task: str, *, seconds: float = 3600 * 24 * 30) -> Task:
+    def drive(self, task: str, *, seconds: float = 3600 * 24 * 30) -> TaskRecord:
         """Let capable bots finish the task: they complete every item with success and answer every question.
 
         Return the closed task; fail if it is still open after `seconds`.

@@ -20,14 +20,14 @@ from typing import Any, cast
 
 from prometheus_client import metrics
 
-from swarmkeeper.app import Orchestrator as WholeOrchestrator
+from swarmkeeper.app import Orchestrator
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.ports import Clock, Entropy, StoreUnavailable
 from swarmkeeper.observe.logs import Log
 from swarmkeeper.sdk.bots import BaseBot
 from swarmkeeper.settings import Settings
-from swarmkeeper.sim.core_run import Run
+from swarmkeeper.sim.core_run import CoreRun
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.faulty_broker import FaultyBroker
@@ -36,7 +36,7 @@ from swarmkeeper.sim.kernel.loop import SECOND, Host
 from swarmkeeper.sim.kernel.network import Network
 from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
-from swarmkeeper.sim.outcome import Case, Outcome
+from swarmkeeper.sim.outcome import Case, RunOutcome
 from swarmkeeper.sim.play.bots import Provider
 from swarmkeeper.sim.play.engine import rules
 from swarmkeeper.sim.play.http.http_edge import HttpEdge
@@ -45,7 +45,7 @@ from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess, UserBotPar
 from swarmkeeper.sim.play.http.sdk_people import WATCHER, FeedFollower, SdkCalls
 from swarmkeeper.sim.play.http.user_bots import among_faults
 from swarmkeeper.sim.play.intruder import Intruder
-from swarmkeeper.sim.play.orchestrator import Orchestrator
+from swarmkeeper.sim.play.orchestrator import SimulatedOrchestrator
 from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
 from swarmkeeper.sim.play.scenarios import Fleet, Scenario
 from swarmkeeper.sim.user_code import UserBot, path_of, swarm_of
@@ -78,7 +78,7 @@ class _Log(Log):
         self._forward(event, **fields)
 
 
-class Swarm(WholeOrchestrator):
+class ProductOrchestrator(Orchestrator):
     """The product's own composition, on the store and broker of the simulation."""
 
     def __init__(
@@ -105,7 +105,7 @@ class KeyHolder:
     role: str
 
 
-class HttpOrchestrator(Orchestrator):
+class HttpOrchestrator(SimulatedOrchestrator):
     """The orchestrator's process, with the HTTP application instead of only the engine."""
 
     def __init__(self, *args: Any, parties: Sequence[KeyHolder], **options: Any) -> None:
@@ -113,8 +113,10 @@ class HttpOrchestrator(Orchestrator):
         self._parties = parties
         self._keys: dict[str, str] = {}  # by name of the holder
         self._keyed = asyncio.Event()
-        self._swarms: list[Swarm] = []  # dead processes too: garbage collection would run their `finally` blocks
-        self._serving: tuple[Swarm, HttpEdge] | None = None
+        self._swarms: list[
+            ProductOrchestrator
+        ] = []  # dead processes too: garbage collection would run their `finally` blocks
+        self._serving: tuple[ProductOrchestrator, HttpEdge] | None = None
 
     async def key_of(self, name: str) -> str:
         await self._keyed.wait()
@@ -125,7 +127,7 @@ class HttpOrchestrator(Orchestrator):
         if self.runs > 1:
             self._model.compare("after a restart")
         log = _Log(self._log, self._clock)
-        swarm = Swarm(store, FaultyBroker(self._faults), self._limits, self._clock, self._entropy, log)
+        swarm = ProductOrchestrator(store, FaultyBroker(self._faults), self._limits, self._clock, self._entropy, log)
         self._swarms.append(swarm)
         while True:
             try:
@@ -145,7 +147,7 @@ class HttpOrchestrator(Orchestrator):
         await swarm.ended.wait()
         self._model.broken("0.engine", "orchestrator", "the engine's loop ended by itself")
 
-    async def _give_keys(self, swarm: Swarm) -> None:
+    async def _give_keys(self, swarm: ProductOrchestrator) -> None:
         for holder in self._parties:
             name = named(holder.tenant, holder.known_as)
             while name not in self._keys:
@@ -185,7 +187,7 @@ class HttpOrchestrator(Orchestrator):
         super()._log(event, **fields)
 
 
-class HttpRun(Run):
+class HttpRun(CoreRun):
     model_type = HttpModel
     orchestrator_type = HttpOrchestrator
 
@@ -234,7 +236,7 @@ class HttpRun(Run):
             words = cast(HttpModel, self.model).feed_events[watcher.tenant][watcher.received]
             self.model.broken("5.feed", words[2], f"{words[0]} was never received by the follower of the feed")
 
-    def play(self, found: Counter[str]) -> Outcome:
+    def play(self, found: Counter[str]) -> RunOutcome:
         with _quiet_libraries(self.clock):
             return super().play(found)
 

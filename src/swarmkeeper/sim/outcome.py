@@ -1,4 +1,4 @@
-"""Values of a run: its input (`Case`) and its result (`Outcome`). For cases as JSON see cases.py."""
+"""Values of a run: its input (`Case`) and its result (`RunOutcome`). For cases as JSON see cases.py."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     case: Case
     violation: Violation | None
     trace_hash: str
@@ -55,7 +55,7 @@ def ended_as(status: Any, outcome: Any) -> str:
     return str(status) if outcome is None else f"{status} ({outcome})"
 
 
-def shortened(case: Case, outcome: Outcome) -> Case:
+def shortened(case: Case, outcome: RunOutcome) -> Case:
     """Return the case with its hours cut shortly after the violation, unless the violation is of liveness."""
     violation = outcome.violation
     if violation is None or violation.invariant == "7.liveness":

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from swarmkeeper.sim.play.scenarios import Scenario
 from swarmkeeper.sim.rehearse.measure import Measure, Measured
-from swarmkeeper.sim.run import Case, Outcome, run
+from swarmkeeper.sim.run import Case, RunOutcome, run
 from swarmkeeper.sim.user_code import UserCodeFails, line_of, path_of
 
 _Given = TypeVar("_Given")
@@ -26,7 +26,7 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    outcome: Outcome
+    outcome: RunOutcome
     measured: Measured
     same: bool | None  # a second run gave the same trace; None: there was no second run
 

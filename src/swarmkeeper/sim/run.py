@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
-from swarmkeeper.sim.core_run import Run
+from swarmkeeper.sim.core_run import CoreRun
 from swarmkeeper.sim.kernel.coverage import counting
 from swarmkeeper.sim.kernel.nondeterminism_guards import nondeterminism_guards
 from swarmkeeper.sim.oracle.user_invariants import UserInvariant
-from swarmkeeper.sim.outcome import Case, Outcome, shortened
+from swarmkeeper.sim.outcome import Case, RunOutcome, shortened
 from swarmkeeper.sim.play.engine import rules
 from swarmkeeper.sim.user_code import TROUBLE, UserCodeFails, invariants_of, touched
 from swarmkeeper.storage.sqlite.store import MEMORY
 
-__all__ = ["Case", "Outcome", "run", "shortened"]
+__all__ = ["Case", "RunOutcome", "run", "shortened"]
 
 FULL_EVERY = 1_500  # commits between checks of all rows
 _MEMORY_DISK = Path("/dev/shm")  # noqa: S108  # each run has its own new folder below it
@@ -26,7 +26,7 @@ _MEMORY_DISK = Path("/dev/shm")  # noqa: S108  # each run has its own new folder
 
 def run(
     case: Case, *, keep: bool = False, invariants: Sequence[UserInvariant] = (), full_every: int = FULL_EVERY
-) -> Outcome:
+) -> RunOutcome:
     """Play a case to its end, or to the first violation.
 
     `keep` keeps the lines of the trace; all rows are checked every `full_every` commits.
@@ -71,11 +71,11 @@ def _touched(words: str) -> str:
     return words if error is None else f"{words} (while dealing with {error!r})"
 
 
-def _run_type(case: Case) -> type[Run]:
+def _run_type(case: Case) -> type[CoreRun]:
     if case.level == "core":
         if case.bots is not None or case.scenario.task is not None:
             raise ValueError("`bots` and the scenario's `task` need level http")
-        return Run
+        return CoreRun
     if case.level != "http":
         raise ValueError("level process has no virtual time: use run_processes")
     # A local import, because level core does not need HTTP.

@@ -10,21 +10,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from swarmkeeper.sim.kernel.loop import SECOND
-from swarmkeeper.sim.run import Case, Outcome, run, shortened
+from swarmkeeper.sim.run import Case, RunOutcome, run, shortened
 
 RUNS_MAX = 200
 
-Play = Callable[[Case], Outcome]
+Play = Callable[[Case], RunOutcome]
 
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
     case: Case  # with only the faults that are needed
-    outcome: Outcome  # of `case`, with its trace
+    outcome: RunOutcome  # of `case`, with its trace
     runs: int  # played to find it
 
 
-def shrink(case: Case, outcome: Outcome, *, play: Play = run, runs_max: int = RUNS_MAX) -> Shrunk:
+def shrink(case: Case, outcome: RunOutcome, *, play: Play = run, runs_max: int = RUNS_MAX) -> Shrunk:
     """Return the smallest case found that breaks the same invariant.
 
     `outcome` is the outcome of `case` and has a violation. At most `runs_max` runs are played.
@@ -48,7 +48,7 @@ class _Search:
         self._invariant, self._play, self._runs_max = invariant, play, runs_max
         self._heals = heals  # it breaks after faults stop; else that phase need not be played
         self.runs = 0
-        self.last: Outcome | None = None
+        self.last: RunOutcome | None = None
 
     def is_over(self) -> bool:
         return self.runs >= self._runs_max
@@ -65,7 +65,7 @@ class _Search:
         return True
 
 
-def _first(case: Case, outcome: Outcome, search: _Search) -> tuple[Case | None, Sequence[str]]:
+def _first(case: Case, outcome: RunOutcome, search: _Search) -> tuple[Case | None, Sequence[str]]:
     """Return the case with its faults named, and the faults: none, the last few, or all that struck."""
     cut = shortened(case, outcome)
     struck = outcome.faults

@@ -41,7 +41,7 @@ class UserCodeFails(Exception):
     """The user's own code cannot be run. The message names the line and says what to do."""
 
 
-class NotThere(UserCodeFails):
+class UserCodeNotFound(UserCodeFails):
     """The file does not exist, or does not define that name."""
 
 
@@ -85,7 +85,7 @@ def _bots(target: str) -> Sequence[BaseBot]:
     module = load(path)
     value = getattr(module, name, None)
     if value is None:
-        raise NotThere(f"{Path(path).name}: there is no `{name}` in it")
+        raise UserCodeNotFound(f"{Path(path).name}: there is no `{name}` in it")
     try:
         if inspect.isfunction(value):
             value = value()
@@ -93,7 +93,7 @@ def _bots(target: str) -> Sequence[BaseBot]:
         bots = [bot() if isinstance(bot, type) and issubclass(bot, BaseBot) else bot for bot in listed]
         for bot in bots:
             if not isinstance(bot, BaseBot) or type(bot).__dict__.get("type", getattr(bot, "type", None)) is None:
-                raise NotThere(f"{Path(path).name}: `{name}` must hold only bots of the SDK")
+                raise UserCodeNotFound(f"{Path(path).name}: `{name}` must hold only bots of the SDK")
             if isinstance(bot.skills, str):
                 raise TypeError(f"{type(bot).__name__}.skills must be a set of strings, not one string")
             if not all(isinstance(skill, str) for skill in bot.skills):
@@ -104,7 +104,7 @@ def _bots(target: str) -> Sequence[BaseBot]:
     except (Exception, SystemExit) as error:
         raise UserCodeFails(f"{Path(path).name}: `{name}` cannot be created: {describe_error(error, path)}") from None
     if not bots:
-        raise NotThere(f"{Path(path).name}: there are no bots in `{name}`")
+        raise UserCodeNotFound(f"{Path(path).name}: there are no bots in `{name}`")
     return bots
 
 
@@ -128,7 +128,7 @@ def invariants_of(path: str) -> list[UserInvariant]:
     """
     found = [value for value in vars(load(path)).values() if isinstance(value, UserInvariant)]
     if not found:
-        raise NotThere(f'{Path(path).name}: there is no invariant in it; make one with @invariant("words")')
+        raise UserCodeNotFound(f'{Path(path).name}: there is no invariant in it; make one with @invariant("words")')
     return [UserInvariant(each.name, each.words, _watched(each, path)) for each in found]
 
 
@@ -176,10 +176,10 @@ def load(path: str) -> ModuleType:
     try:
         stamp = file.stat()
         if not stat.S_ISREG(stamp.st_mode):  # reading a pipe could block for ever
-            raise NotThere(f"{Path(path).name or path}: this is not a file")
+            raise UserCodeNotFound(f"{Path(path).name or path}: this is not a file")
         code = _compiled(file, stamp.st_mtime_ns, stamp.st_size)
     except OSError as error:
-        raise NotThere(f"{Path(path).name}: the file cannot be read: {error.strerror}") from None
+        raise UserCodeNotFound(f"{Path(path).name}: the file cannot be read: {error.strerror}") from None
     except (SyntaxError, ValueError) as error:
         where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise UserCodeFails(f"{file.name}{where}: {getattr(error, 'msg', error)}") from None

@@ -20,10 +20,10 @@ from swarmkeeper.sdk.attempts.stalls import BLOCKED
 from swarmkeeper.sdk.errors import ApiError
 from swarmkeeper.testing.test_server import (
     LEASE_SECONDS,
-    Call,
-    Fault,
+    InjectedFault,
     Kind,
     Process,
+    RecordedCall,
     TestServer,
     command_of,
     running_test_server,
@@ -43,7 +43,7 @@ STOP_SECONDS = 30.0  # Kubernetes' default time between SIGTERM and SIGKILL
 NAME = "tried"
 
 
-class Failed(Exception):
+class CheckFailed(Exception):
     """The bot failed the check. The message says what it did."""
 
 
@@ -52,17 +52,17 @@ class NotSeen(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ConformanceCheck:
     name: str
     says: str
     level: Literal["must", "should"]
-    run: Callable[[Trial], Awaitable[None]]
+    run: Callable[[BotUnderTest], Awaitable[None]]
     ends_it: bool = False  # the check stops the bot
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    check: Check
+class CheckOutcome:
+    check: ConformanceCheck
     result: Literal["passed", "failed", "not_seen"]
     detail: str = ""
 
@@ -72,13 +72,13 @@ class Outcome:
         return self.result == "failed" and self.check.level == "must"
 
 
-CHECKS: list[Check] = []
-_Run = Callable[["Trial"], Awaitable[None]]
+CHECKS: list[ConformanceCheck] = []
+_Run = Callable[["BotUnderTest"], Awaitable[None]]
 
 
 def _check(level: Literal["must", "should"], says: str, *, ends_it: bool = False) -> Callable[[_Run], _Run]:
     def add(run: _Run) -> _Run:
-        CHECKS.append(Check(run.__name__, says, level, run, ends_it))
+        CHECKS.append(ConformanceCheck(run.__name__, says, level, run, ends_it))
         return run
 
     return add
@@ -91,8 +91,8 @@ async def try_bot(
     patience: float = PATIENCE_SECONDS,
     stop_seconds: float = STOP_SECONDS,
     only: Sequence[str] | None = None,
-    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
-) -> list[Outcome]:
+    on_outcome: Callable[[CheckOutcome], None] = lambda outcome: None,
+) -> list[CheckOutcome]:
     """Start a bot, run the checks, and stop it.
 
     Args:
@@ -105,12 +105,12 @@ async def try_bot(
         only: names of the checks to run; the first one, `registers`, always runs.
         on_outcome: called with each outcome.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[CheckOutcome] = []
     async with running_test_server() as server:
         key = await server.swarm.make_key("admin")
         environment = {"SWARMKEEPER_URL": server.url, "SWARMKEEPER_API_KEY": key}
         process = await Process.start(command_of(target), environment)
-        trial = Trial(server, process, work or {}, patience, stop_seconds)
+        trial = BotUnderTest(server, process, work or {}, patience, stop_seconds)
         try:
             for check in CHECKS:
                 if only is not None and check.name not in only and check is not CHECKS[0]:
@@ -125,24 +125,24 @@ async def try_bot(
     return outcomes
 
 
-async def _run_check(check: Check, trial: Trial) -> Outcome:
+async def _run_check(check: ConformanceCheck, trial: BotUnderTest) -> CheckOutcome:
     try:
         await check.run(trial)
         if not check.ends_it and not trial.process.alive:
-            raise Failed(f"its process has ended. Its output:\n{trial.process.said}")
-    except Failed as failed:
-        return Outcome(check, "failed", str(failed))
+            raise CheckFailed(f"its process has ended. Its output:\n{trial.process.said}")
+    except CheckFailed as failed:
+        return CheckOutcome(check, "failed", str(failed))
     except NotSeen as not_seen:
-        return Outcome(check, "not_seen", str(not_seen))
+        return CheckOutcome(check, "not_seen", str(not_seen))
     finally:
         trial.server.calm()
         await trial.clear()
         # Wait for the bot's leases to end, so that they do not disturb the next check.
         await soon(trial.is_idle, SETTLE_SECONDS)
-    return Outcome(check, "passed")
+    return CheckOutcome(check, "passed")
 
 
-class Trial:
+class BotUnderTest:
     """A bot under test and its server."""
 
     def __init__(
@@ -202,7 +202,7 @@ class Trial:
         """The number of calls so far; use it as `since`."""
         return len(self.server.calls)
 
-    def reports(self, since: int, task: Task | None = None) -> list[Call]:
+    def reports(self, since: int, task: Task | None = None) -> list[RecordedCall]:
         """Return its reports since a mark, optionally only of one task. A batch counts as one report."""
         return [
             call for call in self.server.of("report", since) if task is None or task.id in _about(call, self.server)
@@ -212,21 +212,21 @@ class Trial:
         """Wait until `what` is true.
 
         Raises:
-            Failed: it did not become true in time; with the message `otherwise`.
+            CheckFailed: it did not become true in time; with the message `otherwise`.
         """
         if not await soon(what, seconds or self.patience):
-            raise Failed(otherwise)
+            raise CheckFailed(otherwise)
 
-    async def must_meet(self, fault: Fault, otherwise: str = "it sent no report") -> None:
+    async def must_meet(self, fault: InjectedFault, otherwise: str = "it sent no report") -> None:
         """Wait until the fault has been applied to a call."""
         await self.must(fault.met.is_set, otherwise)
 
     async def must_report(
         self, since: int, otherwise: str, task: Task | None = None, seconds: float | None = None
-    ) -> Call:
+    ) -> RecordedCall:
         """Wait for an accepted report, optionally only of one task."""
 
-        def accepted() -> list[Call]:
+        def accepted() -> list[RecordedCall]:
             return [call for call in self.reports(since, task) if call.status == 200]
 
         await self.must(lambda: bool(accepted()), otherwise, seconds)
@@ -241,7 +241,7 @@ class Trial:
         await asyncio.sleep(IDLE_SECONDS)
         refused = [call for call in self.reports(since, task) if call.status in (404, 409)]
         if len(refused) > INSISTING_MAX:
-            raise Failed(f"it repeated a permanently refused report {len(refused)} times")
+            raise CheckFailed(f"it repeated a permanently refused report {len(refused)} times")
 
     async def must_go_on(self, after: str) -> None:
         """Wait until the bot takes and reports new work."""
@@ -255,7 +255,7 @@ class Trial:
         return not self.server.swarm.engine.scheduler.held
 
 
-def _about(call: Call, server: TestServer) -> set[str]:
+def _about(call: RecordedCall, server: TestServer) -> set[str]:
     """Return the ids of the tasks in a report."""
     body = call.body if isinstance(call.body, dict) else {}
     several = body.get("results")
@@ -273,52 +273,52 @@ def _about(call: Call, server: TestServer) -> set[str]:
 
 
 @_check("must", "registers with a type and a version")
-async def registers(trial: Trial) -> None:
+async def registers(trial: BotUnderTest) -> None:
     await trial.must(
         lambda: any(call.status in (200, 201) for call in trial.server.of("register")) or not trial.process.alive,
         f"it did not register within {trial.patience:.0f} s. Its output:\n{trial.process.said}",
     )
     found = [call for call in trial.server.of("register") if call.status in (200, 201)]
     if not found:
-        raise Failed(f"its process ended before it registered. Its output:\n{trial.process.said}")
+        raise CheckFailed(f"its process ended before it registered. Its output:\n{trial.process.said}")
     trial.bot = Bot.model_validate(found[0].answer)
 
 
 @_check("must", "takes work and reports the result")
-async def reports(trial: Trial) -> None:
+async def reports(trial: BotUnderTest) -> None:
     since = trial.mark
     task = await trial.give()
     call = await trial.must_report(since, "it was given work, but no report of it was accepted")
     if task.id not in _about(call, trial.server):
-        raise Failed("it reported other work than it was given")
+        raise CheckFailed("it reported other work than it was given")
 
 
 @_check("should", "waits for work in long polls, without calling repeatedly")
-async def idles(trial: Trial) -> None:
+async def idles(trial: BotUnderTest) -> None:
     since = trial.mark
     await asyncio.sleep(IDLE_SECONDS)
     calls = trial.mark - since
     if calls > IDLE_CALLS_MAX:
-        raise Failed(f"it made {calls} calls in {IDLE_SECONDS:.0f} s without work: use wait_seconds")
+        raise CheckFailed(f"it made {calls} calls in {IDLE_SECONDS:.0f} s without work: use wait_seconds")
 
 
 @_check("must", "sends a report again, unchanged, when its answer was lost")
-async def repeats_a_report(trial: Trial) -> None:
+async def repeats_a_report(trial: BotUnderTest) -> None:
     since = trial.mark
-    lost = trial.server.arrange(Fault("report", "lose"))
+    lost = trial.server.arrange(InjectedFault("report", "lose"))
     task = await trial.give()
     await trial.must_meet(lost)
     await trial.must(lambda: len(trial.reports(since, task)) > 1, "it did not send the report again")
     again = trial.reports(since, task)[1]
     await trial.must(lambda: bool(again.status), "its second report got no answer")
     if again.status == 409:
-        raise Failed("it sent a different result under the same lease: keep the report, and repeat it unchanged")
+        raise CheckFailed("it sent a different result under the same lease: keep the report, and repeat it unchanged")
 
 
 @_check("must", "does work that was handed out in an answer that was lost")
-async def repeats_a_claim(trial: Trial) -> None:
+async def repeats_a_claim(trial: BotUnderTest) -> None:
     since = trial.mark
-    lost = trial.server.arrange(Fault("claim", "lose", only_leases=True))
+    lost = trial.server.arrange(InjectedFault("claim", "lose", only_leases=True))
     task = await trial.give()
     await trial.must_meet(lost, "it did not ask for work")
     otherwise = "the answer with its lease was lost, and it never did the work"
@@ -326,26 +326,26 @@ async def repeats_a_claim(trial: Trial) -> None:
 
 
 @_check("should", "repeats a claim under its claim_id, so that no lease has to expire")
-async def names_its_claims(trial: Trial) -> None:
+async def names_its_claims(trial: BotUnderTest) -> None:
     since = trial.mark
-    lost = trial.server.arrange(Fault("claim", "lose", only_leases=True))
+    lost = trial.server.arrange(InjectedFault("claim", "lose", only_leases=True))
     task = await trial.give()
     await trial.must_meet(lost, "it did not ask for work")
     first = lost.calls[0]
 
-    def later() -> list[Call]:
+    def later() -> list[RecordedCall]:
         return [call for call in trial.server.of("claim", since) if call.at > first.at]
 
     await trial.must(lambda: bool(later()), "it did not ask again")
     if not first.body.get("claim_id") or first.body.get("claim_id") != later()[0].body.get("claim_id"):
-        raise Failed("its retry was a new claim: send a claim_id, and repeat it with each retry")
+        raise CheckFailed("its retry was a new claim: send a claim_id, and repeat it with each retry")
     await soon(lambda: bool(trial.reports(since, task)), trial.patience)
 
 
 @_check("should", "sends heartbeats while it holds a lease, so that long work is not considered lost")
-async def beats(trial: Trial) -> None:
+async def beats(trial: BotUnderTest) -> None:
     since = trial.mark
-    held = trial.server.arrange(Fault("report", "hold"))
+    held = trial.server.arrange(InjectedFault("report", "hold"))
     await trial.give()
     await trial.must_meet(held)
     await asyncio.sleep(2 * LEASE_SECONDS)
@@ -354,14 +354,14 @@ async def beats(trial: Trial) -> None:
     report = held.calls[0]
     await trial.must(lambda: report.status != 0, "its report got no answer")
     if report.status != 200:
-        raise Failed(
+        raise CheckFailed(
             f"it sent {beats} heartbeats in {2 * LEASE_SECONDS:.0f} s with a lease of {LEASE_SECONDS:.0f} s:"
             " its lease expired before its report arrived"
         )
 
 
 @_check("should", "does not block its event loop while it works (bots of the Python SDK say where they block)")
-async def keeps_its_loop_free(trial: Trial) -> None:
+async def keeps_its_loop_free(trial: BotUnderTest) -> None:
     since = trial.mark
     task = await trial.give()
 
@@ -370,14 +370,14 @@ async def keeps_its_loop_free(trial: Trial) -> None:
 
     await soon(lambda: bool(trial.reports(since, task)) or blocked() is not None, trial.patience)
     if (line := blocked()) is not None:
-        raise Failed(line)
+        raise CheckFailed(line)
 
 
 @_check("must", "drops work whose lease it lost, and continues")
-async def drops_lost_work(trial: Trial) -> None:
+async def drops_lost_work(trial: BotUnderTest) -> None:
     since = trial.mark
-    trial.server.arrange(Fault("beat", "refuse", times=1000))
-    held = trial.server.arrange(Fault("report", "hold"))
+    trial.server.arrange(InjectedFault("beat", "refuse", times=1000))
+    held = trial.server.arrange(InjectedFault("report", "hold"))
     task = await trial.give()
     await trial.must_meet(held)
     await trial.must(trial.is_idle, "its lease did not expire", trial.patience + 2 * LEASE_SECONDS)
@@ -387,9 +387,9 @@ async def drops_lost_work(trial: Trial) -> None:
 
 
 @_check("must", "drops work of a cancelled task, and continues")
-async def drops_cancelled_work(trial: Trial) -> None:
+async def drops_cancelled_work(trial: BotUnderTest) -> None:
     since = trial.mark
-    held = trial.server.arrange(Fault("report", "hold"))
+    held = trial.server.arrange(InjectedFault("report", "hold"))
     task = await trial.give()
     await trial.must_meet(held)
     await trial.server.client.cancel(task.id)
@@ -399,23 +399,23 @@ async def drops_cancelled_work(trial: Trial) -> None:
 
 
 @_check("must", "tries again, but not at once, when the server is overloaded")
-async def is_patient(trial: Trial) -> None:
+async def is_patient(trial: BotUnderTest) -> None:
     since = trial.mark
-    refused = trial.server.arrange(Fault("report", "refuse", times=3))
+    refused = trial.server.arrange(InjectedFault("report", "refuse", times=3))
     task = await trial.give()
     await trial.must_meet(refused)
     otherwise = "the server refused its report three times as overloaded, and the report never arrived"
     await trial.must_report(since, otherwise, task)
     times = [call.at for call in trial.reports(since, task)][:4]
     if len(times) > 3 and times[3] - times[0] < 0.2:
-        raise Failed("it sent four reports within 0.2 s: wait as long as Retry-After says, or back off")
+        raise CheckFailed("it sent four reports within 0.2 s: wait as long as Retry-After says, or back off")
 
 
 @_check("must", "survives an answer that makes no sense")
-async def survives_garbage(trial: Trial) -> None:
+async def survives_garbage(trial: BotUnderTest) -> None:
     since = trial.mark
-    trial.server.arrange(Fault("claim", "garble"))
-    garbled = trial.server.arrange(Fault("report", "garble"))
+    trial.server.arrange(InjectedFault("claim", "garble"))
+    garbled = trial.server.arrange(InjectedFault("report", "garble"))
     task = await trial.give()
     await trial.must_meet(garbled, "it sent no report after its claim was answered with a proxy's error page")
     otherwise = "its report was answered with a proxy's error page, and it did not send the report again"
@@ -423,10 +423,10 @@ async def survives_garbage(trial: Trial) -> None:
 
 
 @_check("must", "ignores fields it does not know: later releases may add fields to answers")
-async def forgives_new_fields(trial: Trial) -> None:
+async def forgives_new_fields(trial: BotUnderTest) -> None:
     kinds: tuple[Kind, ...] = ("claim", "report", "beat")
     for kind in kinds:
-        trial.server.arrange(Fault(kind, "extend", times=1000))
+        trial.server.arrange(InjectedFault(kind, "extend", times=1000))
     since = trial.mark
     await trial.give()
     await trial.must_report(since, "answers had unknown fields, and it sent no report")
@@ -434,9 +434,9 @@ async def forgives_new_fields(trial: Trial) -> None:
 
 
 @_check("must", "does no harm when the same lease is delivered twice")
-async def takes_a_lease_once(trial: Trial) -> None:
+async def takes_a_lease_once(trial: BotUnderTest) -> None:
     since = trial.mark
-    repeated = trial.server.arrange(Fault("claim", "repeat"))
+    repeated = trial.server.arrange(InjectedFault("claim", "repeat"))
     task = await trial.give()
     await trial.must_report(since, "an answer had a lease twice, and it sent no report")
     if not repeated.met.is_set():
@@ -446,24 +446,24 @@ async def takes_a_lease_once(trial: Trial) -> None:
 
 
 @_check("must", "answers for work that it does not understand")
-async def reports_what_it_cannot_do(trial: Trial) -> None:
+async def reports_what_it_cannot_do(trial: BotUnderTest) -> None:
     for odd in ({"": None}, {"text": ["\U0001f600\u202e", -0.0, 2**53 - 1, {"a": {"b": [[]]}}], "n": "5"}):
         since = trial.mark
         task = await trial.give(**_with_input(trial, odd))
         call = await trial.must_report(since, "it was given an unusual input, and sent no report: report a failure")
         if task.id not in _about(call, trial.server):
-            raise Failed("it reported other work than it was given")
+            raise CheckFailed("it reported other work than it was given")
 
 
-def _with_input(trial: Trial, odd: Mapping[str, Json]) -> dict[str, Json]:
+def _with_input(trial: BotUnderTest, odd: Mapping[str, Json]) -> dict[str, Json]:
     assert trial.bot is not None
     subtask = {"description": "", "required_skills": list(trial.bot.skills), "input": odd}
     return {"input": odd, "subtasks": [subtask]}
 
 
 @_check("should", "leaves no lease behind when it is asked to stop", ends_it=True)
-async def stops_clean(trial: Trial) -> None:
-    refused = trial.server.arrange(Fault("report", "refuse", times=1000))
+async def stops_clean(trial: BotUnderTest) -> None:
+    refused = trial.server.arrange(InjectedFault("report", "refuse", times=1000))
     await trial.give()
     await trial.must_meet(refused)
     trial.process.ask_to_stop()
@@ -471,14 +471,14 @@ async def stops_clean(trial: Trial) -> None:
     trial.server.calm()
     await trial.process.ended(trial.stop_seconds)
     if not await soon(trial.is_idle, 1.0):
-        raise Failed("it ended while it held a lease: the work waits until the lease expires")
+        raise CheckFailed("it ended while it held a lease: the work waits until the lease expires")
 
 
 @_check("must", f"exits when it is asked to, within {STOP_SECONDS:.0f} s of SIGTERM", ends_it=True)
-async def stops(trial: Trial) -> None:
+async def stops(trial: BotUnderTest) -> None:
     trial.process.ask_to_stop()
     if not await trial.process.ended(trial.stop_seconds):
-        raise Failed(f"it was still running {trial.stop_seconds:.0f} s after SIGTERM")
+        raise CheckFailed(f"it was still running {trial.stop_seconds:.0f} s after SIGTERM")
 
 
 # ---- as a suite ----------------------------------------------------------------------------------------------------

@@ -13,17 +13,17 @@ from typing import Any
 
 from swarmkeeper.core.model import (
     ApiKey,
-    Approval,
-    Attempt,
+    ApprovalRecord,
+    AttemptRecord,
     AuditLeaf,
     AuditTree,
     BackgroundJob,
-    Bot,
+    BotRecord,
     Event,
     Idempotency,
-    Lease,
+    LeaseRecord,
     QueueEntry,
-    Task,
+    TaskRecord,
     Work,
 )
 from swarmkeeper.core.ports import Changes, Key, Started
@@ -31,18 +31,18 @@ from swarmkeeper.core.states import AttemptOutcome, BotType, Kind, Status, TaskS
 from swarmkeeper.govern.redaction.redactor import Redactor
 
 LOADED: tuple[type[Any], ...] = (
-    Task,
+    TaskRecord,
     Work,
-    Lease,
-    Attempt,
-    Bot,
+    LeaseRecord,
+    AttemptRecord,
+    BotRecord,
     ApiKey,
-    Approval,
+    ApprovalRecord,
     BackgroundJob,
     Idempotency,
     AuditTree,
 )
-VERSIONED: tuple[type[Any], ...] = (Task, Work, Lease, Bot, ApiKey, Approval, BackgroundJob)
+VERSIONED: tuple[type[Any], ...] = (TaskRecord, Work, LeaseRecord, BotRecord, ApiKey, ApprovalRecord, BackgroundJob)
 NOTHING_STARTED = Started(alive_at=0, queues=(), next_due=None, held={}, pepper=b"", bots=(), jobs=False)
 
 # Fields with values that a store may rely on. All others are filled by type.
@@ -58,8 +58,8 @@ _BOUNDED: Mapping[str, Any] = {
     "holds": ("apr_1", "paused"),
 }
 _BOUNDED_OF: Mapping[type[Any], Mapping[str, Any]] = {
-    Bot: {"status": "draining"},
-    Approval: {"kind": "question", "state": "decided"},
+    BotRecord: {"status": "draining"},
+    ApprovalRecord: {"kind": "question", "state": "decided"},
 }
 _UNCHANGING = frozenset(
     {
@@ -68,7 +68,7 @@ _UNCHANGING = frozenset(
         *("opened_at", "asked_by", "question", "choices", "schema"),
     }
 )
-_MAY_CHANGE_HERE = frozenset({(Work, "attempt"), (Approval, "subject"), (ApiKey, "bot")})
+_MAY_CHANGE_HERE = frozenset({(Work, "attempt"), (ApprovalRecord, "subject"), (ApiKey, "bot")})
 _TEXT = "naïve “text” \u2028 \U0001f41d 'quoted' {}"
 _BIG = 2**53
 
@@ -133,23 +133,23 @@ def at_version(record: Any, version: int) -> Any:
 def changes_of(record: Any) -> Changes:
     """Return the changes that save the record and those it depends on."""
     match record:
-        case Task():
+        case TaskRecord():
             return Changes(tasks={record.id: record})
         case Work():
             owner = {} if record.version > 1 else {record.task: task(id=record.task)}
             return Changes(tasks=owner, works={record.id: record})
-        case Lease():
+        case LeaseRecord():
             if record.version > 1:
                 return Changes(leases={record.work: record})
             item = work(id=record.work, task=record.task)
             return Changes(tasks={item.task: task(id=item.task)}, works={item.id: item}, leases={item.id: record})
-        case Attempt():
+        case AttemptRecord():
             return Changes(attempts=[record])
-        case Bot():
+        case BotRecord():
             return Changes(bots={record.id: record})
         case ApiKey():
             return Changes(keys={record.id: record})
-        case Approval():
+        case ApprovalRecord():
             return Changes(approvals={record.id: record})
         case BackgroundJob():
             return Changes(jobs={record.id: record})
@@ -171,10 +171,10 @@ def want_of(record: Any) -> Key:
             return ("key", record.id)
         case AuditTree():
             return ("tree", record.tenant)
-        case Attempt():
+        case AttemptRecord():
             return ("attempt", record.lease_id)
         case _:
-            return (type(record).__name__.lower(), _id(record))
+            return (type(record).__name__.removesuffix("Record").lower(), _id(record))
 
 
 def loaded(record: Any) -> Any:
@@ -186,11 +186,11 @@ def _id(record: Any) -> str:
     return str(getattr(record, _ID.get(type(record), "id")))
 
 
-_ID: Mapping[type[Any], str] = {Lease: "work", Attempt: "lease_id", Idempotency: "key", AuditTree: "tenant"}
+_ID: Mapping[type[Any], str] = {LeaseRecord: "work", AttemptRecord: "lease_id", Idempotency: "key", AuditTree: "tenant"}
 
 
 def _version_of(record: type[Any]) -> str:
-    return "row_version" if record is Bot else "version"
+    return "row_version" if record is BotRecord else "version"
 
 
 def _names(record: type[Any], id: str) -> dict[str, Any]:  # noqa: A002  the field's name
@@ -206,8 +206,8 @@ def _names(record: type[Any], id: str) -> dict[str, Any]:  # noqa: A002  the fie
 # ---- builders ------------------------------------------------------------------------------------------------------
 
 
-def task(**given: Any) -> Task:
-    default = Task(
+def task(**given: Any) -> TaskRecord:
+    default = TaskRecord(
         id="tsk_1",
         tenant="acme",
         status=TaskStatus.CREATED,
@@ -238,8 +238,8 @@ def work(**given: Any) -> Work:
     return replace(default, **given)
 
 
-def lease(work_id: str = "sub_1", **given: Any) -> Lease:
-    default = Lease(
+def lease(work_id: str = "sub_1", **given: Any) -> LeaseRecord:
+    default = LeaseRecord(
         work=work_id,
         task="tsk_1",
         tenant="acme",
@@ -256,8 +256,8 @@ def lease(work_id: str = "sub_1", **given: Any) -> Lease:
     return replace(default, **given)
 
 
-def attempt(work_id: str = "sub_1", **given: Any) -> Attempt:
-    default = Attempt(
+def attempt(work_id: str = "sub_1", **given: Any) -> AttemptRecord:
+    default = AttemptRecord(
         work=work_id,
         task="tsk_1",
         tenant="acme",
@@ -277,8 +277,8 @@ def ready(work_id: str = "sub_1", **given: Any) -> QueueEntry:
     )
 
 
-def bot(bot_id: str = "bot_1", **given: Any) -> Bot:
-    default = Bot(
+def bot(bot_id: str = "bot_1", **given: Any) -> BotRecord:
+    default = BotRecord(
         id=bot_id,
         tenant="acme",
         type=BotType.EXECUTOR,
@@ -306,8 +306,8 @@ def key(key_id: str = "key_1", **given: Any) -> ApiKey:
     return replace(default, **given)
 
 
-def approval(approval_id: str = "apr_1", **given: Any) -> Approval:
-    default = Approval(
+def approval(approval_id: str = "apr_1", **given: Any) -> ApprovalRecord:
+    default = ApprovalRecord(
         id=approval_id,
         tenant="acme",
         task="tsk_1",

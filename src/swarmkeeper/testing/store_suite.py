@@ -15,14 +15,14 @@ import pytest
 import pytest_asyncio
 
 from swarmkeeper.core.model import (
-    Answered,
+    AnswerRecord,
     AuditTree,
     Edge,
-    Feedback,
+    FeedbackRecord,
     Idempotency,
-    LateResult,
-    Lease,
-    Message,
+    LateResultRecord,
+    LeaseRecord,
+    MessageRecord,
     QueueEntry,
     Tenant,
     Timer,
@@ -90,7 +90,7 @@ class StoreSuite(TimesSuite):
         speakers = ("speakers", ("acme", "b", "k", "t"))
         empty = await load(opened, ("messages", "t"), ("bots_called", ("acme", "b")), speakers)
         bot = records.bot("bot_1")
-        sent = [Message(f"msg_{number}", "acme", "tsk_1", "bot_1", None, "p", number) for number in (2, 1)]
+        sent = [MessageRecord(f"msg_{number}", "acme", "tsk_1", "bot_1", None, "p", number) for number in (2, 1)]
         await save(opened, Changes(bots={"bot_1": bot}, messages=sent))
         asked = (("acme", "bot_1"), ("acme", bot.name), ("other", bot.name))
         called = [("bots_called", key) for key in asked]
@@ -133,7 +133,7 @@ class StoreSuite(TimesSuite):
         assert await load(opened, records.want_of(first)) == [records.loaded(first)]
 
     async def test_a_stale_lease_does_not_overwrite_the_next_one(self, opened: Store) -> None:
-        lease = records.bare(Lease, id="x_1")
+        lease = records.bare(LeaseRecord, id="x_1")
         await save(opened, records.changes_of(lease))
         of_before = dataclasses.replace(records.at_version(lease, 2), lease_id="lse_before")
 
@@ -418,7 +418,7 @@ class StoreSuite(TimesSuite):
         assert await load(opened, ("approvals", "tsk_1")) == [["apr_0", "apr_2"]]
 
     async def test_late_results_are_kept_once_for_each_content(self, opened: Store) -> None:
-        late = LateResult("lse_1", "hash", "sub_1", "tsk_1", "acme", "bot_1", 5, "p")
+        late = LateResultRecord("lse_1", "hash", "sub_1", "tsk_1", "acme", "bot_1", 5, "p")
         other = dataclasses.replace(late, content_hash="other", at=6)
         await save(opened, Changes(late_results=[late, other]))
         await save(opened, Changes(late_results=[late]))
@@ -499,10 +499,10 @@ class StoreSuite(TimesSuite):
             opened,
             Changes(
                 feedback=[
-                    Feedback("sub_1", "tsk_1", 1, text, at, n)
+                    FeedbackRecord("sub_1", "tsk_1", 1, text, at, n)
                     for text, at, n in zip(texts, (1, 1, 2), (0, 1, 0), strict=True)
                 ],
-                answered=[Answered("sub_1", "tsk_1", text, {"n": n}, 7) for n, text in enumerate(texts)],
+                answered=[AnswerRecord("sub_1", "tsk_1", text, {"n": n}, 7) for n, text in enumerate(texts)],
             ),
         )
 

@@ -18,7 +18,7 @@ from swarmkeeper.sdk.bots import BaseBot
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.runner import serve
 from swarmkeeper.settings import Settings
-from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.chance import SeededChance
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import VirtualLoop, virtual_loop
 from swarmkeeper.wire.answers import Task
@@ -74,8 +74,10 @@ def run_swarm(
     if not virtual_time:
         return asyncio.run(_run(bots, tasks, timeout_seconds, Orchestrator(_quiet(settings)), None))
     loop = virtual_loop()
-    swarm = Orchestrator(_quiet(settings), clock=VirtualClock(loop), entropy=Chance(drawn, "orchestrator"), inline=True)
-    return _on(loop, _run(bots, tasks, timeout_seconds, swarm, Chance(drawn, "bots")))
+    swarm = Orchestrator(
+        _quiet(settings), clock=VirtualClock(loop), entropy=SeededChance(drawn, "orchestrator"), inline=True
+    )
+    return _on(loop, _run(bots, tasks, timeout_seconds, swarm, SeededChance(drawn, "bots")))
 
 
 @asynccontextmanager
@@ -100,7 +102,7 @@ def _on(loop: VirtualLoop, work: Coroutine[Any, Any, _Answer]) -> _Answer:
 
 
 async def _run(
-    bots: Bots, tasks: Tasks, timeout: float, orchestrator: Orchestrator, chance: Chance | None
+    bots: Bots, tasks: Tasks, timeout: float, orchestrator: Orchestrator, chance: SeededChance | None
 ) -> list[Task]:
     async with orchestrator as swarm:
         key = await swarm.make_key("admin")

@@ -36,7 +36,7 @@ _CALLS: Mapping[Kind, re.Pattern[str]] = {
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class RecordedCall:
     """A request of the bot, and its answer."""
 
     kind: Kind
@@ -47,7 +47,7 @@ class Call:
 
 
 @dataclass(slots=True, eq=False)
-class Fault:
+class InjectedFault:
     """A fault for calls of one kind; it happens `times` times."""
 
     of: Kind
@@ -56,7 +56,7 @@ class Fault:
     status: int = 503  # of a refusal
     only_leases: bool = False  # do not apply it to claims without leases
     met: asyncio.Event = field(default_factory=asyncio.Event)
-    calls: list[Call] = field(default_factory=list)  # to which it was applied
+    calls: list[RecordedCall] = field(default_factory=list)  # to which it was applied
     release: asyncio.Event = field(default_factory=asyncio.Event)  # set it to continue held calls
 
 
@@ -72,10 +72,10 @@ class TestServer:
     _app: ASGIApp
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self._faults: list[Fault] = []
+        self.calls: list[RecordedCall] = []
+        self._faults: list[InjectedFault] = []
 
-    def arrange(self, fault: Fault) -> Fault:
+    def arrange(self, fault: InjectedFault) -> InjectedFault:
         self._faults.append(fault)
         return fault
 
@@ -85,7 +85,7 @@ class TestServer:
             fault.release.set()
         self._faults.clear()
 
-    def of(self, kind: Kind, since: int = 0) -> list[Call]:
+    def of(self, kind: Kind, since: int = 0) -> list[RecordedCall]:
         return [call for call in self.calls[since:] if call.kind == kind]
 
     # ---- between the server and the application --------------------------------------------------------------------
@@ -100,7 +100,7 @@ class TestServer:
             return
         kind = _kind(scope)
         body = await _body(receive)
-        call = Call(kind, asyncio.get_running_loop().time(), _json(body))
+        call = RecordedCall(kind, asyncio.get_running_loop().time(), _json(body))
         self.calls.append(call)
         before = self._fault(kind, "refuse", "hold")
         if before is not None:
@@ -114,10 +114,10 @@ class TestServer:
             await before.release.wait()
         await self._pass(scope, body, receive, send, call)
 
-    def _fault(self, kind: Kind, *of: str) -> Fault | None:
+    def _fault(self, kind: Kind, *of: str) -> InjectedFault | None:
         return next((fault for fault in self._faults if fault.of == kind and fault.do in of and fault.times > 0), None)
 
-    async def _pass(self, scope: Scope, body: bytes, receive: Receive, send: Send, call: Call) -> None:
+    async def _pass(self, scope: Scope, body: bytes, receive: Receive, send: Send, call: RecordedCall) -> None:
         """Let the application answer, and apply a fault to the answer."""
         sent: list[Message] = []
 
@@ -146,7 +146,7 @@ class TestServer:
                 twice = {**call.answer, "leases": call.answer["leases"] * 2}
                 await _answer(send, 200, json.dumps(twice).encode())
 
-    def _count(self, fault: Fault, call: Call) -> None:
+    def _count(self, fault: InjectedFault, call: RecordedCall) -> None:
         fault.times -= 1
         fault.calls.append(call)
         fault.met.set()
@@ -164,7 +164,7 @@ async def running_test_server() -> AsyncIterator[TestServer]:
         server.calm()
 
 
-def _applies(fault: Fault, call: Call) -> bool:
+def _applies(fault: InjectedFault, call: RecordedCall) -> bool:
     if fault.only_leases or fault.do == "repeat":
         return call.kind == "claim" and isinstance(call.answer, dict) and bool(call.answer.get("leases"))
     return fault.do != "extend" or isinstance(call.answer, dict)

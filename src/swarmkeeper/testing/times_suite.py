@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from swarmkeeper.core.model import Lease, Queue, Work
+from swarmkeeper.core.model import LeaseRecord, Queue, Work
 from swarmkeeper.core.ports import Store
 from swarmkeeper.core.states import Kind
 from swarmkeeper.testing import records
@@ -62,7 +62,7 @@ class TimesSuite:
         for _ in range(2):
             await opened.grace(now=500, start_floor=700)
 
-        found: list[Lease] = list(await load(opened, ("lease", "sub_1"), ("lease", "sub_2")))
+        found: list[LeaseRecord] = list(await load(opened, ("lease", "sub_1"), ("lease", "sub_2")))
         assert [(lease.expires_at, lease.ends_at) for lease in found] == [(550, 999), (999, late.ends_at)]
         items: list[Work] = list(await load(opened, ("work", "sub_3"), ("work", "sub_4")))
         assert [item.start_due for item in items] == [700, 5000]

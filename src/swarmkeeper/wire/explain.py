@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from swarmkeeper.core.rules.explain import Reason
+from swarmkeeper.core.rules.explain import WaitingReason
 from swarmkeeper.core.states import AttemptOutcome, FailureCode, Kind, Status, TaskStatus
 from swarmkeeper.wire.problems import FieldError
 from swarmkeeper.wire.shapes import Answer, Time
@@ -52,7 +52,7 @@ class Waiting(Answer):
     attempt: int = 0
     bot: Annotated[str | None, Field(description="Name of the bot that holds it.")] = None
     since: Time | None = None
-    reason: Reason
+    reason: WaitingReason
     detail: str
     fix: Annotated[
         str | None,
@@ -87,7 +87,7 @@ class Explanation(Answer):
         Field(description="At most 200 of `waiting_total`; items that a person can act on come first."),
     ]
     waiting_total: int
-    reasons: Annotated[dict[Reason, int], Field(description="Number of waiting items per reason.")]
+    reasons: Annotated[dict[WaitingReason, int], Field(description="Number of waiting items per reason.")]
     near_limits: Annotated[
         list[NearLimit], Field(description="Limits that the caller has nearly reached, for any task.")
     ] = Field(default_factory=list)

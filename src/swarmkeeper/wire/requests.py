@@ -400,8 +400,8 @@ class Failure(Request):
             raise broken_rule("not_allowed", "retry_after_seconds is allowed only with class rate_limited")
         return self
 
-    def record(self) -> model.Failure:
-        return model.Failure(ErrorClass(self.class_), self.message, micros_or_none(self.retry_after_seconds))
+    def record(self) -> model.AttemptFailure:
+        return model.AttemptFailure(ErrorClass(self.class_), self.message, micros_or_none(self.retry_after_seconds))
 
 
 class Finding(Request):
@@ -441,13 +441,13 @@ class Verdict(Request):
             raise broken_rule("not_allowed", "targets and subtasks are allowed only with decision rework")
         return self
 
-    def record(self) -> model.Verdict:
-        return model.Verdict(
+    def record(self) -> model.VerdictRecord:
+        return model.VerdictRecord(
             decision=Decision(self.decision),
             score=self.score,
             reasons=tuple(self.reasons),
             findings=tuple(finding.model_dump() for finding in self.findings),
-            targets=tuple(model.Target(target.subtask, target.feedback) for target in self.targets),
+            targets=tuple(model.ReworkTarget(target.subtask, target.feedback) for target in self.targets),
             subtasks=specs(self.subtasks),
         )
 

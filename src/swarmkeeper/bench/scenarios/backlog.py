@@ -13,11 +13,11 @@ import apsw
 
 from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.bench import machine
-from swarmkeeper.bench.report import CannotMeasure, Figure, Options, Report, percentile, ratio
+from swarmkeeper.bench.report import BenchReport, CannotMeasure, Figure, ScenarioOptions, percentile, ratio
 from swarmkeeper.bench.server import Place
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.answers import not_replayed
-from swarmkeeper.core.commands import Claim, Register, Submit
+from swarmkeeper.core.commands import ClaimWork, Register, Submit
 from swarmkeeper.core.model import SubtaskSpec
 from swarmkeeper.settings import Settings
 from swarmkeeper.storage.sqlite.store import SqliteStore
@@ -34,7 +34,7 @@ MEANING = {
 }
 
 
-async def backlog(options: Options, *, times: int = TIMES) -> Report:
+async def backlog(options: ScenarioOptions, *, times: int = TIMES) -> BenchReport:
     chosen = options.chosen(tasks=100_000)
     large = chosen.tasks
     small = large // times
@@ -60,7 +60,7 @@ async def backlog(options: Options, *, times: int = TIMES) -> Report:
     }
     figures |= {f"{name}_small": value for name, value in of_small.items()}
     figures |= {f"{name}_large": value for name, value in of_large.items()}
-    return Report(
+    return BenchReport(
         scenario="backlog",
         options=chosen,
         machine=described,
@@ -91,7 +91,7 @@ async def _claims(swarm: Orchestrator, bot: str) -> dict[str, float]:
         for _ in range(CLAIMS):
             count.clear()
             began, used = clock.monotonic(), machine.own_cpu_seconds()
-            claimed = await swarm.engine.claim(Claim(by=OWN, bot=bot), parks=False).answer
+            claimed = await swarm.engine.claim(ClaimWork(by=OWN, bot=bot), parks=False).answer
             wall.append((clock.monotonic() - began) / 1000)
             cpu.append((machine.own_cpu_seconds() - used) * 1000)
             steps.append(sum(count))

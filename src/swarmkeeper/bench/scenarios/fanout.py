@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from swarmkeeper.bench.load import Connection, size_of
-from swarmkeeper.bench.report import CannotMeasure, Chosen, Figure, Options, Report, percentile, ratio
-from swarmkeeper.bench.server import Server
-from swarmkeeper.bench.swarm import SKILL, WAIT_SECONDS, Swarm
+from swarmkeeper.bench.load import HttpConnection, size_of
+from swarmkeeper.bench.report import BenchReport, CannotMeasure, Chosen, Figure, ScenarioOptions, percentile, ratio
+from swarmkeeper.bench.server import BenchServer
+from swarmkeeper.bench.swarm import SKILL, WAIT_SECONDS, LoadSwarm
 from swarmkeeper.clock import SystemClock
 
 OUTPUT = {"done": True}
@@ -27,23 +27,23 @@ MEANING = {
 }
 
 
-async def fanout(options: Options) -> Report:
+async def fanout(options: ScenarioOptions) -> BenchReport:
     chosen = options.chosen(tasks=10_000, bots=4, batch=50)
     items = chosen.tasks
     if items < 3:
         raise CannotMeasure("--tasks is the number of subtasks of the large task: at least 3")
     if chosen.store is not None:
         raise CannotMeasure("this scenario makes two stores and does not take --store")
-    async with Server(None) as server:
+    async with BenchServer(None) as server:
         machine, durability = await server.describe()
         large = await _large_task(server, chosen)
-    async with Server(None) as server:
+    async with BenchServer(None) as server:
         small = await _small_tasks(server, chosen)
     figures: dict[str, Figure] = {"total": ratio(large["seconds"], small["seconds"])}
     figures |= {f"{name}_one": value for name, value in large.items() if not name.startswith("neighbour")}
     figures |= {f"{name}_many": value for name, value in small.items()}
     figures |= {name: value for name, value in large.items() if name.startswith("neighbour")}
-    return Report(
+    return BenchReport(
         scenario="fanout",
         options=chosen,
         machine=machine,
@@ -63,15 +63,15 @@ def _large(items: int) -> dict[str, Any]:
     return {"title": "Fan out", "evaluation": "none", "subtasks": subtasks}
 
 
-async def _swarm(server: Server, chosen: Chosen) -> Swarm:
-    swarm = Swarm()
+async def _swarm(server: BenchServer, chosen: Chosen) -> LoadSwarm:
+    swarm = LoadSwarm()
     await swarm.add(
         server, "Executor", chosen.bots, batch=chosen.batch, answer=lambda lease: {"output": OUTPUT}, skills=[SKILL]
     )
     return swarm
 
 
-async def _large_task(server: Server, chosen: Chosen) -> dict[str, float]:
+async def _large_task(server: BenchServer, chosen: Chosen) -> dict[str, float]:
     swarm = await _swarm(server, chosen)
     client = await server.connect(await server.key("client"))
     clock = SystemClock()
@@ -93,7 +93,7 @@ async def _large_task(server: Server, chosen: Chosen) -> dict[str, float]:
     }
 
 
-async def _small_tasks(server: Server, chosen: Chosen) -> dict[str, float]:
+async def _small_tasks(server: BenchServer, chosen: Chosen) -> dict[str, float]:
     swarm = await _swarm(server, chosen)
     client = await server.connect(await server.key("client"))
     clock = SystemClock()
@@ -113,7 +113,7 @@ async def _small_tasks(server: Server, chosen: Chosen) -> dict[str, float]:
     return {"seconds": seconds, "batch_max_ms": (await server.figures())["batch_seconds_max"] * 1000}
 
 
-async def _finish(client: Connection, task_id: str) -> None:
+async def _finish(client: HttpConnection, task_id: str) -> None:
     task: Mapping[str, Any] = {"outcome": None}
     while task["outcome"] is None:
         task = await client.call("GET", f"/tasks/{task_id}?wait_seconds={WAIT_SECONDS}&until=final")
@@ -124,12 +124,12 @@ async def _finish(client: Connection, task_id: str) -> None:
 class Neighbour:
     """A bot of another tenant that always finds work."""
 
-    def __init__(self, connection: Connection, bot: str) -> None:
+    def __init__(self, connection: HttpConnection, bot: str) -> None:
         self._connection, self._bot = connection, bot
         self._clock = SystemClock()
 
     @classmethod
-    async def open(cls, server: Server) -> Neighbour:
+    async def open(cls, server: BenchServer) -> Neighbour:
         connection = await server.connect(await server.key("admin", tenant="neighbour"))
         sent = {"type": "Executor", "version": "1", "name": "neighbour", "skills": [SKILL]}
         return cls(connection, (await connection.post("/bots/register", sent))["id"])

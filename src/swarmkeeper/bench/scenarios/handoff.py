@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from swarmkeeper.bench.load import Connection, size_of
-from swarmkeeper.bench.report import CannotMeasure, Options, Report, percentile
-from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.load import HttpConnection, size_of
+from swarmkeeper.bench.report import BenchReport, CannotMeasure, ScenarioOptions, percentile
+from swarmkeeper.bench.server import BenchServer
 from swarmkeeper.bench.swarm import register
 from swarmkeeper.clock import SystemClock
 
@@ -18,9 +18,9 @@ MEANING = {
 OUTPUT = {"text": "x" * 100}
 
 
-async def handoff(options: Options) -> Report:
+async def handoff(options: ScenarioOptions) -> BenchReport:
     chosen = options.chosen(tasks=200)
-    async with Server(chosen.store) as server:
+    async with BenchServer(chosen.store) as server:
         machine, durability = await server.describe()
         client = await server.connect(await server.key("client"))
         key = await server.key("bot:executor", bot="bench-executor")
@@ -33,7 +33,7 @@ async def handoff(options: Options) -> Report:
             handed.append(took[0])
             answered.append(took[1])
     median = percentile(handed, 0.5)
-    return Report(
+    return BenchReport(
         scenario="handoff",
         options=chosen,
         machine=machine,
@@ -51,7 +51,7 @@ async def handoff(options: Options) -> Report:
 
 
 async def _once(
-    client: Connection, maker: Connection, taker: Connection, first: str, second: str, number: int
+    client: HttpConnection, maker: HttpConnection, taker: HttpConnection, first: str, second: str, number: int
 ) -> tuple[float, float]:
     """Return the milliseconds until the dependent was leased, and until the result was answered."""
     subtasks = [

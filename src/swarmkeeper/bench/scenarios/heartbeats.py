@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from swarmkeeper.bench.load import Connection, size_of
-from swarmkeeper.bench.report import CannotMeasure, Figure, Options, Report, percentile
-from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.load import HttpConnection, size_of
+from swarmkeeper.bench.report import BenchReport, CannotMeasure, Figure, ScenarioOptions, percentile
+from swarmkeeper.bench.server import BenchServer
 from swarmkeeper.bench.swarm import SKILL, register
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.model import Limits
@@ -25,11 +25,11 @@ MEANING = {
 }
 
 
-async def heartbeats(options: Options, *, seconds: float = EVERY_SECONDS) -> Report:
+async def heartbeats(options: ScenarioOptions, *, seconds: float = EVERY_SECONDS) -> BenchReport:
     """Measure for `seconds`; each bot sends one heartbeat every EVERY_SECONDS."""
     chosen = options.chosen(subtasks=10, bots=1000)
     bots, each = chosen.bots, chosen.subtasks
-    async with Server(chosen.store) as server:
+    async with BenchServer(chosen.store) as server:
         machine, durability = await server.describe()
         key = await server.key("bot:executor", bot="bench-executor")
         connections = [await server.connect(key) for _ in range(CONNECTIONS)]
@@ -51,7 +51,7 @@ async def heartbeats(options: Options, *, seconds: float = EVERY_SECONDS) -> Rep
     if idle is not None:
         used = after["process_cpu_seconds_total"] - before["process_cpu_seconds_total"]
         figures["core_share"] = max(0.0, used - idle) / seconds
-    return Report(
+    return BenchReport(
         scenario="heartbeats",
         options=chosen,
         machine=machine,
@@ -62,10 +62,10 @@ async def heartbeats(options: Options, *, seconds: float = EVERY_SECONDS) -> Rep
     )
 
 
-async def _register(connections: list[Connection], bots: int, capacity: int) -> list[str]:
+async def _register(connections: list[HttpConnection], bots: int, capacity: int) -> list[str]:
     names: list[str] = []
 
-    async def some(connection: Connection, numbers: range) -> None:
+    async def some(connection: HttpConnection, numbers: range) -> None:
         options: dict[str, Any] = {"skills": [SKILL], "capacity": capacity}
         names.extend([await register(connection, "Executor", str(number), **options) for number in numbers])
 
@@ -75,7 +75,9 @@ async def _register(connections: list[Connection], bots: int, capacity: int) -> 
     return names
 
 
-async def _lease(server: Server, connections: list[Connection], bots: list[str], each: int) -> dict[str, list[str]]:
+async def _lease(
+    server: BenchServer, connections: list[HttpConnection], bots: list[str], each: int
+) -> dict[str, list[str]]:
     """Let each bot claim `each` leases; return the lease ids by bot."""
     client = await server.connect(await server.key("client"))
     subtasks = [{"key": f"s{number}", "description": "", "required_skills": [SKILL]} for number in range(each)]
@@ -84,7 +86,7 @@ async def _lease(server: Server, connections: list[Connection], bots: list[str],
         await client.post("/tasks:batch", {"tasks": [task] * len(bots[begin : begin + A_CALL])})
     held: dict[str, list[str]] = {bot: [] for bot in bots}
 
-    async def some(connection: Connection, own: list[str]) -> None:
+    async def some(connection: HttpConnection, own: list[str]) -> None:
         for bot in own:
             while len(held[bot]) < each:
                 count = min(A_CALL, each - len(held[bot]))
@@ -100,7 +102,7 @@ async def _lease(server: Server, connections: list[Connection], bots: list[str],
     return held
 
 
-async def _cpu(server: Server, seconds: float) -> float | None:
+async def _cpu(server: BenchServer, seconds: float) -> float | None:
     """Return the processor time that the idle server uses in `seconds`, or None if not available."""
     before = await server.figures()
     await SystemClock().sleep(round(seconds * 1_000_000))
@@ -115,7 +117,7 @@ def _beat_of(leases: list[str]) -> dict[str, list[dict[str, str]]]:
 
 
 async def _beat(
-    connections: list[Connection], held: dict[str, list[str]], per_second: float, seconds: float
+    connections: list[HttpConnection], held: dict[str, list[str]], per_second: float, seconds: float
 ) -> list[float]:
     """Send heartbeats, spread evenly over time; return the milliseconds that each took."""
     clock = SystemClock()
@@ -123,7 +125,7 @@ async def _beat(
     bots = list(held.items())
     began = clock.monotonic()
 
-    async def some(index: int, connection: Connection) -> None:
+    async def some(index: int, connection: HttpConnection) -> None:
         number = index
         while number < max(1, round(per_second * seconds)):
             due = began + round(number / per_second * 1_000_000)

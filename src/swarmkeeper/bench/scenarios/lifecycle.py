@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from swarmkeeper.bench import swarm
-from swarmkeeper.bench.load import Connection, size_of
-from swarmkeeper.bench.load_clients import Crew
+from swarmkeeper.bench.load import HttpConnection, size_of
+from swarmkeeper.bench.load_clients import LoadBots
 from swarmkeeper.bench.machine import own_cpu_seconds
-from swarmkeeper.bench.report import Chosen, Figure, Options, Report, percentile
-from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.report import BenchReport, Chosen, Figure, ScenarioOptions, percentile
+from swarmkeeper.bench.server import BenchServer
 from swarmkeeper.clock import SystemClock
 
 ALONE = 50  # tasks, one after another
@@ -52,7 +52,7 @@ MEANING = {
 }
 
 
-async def lifecycle(options: Options, server: type[Server] = Server) -> Report:
+async def lifecycle(options: ScenarioOptions, server: type[BenchServer] = BenchServer) -> BenchReport:
     """Measure each way on its own server; with `--batch`, only lean bots with that batch size."""
     chosen = options.chosen(tasks=200, subtasks=5, bots=16, batch=1)
     ways: Sequence[Way] = (Way("", chosen.batch, chosen.bots, chosen.batch),)
@@ -74,7 +74,7 @@ async def lifecycle(options: Options, server: type[Server] = Server) -> Report:
             meaning[prefix + "tasks_per_second"] = _WAY_MEANING[way.name]
     assert described is not None, "there is at least one way"
     machine, durability = described
-    return Report(
+    return BenchReport(
         scenario="lifecycle",
         options=chosen,
         machine=machine,
@@ -85,10 +85,10 @@ async def lifecycle(options: Options, server: type[Server] = Server) -> Report:
     )
 
 
-async def _measured(server: Server, chosen: Chosen, way: Way) -> dict[str, Figure]:
+async def _measured(server: BenchServer, chosen: Chosen, way: Way) -> dict[str, Figure]:
     key = await server.key("client")
     async with (
-        Crew(server, subtasks=chosen.subtasks, bots=chosen.bots or way.bots, batch=way.batch) as crew,
+        LoadBots(server, subtasks=chosen.subtasks, bots=chosen.bots or way.bots, batch=way.batch) as crew,
         crew.watched(),
     ):
         alone = await one_by_one(await server.connect(key), min(chosen.tasks, ALONE), chosen.subtasks)
@@ -100,7 +100,7 @@ async def _measured(server: Server, chosen: Chosen, way: Way) -> dict[str, Figur
     return {**figures, "alone_p50_ms": percentile(alone, 0.5), "alone_p99_ms": percentile(alone, 0.99)}
 
 
-async def one_by_one(client: Connection, tasks: int, subtasks: int) -> list[float]:
+async def one_by_one(client: HttpConnection, tasks: int, subtasks: int) -> list[float]:
     """Run tasks one after another; return the milliseconds that each took."""
     clock = SystemClock()
     took = []
@@ -113,7 +113,7 @@ async def one_by_one(client: Connection, tasks: int, subtasks: int) -> list[floa
 
 
 async def together(
-    server: Server, crew: Crew, clients: Sequence[Connection], *, tasks: range, subtasks: int, submits: int
+    server: BenchServer, crew: LoadBots, clients: Sequence[HttpConnection], *, tasks: range, subtasks: int, submits: int
 ) -> dict[str, Figure]:
     """Run all tasks at once, submitted `submits` per call; return the figures."""
     clock = SystemClock()
@@ -149,7 +149,7 @@ async def together(
     return figures
 
 
-async def _life(client: Connection, numbers: range, subtasks: int, submits: int) -> None:
+async def _life(client: HttpConnection, numbers: range, subtasks: int, submits: int) -> None:
     ids = await swarm.submit(client, numbers, submits)
     for number, task_id in ids.items():
         await swarm.read_archived(client, task_id, number, subtasks)

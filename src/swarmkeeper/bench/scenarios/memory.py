@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from swarmkeeper.bench.load import size_of
-from swarmkeeper.bench.report import Figure, Options, Report
-from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.report import BenchReport, Figure, ScenarioOptions
+from swarmkeeper.bench.server import BenchServer
 from swarmkeeper.bench.swarm import SKILL
 
 A_CALL = 100  # tasks submitted per call
@@ -16,12 +16,12 @@ MEANING = {
 }
 
 
-async def memory(options: Options) -> Report:
+async def memory(options: ScenarioOptions) -> BenchReport:
     chosen = options.chosen(tasks=10_000, subtasks=10)
     tasks, each = chosen.tasks, chosen.subtasks
     subtasks = [{"key": f"s{number}", "description": "", "required_skills": [SKILL]} for number in range(each)]
     task = {"title": "Wait", "evaluation": "none", "subtasks": subtasks}
-    async with Server(chosen.store) as server:
+    async with BenchServer(chosen.store) as server:
         machine, durability = await server.describe()
         first_start = server.started_ms
         idle = await _resident(server)
@@ -44,7 +44,7 @@ async def memory(options: Options) -> Report:
         "first_start_ms": first_start,
         "restart_ms": restart,
     }
-    return Report(
+    return BenchReport(
         scenario="memory",
         options=chosen,
         machine=machine,
@@ -55,7 +55,7 @@ async def memory(options: Options) -> Report:
     )
 
 
-async def _resident(server: Server) -> float | None:
+async def _resident(server: BenchServer) -> float | None:
     """Return the megabytes of the server's process, or None if not available."""
     found = (await server.figures()).get("process_resident_memory_bytes")
     return None if found is None else found / 1e6

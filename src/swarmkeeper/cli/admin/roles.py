@@ -4,7 +4,7 @@ permissions.
 
 from __future__ import annotations
 
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 ROLES = {
     "client": "submits tasks and controls them",
@@ -23,10 +23,10 @@ def check(role: str) -> None:
     """Check a role that was typed.
 
     Raises:
-        Failure: there is no such role; the error lists all roles.
+        CliError: there is no such role; the error lists all roles.
     """
     if role not in ROLES:
         width = max(map(len, ROLES))
         listed = [("where", f"/role: one of {', '.join(ROLES)}")]
         listed += [("role", f"{name:<{width}}  {words}") for name, words in ROLES.items()]
-        raise Failure("invalid", "no such role", exit_code=Exit.USAGE, facts=listed, fix="--role ROLE")
+        raise CliError("invalid", "no such role", exit_code=Exit.USAGE, facts=listed, fix="--role ROLE")

@@ -8,11 +8,11 @@ import typer
 
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, Store, flag
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 if TYPE_CHECKING:
-    from swarmkeeper.govern.audit import Verdict
-    from swarmkeeper.offline.doctor import Finding
+    from swarmkeeper.govern.audit import AuditVerification
+    from swarmkeeper.offline.doctor import DoctorFinding
     from swarmkeeper.settings import Settings
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log.")
@@ -31,7 +31,7 @@ def verify(
     Exits with 0 if it is complete, 1 if it was tampered with, 2 if something is missing.
     """
     if store_url is not None and store_url.startswith(("http://", "https://")):
-        raise Failure(
+        raise CliError(
             "not_supported",
             "this version verifies a store, not a server",
             exit_code=Exit.USAGE,
@@ -56,7 +56,7 @@ def verify(
     raise typer.Exit(status)
 
 
-def say_verdicts(verdicts: dict[str, Verdict], records: int) -> None:
+def say_verdicts(verdicts: dict[str, AuditVerification], records: int) -> None:
     """Print one line if all logs are whole, else one for each log that is not, with its first bad index."""
     bad = {tenant: verdict for tenant, verdict in verdicts.items() if verdict.status != "whole"}
     if not bad:
@@ -66,8 +66,8 @@ def say_verdicts(verdicts: dict[str, Verdict], records: int) -> None:
         terminal.say(f"audit log {verdict.status}: tenant {terminal.on_one_line(tenant)}{place}: {verdict.reason}")
 
 
-async def _verify(settings: Settings) -> tuple[int, dict[str, Verdict], int]:
-    from swarmkeeper.govern.audit import Verdict
+async def _verify(settings: Settings) -> tuple[int, dict[str, AuditVerification], int]:
+    from swarmkeeper.govern.audit import AuditVerification
     from swarmkeeper.offline import doctor
 
     try:
@@ -75,7 +75,7 @@ async def _verify(settings: Settings) -> tuple[int, dict[str, Verdict], int]:
             verdicts = await doctor.verify_audit(store)
     except running.Damaged as damaged:
         # A file that SQLite refuses to read was changed after it was written.
-        verdicts = {"(all)": Verdict("tampered", 0, reason=damaged.detail)}
+        verdicts = {"(all)": AuditVerification("tampered", 0, reason=damaged.detail)}
     found = {verdict.status for verdict in verdicts.values()}
     status = TAMPERED if "tampered" in found else INCOMPLETE if "incomplete" in found else WHOLE
     return status, verdicts, sum(verdict.records for verdict in verdicts.values())
@@ -120,7 +120,7 @@ def _reset_clock(settings: Settings, *, as_json: bool) -> None:
     try:
         seconds = running.run(_set_back(settings)) / 1_000_000
     except StillStopping as error:
-        raise Failure("still_stopping", error.detail, exit_code=Exit.CONFLICT, fix="swarmkeeper serve") from None
+        raise CliError("still_stopping", error.detail, exit_code=Exit.CONFLICT, fix="swarmkeeper serve") from None
     if as_json:
         terminal.say_json({"reset": seconds > 0, "ahead_seconds": seconds})
     elif seconds:
@@ -144,7 +144,7 @@ async def _set_back(settings: Settings) -> int:
         await opened.close()
 
 
-async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
+async def _examine(settings: Settings, *, deep: bool) -> list[DoctorFinding]:
     from swarmkeeper.clock import SystemClock
     from swarmkeeper.offline import doctor
 
@@ -152,7 +152,7 @@ async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
         async with running.store_of(settings, reading=True) as store:
             return await doctor.examine(store, running.shipped_rules(), deep=deep, wall=SystemClock().now())
     except running.Damaged as damaged:
-        return [doctor.Finding(doctor.DAMAGE, damaged.detail)]
+        return [doctor.DoctorFinding(doctor.DAMAGE, damaged.detail)]
 
 
 def migrate(store: Store = None, as_json: AsJson = False) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, Store, flag
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 if TYPE_CHECKING:
     from swarmkeeper.offline.offline_admin import TenantSettings
@@ -92,17 +92,17 @@ def set_(
     as_json: AsJson = False,
 ) -> None:
     """Change the weight or the limit of open tasks of a tenant. A running server applies it within a second."""
-    from swarmkeeper.core.errors import Invalid, NotFound
+    from swarmkeeper.core.errors import Invalid, ResourceNotFound
     from swarmkeeper.offline.offline_admin import TenantSettings
 
     if weight is None and max_backlog is None and not unbounded:
-        raise Failure("invalid", "nothing to change", exit_code=Exit.USAGE, fix="add --weight N or --max-backlog N")
+        raise CliError("invalid", "nothing to change", exit_code=Exit.USAGE, fix="add --weight N or --max-backlog N")
     settings = running.on_disk(store, lost="")
     try:
         running.run(_set(settings, TenantSettings(tenant, weight, max_backlog, unbounded)))
     except Invalid as error:
         raise running.invalid(error) from None
-    except NotFound as error:
+    except ResourceNotFound as error:
         raise _not_found(error.detail) from None
     (row,) = [row for row in running.run(_list(settings)) if row["id"] == tenant]
     if as_json:
@@ -111,9 +111,9 @@ def set_(
         terminal.say_table([row], COLUMNS)
 
 
-def _not_found(detail: str) -> Failure:
+def _not_found(detail: str) -> CliError:
     fix = "list the tenants with `swarmkeeper tenant list`"
-    return Failure("not_found", detail, exit_code=Exit.NOT_FOUND, fix=fix)
+    return CliError("not_found", detail, exit_code=Exit.NOT_FOUND, fix=fix)
 
 
 async def _list(settings: Settings) -> list[dict[str, Any]]:

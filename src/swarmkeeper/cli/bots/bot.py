@@ -13,7 +13,7 @@ from swarmkeeper.cli.bots import bot_files
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.connection import ApiKey, ApiKeyFile, Connection, Url, check_key, connected
 from swarmkeeper.cli.framework.flags import AsJson, flag
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 from swarmkeeper.cli.tasks.task import read_task
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def run(
     """
     if every and (name is not None or skill):
         detail = "--name and --skill apply to one bot, but --all runs all bots of the file"
-        raise Failure("invalid", detail, exit_code=Exit.USAGE, fix="leave them out, or name one bot: FILE:CLASS")
+        raise CliError("invalid", detail, exit_code=Exit.USAGE, fix="leave them out, or name one bot: FILE:CLASS")
     host, port = _address(health_port)
     settings = Connection.of(url, api_key, api_key_file).settings
     check_key(settings)
@@ -171,13 +171,13 @@ def _address(given: str | None) -> tuple[str, int | None]:
     """Return host and port of `[HOST:]PORT`; no port if nothing was given.
 
     Raises:
-        Failure: it is neither.
+        CliError: it is neither.
     """
     if given is None:
         return "127.0.0.1", None
     host, _, port = given.rpartition(":")
     if not port.isdecimal() or int(port) > 65_535:
-        raise Failure("invalid", "--health-port must be PORT or HOST:PORT", exit_code=Exit.USAGE)
+        raise CliError("invalid", "--health-port must be PORT or HOST:PORT", exit_code=Exit.USAGE)
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
@@ -198,16 +198,16 @@ def try_(
     """
     if (target is None) == (command is None):
         detail = "name a bot or the command that starts it" + ("" if target is None else ", not both")
-        raise Failure("no_bot", detail, exit_code=Exit.USAGE, fix="bot.py:Bot, or --command")
+        raise CliError("no_bot", detail, exit_code=Exit.USAGE, fix="bot.py:Bot, or --command")
     words = shlex.split(command) if command is not None else target
     if not words:
-        raise Failure("no_bot", "the command is empty", exit_code=Exit.USAGE)
+        raise CliError("no_bot", "the command is empty", exit_code=Exit.USAGE)
     task = None if work is None else read_task(work)
     from swarmkeeper.testing import bot_suite
 
     names = _checks_in(only)
 
-    def show(outcome: bot_suite.Outcome) -> None:
+    def show(outcome: bot_suite.CheckOutcome) -> None:
         if not as_json:
             terminal.say(_line_of(outcome))
 
@@ -218,9 +218,9 @@ def try_(
     except OSError as error:
         if command is None:
             raise
-        raise Failure("no_bot", f"--command cannot be started: {error.strerror}", exit_code=Exit.USAGE) from None
+        raise CliError("no_bot", f"--command cannot be started: {error.strerror}", exit_code=Exit.USAGE) from None
     except ApiError as error:  # only the work comes from outside
-        raise Failure("work", f"--work: {error}", exit_code=Exit.USAGE) from None
+        raise CliError("work", f"--work: {error}", exit_code=Exit.USAGE) from None
     broken = any(outcome.broken for outcome in outcomes)
     if as_json:
         checks = [
@@ -241,18 +241,18 @@ def _checks_in(only: str | None) -> list[str] | None:
     """Return the names in a list of checks; None if there is no list, which means all.
 
     Raises:
-        Failure: there is no such check.
+        CliError: there is no such check.
     """
     from swarmkeeper.testing import bot_suite
 
     names = None if only is None else [name.strip() for name in only.split(",")]
     if names is not None and (unknown := set(names) - {check.name for check in bot_suite.CHECKS}):
         known = ", ".join(check.name for check in bot_suite.CHECKS)
-        raise Failure("invalid", f"there is no check {min(unknown)!r}", exit_code=Exit.USAGE, fix=known)
+        raise CliError("invalid", f"there is no check {min(unknown)!r}", exit_code=Exit.USAGE, fix=known)
     return names
 
 
-def _line_of(outcome: bot_suite.Outcome) -> str:
+def _line_of(outcome: bot_suite.CheckOutcome) -> str:
     word = {"passed": "ok", "not_seen": "not seen", "failed": "BROKEN" if outcome.broken else "advice"}[outcome.result]
     detail = f"\n          {terminal.shown(outcome.detail)}" if outcome.detail else ""
     return f"{word:9} {outcome.check.name}: {outcome.check.says}{detail}"

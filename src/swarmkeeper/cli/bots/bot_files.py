@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarmkeeper.cli.framework import running
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,7 +25,7 @@ def load(target: str) -> BaseBot:
     """Load the only bot of a file or module, or the one named after a colon.
 
     Raises:
-        Failure: there is no such file, module or bot, or there are several, or its code fails.
+        CliError: there is no such file, module or bot, or there are several, or its code fails.
     """
     source, wanted = parted(target)
     module = _loaded(source)
@@ -40,7 +40,7 @@ def load(target: str) -> BaseBot:
         listed = [("run", _command(source, name)) for name in found]
         detail = f"it contains several bots: {', '.join(found)}"
         fix = f"name one, or run all of them in one process: {_command(source)} --all"
-        raise Failure("no_bot", detail, exit_code=Exit.USAGE, facts=listed, fix=fix)
+        raise CliError("no_bot", detail, exit_code=Exit.USAGE, facts=listed, fix=fix)
     return _made(source, next(iter(found.values())))
 
 
@@ -48,11 +48,11 @@ def load_all(target: str) -> list[BaseBot]:
     """Load all bots of a file or module, in the order of its names.
 
     Raises:
-        Failure: there is no such file or module, or no bot in it, or its code fails.
+        CliError: there is no such file or module, or no bot in it, or its code fails.
     """
     source, wanted = parted(target)
     if wanted:
-        raise Failure("invalid", "--all runs all bots of a file: leave out the bot's name", exit_code=Exit.USAGE)
+        raise CliError("invalid", "--all runs all bots of a file: leave out the bot's name", exit_code=Exit.USAGE)
     found = _bots_in(_loaded(source))
     if not found:
         raise _no_such(source, wanted, found)
@@ -76,12 +76,12 @@ def _loaded(source: str) -> ModuleType:
             raise _runs_itself(error) from None
 
 
-def _runs_itself(error: Exception) -> Failure:
+def _runs_itself(error: Exception) -> CliError:
     """Return the error for a file that runs its bots on import: the line, and what to write there."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == "<module>"]
     where = frames[-1]  # the innermost imported file
     line = (where.line or "run(…)").strip()
-    return Failure(
+    return CliError(
         "runs_itself",
         "the file runs a bot while it is loaded: leave that to `bot run`",
         exit_code=Exit.USAGE,
@@ -121,13 +121,13 @@ def _command(source: str, name: str | None = None) -> str:
     return f"{running.program()} bot run {shlex.quote(target)}"
 
 
-def _no_such(source: str, wanted: str, found: dict[str, Any]) -> Failure:
+def _no_such(source: str, wanted: str, found: dict[str, Any]) -> CliError:
     if wanted:
         detail = f"it contains no bot {wanted!r}"
         listed = [("run", _command(source, name)) for name in found]
-        return Failure("no_bot", detail, exit_code=Exit.USAGE, facts=listed)
+        return CliError("no_bot", detail, exit_code=Exit.USAGE, facts=listed)
     fix = "derive a class from PlannerBot, ExecutorBot or EvaluatorBot, or decorate a function with @executor"
-    return Failure("no_bot", "it contains no bot", exit_code=Exit.USAGE, fix=fix)
+    return CliError("no_bot", "it contains no bot", exit_code=Exit.USAGE, fix=fix)
 
 
 @contextmanager
@@ -135,16 +135,16 @@ def _own_errors(source: str) -> Iterator[None]:
     """Turn an error of the bot's code into a failure that names its place.
 
     Raises:
-        Failure: the code raised an error.
+        CliError: the code raised an error.
     """
     try:
         yield
-    except Failure:
+    except CliError:
         raise
     except Exception as error:
         message = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
         facts = [("where", where)] if (where := _where(error, source)) else []
-        raise Failure("bot_fails", f"the bot cannot be loaded: {message}", facts=facts) from None
+        raise CliError("bot_fails", f"the bot cannot be loaded: {message}", facts=facts) from None
 
 
 def _where(error: Exception, source: str) -> str | None:
@@ -163,7 +163,7 @@ def _where(error: Exception, source: str) -> str | None:
 
 def _module(source: str) -> ModuleType:
     if not source:
-        raise Failure("no_file", "expected a file or module", exit_code=Exit.USAGE)
+        raise CliError("no_file", "expected a file or module", exit_code=Exit.USAGE)
     if not source.endswith(".py"):
         sys.path.insert(0, str(Path.cwd()))
         try:
@@ -171,10 +171,10 @@ def _module(source: str) -> ModuleType:
         except ModuleNotFoundError as error:
             if error.name is None or not f"{source}.".startswith(f"{error.name}."):
                 raise  # the module exists, but not one that it imports
-            raise Failure("no_module", f"there is no module {error.name}", exit_code=Exit.USAGE) from None
+            raise CliError("no_module", f"there is no module {error.name}", exit_code=Exit.USAGE) from None
     file = Path(source)
     if not file.is_file():
-        raise Failure("no_file", "there is no such file", exit_code=Exit.USAGE)
+        raise CliError("no_file", "there is no such file", exit_code=Exit.USAGE)
     sys.path.insert(0, str(file.resolve().parent))  # so that it can import its neighbours
     spec = spec_from_file_location(file.stem, file)
     assert spec is not None, "expected a Python file"

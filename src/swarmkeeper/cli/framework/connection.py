@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, TypeVar
 
 from swarmkeeper.cli.framework import running
 from swarmkeeper.cli.framework.flags import AsJson, setting
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
@@ -51,7 +51,7 @@ class Connection:
         """Read the flags; its parameters are the flags that `connected` adds to a command.
 
         Raises:
-            Failure: a setting cannot be used.
+            CliError: a setting cannot be used.
         """
         return cls(running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file), as_json)
 
@@ -59,7 +59,7 @@ class Connection:
         """Connect, run `ask` with the client, and return its answer. An interrupt ends the command with 130.
 
         Raises:
-            Failure: the server cannot be reached, or refused a call.
+            CliError: the server cannot be reached, or refused a call.
         """
 
         async def work() -> Value:
@@ -72,7 +72,7 @@ class Connection:
         """Pass each item of a list or feed of the API to `show`, as it arrives.
 
         Raises:
-            Failure: as for `call`.
+            CliError: as for `call`.
         """
 
         async def work(client: Client) -> None:
@@ -85,7 +85,7 @@ class Connection:
         """Return all items of a list of the API.
 
         Raises:
-            Failure: as for `call`.
+            CliError: as for `call`.
         """
         found: list[Value] = []
         self.each(ask, found.append)
@@ -114,7 +114,7 @@ async def client_of(settings: Settings) -> AsyncIterator[Client]:
     """Connect to the server of the settings and yield a client.
 
     Raises:
-        Failure: the server cannot be reached, or refused a call within the block.
+        CliError: the server cannot be reached, or refused a call within the block.
     """
     from pydantic import ValidationError
 
@@ -127,28 +127,28 @@ async def client_of(settings: Settings) -> AsyncIterator[Client]:
     except ApiError as error:
         raise refused(error, settings) from None
     except ValidationError:
-        raise Failure(
+        raise CliError(
             "not_understood",
             "this version does not understand the answer",
             facts=[("server", settings.url)],
             fix="use the server's version of swarmkeeper",
         ) from None
     except UnicodeError:
-        raise Failure("invalid", "an argument cannot be encoded as UTF-8", exit_code=Exit.USAGE) from None
+        raise CliError("invalid", "an argument cannot be encoded as UTF-8", exit_code=Exit.USAGE) from None
     except ValueError as error:
         # From the SDK's own checks, whose messages repeat no input.
-        raise Failure("invalid", str(error), exit_code=Exit.USAGE) from None
+        raise CliError("invalid", str(error), exit_code=Exit.USAGE) from None
 
 
 @contextmanager
 def _key_errors() -> Iterator[None]:
-    """Turn an error of address or key into a `Failure`."""
+    """Turn an error of address or key into a `CliError`."""
     try:
         yield
     except OSError as error:
-        raise Failure("key_file", f"the key's file cannot be read: {error.strerror}", fix="name another") from None
+        raise CliError("key_file", f"the key's file cannot be read: {error.strerror}", fix="name another") from None
     except ValueError as error:
-        raise Failure("invalid", str(error), exit_code=Exit.USAGE) from None
+        raise CliError("invalid", str(error), exit_code=Exit.USAGE) from None
 
 
 def _client(settings: Settings) -> Client:
@@ -167,7 +167,7 @@ def check_key(settings: Settings) -> None:
     """Check address and key before anything uses them.
 
     Raises:
-        Failure: one of them is not valid.
+        CliError: one of them is not valid.
     """
     _client(settings)
 
@@ -176,7 +176,7 @@ def sendable(body: Any) -> None:
     """Check a body that was typed or read.
 
     Raises:
-        Failure: JSON cannot represent it.
+        CliError: JSON cannot represent it.
     """
     from swarmkeeper.sdk.connection.calls import encode
 
@@ -190,11 +190,11 @@ def sendable(body: Any) -> None:
         detail = f"it is not a JSON value: {error}"  # the message has only the type
     else:
         return
-    raise Failure("not_json", f"this cannot be sent: {detail}", exit_code=Exit.USAGE)
+    raise CliError("not_json", f"this cannot be sent: {detail}", exit_code=Exit.USAGE)
 
 
-def refused(error: ApiError, settings: Settings) -> Failure:
-    """Convert a refusal of the server to a `Failure`."""
+def refused(error: ApiError, settings: Settings) -> CliError:
+    """Convert a refusal of the server to a `CliError`."""
     facts = [("where", str(problem)) for problem in error.problems]
     if error.code == "unreachable":
         facts.append(("server", settings.url))
@@ -202,7 +202,7 @@ def refused(error: ApiError, settings: Settings) -> Failure:
         facts.append(("more", f"{settings.url}/docs#{error.code}"))
     if error.request_id:
         facts.append(("request", error.request_id))
-    return Failure(error.code, error.detail, exit_code=_exit_code(error), facts=facts, fix=_FIX.get(error.code))
+    return CliError(error.code, error.detail, exit_code=_exit_code(error), facts=facts, fix=_FIX.get(error.code))
 
 
 def _exit_code(error: ApiError) -> Exit:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 BYTES_MAX = 16 << 20  # the server's limit for a body
 STDIN = "-"
@@ -16,7 +16,7 @@ def read(name: str, *, what: str) -> Any:
     """Read the value in a file, by the ending of its name; `-` is JSON on stdin, and a file without an ending is JSON.
 
     Raises:
-        Failure: it cannot be read or parsed, or is too large.
+        CliError: it cannot be read or parsed, or is too large.
     """
     from swarmkeeper.wire.parsing.documents import ENDINGS
 
@@ -28,7 +28,7 @@ def argument(text: str, *, what: str) -> Any:
     """Read the JSON value of an argument; `@FILE` reads a file, `@-` stdin.
 
     Raises:
-        Failure: it is not JSON.
+        CliError: it is not JSON.
     """
     return parse(text_of(text[1:], what=what) if text.startswith("@") else text, ".json", what=what)
 
@@ -37,7 +37,7 @@ def parse(text: str, ending: str, *, what: str) -> Any:
     """Parse a document by its ending: `.json`, `.yaml` or `.toml`.
 
     Raises:
-        Failure: the text is not such a document.
+        CliError: the text is not such a document.
     """
     from swarmkeeper.wire.parsing.documents import Unreadable
     from swarmkeeper.wire.parsing.documents import parse as parsed
@@ -46,14 +46,14 @@ def parse(text: str, ending: str, *, what: str) -> Any:
         return parsed(text, ending)
     except Unreadable as error:
         kind = "JSON" if ending == ".json" else ending[1:].upper()
-        raise Failure("input", f"{what} cannot be read as {kind}: {error}", exit_code=Exit.USAGE) from None
+        raise CliError("input", f"{what} cannot be read as {kind}: {error}", exit_code=Exit.USAGE) from None
 
 
 def text_of(name: str, *, what: str) -> str:
     """Return the text of a file or of stdin.
 
     Raises:
-        Failure: it cannot be read, is not UTF-8, or is longer than the server's limit.
+        CliError: it cannot be read, is not UTF-8, or is longer than the server's limit.
     """
     try:
         if name == STDIN:
@@ -62,10 +62,10 @@ def text_of(name: str, *, what: str) -> str:
             with Path(name).open(encoding="utf-8-sig") as opened:
                 text = opened.read(BYTES_MAX + 1)
     except OSError as error:
-        raise Failure("file", f"{what}: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
+        raise CliError("file", f"{what}: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
     except UnicodeDecodeError:
-        raise Failure("file", f"{what} is not UTF-8", exit_code=Exit.USAGE) from None
+        raise CliError("file", f"{what} is not UTF-8", exit_code=Exit.USAGE) from None
     if len(text) > BYTES_MAX:
         detail = f"{what} is longer than {BYTES_MAX >> 20} MiB, the server's limit"
-        raise Failure("file", detail, exit_code=Exit.USAGE)
+        raise CliError("file", detail, exit_code=Exit.USAGE)
     return text

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from swarmkeeper.cli.framework.terminal import Exit, Failure, output_format
+from swarmkeeper.cli.framework.terminal import CliError, Exit, output_format
 from swarmkeeper.settings import BY_NAME, PREFIX, BadSetting, Found, read
 
 
@@ -55,9 +55,9 @@ def found(**flags: Any) -> Found:
     """Return the settings in force with these flags.
 
     Raises:
-        Failure: one of them is not valid.
+        CliError: one of them is not valid.
     """
     try:
         return read(flags)
     except BadSetting as error:
-        raise Failure("bad_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain") from None
+        raise CliError("bad_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain") from None

@@ -1,4 +1,4 @@
-"""Runs commands: the event loop, the store that a command works on, and the store's errors as `Failure`."""
+"""Runs commands: the event loop, the store that a command works on, and the store's errors as `CliError`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swarmkeeper.cli.framework import flags
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 from swarmkeeper.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ async def store_of(settings: Settings, *, create: bool = False, reading: bool = 
     """Open the store of the settings, also beside a running server; with `reading`, nothing is written.
 
     Raises:
-        Failure: it cannot be used.
+        CliError: it cannot be used.
     """
     import apsw
 
@@ -95,7 +95,7 @@ def on_disk(store: str | None, lost: str) -> Settings:
     """Return the settings with this store, which must be a file; `lost` says what would be lost with a store in memory.
 
     Raises:
-        Failure: the store is in memory, or the address is not valid.
+        CliError: the store is in memory, or the address is not valid.
     """
     from swarmkeeper.storage.sqlite.store import MEMORY, path_of
 
@@ -106,22 +106,22 @@ def on_disk(store: str | None, lost: str) -> Settings:
         raise of_store(error) from None
     if in_memory:
         detail, fix = f"a store in memory ends with this command{lost}", "name a file: --store sqlite:///swarmkeeper.db"
-        raise Failure("store_in_memory", detail, exit_code=Exit.USAGE, fix=fix)
+        raise CliError("store_in_memory", detail, exit_code=Exit.USAGE, fix=fix)
     return settings
 
 
-def invalid(error: Invalid) -> Failure:
-    """Convert an engine's refusal of typed input to a `Failure`, with the places."""
+def invalid(error: Invalid) -> CliError:
+    """Convert an engine's refusal of typed input to a `CliError`, with the places."""
     facts = [("where", f"{pointer}: {words}") for pointer, _, words in error.details]
-    return Failure("invalid", error.detail, exit_code=Exit.USAGE, facts=facts)
+    return CliError("invalid", error.detail, exit_code=Exit.USAGE, facts=facts)
 
 
-class Damaged(Failure):
+class Damaged(CliError):
     """The store's file differs from what was written."""
 
 
 def of_store(error: Exception) -> Exception:
-    """Convert a store's error to a `Failure`; return any other error unchanged."""
+    """Convert a store's error to a `CliError`; return any other error unchanged."""
     import apsw
 
     from swarmkeeper.core.ports import StoreDamaged, StoreUnavailable
@@ -130,16 +130,16 @@ def of_store(error: Exception) -> Exception:
 
     match error:
         case refusals.SchemaOlder():
-            return Failure("schema_older", str(error), exit_code=Exit.CONFLICT, fix="swarmkeeper migrate")
+            return CliError("schema_older", str(error), exit_code=Exit.CONFLICT, fix="swarmkeeper migrate")
         case refusals.StoreHeld():
-            return Failure("store_held", str(error), exit_code=Exit.CONFLICT)
+            return CliError("store_held", str(error), exit_code=Exit.CONFLICT)
         case refusals.StoreRefused():
             missing = str(error).startswith(("there is no store", "there is no swarmkeeper store"))
             code, exit_code = ("no_store", Exit.NOT_FOUND) if missing else ("store_refused", Exit.ERROR)
             fix = "name another with --store or SWARMKEEPER_STORE" if missing else None
-            return Failure(code, str(error), exit_code=exit_code, fix=fix)
+            return CliError(code, str(error), exit_code=exit_code, fix=fix)
         case StoreUnavailable():
-            return Failure("store_unavailable", str(error), fix="try again in a moment")
+            return CliError("store_unavailable", str(error), fix="try again in a moment")
         case StoreDamaged() | apsw.Error() | UnicodeDecodeError():  # we write UTF-8 only
             return Damaged(
                 "store_damaged",
@@ -148,9 +148,9 @@ def of_store(error: Exception) -> Exception:
                 fix="restore a backup; check it with `swarmkeeper doctor --deep` and `audit verify`",
             )
         case CannotServe():
-            return Failure("cannot_serve", error.detail, fix=error.fix)
+            return CliError("cannot_serve", error.detail, fix=error.fix)
         case BadSetting():
-            return Failure("bad_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain")
+            return CliError("bad_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain")
         case _:
             return error
 

@@ -47,7 +47,7 @@ class OutputFormat:
 output_format = OutputFormat()
 
 
-class Failure(Exception):
+class CliError(Exception):
     """A command cannot do its work; `main` prints this on stderr.
 
     `facts` are labelled lines, `fix` says what to type or change.
@@ -94,14 +94,14 @@ def say(text: str = "") -> None:
     """Print a line of data on stdout.
 
     Raises:
-        Failure: stdout cannot be written.
+        CliError: stdout cannot be written.
     """
     try:
         print(text, flush=True)
     except BrokenPipeError:  # the reader has gone: see `main`
         raise
     except OSError as error:
-        raise Failure("stdout", f"stdout cannot be written: {error.strerror}") from None
+        raise CliError("stdout", f"stdout cannot be written: {error.strerror}") from None
 
 
 def talk(text: str) -> None:

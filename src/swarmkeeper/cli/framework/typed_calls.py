@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from swarmkeeper.cli.framework.terminal import Exit, Failure
-from swarmkeeper.sdk.connection.calls import Answered, Calls
+from swarmkeeper.cli.framework.terminal import CliError, Exit
+from swarmkeeper.sdk.connection.calls import ApiResponse, Calls
 from swarmkeeper.sdk.errors import ApiError
 
 LENGTH = 26  # of an id after its prefix
@@ -44,11 +44,11 @@ class TypedCalls(Calls):
         query: Mapping[str, object] | None = None,
         trouble: Callable[[ApiError, int], None] | None = None,
         **options: Any,
-    ) -> Answered:
+    ) -> ApiResponse:
         """Like `Calls.call`, with short ids in path and query completed.
 
         Raises:
-            Failure: a short id is ambiguous.
+            CliError: a short id is ambiguous.
         """
         if (found := _SHORT.search(path)) is not None:
             path = path[: found.start()] + await self._whole(found[1], found[2]) + path[found.end() :]
@@ -68,11 +68,11 @@ class TypedCalls(Calls):
                 break
         else:
             detail = f"{word}_{start} matches too many: write the whole id"
-            raise Failure("ambiguous", detail, exit_code=Exit.USAGE)
+            raise CliError("ambiguous", detail, exit_code=Exit.USAGE)
         if len(found) > 1:
             listed = [("matches", item) for item in found[:NAMED_MAX]]
             detail = f"{word}_{start} matches {len(found)} ids"
-            raise Failure(
+            raise CliError(
                 "ambiguous", detail, exit_code=Exit.USAGE, facts=listed, fix="write more characters of the id"
             )
         return found[0] if found else f"{word}_{start}"

@@ -17,7 +17,7 @@ from swarmkeeper import files
 from swarmkeeper.cli.admin import store
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, seconds
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 from swarmkeeper.cli.serving import demo_end
 from swarmkeeper.cli.serving.sample_swarm import at_work, name_of, role_of
 from swarmkeeper.cli.tasks import explain, watch
@@ -40,12 +40,12 @@ def demo(
     """
     root = (path or Path()).resolve()
     if not root.is_dir():
-        raise Failure("no_directory", "no directory at this path", exit_code=Exit.USAGE)
+        raise CliError("no_directory", "no directory at this path", exit_code=Exit.USAGE)
     from swarmkeeper.bots.files import listing
 
     if not listing(root).files:
         detail = "nothing to review in this directory: it has no text files, or Git ignores them all"
-        raise Failure("nothing_to_review", detail, exit_code=Exit.USAGE, fix="swarmkeeper demo PATH")
+        raise CliError("nothing_to_review", detail, exit_code=Exit.USAGE, fix="swarmkeeper demo PATH")
     if running.run_fast(_demo(root, timeout_seconds, as_json=as_json)) != "accepted":
         terminal.stop(Exit.TASK_FAILED)
 
@@ -120,7 +120,7 @@ async def _review(root: Path, served: Served, timeout_seconds: float) -> _Review
                 task = await watch.follow(client.watch(submitted.id), why, to=sys.stderr)
         except TimeoutError:
             detail = f"the review did not end within {timeout_seconds:g} s"
-            raise Failure("timed_out", detail, exit_code=Exit.TIMED_OUT) from None
+            raise CliError("timed_out", detail, exit_code=Exit.TIMED_OUT) from None
         return _Reviewed(
             task=task,
             result=await client.result(task.id) or {},

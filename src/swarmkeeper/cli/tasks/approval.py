@@ -11,7 +11,7 @@ import typer
 from swarmkeeper.cli.framework import documents, terminal
 from swarmkeeper.cli.framework.connection import Connection, connected, sendable
 from swarmkeeper.cli.framework.flags import flag
-from swarmkeeper.cli.framework.terminal import Exit, Failure, on_one_line
+from swarmkeeper.cli.framework.terminal import CliError, Exit, on_one_line
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
@@ -33,7 +33,7 @@ def list_(
 ) -> None:
     """List approvals and questions by state, by default the open ones, oldest first."""
     if state not in (*_STATES, "all"):
-        raise Failure("state", f"--state: {', '.join(_STATES)} or all", exit_code=Exit.USAGE)
+        raise CliError("state", f"--state: {', '.join(_STATES)} or all", exit_code=Exit.USAGE)
     wanted: Any = None if state == "all" else state
     found = connection.all(lambda client: client.approvals(state=wanted, task_id=task))
     if connection.as_json:
@@ -153,7 +153,7 @@ def answer(
 ) -> None:
     """Answer a bot's question, or answer `accept` or `round` after the last round of rework."""
     if (text is None) == (value is None):
-        raise Failure("answer", "give the answer either as a text or as --value JSON", exit_code=Exit.USAGE)
+        raise CliError("answer", "give the answer either as a text or as --value JSON", exit_code=Exit.USAGE)
     said = text if value is None else documents.argument(value, what="--value")
     sendable(said)
     _say_decided(connection.call(lambda client: client.answer(approval_id, said)), as_json=connection.as_json)
@@ -179,7 +179,7 @@ async def watch_approvals(client: Client, looks: AsyncIterator[Task], *, go_on: 
     """Pass on the looks; report each approval that is opened meanwhile once, on stderr.
 
     Raises:
-        Failure: with `needs_approval`, unless `go_on`: the task cannot go on until a person decides.
+        CliError: with `needs_approval`, unless `go_on`: the task cannot go on until a person decides.
     """
     reported: set[str] = set()
     async for task in looks:
@@ -192,7 +192,7 @@ async def watch_approvals(client: Client, looks: AsyncIterator[Task], *, go_on: 
                 reported.add(approval.id)
                 terminal.talk(_asking(approval))
         if not go_on and (stopping := stopped_by(task, asked)) is not None:
-            raise Failure(
+            raise CliError(
                 "needs_approval",
                 f"the task waits for a person: {on_one_line(stopping.question)}",
                 exit_code=Exit.NEEDS_APPROVAL,

@@ -10,7 +10,7 @@ import typer
 from swarmkeeper.cli.framework import documents, terminal
 from swarmkeeper.cli.framework.connection import Connection, connected, sendable
 from swarmkeeper.cli.framework.flags import TaskId, flag
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 if TYPE_CHECKING:
     from swarmkeeper.wire.answers import BotMessage
@@ -58,5 +58,5 @@ def _payload(text: str) -> dict[str, Any]:
         return {"text": text}
     value = documents.argument(text, what="the file")
     if not isinstance(value, dict):
-        raise Failure("file", "the file does not contain a JSON object", exit_code=Exit.USAGE)
+        raise CliError("file", "the file does not contain a JSON object", exit_code=Exit.USAGE)
     return value

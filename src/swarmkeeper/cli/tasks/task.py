@@ -13,7 +13,7 @@ import typer
 from swarmkeeper.cli.framework import documents, terminal
 from swarmkeeper.cli.framework.connection import Connection, connected, sendable
 from swarmkeeper.cli.framework.flags import TaskId, flag, seconds
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 from swarmkeeper.cli.tasks import approval, explain, look, outcomes, trouble, watch
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def submit(
     if skill:
         if "subtasks" in body:
             detail = "--skill creates the only subtask of a task, but this file has its own subtasks"
-            raise Failure("skill", detail, exit_code=Exit.USAGE, fix="leave out --skill, or the file's subtasks")
+            raise CliError("skill", detail, exit_code=Exit.USAGE, fix="leave out --skill, or the file's subtasks")
         body["subtasks"] = [
             {"key": "main", "description": body["title"], "required_skills": skill, "input": sent or {}}
         ]
@@ -110,7 +110,7 @@ def _body_of(title: str | None, file: str | None) -> dict[str, Any]:
     if title is not None:
         body["title"] = title
     if not isinstance(body.get("title"), str) or not body["title"]:
-        raise Failure("no_title", "a task needs a title", exit_code=Exit.USAGE, fix='swarmkeeper submit "TITLE"')
+        raise CliError("no_title", "a task needs a title", exit_code=Exit.USAGE, fix='swarmkeeper submit "TITLE"')
     return body
 
 
@@ -118,7 +118,7 @@ def read_task(name: str) -> dict[str, Any]:
     """Read a task from a file, by the ending of its name."""
     body = documents.read(name, what="the file")
     if not isinstance(body, dict):
-        raise Failure("file", "the file does not contain an object", exit_code=Exit.USAGE)
+        raise CliError("file", "the file does not contain an object", exit_code=Exit.USAGE)
     return body
 
 
@@ -127,7 +127,7 @@ def _input(text: str | None) -> dict[str, Any] | None:
         return None
     value = documents.argument(text, what="--input")
     if not isinstance(value, dict):
-        raise Failure("input", "--input must be a JSON object", exit_code=Exit.USAGE)
+        raise CliError("input", "--input must be a JSON object", exit_code=Exit.USAGE)
     return value
 
 
@@ -136,7 +136,7 @@ def _labels(listed: Sequence[str] | None) -> dict[str, str] | None:
         return None
     pairs = [label.partition(":") for label in listed]
     if any(not colon for _, colon, _ in pairs):
-        raise Failure("label", "a label must be key:value", exit_code=Exit.USAGE)
+        raise CliError("label", "a label must be key:value", exit_code=Exit.USAGE)
     return {key: value for key, _, value in pairs}
 
 
@@ -158,7 +158,7 @@ async def _until_over(
                 return await watch.follow(looks, why)
             return await watch.each(looks, why, silent)
     except TimeoutError:
-        raise Failure(
+        raise CliError(
             "timed_out",
             f"no outcome within {timeout_seconds:g} s; the task continues",
             exit_code=Exit.TIMED_OUT,
@@ -201,7 +201,7 @@ def list_(
 ) -> None:
     """List the tasks of the tenant, newest first."""
     if order_by not in ("created_at", "-created_at", "priority"):
-        raise Failure("order_by", "--order-by: created_at, -created_at or priority", exit_code=Exit.USAGE)
+        raise CliError("order_by", "--order-by: created_at, -created_at or priority", exit_code=Exit.USAGE)
 
     async def work(client: Client) -> list[Task]:
         found: list[Task] = []
@@ -276,7 +276,7 @@ def result(
 
     found = connection.call(work)
     if found is None:
-        raise Failure(
+        raise CliError(
             "no_result",
             "there is no result yet",
             exit_code=Exit.CONFLICT,

@@ -58,7 +58,7 @@ _FIRST = ("LEASED", "IN_REVIEW", "WAITING", "FAILED", "READY", "BLOCKED", "SUCCE
 Why = Callable[[], Awaitable["Task | None"]]
 
 
-class Changes:
+class TaskChanges:
     """Yields the lines for what changed since the last look at a task."""
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ async def follow(
     stream = to or sys.stdout
     if draws(stream):
         return await _draw(looks, why, stream)
-    changes = Changes()
+    changes = TaskChanges()
 
     def show(task: Task) -> None:
         for line in changes.of(task):

@@ -8,7 +8,7 @@ import typer
 
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, flag
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 _NAMES = ("lifecycle", "handoff", "backlog", "fanout", "heartbeats", "memory")
 
@@ -40,15 +40,15 @@ def bench(
     The command starts its own servers. It prints each figure with the disk's speed and the store's durability.
     """
     if scenario not in _NAMES:
-        raise Failure("no_scenario", f"the scenarios are {', '.join(_NAMES)}", exit_code=Exit.USAGE)
+        raise CliError("no_scenario", f"the scenarios are {', '.join(_NAMES)}", exit_code=Exit.USAGE)
     from swarmkeeper.bench.registry import SCENARIOS
-    from swarmkeeper.bench.report import CannotMeasure, Options
+    from swarmkeeper.bench.report import CannotMeasure, ScenarioOptions
 
-    options = Options(tasks=tasks, subtasks=subtasks, bots=bots, batch=batch, store=store)
+    options = ScenarioOptions(tasks=tasks, subtasks=subtasks, bots=bots, batch=batch, store=store)
     try:
         report = running.run_fast(SCENARIOS[scenario](options))
     except* CannotMeasure as failed:
-        raise Failure("cannot_measure", _first(failed), exit_code=Exit.USAGE) from None
+        raise CliError("cannot_measure", _first(failed), exit_code=Exit.USAGE) from None
     if as_json:
         terminal.say_json(report.as_json())
     else:

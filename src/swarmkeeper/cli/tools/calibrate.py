@@ -14,7 +14,7 @@ import typer
 
 from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.framework.flags import AsJson, flag
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 from swarmkeeper.cli.tools.simulate import SimulateExit
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _check_combination(*, back_test: bool, others: dict[str, Any]) -> None:
     """Refuse flags that would have no effect."""
     for name, value in others.items():
         if value is not None and not back_test:
-            raise Failure("flags", f"{name} needs --back-test", exit_code=Exit.USAGE)
+            raise CliError("flags", f"{name} needs --back-test", exit_code=Exit.USAGE)
 
 
 def _output_path(output: str | None) -> Path | None:
@@ -118,9 +118,9 @@ def _output_path(output: str | None) -> Path | None:
     path = Path(output)
     if path.suffix.lower() not in _ENDINGS:
         detail = "--output: expected a name that ends in .yaml or .toml, because these formats have comments"
-        raise Failure("output", detail, exit_code=Exit.USAGE, fix="-o scenario.yaml")
+        raise CliError("output", detail, exit_code=Exit.USAGE, fix="-o scenario.yaml")
     if not path.absolute().parent.is_dir():
-        raise Failure("output", "--output: no such folder", exit_code=Exit.USAGE)
+        raise CliError("output", "--output: no such folder", exit_code=Exit.USAGE)
     return path
 
 
@@ -132,12 +132,12 @@ def _recording(feed: str) -> Recording:
         return recording.of_lines(sys.stdin) if feed == "-" else recording.read(Path(feed))
     except recording.BadFeed as error:
         fix = "swarmkeeper task events --json > feed.jsonl"
-        raise Failure("bad_feed", f"{name}: {error}", exit_code=Exit.USAGE, fix=fix) from None
+        raise CliError("bad_feed", f"{name}: {error}", exit_code=Exit.USAGE, fix=fix) from None
     except OSError as error:
         detail = f"{name}: the file cannot be read: {error.strerror}"
-        raise Failure("bad_feed", detail, exit_code=Exit.USAGE) from None
+        raise CliError("bad_feed", detail, exit_code=Exit.USAGE) from None
     except UnicodeDecodeError:
-        raise Failure("bad_feed", f"{name}: not UTF-8", exit_code=Exit.USAGE) from None
+        raise CliError("bad_feed", f"{name}: not UTF-8", exit_code=Exit.USAGE) from None
 
 
 def _made(recording: Recording, stem: str) -> Calibrated:
@@ -148,7 +148,7 @@ def _made(recording: Recording, stem: str) -> Calibrated:
     try:
         return calibrate(recording, name=kept or "calibrated")
     except BadFeed as error:
-        raise Failure("bad_feed", str(error), exit_code=Exit.USAGE) from None
+        raise CliError("bad_feed", str(error), exit_code=Exit.USAGE) from None
 
 
 def _write(made: Calibrated, path: Path) -> None:
@@ -158,7 +158,7 @@ def _write(made: Calibrated, path: Path) -> None:
     try:
         files.write(path, as_file(made, path.suffix.lower()))
     except OSError as error:
-        raise Failure("output", f"the scenario cannot be written: {error.strerror}") from None
+        raise CliError("output", f"the scenario cannot be written: {error.strerror}") from None
     terminal.talk(f"scenario: {path}")
 
 

@@ -17,7 +17,7 @@ import typer
 
 from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.framework.flags import AsJson
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 # Each kind of page, in the order in which a new user needs them.
 _KINDS = {
@@ -35,7 +35,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\((?![a-z]+://)(?:[^)#\s]*/)?([\w-]+)\.md(?:#[^
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class DocsPage:
     """A page of the documentation. Its topic is the file name in lower case, without the ending."""
 
     topic: str
@@ -48,17 +48,17 @@ class Page:
         return self.text.partition("\n")[0].removeprefix("# ")
 
 
-def pages() -> dict[str, Page]:
+def pages() -> dict[str, DocsPage]:
     """Return all pages by topic, in the order in which they are listed."""
     root = resources.files("swarmkeeper") / "pages"
     found = [page for kind in _KINDS for page in _pages_of(root / kind if kind else root, kind)]
     return {page.topic: page for page in found}
 
 
-def _pages_of(folder: Traversable, kind: str) -> list[Page]:
+def _pages_of(folder: Traversable, kind: str) -> list[DocsPage]:
     files = [file for file in folder.iterdir() if file.name.endswith(".md")]
     read = [
-        Page(file.name.removesuffix(".md").lower(), kind, _GENERATED.sub("", file.read_text(encoding="utf-8")))
+        DocsPage(file.name.removesuffix(".md").lower(), kind, _GENERATED.sub("", file.read_text(encoding="utf-8")))
         for file in files
     ]
     return sorted(read, key=lambda page: page.topic)
@@ -91,7 +91,7 @@ def _plain(topic: str) -> str:
     return topic.strip().lower().rpartition("/")[2].removesuffix(".md").replace(" ", "-").replace("_", "-")
 
 
-def _list(found: list[Page], *, as_json: bool) -> None:
+def _list(found: list[DocsPage], *, as_json: bool) -> None:
     if as_json:
         for page in found:
             kind = page.kind.partition("/")[0] or "tutorial"
@@ -106,7 +106,7 @@ def _list(found: list[Page], *, as_json: bool) -> None:
     terminal.talk("show a page: swarmkeeper docs TOPIC")
 
 
-def _unknown(topic: str, found: dict[str, Page]) -> Failure:
+def _unknown(topic: str, found: dict[str, DocsPage]) -> CliError:
     """Return the failure, with topics of similar names, and topics whose pages contain the word."""
     wanted = _plain(topic)
     near = difflib.get_close_matches(wanted, found, n=3, cutoff=0.7)
@@ -117,10 +117,10 @@ def _unknown(topic: str, found: dict[str, Page]) -> Failure:
     facts += [("mentioned in", ", ".join(speaking))] if speaking else []
     best = (near or speaking or [""])[0]
     fix = f"swarmkeeper docs {best}".rstrip()  # without a topic, all are listed
-    return Failure("no_topic", f"no topic {topic!r}", exit_code=Exit.NOT_FOUND, facts=facts, fix=fix)
+    return CliError("no_topic", f"no topic {topic!r}", exit_code=Exit.NOT_FOUND, facts=facts, fix=fix)
 
 
-def _draw(page: Page) -> None:
+def _draw(page: DocsPage) -> None:
     """Print the page on a terminal. A link to another page becomes the command that shows it."""
     from rich.console import Console
     from rich.markdown import Markdown

@@ -13,14 +13,14 @@ from swarmkeeper import __version__
 from swarmkeeper.cli.framework import documents, flags, terminal
 from swarmkeeper.cli.framework.connection import Connection, connected, sendable
 from swarmkeeper.cli.framework.flags import AsJson, flag
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 from swarmkeeper.devfolder import FILE
 from swarmkeeper.files import write
 from swarmkeeper.settings import BY_NAME, SETTINGS, BadSetting
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
-    from swarmkeeper.sdk.connection.calls import Answered
+    from swarmkeeper.sdk.connection.calls import ApiResponse
 
 config = typer.Typer(no_args_is_help=True, help="Settings: which value is used, and why.")
 
@@ -53,13 +53,13 @@ def init(
     files = {place / FILE: _sample_settings(), place / BOT_FILE: _BOT}
     there = [file.name for file in files if file.exists()]
     if there:
-        raise Failure("exists", f"{' and '.join(there)} already exists; nothing was changed", exit_code=Exit.CONFLICT)
+        raise CliError("exists", f"{' and '.join(there)} already exists; nothing was changed", exit_code=Exit.CONFLICT)
     try:
         place.mkdir(parents=True, exist_ok=True)
         for file, text in files.items():
             write(file, text, mode=0o666)  # samples to edit and share: with the user's own permissions
     except OSError as error:
-        raise Failure("folder", f"the directory cannot be written: {error.strerror}", exit_code=Exit.USAGE) from None
+        raise CliError("folder", f"the directory cannot be written: {error.strerror}", exit_code=Exit.USAGE) from None
     if as_json:
         terminal.say_json({"files": [str(file) for file in files]})
         return
@@ -92,7 +92,7 @@ def explain(
         try:
             given = found.explain(name)
         except BadSetting as error:
-            raise Failure("no_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain") from None
+            raise CliError("no_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain") from None
         setting = BY_NAME[name]
         if as_json:
             listed = [
@@ -131,12 +131,12 @@ def api(
     """Make any call of the API, and print the body of the answer."""
     body = _data(data)
     if method.upper() not in ("GET", "POST", "PATCH", "DELETE"):
-        raise Failure("method", "expected one of GET, POST, PATCH, DELETE", exit_code=Exit.USAGE)
+        raise CliError("method", "expected one of GET, POST, PATCH, DELETE", exit_code=Exit.USAGE)
     if not path.startswith("/"):
-        raise Failure("path", "the path must begin with /", exit_code=Exit.USAGE)
+        raise CliError("path", "the path must begin with /", exit_code=Exit.USAGE)
     sendable(body)
 
-    async def work(client: Client) -> Answered:
+    async def work(client: Client) -> ApiResponse:
         from swarmkeeper.sdk.connection import chance
 
         calls = client.calls
@@ -162,7 +162,7 @@ def completion(shell: Annotated[str, typer.Argument(help="bash, zsh, fish, power
     from typer.completion import get_completion_script  # type: ignore[attr-defined]  # typer re-exports it unsaid
 
     if shell not in ("bash", "zsh", "fish", "powershell", "pwsh"):
-        raise Failure("shell", "expected one of bash, zsh, fish, powershell, pwsh", exit_code=Exit.USAGE)
+        raise CliError("shell", "expected one of bash, zsh, fish, powershell, pwsh", exit_code=Exit.USAGE)
     terminal.say(get_completion_script(prog_name="swarmkeeper", complete_var="_SWARMKEEPER_COMPLETE", shell=shell))
 
 

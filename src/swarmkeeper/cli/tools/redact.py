@@ -12,7 +12,7 @@ import typer
 
 from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.framework.flags import flag
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 if TYPE_CHECKING:
     from swarmkeeper.govern.redaction.redactor import Redactor
@@ -63,7 +63,7 @@ def explain(
 
     redactor = _redactor(rules)
     if rule is not None and rule not in redactor.rules:
-        raise Failure("rule", "no such rule", exit_code=Exit.USAGE, fix=f"one of {', '.join(redactor.rules)}")
+        raise CliError("rule", "no such rule", exit_code=Exit.USAGE, fix=f"one of {', '.join(redactor.rules)}")
     for number, value in enumerate(_values(), 1):
         for finding in findings(redactor, value, rule):
             said = {name: content for name, content in asdict(finding).items() if content not in (None, "")}
@@ -83,7 +83,7 @@ def _redactor(rules: list[str] | None) -> Redactor:
     try:
         return load(running.settings_of().redaction if rules is None else rules)
     except BadRules as error:
-        raise Failure("rules", str(error), exit_code=Exit.USAGE) from None
+        raise CliError("rules", str(error), exit_code=Exit.USAGE) from None
 
 
 def _values() -> Iterator[Any]:
@@ -92,4 +92,4 @@ def _values() -> Iterator[Any]:
             try:
                 yield json.loads(line)
             except (ValueError, RecursionError):
-                raise Failure("input", f"line {number} is not JSON", exit_code=Exit.USAGE) from None
+                raise CliError("input", f"line {number} is not JSON", exit_code=Exit.USAGE) from None

@@ -20,14 +20,14 @@ import typer
 
 from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.framework.flags import AsJson, flag
-from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 if TYPE_CHECKING:
     from swarmkeeper.sim.play.scenarios import Scenario
     from swarmkeeper.sim.pool import Played
-    from swarmkeeper.sim.rehearse.report import Report
+    from swarmkeeper.sim.rehearse.report import RehearsalReport
     from swarmkeeper.sim.rehearse.scenario_files import Rehearsal
-    from swarmkeeper.sim.run import Case, Outcome
+    from swarmkeeper.sim.run import Case, RunOutcome
 
 _LINES_MAX = 80  # of a trace on a terminal
 _SEEDS = 2**31  # random seeds are short enough to type
@@ -185,9 +185,9 @@ def simulate(
         rehearsal = _rehearsal(asked)
         if asked.level == "process" and rehearsal.scenario.tenants > 1:
             detail = "--level process supports one tenant, but this scenario has more"
-            raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
+            raise CliError("level", detail, exit_code=Exit.USAGE, fix="--level http")
         if targets and not any(_targets(rehearsal)):
-            raise Failure("no_targets", "this scenario has no targets", exit_code=Exit.USAGE, fix="add targets to it")
+            raise CliError("no_targets", "this scenario has no targets", exit_code=Exit.USAGE, fix="add targets to it")
         first = _drawn() if start is None else start
         numbers = range(first, first + seeds)
         terminal.talk(f"seeds {first} to {first + seeds - 1}" if seeds > 1 else f"seed {first}")
@@ -234,22 +234,22 @@ def _show_all(
 def _check_level(asked: _Flags, measured: Mapping[str, Any]) -> None:
     """Refuse flags that the level does not support."""
     if asked.level_given not in (None, *_LEVELS):
-        raise Failure("level", "--level must be core, http or process", exit_code=Exit.USAGE)
+        raise CliError("level", "--level must be core, http or process", exit_code=Exit.USAGE)
     if asked.store_given not in (None, *_STORES):
-        raise Failure("store", "--store must be memory or file", exit_code=Exit.USAGE)
+        raise CliError("store", "--store must be memory or file", exit_code=Exit.USAGE)
     if asked.bots is not None and asked.level != "http":
         detail = f"--bots takes bots of the SDK, which use HTTP: they cannot run at --level {asked.level}"
-        raise Failure("level", detail, exit_code=Exit.USAGE, fix="leave --level out")
+        raise CliError("level", detail, exit_code=Exit.USAGE, fix="leave --level out")
     if asked.level == "process":
         unsupported = {"--invariants": asked.invariants, "--store": asked.store_given, **measured}
         for name in (name for name, given in unsupported.items() if given):
             detail = f"{name} cannot be used with --level process: it cannot repeat, measure or inspect a run"
-            raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
+            raise CliError("level", detail, exit_code=Exit.USAGE, fix="--level http")
 
 
 @contextmanager
 def _user_code(asked: _Flags) -> Iterator[None]:
-    """Load the user's code before any run, and turn its errors into a `Failure`."""
+    """Load the user's code before any run, and turn its errors into a `CliError`."""
     from swarmkeeper.sim import user_code
 
     try:
@@ -259,10 +259,10 @@ def _user_code(asked: _Flags) -> Iterator[None]:
             if asked.invariants is not None:
                 user_code.invariants_of(asked.invariants)
         yield
-    except user_code.NotThere as error:
-        raise Failure("not_there", str(error), exit_code=Exit.USAGE) from None
+    except user_code.UserCodeNotFound as error:
+        raise CliError("not_there", str(error), exit_code=Exit.USAGE) from None
     except user_code.UserCodeFails as error:
-        raise Failure("own_code", str(error), facts=[("more", _RULES)]) from None
+        raise CliError("own_code", str(error), facts=[("more", _RULES)]) from None
 
 
 def _check_combination(
@@ -273,10 +273,10 @@ def _check_combination(
     for name, there in (("--sweep", sweep is not None), ("--replay", replay is not None)):
         for other, also in given.items():
             if there and also:
-                raise Failure("flags", f"{name} and {other} cannot be used together", exit_code=Exit.USAGE)
+                raise CliError("flags", f"{name} and {other} cannot be used together", exit_code=Exit.USAGE)
         given[name] = there
     if replay is not None and (seeds != 1 or start is not None):
-        raise Failure("flags", "--replay plays one case: leave out --seeds and --start", exit_code=Exit.USAGE)
+        raise CliError("flags", "--replay plays one case: leave out --seeds and --start", exit_code=Exit.USAGE)
 
 
 def _rehearsal(asked: _Flags) -> Rehearsal:
@@ -285,7 +285,7 @@ def _rehearsal(asked: _Flags) -> Rehearsal:
     try:
         found = scenario_files.find(scenario_files.STANDARD if asked.scenario is None else asked.scenario)
     except scenario_files.BadScenario as error:
-        raise Failure("bad_scenario", str(error), exit_code=Exit.USAGE) from None
+        raise CliError("bad_scenario", str(error), exit_code=Exit.USAGE) from None
     scenario = found.scenario
     if asked.hours is not None:
         scenario = replace(scenario, hours=asked.hours)
@@ -293,7 +293,7 @@ def _rehearsal(asked: _Flags) -> Rehearsal:
         scenario = replace(scenario, faults=_kinds(asked.faults))
     if scenario.task is not None and asked.level != "http":
         detail = f"the scenario has a `task`, which bots get only over HTTP, not at --level {asked.level}"
-        raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
+        raise CliError("level", detail, exit_code=Exit.USAGE, fix="--level http")
     return replace(found, scenario=scenario)
 
 
@@ -308,7 +308,7 @@ def _kinds(listed: str) -> tuple[str, ...]:
     wanted = [name.strip() for name in listed.split(",")]
     for name in wanted:
         if name not in KINDS and name not in families:
-            raise Failure(
+            raise CliError(
                 "faults",
                 f"--faults: no kind or family `{name}`",
                 exit_code=Exit.USAGE,
@@ -330,9 +330,9 @@ def _report_files(listed: Sequence[str]) -> list[tuple[str, Path]]:
         path = Path(_FILES[text]) if text in _FILES else Path(text)
         if kind is None:
             detail = "--report: expected a name that ends in .html, .json or .xml"
-            raise Failure("report", detail, exit_code=Exit.USAGE, fix="--report out.html")
+            raise CliError("report", detail, exit_code=Exit.USAGE, fix="--report out.html")
         if not path.parent.is_dir():  # checked now, not after an hour of runs
-            raise Failure("report", "--report: no such folder", exit_code=Exit.USAGE)
+            raise CliError("report", "--report: no such folder", exit_code=Exit.USAGE)
         found.append((kind, path))
     return found
 
@@ -376,11 +376,11 @@ def _play(cases: Sequence[Case], asked: _Flags, *, twice: bool, jobs: int) -> _P
     return playing
 
 
-def _first_broken(runs: Sequence[Played]) -> Outcome | None:
+def _first_broken(runs: Sequence[Played]) -> RunOutcome | None:
     return next((run.outcome for run in runs if run.outcome.violation is not None), None)
 
 
-def _report(rehearsal: Rehearsal, playing: _Playing, asked: _Flags, *, jobs: int, more: bool) -> Report:
+def _report(rehearsal: Rehearsal, playing: _Playing, asked: _Flags, *, jobs: int, more: bool) -> RehearsalReport:
     """Make the report; with `more`, also play the same seeds with one more bot at the bottleneck."""
     from swarmkeeper.sim.pool import play_all, with_one_more
     from swarmkeeper.sim.rehearse.report import report_of
@@ -415,16 +415,16 @@ def _sweep(
         detail = (
             f"--sweep must look like executors=2..12 (or planners, evaluators), at most {_SWEPT_MAX} numbers from 1"
         )
-        raise Failure("sweep", detail, exit_code=Exit.USAGE)
+        raise CliError("sweep", detail, exit_code=Exit.USAGE)
     fleet = matched[1]
     if high > _COUNT_MAX:
-        raise Failure("sweep", f"--sweep: there are at most {_COUNT_MAX} bots of a type", exit_code=Exit.USAGE)
+        raise CliError("sweep", f"--sweep: there are at most {_COUNT_MAX} bots of a type", exit_code=Exit.USAGE)
     swept = {count: with_fleet(rehearsal.scenario, fleet, count=count) for count in range(low, high + 1)}
     try:
         for scenario in swept.values():
             check_sound(replace(rehearsal, scenario=scenario))
     except BadScenario as error:
-        raise Failure("sweep", f"--sweep: {error}", exit_code=Exit.USAGE) from None
+        raise CliError("sweep", f"--sweep: {error}", exit_code=Exit.USAGE) from None
     cases = [case for scenario in swept.values() for case in _cases(scenario, numbers, asked)]
     playing = _play(cases, asked, twice=twice, jobs=jobs)
     runs = playing.runs
@@ -482,7 +482,7 @@ def _case_of(what: str, asked: _Flags) -> Case:
         detail = (
             "--replay FILE: the file sets scenario, hours, faults, level, bots, invariants and store; leave them out"
         )
-        raise Failure("flags", detail, exit_code=Exit.USAGE)
+        raise CliError("flags", detail, exit_code=Exit.USAGE)
     name = Path(what).name
     try:
         plain = documents.parse(scenario_files.text_of(Path(what)), ".json")
@@ -492,9 +492,9 @@ def _case_of(what: str, asked: _Flags) -> Case:
         cases.check(case)
         return case
     except OSError as error:
-        raise Failure("replay", f"{name}: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
+        raise CliError("replay", f"{name}: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
     except (ValueError, RecursionError) as error:
-        raise Failure("replay", f"{name}: not a case: {error}", exit_code=Exit.USAGE) from None
+        raise CliError("replay", f"{name}: not a case: {error}", exit_code=Exit.USAGE) from None
 
 
 # ---- printing ------------------------------------------------------------------------------------------------------
@@ -515,7 +515,7 @@ def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = No
     terminal.say_json({"violations": sum(row["violation"] is not None for row in listed), "runs": listed})
 
 
-def _explain_violation(outcome: Outcome, asked: _Flags, *, shrinks: bool = True) -> None:
+def _explain_violation(outcome: RunOutcome, asked: _Flags, *, shrinks: bool = True) -> None:
     """Print the first violation: the faults that it needs, its trace, and how to replay it."""
     from swarmkeeper.sim import artifacts
     from swarmkeeper.sim.shrink import shrink
@@ -544,7 +544,7 @@ def _explain_violation(outcome: Outcome, asked: _Flags, *, shrinks: bool = True)
     terminal.talk(f"\nreplay: swarmkeeper simulate --replay {case}\ntest:   {test}")
 
 
-def _story(outcome: Outcome, *, to_stdout: bool) -> None:
+def _story(outcome: RunOutcome, *, to_stdout: bool) -> None:
     violation = outcome.violation
     assert violation is not None, "only a violation can be explained"
     write = terminal.say if to_stdout else terminal.talk
@@ -563,7 +563,7 @@ def _show(write: Any, lines: Sequence[Any]) -> None:
         write(terminal.on_one_line(str(line)))
 
 
-def _write(whole: Report, report_files: Sequence[tuple[str, Path]], asked: _Flags) -> None:
+def _write(whole: RehearsalReport, report_files: Sequence[tuple[str, Path]], asked: _Flags) -> None:
     from swarmkeeper import files
     from swarmkeeper.sim.rehearse import report
 
@@ -577,7 +577,7 @@ def _write(whole: Report, report_files: Sequence[tuple[str, Path]], asked: _Flag
         try:
             files.write(path, text)
         except OSError as error:
-            raise Failure("report", f"the report cannot be written: {error.strerror}") from None
+            raise CliError("report", f"the report cannot be written: {error.strerror}") from None
         terminal.talk(f"report: {path}")
 
 

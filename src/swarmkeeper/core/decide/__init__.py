@@ -11,7 +11,18 @@ from typing import Any
 from swarmkeeper.core import commands
 from swarmkeeper.core.answers import Refusal, T
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.decide.decisions import approvals, bots, clients, messages, planning, rules, tenants, timers, work
+from swarmkeeper.core.decide.decisions import (
+    approvals,
+    bots,
+    clients,
+    heartbeats,
+    messages,
+    planning,
+    rules,
+    tenants,
+    timers,
+    work,
+)
 from swarmkeeper.core.decide.effects import closing
 from swarmkeeper.core.decide.working_set import WorkingSet
 
@@ -21,13 +32,13 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     commands.Cancel: clients.cancel,
     commands.Pause: clients.pause,
     commands.Resume: clients.resume,
-    commands.Retry: clients.retry,
+    commands.RetryFailedTask: clients.retry,
     commands.Archive: clients.archive,
     commands.SendMessage: messages.send_message,
-    commands.Report: work.report,
-    commands.Heartbeat: work.beat,
-    commands.Release: work.release,
-    commands.Ask: work.ask,
+    commands.ReportResult: work.report,
+    commands.SendHeartbeat: heartbeats.beat,
+    commands.ReleaseLease: work.release,
+    commands.AskQuestion: work.ask,
     commands.Register: bots.register,
     commands.Drain: bots.drain,
     commands.Enable: bots.enable,

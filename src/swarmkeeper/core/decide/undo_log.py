@@ -13,13 +13,25 @@ from typing import Any, TypeVar
 
 from swarmkeeper.core import ids
 from swarmkeeper.core.lookups import K, Lookup, V
-from swarmkeeper.core.model import ApiKey, Approval, AuditEntry, BackgroundJob, Bot, Json, Lease, Principal, Task, Work
+from swarmkeeper.core.model import (
+    ApiKey,
+    ApprovalRecord,
+    AuditEntry,
+    BackgroundJob,
+    BotRecord,
+    Json,
+    LeaseRecord,
+    Principal,
+    TaskRecord,
+    Work,
+)
 from swarmkeeper.core.ports import Changes, Key, Rules
 
 _ABSENT: Any = object()
-_Row = TypeVar("_Row", Task, Work, Lease, Bot, ApiKey, Approval, BackgroundJob)
+_Row = TypeVar("_Row", TaskRecord, Work, LeaseRecord, BotRecord, ApiKey, ApprovalRecord, BackgroundJob)
 _SLOTS = {
-    row: tuple(slot.name for slot in fields(row)) for row in (Task, Work, Lease, Bot, ApiKey, Approval, BackgroundJob)
+    row: tuple(slot.name for slot in fields(row))
+    for row in (TaskRecord, Work, LeaseRecord, BotRecord, ApiKey, ApprovalRecord, BackgroundJob)
 }
 _READ = {row: attrgetter(*names) for row, names in _SLOTS.items()}
 
@@ -128,7 +140,7 @@ class UndoLog:
         action: str,
         resource: str,
         *,
-        task: Task | None = None,
+        task: TaskRecord | None = None,
         body: Json = None,
         own: Mapping[str, Json] | None = None,
     ) -> None:

@@ -16,24 +16,24 @@ from typing import Any, Concatenate, ParamSpec, cast
 from swarmkeeper.core import ids, lookups, states
 from swarmkeeper.core.catalogue import EventBody
 from swarmkeeper.core.decide.undo_log import UndoLog
-from swarmkeeper.core.errors import NotFound
+from swarmkeeper.core.errors import ResourceNotFound
 from swarmkeeper.core.events import TaskMoved
 from swarmkeeper.core.lookups import K, Lookup, V
 from swarmkeeper.core.model import (
     ApiKey,
-    Approval,
-    Attempt,
+    ApprovalRecord,
+    AttemptRecord,
     BackgroundJob,
-    Bot,
+    BotRecord,
     Edge,
     Event,
-    Feedback,
+    FeedbackRecord,
     Json,
-    Lease,
+    LeaseRecord,
     Limits,
     Queue,
     QueueEntry,
-    Task,
+    TaskRecord,
     Work,
 )
 from swarmkeeper.core.ports import Key, Rules
@@ -141,10 +141,10 @@ class WorkingSet(UndoLog):
         """Return the value for a key, or None if it is not loaded."""
         return self.rows.get((lookup, key))
 
-    def task(self, task_id: str, tenant: str | None = None) -> Task:
+    def task(self, task_id: str, tenant: str | None = None) -> TaskRecord:
         task = self.get(lookups.TASK, task_id)
         if task is None or (tenant is not None and task.tenant != tenant):
-            raise NotFound("no such task")
+            raise ResourceNotFound("no such task")
         return task
 
     def work(self, work_id: str) -> Work:
@@ -167,14 +167,14 @@ class WorkingSet(UndoLog):
         assert len(bodies) == len(ids), "a referenced payload must exist"
         return bodies
 
-    def work_by_key(self, task: Task, key: str) -> Work | None:
+    def work_by_key(self, task: TaskRecord, key: str) -> Work | None:
         work_id = self.get(lookups.WORK_KEY, (task.id, key))
         return None if work_id is None else self.work(work_id)
 
-    def lease_of(self, work: Work) -> Lease | None:
+    def lease_of(self, work: Work) -> LeaseRecord | None:
         return self.get(lookups.LEASE, work.id)
 
-    def lease(self, lease_id: str) -> Lease | None:
+    def lease(self, lease_id: str) -> LeaseRecord | None:
         """Return the live lease with this id, or None."""
         work_id = self.get(lookups.LEASE_ID, lease_id)
         if work_id is None:
@@ -182,30 +182,30 @@ class WorkingSet(UndoLog):
         lease = self.get(lookups.LEASE, work_id)
         return lease if lease is not None and lease.lease_id == lease_id else None
 
-    def bot(self, bot_id: str, tenant: str) -> Bot:
+    def bot(self, bot_id: str, tenant: str) -> BotRecord:
         bot = self.get(lookups.BOT, bot_id)
         if bot is None or bot.tenant != tenant:
-            raise NotFound("no such bot")
+            raise ResourceNotFound("no such bot")
         return bot
 
     def payload(self, payload_id: str) -> Json:
         body = self.get(lookups.PAYLOAD, payload_id)
         return None if body is None else json.loads(body)
 
-    def jobs(self, task: Task) -> list[BackgroundJob]:
+    def jobs(self, task: TaskRecord) -> list[BackgroundJob]:
         return self.get(lookups.JOBS, task.id)
 
     # ---- writing ---------------------------------------------------------------------------------------------------
 
-    def edit_task(self, task: Task) -> Task:
+    def edit_task(self, task: TaskRecord) -> TaskRecord:
         self._edit(task).updated_at = self.now
         if task.id not in self.changes.tasks:
             self.put(self.changes.tasks, task.id, task)
         return task
 
-    def edited_tasks(self) -> list[Task]:
+    def edited_tasks(self) -> list[TaskRecord]:
         """Return the tasks that the current command has changed, in the order of their first change."""
-        return [row for row, _ in self._before.values() if isinstance(row, Task)]
+        return [row for row, _ in self._before.values() if isinstance(row, TaskRecord)]
 
     def edit_work(self, work: Work) -> Work:
         self._edit(work)
@@ -214,13 +214,13 @@ class WorkingSet(UndoLog):
             self.rows_written += 1
         return work
 
-    def edit_lease(self, lease: Lease) -> Lease:
+    def edit_lease(self, lease: LeaseRecord) -> LeaseRecord:
         self._edit(lease)
         if lease.work not in self.changes.leases:
             self.put(self.changes.leases, lease.work, lease)
         return lease
 
-    def edit_bot(self, bot: Bot) -> Bot:
+    def edit_bot(self, bot: BotRecord) -> BotRecord:
         self._edit(bot)
         self.put(self.changes.bots, bot.id, bot)
         return bot
@@ -230,7 +230,7 @@ class WorkingSet(UndoLog):
         self.put(self.changes.keys, key.id, key)
         return key
 
-    def edit_approval(self, approval: Approval) -> Approval:
+    def edit_approval(self, approval: ApprovalRecord) -> ApprovalRecord:
         self._edit(approval)
         self.put(self.changes.approvals, approval.id, approval)
         return approval
@@ -240,12 +240,12 @@ class WorkingSet(UndoLog):
         self.put(self.changes.jobs, job.id, job)
         return job
 
-    def add_task(self, task: Task) -> None:
+    def add_task(self, task: TaskRecord) -> None:
         self.put_row(lookups.TASK, task.id, task)
         self.put_row(lookups.JOBS, task.id, [])
         self.put(self.changes.tasks, task.id, task)
 
-    def add_work(self, task: Task, work: Work) -> None:
+    def add_work(self, task: TaskRecord, work: Work) -> None:
         self.put_row(lookups.WORK, work.id, work)
         self.put_row(lookups.WORK_KEY, (task.id, work.key), work.id)
         self.put_row(lookups.LEASE, work.id, None)
@@ -259,12 +259,12 @@ class WorkingSet(UndoLog):
             if want in self.rows:
                 self._undo.append((self.rows, want, self.rows.pop(want)))
 
-    def add_bot(self, bot: Bot) -> None:
+    def add_bot(self, bot: BotRecord) -> None:
         self.put_row(lookups.BOT, bot.id, bot)
         self.put_row(lookups.BOT_NAME, (bot.tenant, bot.name, bot.instance), bot.id)
         self.put(self.changes.bots, bot.id, bot)
 
-    def remove_bot(self, bot: Bot) -> None:
+    def remove_bot(self, bot: BotRecord) -> None:
         self.put_row(lookups.BOT, bot.id, None)
         self.put_row(lookups.BOT_NAME, (bot.tenant, bot.name, bot.instance), None)
         self.put(self.changes.bots, bot.id, None)
@@ -273,12 +273,12 @@ class WorkingSet(UndoLog):
         self.put_row(lookups.KEY, key.id, key)
         self.put(self.changes.keys, key.id, key)
 
-    def add_approval(self, approval: Approval) -> None:
+    def add_approval(self, approval: ApprovalRecord) -> None:
         self.put_row(lookups.APPROVAL, approval.id, approval)
         self.put(self.changes.approvals, approval.id, approval)
         self.set_timer("answer", approval.id, approval.expires_at)
 
-    def add_job(self, task: Task, kind: str, args: Mapping[str, Json]) -> BackgroundJob:
+    def add_job(self, task: TaskRecord, kind: str, args: Mapping[str, Json]) -> BackgroundJob:
         # Jobs of one task run in the order of their ids.
         job = BackgroundJob(
             f"chr_{self.next_position():020d}{task.id[4:]}", task.id, task.tenant, kind, self.now, args=args
@@ -292,7 +292,7 @@ class WorkingSet(UndoLog):
         self.put_row(lookups.JOBS, job.task, remaining)
         self.put(self.changes.jobs, job.id, None)
 
-    def write_payload(self, task: Task, payload_id: str, body: bytes | None, *, kept: bool = True) -> str:
+    def write_payload(self, task: TaskRecord, payload_id: str, body: bytes | None, *, kept: bool = True) -> str:
         """Write a payload, or remove it (None); return its id.
 
         Args:
@@ -304,7 +304,7 @@ class WorkingSet(UndoLog):
         self.put_row(lookups.PAYLOAD, payload_id, body)
         return payload_id
 
-    def count_open(self, task: Task, by: int) -> None:
+    def count_open(self, task: TaskRecord, by: int) -> None:
         """Add `by` to the number of the task's subtasks that are not final."""
         self.edit_task(task).n_open += by
         self._count(self.changes.opened_subtasks, "open_subtasks", task.tenant, by)
@@ -325,7 +325,7 @@ class WorkingSet(UndoLog):
     def give_feedback(self, work: Work, round_: int, text: str) -> None:
         if text:
             n = len(self.changes.feedback)
-            self.changes.feedback.append(Feedback(work.id, work.task, round_, text, self.now, n))
+            self.changes.feedback.append(FeedbackRecord(work.id, work.task, round_, text, self.now, n))
 
     # ---- names and order -------------------------------------------------------------------------------------------
 
@@ -356,7 +356,7 @@ class WorkingSet(UndoLog):
 
     # ---- events ----------------------------------------------------------------------------------------------------
 
-    def emit(self, event: EventBody, *, task: Task | None = None, work: Work | None = None) -> None:
+    def emit(self, event: EventBody, *, task: TaskRecord | None = None, work: Work | None = None) -> None:
         """Write an event to the feed. An event of a task gets the task's next sequence number."""
         context = self._context()
         sequence = 0
@@ -386,7 +386,7 @@ class WorkingSet(UndoLog):
 
     def move_task(
         self,
-        task: Task,
+        task: TaskRecord,
         transition: TaskTransition,
         event: Callable[Concatenate[TaskStatus, TaskStatus, P], TaskMoved],
         *args: P.args,
@@ -404,24 +404,24 @@ class WorkingSet(UndoLog):
         assert f"task.{transition}" == moved.KIND, "the event must be the one for this transition"
         self.emit(moved, task=task)
 
-    def is_held(self, task: Task) -> bool:
+    def is_held(self, task: TaskRecord) -> bool:
         """Whether none of the task's items may be leased now."""
         return bool(task.hold_reasons) or task.loading or task.status in TASK_CLOSED
 
     # ---- what happens to work items --------------------------------------------------------------------------------
 
-    def move_work(self, task: Task, work: Work, transition: Transition) -> None:
+    def move_work(self, task: TaskRecord, work: Work, transition: Transition) -> None:
         """Change an item's status by a transition, with its counters, queue entry and timers. The caller emits."""
         self._become(task, work, states.after(work.status, transition))
 
-    def reopened(self, task: Task, work: Work, status: Status) -> None:
+    def reopened(self, task: TaskRecord, work: Work, status: Status) -> None:
         """Reset an item to its start, from any status; see states.REOPEN."""
         self._become(task, work, status)
         work.tries = work.crashes = work.deferrals = work.put_off = work.unseen = work.reworks = 0
         work.round += 1
         work.result = work.result_hash = work.error = None
 
-    def _become(self, task: Task, work: Work, status: Status) -> None:
+    def _become(self, task: TaskRecord, work: Work, status: Status) -> None:
         old = work.status
         self.edit_work(work).status = status
         work.since = self.now
@@ -438,7 +438,7 @@ class WorkingSet(UndoLog):
                 work.position, work.start_left = self.next_position(), work.start
             self.make_ready(task, work)
 
-    def make_ready(self, task: Task, work: Work) -> None:
+    def make_ready(self, task: TaskRecord, work: Work) -> None:
         """Add a READY item to its queue and start its schedule-to-start clock, unless its task is held."""
         assert work.status is Status.READY, "only a READY item can be queued"
         if self.is_held(task):
@@ -460,7 +460,7 @@ class WorkingSet(UndoLog):
             work.start_left, work.start_due = max(0, work.start_due - self.now), None
             self.set_timer("start", work.id, None)
 
-    def wait(self, task: Task, work: Work, transition: Transition, until: int | None) -> None:
+    def wait(self, task: TaskRecord, work: Work, transition: Transition, until: int | None) -> None:
         """Make an item wait until a time, or (None) for an answer."""
         self.move_work(task, work, transition)
         work.wake = until
@@ -469,10 +469,10 @@ class WorkingSet(UndoLog):
 
     # ---- leases ----------------------------------------------------------------------------------------------------
 
-    def grant(self, task: Task, work: Work, bot: Bot, *, ttl: int, claim_id: str | None) -> Lease:
+    def grant(self, task: TaskRecord, work: Work, bot: BotRecord, *, ttl: int, claim_id: str | None) -> LeaseRecord:
         self.move_work(task, work, Transition.LEASED)
         work.attempt += 1
-        lease = Lease(
+        lease = LeaseRecord(
             work=work.id,
             task=task.id,
             tenant=work.tenant,
@@ -498,7 +498,7 @@ class WorkingSet(UndoLog):
                 self.put_row(lookups.CLAIM, (bot.id, claim_id), [*claimed, work.id])
         return lease
 
-    def mark_seen(self, lease: Lease) -> None:
+    def mark_seen(self, lease: LeaseRecord) -> None:
         """Mark a lease as seen: a call named it, so its grant arrived."""
         if not lease.seen:
             self.edit_lease(lease).seen = True
@@ -506,9 +506,9 @@ class WorkingSet(UndoLog):
 
     def end_lease(
         self,
-        task: Task,
+        task: TaskRecord,
         work: Work,
-        lease: Lease,
+        lease: LeaseRecord,
         ending: AttemptOutcome,
         *,
         error: Mapping[str, Json] | None = None,
@@ -517,10 +517,10 @@ class WorkingSet(UndoLog):
         usage: Mapping[str, int] | None = None,
         answer: str | None = None,
         reason: str | None = None,
-    ) -> Attempt:
+    ) -> AttemptRecord:
         """Record the attempt and remove the lease. The caller must then change the item's status."""
         spent = dict(usage if usage is not None else lease.usage or {})
-        attempt = Attempt(
+        attempt = AttemptRecord(
             work=work.id,
             task=task.id,
             tenant=work.tenant,

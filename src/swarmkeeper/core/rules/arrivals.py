@@ -8,7 +8,7 @@ is counted.
 
 from __future__ import annotations
 
-from swarmkeeper.core.model import Lease
+from swarmkeeper.core.model import LeaseRecord
 
 CLAIMS_MAX = 16  # remembered for each bot, which has only a few open at a time
 BOTS_MAX = 20_000
@@ -27,12 +27,12 @@ class Arrivals:
             claims[earlier] = now
         self._note(claims, claim_id, 0)
 
-    def named(self, lease: Lease, now: int) -> None:
+    def named(self, lease: LeaseRecord, now: int) -> None:
         """Record that a bot named this lease, so it has received the others of the same grant, too."""
         if lease.claim_id is not None:
             self._note(self._of(lease.bot), lease.claim_id, now)
 
-    def proves(self, lease: Lease) -> bool:
+    def proves(self, lease: LeaseRecord) -> bool:
         """Whether the bot is known to have received this lease."""
         if lease.claim_id is None:
             return False

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from swarmkeeper.core.model import Bot, Queue
+from swarmkeeper.core.model import BotRecord, Queue
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import KIND_OF, BotType, Kind, Status, TaskStatus
@@ -20,7 +20,7 @@ NAMES_LISTED_MAX = 3  # names listed in a sentence; the rest is counted
 QUESTION_LENGTH_MAX = 200  # characters; `approval show` has the whole text
 
 
-class Reason(StrEnum):
+class WaitingReason(StrEnum):
     """In the order in which they are shown: first those that need a person."""
 
     PAUSED = "paused"
@@ -40,7 +40,7 @@ class Reason(StrEnum):
     DEPENDENCY = "dependency"
 
 
-RANK: Mapping[Reason, int] = {reason: number for number, reason in enumerate(Reason)}
+RANK: Mapping[WaitingReason, int] = {reason: number for number, reason in enumerate(WaitingReason)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ Fix = RunBot | EnableBot | ResumeTask | RetryTask | ShowApproval | ListApprovals
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    reason: Reason
+    reason: WaitingReason
     detail: str  # a clause that can follow "it waits: "
     fix: Fix | None = None  # None: only waiting helps
     until: int | None = None  # when it ends by itself, at the latest
@@ -148,7 +148,7 @@ class TaskFacts:
 class BotFacts:
     """A registered bot, and whether it can be reached."""
 
-    bot: Bot
+    bot: BotRecord
     here: bool  # parked, or seen within the last two minutes
     held: int
     asks: bool = True  # parked, or asked for work within the last two minutes
@@ -168,7 +168,7 @@ WHO: Mapping[Kind, str] = {KIND_OF[bot_type]: bot_type.lower() for bot_type in B
 
 
 @dataclass(slots=True)
-class Fleet:
+class BotIndex:
     """The tenant's bots, indexed by kind and skill. Equal items share one cached answer."""
 
     bots: Sequence[BotFacts]
@@ -202,20 +202,22 @@ class Fleet:
         return (kind, skill) in self._having
 
 
-def why(item: Item, task: TaskFacts, fleet: Fleet) -> Why:
+def why(item: Item, task: TaskFacts, fleet: BotIndex) -> Why:
     """Return the one reason why this item is not final yet."""
     match item.status:
         case Status.LEASED:
             by = f" by {item.bot}" if item.bot else ""
-            return Why(Reason.LEASED, f"attempt {item.attempt} is in progress{by}", until=item.ends_at, bot=item.bot)
+            return Why(
+                WaitingReason.LEASED, f"attempt {item.attempt} is in progress{by}", until=item.ends_at, bot=item.bot
+            )
         case Status.WAITING:
             return _waiting(item, task)
         case Status.IN_REVIEW:
             review = f"review-of/{item.key}/{item.round}"
-            return Why(Reason.DEPENDENCY, f"it is done and waits for its review {review}")
+            return Why(WaitingReason.DEPENDENCY, f"it is done and waits for its review {review}")
         case Status.BLOCKED if item.pending:
             before = _few(item.upstream, what="subtask", total=item.pending)
-            return Why(Reason.DEPENDENCY, f"it waits for {before}")
+            return Why(WaitingReason.DEPENDENCY, f"it waits for {before}")
         case _:
             return _startable(item, task, fleet)
 
@@ -227,81 +229,83 @@ def _waiting(item: Item, task: TaskFacts) -> Why:
             after += f" by {item.ended_by}"
         if item.ended_for:
             after += f": {_short(item.ended_for)}"
-        return Why(Reason.BACKOFF, f"it is deferred until {_time(item.wake)}{after}", until=item.wake)
+        return Why(WaitingReason.BACKOFF, f"it is deferred until {_time(item.wake)}{after}", until=item.wake)
     asked = [approval for approval in task.approvals if approval.work == item.id and approval.kind == "question"]
     if asked:
         return Why(
-            Reason.QUESTION,
+            WaitingReason.QUESTION,
             f"{asked[0].asked_by or 'its bot'} asked a person: {_short(asked[0].question)}",
             ShowApproval(asked[0].id),
             until=asked[0].expires_at,
         )
-    return Why(Reason.QUESTION, "its bot asked a person", ListApprovals())
+    return Why(WaitingReason.QUESTION, "its bot asked a person", ListApprovals())
 
 
-def _startable(item: Item, task: TaskFacts, fleet: Fleet) -> Why:
+def _startable(item: Item, task: TaskFacts, fleet: BotIndex) -> Why:
     """Return the reason for an item that no dependency holds back."""
     if (held := hold(task)) is not None:
         return held
     if task.loading:
-        return Why(Reason.QUEUED, "the rows of its plan are still being written")
+        return Why(WaitingReason.QUEUED, "the rows of its plan are still being written")
     if item.status is Status.BLOCKED or item.start_due is None:
-        return Why(Reason.QUEUED, "it is being added to its queue")
+        return Why(WaitingReason.QUEUED, "it is being added to its queue")
     found = fleet.taker(item, task.tenant)
-    if task.overloaded and found.reason in (Reason.QUEUED, Reason.BOTS_AT_CAPACITY):
-        found = Why(Reason.OVERLOADED, "the orchestrator is overloaded, or cannot write to its store")
+    if task.overloaded and found.reason in (WaitingReason.QUEUED, WaitingReason.BOTS_AT_CAPACITY):
+        found = Why(WaitingReason.OVERLOADED, "the orchestrator is overloaded, or cannot write to its store")
     return Why(found.reason, found.detail, found.fix, until=item.start_due)
 
 
 def hold(task: TaskFacts) -> Why | None:
     """Return why the task is held, if a person paused it or must decide; else None."""
     if "paused" in task.hold_reasons:
-        return Why(Reason.PAUSED, "its task is paused", ResumeTask(task.task))
+        return Why(WaitingReason.PAUSED, "its task is paused", ResumeTask(task.task))
     for approval in task.approvals:
         if approval.id in task.hold_reasons:
             return Why(
-                Reason.APPROVAL,
+                WaitingReason.APPROVAL,
                 f"a person has to decide (approval of kind {approval.kind}): {_short(approval.question)}",
                 ShowApproval(approval.id),
                 until=approval.expires_at,
             )
     if task.hold_reasons:
-        return Why(Reason.APPROVAL, "a person has to decide", ListApprovals())
+        return Why(WaitingReason.APPROVAL, "a person has to decide", ListApprovals())
     return None
 
 
 # ---- who could take it ---------------------------------------------------------------------------------------------
 
 
-def _taker(item: Item, fleet: Fleet, tenant: str) -> Why:
+def _taker(item: Item, fleet: BotIndex, tenant: str) -> Why:
     queue, who, bots = item.queue, WHO[item.kind], fleet.of(item.kind)
     start = RunBot(queue.skills, queue.assign_to)
     if not bots:
-        return Why(Reason.NO_BOT_REGISTERED, f"no {who} is registered{_able(queue.skills, ' with skill {}')}", start)
+        return Why(
+            WaitingReason.NO_BOT_REGISTERED, f"no {who} is registered{_able(queue.skills, ' with skill {}')}", start
+        )
     if queue.assign_to is not None:
         assigned = [seen for seen in bots if seen.bot.name == queue.assign_to]
         if not any(seen.here for seen in assigned):
             state = "away" if assigned else "not registered"
-            return Why(Reason.ASSIGNED_BOT_AWAY, f"it is assigned to {queue.assign_to}, which is {state}", start)
+            return Why(WaitingReason.ASSIGNED_BOT_AWAY, f"it is assigned to {queue.assign_to}, which is {state}", start)
     capable = [seen for seen in fleet.may_serve(queue) if match.serves(seen.bot, queue)]
     independent = [seen for seen in capable if seen.bot.owner not in item.excluded]
     if capable and len({seen.bot.owner for seen in independent}) <= item.ahead:
         return Why(
-            Reason.NO_INDEPENDENT_EVALUATOR,
+            WaitingReason.NO_INDEPENDENT_EVALUATOR,
             f"every {who} that could review it belongs to an owner who made a part of it or already reviews it",
             CreateEvaluatorKey(_another_owner(item.excluded), tenant),
         )
     here = [seen for seen in independent if seen.here]
     living = [seen for seen in here if seen.living]
     if not here:
-        return Why(Reason.NO_CAPABLE_BOT, _nobody(item, fleet, independent), start)
+        return Why(WaitingReason.NO_CAPABLE_BOT, _nobody(item, fleet, independent), start)
     if not living:
         names = _few(_names(here), what="bot")
         detail = f"{names} could take it, but takes no new work ({here[0].bot.status})"
-        return Why(Reason.DRAINING, detail, EnableBot(here[0].bot.id))
+        return Why(WaitingReason.DRAINING, detail, EnableBot(here[0].bot.id))
     free = _names(seen for seen in living if seen.room and seen.asks)
     if free:
-        return Why(Reason.QUEUED, f"{_few(free, what='bot')} can take it when it next asks for work")
+        return Why(WaitingReason.QUEUED, f"{_few(free, what='bot')} can take it when it next asks for work")
     return _not_taken(living, RunBot(queue.skills, _second(living[0].bot.name, bots)))
 
 
@@ -316,8 +320,8 @@ def _not_taken(living: Sequence[BotFacts], another: RunBot) -> Why:
     if full:
         detail = f"{_few(_names(full), what='bot')} could take it, but is at capacity"
         detail += _stuck(full)
-        return Why(Reason.BOTS_AT_CAPACITY, detail + (f"; {not_asking}" if not_asking else ""), another)
-    return Why(Reason.BOT_NOT_ASKING, f"{not_asking}: restart it, or run another", another)
+        return Why(WaitingReason.BOTS_AT_CAPACITY, detail + (f"; {not_asking}" if not_asking else ""), another)
+    return Why(WaitingReason.BOT_NOT_ASKING, f"{not_asking}: restart it, or run another", another)
 
 
 def _stuck(full: Sequence[BotFacts]) -> str:
@@ -329,7 +333,7 @@ def _stuck(full: Sequence[BotFacts]) -> str:
     return ""
 
 
-def _nobody(item: Item, fleet: Fleet, capable: Sequence[BotFacts]) -> str:
+def _nobody(item: Item, fleet: BotIndex, capable: Sequence[BotFacts]) -> str:
     """Return the text for an item that no reachable bot can do, with the missing skills."""
     who = WHO[item.kind]
     if capable:

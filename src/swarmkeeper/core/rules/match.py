@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from swarmkeeper.core.model import Bot, Queue, QueueEntry, Task, Work
+from swarmkeeper.core.model import BotRecord, Queue, QueueEntry, TaskRecord, Work
 from swarmkeeper.core.states import KIND_OF, Kind
 
 MINUTE = 60_000_000
@@ -12,7 +12,7 @@ PRIORITY_MAX = 9
 SUBTASKS_A_MINUTE = 100  # subtasks of a task that go before a later task, for each minute that it is later
 
 
-def serves(bot: Bot, queue: Queue, skills: Iterable[str] | None = None) -> bool:
+def serves(bot: BotRecord, queue: Queue, skills: Iterable[str] | None = None) -> bool:
     """Whether this bot may take items of that queue.
 
     Args:
@@ -28,7 +28,7 @@ def serves(bot: Bot, queue: Queue, skills: Iterable[str] | None = None) -> bool:
     return not bot.dedicated or bool(queue.skills)
 
 
-def position_of(task: Task, work: Work) -> int:
+def position_of(task: TaskRecord, work: Work) -> int:
     """Return an item's position within its queue and priority: by start of the tasks, then in the order of the plan.
 
     The first `SUBTASKS_A_MINUTE` subtasks count from when the plan was accepted, the next ones from a minute later, and

@@ -171,7 +171,7 @@ class Detectors:
         ]
         if len(found) > FINDS_MAX:
             raise Unscanned
-        place = _Places(data)
+        place = _CharacterOffsets(data)
         return [(place.of(start), place.of(end), n, secret) for start, end, n, secret in _united(found)]
 
     def _placeholders_in(self, data: bytes) -> list[tuple[int, int]]:
@@ -273,7 +273,7 @@ class _Compiled:
         return None if size is None else len(text[:size].encode())
 
 
-class _Places:
+class _CharacterOffsets:
     """Converts byte offsets of UTF-8 to character offsets; the offsets must come in ascending order."""
 
     def __init__(self, data: bytes) -> None:

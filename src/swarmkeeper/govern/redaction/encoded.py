@@ -76,7 +76,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DecodedRun:
     """A decoded run. A secret anywhere in it hides the whole run."""
 
     text: str
@@ -94,7 +94,7 @@ def possible(data: bytes) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class DecodedBatch:
     """All results of one encoding at once.
 
     Everything in one of `readings` is also in `raw`, in one piece; its neighbours there may be anything.
@@ -104,7 +104,7 @@ class Batch:
     readings: Callable[[], list[str]]
 
 
-def batches(data: bytes, budget: Budget) -> Iterator[Batch]:
+def batches(data: bytes, budget: Budget) -> Iterator[DecodedBatch]:
     """Decode all encoded parts of this UTF-8, without their offsets.
 
     Raises:
@@ -123,7 +123,7 @@ def batches(data: bytes, budget: Budget) -> Iterator[Batch]:
         yield _batch_of_escapes(data, budget)
 
 
-def _batches_of_base64(runs: list[bytes], budget: Budget) -> Iterator[Batch]:
+def _batches_of_base64(runs: list[bytes], budget: Budget) -> Iterator[DecodedBatch]:
     if not runs:
         return
     budget.take(3 * sum(map(len, runs)))  # four times three quarters
@@ -131,21 +131,23 @@ def _batches_of_base64(runs: list[bytes], budget: Budget) -> Iterator[Batch]:
     letters = b"AAAA" + b"".join([run + _PADS[len(run) % 4] for run in runs]).translate(_STANDARD)
     for at in range(4):
         raw = binascii.a2b_base64(letters[at : at - 4 or None])
-        yield Batch(raw, partial(_read_base64, runs, at))
+        yield DecodedBatch(raw, partial(_read_base64, runs, at))
 
 
 def _read_base64(runs: list[bytes], at: int) -> list[str]:
     return [text for run in runs if (text := _from_base64(run, at)) is not None]
 
 
-def _batch_of_hex(runs: list[bytes], budget: Budget) -> Batch:
+def _batch_of_hex(runs: list[bytes], budget: Budget) -> DecodedBatch:
     pieces = [piece for run in runs if len(run) >= _HEX_MIN for piece in _hex_pieces(run)]
     raw = b"\0".join(map(binascii.unhexlify, pieces))
     budget.take(len(raw))
-    return Batch(raw, lambda: [text for piece in pieces if (text := _printed(binascii.unhexlify(piece))) is not None])
+    return DecodedBatch(
+        raw, lambda: [text for piece in pieces if (text := _printed(binascii.unhexlify(piece))) is not None]
+    )
 
 
-def _batch_of_escapes(data: bytes, budget: Budget) -> Batch:
+def _batch_of_escapes(data: bytes, budget: Budget) -> DecodedBatch:
     lines = [line for line in data.split(b"\n") if b"%" in line or b"\\" in line]
     whole = b"\n".join(lines)
     budget.take(len(whole))
@@ -155,10 +157,10 @@ def _batch_of_escapes(data: bytes, budget: Budget) -> Batch:
     raw = text.encode("latin-1", "replace")  # percent signs encode bytes
     if not text.isascii():
         raw += b"\n" + text.encode("utf-8", "replace")  # and backslashes encode characters
-    return Batch(raw, lambda: [_unescaped_text(line.decode()) for line in lines])
+    return DecodedBatch(raw, lambda: [_unescaped_text(line.decode()) for line in lines])
 
 
-def decoded(text: str, budget: Budget) -> Iterator[Run | View]:
+def decoded(text: str, budget: Budget) -> Iterator[DecodedRun | View]:
     """Yield each decoded part of the text, with its origin.
 
     Raises:
@@ -174,15 +176,15 @@ def decoded(text: str, budget: Budget) -> Iterator[Run | View]:
             yield _unescaped(text, data, line.start(), line.end(), budget)
 
 
-def _runs_and_blocks(data: bytes) -> Iterator[Run]:
+def _runs_and_blocks(data: bytes) -> Iterator[DecodedRun]:
     for match in _RUN.finditer(data):
         start, end = match.span()
         for reading in _readings(data[start:end].rstrip(b"=")):
-            yield Run(reading, start, end)
+            yield DecodedRun(reading, start, end)
     for match in _BLOCK.finditer(data):
         start, end = match.span()
         for reading in _readings(_unwrapped(data[start:end])):
-            yield Run(reading, start, end)
+            yield DecodedRun(reading, start, end)
 
 
 def _unwrapped(block: bytes) -> bytes:

@@ -14,7 +14,7 @@ from swarmkeeper.govern.redaction.redactor import Redactor, segment
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RedactionFinding:
     """Something that is hidden; with `why_not`, something that a given rule does not hide."""
 
     pointer: str
@@ -28,7 +28,7 @@ class Finding:
     why_not: str = ""
 
 
-def findings(redactor: Redactor, value: Json, rule: str | None = None) -> Iterator[Finding]:
+def findings(redactor: Redactor, value: Json, rule: str | None = None) -> Iterator[RedactionFinding]:
     """Return what is hidden in a value, in order; with `rule`, what that rule does with each text."""
     redacted = redactor.redact(value)
     hidden = {(field.pointer, field.within): field.rule for field in redacted.fields}
@@ -37,30 +37,30 @@ def findings(redactor: Redactor, value: Json, rule: str | None = None) -> Iterat
         if owner == UNSCANNED or owner in redactor.places:
             if rule in (None, owner):
                 stage = "unscanned" if owner == UNSCANNED else "field"
-                yield Finding(pointer, within, owner, stage)
+                yield RedactionFinding(pointer, within, owner, stage)
             else:
-                yield Finding(pointer, within, str(rule), why_not=f"the whole value is hidden by {owner}")
+                yield RedactionFinding(pointer, within, str(rule), why_not=f"the whole value is hidden by {owner}")
             continue
         if text is None:
             if owner is not None and rule in (None, owner):
-                yield Finding(pointer, within, owner, "text")
+                yield RedactionFinding(pointer, within, owner, "text")
             continue
         found = list(_in_text(redactor, pointer, within, text))
         yield from (finding for finding in found if rule in (None, finding.rule))
         if rule is not None and all(finding.rule != rule for finding in found):
-            yield Finding(pointer, within, rule, why_not=redactor.why_not(text, rule))
+            yield RedactionFinding(pointer, within, rule, why_not=redactor.why_not(text, rule))
 
 
-def _in_text(redactor: Redactor, pointer: str, within: str, text: str) -> Iterator[Finding]:
+def _in_text(redactor: Redactor, pointer: str, within: str, text: str) -> Iterator[RedactionFinding]:
     try:
         spans = redactor.find(text)
     except (Unscanned, UnicodeEncodeError):
-        yield Finding(pointer, within, UNSCANNED, "unscanned")
+        yield RedactionFinding(pointer, within, UNSCANNED, "unscanned")
         return
     for span in spans:
         stage = "text" if span.secret in views.folded(text[span.start : span.end]) else "decoded"
         bits = round(entropy(span.secret), 2)
-        yield Finding(pointer, within, span.rule, stage, span.start, span.end, len(span.secret), bits)
+        yield RedactionFinding(pointer, within, span.rule, stage, span.start, span.end, len(span.secret), bits)
 
 
 def _texts(value: Json, shown: Json, pointer: str) -> Iterator[tuple[str, str, str | None]]:

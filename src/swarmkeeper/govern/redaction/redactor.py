@@ -14,7 +14,7 @@ from importlib import resources
 
 import re2
 
-from swarmkeeper.core.model import Json, Redacted, RedactedField
+from swarmkeeper.core.model import FieldRedaction, Json, Redacted
 from swarmkeeper.govern.redaction.detectors import TAG, TEXT_MAX, Detectors, Span
 from swarmkeeper.govern.redaction.packs import UNSCANNED, BadRules, FieldRule, Pack, read_packs
 from swarmkeeper.govern.redaction.tags import TenantTags
@@ -56,7 +56,7 @@ class Redactor:
         self.rules = (*(rule.id for rule in pack.fields), *(rule.id for rule in pack.detectors))
         self.places = frozenset(rule.id for rule in pack.fields)  # ids of the field rules
         self._detectors = _compiled(pack)
-        self._places = _Places(pack.fields)
+        self._places = _FieldRules(pack.fields)
         # Caches: keys that match no rule, and short texts without a secret (names, our words).
         self._quiet_keys: set[str] = set()
         self._quiet_texts: set[str] = set()
@@ -92,7 +92,7 @@ class Redactor:
                 return Redacted(copy)
         except (_Suspect, UnicodeEncodeError):
             pass  # the slow path finds the reason and the place
-        walk = _Walk(self._detectors, self._places, tags)
+        walk = _RedactionWalk(self._detectors, self._places, tags)
         clean = walk.value(value, "", 0, self._places.start)
         return Redacted(clean, tuple(walk.fields))
 
@@ -185,15 +185,15 @@ class _Suspect(Exception):
     """The value may contain a secret: it must be walked."""
 
 
-class _Walk:
+class _RedactionWalk:
     """One careful pass over a value, which records what was hidden and where."""
 
-    def __init__(self, detectors: Detectors, places: _Places, tags: TenantTags | None) -> None:
+    def __init__(self, detectors: Detectors, places: _FieldRules, tags: TenantTags | None) -> None:
         self._detectors = detectors
         self._places = places
         self._tags = tags
         self._left = VALUE_MAX
-        self.fields: list[RedactedField] = []
+        self.fields: list[FieldRedaction] = []
 
     def value(self, value: Json, pointer: str, depth: int, states: _States) -> Json:
         if isinstance(value, str):
@@ -225,7 +225,7 @@ class _Walk:
                 taken[shown] = taken.get(shown, 1) + 1
                 name = f"{shown}#{taken[shown]}"
             below = f"{pointer}/{segment(name)}"
-            self.fields.extend(RedactedField(below, rule, within="key") for rule in rules)
+            self.fields.extend(FieldRedaction(below, rule, within="key") for rule in rules)
             original = key if isinstance(key, str) else ""
             rule = self._places.by_key(original)
             if rule is not None:
@@ -243,7 +243,7 @@ class _Walk:
 
     def _text(self, value: str, pointer: str) -> str:
         clean, rules = self._redacted(value)
-        self.fields.extend(RedactedField(pointer, rule) for rule in rules)
+        self.fields.extend(FieldRedaction(pointer, rule) for rule in rules)
         return clean
 
     def _redacted(self, value: str) -> tuple[str, tuple[str, ...]]:
@@ -261,18 +261,18 @@ class _Walk:
     def _field(self, value: Json, pointer: str, rule: str) -> str:
         if isinstance(value, str) and re2.fullmatch(rf"\[redacted:{rule}(?:{TAG})?\]", value) is not None:
             return str.__str__(value)  # it was hidden before
-        self.fields.append(RedactedField(pointer, rule))
+        self.fields.append(FieldRedaction(pointer, rule))
         return _placeholder(rule, value, self._tags) if isinstance(value, str) else _placeholder(rule)
 
     def _replace(self, pointer: str, rule: str) -> str:
-        self.fields.append(RedactedField(pointer, rule))
+        self.fields.append(FieldRedaction(pointer, rule))
         return _placeholder(rule)
 
     def _unscanned(self, pointer: str) -> str:
         return self._replace(pointer, UNSCANNED)
 
 
-class _Places:
+class _FieldRules:
     """Field rules: finds the rule, if any, that matches a place."""
 
     def __init__(self, rules: tuple[FieldRule, ...]) -> None:

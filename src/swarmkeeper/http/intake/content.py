@@ -121,9 +121,9 @@ def with_names(value: Any, names: Sequence[str], safe: Safe) -> Any:
 
     if isinstance(value, SwarmkeeperError):
         value.details = details(value.details)
-    elif isinstance(value, commands.Report):
+    elif isinstance(value, commands.ReportResult):
         return replace(value, errors=details(value.errors))
-    elif isinstance(value, Reported):
+    elif isinstance(value, ReportCommands):
         return replace(value, results=tuple(with_names(result, names, safe) for result in value.results))
     elif isinstance(value, list):
         return [with_names(each, names, safe) for each in value]
@@ -170,23 +170,25 @@ def peek(received: ReceivedBody) -> ReportHead | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class ReportCommands:
     """The results that a bot reports, each a command or the error it was refused with, and its claim for more work."""
 
     bot: str
-    results: tuple[commands.Report | SwarmkeeperError, ...]
-    claim: commands.Claim | None
+    results: tuple[commands.ReportResult | SwarmkeeperError, ...]
+    claim: commands.ClaimWork | None
 
 
-def report(received: ReceivedBody, body: v1.Report, idempotency: Any, safe: Safe, refused: RefusedResults) -> Reported:
+def report(
+    received: ReceivedBody, body: v1.Report, idempotency: Any, safe: Safe, refused: RefusedResults
+) -> ReportCommands:
     result = refused.get(0) or _report(received, body, body.bot_id, received.path["task_id"], safe)
-    return Reported(body.bot_id, (result,), _claim(received, body.bot_id, body.claim, body.lease_id))
+    return ReportCommands(body.bot_id, (result,), _claim(received, body.bot_id, body.claim, body.lease_id))
 
 
 def reports(
     received: ReceivedBody, body: v1.ReportBatch, idempotency: Any, safe: Safe, refused: RefusedResults
-) -> Reported:
-    results: list[commands.Report | SwarmkeeperError] = []
+) -> ReportCommands:
+    results: list[commands.ReportResult | SwarmkeeperError] = []
     for index, raw in enumerate(body.results):
         if index in refused:
             results.append(refused[index])
@@ -196,12 +198,12 @@ def reports(
             results.append(_report(received, result, body.bot_id, result.task_id, safe))
         except SwarmkeeperError as error:
             results.append(error)
-    reported = (result for result in results if isinstance(result, commands.Report))
+    reported = (result for result in results if isinstance(result, commands.ReportResult))
     leases = (result.lease_id for result in reported if result.lease_id is not None)
-    return Reported(body.bot_id, tuple(results), _claim(received, body.bot_id, body.claim, next(leases, None)))
+    return ReportCommands(body.bot_id, tuple(results), _claim(received, body.bot_id, body.claim, next(leases, None)))
 
 
-def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | None, safe: Safe) -> commands.Report:
+def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | None, safe: Safe) -> commands.ReportResult:
     content = _canonical(result.content())
     plan = verdict = written = None
     shape_errors: Sequence[errors.Detail] = ()
@@ -218,7 +220,7 @@ def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | Non
         read_verdict, shape_errors = v1.read_verdict(result.verdict, safe=safe, task=task)
         verdict = None if read_verdict is None else read_verdict.record()
     output = _encode(result.output) if result.kind == "output" else None
-    return commands.Report(
+    return commands.ReportResult(
         by=received.by,
         bot=bot,
         task=task,
@@ -240,11 +242,11 @@ def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | Non
     )
 
 
-def _claim(received: ReceivedBody, bot: str, asked: v1.Claim | None, lease_id: str | None) -> commands.Claim | None:
+def _claim(received: ReceivedBody, bot: str, asked: v1.Claim | None, lease_id: str | None) -> commands.ClaimWork | None:
     if asked is None:
         return None
     # The report's lease id serves as claim id, so that a repeated report gets the same leases.
-    return commands.Claim(
+    return commands.ClaimWork(
         by=received.by, bot=bot, most=asked.max, claim_id=asked.claim_id or lease_id, trace=received.trace
     )
 

@@ -29,7 +29,7 @@ JSON_TYPE = "application/json"
 Network = IPv4Network | IPv6Network
 
 
-class ClientGone(Exception):
+class ClientDisconnected(Exception):
     """The caller disconnected, so there is no one to answer."""
 
 
@@ -83,7 +83,7 @@ async def read_body(
         TooLarge: the body is longer than `limit`; the rest is not read.
         UnsupportedMediaType: the body is compressed, or not JSON in UTF-8.
         Malformed: no piece came for `silence` seconds, or the average rate was too low after that time.
-        ClientGone: the caller disconnected before the end of the body.
+        ClientDisconnected: the caller disconnected before the end of the body.
     """
     length = headers.get("content-length", "")
     declared = int(length) if length.isdecimal() and len(length) < 20 else None
@@ -128,7 +128,7 @@ async def _next_piece(receive: Receive, silence: float, due: float) -> Message:
             f"and after that {BODY_BYTES_A_SECOND_MIN} bytes a second on average"
         ) from None
     if message["type"] == "http.disconnect":
-        raise ClientGone
+        raise ClientDisconnected
     return message
 
 

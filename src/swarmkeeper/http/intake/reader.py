@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO, Protocol, cast
 
 from swarmkeeper.core.errors import Overloaded, SwarmkeeperError
-from swarmkeeper.engine.loop import Log
+from swarmkeeper.core.ports import LogWriter
 from swarmkeeper.engine.request_turns import Lane
 from swarmkeeper.http.intake.content import (
     PEEKED,
@@ -48,7 +48,7 @@ END_SECONDS = 5.0
 Admit = Callable[[ReportHead], Awaitable[RefusedResults]]
 
 
-class Reader(Protocol):
+class BodyReader(Protocol):
     async def read(self, received: ReceivedBody, safe: Safe, admit: Admit) -> ParsedBody:
         """Parse and translate a body. For a report, call `admit` before reading its content.
 
@@ -60,7 +60,7 @@ class Reader(Protocol):
 
 
 async def read_inline(received: ReceivedBody, safe: Safe, admit: Admit | None) -> ParsedBody:
-    """Read a short body on the event loop; see `Reader.read`."""
+    """Read a short body on the event loop; see `BodyReader.read`."""
     refused: RefusedResults = {}
     if admit is not None and received.translator in PEEKED and (head := peek(received)) is not None:
         refused = await admit(head)
@@ -70,11 +70,11 @@ async def read_inline(received: ReceivedBody, safe: Safe, admit: Admit | None) -
 class Readers:
     """Two readers for long bodies, by size. Each reads one body at a time; tenants and keys take fair turns."""
 
-    def __init__(self, middle: Reader, longest: Reader, weights: Mapping[str, int]) -> None:
+    def __init__(self, middle: BodyReader, longest: BodyReader, weights: Mapping[str, int]) -> None:
         self._lanes = ((middle, Lane(weights)), (longest, Lane(weights)))
 
     async def read(self, received: ReceivedBody, safe: Safe, admit: Admit) -> ParsedBody:
-        """Read the body in the caller's turn; see `Reader.read`."""
+        """Read the body in the caller's turn; see `BodyReader.read`."""
         reader, lane = self._lanes[len(received.raw) > MIDDLE_BYTES]
         async with lane.turn(received.by, 1 + len(received.raw) // COST_BYTES):
             return await reader.read(received, safe, admit)
@@ -97,7 +97,7 @@ class InlineReader:
 class ProcessReader:
     """Reads in a helper process, one body at a time. If the process ends, the next body starts a new one."""
 
-    def __init__(self, log: Log, *, command: tuple[str, ...] | None = None) -> None:
+    def __init__(self, log: LogWriter, *, command: tuple[str, ...] | None = None) -> None:
         self._log = log
         self._command = command or (sys.executable, "-P", "-m", "swarmkeeper.http.intake.helper")
         self._process: subprocess.Popen[bytes] | None = None

@@ -28,7 +28,7 @@ async def ask(lease_id: LeaseId, body: v1.Ask, call: CurrentCall) -> Response:
 
     A repeated call for the same lease gets the same answer.
     """
-    asked = commands.Ask(
+    asked = commands.AskQuestion(
         by=call.by,
         lease_id=lease_id,
         question=body.question,

@@ -34,7 +34,7 @@ _PAGE_HEADERS = {
     ),
     "x-content-type-options": "nosniff",
 }
-_OPERATORS = refuses(errors.Forbidden, errors.Unauthenticated, errors.RateLimited)
+_OPERATORS = refuses(errors.PermissionDenied, errors.AuthenticationFailed, errors.RateLimited)
 
 
 class Version(Answer):
@@ -92,7 +92,7 @@ async def _require_operator(call: Call, action: str) -> None:
     """Authenticate the caller and check its permission.
 
     Raises:
-        Unauthenticated, Forbidden, RateLimited: the caller may not do `action`.
+        AuthenticationFailed, PermissionDenied, RateLimited: the caller may not do `action`.
     """
     await call.authenticate()
     require(call.services.rules, call.by, action)

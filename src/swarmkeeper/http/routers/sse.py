@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from swarmkeeper.core.errors import Invalid
 from swarmkeeper.http.dependencies import Call
-from swarmkeeper.http.intake.limits import ClientGone
+from swarmkeeper.http.intake.limits import ClientDisconnected
 from swarmkeeper.http.openapi import Responses
 from swarmkeeper.http.queries import CURSOR_MAX, EventsQuery
 from swarmkeeper.http.responses import Json, encode
@@ -81,7 +81,7 @@ class EventStream(Response):
         """Send events, and a keep-alive comment whenever none came for a while.
 
         Raises:
-            ClientGone: the caller disconnected.
+            ClientDisconnected: the caller disconnected.
         """
         loop = asyncio.get_running_loop()
         alive_every = self.call.services.limits.alive_every
@@ -92,7 +92,7 @@ class EventStream(Response):
         try:
             while (found := await subscription.some()) is not None:
                 if gone.done():
-                    raise ClientGone
+                    raise ClientDisconnected
                 if ended.done():
                     return  # the caller gets the reason when it reconnects
                 await _send_piece(send, b"".join(each.form(_encoded) for each in found) or SSE_ALIVE)

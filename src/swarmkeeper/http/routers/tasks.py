@@ -268,7 +268,7 @@ async def retry_task(
 ) -> Response:
     """Retry a failed task from where it stopped."""
     deadline = micros_or_none(body.deadline_seconds)
-    return await _steer(call, commands.Retry(**_on_task(call, task_id, body, idempotency), deadline=deadline))
+    return await _steer(call, commands.RetryFailedTask(**_on_task(call, task_id, body, idempotency), deadline=deadline))
 
 
 @router.post("/tasks/{task_id:id}:archive", response_model=v1.Task, responses=_STEERED)

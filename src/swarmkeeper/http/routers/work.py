@@ -32,7 +32,7 @@ async def release(
     on, the delay is at least a quarter of the time that the work was put off so far.
     """
     await call.services.engine.do(
-        commands.Release(
+        commands.ReleaseLease(
             by=call.by,
             lease_id=lease_id,
             reason=body.reason or "",

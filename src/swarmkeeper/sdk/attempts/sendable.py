@@ -27,7 +27,7 @@ from typing import Any
 from uuid import UUID  # noqa: TID251 - only the type; no ids are made here
 
 from swarmkeeper.sdk.connection import calls
-from swarmkeeper.sdk.errors import Problem
+from swarmkeeper.sdk.errors import FieldProblem
 
 Json = Any
 
@@ -45,7 +45,7 @@ _AS_TEXT = (UUID, Decimal, Fraction, IPv4Address, IPv6Address, IPv4Network, IPv6
 class Unsendable(ValueError):
     """A value has no JSON form. `problems` say where; `kept` is the value with a repr in each of these positions."""
 
-    def __init__(self, what: str, problems: list[Problem], kept: Json) -> None:
+    def __init__(self, what: str, problems: list[FieldProblem], kept: Json) -> None:
         super().__init__(f"{what} cannot be sent:" + "".join(f"\n  {problem}" for problem in problems))
         self.problems = tuple(problems)
         self.kept = kept
@@ -104,7 +104,7 @@ def within(made: Json, bytes_max: int, what: str, *, at: str = "") -> Json:
     length = len(calls.encode(made))
     if length > bytes_max:
         raise Unsendable(
-            what, [Problem(at, "too_long", f"has {length} bytes; at most {bytes_max} bytes are taken")], made
+            what, [FieldProblem(at, "too_long", f"has {length} bytes; at most {bytes_max} bytes are taken")], made
         )
     return made
 
@@ -113,7 +113,7 @@ class _Converter:
     """Turns one value into JSON. A part without a JSON form is a problem and becomes `{"$python": …}`."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[FieldProblem] = []
         self._open: set[int] = set()  # ids of the enclosing values: to find a value that holds itself
 
     def value(self, value: object, at: str, depth: int) -> Json:
@@ -199,7 +199,7 @@ class _Converter:
 
     def _problem(self, value: object, at: str, code: str, detail: str) -> dict[str, Json]:
         if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(Problem(at, code, detail))
+            self.problems.append(FieldProblem(at, code, detail))
         try:
             text = repr(value)
         except Exception as error:  # of the author's classes, or nested too deeply

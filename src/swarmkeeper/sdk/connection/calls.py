@@ -99,7 +99,7 @@ def kept_for(url: str, servers: Sequence[KeptServer]) -> KeptServer | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ApiResponse:
     """The answer of a call: 2xx or 304."""
 
     status: int
@@ -152,7 +152,7 @@ class Calls:
         patience: float = PATIENCE_SECONDS,
         trouble: Callable[[ApiError, int], None] | None = None,
         texts: bool = False,
-    ) -> Answered:
+    ) -> ApiResponse:
         """Make a call and return its answer, if that is 2xx or 304.
 
         Args:
@@ -193,16 +193,16 @@ class Calls:
 
     async def _once(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float, *, texts: bool
-    ) -> Answered:
+    ) -> ApiResponse:
         sent = self._headers({"accept": "application/json", **headers})
         if body is not None:
             sent["content-type"] = "application/json"
         answer = await self.transport.request(method, path, sent, body, timeout)
         if texts and answer.status == 200 and not is_json(answer.headers):
-            return Answered(answer.status, answer.headers, answer.body.decode(errors="replace"))
+            return ApiResponse(answer.status, answer.headers, answer.body.decode(errors="replace"))
         document = _decode(answer)
         if answer.status == 304 or 200 <= answer.status < 300:
-            return Answered(answer.status, answer.headers, document)
+            return ApiResponse(answer.status, answer.headers, document)
         raise error_from(answer.status, document, answer.headers)
 
     @asynccontextmanager

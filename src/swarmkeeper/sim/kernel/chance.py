@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 
 
-class Chance:
+class SeededChance:
     """Implements `core.ports.Entropy` and `sdk.chance.Chance`. For simulations only: the seed reveals every draw."""
 
     def __init__(self, seed: int, purpose: str = "engine") -> None:
         self._root = f"{seed}/{purpose}"
         self._drawn = 0
 
-    def stream(self, purpose: str) -> Chance:
+    def stream(self, purpose: str) -> SeededChance:
         """Return the substream for `purpose`. The same purpose always gives the same stream, from its beginning."""
-        child = Chance.__new__(Chance)
+        child = SeededChance.__new__(SeededChance)
         child._root, child._drawn = f"{self._root}/{purpose}", 0
         return child
 

@@ -33,7 +33,7 @@ class ClientGone(Exception):
     """The client no longer waits for the answer."""
 
 
-class Call:
+class IncomingRequest:
     """One request, as the orchestrator's side sees it."""
 
     def __init__(self, number: int, source: str, place: str, reply: asyncio.Future[Any] | None) -> None:
@@ -61,8 +61,8 @@ class Network(Generic[_D]):
         self._server: tuple[Host, _D] | None = None
         self._sent: dict[str, int] = {}
         self._numbers = 0
-        self._open: dict[int, Call] = {}  # sent, not answered
-        self._served: dict[int, Call] = {}  # being carried out
+        self._open: dict[int, IncomingRequest] = {}  # sent, not answered
+        self._served: dict[int, IncomingRequest] = {}  # being carried out
         self._cut: dict[tuple[str, str], int] = {}  # (source, direction) -> loop time at which the partition ends
 
     # ---- the orchestrator's end ------------------------------------------------------------------------------------
@@ -80,7 +80,13 @@ class Network(Generic[_D]):
     # ---- a sender's end --------------------------------------------------------------------------------------------
 
     async def call(
-        self, source: str, what: str, ask: Callable[[_D, Call], Awaitable[_T]], *, seconds: float, connection: str = ""
+        self,
+        source: str,
+        what: str,
+        ask: Callable[[_D, IncomingRequest], Awaitable[_T]],
+        *,
+        seconds: float,
+        connection: str = "",
     ) -> _T:
         """Send a request to the orchestrator and return its answer.
 
@@ -94,7 +100,7 @@ class Network(Generic[_D]):
         faults = self._faults
         self._numbers += 1
         reply: asyncio.Future[Any] = self._loop.create_future()
-        call = Call(self._numbers, connection or source, place, reply)
+        call = IncomingRequest(self._numbers, connection or source, place, reply)
         self._open[call.number] = call
         delay = self._latency(source)
         self._partition(source, place)
@@ -107,7 +113,7 @@ class Network(Generic[_D]):
                 delay += fault.amount(0.5)
             self._later(delay, self._arrive, call, ask)
             if fault := faults.strike("net.duplicate", place):
-                again = Call(-call.number, call.source, place, None)
+                again = IncomingRequest(-call.number, call.source, place, None)
                 self._later(delay + fault.amount(self._size), self._arrive, again, ask)
             if fault := faults.strike("net.reset", place):
                 self._later(delay + fault.amount(1), self._reset, call)
@@ -135,7 +141,7 @@ class Network(Generic[_D]):
 
     # ---- streamed answers ------------------------------------------------------------------------------------------
 
-    def piece(self, call: Call, deliver: Callable[..., None], *args: Any) -> bool:
+    def piece(self, call: IncomingRequest, deliver: Callable[..., None], *args: Any) -> bool:
         """Carry one more piece of a streamed answer. Return False if the connection breaks."""
         if self._is_cut(call.place.partition(":")[0], "in"):
             reached("a piece of a stream into a partition")
@@ -147,7 +153,7 @@ class Network(Generic[_D]):
 
     # ---- messages in flight ----------------------------------------------------------------------------------------
 
-    def _arrive(self, call: Call, ask: Callable[[_D, Call], Awaitable[Any]]) -> None:
+    def _arrive(self, call: IncomingRequest, ask: Callable[[_D, IncomingRequest], Awaitable[Any]]) -> None:
         if self._server is None:
             self._break(call)
             return
@@ -155,7 +161,9 @@ class Network(Generic[_D]):
         self._served[call.number] = call
         host.start(self._carry_out(call, ask, edge))
 
-    async def _carry_out(self, call: Call, ask: Callable[[_D, Call], Awaitable[Any]], edge: _D) -> None:
+    async def _carry_out(
+        self, call: IncomingRequest, ask: Callable[[_D, IncomingRequest], Awaitable[Any]], edge: _D
+    ) -> None:
         answer: Any = None
         error: Exception | None = None
         try:
@@ -180,20 +188,20 @@ class Network(Generic[_D]):
         elif self._faults.strike("net.lose_reply", call.place) is None:
             self._later(self._latency(source), self._reply, call, (answer, error))
 
-    def _reply(self, call: Call, answer: tuple[Any, Exception | None]) -> None:
+    def _reply(self, call: IncomingRequest, answer: tuple[Any, Exception | None]) -> None:
         if call.reply is not None and not call.reply.done():
             call.reply.set_result(answer)
 
-    def _break(self, call: Call) -> None:
+    def _break(self, call: IncomingRequest) -> None:
         """The connection breaks: the waiting caller gets `NoAnswer`."""
         gone: tuple[None, Exception] = (None, NoAnswer(call.place))
         self._later(self._latency(call.place.partition(":")[0]), self._reply, call, gone)
 
-    def _reset(self, call: Call) -> None:
+    def _reset(self, call: IncomingRequest) -> None:
         call.gone.set()
         self._break(call)
 
-    def hang_up(self, call: Call) -> None:
+    def hang_up(self, call: IncomingRequest) -> None:
         """The sender closes the connection."""
         source = call.place.partition(":")[0]
         if not self._is_cut(source, "out"):

@@ -14,7 +14,7 @@ from copy import copy
 from typing import Any
 
 from swarmkeeper.core import commands
-from swarmkeeper.core.answers import HeartbeatResult, Reported
+from swarmkeeper.core.answers import HeartbeatResult, ReportReceipt
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.model import Work
 from swarmkeeper.core.ports import Changes
@@ -186,11 +186,11 @@ class Model(Records):
             if answer not in self.tasks:
                 self.broken("7.acknowledged", command.title, "the task is not stored")
             self.acknowledged[command.title] = answer
-        elif isinstance(answer, Reported):
-            assert isinstance(command, commands.Report)
+        elif isinstance(answer, ReportReceipt):
+            assert isinstance(command, commands.ReportResult)
             self._reported(command, answer)
         elif isinstance(answer, HeartbeatResult):
-            assert isinstance(command, commands.Heartbeat)
+            assert isinstance(command, commands.SendHeartbeat)
             for lease in answer.directives:
                 if lease.directive != "continue":
                     continue
@@ -200,12 +200,12 @@ class Model(Records):
                     ended = self.attempts[lease.lease_id]
                     self.broken("2.fence", ended.work, f"a bot may continue a lease that ended as {ended.ending}")
                 self.last_heartbeats[lease.lease_id] = self._loop.now
-        elif isinstance(command, commands.Release) and command.lease_id not in self.attempts:
+        elif isinstance(command, commands.ReleaseLease) and command.lease_id not in self.attempts:
             self.broken("7.acknowledged", command.lease_id, "the lease was released, and its attempt has not ended")
         elif isinstance(command, commands.Cancel) and self.tasks[command.task].status not in TASK_CLOSED:
             reached("a task was cancelled and taken up again before the answer")
 
-    def _reported(self, command: commands.Report, answer: Reported) -> None:
+    def _reported(self, command: commands.ReportResult, answer: ReportReceipt) -> None:
         attempt = self.attempts.get(command.lease_id or "")
         if attempt is None or attempt.result_hash != command.content_hash:
             entity = command.lease_id if attempt is None else attempt.work

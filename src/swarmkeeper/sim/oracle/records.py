@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 
 import apsw
 
-from swarmkeeper.core.model import Approval, Attempt, Bot, Event, Lease, QueueEntry, Task, Work
+from swarmkeeper.core.model import (
+    ApprovalRecord,
+    AttemptRecord,
+    BotRecord,
+    Event,
+    LeaseRecord,
+    QueueEntry,
+    TaskRecord,
+    Work,
+)
 from swarmkeeper.core.states import Condition
 from swarmkeeper.sim.kernel.loop import VirtualLoop
 from swarmkeeper.sim.kernel.trace import Trace
@@ -19,11 +28,11 @@ class Commit:
     """What one transaction wrote: the last state of each record, and all events."""
 
     events: list[Event] = field(default_factory=list)
-    tasks: dict[str, Task] = field(default_factory=dict)
+    tasks: dict[str, TaskRecord] = field(default_factory=dict)
     works: dict[str, Work] = field(default_factory=dict)
-    granted: dict[str, Lease] = field(default_factory=dict)  # new leases, by work
-    ended: dict[str, Lease] = field(default_factory=dict)  # removed leases, by lease id
-    attempts: list[Attempt] = field(default_factory=list)
+    granted: dict[str, LeaseRecord] = field(default_factory=dict)  # new leases, by work
+    ended: dict[str, LeaseRecord] = field(default_factory=dict)  # removed leases, by lease id
+    attempts: list[AttemptRecord] = field(default_factory=list)
     leaves: dict[str, int] = field(default_factory=dict)  # ids of audit records, and how often each was written
     bodies: list[bytes] = field(default_factory=list)  # of those audit records
     ready_before: dict[str, QueueEntry] = field(default_factory=dict)  # removed or replaced entries of the ready queue
@@ -38,14 +47,14 @@ class Records:
         self._loop, self._trace = loop, trace
         self.violation: Violation | None = None
         self.connection: Callable[[], apsw.Connection] | None = None  # to the store, while it is open
-        self.tasks: dict[str, Task] = {}
+        self.tasks: dict[str, TaskRecord] = {}
         self.works: dict[str, Work] = {}
         self.works_of: dict[str, dict[str, str]] = {}  # task -> key -> work
         self.parents: dict[str, dict[str, Condition]] = {}  # child -> parent -> condition of the edge
         self.children: dict[str, list[str]] = {}
         self.votes: dict[str, str] = {}  # item of a round of reviews -> decision of its verdict
-        self.leases: dict[str, Lease] = {}  # by work
-        self.attempts: dict[str, Attempt] = {}  # by lease id
+        self.leases: dict[str, LeaseRecord] = {}  # by work
+        self.attempts: dict[str, AttemptRecord] = {}  # by lease id
         self.holders: dict[str, str] = {}  # lease id -> the bot it was granted to
         self.ended: dict[str, int] = {}  # lease id -> loop time at which its end was committed
         # lease id -> loop time at which its bot last got the directive `continue`
@@ -54,10 +63,10 @@ class Records:
         # (queue, tenant, priority) -> work -> waiting entry
         self.queues: dict[tuple[int, str, int], dict[str, QueueEntry]] = {}
         self.timers: dict[tuple[str, str], int] = {}  # (kind, reference) -> due time
-        self.approvals: dict[str, Approval] = {}
+        self.approvals: dict[str, ApprovalRecord] = {}
         self.open_questions: dict[str, set[str]] = {}  # work -> its open approvals
         self.jobs: dict[str, set[str]] = {}  # task -> its open jobs
-        self.bots: dict[str, Bot | None] = {}  # None: deleted
+        self.bots: dict[str, BotRecord | None] = {}  # None: deleted
         self.owners: dict[str, str] = {}  # bot -> its owner
         self.names: dict[str, str] = {}  # of bots
         self.by_title: dict[str, str] = {}

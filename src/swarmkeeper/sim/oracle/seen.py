@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarmkeeper.core.model import Lease, Work
+from swarmkeeper.core.model import LeaseRecord, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class LeaseSeen:
     judges: tuple[str, ...] = ()  # keys of the subtasks to review
 
     @classmethod
-    def of(cls, granted: Lease, item: Work, title: str) -> LeaseSeen:
+    def of(cls, granted: LeaseRecord, item: Work, title: str) -> LeaseSeen:
         return cls(
             lease_id=granted.lease_id,
             work=item.id,

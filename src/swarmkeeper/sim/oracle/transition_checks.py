@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from swarmkeeper.core.model import Attempt, Event, Lease, Task, Work
+from swarmkeeper.core.model import AttemptRecord, Event, LeaseRecord, TaskRecord, Work
 from swarmkeeper.core.states import (
     EDGE_MET,
     FINAL,
@@ -183,7 +183,7 @@ class TransitionChecks:
 
     # ---- records ---------------------------------------------------------------------------------------------------
 
-    def attempt(self, attempt: Attempt, commit: Commit) -> None:
+    def attempt(self, attempt: AttemptRecord, commit: Commit) -> None:
         """Check an attempt that ended: it must match the lease that was granted."""
         records = self._records
         granted = commit.ended.get(attempt.lease_id)
@@ -237,7 +237,7 @@ class TransitionChecks:
             if work_id in commit.ready_before:
                 self._in_order(work_id, records.owners.get(lease.bot, ""), commit)
 
-    def _granted(self, granted: Mapping[str, Lease]) -> None:
+    def _granted(self, granted: Mapping[str, LeaseRecord]) -> None:
         """Check that each granted item was available, and that its bot was allowed to get it."""
         records = self._records
         held = Counter(lease.bot for lease in records.leases.values())
@@ -254,7 +254,7 @@ class TransitionChecks:
             if work.kind is Kind.REVIEW and work.subject is None:
                 self._votes_once(task, work, records.owners.get(lease.bot, ""))
 
-    def _votes_once(self, task: Task, work: Work, owner: str) -> None:
+    def _votes_once(self, task: TaskRecord, work: Work, owner: str) -> None:
         records = self._records
         if owner in task.contributors:
             records.broken("1.vote", work.id, "an owner reviews work that it contributed to")
@@ -282,7 +282,7 @@ class TransitionChecks:
         ):
             records.broken("4.upstream", work.id, "it is skipped, but the conditions of all its edges were met")
 
-    def _goes_on(self, task: Task, work: Work) -> None:
+    def _goes_on(self, task: TaskRecord, work: Work) -> None:
         """An item that is not final has a timer, or waits for something that has one."""
         records = self._records
         timers = records.timers
@@ -310,7 +310,7 @@ class TransitionChecks:
         if not fine:
             records.broken("8.timer", work.id, f"it is {work.status}, and no timer ends that")
 
-    def _counters(self, task: Task) -> None:
+    def _counters(self, task: TaskRecord) -> None:
         records = self._records
         subtasks = [records.works[id_] for id_ in records.works_of[task.id].values()]
         subtasks = [work for work in subtasks if work.kind is Kind.EXECUTE]
@@ -323,7 +323,7 @@ class TransitionChecks:
             stored = (task.n_total, task.n_open, task.n_failed)
             records.broken("4.counters", task.title, f"(all, open, failed) are stored as {stored}; counted {counted}")
 
-    def _done(self, task: Task) -> None:
+    def _done(self, task: TaskRecord) -> None:
         """A task under review has no open subtask; an accepted task has no open item."""
         records = self._records
         for key, work_id in records.works_of[task.id].items():

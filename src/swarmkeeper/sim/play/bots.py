@@ -95,12 +95,12 @@ Content = FailureContent | PlanContent | VerdictContent | OutputContent | Unread
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class WorkResult:
     content: FailureContent | PlanContent | VerdictContent | OutputContent
     tokens: int
 
 
-Answer = GiveBack | Question | Result
+Answer = GiveBack | Question | WorkResult
 
 
 # ---- edge, provider and processes ------------------------------------------------------------------------------------
@@ -260,9 +260,9 @@ class Behaviour:
         secret = SECRET if self._faults.strike("bot.secret", place) else ""
         tokens = self._fleet.tokens * (100 if self._faults.strike("provider.spike", place) else 1)
         if outcome == "done":
-            return Result(self._content(lease, place, secret, judged), tokens)
+            return WorkResult(self._content(lease, place, secret, judged), tokens)
         wait = self._choice.waiting(10, "wait", lease.label, lease.attempt)
-        return Result(FailureContent(outcome, f"it did not work {secret}", wait), tokens)
+        return WorkResult(FailureContent(outcome, f"it did not work {secret}", wait), tokens)
 
     def _outcome(self, lease: LeaseSeen, place: str, key: tuple[object, ...]) -> str:
         outcome = self._fleet.outcome(self._choice, *key)

@@ -14,7 +14,7 @@ from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.faults import Faults
 from swarmkeeper.sim.kernel.loop import Host, VirtualLoop
 from swarmkeeper.sim.kernel.named_choice import NamedChoice
-from swarmkeeper.sim.kernel.network import Call, NoAnswer
+from swarmkeeper.sim.kernel.network import IncomingRequest, NoAnswer
 from swarmkeeper.sim.kernel.trace import Trace
 from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.play.scenarios import Scenario
@@ -31,11 +31,17 @@ def canonical(value: Json) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-class Calls(Protocol):
+class OrchestratorConnection(Protocol):
     """Connection to the orchestrator: the network itself at level core, the SDK at other levels."""
 
     async def call(
-        self, source: str, what: str, ask: Callable[[Any, Call], Awaitable[_T]], *, seconds: float, connection: str = ""
+        self,
+        source: str,
+        what: str,
+        ask: Callable[[Any, IncomingRequest], Awaitable[_T]],
+        *,
+        seconds: float,
+        connection: str = "",
     ) -> _T:
         """Carry out `ask` on the orchestrator's edge; see `kernel.network.Network.call`."""
 
@@ -53,7 +59,7 @@ class Environment:
     choice: NamedChoice
     faults: Faults
     trace: Trace
-    network: Calls
+    network: OrchestratorConnection
     model: Model
     ended: asyncio.Event  # set when no new tasks are submitted
 
@@ -66,7 +72,9 @@ class Party(Generic[_E]):
         self.host = Host(env.loop, name)
         self.process = name  # name of the current process, for its connections
 
-    async def ask(self, what: str, ask: Callable[[_E, Call], Awaitable[_T]], *, seconds: float = CALL_SECONDS) -> _T:
+    async def ask(
+        self, what: str, ask: Callable[[_E, IncomingRequest], Awaitable[_T]], *, seconds: float = CALL_SECONDS
+    ) -> _T:
         """Send a request, and retry until there is an answer. `what` names it, `seconds` is the timeout of each try.
 
         Raises:
@@ -85,5 +93,7 @@ class Party(Generic[_E]):
             bound = min(PAUSE_MAX, PAUSE_MIN * 2 ** min(tries, 6))
             await asyncio.sleep(self.env.choice.between(0.1, bound, "pause", self.name, what, tries))
 
-    async def once(self, what: str, ask: Callable[[_E, Call], Awaitable[_T]], *, seconds: float = CALL_SECONDS) -> _T:
+    async def once(
+        self, what: str, ask: Callable[[_E, IncomingRequest], Awaitable[_T]], *, seconds: float = CALL_SECONDS
+    ) -> _T:
         return await self.env.network.call(self.name, what, ask, seconds=seconds, connection=self.process)

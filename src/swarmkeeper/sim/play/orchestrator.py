@@ -27,7 +27,7 @@ MINUTE = 60.0
 SKEW_MAX = 200_000  # parts per million
 
 
-class Orchestrator:
+class SimulatedOrchestrator:
     def __init__(
         self,
         url: str,

@@ -18,7 +18,7 @@ from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import TASK_CLOSED, TaskStatus
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.loop import SECOND
-from swarmkeeper.sim.kernel.network import Call
+from swarmkeeper.sim.kernel.network import IncomingRequest
 from swarmkeeper.sim.oracle.seen import ApprovalSeen, TaskSeen
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.play.bots import SimBot
@@ -33,17 +33,17 @@ RETRIES_MAX = 2
 class PeopleEdge(Protocol):
     """Requests of people to the orchestrator: `CoreEdge` calls the engine, `SdkEdge` calls the SDK."""
 
-    async def do(self, call: Call, command: Command[Any]) -> Any:
+    async def do(self, call: IncomingRequest, command: Command[Any]) -> Any:
         """Carry out a command and return the engine's answer."""
 
-    async def task(self, call: Call, by: Principal, task: str) -> TaskSeen:
+    async def task(self, call: IncomingRequest, by: Principal, task: str) -> TaskSeen:
         """Read a task.
 
         Raises:
-            NotFound: there is no such task.
+            ResourceNotFound: there is no such task.
         """
 
-    async def approvals(self, call: Call, by: Principal) -> list[ApprovalSeen]:
+    async def approvals(self, call: IncomingRequest, by: Principal) -> list[ApprovalSeen]:
         """List the open approvals."""
 
 
@@ -144,7 +144,11 @@ class TaskClient(Party[PeopleEdge]):
 
     async def _do(self, title: str, command: Command[Any]) -> None:
         # Seeds find their choices by this name, so it stays as it is.
-        verb = "tell" if isinstance(command, commands.SendMessage) else type(command).__name__.lower()
+        verb = (
+            "tell"
+            if isinstance(command, commands.SendMessage)
+            else type(command).__name__.lower().removesuffix("failedtask")
+        )
         try:
             await self.ask(f"{verb}.{title}", lambda edge, call: edge.do(call, command))
             reached(f"a client's {verb} was carried out")
@@ -172,7 +176,7 @@ class TaskClient(Party[PeopleEdge]):
                 continue
             if retries < RETRIES_MAX and choice.hit(people.retry, "retry", title, retries):
                 retries += 1
-                await self._do(title, commands.Retry(by=self.by, task=task))
+                await self._do(title, commands.RetryFailedTask(by=self.by, task=task))
                 continue
             if choice.hit(people.archive, "archive", title):
                 await self._do(title, commands.Archive(by=self.by, task=task))

@@ -41,7 +41,15 @@ from swarmkeeper.sim.play.bots import Provider
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess
 from swarmkeeper.sim.play.scenarios import Fleet
-from swarmkeeper.sim.process.runtime import PACE, Answered, AnswerRecorder, ProcessFaults, Wall, WireTransport, sped_up
+from swarmkeeper.sim.process.runtime import (
+    PACE,
+    AnswerRecorder,
+    ObservedCall,
+    ProcessFaults,
+    Wall,
+    WireTransport,
+    sped_up,
+)
 
 POLL_SECONDS = 0.05  # between checks for ended processes
 
@@ -62,7 +70,7 @@ class Orders:
     struck: tuple[str, ...]  # faults that struck earlier processes of this bot
 
 
-class Lines:
+class OutputLines:
     """Output of this process for the driver. Each line is one unbuffered write."""
 
     def __init__(self, path: str) -> None:
@@ -75,7 +83,7 @@ class Lines:
 class _Reached(Counter[str]):
     """Counter that reports each situation at once, because the process may be killed."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: OutputLines) -> None:
         super().__init__()
         self._lines = lines
 
@@ -122,7 +130,7 @@ class _LeasesOnly:
 class _ThisProcess(Host):
     """This process."""
 
-    def __init__(self, loop: VirtualLoop, name: str, lines: Lines) -> None:
+    def __init__(self, loop: VirtualLoop, name: str, lines: OutputLines) -> None:
         super().__init__(loop, name)
         self._lines = lines
 
@@ -133,7 +141,7 @@ class _ThisProcess(Host):
 
 
 class _RealBot(SdkBot):
-    def __init__(self, orders: Orders, env: Environment, fleet: Fleet, lines: Lines) -> None:
+    def __init__(self, orders: Orders, env: Environment, fleet: Fleet, lines: OutputLines) -> None:
         async def key_of(name: str) -> str:
             return orders.key
 
@@ -166,7 +174,7 @@ class _RealBotProcess(SdkBotProcess):
         return answer
 
 
-async def run_until_stopped(orders: Orders, lines: Lines) -> None:
+async def run_until_stopped(orders: Orders, lines: OutputLines) -> None:
     """Run the bot until SIGTERM from the driver, then finish its leases."""
     case = cases.from_json(orders.case)
     scenario, choice, wall = sped_up(case.scenario), NamedChoice(case.seed), Wall()
@@ -197,7 +205,7 @@ async def run_until_stopped(orders: Orders, lines: Lines) -> None:
     bot = _RealBot(orders, env, scenario.fleets[orders.type], lines)
     host = _ThisProcess(wall.loop, f"{bot.name}/{orders.run}", lines)
 
-    def note(answered: Answered) -> None:
+    def note(answered: ObservedCall) -> None:
         lines("answered", asdict(answered))
 
     transport = WireTransport(orders.url, host, AnswerRecorder(bot.name, note))
@@ -207,7 +215,7 @@ async def run_until_stopped(orders: Orders, lines: Lines) -> None:
 
 
 def run_bot(orders: Orders) -> None:
-    lines = Lines(orders.lines)
+    lines = OutputLines(orders.lines)
     with counting(_Reached(lines)):
         asyncio.run(run_until_stopped(orders, lines))
 

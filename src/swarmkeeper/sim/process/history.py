@@ -25,7 +25,7 @@ from swarmkeeper.sim.oracle.http_answers import AnswerChecks, EventSeen, HttpMod
 from swarmkeeper.sim.oracle.records import Commit
 from swarmkeeper.sim.oracle.transition_checks import TransitionChecks
 from swarmkeeper.sim.play.bots import SECRET
-from swarmkeeper.sim.process.runtime import Answered
+from swarmkeeper.sim.process.runtime import ObservedCall
 from swarmkeeper.storage.sqlite import rows
 
 R = TypeVar("R")
@@ -138,10 +138,10 @@ class History:
 
     def __init__(self, model: Stored) -> None:
         self._model, self._oracle = model, AnswerChecks(model)
-        self.answers: list[Answered] = []
+        self.answers: list[ObservedCall] = []
         self.received: list[EventSeen] = []  # by the follower of the feed
 
-    def note(self, answered: Answered) -> None:
+    def note(self, answered: ObservedCall) -> None:
         self.answers.append(answered)
         request = _request_of(answered)
         if answered.status == 201 and kind_of(request) == "submit":
@@ -160,7 +160,7 @@ class History:
                 self._check_reports(kind_of(request), answered)
         self._check_feed()
 
-    def _check_reports(self, kind: str, answered: Answered) -> None:
+    def _check_reports(self, kind: str, answered: ObservedCall) -> None:
         """A result that was accepted must be stored as a success."""
         sent: Any = answered.body
         feed: Any = answered.answer
@@ -191,7 +191,7 @@ class History:
                 return
 
 
-def _request_of(answered: Answered) -> HttpRequest:
+def _request_of(answered: ObservedCall) -> HttpRequest:
     return HttpRequest(answered.method, answered.path, {}, json.dumps(answered.body).encode())
 
 

@@ -31,20 +31,28 @@ from swarmkeeper import files
 from swarmkeeper.core.commands import Command
 from swarmkeeper.sdk.client import Client as SdkClient
 from swarmkeeper.sim import cases
-from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.chance import SeededChance
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.coverage import counting, reached
 from swarmkeeper.sim.kernel.faults import Fault
 from swarmkeeper.sim.kernel.loop import SECOND, Host
 from swarmkeeper.sim.kernel.named_choice import NamedChoice
 from swarmkeeper.sim.kernel.trace import Trace, TraceLine
-from swarmkeeper.sim.outcome import Case, Outcome, ended_as
+from swarmkeeper.sim.outcome import Case, RunOutcome, ended_as
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http.sdk_people import WATCHER, SdkCalls, SdkEdge
 from swarmkeeper.sim.play.people import Approver, TaskClient
 from swarmkeeper.sim.process.bot import Orders, open_read_only
 from swarmkeeper.sim.process.history import History, Stored, open_tasks_and_leases
-from swarmkeeper.sim.process.runtime import PACE, Answered, AnswerRecorder, ProcessFaults, Wall, WireTransport, sped_up
+from swarmkeeper.sim.process.runtime import (
+    PACE,
+    AnswerRecorder,
+    ObservedCall,
+    ProcessFaults,
+    Wall,
+    WireTransport,
+    sped_up,
+)
 from swarmkeeper.sim.process.server import SERVE, ServerProcess, environment
 
 PEOPLE = ("client", "approver", WATCHER)
@@ -60,7 +68,7 @@ def run_processes(
     keep: bool = False,
     server: Sequence[str] = SERVE,
     between: Callable[[Path], None] | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Play a case with real processes, at `runtime.PACE` times its pace, to its end or the first violation.
 
     The outcome's `trace_hash` is empty, because runs differ. `server` is the orchestrator's program, as arguments of
@@ -140,7 +148,7 @@ class Driver:
 
     # ---- the story -------------------------------------------------------------------------------------------------
 
-    async def play(self, found: Counter[str]) -> Outcome:
+    async def play(self, found: Counter[str]) -> RunOutcome:
         self.wall = wall = Wall()
         asyncio.get_running_loop().set_exception_handler(self._exception_lost)
         trace = cast(Trace, self._trace)
@@ -153,7 +161,7 @@ class Driver:
         finally:
             await self._clean_up()
         violation = self.model.violation
-        return Outcome(
+        return RunOutcome(
             case=self.case,
             violation=violation,
             trace_hash="",
@@ -198,7 +206,7 @@ class Driver:
         await self._end()
 
     async def _give_keys(self, admin: str) -> None:
-        async with SdkClient(self.server.url, admin, chance=Chance(self.case.seed, "sdk/admin")) as client:
+        async with SdkClient(self.server.url, admin, chance=SeededChance(self.case.seed, "sdk/admin")) as client:
             for name in PEOPLE:
                 self._keys[name] = (await client.create_key(cast(Any, name))).key or ""
             for type_, fleet in self.scenario.fleets.items():
@@ -240,7 +248,7 @@ class Driver:
 
     def client_of(self, name: str) -> SdkClient:
         transport = WireTransport(self.server.url, Host(self.wall.loop, name), AnswerRecorder(name, self.history.note))
-        chance = Chance(self.case.seed, f"sdk/{name}")
+        chance = SeededChance(self.case.seed, f"sdk/{name}")
         return SdkClient(self.server.url, self._keys[name], transport=transport, chance=chance)
 
     # ---- the orchestrator ------------------------------------------------------------------------------------------
@@ -382,7 +390,7 @@ class Driver:
         match kind:
             case "answered":
                 bot.registered = True
-                self.history.note(Answered(**value))
+                self.history.note(ObservedCall(**value))
             case "reached":
                 reached(value)
             case "trace":

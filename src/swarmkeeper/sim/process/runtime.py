@@ -136,7 +136,7 @@ _KEPT = frozenset({"id", "title", "status", "bot_id", "lease_id", "leases", "res
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ObservedCall:
     """One request and its answer, reduced to the checked fields."""
 
     by: str
@@ -158,7 +158,7 @@ def _checked_fields(value: Json) -> Json:
 class AnswerRecorder:
     """Records the answers that one participant received, in order."""
 
-    def __init__(self, by: str, note: Callable[[Answered], None]) -> None:
+    def __init__(self, by: str, note: Callable[[ObservedCall], None]) -> None:
         self._by, self._note = by, note
         self._shown: dict[str, int] = {}  # task -> highest version shown
 
@@ -175,7 +175,7 @@ class AnswerRecorder:
             task = segment(request.bare, 2)
             self._shown[task] = max(self._shown.get(task, 0), int(etag.strip('"')))
         sent = _checked_fields(request.json) if good else {}
-        self._note(Answered(self._by, request.method, request.path, sent, answer.status, content, etag, before))
+        self._note(ObservedCall(self._by, request.method, request.path, sent, answer.status, content, etag, before))
 
 
 class WireTransport(SimTransport):

@@ -22,7 +22,7 @@ from swarmkeeper.sim.play.scenarios import Scenario
 from swarmkeeper.sim.pool import in_processes
 from swarmkeeper.sim.rehearse.calibrate import Calibrated, calibrate
 from swarmkeeper.sim.rehearse.measure import FLEETS
-from swarmkeeper.sim.rehearse.recording import Part, Recording, Story, of_run, part_of, story_of
+from swarmkeeper.sim.rehearse.recording import MeasuredPart, Recording, Story, of_run, part_of, story_of
 from swarmkeeper.sim.rehearse.report import Band, band, figures_of, number, spread
 from swarmkeeper.sim.rehearse.scenario_files import Rehearsal
 from swarmkeeper.sim.run import Case, run
@@ -70,7 +70,7 @@ class Trial:
     since: float
     until: float
     in_sample: bool
-    measured: Part
+    measured: MeasuredPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class BackTest:
 @dataclass(frozen=True, slots=True)
 class TrialPlay:
     seed: int
-    part: Part
+    part: MeasuredPart
     violation: Violation | None
 
 
@@ -186,7 +186,7 @@ class _PartFigure:
     name: str
     words: str
     unit: str
-    of: Callable[[Part], float | None]
+    of: Callable[[MeasuredPart], float | None]
 
 
 def _figures(trial: Trial) -> list[_PartFigure]:
@@ -206,20 +206,20 @@ def _figures(trial: Trial) -> list[_PartFigure]:
     return found
 
 
-def _wait_mean(part: Part) -> float | None:
+def _wait_mean(part: MeasuredPart) -> float | None:
     waits = [wait for line in part.measured.lines.values() for wait in line.waits]
     return fmean(waits) if waits else None
 
 
-def _rework(part: Part) -> float | None:
+def _rework(part: MeasuredPart) -> float | None:
     return part.rework_seconds / part.work_seconds if part.work_seconds else None
 
 
-def _utilisation(fleet: str, part: Part) -> float | None:
+def _utilisation(fleet: str, part: MeasuredPart) -> float | None:
     return part.measured.utilisation[fleet]
 
 
-def _error(figure: _PartFigure, measured: float | None, simulated: Band | None, part: Part) -> float | None:
+def _error(figure: _PartFigure, measured: float | None, simulated: Band | None, part: MeasuredPart) -> float | None:
     if measured is None or simulated is None:
         return None
     difference = simulated.median - measured

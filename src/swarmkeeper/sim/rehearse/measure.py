@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from swarmkeeper.core.model import Task, Work
+from swarmkeeper.core.model import TaskRecord, Work
 from swarmkeeper.core.states import AttemptOutcome, Kind, Outcome, Status
 from swarmkeeper.sim.oracle.user_invariants import UserInvariant
 from swarmkeeper.sim.play.scenarios import Scenario
@@ -177,7 +177,7 @@ class Measure:
             self._line_of[int(str(id_))] = name
             self._lines.setdefault(name, _QueueCount(str(kind), frozenset(wanted)))
 
-    def _task(self, task: Task, now: float) -> None:
+    def _task(self, task: TaskRecord, now: float) -> None:
         known = self._tasks[task.id]
         held = bool(task.hold_reasons)
         if held != known.held:

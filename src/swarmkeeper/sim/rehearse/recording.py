@@ -478,13 +478,13 @@ def _end(story: Story, task: RecordedTask, key: str, how: str, now: float) -> No
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MeasuredPart:
     measured: Measured
     rework_seconds: float  # work of bots on subtasks, in rounds after the first
     work_seconds: float  # work of bots on subtasks
 
 
-def part_of(story: Story, since: float, until: float, slots: Mapping[str, int]) -> Part:
+def part_of(story: Story, since: float, until: float, slots: Mapping[str, int]) -> MeasuredPart:
     """Measure the recording between these seconds. `slots` is the total capacity of each fleet, for utilisation.
 
     Throughput, completion times and acceptance count the tasks that ended in this time, whenever they were submitted.
@@ -530,4 +530,4 @@ def part_of(story: Story, since: float, until: float, slots: Mapping[str, int]) 
         tokens_priced=tokens["all"],
         micro_usd=0,
     )
-    return Part(measured, rework, work)
+    return MeasuredPart(measured, rework, work)

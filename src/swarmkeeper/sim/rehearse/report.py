@@ -101,7 +101,7 @@ def _waits(run: Measured) -> list[float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TargetResult:
     name: str
     bound: float
     value: float | None  # median over seeds
@@ -137,7 +137,7 @@ class Struck:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RehearsalReport:
     rehearsal: Rehearsal
     runs: Sequence[Played]
     cpu_seconds: float | None  # used by all runs, in all processes
@@ -146,7 +146,7 @@ class Report:
     lines: Sequence[Row]
     utilisation: Mapping[str, Band | None]
     bottleneck: Bottleneck | None
-    targets: Sequence[Target]
+    targets: Sequence[TargetResult]
     faults: Mapping[str, Struck]  # by kind, for all kinds that could strike
     reached: Counter[str]  # situations and events
     one_more: Mapping[str, Band | None] | None = None  # the figures with one more bot at the bottleneck
@@ -169,7 +169,7 @@ class Report:
         return self.virtual_hours / self.cpu_seconds if self.cpu_seconds and self.level != "process" else None
 
     @property
-    def missed(self) -> list[Target]:
+    def missed(self) -> list[TargetResult]:
         return [target for target in self.targets if not target.held]
 
 
@@ -179,13 +179,13 @@ def report_of(
     more: Sequence[Played] | None = None,
     *,
     cpu_seconds: float | None = None,
-) -> Report:
+) -> RehearsalReport:
     """Make a report of at least one run. `more` are the same seeds with one more bot at the bottleneck."""
     all_measured = [run.measured for run in runs]
     reached: Counter[str] = Counter()
     for run in runs:
         reached.update({what: n for what, n in run.outcome.reached.items() if not what.startswith("fault ")})
-    return Report(
+    return RehearsalReport(
         rehearsal=rehearsal,
         runs=runs,
         cpu_seconds=cpu_seconds,
@@ -247,7 +247,7 @@ def bottleneck_of(runs: Sequence[Measured]) -> Bottleneck | None:
     return Bottleneck(fleet, waited[fleet] / whole, max(sorted(lines[fleet]), key=lambda name: lines[fleet][name]))
 
 
-def _targets(rehearsal: Rehearsal, runs: Sequence[Measured]) -> list[Target]:
+def _targets(rehearsal: Rehearsal, runs: Sequence[Measured]) -> list[TargetResult]:
     figures = {figure.name: figure for figure in figures_of(rehearsal)}
     found = []
     for name, bound in asdict(rehearsal.targets).items():
@@ -258,7 +258,7 @@ def _targets(rehearsal: Rehearsal, runs: Sequence[Measured]) -> list[Target]:
         middle = band(values)
         value = None if middle is None else middle.median
         held_in = sum(_holds(value, bound, side) for value in values)
-        found.append(Target(name, bound, value, _holds(value, bound, side), held_in))
+        found.append(TargetResult(name, bound, value, _holds(value, bound, side), held_in))
     return found
 
 
@@ -293,7 +293,7 @@ def run_as_json(run: Played) -> dict[str, Any]:
     }
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: RehearsalReport) -> dict[str, Any]:
     rehearsal = report.rehearsal
     return {
         "version": VERSION,
@@ -341,7 +341,7 @@ def spread(values: Band | None, unit: str) -> str:
     return middle if low == high else f"{middle}  ({low} to {high})"
 
 
-def verdict_lines(report: Report) -> list[str]:
+def verdict_lines(report: RehearsalReport) -> list[str]:
     """Return sentences that name the bottleneck and the missed targets."""
     lines = []
     tight = report.bottleneck
@@ -368,7 +368,7 @@ def verdict_lines(report: Report) -> list[str]:
     return lines
 
 
-def as_text(report: Report) -> list[str]:
+def as_text(report: RehearsalReport) -> list[str]:
     scenario = report.rehearsal.scenario
     runs = f"{_runs(report)} of {scenario.hours:g} virtual hours"
     lines = [f"{scenario.name}: {runs} at level {report.level}"]
@@ -384,7 +384,7 @@ def as_text(report: Report) -> list[str]:
     return lines + verdict_lines(report) + coverage_lines(report)
 
 
-def coverage_lines(report: Report) -> list[str]:
+def coverage_lines(report: RehearsalReport) -> list[str]:
     """Return the faults and situations that the runs covered, so that a reader can judge a run without violations."""
     lines = []
     struck = [(kind, count) for kind, count in report.faults.items() if count.times]
@@ -404,7 +404,7 @@ def coverage_lines(report: Report) -> list[str]:
 # ---- HTML ----------------------------------------------------------------------------------------------------------
 
 
-def as_html(report: Report) -> str:
+def as_html(report: RehearsalReport) -> str:
     """Return one page without scripts that loads nothing. Its policy allows only its own style."""
     page = Template(_TEMPLATE.read_text(encoding="utf-8"))
     style = page.template.partition("<style>")[2].partition("</style>")[0]
@@ -443,7 +443,7 @@ def _broke(run: Played) -> str:
     return "held" if violation is None else f"{violation.invariant}: {violation.words}; {violation.why}"
 
 
-def _runs(report: Report) -> str:
+def _runs(report: RehearsalReport) -> str:
     return f"{len(report.runs)} run{'s' if len(report.runs) > 1 else ''}"
 
 
@@ -451,7 +451,7 @@ def _table_rows(rows: Any) -> str:
     return "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
 
 
-def _figure_rows(report: Report) -> str:
+def _figure_rows(report: RehearsalReport) -> str:
     rows = []
     for figure in figures_of(report.rehearsal):
         after = None if report.one_more is None else report.one_more[figure.name]
@@ -492,7 +492,7 @@ def _bars(of: Mapping[str, Band | None]) -> str:
 # ---- JUnit ---------------------------------------------------------------------------------------------------------
 
 
-def as_junit(report: Report, replay: Callable[[Played], str]) -> str:
+def as_junit(report: RehearsalReport, replay: Callable[[Played], str]) -> str:
     """Return each seed and each target as a test. `replay` gives the command that plays a run again."""
     suite = ET.Element("testsuite", name=f"swarmkeeper simulate {report.rehearsal.scenario.name} {report.level}")
     failures = 0

@@ -17,26 +17,26 @@ from typing import Any, Generic, NoReturn, TypeVar
 import msgspec
 
 from swarmkeeper.core.model import (
-    Answered,
+    AnswerRecord,
     ApiKey,
-    Approval,
-    Attempt,
+    ApprovalRecord,
+    AttemptRecord,
     AuditLeaf,
     AuditTree,
     BackgroundJob,
-    Bot,
+    BotRecord,
     Edge,
     Event,
-    Feedback,
+    FeedbackRecord,
+    FieldRedaction,
     Idempotency,
     Json,
-    LateResult,
-    Lease,
-    Message,
+    LateResultRecord,
+    LeaseRecord,
+    MessageRecord,
     Queue,
     QueueEntry,
-    RedactedField,
-    Task,
+    TaskRecord,
     Timer,
     Work,
 )
@@ -81,7 +81,7 @@ def _encode_nullable(value: Json) -> str | None:
     return None if value is None else _encode(value).decode()
 
 
-def _encode_redacted(value: tuple[RedactedField, ...]) -> str:
+def _encode_redacted(value: tuple[FieldRedaction, ...]) -> str:
     return to_json([[field.pointer, field.rule, field.action, field.within] for field in value])
 
 
@@ -226,7 +226,7 @@ def maker(kind: type[R], columns: Sequence[str]) -> Callable[[Row], R]:
 
 
 TASK = RecordTable(
-    Task,
+    TaskRecord,
     "task",
     "id tenant created_at spec title submitted_by trace",
     "status priority updated_at labels planner_skills evaluator_skills evaluation quorum_accept quorum_of max_rounds"
@@ -281,7 +281,7 @@ WORK = RecordTable(
     },
 )
 LEASE = RecordTable(
-    Lease,
+    LeaseRecord,
     "lease",
     "work task tenant lease_id attempt bot granted_at ttl",
     "claim_id expires_at ends_at seen refusals refused progress usage checkpoint cancelled version",
@@ -294,7 +294,7 @@ LEASE = RecordTable(
     },
 )
 BOT = RecordTable(
-    Bot,
+    BotRecord,
     "bot",
     "id tenant created_at",
     "type name instance version owner key_id skills capacity dedicated endpoint labels status last_seen row_version",
@@ -308,7 +308,7 @@ API_KEY = RecordTable(
     codecs={"skills": NULLABLE_LIST},
 )
 APPROVAL = RecordTable(
-    Approval,
+    ApprovalRecord,
     "approval",
     "id tenant task kind opened_at work asked_by question choices schema",
     "expires_at subject_hash subject state decision decided_by decided_at version",
@@ -328,16 +328,16 @@ READY = RecordTable(
 )
 TIMER = RecordTable(Timer, "timer", "kind ref due")
 ATTEMPT = RecordTable(
-    Attempt,
+    AttemptRecord,
     "attempt",
     "lease_id work task tenant attempt bot started ended ending round error result result_hash usage answer reason"
     " progress",
     codecs={"ending": _word(AttemptOutcome), "error": NULLABLE_JSON, "usage": NULLABLE_JSON, "progress": NULLABLE_JSON},
 )
-LATE_RESULT = RecordTable(LateResult, "late_result", "lease_id content_hash work task tenant bot at payload")
-FEEDBACK = RecordTable(Feedback, "feedback", "work task round text at n")
-ANSWERED = RecordTable(Answered, "answered", "work task question answer at", codecs={"answer": JSON})
-MESSAGE = RecordTable(Message, "message", "id tenant task from_bot to_bot payload at")
+LATE_RESULT = RecordTable(LateResultRecord, "late_result", "lease_id content_hash work task tenant bot at payload")
+FEEDBACK = RecordTable(FeedbackRecord, "feedback", "work task round text at n")
+ANSWERED = RecordTable(AnswerRecord, "answered", "work task question answer at", codecs={"answer": JSON})
+MESSAGE = RecordTable(MessageRecord, "message", "id tenant task from_bot to_bot payload at")
 IDEMPOTENCY = RecordTable(Idempotency, "idempotency", "tenant key request_hash status resource expires")
 EVENT = RecordTable(
     Event,

@@ -58,7 +58,7 @@ _REASONS: dict[str, _Reason] = {
 _MALFORMED = {_DUPLICATE, "surrogate"}
 
 
-class _Bad:
+class _RefusedNumber:
     """Replaces a refused number in the parsed document."""
 
     __slots__ = ("why",)
@@ -177,19 +177,19 @@ class _Careful:
             self.repeated[id(made)] = (made, [key for key, count in times.items() if count > 1])
         return made
 
-    def _int(self, digits: str) -> int | _Bad:
+    def _int(self, digits: str) -> int | _RefusedNumber:
         # Check the length first: int() refuses very many digits, and older versions take quadratic time.
         if len(digits) <= _INTEGER_LENGTH_MAX and -INTEGER_MAX <= (number := int(digits)) <= INTEGER_MAX:
             return number
         self._count_error()
-        return _Bad("integer")
+        return _RefusedNumber("integer")
 
-    def _float(self, digits: str) -> float | _Bad:
+    def _float(self, digits: str) -> float | _RefusedNumber:
         number = float(digits)
         if math.isfinite(number):
             return number
         self._count_error()
-        return _Bad("float")
+        return _RefusedNumber("float")
 
     def _count_error(self) -> None:
         self._errors += 1
@@ -212,7 +212,7 @@ def _errors_in(value: Any, repeated: dict[int, tuple[dict[str, Any], list[str]]]
                 yield path, "null_character"
             elif _SURROGATE.search(node):
                 yield path, "surrogate"
-        elif isinstance(node, _Bad):
+        elif isinstance(node, _RefusedNumber):
             yield path, node.why
         elif isinstance(node, list):
             waiting += [((*path, index), node[index]) for index in range(len(node) - 1, -1, -1)]

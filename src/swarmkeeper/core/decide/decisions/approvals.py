@@ -12,8 +12,8 @@ from swarmkeeper.core.decide.decisions import work as work_decisions
 from swarmkeeper.core.decide.effects import closing, deadline, holding
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
-from swarmkeeper.core.errors import AlreadyDecided, Forbidden, Invalid, NotFound, StaleApproval
-from swarmkeeper.core.model import Approval, Json, Task
+from swarmkeeper.core.errors import AlreadyDecided, Invalid, PermissionDenied, ResourceNotFound, StaleApproval
+from swarmkeeper.core.model import AnswerRecord, ApprovalRecord, Json, TaskRecord
 from swarmkeeper.core.states import FailureCode, Status, Transition
 
 _VERBS: Mapping[str, tuple[str, ...]] = {
@@ -27,9 +27,9 @@ _VERBS: Mapping[str, tuple[str, ...]] = {
 def decide(working: WorkingSet, command: Decide) -> str:
     """Take a person's decision, once; return the approval's id. Repeating the same decision changes nothing."""
     check_may(working, command.by, "approval.decide")
-    approval: Approval | None = working.get(lookups.APPROVAL, command.approval)
+    approval: ApprovalRecord | None = working.get(lookups.APPROVAL, command.approval)
     if approval is None or approval.tenant != command.by.tenant:
-        raise NotFound("no such approval")
+        raise ResourceNotFound("no such approval")
     decision: dict[str, Json] = {"verb": command.verb}
     if command.verb == "answer":
         decision["answer"] = command.answer  # the bot gets it unchanged; the stored decision is redacted
@@ -45,7 +45,7 @@ def decide(working: WorkingSet, command: Decide) -> str:
     if command.verb not in _VERBS[approval.kind]:
         raise AlreadyDecided(f"an approval of kind {approval.kind} allows {' or '.join(_VERBS[approval.kind])}")
     if command.by.role != "admin" and approval.asked_by in (command.by.key_id, command.by.bot):
-        raise Forbidden("the key or bot that asked may not decide")
+        raise PermissionDenied("the key or bot that asked may not decide")
     if command.verb == "approve" and command.subject_hash != approval.subject_hash:
         raise StaleApproval("the subject of the approval has changed since it was read")
     if command.verb == "answer":
@@ -68,7 +68,7 @@ def decide(working: WorkingSet, command: Decide) -> str:
     return approval.id
 
 
-def _check_answer(working: WorkingSet, approval: Approval, answer: Json) -> None:
+def _check_answer(working: WorkingSet, approval: ApprovalRecord, answer: Json) -> None:
     if approval.choices and answer not in approval.choices:
         raise Invalid("not one of the choices", details=(("/answer", "not_a_choice", "must be one of `choices`"),))
     errors = () if approval.schema is None else working.rules.check_answer(approval.schema, answer)
@@ -76,12 +76,15 @@ def _check_answer(working: WorkingSet, approval: Approval, answer: Json) -> None
         raise Invalid("the answer does not match the schema of the question", details=errors)
 
 
-def _carry_out(working: WorkingSet, task: Task, approval: Approval, given: Json) -> None:
+def _carry_out(working: WorkingSet, task: TaskRecord, approval: ApprovalRecord, given: Json) -> None:
     if approval.kind == "question":
         assert approval.work is not None
         work = working.work(approval.work)
         if work.status is Status.WAITING:
-            work_decisions.answer(working, task, work, approval.question, given)
+            working.changes.answered.append(AnswerRecord(work.id, task.id, approval.question, given, working.now))
+            working.move_work(task, work, Transition.ANSWERED)
+            answered = events.WorkAnswered(key=work.key, kind=work.kind, attempt=work.attempt, round=work.round)
+            working.emit(answered, task=task, work=work)
         return
     holding.unhold(working, task, approval.id)
     if approval.kind == "final":
@@ -95,7 +98,7 @@ def _carry_out(working: WorkingSet, task: Task, approval: Approval, given: Json)
         review.rework(working, task, review.from_json(working.payload(task.verdict)))
 
 
-def denied(working: WorkingSet, task: Task, approval: Approval, code: FailureCode) -> None:
+def denied(working: WorkingSet, task: TaskRecord, approval: ApprovalRecord, code: FailureCode) -> None:
     """Apply a rejection, or an approval that expired."""
     if approval.kind != "question":
         words = "a person said no" if code is FailureCode.APPROVAL_DENIED else "nobody decided in time"
@@ -113,7 +116,7 @@ def denied(working: WorkingSet, task: Task, approval: Approval, code: FailureCod
     work_decisions.failed(working, task, work)
 
 
-def expired(working: WorkingSet, approval: Approval) -> None:
+def expired(working: WorkingSet, approval: ApprovalRecord) -> None:
     if approval.state != "open":
         return
     if approval.expires_at > working.now:

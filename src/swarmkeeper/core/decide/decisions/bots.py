@@ -17,9 +17,9 @@ from swarmkeeper.core.commands import (
 from swarmkeeper.core.decide.decisions import work as work_decisions
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import BotTypeFixed, Forbidden, IllegalTransition, NotFound
+from swarmkeeper.core.errors import BotTypeFixed, IllegalTransition, PermissionDenied, ResourceNotFound
 from swarmkeeper.core.events import OfBot
-from swarmkeeper.core.model import ApiKey, Bot, Principal
+from swarmkeeper.core.model import ApiKey, BotRecord, Principal
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, BotType, Transition
 
 
@@ -32,12 +32,14 @@ def register(working: WorkingSet, command: Register) -> tuple[str, bool]:
     check_may(working, by, "bot.register")
     type_ = BotType(command.type)
     if by.role.startswith("bot:") and by.role != f"bot:{type_.lower()}":
-        raise Forbidden(
+        raise PermissionDenied(
             "this key is for bots of another type", details=(("/type", "forbidden", "not allowed by the key"),)
         )
     name = command.own_name
     if by.bot is not None and name != by.bot:
-        raise Forbidden("this key belongs to another bot", details=(("/name", "forbidden", "not the key's bot"),))
+        raise PermissionDenied(
+            "this key belongs to another bot", details=(("/name", "forbidden", "not the key's bot"),)
+        )
     skills = command.skills
     if by.skills is not None:
         if not by.skills.issuperset(skills):
@@ -46,14 +48,14 @@ def register(working: WorkingSet, command: Register) -> tuple[str, bool]:
                 for number, skill in enumerate(skills)
                 if skill not in by.skills
             )
-            raise Forbidden("a bot cannot give itself skills that its key does not have", details=details)
+            raise PermissionDenied("a bot cannot give itself skills that its key does not have", details=details)
         skills = skills or tuple(by.skills)
     skills = tuple(sorted(set(skills)))
     bot_id = None if name is None else working.get(lookups.BOT_NAME, (by.tenant, name, command.instance))
     if bot_id is not None:
         return _register_again(working, command, working.bot(bot_id, by.tenant), type_, skills), False
     bot_id = working.new_id("bot")
-    bot = Bot(
+    bot = BotRecord(
         id=bot_id,
         tenant=by.tenant,
         type=type_,
@@ -75,11 +77,13 @@ def register(working: WorkingSet, command: Register) -> tuple[str, bool]:
     return bot.id, True
 
 
-def _register_again(working: WorkingSet, command: Register, bot: Bot, type_: BotType, skills: tuple[str, ...]) -> str:
+def _register_again(
+    working: WorkingSet, command: Register, bot: BotRecord, type_: BotType, skills: tuple[str, ...]
+) -> str:
     if bot.type is not type_:
         raise BotTypeFixed("a bot of this name is registered with another type")
     if command.by.role != "admin" and command.by.bot is None and bot.key_id != command.by.key_id:
-        raise Forbidden("a bot of this name was registered with another key")
+        raise PermissionDenied("a bot of this name was registered with another key")
     working.edit_bot(bot)
     bot.version, bot.skills, bot.capacity = command.version, skills, command.capacity
     bot.dedicated, bot.endpoint, bot.labels = command.dedicated, command.endpoint, command.labels
@@ -89,7 +93,7 @@ def _register_again(working: WorkingSet, command: Register, bot: Bot, type_: Bot
     return bot.id
 
 
-def _registered(working: WorkingSet, bot: Bot) -> None:
+def _registered(working: WorkingSet, bot: BotRecord) -> None:
     skills = list(bot.skills)
     body = {"name": bot.name, "type": str(bot.type), "version": bot.version, "skills": skills}
     working.record("bot.register", bot.id, body=body)
@@ -135,7 +139,7 @@ def check(working: WorkingSet, command: CheckBot) -> None:
 
     A removed bot may register again. A drained bot stays, because it would get work after registering again.
     """
-    bot: Bot | None = working.get(lookups.BOT, command.bot)
+    bot: BotRecord | None = working.get(lookups.BOT, command.bot)
     if bot is None:
         return
     if command.last_seen > bot.last_seen:
@@ -150,7 +154,7 @@ def check(working: WorkingSet, command: CheckBot) -> None:
     working.emit(events.BotDeleted(bot=bot.id, name=bot.name, reason="not_seen"))
 
 
-def _release_all(working: WorkingSet, bot: Bot) -> None:
+def _release_all(working: WorkingSet, bot: BotRecord) -> None:
     for work_id in working.get(lookups.LEASES_OF_BOT, bot.id):
         work = working.work(work_id)
         task = working.task(work.task)
@@ -189,7 +193,7 @@ def _key(working: WorkingSet, by: Principal, key_id: str) -> ApiKey:
     check_may(working, by, "key.manage")
     key: ApiKey | None = working.get(lookups.KEY, key_id)
     if key is None or key.tenant != by.tenant:
-        raise NotFound("no such key")
+        raise ResourceNotFound("no such key")
     return key
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from swarmkeeper.core import events, lookups
-from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, Retry, Update
+from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, RetryFailedTask, Update
 from swarmkeeper.core.decide.effects import closing, deadline, holding, loading, questions, steps
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import IllegalTransition, PreconditionFailed, StillStopping
-from swarmkeeper.core.model import Json, Task
+from swarmkeeper.core.model import Json, TaskRecord
 from swarmkeeper.core.states import (
     FINAL,
     TASK_CLOSED,
@@ -22,7 +22,7 @@ from swarmkeeper.core.states import (
 )
 
 
-def _own_task(working: WorkingSet, command: OnTask, action: str) -> Task:
+def _own_task(working: WorkingSet, command: OnTask, action: str) -> TaskRecord:
     check_may(working, command.by, action)
     return working.task(command.task, command.by.tenant)
 
@@ -98,7 +98,7 @@ def archive(working: WorkingSet, command: Archive) -> str:
     return task.id
 
 
-def retry(working: WorkingSet, command: Retry) -> str:
+def retry(working: WorkingSet, command: RetryFailedTask) -> str:
     """Continue a failed task: failed and cancelled subtasks, and everything downstream, start again. Return its id."""
     task = _own_task(working, command, "task.retry")
     if task.status is TaskStatus.ARCHIVED:
@@ -147,12 +147,12 @@ def retry(working: WorkingSet, command: Retry) -> str:
     return task.id
 
 
-def _go_on_with_deadline(working: WorkingSet, task: Task) -> None:
+def _go_on_with_deadline(working: WorkingSet, task: TaskRecord) -> None:
     if task.status is not TaskStatus.COMPLETED and not set(task.hold_reasons) - {"paused"}:
         deadline.start(working, task)
 
 
-def _end_grace_periods(working: WorkingSet, task: Task) -> None:
+def _end_grace_periods(working: WorkingSet, task: TaskRecord) -> None:
     """End the leases that are still in their grace period."""
     size = working.limits.slice_rows
     found = working.get(lookups.OPEN_WORKS, (task.id, "", size))

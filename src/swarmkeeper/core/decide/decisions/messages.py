@@ -6,8 +6,8 @@ from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import SendMessage
 from swarmkeeper.core.decide.effects.owners import own_bot
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import Forbidden, Invalid, LeaseLost, LeaseRequired, NotFound, TaskClosed
-from swarmkeeper.core.model import Bot, Message
+from swarmkeeper.core.errors import Invalid, LeaseLost, LeaseRequired, PermissionDenied, ResourceNotFound, TaskClosed
+from swarmkeeper.core.model import BotRecord, MessageRecord
 from swarmkeeper.core.states import TASK_CLOSED
 
 _HELD = "task.message_held"
@@ -38,39 +38,39 @@ def send_message(working: WorkingSet, command: SendMessage) -> str:
     event = events.TaskMessage(message=message_id, from_bot=name, to_bot=command.to_bot, bytes=len(command.payload))
     working.record("task.message", task.id, task=task, body=event.scanned())
     working.changes.messages.append(
-        Message(message_id, task.tenant, task.id, sender, command.to_bot, body, working.now)
+        MessageRecord(message_id, task.tenant, task.id, sender, command.to_bot, body, working.now)
     )
     working.put_row(lookups.MESSAGES, task.id, count + 1)
     working.emit(event, task=task)
     return message_id
 
 
-def _sender(working: WorkingSet, command: SendMessage) -> Bot | None:
+def _sender(working: WorkingSet, command: SendMessage) -> BotRecord | None:
     """Return the sending bot, which must hold a lease of the task; None for a client.
 
     Raises:
         LeaseLost: the named lease is not a live lease of the caller's bot on this task.
         LeaseRequired: several bots of this key work on the task.
-        Forbidden: the role may not send messages, or the bot has no lease of the task.
+        PermissionDenied: the role may not send messages, or the bot has no lease of the task.
     """
     by = command.by
     if command.lease_id is not None:
         lease = working.lease(command.lease_id)
         try:
             if lease is None or lease.task != command.task:
-                raise NotFound("no such lease")
+                raise ResourceNotFound("no such lease")
             return own_bot(working, by, lease.bot, _HELD)
-        except NotFound:
+        except ResourceNotFound:
             raise LeaseLost("no live lease of this bot on the task has that id") from None
     if working.rules.may(by, "task.message"):
         return None
     if not working.rules.may(by, _HELD):
-        raise Forbidden(working.rules.why_not(by, "task.message"))
+        raise PermissionDenied(working.rules.why_not(by, "task.message"))
     works = working.get(lookups.SPEAKERS, (by.tenant, by.bot, by.key_id, command.task))
     leases = working.get_many(lookups.LEASE, works)
     speakers = {lease.bot for lease in leases if lease is not None and lease.task == command.task}
     if len(speakers) > 1:
         raise LeaseRequired("name the lease: several bots of this key work on the task")
     if not speakers:
-        raise Forbidden("a bot may send messages only about tasks that it holds a lease of")
+        raise PermissionDenied("a bot may send messages only about tasks that it holds a lease of")
     return own_bot(working, by, speakers.pop(), _HELD)

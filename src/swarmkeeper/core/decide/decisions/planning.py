@@ -11,7 +11,7 @@ from swarmkeeper.core.decide.effects import holding, loading, questions, rows
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import InvalidPlan
-from swarmkeeper.core.model import SubtaskSpec, Task
+from swarmkeeper.core.model import SubtaskSpec, TaskRecord
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import Evaluation, Kind, TaskStatus, TaskTransition
 
@@ -26,7 +26,7 @@ def submit(working: WorkingSet, command: Submit) -> str:
     number = len(command.subtasks or ()) if command.written is None else command.written.count
     tenants.admit(working, command.by.tenant, number)
     task_id = working.new_id("tsk")
-    task = Task(
+    task = TaskRecord(
         id=task_id,
         tenant=command.by.tenant,
         status=TaskStatus.CREATED,
@@ -66,7 +66,7 @@ def submit(working: WorkingSet, command: Submit) -> str:
 
 def accept_plan(
     working: WorkingSet,
-    task: Task,
+    task: TaskRecord,
     specs: Sequence[SubtaskSpec],
     *,
     asked_by: str,

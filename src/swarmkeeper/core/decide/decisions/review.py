@@ -11,7 +11,7 @@ from swarmkeeper.core.catalogue import EventBody
 from swarmkeeper.core.decide.effects import closing, deadline, holding, loading, questions
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
 from swarmkeeper.core.errors import Detail
-from swarmkeeper.core.model import Json, SubtaskSpec, Target, Task, Verdict, Work
+from swarmkeeper.core.model import Json, ReworkTarget, SubtaskSpec, TaskRecord, VerdictRecord, Work
 from swarmkeeper.core.ports import Rules
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import (
@@ -25,7 +25,7 @@ from swarmkeeper.core.states import (
 )
 
 
-def to_json(verdict: Verdict) -> dict[str, Json]:
+def to_json(verdict: VerdictRecord) -> dict[str, Json]:
     return {
         "decision": str(verdict.decision),
         "score": verdict.score,
@@ -36,25 +36,27 @@ def to_json(verdict: Verdict) -> dict[str, Json]:
     }
 
 
-def from_json(plain: Mapping[str, Json]) -> Verdict:
-    return Verdict(
+def from_json(plain: Mapping[str, Json]) -> VerdictRecord:
+    return VerdictRecord(
         decision=Decision(plain["decision"]),
         score=plain.get("score"),
         reasons=tuple(plain.get("reasons") or ()),
         findings=tuple(plain.get("findings") or ()),
-        targets=tuple(Target(target["subtask"], target.get("feedback", "")) for target in plain.get("targets") or ()),
+        targets=tuple(
+            ReworkTarget(target["subtask"], target.get("feedback", "")) for target in plain.get("targets") or ()
+        ),
         subtasks=tuple(graph.from_json(subtask) for subtask in plain.get("subtasks") or ()),
     )
 
 
-def readable(verdict: Verdict, rules: Rules, tenant: str) -> Verdict:
+def readable(verdict: VerdictRecord, rules: Rules, tenant: str) -> VerdictRecord:
     """Return the verdict redacted for people. The feedback for each target goes to bots, and is left unchanged."""
     plain = {"reasons": list(verdict.reasons), "findings": [dict(finding) for finding in verdict.findings]}
     clean = rules.redact(plain, tenant=tenant).value
     return replace(verdict, reasons=tuple(clean["reasons"]), findings=tuple(clean["findings"]))
 
 
-def check_verdict(working: WorkingSet, task: Task, work: Work, verdict: Verdict) -> list[Detail]:
+def check_verdict(working: WorkingSet, task: TaskRecord, work: Work, verdict: VerdictRecord) -> list[Detail]:
     """Return all errors of a verdict as (JSON Pointer, code, text)."""
     errors: list[Detail] = []
     if work.subject is not None:
@@ -93,7 +95,7 @@ def check_verdict(working: WorkingSet, task: Task, work: Work, verdict: Verdict)
 # ---- the review of one subtask -------------------------------------------------------------------------------------
 
 
-def judge_subtask(working: WorkingSet, task: Task, review: Work, verdict: Verdict) -> None:
+def judge_subtask(working: WorkingSet, task: TaskRecord, review: Work, verdict: VerdictRecord) -> None:
     """Apply the verdict on one subtask (evaluation `each`)."""
     assert review.subject is not None
     subject = working.work(review.subject)
@@ -122,7 +124,7 @@ def judge_subtask(working: WorkingSet, task: Task, review: Work, verdict: Verdic
         working.emit(events.WorkRework(key=key, round=round_, decision=decision), task=task, work=subject)
 
 
-def review_of_subtask_failed(working: WorkingSet, task: Task, review: Work) -> None:
+def review_of_subtask_failed(working: WorkingSet, task: TaskRecord, review: Work) -> None:
     assert review.subject is not None
     subject = working.work(review.subject)
     if subject.status is Status.IN_REVIEW:
@@ -131,7 +133,7 @@ def review_of_subtask_failed(working: WorkingSet, task: Task, review: Work) -> N
 
 
 def _fail_subject(
-    working: WorkingSet, task: Task, subject: Work, transition: Transition, code: FailureCode, event: EventBody
+    working: WorkingSet, task: TaskRecord, subject: Work, transition: Transition, code: FailureCode, event: EventBody
 ) -> None:
     working.move_work(task, subject, transition)
     subject.error = failure(str(code), f"the review of this subtask ended as {transition}")
@@ -142,7 +144,7 @@ def _fail_subject(
 # ---- a round of reviews of the whole -------------------------------------------------------------------------------
 
 
-def exclude_reviewer_owners(working: WorkingSet, task: Task, review: Work) -> None:
+def exclude_reviewer_owners(working: WorkingSet, task: TaskRecord, review: Work) -> None:
     """Exclude, from each open review of the round, the owners that hold or have voted in another one.
 
     So no two reviews of a round go to the same owner.
@@ -161,12 +163,12 @@ def exclude_reviewer_owners(working: WorkingSet, task: Task, review: Work) -> No
             working.make_ready(task, item)
 
 
-def _round_items(working: WorkingSet, task: Task) -> list[Work]:
+def _round_items(working: WorkingSet, task: TaskRecord) -> list[Work]:
     found = working.get_many(lookups.WORK_KEY, [(task.id, key) for key in closing.review_keys(task)])
     return working.works(work_id for work_id in found if work_id is not None)
 
 
-def conclude_round(working: WorkingSet, task: Task) -> None:
+def conclude_round(working: WorkingSet, task: TaskRecord) -> None:
     """Apply the round's decision, if the votes allow one.
 
     The quorum's number of equal votes accepts or rejects. Once neither can be reached, or no review is open, any vote
@@ -219,7 +221,7 @@ def conclude_round(working: WorkingSet, task: Task) -> None:
         rework(working, task, combined)
 
 
-def _combine(decision: Decision, votes: Sequence[Verdict]) -> Verdict:
+def _combine(decision: Decision, votes: Sequence[VerdictRecord]) -> VerdictRecord:
     """Combine votes: the mean score, all reasons and findings; for rework, all targets and new subtasks."""
     scores = [vote.score for vote in votes if vote.score is not None]
     reworks = [vote for vote in votes if vote.decision is Decision.REWORK] if decision is Decision.REWORK else []
@@ -227,7 +229,7 @@ def _combine(decision: Decision, votes: Sequence[Verdict]) -> Verdict:
     for vote in reworks:
         for spec in vote.subtasks:
             new.setdefault(spec.key, spec)
-    return Verdict(
+    return VerdictRecord(
         decision=decision,
         score=sum(scores) / len(scores) if scores else None,
         reasons=tuple(reason for vote in votes for reason in vote.reasons),
@@ -237,7 +239,7 @@ def _combine(decision: Decision, votes: Sequence[Verdict]) -> Verdict:
     )
 
 
-def rework(working: WorkingSet, task: Task, verdict: Verdict) -> None:
+def rework(working: WorkingSet, task: TaskRecord, verdict: VerdictRecord) -> None:
     """Start another round: reopen the targets and everything downstream, and add the verdict's new subtasks."""
     roots: dict[str, None] = {}
     keys = sorted({target.subtask for target in verdict.targets})

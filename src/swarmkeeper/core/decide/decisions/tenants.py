@@ -8,7 +8,7 @@ from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import SetTenant
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import BacklogFull, Detail, NotFound
+from swarmkeeper.core.errors import BacklogFull, Detail, ResourceNotFound
 from swarmkeeper.core.model import Limits, Tenant
 
 RETRY_AFTER = 5  # seconds in which some tasks usually end
@@ -20,7 +20,7 @@ def set_tenant(working: WorkingSet, command: SetTenant) -> str:
     check_may(working, command.by, "tenant.manage")
     tenant: Tenant | None = working.get(lookups.TENANT, command.by.tenant)
     if tenant is None:
-        raise NotFound("no such tenant")
+        raise ResourceNotFound("no such tenant")
     changed = replace(
         tenant,
         weight=tenant.weight if command.weight is None else command.weight,

@@ -11,7 +11,7 @@ from swarmkeeper.core.decide.decisions import approvals
 from swarmkeeper.core.decide.decisions import work as work_decisions
 from swarmkeeper.core.decide.effects import closing, steps
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
-from swarmkeeper.core.model import Lease, Task, Work
+from swarmkeeper.core.model import LeaseRecord, TaskRecord, Work
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, FailureCode, Status, TaskStatus, Transition
 
 
@@ -36,7 +36,7 @@ def timer_fired(working: WorkingSet, command: TimerFired) -> None:
 
 def _lease(working: WorkingSet, kind: str, work_id: str) -> None:
     work: Work | None = working.get(lookups.WORK, work_id)
-    lease: Lease | None = working.get(lookups.LEASE, work_id)
+    lease: LeaseRecord | None = working.get(lookups.LEASE, work_id)
     if work is None or lease is None:
         working.set_timer(kind, work_id, None)
         return
@@ -54,7 +54,7 @@ def _lease(working: WorkingSet, kind: str, work_id: str) -> None:
         working.set_timer(kind, work_id, None)
 
 
-def expire(working: WorkingSet, task: Task, work: Work, lease: Lease) -> bool:
+def expire(working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord) -> bool:
     """End the lease of a silent bot; return False while the lease is still valid."""
     if working.now < lease.expires_at:
         working.set_timer("lease", work.id, lease.expires_at)
@@ -71,7 +71,7 @@ def expire(working: WorkingSet, task: Task, work: Work, lease: Lease) -> bool:
 
 def _never_arrived(working: WorkingSet, command: TimerFired) -> None:
     """Take back a lease whose connection was gone before it was answered."""
-    lease: Lease | None = working.get(lookups.LEASE, command.ref)
+    lease: LeaseRecord | None = working.get(lookups.LEASE, command.ref)
     if lease is None or lease.lease_id != command.lease_id or lease.seen or lease.cancelled:
         return
     work = working.work(command.ref)
@@ -82,7 +82,7 @@ def _never_arrived(working: WorkingSet, command: TimerFired) -> None:
     unseen(working, task, work, lease)
 
 
-def unseen(working: WorkingSet, task: Task, work: Work, lease: Lease) -> None:
+def unseen(working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord) -> None:
     """Take back a lease that never reached its bot. The fifth in a row, and any later one, counts as a crash."""
     working.edit_work(work).unseen += 1
     if work.unseen > working.limits.unseen_max:
@@ -91,7 +91,7 @@ def unseen(working: WorkingSet, task: Task, work: Work, lease: Lease) -> None:
         work_decisions.give_back(working, task, work, lease, AttemptOutcome.UNSEEN, Transition.LEASE_UNSEEN)
 
 
-def time_out(working: WorkingSet, task: Task, work: Work, lease: Lease) -> bool:
+def time_out(working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord) -> bool:
     """End an attempt at its timeout, even if its bot still sends heartbeats; return False before that."""
     if working.now < lease.ends_at:
         working.set_timer("ends", work.id, lease.ends_at)
@@ -104,7 +104,7 @@ def time_out(working: WorkingSet, task: Task, work: Work, lease: Lease) -> bool:
     return True
 
 
-def _due_item(working: WorkingSet, kind: str, work_id: str, status: Status, due: str) -> tuple[Task, Work] | None:
+def _due_item(working: WorkingSet, kind: str, work_id: str, status: Status, due: str) -> tuple[TaskRecord, Work] | None:
     """The task and the item of a timer if it is due; otherwise the timer is set anew, or removed.
 
     Args:
@@ -149,7 +149,7 @@ def _wake(working: WorkingSet, work_id: str) -> None:
 
 
 def _deadline(working: WorkingSet, task_id: str) -> None:
-    task: Task | None = working.get(lookups.TASK, task_id)
+    task: TaskRecord | None = working.get(lookups.TASK, task_id)
     if task is None or task.deadline is None or task.status in TASK_CLOSED or task.status is TaskStatus.COMPLETED:
         working.set_timer("deadline", task_id, None)
         return

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec
 
 from swarmkeeper.core import events, lookups
-from swarmkeeper.core.answers import Directive, HeartbeatResult, Refusal, Reported
-from swarmkeeper.core.commands import Ask, Claim, Heartbeat, LeaseHeartbeat, Release, Report
+from swarmkeeper.core.answers import Refusal, ReportReceipt
+from swarmkeeper.core.commands import AskQuestion, ClaimWork, ReleaseLease, ReportResult
 from swarmkeeper.core.decide.decisions import planning, review
 from swarmkeeper.core.decide.effects import closing, questions, rows
 from swarmkeeper.core.decide.effects.owners import check_may, own_bot
@@ -21,22 +21,21 @@ from swarmkeeper.core.errors import (
     InvalidPlan,
     LeaseLost,
     LeaseRequired,
-    NotFound,
+    ResourceNotFound,
     SwarmkeeperError,
     TaskClosed,
 )
 from swarmkeeper.core.events import OfAttempt
 from swarmkeeper.core.model import (
-    Answered,
-    Attempt,
-    Bot,
-    Failure,
+    AttemptFailure,
+    AttemptRecord,
+    BotRecord,
     Json,
-    LateResult,
-    Lease,
+    LateResultRecord,
+    LeaseRecord,
     Principal,
     QueueEntry,
-    Task,
+    TaskRecord,
     Work,
 )
 from swarmkeeper.core.rules import graph, retry
@@ -60,7 +59,7 @@ P = ParamSpec("P")
 # ---- leases --------------------------------------------------------------------------------------------------------
 
 
-def take(working: WorkingSet, claim: Claim, bot: Bot, ready: QueueEntry, ttl: int) -> Lease | None:
+def take(working: WorkingSet, claim: ClaimWork, bot: BotRecord, ready: QueueEntry, ttl: int) -> LeaseRecord | None:
     """Lease one item to a bot; return None if the bot may not have it (any more)."""
     work = working.work(ready.work)
     task = working.task(work.task)
@@ -95,7 +94,9 @@ def _of_attempt(
     return event(work.key, work.kind, work.attempt, work.round, *args, **fields)
 
 
-def _end(working: WorkingSet, task: Task, work: Work, lease: Lease, ending: AttemptOutcome, **written: Any) -> Attempt:
+def _end(
+    working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord, ending: AttemptOutcome, **written: Any
+) -> AttemptRecord:
     """End an attempt. If a review ended without a vote, its owner may take other reviews of the round again."""
     attempt = working.end_lease(task, work, lease, ending, **written)
     if work.reviewer_owner is not None and ending is not AttemptOutcome.SUCCEEDED:
@@ -104,7 +105,12 @@ def _end(working: WorkingSet, task: Task, work: Work, lease: Lease, ending: Atte
 
 
 def give_back(
-    working: WorkingSet, task: Task, work: Work, lease: Lease, ending: AttemptOutcome, transition: Transition
+    working: WorkingSet,
+    task: TaskRecord,
+    work: Work,
+    lease: LeaseRecord,
+    ending: AttemptOutcome,
+    transition: Transition,
 ) -> None:
     """Return the item to its old position in the queue; no try is counted."""
     _end(working, task, work, lease, ending)
@@ -116,7 +122,7 @@ def give_back(
         working.emit(_of_attempt(events.WorkReleased, work, bot=lease.bot), task=task, work=work)
 
 
-def review_changed(working: WorkingSet, task: Task, work: Work) -> None:
+def review_changed(working: WorkingSet, task: TaskRecord, work: Work) -> None:
     if work.kind is Kind.REVIEW and work.subject is None:
         review.exclude_reviewer_owners(working, task, work)
 
@@ -126,9 +132,9 @@ def review_changed(working: WorkingSet, task: Task, work: Work) -> None:
 
 def try_failed(
     working: WorkingSet,
-    task: Task,
+    task: TaskRecord,
     work: Work,
-    lease: Lease,
+    lease: LeaseRecord,
     transition: Transition,
     *,
     ending: AttemptOutcome,
@@ -157,7 +163,7 @@ def try_failed(
     working.emit(again, task=task, work=work)
 
 
-def crashed(working: WorkingSet, task: Task, work: Work, lease: Lease) -> None:
+def crashed(working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord) -> None:
     """Count a crash of a bot that went silent. After too many crashes in a row, the item is poisoned and fails."""
     _end(working, task, work, lease, AttemptOutcome.EXPIRED)
     working.edit_work(work).crashes += 1
@@ -177,7 +183,7 @@ def crashed(working: WorkingSet, task: Task, work: Work, lease: Lease) -> None:
     working.emit(expired, task=task, work=work)
 
 
-def failed(working: WorkingSet, task: Task, work: Work) -> None:
+def failed(working: WorkingSet, task: TaskRecord, work: Work) -> None:
     """Apply the consequences of a FAILED item to its task."""
     code = FailureCode((work.error or {}).get("code", "subtask_failed"))
     if work.kind is Kind.EXECUTE:
@@ -192,7 +198,9 @@ def failed(working: WorkingSet, task: Task, work: Work) -> None:
         review.conclude_round(working, task)
 
 
-def deferred(working: WorkingSet, task: Task, work: Work, lease: Lease, wait: int, why: str, **written: Any) -> None:
+def deferred(
+    working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord, wait: int, why: str, **written: Any
+) -> None:
     """Defer the item by `wait` microseconds without counting a try; fail it if it was deferred too long in a row.
 
     Only the deferrals count: holds, a lack of bots and the attempts themselves do not. A deferral that begins before
@@ -224,7 +232,7 @@ def deferred(working: WorkingSet, task: Task, work: Work, lease: Lease, wait: in
 # ---- reports -------------------------------------------------------------------------------------------------------
 
 
-def report(working: WorkingSet, command: Report) -> Reported | Refusal:
+def report(working: WorkingSet, command: ReportResult) -> ReportReceipt | Refusal:
     """Take the result of the bot that holds the lease.
 
     A report after `expires_at` is accepted until `expire` has ended the lease: only `expire` decides when a silent bot
@@ -234,7 +242,7 @@ def report(working: WorkingSet, command: Report) -> Reported | Refusal:
     if command.task is not None:
         task = working.task(command.task, command.by.tenant)
     lease_id = command.lease_id if command.lease_id is not None else _only_lease(working, command)
-    attempt: Attempt | None = working.get(lookups.ATTEMPT, lease_id)
+    attempt: AttemptRecord | None = working.get(lookups.ATTEMPT, lease_id)
     if command.task is None:
         held = working.lease(lease_id) or attempt
         if held is None or held.bot != bot.id:
@@ -248,7 +256,7 @@ def report(working: WorkingSet, command: Report) -> Reported | Refusal:
     if attempt is not None and attempt.result_hash is not None:
         if attempt.result_hash != command.content_hash:
             raise AlreadyReported("another result was accepted under this lease")
-        return Reported(task, replayed=True, again=lease_id)
+        return ReportReceipt(task, replayed=True, again=lease_id)
     if lease is not None and (lease.bot != bot.id or lease.task != task.id):
         lease = None
     if task.status in TASK_CLOSED:
@@ -268,25 +276,25 @@ def report(working: WorkingSet, command: Report) -> Reported | Refusal:
     _note_progress(working, lease, command.progress)
     if command.failure is not None:
         _report_failure(working, task, work, lease, command, command.failure)
-        return Reported(task)
+        return ReportReceipt(task)
     return _report_success(working, task, work, lease, bot, command)
 
 
-def _note_progress(working: WorkingSet, lease: Lease, progress: Mapping[str, Json] | None) -> None:
+def _note_progress(working: WorkingSet, lease: LeaseRecord, progress: Mapping[str, Json] | None) -> None:
     """Mark the lease as seen, and add the attempt's last progress."""
     working.mark_seen(lease)
     if progress:
         working.edit_lease(lease).progress = joined(lease.progress, progress)
 
 
-def _lease_lost(working: WorkingSet, attempt: Attempt | None) -> LeaseLost:
+def _lease_lost(working: WorkingSet, attempt: AttemptRecord | None) -> LeaseLost:
     if attempt is None:
         return LeaseLost("no live lease of this bot has that id")
     seconds = (working.now - attempt.ended) // 1_000_000
     return LeaseLost(f"result not accepted: this lease ended {seconds} s ago ({attempt.ending})")
 
 
-def _only_lease(working: WorkingSet, command: Report) -> str:
+def _only_lease(working: WorkingSet, command: ReportResult) -> str:
     """Return the id of the bot's only lease on the task, for a report that names none.
 
     Raises:
@@ -302,10 +310,10 @@ def _only_lease(working: WorkingSet, command: Report) -> str:
 
 def _too_late(
     working: WorkingSet,
-    command: Report,
-    task: Task,
-    lease: Lease | None,
-    attempt: Attempt | None,
+    command: ReportResult,
+    task: TaskRecord,
+    lease: LeaseRecord | None,
+    attempt: AttemptRecord | None,
     error: SwarmkeeperError,
 ) -> Refusal:
     """Keep a result that came too late, and refuse the report.
@@ -327,7 +335,9 @@ def _too_late(
             task, f"{work_id}/late/{lease_id[4:]}/{command.content_hash[:16]}", command.content
         )
         working.changes.late_results.append(
-            LateResult(lease_id, command.content_hash, work_id, task.id, task.tenant, command.bot, working.now, name)
+            LateResultRecord(
+                lease_id, command.content_hash, work_id, task.id, task.tenant, command.bot, working.now, name
+            )
         )
         working.emit(events.WorkLateResult(key=work.key, bot=command.bot, code=error.code), task=task, work=work)
     elif lease is None:
@@ -337,7 +347,9 @@ def _too_late(
     return Refusal(error)
 
 
-def _report_failure(working: WorkingSet, task: Task, work: Work, lease: Lease, command: Report, cause: Failure) -> None:
+def _report_failure(
+    working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord, command: ReportResult, cause: AttemptFailure
+) -> None:
     reported = {"class": str(cause.error_class), "message": cause.message}
     error = working.rules.redact(reported, tenant=task.tenant).value
     assert isinstance(error, dict)
@@ -360,7 +372,7 @@ def _report_failure(working: WorkingSet, task: Task, work: Work, lease: Lease, c
     )
 
 
-def _content_error(working: WorkingSet, task: Task, work: Work, command: Report) -> SwarmkeeperError | None:
+def _content_error(working: WorkingSet, task: TaskRecord, work: Work, command: ReportResult) -> SwarmkeeperError | None:
     """Return why the content of a report cannot be accepted; None if it can."""
     wanted = {Kind.PLAN: "plan", Kind.EXECUTE: "output", Kind.REVIEW: "verdict"}[work.kind]
     sent = {"plan": command.plan, "output": command.output, "verdict": command.verdict}
@@ -380,7 +392,7 @@ def _content_error(working: WorkingSet, task: Task, work: Work, command: Report)
     return Invalid("the verdict is invalid; correct it and report again", details=details)
 
 
-def _result_body(command: Report) -> bytes:
+def _result_body(command: ReportResult) -> bytes:
     if command.written is not None:
         return command.written.body
     if command.plan is not None:
@@ -392,8 +404,8 @@ def _result_body(command: Report) -> bytes:
 
 
 def _report_success(
-    working: WorkingSet, task: Task, work: Work, lease: Lease, bot: Bot, command: Report
-) -> Reported | Refusal:
+    working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord, bot: BotRecord, command: ReportResult
+) -> ReportReceipt | Refusal:
     if (error := _content_error(working, task, work, command)) is not None:
         return _refuse(working, task, work, lease, error, command.content_hash)
     body = _result_body(command)
@@ -440,11 +452,11 @@ def _report_success(
         review.judge_subtask(working, task, work, command.verdict)
     else:
         review.conclude_round(working, task)
-    return Reported(task)
+    return ReportReceipt(task)
 
 
 def _refuse(
-    working: WorkingSet, task: Task, work: Work, lease: Lease, error: SwarmkeeperError, content_hash: str
+    working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord, error: SwarmkeeperError, content_hash: str
 ) -> Refusal:
     """Refuse an invalid result. The lease stays, and the bot may correct the result three times.
 
@@ -474,66 +486,29 @@ def _refuse(
 # ---- heartbeats, release, questions --------------------------------------------------------------------------------
 
 
-def beat(working: WorkingSet, command: Heartbeat) -> HeartbeatResult:
-    """Extend the bot's leases and store their progress. Heartbeats have no audit record."""
-    bot = own_bot(working, command.by, command.bot, "work.beat")
-    directives = tuple(_beat_one(working, bot, pulse) for pulse in command.heartbeats)
-    return HeartbeatResult(directives, drain=bot.status != "active")
-
-
-def is_quiet(lease: Lease, pulse: LeaseHeartbeat, now: int) -> bool:
-    """Whether nothing need be written: the heartbeat reports nothing new, and half of the lease's TTL is left."""
-    return (
-        lease.seen
-        and lease.expires_at - now >= lease.ttl // 2
-        and pulse.checkpoint is None
-        and (pulse.progress is None or joined(lease.progress, pulse.progress) == lease.progress)
-        and (pulse.usage is None or pulse.usage == lease.usage)
-    )
-
-
-def _beat_one(working: WorkingSet, bot: Bot, pulse: LeaseHeartbeat) -> Directive:
-    lease = working.lease(pulse.lease_id)
-    if lease is None or lease.bot != bot.id:
-        return Directive(pulse.lease_id, "lost", None)
-    task = working.task(lease.task)
-    if lease.cancelled or task.status in TASK_CLOSED:
-        return Directive(pulse.lease_id, "cancel", lease.expires_at)
-    if not is_quiet(lease, pulse, working.now):
-        working.mark_seen(lease)
-        working.edit_lease(lease)
-        lease.expires_at = max(lease.expires_at, working.now + lease.ttl)
-        working.set_timer("lease", lease.work, lease.expires_at)
-        if pulse.progress is not None:
-            lease.progress = joined(lease.progress, pulse.progress)
-        if pulse.usage is not None:
-            lease.usage = pulse.usage
-        if pulse.checkpoint is not None:
-            lease.checkpoint = working.write_payload(task, f"{lease.work}/checkpoint", pulse.checkpoint, kept=False)
-    return Directive(pulse.lease_id, "continue", lease.expires_at, task.id)
-
-
-def _held_lease(working: WorkingSet, by: Principal, lease_id: str, action: str) -> tuple[Lease | None, Attempt | None]:
+def _held_lease(
+    working: WorkingSet, by: Principal, lease_id: str, action: str
+) -> tuple[LeaseRecord | None, AttemptRecord | None]:
     """Return the caller's live lease with this id, and the ended attempt; either may be None.
 
     Raises:
-        Forbidden: the caller may not do this with any lease, or the lease is another bot's.
+        PermissionDenied: the caller may not do this with any lease, or the lease is another bot's.
         LeaseLost: the caller's tenant has and had no lease with this id.
     """
     check_may(working, by, action)
     lease = working.lease(lease_id)
-    attempt: Attempt | None = working.get(lookups.ATTEMPT, lease_id)
+    attempt: AttemptRecord | None = working.get(lookups.ATTEMPT, lease_id)
     bot_id = lease.bot if lease is not None else attempt.bot if attempt is not None else None
     try:
         if bot_id is None:
-            raise NotFound("no such lease")
+            raise ResourceNotFound("no such lease")
         own_bot(working, by, bot_id, action)
-    except NotFound:
+    except ResourceNotFound:
         raise LeaseLost("no live lease of this bot has that id") from None
     return lease, attempt
 
 
-def release(working: WorkingSet, command: Release) -> str:
+def release(working: WorkingSet, command: ReleaseLease) -> str:
     """Release an item, now or after a delay; return its id. A repeated call returns the same answer."""
     lease, attempt = _held_lease(working, command.by, command.lease_id, "work.release")
     if lease is None:
@@ -551,7 +526,7 @@ def release(working: WorkingSet, command: Release) -> str:
     return work.id
 
 
-def ask(working: WorkingSet, command: Ask) -> str | Refusal:
+def ask(working: WorkingSet, command: AskQuestion) -> str | Refusal:
     """Ask a person a question, and end the lease; return the question's id.
 
     The answer comes with the item's next lease. The caller must have redacted the question (`questions.readable`).
@@ -589,9 +564,3 @@ def ask(working: WorkingSet, command: Ask) -> str | Refusal:
     review_changed(working, task, work)
     working.emit(_of_attempt(events.WorkAsked, work, approval=approval_id), task=task, work=work)
     return approval_id
-
-
-def answer(working: WorkingSet, task: Task, work: Work, question: str, given: Json) -> None:
-    working.changes.answered.append(Answered(work.id, task.id, question, given, working.now))
-    working.move_work(task, work, Transition.ANSWERED)
-    working.emit(_of_attempt(events.WorkAnswered, work), task=task, work=work)

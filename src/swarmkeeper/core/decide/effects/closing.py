@@ -6,7 +6,7 @@ from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide.effects import deadline, holding, questions, rows, settling
 from swarmkeeper.core.decide.effects.steps import begin_job, next_works, step
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
-from swarmkeeper.core.model import BackgroundJob, Task, Work
+from swarmkeeper.core.model import BackgroundJob, TaskRecord, Work
 from swarmkeeper.core.states import (
     FINAL,
     OUTCOME_OF,
@@ -25,7 +25,7 @@ from swarmkeeper.core.states import (
 # ---- ends of items -------------------------------------------------------------------------------------------------
 
 
-def item_ended(working: WorkingSet, task: Task, work: Work) -> None:
+def item_ended(working: WorkingSet, task: TaskRecord, work: Work) -> None:
     """Apply the consequences of an execute item that SUCCEEDED or FAILED to its children and its task."""
     if work.status is Status.FAILED and not work.failure_handled:
         code = FailureCode((work.error or {}).get("code", "subtask_failed"))
@@ -34,7 +34,7 @@ def item_ended(working: WorkingSet, task: Task, work: Work) -> None:
     settling.settle(working, task, work)
 
 
-def cancel_item(working: WorkingSet, task: Task, work: Work) -> None:
+def cancel_item(working: WorkingSet, task: TaskRecord, work: Work) -> None:
     """Cancel one item at once, with its lease or open question."""
     if work.status is Status.WAITING and work.wake is None:
         questions.cancel(working, task, work)
@@ -59,7 +59,7 @@ def finish_completed_tasks(working: WorkingSet) -> None:
             _finish(working, task)
 
 
-def _finish(working: WorkingSet, task: Task) -> None:
+def _finish(working: WorkingSet, task: TaskRecord) -> None:
     working.move_task(
         task,
         TaskTransition.FINISHED,
@@ -72,7 +72,7 @@ def _finish(working: WorkingSet, task: Task) -> None:
     begin_review(working, task)
 
 
-def fail_task(working: WorkingSet, task: Task, code: FailureCode, detail: str, work: Work | None = None) -> None:
+def fail_task(working: WorkingSet, task: TaskRecord, code: FailureCode, detail: str, work: Work | None = None) -> None:
     """End a task without success; a job cancels its open items."""
     if task.status in TASK_CLOSED:
         return
@@ -89,7 +89,7 @@ def fail_task(working: WorkingSet, task: Task, code: FailureCode, detail: str, w
 
 
 @step("cancel")
-def _cancel_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+def _cancel_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> bool:
     """Cancel open items. A leased item keeps its lease for a grace period, so that its bot learns of it."""
     works, last = next_works(working, task, job, lookups.OPEN_WORKS)
     leases = working.get_many(lookups.LEASE, [work.id for work in works])
@@ -114,7 +114,7 @@ def _cancel_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
 # ---- review and acceptance -----------------------------------------------------------------------------------------
 
 
-def begin_review(working: WorkingSet, task: Task) -> None:
+def begin_review(working: WorkingSet, task: TaskRecord) -> None:
     """Start the review of a COMPLETED task, or accept it if it needs none."""
     if task.evaluation is Evaluation.NONE:
         accept(working, task)
@@ -122,17 +122,17 @@ def begin_review(working: WorkingSet, task: Task) -> None:
         open_round(working, task)
 
 
-def review_keys(task: Task) -> list[str]:
+def review_keys(task: TaskRecord) -> list[str]:
     return [f"review/{task.round}/{number}" for number in range(1, task.quorum[1] + 1)]
 
 
-def open_round(working: WorkingSet, task: Task) -> None:
+def open_round(working: WorkingSet, task: TaskRecord) -> None:
     """Add the final review items, as many as the quorum requires."""
     for number, key in enumerate(review_keys(task)):
         rows.add_item(working, task, Kind.REVIEW, key, excluded=task.contributors, ordinal=number)
 
 
-def accept(working: WorkingSet, task: Task) -> None:
+def accept(working: WorkingSet, task: TaskRecord) -> None:
     """Accept the result: archive the task, or ask a person first if it needs final approval."""
     if task.approval == "final":
         holding.ask_people(
@@ -142,7 +142,7 @@ def accept(working: WorkingSet, task: Task) -> None:
     archive_accepted(working, task)
 
 
-def archive_accepted(working: WorkingSet, task: Task) -> None:
+def archive_accepted(working: WorkingSet, task: TaskRecord) -> None:
     working.edit_task(task).outcome = Outcome.ACCEPTED
     if task.hold_reasons:  # the task was accepted under a hold: nothing is left to hold or to ask about
         task.hold_reasons = ()

@@ -9,11 +9,11 @@ from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide.effects import deadline, questions
 from swarmkeeper.core.decide.effects.steps import begin_job, next_works, step
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import BackgroundJob, Task, Work
+from swarmkeeper.core.model import BackgroundJob, TaskRecord, Work
 from swarmkeeper.core.states import FINAL, Status
 
 
-def hold(working: WorkingSet, task: Task, name: str) -> None:
+def hold(working: WorkingSet, task: TaskRecord, name: str) -> None:
     """Grant no more leases on the task until `unhold`."""
     first = not task.hold_reasons
     working.edit_task(task).hold_reasons = tuple(sorted({*task.hold_reasons, name}))
@@ -22,7 +22,7 @@ def hold(working: WorkingSet, task: Task, name: str) -> None:
         begin_job(working, task, "hold", {})
 
 
-def unhold(working: WorkingSet, task: Task, name: str) -> None:
+def unhold(working: WorkingSet, task: TaskRecord, name: str) -> None:
     if name not in task.hold_reasons:
         return
     working.edit_task(task).hold_reasons = tuple(reason for reason in task.hold_reasons if reason != name)
@@ -31,7 +31,7 @@ def unhold(working: WorkingSet, task: Task, name: str) -> None:
         begin_job(working, task, "unhold", {})
 
 
-def _each_ready(working: WorkingSet, task: Task, job: BackgroundJob, act: Callable[[Work], None]) -> bool:
+def _each_ready(working: WorkingSet, task: TaskRecord, job: BackgroundJob, act: Callable[[Work], None]) -> bool:
     works, last = next_works(working, task, job, lookups.HELD_WORKS)
     for work in works:
         if work.status is Status.READY:
@@ -40,19 +40,19 @@ def _each_ready(working: WorkingSet, task: Task, job: BackgroundJob, act: Callab
 
 
 @step("hold")
-def _hold_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+def _hold_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> bool:
     return _each_ready(working, task, job, working.stop_start_clock)
 
 
 @step("unhold")
-def _unhold_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+def _unhold_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> bool:
     if working.is_held(task):  # held again before this job ran: the next `unhold` will do it
         return True
     return _each_ready(working, task, job, lambda work: None if work.start_due else working.make_ready(task, work))
 
 
 @step("priority")
-def _priority_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+def _priority_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> bool:
     """Give items that had the task's old priority the new one."""
     works, last = next_works(working, task, job, lookups.OPEN_WORKS)
     for work in works:
@@ -64,7 +64,7 @@ def _priority_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
     return last
 
 
-def ask_people(working: WorkingSet, task: Task, kind: str, **asked: Any) -> None:
+def ask_people(working: WorkingSet, task: TaskRecord, kind: str, **asked: Any) -> None:
     """Ask for an approval (arguments as for `questions.put`); meanwhile hold the task and stop its deadline."""
     approval = questions.put(working, task, kind, **{"asked_by": task.submitted_by, **asked})
     deadline.stop(working, task)

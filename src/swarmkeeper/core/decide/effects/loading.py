@@ -12,7 +12,7 @@ from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide.effects import closing, rows
 from swarmkeeper.core.decide.effects.steps import begin_job, room, step
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import BackgroundJob, Edge, Json, SubtaskSpec, Task, Work
+from swarmkeeper.core.model import BackgroundJob, Edge, Json, SubtaskSpec, TaskRecord, Work
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import FINAL, AttemptOutcome, Status, Transition
 
@@ -23,7 +23,7 @@ _LOADS = frozenset({"plan", "reopen"})  # jobs that write rows: a task is `loadi
 
 
 def add_subtasks(
-    working: WorkingSet, task: Task, specs: Sequence[SubtaskSpec], written: graph.Written | None = None
+    working: WorkingSet, task: TaskRecord, specs: Sequence[SubtaskSpec], written: graph.Written | None = None
 ) -> None:
     """Write a valid plan as rows, in slices. Counters include all rows at once, so that the task cannot finish early.
 
@@ -56,7 +56,7 @@ def add_subtasks(
     _write_later(working, task, [json.dumps(part).encode() for part in parts])
 
 
-def _write_later(working: WorkingSet, task: Task, parts: Sequence[bytes]) -> None:
+def _write_later(working: WorkingSet, task: TaskRecord, parts: Sequence[bytes]) -> None:
     task.loading = True
     at = working.now
     names = [f"{task.id}/plan/{at}/{number}" for number in range(len(parts))]
@@ -66,7 +66,7 @@ def _write_later(working: WorkingSet, task: Task, parts: Sequence[bytes]) -> Non
     working.add_job(task, "plan", {"slices": names, "at": at, "skipped": []})
 
 
-def _write_whole(working: WorkingSet, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> None:
+def _write_whole(working: WorkingSet, task: TaskRecord, nodes: Sequence[Mapping[str, Json]], *, at: int) -> None:
     """Write a plan that fits in one slice at once, without a job; the task must have no other jobs."""
     written = rows.write_rows(working, task, nodes, at=at)
     skipped = [work for work in written if work.status is Status.SKIPPED]
@@ -77,7 +77,7 @@ def _write_whole(working: WorkingSet, task: Task, nodes: Sequence[Mapping[str, J
 
 
 @step("plan")
-def _plan_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+def _plan_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> bool:
     """Write one slice of rows, from one or more parts; after the last, start the subtasks that can start."""
     names: list[str] = job.args["slices"]
     done = int(job.cursor or 0)
@@ -101,12 +101,12 @@ def _plan_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
     return True
 
 
-def _loaded(working: WorkingSet, task: Task, job: BackgroundJob) -> None:
+def _loaded(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> None:
     """Record that this job has written all its rows; end `loading` if no other job writes rows."""
     working.edit_task(task).loading = any(other.id != job.id and other.kind in _LOADS for other in working.jobs(task))
 
 
-def _release(working: WorkingSet, task: Task, works: Iterable[Work]) -> None:
+def _release(working: WorkingSet, task: TaskRecord, works: Iterable[Work]) -> None:
     freed = []
     for work in works:
         if work.status is Status.BLOCKED and work.pending == 0:
@@ -119,7 +119,7 @@ def _release(working: WorkingSet, task: Task, works: Iterable[Work]) -> None:
 
 
 @step("release")
-def _release_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+def _release_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> bool:
     """Start items without open dependencies: those of the new plan, and others that became READY meanwhile."""
     size = working.limits.slice_rows
     found = working.get(lookups.OPEN_WORKS, (task.id, job.cursor, size))
@@ -132,7 +132,7 @@ def _release_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
 # ---- reopening -----------------------------------------------------------------------------------------------------
 
 
-def reopen(working: WorkingSet, task: Task, roots: Iterable[str], *, clear: bool) -> None:
+def reopen(working: WorkingSet, task: TaskRecord, roots: Iterable[str], *, clear: bool) -> None:
     """Reset the roots and everything downstream to the start; see states.REOPEN.
 
     Args:
@@ -149,7 +149,7 @@ def reopen(working: WorkingSet, task: Task, roots: Iterable[str], *, clear: bool
 
 
 @step("reopen")
-def _reopen_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+def _reopen_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> bool:
     done = int(job.cursor or 0)
     order: list[str] = job.args["order"]
     some = order[done : done + (len(order) if job.args["whole"] else working.limits.slice_rows)]
@@ -172,7 +172,7 @@ def _reopen_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
     return True
 
 
-def _reopen_item(working: WorkingSet, task: Task, work: Work, *, clear: bool) -> None:
+def _reopen_item(working: WorkingSet, task: TaskRecord, work: Work, *, clear: bool) -> None:
     if work.status is Status.IN_REVIEW:
         review = working.work_by_key(task, f"review-of/{work.key}/{work.round}")
         if review is not None and review.status not in FINAL:

@@ -5,28 +5,28 @@ from __future__ import annotations
 from typing import Protocol
 
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import Forbidden
-from swarmkeeper.core.model import Bot, Principal
+from swarmkeeper.core.errors import PermissionDenied
+from swarmkeeper.core.model import BotRecord, Principal
 from swarmkeeper.core.states import BotType
 
 
 def check_may(working: WorkingSet, by: Principal, action: str) -> None:
     """Raise Forbidden if the caller's role does not allow the action."""
     if not working.rules.may(by, action):
-        raise Forbidden(working.rules.why_not(by, action))
+        raise PermissionDenied(working.rules.why_not(by, action))
 
 
-def own_bot(working: WorkingSet, by: Principal, bot_id: str, action: str) -> Bot:
+def own_bot(working: WorkingSet, by: Principal, bot_id: str, action: str) -> BotRecord:
     """Return the bot with this id, if the caller may act as it.
 
     Raises:
-        NotFound: the caller's tenant has no such bot.
-        Forbidden: the role does not allow the action, or the key may not act as this bot.
+        ResourceNotFound: the caller's tenant has no such bot.
+        PermissionDenied: the role does not allow the action, or the key may not act as this bot.
     """
     check_may(working, by, action)
     bot = working.bot(bot_id, by.tenant)
     if (why_not := why_not_own(by, bot)) is not None:
-        raise Forbidden(why_not)
+        raise PermissionDenied(why_not)
     return bot
 
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from swarmkeeper.core import events, lookups
-from swarmkeeper.core.commands import Ask
+from swarmkeeper.core.commands import AskQuestion
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import Invalid, SwarmkeeperError
-from swarmkeeper.core.model import Approval, Json, SubtaskSpec, Task, Work
+from swarmkeeper.core.model import ApprovalRecord, Json, SubtaskSpec, TaskRecord, Work
 from swarmkeeper.core.ports import Rules
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import Condition, Status
@@ -27,7 +27,7 @@ RESULTS_LISTED_MAX = 500
 _DATA = frozenset({"const", "default", "enum", "examples"})
 
 
-def readable(command: Ask, rules: Rules) -> Ask:
+def readable(command: AskQuestion, rules: Rules) -> AskQuestion:
     """Return the command with question, choices and schema redacted for people."""
     tenant = command.by.tenant
 
@@ -60,7 +60,7 @@ def readable(command: Ask, rules: Rules) -> Ask:
     )
 
 
-def fault_of(working: WorkingSet, command: Ask) -> SwarmkeeperError | None:
+def fault_of(working: WorkingSet, command: AskQuestion) -> SwarmkeeperError | None:
     """Return the error that makes a question unusable, or None."""
     for number in command.alike:
         where = (f"/choices/{number}", "duplicate", "reads like another choice, once its secrets are hidden")
@@ -78,7 +78,7 @@ def fault_of(working: WorkingSet, command: Ask) -> SwarmkeeperError | None:
 
 def put(
     working: WorkingSet,
-    task: Task,
+    task: TaskRecord,
     kind: str,
     *,
     question: str,
@@ -88,14 +88,14 @@ def put(
     work: Work | None = None,
     schema: Mapping[str, Json] | None = None,
     expires: int | None = None,
-) -> Approval:
+) -> ApprovalRecord:
     """Open an approval for people to decide.
 
     Args:
         asked_by: a bot's name, or a key's id, that may not decide it.
         expires: microseconds from now; None: the default limit.
     """
-    approval = Approval(
+    approval = ApprovalRecord(
         id=working.new_id("apr"),
         tenant=task.tenant,
         task=task.id,
@@ -115,7 +115,7 @@ def put(
     return approval
 
 
-def cancel(working: WorkingSet, task: Task, work: Work | None = None) -> None:
+def cancel(working: WorkingSet, task: TaskRecord, work: Work | None = None) -> None:
     """Cancel the open approvals of a task, or of one of its items, because they are no longer needed."""
     stored = working.get(lookups.APPROVALS, task.id)
     for approval in working.get_many(lookups.APPROVAL, stored):
@@ -152,13 +152,13 @@ def long_plan(written: graph.Written, round_: int) -> dict[str, Json]:
     }
 
 
-def plan_again(working: WorkingSet, task: Task, works: Sequence[Work]) -> dict[str, Json]:
+def plan_again(working: WorkingSet, task: TaskRecord, works: Sequence[Work]) -> dict[str, Json]:
     """Return the subject for a plan that is stored as rows already."""
     bodies = working.bodies(work.payload for work in works)
     return plan([graph.from_json(json.loads(body)) for body in bodies], task.round)
 
 
-def result(working: WorkingSet, task: Task) -> dict[str, Json]:
+def result(working: WorkingSet, task: TaskRecord) -> dict[str, Json]:
     """Return the subject for a task's result: hash and address of each last output, hash and gist of the verdict."""
     found, edges = working.get(lookups.GRAPH, task.id)
     inner = {edge.parent for edge in edges if edge.condition == Condition.SUCCESS}

@@ -9,12 +9,12 @@ from typing import Any
 
 from swarmkeeper.core import ids, lookups
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import Edge, Json, SubtaskSpec, Task, Work
+from swarmkeeper.core.model import Edge, Json, SubtaskSpec, TaskRecord, Work
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import Condition, Kind, Status, Transition
 
 
-def _subtask_ids(task: Task, at: int) -> Callable[[str], str]:
+def _subtask_ids(task: TaskRecord, at: int) -> Callable[[str], str]:
     """Return a function from key to subtask id, for a plan accepted at `at`. Ids are known before rows are written."""
     seed = hashlib.sha256(task.id.encode()).digest()
     return lambda key: ids.timed("sub", at, seed, key)
@@ -32,7 +32,7 @@ def parts_now(working: WorkingSet, names: Sequence[str]) -> Iterator[list[dict[s
         yield nodes
 
 
-def write_rows(working: WorkingSet, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> list[Work]:
+def write_rows(working: WorkingSet, task: TaskRecord, nodes: Sequence[Mapping[str, Json]], *, at: int) -> list[Work]:
     id_of = _subtask_ids(task, at)
     outside = sorted({parent for node in nodes for parent, _, inside in node["parents"] if not inside})
     working.get_many(lookups.WORK, outside)
@@ -69,7 +69,7 @@ def write_rows(working: WorkingSet, task: Task, nodes: Sequence[Mapping[str, Jso
 
 
 def _new_work(
-    working: WorkingSet, task: Task, spec: SubtaskSpec, work_id: str, payload: str, *, failure_handled: bool
+    working: WorkingSet, task: TaskRecord, spec: SubtaskSpec, work_id: str, payload: str, *, failure_handled: bool
 ) -> Work:
     limits, defaults = working.limits, task.defaults
     continue_on_failure = (spec.on_failure or defaults.get("on_failure") or "fail") == "continue"
@@ -98,7 +98,7 @@ def _new_work(
 
 def add_item(
     working: WorkingSet,
-    task: Task,
+    task: TaskRecord,
     kind: Kind,
     key: str,
     *,

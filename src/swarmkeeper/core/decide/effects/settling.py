@@ -5,21 +5,21 @@ from __future__ import annotations
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide.effects.steps import room, step
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import BackgroundJob, Edge, Task, Work
+from swarmkeeper.core.model import BackgroundJob, Edge, TaskRecord, Work
 from swarmkeeper.core.states import EDGE_MET, Status, Transition
 
 # Levels of skipped items that one slice follows. Each level needs another load, and then a new decision.
 LEVELS_MAX = 16
 
 
-def settle(working: WorkingSet, task: Task, work: Work) -> None:
+def settle(working: WorkingSet, task: TaskRecord, work: Work) -> None:
     """Settle all edges from an item that has ended; a job continues if they are more than a slice."""
     rest = _settle_some(working, task, [[work.id, ""]])
     if rest:
         working.add_job(task, "settle", {"parents": rest})
 
 
-def _settle_some(working: WorkingSet, task: Task, parents: list[list[str]]) -> list[list[str]]:
+def _settle_some(working: WorkingSet, task: TaskRecord, parents: list[list[str]]) -> list[list[str]]:
     """Settle edges until the slice is full; return the rest as a list of [parent, last child done]."""
     size = working.limits.slice_rows
     queue = [list(entry) for entry in parents]
@@ -66,7 +66,7 @@ def _settle_some(working: WorkingSet, task: Task, parents: list[list[str]]) -> l
 
 
 @step("settle")
-def _settle_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+def _settle_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> bool:
     rest = _settle_some(working, task, job.args["parents"])
     working.edit_job(job).args = {"parents": rest}
     return not rest

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.lookups import Lookup, Page
-from swarmkeeper.core.model import BackgroundJob, Json, Task, Work
+from swarmkeeper.core.model import BackgroundJob, Json, TaskRecord, Work
 
-Step = Callable[[WorkingSet, Task, BackgroundJob], bool]  # runs one slice; returns whether it was the last
+Step = Callable[[WorkingSet, TaskRecord, BackgroundJob], bool]  # runs one slice; returns whether it was the last
 
 STEPS: dict[str, Step] = {}  # by kind of job; modules of this package register theirs with `step`
 
@@ -27,7 +27,7 @@ def step(kind: str) -> Callable[[Step], Step]:
     return register
 
 
-def begin_job(working: WorkingSet, task: Task, kind: str, args: Mapping[str, Json]) -> None:
+def begin_job(working: WorkingSet, task: TaskRecord, kind: str, args: Mapping[str, Json]) -> None:
     """Start a job; its first slice runs at once, unless the task has other jobs."""
     free = not working.jobs(task)
     job = working.add_job(task, kind, args)
@@ -36,7 +36,7 @@ def begin_job(working: WorkingSet, task: Task, kind: str, args: Mapping[str, Jso
 
 
 def next_works(
-    working: WorkingSet, task: Task, job: BackgroundJob, lookup: Lookup[Page, list[str]]
+    working: WorkingSet, task: TaskRecord, job: BackgroundJob, lookup: Lookup[Page, list[str]]
 ) -> tuple[list[Work], bool]:
     """Return a job's next slice of the items in a list, and whether it is the last; advance the cursor.
 

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from swarmkeeper.core import commands
 from swarmkeeper.core.decide.decisions import review
 from swarmkeeper.core.errors import Invalid, InvalidPlan, SwarmkeeperError
-from swarmkeeper.core.model import Failure, Json, Principal
+from swarmkeeper.core.model import AttemptFailure, Json, Principal
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import ErrorClass
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.faults import Fault
 from swarmkeeper.sim.kernel.loop import SECOND, Host
-from swarmkeeper.sim.kernel.network import Call, NoAnswer
+from swarmkeeper.sim.kernel.network import IncomingRequest, NoAnswer
 from swarmkeeper.sim.oracle.seen import LeaseSeen
 from swarmkeeper.sim.oracle.tenant_isolation import tenant_id
 from swarmkeeper.sim.play.bots import (
@@ -29,10 +29,10 @@ from swarmkeeper.sim.play.bots import (
     PlanContent,
     Provider,
     Question,
-    Result,
     SimBot,
     UnreadableContent,
     VerdictContent,
+    WorkResult,
 )
 from swarmkeeper.sim.play.core.core_edge import CoreEdge
 from swarmkeeper.sim.play.host import CALL_SECONDS, Environment, Party, canonical
@@ -69,11 +69,11 @@ class CoreBot(SimBot):
         return process
 
     async def ask(
-        self, what: str, ask: Callable[[CoreEdge, Call], Awaitable[_T]], *, seconds: float = CALL_SECONDS
+        self, what: str, ask: Callable[[CoreEdge, IncomingRequest], Awaitable[_T]], *, seconds: float = CALL_SECONDS
     ) -> _T:
         return await self._party.ask(what, ask, seconds=seconds)
 
-    async def once(self, what: str, ask: Callable[[CoreEdge, Call], Awaitable[_T]]) -> _T:
+    async def once(self, what: str, ask: Callable[[CoreEdge, IncomingRequest], Awaitable[_T]]) -> _T:
         return await self._party.once(what, ask)
 
 
@@ -116,7 +116,7 @@ class CoreBotProcess:
             again = self.number > 1 and n == 1 and self.bot.env.choice.hit(0.5, "again", self.name)
             known_as = self.bot.known_as
             claim_id = f"{known_as}/{self.number - 1}/1" if again else f"{known_as}/{self.number}/{n}"
-            claim = commands.Claim(by=self.bot.by, bot=self.bot.id, most=room, claim_id=claim_id)
+            claim = commands.ClaimWork(by=self.bot.by, bot=self.bot.id, most=room, claim_id=claim_id)
             try:
                 took = self._take(await self._lease(claim, wait))
             except SwarmkeeperError:
@@ -125,7 +125,7 @@ class CoreBotProcess:
             if not took:
                 await asyncio.sleep(1)
 
-    async def _lease(self, claim: commands.Claim, wait: float) -> tuple[LeaseSeen, ...]:
+    async def _lease(self, claim: commands.ClaimWork, wait: float) -> tuple[LeaseSeen, ...]:
         what = f"lease.{self.number}"
         return await self.bot.ask(what, lambda edge, call: edge.lease(call, claim, wait), seconds=wait + 10)
 
@@ -170,7 +170,7 @@ class CoreBotProcess:
             )
             for held in unmuted
         )
-        beat = commands.Heartbeat(by=self.bot.by, bot=self.bot.id, heartbeats=heartbeats)
+        beat = commands.SendHeartbeat(by=self.bot.by, bot=self.bot.id, heartbeats=heartbeats)
         try:
             beaten = await self.bot.once(f"beat.{self.number}", lambda edge, call: edge.beat(call, beat))
         except (SwarmkeeperError, NoAnswer):
@@ -194,11 +194,11 @@ class CoreBotProcess:
         lease = held.lease
         try:
             answer = await self._behaviour.attempt(lease, lease.judges)
-            if isinstance(answer, Result):
+            if isinstance(answer, WorkResult):
                 await self._report(lease, answer)
             elif isinstance(answer, GiveBack):
                 delay = 0 if answer.seconds is None else round(answer.seconds * SECOND) + 1
-                back = commands.Release(by=self.bot.by, lease_id=lease.lease_id, delay=delay)
+                back = commands.ReleaseLease(by=self.bot.by, lease_id=lease.lease_id, delay=delay)
                 await self.bot.ask(f"release.{lease.label}", lambda edge, call: edge.do(call, back))
             else:
                 await self._ask(lease, answer)
@@ -209,7 +209,7 @@ class CoreBotProcess:
                 self._over(held)
 
     async def _ask(self, lease: LeaseSeen, question_content: Question) -> None:
-        question = commands.Ask(
+        question = commands.AskQuestion(
             by=self.bot.by, lease_id=lease.lease_id, question=question_content.text, choices=question_content.choices
         )
         await self.bot.ask(f"ask.{lease.label}", lambda edge, call: edge.do(call, question))
@@ -231,11 +231,11 @@ class CoreBotProcess:
 
     # ---- reports ---------------------------------------------------------------------------------------------------
 
-    async def _report(self, lease: LeaseSeen, result: Result) -> None:
+    async def _report(self, lease: LeaseSeen, result: WorkResult) -> None:
         env, bot = self.bot.env, self.bot
         report = self._command(lease, result.content, usage={"tokens": result.tokens})
         more = env.choice.hit(0.5, "more", lease.label, lease.round, lease.attempt)
-        claim = commands.Claim(by=bot.by, bot=bot.id, most=1, claim_id=lease.lease_id) if more else None
+        claim = commands.ClaimWork(by=bot.by, bot=bot.id, most=1, claim_id=lease.lease_id) if more else None
         try:
             _, leases = await bot.ask(
                 f"report.{lease.label}", lambda edge, call: edge.report(call, report, claim), seconds=REPORT_SECONDS
@@ -245,11 +245,11 @@ class CoreBotProcess:
             if self.host.alive and (fault := env.faults.strike("bot.duplicate", self._behaviour.place(lease))):
                 self.host.start(self._send_again(report, lease, fault))
 
-    async def _send_again(self, report: commands.Report, lease: LeaseSeen, fault: Fault) -> None:
+    async def _send_again(self, report: commands.ReportResult, lease: LeaseSeen, fault: Fault) -> None:
         await asyncio.sleep(fault.amount(self.bot.env.scenario.bounds.lease_seconds))
         await self._send_refused(lease, report)
 
-    async def _send_refused(self, lease: LeaseSeen, report: commands.Report) -> None:
+    async def _send_refused(self, lease: LeaseSeen, report: commands.ReportResult) -> None:
         """Send a report that may be refused; the lease continues then."""
         try:
             await self.bot.ask(
@@ -262,12 +262,12 @@ class CoreBotProcess:
 
     def _command(
         self, lease: LeaseSeen, content: Content, *, usage: Mapping[str, int] | None = None
-    ) -> commands.Report:
+    ) -> commands.ReportResult:
         plain, given = _parts_of(content)
         if usage is not None:
             given["usage"] = usage
         body = canonical(plain)
-        return commands.Report(
+        return commands.ReportResult(
             by=self.bot.by,
             bot=self.bot.id,
             task=lease.task,
@@ -283,7 +283,7 @@ def _parts_of(content: Content) -> tuple[Json, dict[str, Any]]:
     match content:
         case FailureContent(kind, words, retry_after):
             wait = round(retry_after * SECOND) if kind == "rate_limited" else None
-            return {"failure": kind, "words": words}, {"failure": Failure(ErrorClass(kind), words, wait)}
+            return {"failure": kind, "words": words}, {"failure": AttemptFailure(ErrorClass(kind), words, wait)}
         case PlanContent(subtasks):
             plan: list[Json] = list(subtasks)
             return {"plan": plan}, {"plan": tuple(map(graph.from_json, subtasks))}

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from swarmkeeper.core import commands
-from swarmkeeper.core.answers import HeartbeatResult, Reported
+from swarmkeeper.core.answers import HeartbeatResult, ReportReceipt
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.errors import NotFound, SwarmkeeperError
+from swarmkeeper.core.errors import ResourceNotFound, SwarmkeeperError
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.ports import Store
 from swarmkeeper.core.states import Kind
 from swarmkeeper.engine.loop import Engine, Granted, Poll, Replayed
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.named_choice import NamedEntropy
-from swarmkeeper.sim.kernel.network import Call, ClientGone
+from swarmkeeper.sim.kernel.network import ClientGone, IncomingRequest
 from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.oracle.seen import ApprovalSeen, LeaseSeen, TaskSeen
 
@@ -28,12 +28,12 @@ _LOOK_AGAIN_SECONDS = 0.05  # as in http/hot.py
 
 
 class CoreEdge:
-    """Requests to the engine; each takes the network's `Call` first. Answers are checked before they are given."""
+    """Requests to the engine; each takes the network's `IncomingRequest` first. Answers are checked before use."""
 
     def __init__(self, engine: Engine, store: Store, entropy: NamedEntropy, model: Model) -> None:
         self._engine, self._store, self._entropy, self._model = engine, store, entropy, model
 
-    async def do(self, call: Call, command: Command[Any]) -> Any:
+    async def do(self, call: IncomingRequest, command: Command[Any]) -> Any:
         self._entropy.expect(call.place)
         answer = await self._engine.do(command)
         if isinstance(answer, Replayed):
@@ -42,11 +42,11 @@ class CoreEdge:
         self._model.answered(command, answer)
         return answer
 
-    async def beat(self, call: Call, command: commands.Heartbeat) -> HeartbeatResult:
+    async def beat(self, call: IncomingRequest, command: commands.SendHeartbeat) -> HeartbeatResult:
         beaten: HeartbeatResult = await self.do(call, command)
         return beaten
 
-    async def lease(self, call: Call, claim: commands.Claim, wait: float) -> tuple[LeaseSeen, ...]:
+    async def lease(self, call: IncomingRequest, claim: commands.ClaimWork, wait: float) -> tuple[LeaseSeen, ...]:
         self._entropy.expect(call.place)
         poll = self._engine.claim(claim, parks=wait > 0)
         gone = asyncio.ensure_future(call.gone.wait())
@@ -77,8 +77,8 @@ class CoreEdge:
                 raise ClientGone
 
     async def report(
-        self, call: Call, report: commands.Report, claim: commands.Claim | None = None
-    ) -> tuple[Reported, tuple[LeaseSeen, ...]]:
+        self, call: IncomingRequest, report: commands.ReportResult, claim: commands.ClaimWork | None = None
+    ) -> tuple[ReportReceipt, tuple[LeaseSeen, ...]]:
         self._entropy.expect(call.place, draws=1 if claim is None else 2)
         (answer,), claimed = await self._engine.report([report], claim)
         if isinstance(answer, SwarmkeeperError):
@@ -91,14 +91,14 @@ class CoreEdge:
         self._model.granted(report.bot, leases)
         return answer, leases
 
-    async def task(self, call: Call, by: Principal, task: str) -> TaskSeen:
+    async def task(self, call: IncomingRequest, by: Principal, task: str) -> TaskSeen:
         found = await self._store.read("task_row", {"task": task, "tenant": by.tenant})
         self._model.read_task(by.tenant, task, found[0] if found else None)
         if not found:
-            raise NotFound("no such task")
+            raise ResourceNotFound("no such task")
         return TaskSeen(task, found[0]["status"], found[0]["outcome"], found[0]["holds"])
 
-    async def approvals(self, call: Call, by: Principal) -> list[ApprovalSeen]:
+    async def approvals(self, call: IncomingRequest, by: Principal) -> list[ApprovalSeen]:
         page = {"tenant": by.tenant, "after": "", "state": "open", "limit": 100}
         found = await self._store.read("approvals_page", page)
         if self._model.isolation is not None:

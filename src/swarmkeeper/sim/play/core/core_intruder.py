@@ -11,7 +11,7 @@ from swarmkeeper.core import commands
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Principal
-from swarmkeeper.sim.kernel.network import Call, NoAnswer
+from swarmkeeper.sim.kernel.network import IncomingRequest, NoAnswer
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.play.core.core_bots import CoreBot
 from swarmkeeper.sim.play.core.core_edge import CoreEdge
@@ -41,9 +41,9 @@ class CoreIntruderEdge(Party[CoreEdge]):
     def _as(self, role: str) -> Principal:
         return replace(self.by, role=role, key_id=f"key_{named(self.by.tenant, role)}")
 
-    def _report(self, task: str, lease: str, bot: str | None = None) -> commands.Report:
+    def _report(self, task: str, lease: str, bot: str | None = None) -> commands.ReportResult:
         body = canonical({"output": "mine"})
-        return commands.Report(
+        return commands.ReportResult(
             by=self._bot.by,
             bot=bot or self._bot.id,
             task=task,
@@ -54,7 +54,7 @@ class CoreIntruderEdge(Party[CoreEdge]):
         )
 
 
-Try = Callable[[CoreIntruderEdge, Ids], Callable[[CoreEdge, Call], Awaitable[Any]]]
+Try = Callable[[CoreIntruderEdge, Ids], Callable[[CoreEdge, IncomingRequest], Awaitable[Any]]]
 
 
 def _does(command: Callable[[CoreIntruderEdge, Ids], Command[Any]]) -> Try:
@@ -66,7 +66,7 @@ _TRIES: Mapping[str, Try] = {
     "cancel": _does(lambda caller, ids: commands.Cancel(by=caller.by, task=ids["task"])),
     "pause": _does(lambda caller, ids: commands.Pause(by=caller.by, task=ids["task"])),
     "resume": _does(lambda caller, ids: commands.Resume(by=caller.by, task=ids["task"])),
-    "retry": _does(lambda caller, ids: commands.Retry(by=caller.by, task=ids["task"])),
+    "retry": _does(lambda caller, ids: commands.RetryFailedTask(by=caller.by, task=ids["task"])),
     "archive": _does(lambda caller, ids: commands.Archive(by=caller.by, task=ids["task"])),
     "update": _does(lambda caller, ids: commands.Update(by=caller.by, task=ids["task"], priority=0)),
     "tell": _does(lambda caller, ids: commands.SendMessage(by=caller.by, task=ids["task"], to_bot=None, payload=b"1")),
@@ -74,19 +74,19 @@ _TRIES: Mapping[str, Try] = {
     "decide": _does(
         lambda caller, ids: commands.Decide(by=caller._as("approver"), approval=ids["approval"], verb="reject")
     ),
-    "beat": _does(lambda caller, ids: commands.Heartbeat(by=caller._bot.by, bot=ids["bot"])),
+    "beat": _does(lambda caller, ids: commands.SendHeartbeat(by=caller._bot.by, bot=ids["bot"])),
     "beat lease": _does(
-        lambda caller, ids: commands.Heartbeat(
+        lambda caller, ids: commands.SendHeartbeat(
             by=caller._bot.by,
             bot=caller._bot.id,
             heartbeats=(commands.LeaseHeartbeat(lease_id=ids["lease"], checkpoint=b"1"),),
         )
     ),
     "claim": lambda caller, ids: (
-        lambda edge, call: edge.lease(call, commands.Claim(by=caller._bot.by, bot=ids["bot"], claim_id="nosy"), 0)
+        lambda edge, call: edge.lease(call, commands.ClaimWork(by=caller._bot.by, bot=ids["bot"], claim_id="nosy"), 0)
     ),
     "report": _does(lambda caller, ids: caller._report(ids["task"], ids["lease"])),
     "report as": _does(lambda caller, ids: caller._report(ids["task"], ids["lease"], ids["bot"])),
-    "release": _does(lambda caller, ids: commands.Release(by=caller._bot.by, lease_id=ids["lease"])),
-    "ask": _does(lambda caller, ids: commands.Ask(by=caller._bot.by, lease_id=ids["lease"], question="what?")),
+    "release": _does(lambda caller, ids: commands.ReleaseLease(by=caller._bot.by, lease_id=ids["lease"])),
+    "ask": _does(lambda caller, ids: commands.AskQuestion(by=caller._bot.by, lease_id=ids["lease"], question="what?")),
 }

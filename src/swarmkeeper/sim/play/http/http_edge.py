@@ -22,7 +22,7 @@ from swarmkeeper.sdk.errors import Unreachable
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.faults import Fault
 from swarmkeeper.sim.kernel.loop import Host
-from swarmkeeper.sim.kernel.network import Call, ClientGone, Network, NoAnswer
+from swarmkeeper.sim.kernel.network import ClientGone, IncomingRequest, Network, NoAnswer
 from swarmkeeper.sim.oracle.http_answers import AnswerChecks, HttpModel, HttpRequest, kind_of, segment
 
 Message = MutableMapping[str, Any]
@@ -34,10 +34,10 @@ Application = Callable[
 REQUEST_NAME: contextvars.ContextVar[str] = contextvars.ContextVar("swarmkeeper_sim_called", default="")
 
 
-class Pipe:
+class ResponseStream:
     """A streamed answer in flight: pieces, then an empty piece at its end, or None if the connection broke."""
 
-    def __init__(self, network: Network[HttpEdge], call: Call) -> None:
+    def __init__(self, network: Network[HttpEdge], call: IncomingRequest) -> None:
         self._network, self._call = network, call
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._in_flight: deque[bytes] = deque()  # keeps the order of pieces that arrive at the same time
@@ -88,16 +88,16 @@ class HttpEdge:
     def __init__(self, app: Application, model: HttpModel, network: Network[HttpEdge], host: Host) -> None:
         self._app, self._network, self._host = app, network, host
         self._checks = AnswerChecks(model)
-        self._pipes: list[Pipe] = []
+        self._pipes: list[ResponseStream] = []
 
     def gone(self) -> None:
         """The process is gone: its connections break."""
         for pipe in self._pipes:
             pipe.cut()
 
-    async def follow(self, call: Call, request: HttpRequest) -> Pipe:
+    async def follow(self, call: IncomingRequest, request: HttpRequest) -> ResponseStream:
         """Carry out a request with a streamed answer. Return its pipe once the answer has begun."""
-        pipe = Pipe(self._network, call)
+        pipe = ResponseStream(self._network, call)
         self._pipes = [open_pipe for open_pipe in self._pipes if not open_pipe.broken]
         self._pipes.append(pipe)
         self._host.start(self._flow(call, request, pipe))
@@ -110,7 +110,7 @@ class HttpEdge:
             call.gone.set()  # a duplicated request has no reader
         return pipe
 
-    async def _flow(self, call: Call, request: HttpRequest, pipe: Pipe) -> None:
+    async def _flow(self, call: IncomingRequest, request: HttpRequest, pipe: ResponseStream) -> None:
         async def send(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 pipe.status, pipe.headers = message["status"], _headers_of(message)
@@ -124,7 +124,7 @@ class HttpEdge:
         await self._app(_scope(request), _receiver(call, request), send)
         pipe.begun.set()  # in case the application sent no status
 
-    async def ask(self, call: Call, request: HttpRequest) -> Response:
+    async def ask(self, call: IncomingRequest, request: HttpRequest) -> Response:
         """Carry out one request as a server does: the application is notified when its caller disconnects."""
         before = self._checks.before(request)
         answer = await self._run_app(call, request)
@@ -135,7 +135,7 @@ class HttpEdge:
         self._checks.answered(request, answer, before)
         return answer
 
-    async def _run_app(self, call: Call, request: HttpRequest) -> Response | None:
+    async def _run_app(self, call: IncomingRequest, request: HttpRequest) -> Response | None:
         over = False
         status, headers, chunks = 0, dict[str, str](), list[bytes]()
 
@@ -158,7 +158,7 @@ def _headers_of(message: Mapping[str, Any]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message["headers"]}
 
 
-def _receiver(call: Call, request: HttpRequest) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:
+def _receiver(call: IncomingRequest, request: HttpRequest) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:
     """Return the ASGI `receive` function: the request first, then the disconnect."""
     answer = False
 

@@ -19,7 +19,7 @@ from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.context import Candidate, Context
 from swarmkeeper.sdk.errors import ApiError, Refused
 from swarmkeeper.sdk.runner import serve
-from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.chance import SeededChance
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.faults import Fault
 from swarmkeeper.sim.kernel.loop import SECOND, Host
@@ -100,7 +100,7 @@ class SdkBotProcess:
 
     async def run(self) -> None:
         key = await self.bot.key_of(self.bot.name)
-        chance = Chance(self.bot.env.choice.seed, f"sdk/{self.name}")
+        chance = SeededChance(self.bot.env.choice.seed, f"sdk/{self.name}")
         self._client = Client("http://swarmkeeper", key, transport=self._transport, chance=chance)
         user_bot = self.bot.user_bot
         if user_bot is None:

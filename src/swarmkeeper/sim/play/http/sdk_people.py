@@ -17,10 +17,10 @@ from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Principal
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.errors import ApiError, Unreachable
-from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.chance import SeededChance
 from swarmkeeper.sim.kernel.loop import Host
 from swarmkeeper.sim.kernel.named_choice import NamedChoice
-from swarmkeeper.sim.kernel.network import Call, Network, NoAnswer
+from swarmkeeper.sim.kernel.network import IncomingRequest, Network, NoAnswer
 from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.seen import ApprovalSeen, TaskSeen
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
@@ -42,12 +42,12 @@ async def _client(
 ) -> Client:
     """Return an SDK client of this person, over the simulated network."""
     transport = SimTransport(network, model, host, source=name, connection=name)
-    chance = Chance(choice.seed, f"sdk/{name}")
+    chance = SeededChance(choice.seed, f"sdk/{name}")
     return Client("http://swarmkeeper", await key_of(name), transport=transport, chance=chance)
 
 
 class SdkCalls:
-    """Implements `Calls` for people: their requests go through the SDK."""
+    """Implements `OrchestratorConnection` for people: their requests go through the SDK."""
 
     def __init__(
         self,
@@ -63,13 +63,19 @@ class SdkCalls:
         self._edges: dict[str, SdkEdge] = {}
 
     async def call(
-        self, source: str, what: str, ask: Callable[[Any, Call], Awaitable[_T]], *, seconds: float, connection: str = ""
+        self,
+        source: str,
+        what: str,
+        ask: Callable[[Any, IncomingRequest], Awaitable[_T]],
+        *,
+        seconds: float,
+        connection: str = "",
     ) -> _T:
         """Same as `Network.call`, but the SDK's own timeouts apply instead of `seconds`."""
         edge = await self._edge(source)
         REQUEST_NAME.set(what)
         try:
-            return await ask(edge, Call(0, source, f"{source}:{what}", None))
+            return await ask(edge, IncomingRequest(0, source, f"{source}:{what}", None))
         except Unreachable:
             raise NoAnswer(f"{source}:{what}") from None
         except ApiError as error:
@@ -131,7 +137,7 @@ class SdkEdge:
     def __init__(self, client: Client, scenario: Scenario, choice: NamedChoice) -> None:
         self._client, self._scenario, self._choice = client, scenario, choice
 
-    async def do(self, call: Call, command: Command[Any]) -> Any:
+    async def do(self, call: IncomingRequest, command: Command[Any]) -> Any:
         client = self._client
         match command:
             case commands.Submit():
@@ -142,7 +148,7 @@ class SdkEdge:
                 await client.pause(command.task)
             case commands.Resume():
                 await client.resume(command.task)
-            case commands.Retry():
+            case commands.RetryFailedTask():
                 await client.retry(command.task)
             case commands.Archive():
                 await client.archive(command.task)
@@ -186,11 +192,11 @@ class SdkEdge:
         else:
             await self._client.answer(command.approval, command.answer)
 
-    async def task(self, call: Call, by: Principal, task: str) -> TaskSeen:
+    async def task(self, call: IncomingRequest, by: Principal, task: str) -> TaskSeen:
         seen = await self._client.get(task)
         return TaskSeen(task, seen.status, seen.outcome, ",".join(seen.holds))
 
-    async def approvals(self, call: Call, by: Principal) -> list[ApprovalSeen]:
+    async def approvals(self, call: IncomingRequest, by: Principal) -> list[ApprovalSeen]:
         return [
             ApprovalSeen(
                 id=approval.id,
