@@ -13,7 +13,7 @@ import pytest
 
 from swarmkeeper.core import commands, lookups
 from swarmkeeper.core.decide import DECISIONS
-from swarmkeeper.core.decide.decisions import approvals, review, timers
+from swarmkeeper.core.decide.decisions import approvals, heartbeats, review, timers
 from swarmkeeper.core.decide.decisions import work as decisions
 from swarmkeeper.core.decide.effects import closing, deadline, loading, settling
 from swarmkeeper.core.decide.working_set import WorkingSet
@@ -197,11 +197,13 @@ def lease_timers_forgotten(patch: Patch) -> None:
     seeds=2,
 )
 def beats_not_written(patch: Patch) -> None:
-    def is_quiet(lease: LeaseRecord, pulse: commands.LeaseHeartbeat, now: int, right: Any = decisions.is_quiet) -> bool:
+    def is_quiet(
+        lease: LeaseRecord, pulse: commands.LeaseHeartbeat, now: int, right: Any = heartbeats.is_quiet
+    ) -> bool:
         lives = lease.expires_at > now
         return lives and bool(right(replace(lease, expires_at=now + lease.ttl), pulse, now))
 
-    patch.setattr(decisions, "is_quiet", is_quiet)
+    patch.setattr(heartbeats, "is_quiet", is_quiet)
     patch.setattr(heartbeat_cache, "is_quiet", is_quiet)
 
 
