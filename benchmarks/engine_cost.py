@@ -1,6 +1,6 @@
 """What a subtask costs the engine alone: no HTTP, no bots outside; W(n, 5) straight into `Engine`, in processor time.
 
-    python benchmarks/engine_cost.py [--tasks 40 --batch 8 --rounds 12]
+    python benchmarks/engine_cost.py [--tasks 40 --batch 8 --rounds 12 --whole]
 
 Neighbours on the same cores make everything slower for a while. So each of many short rounds is told in units of a
 fixed piece of Python that runs before and after it (scaled to the milliseconds that this takes on a quiet core), and
@@ -167,10 +167,13 @@ def main() -> None:
     asked.add_argument("--tasks", type=int, default=40)
     asked.add_argument("--batch", type=int, action="append")
     asked.add_argument("--rounds", type=int, default=12)
+    asked.add_argument("--whole", action="store_true", help="measure the whole alone, not its parts")
     given = asked.parse_args()
     batches = given.batch or [1, 8, 50]
     for batch in batches:
         asyncio.run(measure(given.tasks, batch, given.rounds, parts=False))
+    if given.whole:
+        return
     for owner, name, _ in PARTS:
         setattr(owner, name, watched(label(owner, name), getattr(owner, name)))
     for batch in batches:

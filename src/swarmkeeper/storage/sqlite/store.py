@@ -346,6 +346,8 @@ class SqliteStore:
             where, flags = str(self.path), apsw.SQLITE_OPEN_READWRITE
         connection = apsw.Connection(where, flags, self._vfs, statementcachesize=256)
         connection.set_busy_timeout(_BUSY_MILLISECONDS)
+        # Plans do not depend on the values of parameters; otherwise SQLite prepares some statements anew at each use.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         if writing:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
