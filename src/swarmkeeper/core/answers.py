@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from swarmkeeper.core.errors import SwarmkeeperError
@@ -26,14 +26,14 @@ def not_replayed(answer: T | Replayed) -> T:
 
 @dataclass(frozen=True, slots=True)
 class ReportReceipt:
-    of_task: TaskRecord
+    of_task: TaskRecord  # a record of the batch: others may change it later
     replayed: bool = False
     again: str | None = None  # lease id under which the first answer's leases were claimed
+    task_status: str = ""  # after the batch that took the report
 
-    @property
-    def task_status(self) -> str:
-        """The task's status after the batch that took the report. Read it only after that batch is decided."""
-        return str(self.of_task.status)
+    def settled(self) -> ReportReceipt:
+        """Return this answer with the task's status. Call it once the whole batch is decided."""
+        return replace(self, task_status=str(self.of_task.status))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from swarmkeeper.core import lookups
-from swarmkeeper.core.answers import Refusal, Replayed
+from swarmkeeper.core.answers import Refusal, Replayed, ReportReceipt
 from swarmkeeper.core.commands import Command, Continue, ReleaseLease, ReportResult, SendHeartbeat, TimerFired
 from swarmkeeper.core.decide import decide
 from swarmkeeper.core.decide.working_set import NotLoaded, WorkingSet
@@ -109,6 +109,9 @@ class Batch:
         ]
         dispatcher = Dispatcher(self.scheduler, self.working, self.transaction)
         self.answered = await dispatcher.run([*polls, *riders], self.save)
+        for queued in commands:
+            if isinstance(queued.value, ReportReceipt):
+                queued.value = queued.value.settled()
         await self._finish(alive=alive)
 
     def _slice(self, rows: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from swarmkeeper.core import lookups
 from swarmkeeper.core.decide.decisions import work as decisions
 from swarmkeeper.core.decide.effects import closing, owners
+from swarmkeeper.core.decide.undo_log import copied
 from swarmkeeper.core.decide.working_set import NotLoaded, WorkingSet
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import BotRecord, LeaseRecord, QueueEntry
@@ -203,7 +204,10 @@ class Dispatcher:
 
     def _granted(self, leases: Iterable[LeaseRecord]) -> tuple[Granted, ...]:
         working = self._working
-        return tuple(Granted(lease, working.work(lease.work), working.task(lease.task)) for lease in leases)
+        return tuple(
+            Granted(copied(lease), copied(working.work(lease.work)), copied(working.task(lease.task)))
+            for lease in leases
+        )
 
     async def _take(
         self, poll: Poll, bot: BotRecord, entries: list[QueueEntry], most: int, save: Save, *, all_or_none: bool = False

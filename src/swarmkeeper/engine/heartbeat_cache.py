@@ -1,10 +1,13 @@
 """Leases as last committed, to answer from memory those heartbeats that report nothing new.
 
-Such a heartbeat changes nothing, so it needs neither the store nor a batch. The cache holds only values that a batch
-has read or written; a heartbeat that is not covered, or would write something, goes through a batch.
+Such a heartbeat changes nothing, so it needs neither the store nor a batch. The cache holds copies of what a batch has
+read or written, since later batches may change the records themselves before they commit; a heartbeat that is not
+covered, or would write something, goes through a batch.
 """
 
 from __future__ import annotations
+
+from copy import copy
 
 from swarmkeeper.core import lookups
 from swarmkeeper.core.answers import Directive, HeartbeatResult
@@ -44,13 +47,13 @@ class HeartbeatCache:
         bot = working.known(lookups.BOT, beat.bot)
         if bot is None:
             return
-        self._bots[bot.id] = bot
+        self._bots[bot.id] = copy(bot)
         for pulse in beat.heartbeats:
             work_id = working.known(lookups.LEASE_ID, pulse.lease_id)
             lease = None if work_id is None else working.known(lookups.LEASE, work_id)
             task = None if lease is None else working.known(lookups.TASK, lease.task)
             if lease is not None and not lease.cancelled and task is not None and task.status not in TASK_CLOSED:
-                self._leases[lease.lease_id] = lease
+                self._leases[lease.lease_id] = copy(lease)
                 self._of_work[lease.work] = lease.lease_id
                 self._of_task.setdefault(lease.task, set()).add(lease.work)
 

@@ -36,6 +36,12 @@ _SLOTS = {
 _READ = {row: attrgetter(*names) for row, names in _SLOTS.items()}
 
 
+def copied(record: _Row) -> _Row:
+    """Return a shallow copy of a record; its members are never changed in place."""
+    kind = type(record)
+    return kind(*_READ[kind](record))
+
+
 @dataclass(slots=True)
 class CommandContext:
     """The actor of the current command, and the contents of its audit record."""

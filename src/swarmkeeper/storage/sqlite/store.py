@@ -23,9 +23,10 @@ from swarmkeeper.core.ports import Entropy, Read, Started, StoreDamaged, StoreLo
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite import migrations, reading, rescue, rows
 from swarmkeeper.storage.sqlite.committer import Committer
+from swarmkeeper.storage.sqlite.kept_rows import KeptRows
 from swarmkeeper.storage.sqlite.lock import FileLock, Identity, Users, identity_of
 from swarmkeeper.storage.sqlite.statements import read
-from swarmkeeper.storage.sqlite.transaction import QUERIES, SqliteTransaction
+from swarmkeeper.storage.sqlite.transaction import QUERIES, SqliteTransaction, load_afresh
 from swarmkeeper.storage.sqlite.watch import Watch
 
 READS: Mapping[str, str] = {**read("reads.sql", rows.TABLES), **read("checks.sql", rows.TABLES)}
@@ -176,6 +177,8 @@ class SqliteStore:
         self._was_full = False  # the last write failed on the disk
         self.damage = ""  # SQLite's message about a damaged part of the file
         self._row_makers: RowMakers = {}  # row conversions, see _rows
+        self._kept = KeptRows()
+        self._kept_as_of: tuple[int, int, int] | None = None  # see _state
 
     # ---- opening ---------------------------------------------------------------------------------------------------
 
@@ -392,13 +395,18 @@ class SqliteStore:
                 await self._make_room(connection)
             with self.translated_errors():
                 await self._begin_immediate(connection)
-            transaction = SqliteTransaction(connection)
+            self._forget_outdated(connection)
+            transaction = SqliteTransaction(connection, self._kept)
             self._owner = asyncio.current_task()
+            committed = False
             try:
                 with self.translated_errors():
                     yield transaction
                     self._crash_point("before_commit")
                     await self._commit(connection)
+                committed = True
+                self._kept.trim()
+                self._kept_as_of = self._state(connection)
                 self._crash_point("after_commit")
                 self.check_files()  # a commit into files that lost their names is not acknowledged
             except StoreUnavailable as error:
@@ -407,7 +415,32 @@ class SqliteStore:
             finally:
                 transaction.end()
                 self._owner = None
+                if not committed:
+                    self._kept.clear()  # the engine may have changed these records
                 self._roll_back(connection)
+
+    @staticmethod
+    def _state(connection: apsw.Connection) -> tuple[int, int, int]:
+        """Return what changes with each write that is not in a transaction of this store: statements on the writing
+        connection, and commits of other connections."""
+        return id(connection), connection.total_changes(), connection.execute("PRAGMA data_version").get
+
+    def _forget_outdated(self, connection: apsw.Connection) -> None:
+        """Forget all kept rows if somebody else has written. Call this once the write lock is held."""
+        with self.translated_errors():
+            if self._state(connection) != self._kept_as_of:
+                self._kept.clear()
+
+    def check_kept(self) -> None:
+        """Compare the rows in memory with the file; for simulations, between transactions.
+
+        Raises:
+            AssertionError: they differ.
+        """
+        kept = dict(self._kept.items())
+        loaded = load_afresh(self._open_writing(), kept)
+        for key, row in kept.items():
+            assert loaded[key] == row, f"the row kept for {key} is not the one in the file: {row} != {loaded[key]}"
 
     async def _begin_immediate(self, connection: apsw.Connection) -> None:
         for pause in _PAUSES:
@@ -531,6 +564,7 @@ class SqliteStore:
 
     async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
         async with self.begin():
+            self._kept.clear()
             execute = self._open_writing().execute
             if moved:
                 execute(QUERIES["move_lease_timers"], {"by": moved, "kinds": rows.to_json(["lease", "ends"])})
@@ -542,6 +576,7 @@ class SqliteStore:
 
     async def set_back(self, by: int, wall: int) -> None:
         async with self.begin():
+            self._kept.clear()
             execute = self._open_writing().execute
             for name in _TIMES:
                 execute(QUERIES[f"set_back_{name}"], {"by": by, "wall": wall})

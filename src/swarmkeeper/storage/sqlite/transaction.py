@@ -9,10 +9,11 @@ from typing import Any
 
 import apsw
 
-from swarmkeeper.core.model import BackgroundJob, Edge, QueueEntry, Tenant, Timer
+from swarmkeeper.core.model import BackgroundJob, Edge, LeaseRecord, QueueEntry, Tenant, Timer
 from swarmkeeper.core.ports import Changes, Key, StaleVersion
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage.sqlite import rows
+from swarmkeeper.storage.sqlite.kept_rows import ABSENT, KeptRows
 from swarmkeeper.storage.sqlite.statements import Table, read
 
 QUERIES: Mapping[str, str] = read("queries.sql", rows.TABLES)
@@ -22,17 +23,17 @@ _Keys = Iterable[Any]
 
 
 class SqliteTransaction:
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, kept: KeptRows) -> None:
         self._connection = connection
         self._open = True
-        self._stored: dict[str, rows.Row] = {}  # rows of tasks and work items as stored, by id
+        self._kept = kept
 
     def end(self) -> None:
         self._open = False
 
     async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
         assert self._open, "this transaction has ended"
-        return _Loading(self._connection, self._stored).load(needs)
+        return _Loading(self._connection, self._kept).load(needs)
 
     async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int, int]]:
         assert self._open, "this transaction has ended"
@@ -129,6 +130,7 @@ class SqliteTransaction:
         self._insert("put_tree", changes.trees.values(), rows.AUDIT_TREE.to_row)
         if changes.alive_at is not None:
             self._insert("put_meta", [("alive_at", changes.alive_at)])
+        self._kept.saved(changes)
         return self._connection.execute(QUERIES["last_event"]).get if last is None else last
 
     def _insert(self, name: str, records: Collection[Any], row: Callable[[Any], rows.Row] | None = None) -> None:
@@ -161,11 +163,12 @@ class SqliteTransaction:
         for row in map(kind.to_row, records):
             if row[version] == 1:
                 new.append(row)
-            elif hot is not None and (stored := self._stored.get(row[0])) and hot.others(stored) == hot.others(row):
+            elif hot is not None and (stored := self._kept.stored(row[0])) and hot.others(stored) == hot.others(row):
                 hot_only.append(row[: hot.width])
             else:
-                self._stored.pop(row[0], None)
                 changed.append(row)
+            if hot is not None:
+                self._kept.put_stored(row)
         if new:
             try:
                 self._connection.executemany(QUERIES[f"insert_{table}"], new)
@@ -209,9 +212,9 @@ _HOT = {name: _hot(table) for name, table in rows.TABLES.items() if table.hot}
 class _Loading:
     """One call of `load`: first the needs that add other rows, then those rows. Each statement runs once for all."""
 
-    def __init__(self, connection: apsw.Connection, stored: dict[str, rows.Row]) -> None:
+    def __init__(self, connection: apsw.Connection, kept: KeptRows) -> None:
         self._execute = connection.execute
-        self._stored = stored
+        self._kept = kept
         self._found: dict[Key, Any] = {}
         self._wanted: dict[str, dict[Any, None]] = {}
 
@@ -231,13 +234,20 @@ class _Loading:
                 for row in self._for_keys(statement, keys):
                     found[kind, row[column]] = record(row)
                     if kind in _HOT:
-                        self._stored[row[0]] = row
+                        self._kept.put_stored(row)
+                if kind in _KEPT:
+                    for key in keys:
+                        if found[kind, key] is not None or kind == "lease":
+                            self._kept.put((kind, key), found[kind, key])
         unknown = self._wanted.keys() - _GATHER.keys() - _BY_KEY.keys()
         assert not unknown, f"unknown kinds to load: {', '.join(sorted(unknown))}"
         return self._found
 
     def _want(self, kind: str, key: Any) -> None:
-        self._wanted.setdefault(kind, {})[key] = None
+        if kind in _KEPT and (row := self._kept.get((kind, key))) is not ABSENT:
+            self._found[kind, key] = row
+        else:
+            self._wanted.setdefault(kind, {})[key] = None
 
     def _for_keys(self, statement: str, keys: _Keys, **parameters: Any) -> apsw.Cursor:
         return self._execute(QUERIES[statement], {"keys": rows.to_json(list(keys)), **parameters})
@@ -253,23 +263,54 @@ class _Loading:
 
     def lease_id(self, keys: _Keys) -> None:
         found, ended = self._found, self._wanted.get("attempt", {})
-        for key in keys:
+        unknown = [key for key in keys if not self._is_kept_lease(key)]
+        for key in unknown:
             found["lease_id", key] = None
-        for row in self._for_keys("load_lease_id", keys):
+        for row in self._for_keys("load_lease_id", unknown) if unknown else ():
             lease = rows.LEASE.from_row(row[:_LEASE_END])
             found["lease_id", lease.lease_id] = lease.work
-            found["lease", lease.work] = lease
-            work = self._stored[lease.work] = row[_LEASE_END:_WORK_END]
-            found["work", lease.work] = rows.WORK.from_row(work)
-            if ("task", lease.task) not in found:
-                task = self._stored[lease.task] = row[_WORK_END:-1]
-                found["task", lease.task] = rows.TASK.from_row(task)
+            self._keep("lease", lease.work, lease)
+            self._kept.put(("lease_id", lease.lease_id), lease.work)
+            self._keep_hot("work", rows.WORK, row[_LEASE_END:_WORK_END])
+            self._keep_hot("task", rows.TASK, row[_WORK_END:-1])
             if row[-1]:
                 self._want("jobs", lease.task)
             else:
-                found["jobs", lease.task] = []
-            if lease.lease_id in ended:  # an attempt is written when its lease ends
-                found["attempt", lease.lease_id] = None
+                self._keep("jobs", lease.task, [])
+        for key in keys:
+            if key in ended and found["lease_id", key] is not None:  # an attempt is written when its lease ends
+                found["attempt", key] = None
+
+    def _is_kept_lease(self, lease_id: str) -> bool:
+        """Whether a live lease is kept with its item and task; then they are found."""
+        work_id = self._kept.get(("lease_id", lease_id))
+        lease = self._kept.get(("lease", work_id)) if isinstance(work_id, str) else None
+        if not isinstance(lease, LeaseRecord) or lease.lease_id != lease_id:
+            return False
+        keys = (("work", lease.work), ("task", lease.task))
+        kept = [self._kept.get(key) for key in keys]
+        if ABSENT in kept:
+            return False
+        self._found.update(zip(keys, kept, strict=True))
+        self._found["lease_id", lease_id], self._found["lease", lease.work] = lease.work, lease
+        self._want("jobs", lease.task)
+        return True
+
+    def _keep(self, kind: str, key: Any, row: Any) -> None:
+        """Note a row that was read, unless it is kept already: within a transaction a row stays the same object."""
+        kept = self._kept.get((kind, key))
+        if kept is ABSENT:
+            self._kept.put((kind, key), row)
+            kept = row
+        self._found[kind, key] = kept
+
+    def _keep_hot(self, kind: str, table: rows.RecordTable[Any], row: rows.Row) -> None:
+        kept = self._kept.get((kind, row[0]))
+        if kept is ABSENT:
+            kept = table.from_row(row)
+            self._kept.put((kind, row[0]), kept)
+            self._kept.put_stored(row)
+        self._found[kind, row[0]] = kept
 
     def work_key(self, keys: _Keys) -> None:
         for key in keys:
@@ -295,8 +336,12 @@ class _Loading:
         first: dict[int, list[str]] = {}  # by page size
         for key in keys:
             work, after, n = key
-            if after:
-                edges = self._edges("edges_from", work=work, after=after, n=n)
+            kept = self._kept.get(("children", work))
+            if after or kept is not ABSENT:
+                if kept is not ABSENT:
+                    edges = [edge for edge in kept if edge.child > after][:n]
+                else:
+                    edges = self._edges("edges_from", work=work, after=after, n=n)
                 found["children", key] = edges
                 self._want_works(edge.child for edge in edges)
             else:
@@ -306,13 +351,18 @@ class _Loading:
             for row in self._for_keys("edges_from_each", works, n=n):
                 edge = rows.EDGE.from_row(row[:_EDGE_END])
                 found["children", (edge.parent, "", n)].append(edge)
-                if ("work", edge.child) not in found:
-                    child = self._stored[edge.child] = row[_EDGE_END:]
-                    found["work", edge.child] = rows.WORK.from_row(child)
+                self._keep_hot("work", rows.WORK, row[_EDGE_END:])
+            for work in works:
+                edges = found["children", (work, "", n)]
+                if len(edges) < n:  # these are all
+                    self._kept.put(("children", work), edges)
 
     def parents(self, keys: _Keys) -> None:
         for key in keys:
-            edges = self._edges("edges_into", work=key)
+            edges = self._kept.get(("parents", key))
+            if edges is ABSENT:
+                edges = self._edges("edges_into", work=key)
+                self._kept.put(("parents", key), edges)
             self._found["parents", key] = edges
             self._want_works(edge.parent for edge in edges)
 
@@ -383,6 +433,9 @@ class _Loading:
         for row in self._for_keys("chores_of_tasks", keys):
             job = rows.JOB.from_row(row)
             self._found["jobs", job.task].append(job)
+        for key in keys:
+            if not self._found["jobs", key]:
+                self._kept.put(("jobs", key), self._found["jobs", key])
 
     def late(self, keys: _Keys) -> None:
         for key in keys:
@@ -398,10 +451,23 @@ class _Loading:
         return [rows.EDGE.from_row(row) for row in self._execute(QUERIES[statement], parameters)]
 
 
+def load_afresh(connection: apsw.Connection, keys: Iterable[Key]) -> Mapping[Key, Any]:
+    """Load rows for the keys of KeptRows from the file alone."""
+    found: dict[Key, Any] = {}
+    for kind, key in keys:
+        pages = {"children": (key, "", 1 << 62)}
+        loaded = _Loading(connection, KeptRows()).load([(kind, pages.get(kind, key))])
+        found[kind, key] = loaded[kind, pages.get(kind, key)]
+    return found
+
+
 # In a row of several records: where each record ends.
 _LEASE_END = len(rows.LEASE.table.columns)
 _WORK_END = _LEASE_END + len(rows.WORK.table.columns)
 _EDGE_END = len(rows.EDGE.table.columns)
+
+# Kinds whose rows are kept by the key that is loaded; see kept_rows.py.
+_KEPT = frozenset({"task", "work", "lease", "bot", "key", "tree", "tenant", "jobs"})
 
 # Ordered: a kind that adds other rows comes before those rows' kind.
 _GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {

@@ -1,0 +1,168 @@
+"""Rows that the store keeps in memory between transactions, because it is the only writer of its file.
+
+A kept row is the record itself, as the engine loaded or saved it: the next transaction gets the same object. So it is
+true as long as nobody else writes. The store forgets all of them after a transaction that was rolled back, after its
+own bulk statements, and when the file was changed by another connection (store.py). `SqliteStore.check_kept` compares
+them with the file; the simulator does that after each commit.
+
+The memory is bounded: rows are in two generations. When the young one is full, the old one is dropped, and the young
+one becomes the old one. A row that is used moves to the young one.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any
+
+from swarmkeeper.core.model import Edge, Tenant
+from swarmkeeper.core.ports import Changes, Key
+from swarmkeeper.core.states import Kind
+
+Row = tuple[Any, ...]
+ABSENT: Any = object()
+
+BYTES_MAX = 24 << 20  # of both generations
+# Estimated bytes of a row by kind, with its key: a record, for tasks and work items also the stored row.
+_BYTES = {"task": 4_000, "work": 3_000, "lease": 1_200, "bot": 1_500, "key": 1_500, "children": 600, "parents": 600}
+_BYTES_OTHERS = 400
+
+_child, _parent = attrgetter("child"), attrgetter("parent")
+
+
+class KeptRows:
+    """Rows by lookup and key, as `Transaction.load` returns them.
+
+    Lookups: task, work, lease, lease_id, bot, key, tree, tenant, and jobs of tasks without any. Also `children` and
+    `parents`, by work id: all edges from and to an item.
+    """
+
+    def __init__(self, bytes_max: int = BYTES_MAX) -> None:
+        self._half = bytes_max // 2
+        self._young: dict[Key, Any] = {}
+        self._old: dict[Key, Any] = {}
+        self._stored: dict[str, Row] = {}  # by id: tasks and work items as stored, of the young generation
+        self._stored_old: dict[str, Row] = {}
+        self._size = 0  # estimated bytes of the young generation
+
+    def __len__(self) -> int:
+        return len(self._young) + sum(key not in self._young for key in self._old)
+
+    def items(self) -> Iterable[tuple[Key, Any]]:
+        return {**self._old, **self._young}.items()
+
+    def get(self, key: Key) -> Any:
+        """Return the row, or `ABSENT` if it is not kept."""
+        found = self._young.get(key, ABSENT)
+        if found is ABSENT and (found := self._old.get(key, ABSENT)) is not ABSENT:
+            self.put(key, found)
+        return found
+
+    def put(self, key: Key, value: Any) -> None:
+        if key not in self._young:
+            self._size += _BYTES.get(key[0], _BYTES_OTHERS)
+        self._young[key] = value
+
+    def forget(self, key: Key) -> None:
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+
+    def clear(self) -> None:
+        for rows in (self._young, self._old, self._stored, self._stored_old):
+            rows.clear()
+        self._size = 0
+
+    def trim(self) -> None:
+        """Keep within the bound. Call this only between transactions, so that a row stays one object within each."""
+        if self._size > self._half:
+            self._old, self._young = self._young, {}
+            self._stored_old, self._stored = self._stored, {}
+            self._size = 0
+
+    # ---- stored rows: what an update compares with ------------------------------------------------------------------
+
+    def stored(self, row_id: str) -> Row | None:
+        row = self._stored.get(row_id)
+        return self._stored_old.get(row_id) if row is None else row
+
+    def put_stored(self, row: Row) -> None:
+        self._stored[row[0]] = row
+
+    # ---- what a save changes ----------------------------------------------------------------------------------------
+
+    def saved(self, changes: Changes) -> None:
+        """Follow a save. Records in `changes` are the ones that the engine uses, so they are kept as they are."""
+        put = self.put
+        for task in changes.tasks.values():
+            put(("task", task.id), task)
+            if task.version == 1:
+                put(("jobs", task.id), [])
+        self._add_works(changes)
+        for work_id in changes.leases_gone:
+            put(("lease", work_id), None)
+        for lease in changes.leases.values():
+            put(("lease", lease.work), lease)
+            put(("lease_id", lease.lease_id), lease.work)
+        for bot_id, bot in changes.bots.items():
+            put(("bot", bot_id), bot)
+        for key in changes.keys.values():
+            put(("key", key.id), key)
+        for tree in changes.trees.values():
+            put(("tree", tree.tenant), tree)
+        for job in changes.jobs.values():
+            if job is not None:
+                self.forget(("jobs", job.task))  # only the fact that a task has none is kept
+        self._count(changes)
+
+    def _add_works(self, changes: Changes) -> None:
+        new: dict[str, int] = {}  # by task: items of its plan that were inserted
+        for work in changes.works.values():
+            self.put(("work", work.id), work)
+            if work.version == 1:
+                self.put(("lease", work.id), None)
+                if work.kind is Kind.EXECUTE:
+                    new[work.task] = new.get(work.task, 0) + 1
+                else:  # no edges lead from or to it
+                    self.put(("children", work.id), [])
+                    self.put(("parents", work.id), [])
+        # Edges may be written before the item that they lead from. All edges of an item are known only if the whole
+        # plan was written at once.
+        whole = {task for task, number in new.items() if self._is_whole(task, number)}
+        if whole:
+            for work in changes.works.values():
+                if work.version == 1 and work.task in whole and work.kind is Kind.EXECUTE:
+                    self.put(("children", work.id), [])
+                    self.put(("parents", work.id), [])
+        for edge in changes.edges:
+            self._add(("children", edge.parent), edge, _child)
+            self._add(("parents", edge.child), edge, _parent)
+
+    def _is_whole(self, task_id: str, number: int) -> bool:
+        task = self.get(("task", task_id))
+        return task is not ABSENT and task.n_total == number
+
+    def _add(self, key: Key, edge: Edge, order: Callable[[Edge], str]) -> None:
+        known = self.get(key)
+        if known is not ABSENT:
+            # A new list, because a batch may hold the old one.
+            edges = list(known)
+            insort(edges, edge, key=order)
+            self.put(key, edges)
+
+    def _count(self, changes: Changes) -> None:
+        for tenant in changes.tenants.values():
+            self.forget(("tenant", tenant.id))
+        for tenant_id in changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys():
+            tenant = self.get(("tenant", tenant_id))
+            if isinstance(tenant, Tenant):
+                counted = replace(
+                    tenant,
+                    open_tasks=tenant.open_tasks + changes.opened.get(tenant_id, 0),
+                    open_subtasks=max(0, tenant.open_subtasks + changes.opened_subtasks.get(tenant_id, 0)),
+                    stored_bytes=tenant.stored_bytes + changes.stored.get(tenant_id, 0),
+                )
+                self.put(("tenant", tenant_id), counted)
+            else:
+                self.forget(("tenant", tenant_id))
