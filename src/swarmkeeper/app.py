@@ -22,6 +22,7 @@ from swarmkeeper.access.admission import Admission
 from swarmkeeper.access.identity import Identity
 from swarmkeeper.access.key_watch import KeyWatch
 from swarmkeeper.access.quotas import Quotas
+from swarmkeeper.access.request_turns import RequestPacer
 from swarmkeeper.access.roll_call import RollCall
 from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.clock import SystemClock, SystemEntropy
@@ -41,7 +42,6 @@ from swarmkeeper.core.ports import (
 )
 from swarmkeeper.engine.engine_time import APART
 from swarmkeeper.engine.loop import Engine
-from swarmkeeper.engine.request_turns import RequestPacer
 from swarmkeeper.engine.task_waiters import TaskWaiters
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
@@ -224,7 +224,6 @@ class Orchestrator:
         return Services(
             engine=engine,
             queries=reads.queries,
-            leases=reads.leases,
             task_waiters=self._task_waiters,
             messages=reads.messages,
             approval_queries=reads.approval_queries,

@@ -88,15 +88,15 @@ async def test_work_leased_to_a_caller_that_disconnected_goes_back_and_counts_no
     gone = asyncio.Event()
     leaves = await fleet.bot("Executor", "leaves")
     waiting = await park(swarm, leaves, gone)
-    leases = swarm.app.state.services.leases
-    shown = leases.views
+    identity = swarm.app.state.services.identity
+    still_good = identity.still_good
 
     async def hangs_up_meanwhile(*args: Json) -> Json:
         gone.set()
         await asyncio.sleep(0)
-        return await shown(*args)
+        return await still_good(*args)
 
-    monkeypatch.setattr(leases, "views", hangs_up_meanwhile)
+    monkeypatch.setattr(identity, "still_good", hangs_up_meanwhile)
     made = await client.post("/tasks", task("a"))
     assert (await waiting).status == 0
     monkeypatch.undo()

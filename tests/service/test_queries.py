@@ -22,7 +22,7 @@ from swarmkeeper.core.model import (
 )
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import AttemptOutcome, Condition, Kind, Outcome, Status, TaskStatus
-from swarmkeeper.engine.polls import Granted
+from swarmkeeper.engine.lease_facts import Granted
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.reads.lease_views import Leases

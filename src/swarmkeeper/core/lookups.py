@@ -60,8 +60,13 @@ HELD_WORKS: Lookup[Page, list[str]] = Lookup("held_works")
 JOBS: Lookup[str, list[BackgroundJob]] = Lookup("jobs")
 # Number of messages on a task.
 MESSAGES: Lookup[str, int] = Lookup("messages")
+# Ids of a task's execute items, in plan order. Also loads the items.
+PLAN_ITEMS: Lookup[str, list[str]] = Lookup("plan_items")
 # A payload, as JSON.
 PAYLOAD: Lookup[str, bytes | None] = Lookup("payload")
+# A payload of at most LIGHT_PAYLOAD_BYTES; None also if it is larger.
+LIGHT_PAYLOAD: Lookup[str, bytes | None] = Lookup("light_payload")
+LIGHT_PAYLOAD_BYTES = 16 << 10
 
 # ---- leases --------------------------------------------------------------------------------------------------------
 

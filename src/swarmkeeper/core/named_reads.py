@@ -197,11 +197,6 @@ class BotOwnerRow(NamedTuple):
     type: str
 
 
-class WeightRow(NamedTuple):
-    bytes: int
-    edges: int
-
-
 class JudgedRow(NamedTuple):
     """A subtask under review, with its output."""
 
@@ -249,7 +244,6 @@ class LastAttemptRow(NamedTuple):
 
 REPORT_STATES = Read("report_states", ReportStateRow, "tenant", "bot", "asked")
 BOT_OWNER = Read("bot_owner", BotOwnerRow, "tenant", "bot")
-WEIGHT_OF_LEASES = Read("weight_of_leases", WeightRow, "bodies", "works")
 WORKS_BY_ID = Read("works_by_id", JudgedRow, "works")
 UPSTREAM_OF_WORKS = Read("upstream_of_works", UpstreamRow, "works", "status")
 FEEDBACK_OF_WORKS = Read("feedback_of_works", FeedbackRow, "works")

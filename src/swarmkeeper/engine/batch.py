@@ -17,7 +17,8 @@ from swarmkeeper.core.model import BackgroundJob, Idempotency, Timer
 from swarmkeeper.core.ports import Changes, Key, Transaction
 from swarmkeeper.core.states import Kind
 from swarmkeeper.engine.dispatcher import Dispatcher
-from swarmkeeper.engine.polls import Poll, Scheduler
+from swarmkeeper.engine.lease_facts import FactsGatherer
+from swarmkeeper.engine.polls import Claimed, Poll, Scheduler
 from swarmkeeper.govern import audit
 
 ROUNDS_MAX = 1_000  # detects endless loads; decisions ask for rows in bulk and need a few rounds
@@ -112,6 +113,7 @@ class Batch:
         for queued in commands:
             if isinstance(queued.value, ReportReceipt):
                 queued.value = queued.value.settled()
+        await self._gather_facts()
         await self._finish(alive=alive)
 
     def _slice(self, rows: int) -> None:
@@ -197,6 +199,22 @@ class Batch:
         row = Idempotency(command.by.tenant, key, request_hash, 0, resource, expires)
         self.working.put_row(lookups.IDEMPOTENCY, (command.by.tenant, key), row)
         self.working.changes.idempotency.append(row)
+
+    async def _gather_facts(self) -> None:
+        """Add to the granted leases what their answers show, so that nothing need be read after the commit."""
+        polls = [poll for poll in self.answered if poll.found.leases]
+        if polls:
+            gatherer = FactsGatherer(self.working, self._load_saved)
+            claims = await gatherer.gather([poll.found.leases for poll in polls])
+            for poll, granted in zip(polls, claims, strict=True):
+                poll.found = Claimed(granted, None)
+
+    async def _load_saved(self, needs: Iterable[Key]) -> None:
+        """Load missing rows of the batch's own state."""
+        missing = [want for want in needs if want not in self.working.rows]
+        if missing:
+            await self.save()
+            self.working.put_loaded(await self.transaction.load(missing))
 
     # ---- saving ----------------------------------------------------------------------------------------------------
 

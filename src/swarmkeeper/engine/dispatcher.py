@@ -13,7 +13,8 @@ from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import BotRecord, LeaseRecord, QueueEntry
 from swarmkeeper.core.ports import Key, Transaction
 from swarmkeeper.core.states import Kind
-from swarmkeeper.engine.polls import Claimed, Granted, Poll, PollState, Scheduler
+from swarmkeeper.engine.lease_facts import Granted
+from swarmkeeper.engine.polls import Claimed, Poll, PollState, Scheduler
 from swarmkeeper.engine.ready_queues import ReadyQueues
 
 # Items read beyond the number wanted, because some cannot be leased (held back, or excluded for the bot's owner). If

@@ -1,8 +1,8 @@
 """Leases as last committed, to answer from memory those heartbeats that report nothing new.
 
 Such a heartbeat changes nothing, so it needs neither the store nor a batch. The cache holds copies of what a batch has
-read or written, since later batches may change the records themselves before they commit; a heartbeat that is not
-covered, or would write something, goes through a batch.
+read or written, since a later batch may change the records before it commits. A heartbeat that is not covered, or
+would write something, goes through a batch.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ from swarmkeeper.engine.costs import Costs
 from swarmkeeper.engine.engine_time import APART, EngineTime
 from swarmkeeper.engine.fairness import FairQueue, JobTurns
 from swarmkeeper.engine.heartbeat_cache import HeartbeatCache
-from swarmkeeper.engine.polls import Claimed, Granted, Poll, PollState, Scheduler
+from swarmkeeper.engine.lease_facts import Granted
+from swarmkeeper.engine.polls import Claimed, Poll, PollState, Scheduler
 from swarmkeeper.engine.stats import Stats
 from swarmkeeper.request_id import REQUEST
 

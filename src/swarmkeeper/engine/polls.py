@@ -14,31 +14,15 @@ from types import MappingProxyType
 
 from swarmkeeper.core.commands import ClaimWork
 from swarmkeeper.core.errors import SwarmkeeperError
-from swarmkeeper.core.model import BotRecord, LeaseRecord, TaskRecord, Work
+from swarmkeeper.core.model import BotRecord
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.match import QueueBook
+from swarmkeeper.engine.lease_facts import Granted
 
 SERVED_REMEMBERED = 10_000
 # Parked polls of one bot. A bot needs at most one for each lease that it has room for. Two overlap if a connection is
 # lost and the bot asks again before the server notices.
 POLLS_LEAST, POLLS_MOST = 2, 64
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A lease with its item and task, as of the batch that granted it."""
-
-    lease: LeaseRecord
-    item: Work
-    of_task: TaskRecord
-
-    @property
-    def work(self) -> str:
-        return self.lease.work
-
-    @property
-    def lease_id(self) -> str:
-        return self.lease.lease_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ from swarmkeeper.http.queries import TaskQuery
 from swarmkeeper.http.responses import Json, encode
 from swarmkeeper.http.routers.task_views import changed_task, etag, read_task, versions
 from swarmkeeper.http.routing import HotRoute
+from swarmkeeper.reads import lease_views
 from swarmkeeper.reads.reading_thread import Reads
 from swarmkeeper.wire import v1
 from swarmkeeper.wire.shapes import micros, rfc3339
@@ -148,8 +149,8 @@ async def _still_good(call: Call) -> None:
 async def _leases(call: Call, claimed: Claimed) -> JsonValue:
     if not claimed.leases:
         return []
-    if await call.after(call.services.leases.are_light(claimed.leases)):
-        return await call.after(call.services.leases.views(claimed.leases))
+    if all(granted.facts is not None for granted in claimed.leases):
+        return [lease_views.view(granted) for granted in claimed.leases]
     shown = await call.after(call.read(lambda reads: reads.leases.views(claimed.leases)))
     return msgspec.Raw(shown)
 

@@ -29,10 +29,10 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from swarmkeeper.access.quotas import DECODED_BYTES, decoded_bytes
+from swarmkeeper.access.request_turns import COST_BYTES
 from swarmkeeper.core import errors
 from swarmkeeper.core.errors import SwarmkeeperError, TooLarge
 from swarmkeeper.core.ports import StoreUnavailable
-from swarmkeeper.engine.request_turns import COST_BYTES
 from swarmkeeper.http.dependencies import BodyOf, Call, Permission, get_idempotency, get_principal, require
 from swarmkeeper.http.errors import CALL
 from swarmkeeper.http.exception_handlers import refuse, refuse_unavailable

@@ -9,10 +9,10 @@ from swarmkeeper.access.admission import Admission
 from swarmkeeper.access.identity import Identity
 from swarmkeeper.access.key_watch import KeyWatch
 from swarmkeeper.access.quotas import Quotas
+from swarmkeeper.access.request_turns import RequestPacer
 from swarmkeeper.core.model import Json
 from swarmkeeper.core.ports import Clock, Entropy, LogWriter
 from swarmkeeper.engine.loop import Engine
-from swarmkeeper.engine.request_turns import RequestPacer
 from swarmkeeper.engine.task_waiters import TaskWaiters
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.intake.limits import HttpLimits
@@ -20,7 +20,6 @@ from swarmkeeper.http.intake.reader import Readers
 from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.feed import Feed
-from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread
@@ -30,7 +29,6 @@ from swarmkeeper.reads.reading_thread import ReadingThread
 class Services:
     engine: Engine
     queries: Queries
-    leases: Leases
     task_waiters: TaskWaiters
     approval_queries: ApprovalQueries
     reading_thread: ReadingThread

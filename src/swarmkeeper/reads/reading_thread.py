@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from swarmkeeper.access.request_turns import Lane
 from swarmkeeper.core.model import Principal
-from swarmkeeper.engine.request_turns import Lane
 from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.audit_queries import AuditQueries
 from swarmkeeper.reads.explain import Explainer

@@ -254,8 +254,8 @@ class WorkingSet(UndoLog):
 
     def add_edge(self, edge: Edge) -> None:
         self.changes.edges.append(edge)
-        # The loaded lists of this parent's children are incomplete now: drop them, to be loaded again.
-        for want in self._listed.get(edge.parent, ()):
+        # The loaded lists of this parent's children, and of the child's parents, are incomplete now: drop them.
+        for want in (*self._listed.get(edge.parent, ()), lookups.PARENTS.of(edge.child)):
             if want in self.rows:
                 self._undo.append((self.rows, want, self.rows.pop(want)))
 

@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, BinaryIO, Protocol, cast
 
+from swarmkeeper.access.request_turns import Lane
 from swarmkeeper.core.errors import Overloaded, SwarmkeeperError
 from swarmkeeper.core.ports import LogWriter
-from swarmkeeper.engine.request_turns import Lane
 from swarmkeeper.http.intake.content import (
     PEEKED,
     ParsedBody,

@@ -25,6 +25,7 @@ Row = tuple[Any, ...]
 ABSENT: Any = object()
 
 BYTES_MAX = 24 << 20  # of both generations
+PAYLOAD_BYTES_MAX = 4 << 10  # of one payload
 # Estimated bytes of a row by kind, with its key: a record, for tasks and work items also the stored row.
 _BYTES = {"task": 4_000, "work": 3_000, "lease": 1_200, "bot": 1_500, "key": 1_500, "children": 600, "parents": 600}
 _BYTES_OTHERS = 400
@@ -35,8 +36,8 @@ _child, _parent = attrgetter("child"), attrgetter("parent")
 class KeptRows:
     """Rows by lookup and key, as `Transaction.load` returns them.
 
-    Lookups: task, work, lease, lease_id, bot, key, tree, tenant, and jobs of tasks without any. Also `children` and
-    `parents`, by work id: all edges from and to an item.
+    Lookups: task, work, lease, lease_id, bot, key, tree, tenant, small payloads, and jobs of tasks without any. Also
+    `children` and `parents`, by work id: all edges from and to an item; and `plan_items`.
     """
 
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
@@ -64,6 +65,13 @@ class KeptRows:
         if key not in self._young:
             self._size += _BYTES.get(key[0], _BYTES_OTHERS)
         self._young[key] = value
+
+    def put_payload(self, payload_id: str, body: bytes) -> None:
+        if len(body) <= PAYLOAD_BYTES_MAX:
+            self.put(("payload", payload_id), body)
+            self._size += len(body)
+        else:
+            self.forget(("payload", payload_id))
 
     def forget(self, key: Key) -> None:
         self._young.pop(key, None)
@@ -105,6 +113,11 @@ class KeptRows:
         for lease in changes.leases.values():
             put(("lease", lease.work), lease)
             put(("lease_id", lease.lease_id), lease.work)
+        for payload_id, written in changes.payloads.items():
+            if written is None:
+                self.forget(("payload", payload_id))
+            else:
+                self.put_payload(payload_id, written[1])
         for bot_id, bot in changes.bots.items():
             put(("bot", bot_id), bot)
         for key in changes.keys.values():
@@ -117,24 +130,26 @@ class KeptRows:
         self._count(changes)
 
     def _add_works(self, changes: Changes) -> None:
-        new: dict[str, int] = {}  # by task: items of its plan that were inserted
+        new: dict[str, list[str]] = {}  # by task: items of its plan that were inserted, in plan order
         for work in changes.works.values():
             self.put(("work", work.id), work)
             if work.version == 1:
                 self.put(("lease", work.id), None)
                 if work.kind is Kind.EXECUTE:
-                    new[work.task] = new.get(work.task, 0) + 1
+                    new.setdefault(work.task, []).append(work.id)
                 else:  # no edges lead from or to it
                     self.put(("children", work.id), [])
                     self.put(("parents", work.id), [])
-        # Edges may be written before the item that they lead from. All edges of an item are known only if the whole
-        # plan was written at once.
-        whole = {task for task, number in new.items() if self._is_whole(task, number)}
-        if whole:
-            for work in changes.works.values():
-                if work.version == 1 and work.task in whole and work.kind is Kind.EXECUTE:
-                    self.put(("children", work.id), [])
-                    self.put(("parents", work.id), [])
+        for task, works in new.items():
+            # Edges may be written before the item that they lead from. All edges of an item are known only if the
+            # whole plan was written at once.
+            is_whole = self._is_whole(task, len(works))
+            items = [] if is_whole else self.get(("plan_items", task))
+            if items is not ABSENT:
+                self.put(("plan_items", task), [*items, *works])
+            for work_id in works if is_whole else ():
+                self.put(("children", work_id), [])
+                self.put(("parents", work_id), [])
         for edge in changes.edges:
             self._add(("children", edge.parent), edge, _child)
             self._add(("parents", edge.child), edge, _parent)

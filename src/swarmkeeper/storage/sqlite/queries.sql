@@ -36,6 +36,11 @@ SELECT {approval.*} FROM json_each(:keys) AS wanted CROSS JOIN approval ON appro
 -- Payloads by id.
 SELECT {payload.*} FROM json_each(:keys) AS wanted CROSS JOIN payload ON payload.id = wanted.value;
 
+-- name: load_light_payload
+-- Payloads by id, up to a size in bytes.
+SELECT payload.id, payload.body
+  FROM json_each(:keys) AS wanted CROSS JOIN payload ON payload.id = wanted.value AND length(payload.body) <= :bytes;
+
 -- name: load_tree
 -- Heads of audit trees by tenant.
 SELECT {audit_tree.*} FROM json_each(:keys) AS wanted CROSS JOIN audit_tree ON audit_tree.tenant = wanted.value;
@@ -114,6 +119,10 @@ SELECT {edge.*}
 -- name: works_of_task
 -- A task's items of one kind.
 SELECT id FROM work WHERE task = :task AND kind = :kind ORDER BY id;
+
+-- name: works_of_plan
+-- A task's items of one kind, in plan order.
+SELECT id FROM work WHERE task = :task AND kind = :kind ORDER BY seq;
 
 -- name: works_open
 -- A page of a task's items whose state is not in a JSON list.

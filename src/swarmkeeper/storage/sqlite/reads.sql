@@ -193,15 +193,6 @@ SELECT name, key_id, type FROM bot WHERE tenant = :tenant AND id = :bot;
 
 -- ---- leases ---------------------------------------------------------------------------------------------------------
 
--- name: weight_of_leases
--- Size of an answer with leases: bytes of each payload for each use, and number of edges into each item.
-SELECT length(payload.body) AS bytes, 0 AS edges
-  FROM json_each(:bodies) AS wanted CROSS JOIN payload ON payload.id = wanted.value
- UNION ALL
-SELECT 0, count(*)
-  FROM json_each(:works) AS wanted CROSS JOIN edge ON edge.child = wanted.value
- GROUP BY wanted.value;
-
 -- name: works_by_id
 -- Work items with the planned payload.
 SELECT work.seq, {work.*}, payload.body AS spec, length(result.body) AS result_bytes

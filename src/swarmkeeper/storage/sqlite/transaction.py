@@ -9,6 +9,7 @@ from typing import Any
 
 import apsw
 
+from swarmkeeper.core.lookups import LIGHT_PAYLOAD_BYTES
 from swarmkeeper.core.model import BackgroundJob, Edge, LeaseRecord, QueueEntry, Tenant, Timer
 from swarmkeeper.core.ports import Changes, Key, StaleVersion
 from swarmkeeper.core.states import FINAL, Kind, Status
@@ -372,6 +373,29 @@ class _Loading:
             self._found["graph", key] = (works, self._edges("edges_of_task", task=key))
             self._want_works(works)
 
+    def plan_items(self, keys: _Keys) -> None:
+        for key in keys:
+            works = self._kept.get(("plan_items", key))
+            if works is ABSENT:
+                works = self._ids("works_of_plan", task=key, kind=Kind.EXECUTE)
+                self._kept.put(("plan_items", key), works)
+            self._found["plan_items", key] = works
+            self._want_works(works)
+
+    def light_payload(self, keys: _Keys) -> None:
+        found = self._found
+        missing = []
+        for key in keys:
+            body = self._kept.get(("payload", key))
+            if body is ABSENT:
+                missing.append(key)
+                body = None
+            found["light_payload", key] = body
+        if missing:
+            for key, body in self._for_keys("load_light_payload", missing, bytes=LIGHT_PAYLOAD_BYTES):
+                found["light_payload", key] = body
+                self._kept.put_payload(key, body)
+
     def open_works(self, keys: _Keys) -> None:
         for key in keys:
             task, after, n = key
@@ -478,6 +502,8 @@ _GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {
     "children": _Loading.children,
     "parents": _Loading.parents,
     "graph": _Loading.graph,
+    "plan_items": _Loading.plan_items,
+    "light_payload": _Loading.light_payload,
     "open_works": _Loading.open_works,
     "held_works": _Loading.held_works,
     "bot_name": _Loading.bot_name,
