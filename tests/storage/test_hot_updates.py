@@ -27,7 +27,7 @@ def a(record: type[Any]) -> Any:
 
 
 async def stored(record: Any) -> SqliteStore:
-    store = SqliteStore("sqlite://:memory:")
+    store = SqliteStore("sqlite://:memory:", keep_bytes=0)
     await store.open()
     async with store.begin() as transaction:
         await transaction.save(records.changes_of(records.at_version(record, 1)))

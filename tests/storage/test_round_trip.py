@@ -54,7 +54,7 @@ def free_fields(record: type[Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 def kept(record: Any) -> Any:
     async def through_the_store() -> Any:
-        store = SqliteStore(":memory:")
+        store = SqliteStore(":memory:", keep_bytes=0)
         await store.open()
         async with store.begin() as transaction:
             await transaction.save(records.changes_of(record))
@@ -89,7 +89,7 @@ def test_any_json_can_be_an_answer(answer: Json) -> None:
     async def through_the_store() -> Any:
         import msgspec
 
-        store = SqliteStore(":memory:")
+        store = SqliteStore(":memory:", keep_bytes=0)
         await store.open()
         async with store.begin() as transaction:
             await transaction.save(Changes(answered=[AnswerRecord("sub_1", "tsk_1", "?", answer, 1)]))

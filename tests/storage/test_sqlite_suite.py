@@ -1,4 +1,4 @@
-"""SQLite passes the store suite: in memory, in a file, and in a file without threads."""
+"""SQLite passes the store suite: in memory, without keeping rows, in a file, and in a file without threads."""
 
 from pathlib import Path
 
@@ -6,6 +6,12 @@ import pytest
 
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing.store_suite import DurableStoreSuite, StoreSuite
+
+
+class TestSqliteWithoutKeptRows(StoreSuite):
+    @pytest.fixture
+    def store(self) -> SqliteStore:
+        return SqliteStore(":memory:", keep_bytes=0)
 
 
 class TestSqliteInMemory(StoreSuite):

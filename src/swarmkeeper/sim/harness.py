@@ -452,7 +452,7 @@ class Harness:
 
     def check(self, *, faults: int = 0) -> None:
         """Assert that the invariants on rows hold, and that the engine had exactly `faults` faults."""
-        found = list(checks.broken(self.store.connection))
+        found = [*checks.broken(self.store.connection), *self.store.wrong_kept()]
         overdue = self.rows("SELECT kind, ref FROM timer WHERE due < ? ORDER BY due", self.now)
         found += [f"invariant 8: every timer is processed when it is due: broken by {row}" for row in overdue[:5]]
         counted = {row["bot"]: row["n"] for row in self.rows("SELECT bot, count(*) AS n FROM lease GROUP BY bot")}

@@ -2,8 +2,8 @@
 
 A kept row is the record itself, as the engine loaded or saved it: the next transaction gets the same object. So it is
 true as long as nobody else writes. The store forgets all of them after a transaction that was rolled back, after its
-own bulk statements, and when the file was changed by another connection (store.py). `SqliteStore.check_kept` compares
-them with the file; the simulator does that after each commit.
+own bulk statements, and when the file was changed by another connection (store.py). `SqliteStore.wrong_kept`
+compares them with the file; the simulator does that after each commit.
 
 The memory is bounded: rows are in two generations. When the young one is full, the old one is dropped, and the young
 one becomes the old one. A row that is used moves to the young one.
@@ -12,12 +12,12 @@ one becomes the old one. A row that is used moves to the young one.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from swarmkeeper.core.model import Edge, Tenant
+from swarmkeeper.core.model import Edge, LeaseRecord, Tenant
 from swarmkeeper.core.ports import Changes, Key
 from swarmkeeper.core.states import Kind
 
@@ -47,12 +47,20 @@ class KeptRows:
         self._stored: dict[str, Row] = {}  # by id: tasks and work items as stored, of the young generation
         self._stored_old: dict[str, Row] = {}
         self._size = 0  # estimated bytes of the young generation
+        self._to_come: list[Key] = []  # see next_items
 
     def __len__(self) -> int:
         return len(self._young) + sum(key not in self._young for key in self._old)
 
-    def items(self) -> Iterable[tuple[Key, Any]]:
-        return {**self._old, **self._young}.items()
+    def next_items(self, most: int | None) -> dict[Key, Any]:
+        """Return up to `most` rows, the following ones at each call; None: all."""
+        rows = {**self._old, **self._young}
+        if most is None:
+            return rows
+        if not self._to_come:
+            self._to_come = list(rows)
+        chosen, self._to_come = self._to_come[:most], self._to_come[most:]
+        return {key: rows[key] for key in chosen if key in rows}
 
     def get(self, key: Key) -> Any:
         """Return the row, or `ABSENT` if it is not kept."""
@@ -84,7 +92,9 @@ class KeptRows:
 
     def trim(self) -> None:
         """Keep within the bound. Call this only between transactions, so that a row stays one object within each."""
-        if self._size > self._half:
+        if not self._half:
+            self.clear()
+        elif self._size > self._half:
             self._old, self._young = self._young, {}
             self._stored_old, self._stored = self._stored, {}
             self._size = 0
@@ -109,6 +119,9 @@ class KeptRows:
                 put(("jobs", task.id), [])
         self._add_works(changes)
         for work_id in changes.leases_gone:
+            ended = self.get(("lease", work_id))
+            if isinstance(ended, LeaseRecord):
+                self.forget(("lease_id", ended.lease_id))
             put(("lease", work_id), None)
         for lease in changes.leases.values():
             put(("lease", lease.work), lease)

@@ -21,7 +21,7 @@ import apsw
 from swarmkeeper import files
 from swarmkeeper.core.ports import Entropy, Read, Started, StoreDamaged, StoreLost, StoreUnavailable
 from swarmkeeper.storage.refusals import StoreRefused
-from swarmkeeper.storage.sqlite import migrations, reading, rescue, rows
+from swarmkeeper.storage.sqlite import kept_rows, migrations, reading, rescue, rows
 from swarmkeeper.storage.sqlite.committer import Committer
 from swarmkeeper.storage.sqlite.kept_rows import KeptRows
 from swarmkeeper.storage.sqlite.lock import FileLock, Identity, Users, identity_of
@@ -157,6 +157,7 @@ class SqliteStore:
         entropy: Entropy | None = None,  # draws a new store's pepper; by default SQLite does
         crash: Callable[[str], None] | None = None,
         vfs: str | None = None,  # SQLite's file layer; a simulation injects disk errors there
+        keep_bytes: int = kept_rows.BYTES_MAX,  # rows kept in memory between transactions
     ) -> None:
         where = path_of(url)
         self.path = None if where == MEMORY else Path(where)
@@ -177,7 +178,7 @@ class SqliteStore:
         self._was_full = False  # the last write failed on the disk
         self.damage = ""  # SQLite's message about a damaged part of the file
         self._row_makers: RowMakers = {}  # row conversions, see _rows
-        self._kept = KeptRows()
+        self._kept = KeptRows(keep_bytes)
         self._kept_as_of: tuple[int, int, int] | None = None  # see _state
 
     # ---- opening ---------------------------------------------------------------------------------------------------
@@ -431,16 +432,19 @@ class SqliteStore:
             if self._state(connection) != self._kept_as_of:
                 self._kept.clear()
 
-    def check_kept(self) -> None:
-        """Compare the rows in memory with the file; for simulations, between transactions.
+    def wrong_kept(self, most: int | None = None) -> list[str]:
+        """Compare the rows in memory with the file, between transactions; return what differs.
 
-        Raises:
-            AssertionError: they differ.
+        Args:
+            most: compare only so many rows, the next ones at each call; None: all.
         """
-        kept = dict(self._kept.items())
+        kept = self._kept.next_items(most)
         loaded = load_afresh(self._open_writing(), kept)
-        for key, row in kept.items():
-            assert loaded[key] == row, f"the row kept for {key} is not the one in the file: {row} != {loaded[key]}"
+        return [
+            f"the row kept for {key} is not the one in the file: {row} != {loaded[key]}"
+            for key, row in kept.items()
+            if loaded[key] != row
+        ]
 
     async def _begin_immediate(self, connection: apsw.Connection) -> None:
         for pause in _PAUSES:
