@@ -8,7 +8,7 @@ import pytest
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.reads import audit_queries
 from swarmkeeper.storage.sqlite import migrations
-from swarmkeeper.storage.sqlite.store import READS
+from swarmkeeper.storage.sqlite.reading import READS
 from tests.http.conftest import Caller, Fleet, key_of
 
 SENT = {"title": "Read a page", "subtasks": [{"key": "read", "description": "", "required_skills": ["web"]}]}

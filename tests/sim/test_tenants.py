@@ -26,7 +26,7 @@ from swarmkeeper.sim.play.intruder import TRIED
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People
 from swarmkeeper.sim.process.run import run_processes
 from swarmkeeper.sim.run import Case, RunOutcome, run
-from swarmkeeper.storage.sqlite import store, transaction
+from swarmkeeper.storage.sqlite import reading, transaction
 from tests.support.damage import altered
 
 GOLDEN = SCENARIOS["golden"]
@@ -309,7 +309,7 @@ def test_mixed_up_bots_of_the_same_name_are_found(monkeypatch: pytest.MonkeyPatc
 def test_a_read_that_ignores_the_tenant_is_found_over_http(
     name: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without(monkeypatch, store, "READS", name, words, words.replace("tenant = :tenant", ":tenant <> ''"))
+    without(monkeypatch, reading, "READS", name, words, words.replace("tenant = :tenant", ":tenant <> ''"))
 
     assert found(level="http", seeds=2) == "2.tenant"
 

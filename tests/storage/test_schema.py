@@ -10,7 +10,7 @@ import pytest
 from swarmkeeper.core import model, states
 from swarmkeeper.core.named_reads import READS as NAMED
 from swarmkeeper.storage.sqlite import migrations, rows, statements
-from swarmkeeper.storage.sqlite.store import READS
+from swarmkeeper.storage.sqlite.reading import READS
 from swarmkeeper.storage.sqlite.transaction import QUERIES
 
 WORDS = {

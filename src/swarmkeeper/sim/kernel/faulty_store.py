@@ -17,7 +17,7 @@ from swarmkeeper.core.ports import Changes, StaleVersion, StoreUnavailable
 from swarmkeeper.sim.kernel.faults import Faults
 from swarmkeeper.sim.kernel.named_choice import NamedChoice, NamedEntropy
 from swarmkeeper.storage.sqlite import SqliteStore
-from swarmkeeper.storage.sqlite.store import Snapshot
+from swarmkeeper.storage.sqlite.reading import Snapshot
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 
 COMMIT_MIN, COMMIT_MAX = 0.0002, 0.004  # seconds

@@ -1,4 +1,4 @@
-"""Opens a store that cannot be written, such as on a read-only medium or as another user.
+"""Runs named reads, and opens a store that cannot be written, such as on a read-only medium or as another user.
 
 SQLite reads a database in WAL mode through a third file, `-shm`, which it creates. If it cannot be created:
 - With a write-ahead log, the log's index is built in memory, so nothing in the log is missed.
@@ -8,12 +8,49 @@ Neither takes locks: a server that was writing would have created the `-shm`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import apsw
 
+from swarmkeeper.core.ports import Read
+from swarmkeeper.storage.sqlite import rows
+from swarmkeeper.storage.sqlite.statements import read
+
 _BUSY_MILLISECONDS = 10_000
+
+READS: Mapping[str, str] = {**read("reads.sql", rows.TABLES), **read("checks.sql", rows.TABLES)}
+RowMakers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
+
+
+def named_rows(
+    connection: apsw.Connection, row_makers: RowMakers, name: str, parameters: Mapping[str, Any]
+) -> list[Any]:
+    """Run a named read. `row_makers` caches the row conversion of each read that returned rows."""
+    kind = name.row if isinstance(name, Read) else dict
+    cursor = connection.execute(READS[name], parameters)
+    make = row_makers.get((name, kind))
+    if make is not None:
+        return list(map(make, cursor))
+    first = cursor.fetchone()
+    if first is None:
+        return []
+    make = row_makers[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
+    return list(map(make, (first, *cursor)))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Implements `core.ports.Reader`."""
+
+    connection: apsw.Connection | None
+    rows: Callable[[apsw.Connection | None, str, Mapping[str, Any]], list[Any]]
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        return self.rows(self.connection, name, parameters)
 
 
 def connect(path: Path) -> apsw.Connection:

@@ -12,24 +12,21 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from swarmkeeper import files
-from swarmkeeper.core.ports import Entropy, Read, Started, StoreDamaged, StoreLost, StoreUnavailable
+from swarmkeeper.core.ports import Entropy, Started, StoreDamaged, StoreLost, StoreUnavailable
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite import kept_rows, migrations, reading, rescue, rows
 from swarmkeeper.storage.sqlite.committer import Committer
 from swarmkeeper.storage.sqlite.kept_rows import KeptRows
 from swarmkeeper.storage.sqlite.lock import FileLock, Identity, Users, identity_of
-from swarmkeeper.storage.sqlite.statements import read
+from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, named_rows
 from swarmkeeper.storage.sqlite.transaction import QUERIES, SqliteTransaction, load_afresh
 from swarmkeeper.storage.sqlite.watch import Watch
-
-READS: Mapping[str, str] = {**read("reads.sql", rows.TABLES), **read("checks.sql", rows.TABLES)}
 
 # Temporary errors: the disk is full or slow, or another process holds the write lock.
 _TEMPORARY = (
@@ -77,34 +74,6 @@ def path_of(url: str) -> str:
     return url
 
 
-RowMakers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
-
-
-def _rows(connection: apsw.Connection, row_makers: RowMakers, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-    """Run a named read. `row_makers` caches the row conversion of each read that returned rows."""
-    kind = name.row if isinstance(name, Read) else dict
-    cursor = connection.execute(READS[name], parameters)
-    make = row_makers.get((name, kind))
-    if make is not None:
-        return list(map(make, cursor))
-    first = cursor.fetchone()
-    if first is None:
-        return []
-    make = row_makers[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
-    return list(map(make, (first, *cursor)))
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Implements `core.ports.Reader`."""
-
-    connection: apsw.Connection | None
-    rows: Callable[[apsw.Connection | None, str, Mapping[str, Any]], list[Any]]
-
-    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-        return self.rows(self.connection, name, parameters)
-
-
 class SqliteReads:
     """Reads committed data, for one thread. Each read sees everything acknowledged before it.
 
@@ -140,7 +109,7 @@ class SqliteReads:
     def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         assert connection is not None, "the connection is open"
         with self._store.translated_errors():
-            return _rows(connection, self._row_makers, name, parameters)
+            return named_rows(connection, self._row_makers, name, parameters)
 
 
 class SqliteStore:
@@ -177,7 +146,7 @@ class SqliteStore:
         self._data_version = 0
         self._was_full = False  # the last write failed on the disk
         self.damage = ""  # SQLite's message about a damaged part of the file
-        self._row_makers: RowMakers = {}  # row conversions, see _rows
+        self._row_makers: RowMakers = {}  # row conversions, see named_rows
         self._kept = KeptRows(keep_bytes)
         self._kept_as_of: tuple[int, int, int] | None = None  # see _state
 
@@ -547,7 +516,7 @@ class SqliteStore:
     def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         assert connection is not None, "this store is not open"
         with self.translated_errors():
-            return _rows(connection, self._row_makers, name, parameters)
+            return named_rows(connection, self._row_makers, name, parameters)
 
     # ---- the engine's start ------------------------------------------------------------------------------------------
 
