@@ -42,6 +42,7 @@ from swarmkeeper.sdk.connection.calls import Calls
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Fleet, People, Scenario
 from swarmkeeper.sim.run import Case, RunOutcome
 from swarmkeeper.storage.sqlite import SqliteStore, transaction
+from swarmkeeper.storage.sqlite.kept_rows import KeptRows
 
 Patch = pytest.MonkeyPatch
 Level = Literal["core", "http"]
@@ -515,6 +516,17 @@ def answered_before_the_commit(patch: Patch) -> None:
         await asyncio.sleep(0)
 
     patch.setattr(Batch, "run", run)
+
+
+@bug(
+    "a row in memory that is not stored",
+    "a row that a rolled back transaction has changed stays in memory",
+    found_by=("7.kept",),
+    seed=2,
+    seeds=8,
+)
+def kept_after_a_rollback(patch: Patch) -> None:
+    patch.setattr(KeptRows, "clear", lambda self: None)
 
 
 # ---- HTTP and the SDK ----------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from swarmkeeper.storage.sqlite.reading import Snapshot
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 
 COMMIT_MIN, COMMIT_MAX = 0.0002, 0.004  # seconds
+KEPT_CHECKED = 8  # rows in memory that are compared with the stored ones after each transaction
 SWEEP = 5.0  # seconds between the engine's signs of life: the base of a disk stall's length
 
 Committed = Callable[[Sequence[Changes]], None]
@@ -53,6 +54,7 @@ class FaultyStore(SqliteStore):
         faults: Faults,
         entropy: NamedEntropy,
         committed: Committed,
+        wrong: Callable[[str], None],
         describe: Callable[[Sequence[Changes]], str],
         die: Callable[[str], None],
         image: bytes | None = None,
@@ -61,6 +63,7 @@ class FaultyStore(SqliteStore):
         super().__init__(url, inline=True, entropy=entropy)
         self._choice, self._faults, self._run = choice, faults, run
         self._committed, self._describe, self._die = committed, describe, die
+        self._wrong = wrong  # gets each row in memory that differs from the stored one
         self._image = image
         self._saved: list[Changes] = []
         self._commits = 0
@@ -97,6 +100,8 @@ class FaultyStore(SqliteStore):
         async with super().begin() as transaction:
             self._saved = []
             yield _Transaction(transaction, self._saved, self._before_save)
+        for found in self.wrong_kept(KEPT_CHECKED):
+            self._wrong(found)
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[None]:

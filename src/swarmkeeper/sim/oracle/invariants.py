@@ -42,6 +42,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "6.drain": "a draining or deleted bot gets no new work",
         "7.acknowledged": "what was acknowledged is stored, and stays stored",
         "7.durable": "what was committed is still stored after a restart",
+        "7.kept": "a row that the store keeps in memory is the stored one",
         "7.liveness": "every acknowledged task ends once faults have stopped",
         "8.timer": "every open item has a timer, or waits for something that has one; every deadline has a timer",
         "8.due": "every timer is processed when it is due",

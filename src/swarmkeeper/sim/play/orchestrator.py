@@ -70,6 +70,7 @@ class SimulatedOrchestrator:
             faults=self._faults,
             entropy=self._entropy,
             committed=self._model.committed,
+            wrong=lambda why: self._model.broken("7.kept", "orchestrator", why),
             describe=self._model.describe,
             die=self.crash,
             image=self._image,
