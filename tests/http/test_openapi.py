@@ -97,6 +97,15 @@ def test_every_reference_resolves_and_every_component_is_used() -> None:
         assert used == set(document["components"][kind])
 
 
+def test_each_operation_is_in_a_described_group() -> None:
+    document = described()
+    described_tags = {tag["name"] for tag in document["tags"]}
+
+    used = {tag for path in document["paths"].values() for operation in path.values() for tag in operation["tags"]}
+
+    assert used == described_tags  # the page /docs lists only operations in these groups
+
+
 async def test_the_document_is_served_with_the_address_of_the_api(nobody: Caller) -> None:
     served = (await nobody.get("/openapi.json")).json
 

@@ -38,6 +38,8 @@ Bodies are strict: an unknown field is refused, and `"5"` is not 5. Every error 
 TAGS = {
     "tasks": "Submit, read, wait for and control tasks.",
     "work": "Lease work, report results, send heartbeats.",
+    "people": "Approvals and questions that wait for a person.",
+    "messages": "Messages to bots about a task.",
     "bots": "Registered bots.",
     "keys": "API keys.",
     "evidence": "Events and audit records.",

@@ -407,8 +407,11 @@ class SqliteStore:
         Args:
             most: compare only so many rows, the next ones at each call; None: all.
         """
+        connection = self._open_writing()
+        if self._state(connection) != self._kept_as_of:
+            return []  # somebody else has written: the next transaction forgets them all
         kept = self._kept.next_items(most)
-        loaded = load_afresh(self._open_writing(), kept)
+        loaded = load_afresh(connection, kept)
         return [
             f"the row kept for {key} is not the one in the file: {row} != {loaded[key]}"
             for key, row in kept.items()
