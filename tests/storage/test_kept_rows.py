@@ -208,19 +208,39 @@ def test_the_memory_of_kept_rows_is_bounded() -> None:
     kept = KeptRows(bytes_max=100_000)
 
     for number in range(1_000):
-        kept.put(("task", f"tsk_{number}"), number)
+        kept.put(("task", f"tsk_{number}"), records.task())
         kept.trim()
 
     assert len(kept) * 4_000 <= 108_000
-    assert kept.get(("task", "tsk_999")) == 999
+    assert kept.get(("task", "tsk_999")) is not ABSENT
     assert kept.get(("task", "tsk_1")) is ABSENT
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("task", records.task(labels={f"label{number}": "x" * 250 for number in range(60)})),
+        ("lease", records.lease(progress={"log": ["x" * 1_000] * 10})),
+        ("children", [Edge("tsk_1", "sub_1", f"sub_{number}", Condition.DONE) for number in range(100)]),
+        ("payload", b"x" * 4_000),
+    ],
+)
+def test_what_callers_filled_in_counts(kind: str, row: Any) -> None:
+    kept = KeptRows(bytes_max=1 << 20)
+
+    for number in range(1_000):
+        kept.put((kind, f"it_{number}"), row)
+        kept.trim()
+
+    assert len(kept) < 300
 
 
 def test_a_row_in_use_stays_while_others_are_dropped() -> None:
     kept = KeptRows(bytes_max=100_000)
-    kept.put(("task", "used"), "it")
+    used = records.task()
+    kept.put(("task", "used"), used)
 
     for number in range(1_000):
-        kept.put(("task", f"tsk_{number}"), number)
-        assert kept.get(("task", "used")) == "it"
+        kept.put(("task", f"tsk_{number}"), records.task())
+        assert kept.get(("task", "used")) is used
         kept.trim()

@@ -11,8 +11,7 @@ one becomes the old one. A row that is used moves to the young one.
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -20,17 +19,35 @@ from typing import Any
 from swarmkeeper.core.model import Edge, LeaseRecord, Tenant
 from swarmkeeper.core.ports import Changes, Key
 from swarmkeeper.core.states import Kind
+from swarmkeeper.storage.sqlite.rows import to_json
 
 Row = tuple[Any, ...]
 ABSENT: Any = object()
 
 BYTES_MAX = 24 << 20  # of both generations
 PAYLOAD_BYTES_MAX = 4 << 10  # of one payload
-# Estimated bytes of a row by kind, with its key: a record, for tasks and work items also the stored row.
-_BYTES = {"task": 4_000, "work": 3_000, "lease": 1_200, "bot": 1_500, "key": 1_500, "children": 600, "parents": 600}
-_BYTES_OTHERS = 400
-
 _child, _parent = attrgetter("child"), attrgetter("parent")
+
+# Estimated bytes of a row by kind, with its key: a record, for tasks and work items also the stored row. What callers
+# fill in may be much larger than the rest, so it is counted apart.
+_BYTES: Mapping[str, Callable[[Any], int]] = {
+    "task": lambda it: 4_000 + 4 * len(it.title) + 500 * len(it.labels) + (2_000 if it.failure else 0),
+    "work": lambda it: 3_000 + 200 * len(it.excluded) + (8_000 if it.error else 0),
+    "lease": lambda it: 1_200 + (3 * len(to_json(it.progress)) if it.progress else 0),
+    "bot": lambda it: 1_500 + 500 * len(it.labels) + 100 * len(it.skills),
+    "key": lambda it: 1_500 + 100 * len(it.skills or ()),
+    "children": lambda it: 600 + 150 * len(it),
+    "parents": lambda it: 600 + 150 * len(it),
+    "plan_items": lambda it: 400 + 60 * len(it),
+    "payload": lambda it: 400 + len(it),
+}
+_BYTES_OTHERS = 400
+_GROWING = frozenset({"lease", "children", "parents", "plan_items"})
+
+
+def _bytes_of(kind: str, value: Any) -> int:
+    estimate = _BYTES.get(kind)
+    return _BYTES_OTHERS if estimate is None or value is None else estimate(value)
 
 
 class KeptRows:
@@ -70,14 +87,14 @@ class KeptRows:
         return found
 
     def put(self, key: Key, value: Any) -> None:
-        if key not in self._young:
-            self._size += _BYTES.get(key[0], _BYTES_OTHERS)
+        # A row that is put again may have grown. Counting it twice only makes the generation end sooner.
+        if key not in self._young or key[0] in _GROWING:
+            self._size += _bytes_of(key[0], value)
         self._young[key] = value
 
     def put_payload(self, payload_id: str, body: bytes) -> None:
         if len(body) <= PAYLOAD_BYTES_MAX:
             self.put(("payload", payload_id), body)
-            self._size += len(body)
         else:
             self.forget(("payload", payload_id))
 
@@ -163,21 +180,21 @@ class KeptRows:
             for work_id in works if is_whole else ():
                 self.put(("children", work_id), [])
                 self.put(("parents", work_id), [])
-        for edge in changes.edges:
-            self._add(("children", edge.parent), edge, _child)
-            self._add(("parents", edge.child), edge, _parent)
+        self._add_edges(changes.edges)
 
     def _is_whole(self, task_id: str, number: int) -> bool:
         task = self.get(("task", task_id))
         return task is not ABSENT and task.n_total == number
 
-    def _add(self, key: Key, edge: Edge, order: Callable[[Edge], str]) -> None:
-        known = self.get(key)
-        if known is not ABSENT:
-            # A new list, because a batch may hold the old one.
-            edges = list(known)
-            insort(edges, edge, key=order)
-            self.put(key, edges)
+    def _add_edges(self, edges: Sequence[Edge]) -> None:
+        added: dict[Key, list[Edge]] = {}
+        for edge in edges:
+            added.setdefault(("children", edge.parent), []).append(edge)
+            added.setdefault(("parents", edge.child), []).append(edge)
+        for key, new in added.items():
+            known = self.get(key)
+            if known is not ABSENT:  # a new list, because a batch may hold the old one
+                self.put(key, sorted([*known, *new], key=_child if key[0] == "children" else _parent))
 
     def _count(self, changes: Changes) -> None:
         for tenant in changes.tenants.values():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import apsw
@@ -21,6 +22,7 @@ QUERIES: Mapping[str, str] = read("queries.sql", rows.TABLES)
 
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
+_child = attrgetter("child")
 
 
 class SqliteTransaction:
@@ -340,7 +342,8 @@ class _Loading:
             kept = self._kept.get(("children", work))
             if after or kept is not ABSENT:
                 if kept is not ABSENT:
-                    edges = [edge for edge in kept if edge.child > after][:n]
+                    begin = bisect_right(kept, after, key=_child)
+                    edges = kept[begin : begin + n]
                 else:
                     edges = self._edges("edges_from", work=work, after=after, n=n)
                 found["children", key] = edges
