@@ -229,7 +229,7 @@ def test_what_callers_filled_in_counts(kind: str, row: Any) -> None:
     kept = KeptRows(bytes_max=1 << 20)
 
     for number in range(1_000):
-        kept.put((kind, f"it_{number}"), row)
+        kept.put_measured((kind, f"it_{number}"), row)
         kept.trim()
 
     assert len(kept) < 300

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from swarmkeeper.core.errors import SwarmkeeperError
@@ -33,7 +33,7 @@ class ReportReceipt:
 
     def settled(self) -> ReportReceipt:
         """Return this answer with the task's status. Call it once the whole batch is decided."""
-        return replace(self, task_status=str(self.of_task.status))
+        return ReportReceipt(self.of_task, self.replayed, self.again, self.of_task.status.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform, get_args, get_origin
 
@@ -45,19 +46,24 @@ class Field:
 class FieldGroup:
     """A group of fields of an event kind, and how to read them. This runs for every event, so it must be fast."""
 
-    __slots__ = ("_enums", "_omitted", "_pairs", "fields")
+    __slots__ = ("_enums", "_names", "_omitted", "_values", "fields")
 
     def __init__(self, fields: Iterable[Field]) -> None:
         self.fields = tuple(fields)
-        self._pairs = tuple((field.name, field.attribute) for field in self.fields)
+        self._names = tuple(field.name for field in self.fields)
+        attributes = [field.attribute for field in self.fields]
+        # With one name, `attrgetter` returns the bare value; with the last one twice, always a tuple.
+        self._values = attrgetter(*attributes, attributes[-1]) if attributes else None
         self._enums = tuple(field.name for field in self.fields if field.is_enum)
         self._omitted = tuple(field.name for field in self.fields if field.omitted)
 
     def of(self, event: EventBody) -> dict[str, Json]:
         """Return the event's fields as plain values, by JSON name."""
-        found = {name: getattr(event, attribute) for name, attribute in self._pairs}
+        if self._values is None:
+            return {}
+        found = dict(zip(self._names, self._values(event), strict=False))
         for name in self._enums:
-            found[name] = found[name].value
+            found[name] = found[name]._value_
         for name in self._omitted:
             if found[name] is None:
                 del found[name]

@@ -7,8 +7,8 @@ were leased before, are left to `reads/lease_views.py`, so that they do not hold
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -94,11 +94,14 @@ class _Claim:
     sources: list[list[Work]] = field(default_factory=list)  # by lease: the items whose results it shows
     left: int = LIGHT_BYTES
 
-    def fits(self, body: bytes | None) -> bool:
-        """Whether a payload is loaded, and there is room for it."""
-        if body is None:
-            return False
-        self.left -= len(body)
+    def has_room(self, payloads: Iterable[str | None], bodies: Mapping[str | None, bytes]) -> bool:
+        """Whether all these payloads are light and fit into the answer; counts them."""
+        for payload in payloads:
+            if payload is not None:
+                body = bodies.get(payload)
+                if body is None:
+                    return False
+                self.left -= len(body)
         return self.left >= 0
 
 
@@ -124,7 +127,10 @@ class FactsGatherer:
         return [
             granted
             if n not in light
-            else tuple(replace(grant, facts=facts) for grant, facts in zip(granted, light[n].facts, strict=True))
+            else tuple(
+                Granted(grant.lease, grant.item, grant.of_task, facts)
+                for grant, facts in zip(granted, light[n].facts, strict=True)
+            )
             for n, granted in enumerate(claims)
         ]
 
@@ -138,20 +144,16 @@ class FactsGatherer:
         )
 
     async def _own_bodies(self, light: dict[int, _Claim]) -> None:
-        def shown(grant: Granted) -> list[str]:
-            ids = (grant.of_task.spec, grant.item.payload, grant.item.checkpoint)
-            return [payload for payload in ids if payload is not None]
-
-        leases = [grant for claim in light.values() for grant in claim.granted]
-        await self._load_bodies(payload for grant in leases for payload in shown(grant))
+        wanted = {n: _own_payloads(claim) for n, claim in light.items()}
+        bodies = await self._bodies(payload for payloads in wanted.values() for payload in payloads)
         for n, claim in list(light.items()):
-            if not all(claim.fits(self._body(payload)) for grant in claim.granted for payload in shown(grant)):
+            if not claim.has_room(wanted[n], bodies):
                 del light[n]
                 continue
             for grant in claim.granted:
-                spec, item = self._body(grant.item.payload), grant.item
-                planned = None if spec is None else _decode(spec)
-                claim.facts.append(LeaseFacts(self._body(grant.of_task.spec), planned, self._body(item.checkpoint)))
+                planned = bodies.get(grant.item.payload)
+                spec = None if planned is None else _decode(planned)
+                claim.facts.append(LeaseFacts(bodies[grant.of_task.spec], spec, bodies.get(grant.item.checkpoint)))
 
     async def _find_sources(self, light: dict[int, _Claim]) -> None:
         needs: list[Key] = []
@@ -179,50 +181,66 @@ class FactsGatherer:
         return sorted(works, key=lambda work: (work.created_at, work.ordinal))
 
     async def _outputs(self, light: dict[int, _Claim]) -> None:
-        def shown(claim: _Claim) -> list[str]:
-            ids = [work.result for works in claim.sources for work in works]
-            ids += [work.payload for works in self._judged(claim) for work in works]
-            return [payload for payload in ids if payload is not None]
-
-        await self._load_bodies(payload for claim in light.values() for payload in shown(claim))
+        wanted = {n: _sources_payloads(claim) for n, claim in light.items()}
+        bodies = await self._bodies(payload for payloads in wanted.values() for payload in payloads)
         for n, claim in list(light.items()):
-            if not all(claim.fits(self._body(payload)) for payload in shown(claim)):
+            if not claim.has_room(wanted[n], bodies):
                 del light[n]
                 continue
             for grant, facts, works in zip(claim.granted, claim.facts, claim.sources, strict=True):
-                outputs = [self._output(work) for work in works if work.result is not None]
-                if grant.item.kind is Kind.REVIEW:
-                    facts.results = outputs
-                else:
+                if not works:
+                    continue
+                outputs = [_output(work, bodies[work.result]) for work in works if work.result is not None]
+                if grant.item.kind is not Kind.REVIEW:
                     facts.upstream = outputs
+                    continue
+                facts.results = outputs
                 if grant.item.subject is not None:
                     (work,) = works
-                    spec = self._body(work.payload)
+                    spec = bodies.get(work.payload)
                     facts.judged = JudgedSubtask(work.id, work.key, None if spec is None else _decode(spec))
 
-    @staticmethod
-    def _judged(claim: _Claim) -> list[list[Work]]:
-        pairs = zip(claim.granted, claim.sources, strict=True)
-        return [works for grant, works in pairs if grant.item.subject is not None]
-
-    # ---- payloads ----------------------------------------------------------------------------------------------------
-
-    async def _load_bodies(self, payloads: Iterable[str]) -> None:
-        missing = [payload for payload in dict.fromkeys(payloads) if self._body(payload) is None]
+    async def _bodies(self, payloads: Iterable[str | None]) -> dict[str | None, bytes]:
+        """Return the light payloads, by id; load what the batch does not have."""
+        rows = self._working.rows
+        found: dict[str | None, bytes] = {}
+        missing = []
+        for payload in dict.fromkeys(payloads):
+            if payload is None:
+                continue
+            body = rows.get((lookups.PAYLOAD, payload)) or rows.get((lookups.LIGHT_PAYLOAD, payload))
+            if body is None:
+                missing.append(payload)
+            else:
+                found[payload] = body
         if missing:
             await self._load([lookups.LIGHT_PAYLOAD.of(payload) for payload in missing])
+            for payload in missing:
+                body = rows[lookups.LIGHT_PAYLOAD, payload]
+                if body is not None:
+                    found[payload] = body
+        return found
 
-    def _body(self, payload: str | None) -> bytes | None:
-        if payload is None:
-            return None
-        body = self._working.known(lookups.PAYLOAD, payload)  # written by this batch
-        return self._working.known(lookups.LIGHT_PAYLOAD, payload) if body is None else body
 
-    def _output(self, work: Work) -> Output:
-        body = self._body(work.result)
-        assert body is not None, "a result in an answer is loaded"
-        assert work.result_hash is not None, "a result has its hash"
-        return Output(work.key, work.result_hash, len(body), body)
+def _own_payloads(claim: _Claim) -> list[str | None]:
+    payloads: list[str | None] = []
+    for grant in claim.granted:
+        payloads += (grant.of_task.spec, grant.item.payload, grant.item.checkpoint)
+    return payloads
+
+
+def _sources_payloads(claim: _Claim) -> list[str | None]:
+    """Return the payloads of the items whose results a claim shows: results, and what reviews of subtasks judge."""
+    payloads = [work.result for works in claim.sources for work in works]
+    for grant, works in zip(claim.granted, claim.sources, strict=True):
+        if grant.item.subject is not None:
+            payloads.append(works[0].payload)
+    return payloads
+
+
+def _output(work: Work, body: bytes) -> Output:
+    assert work.result_hash is not None, "a result has its hash"
+    return Output(work.key, work.result_hash, len(body), body)
 
 
 def _needs(item: Work, facts: LeaseFacts) -> list[Key]:

@@ -32,7 +32,7 @@ class Happenings:
         """Log the events of a committed transaction."""
         for event in changes.events:
             body = event.body.value
-            if isinstance(body, Mapping):
+            if isinstance(body, dict):
                 self._log_event(event, body, changes.requests.get(event.audit))
 
     def _log_event(self, event: Event, body: Mapping[str, Any], request: str | None) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec
 
 from swarmkeeper.core import ids, lookups, states
 from swarmkeeper.core.catalogue import EventBody
@@ -121,9 +121,10 @@ class WorkingSet(UndoLog):
             NotLoaded: it is not loaded yet.
         """
         try:
-            return cast(V, self.rows[lookup, key])
+            found: V = self.rows[lookup, key]
         except KeyError:
             raise NotLoaded((lookup, key)) from None
+        return found
 
     def get_many(self, lookup: Lookup[K, V], keys: Iterable[K]) -> list[V]:
         """Return the values for several keys, in their order.

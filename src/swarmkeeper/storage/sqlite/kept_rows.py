@@ -11,7 +11,7 @@ one becomes the old one. A row that is used moves to the young one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -28,26 +28,24 @@ BYTES_MAX = 24 << 20  # of both generations
 PAYLOAD_BYTES_MAX = 4 << 10  # of one payload
 _child, _parent = attrgetter("child"), attrgetter("parent")
 
-# Estimated bytes of a row by kind, with its key: a record, for tasks and work items also the stored row. What callers
-# fill in may be much larger than the rest, so it is counted apart.
-_BYTES: Mapping[str, Callable[[Any], int]] = {
-    "task": lambda it: 4_000 + 4 * len(it.title) + 500 * len(it.labels) + (2_000 if it.failure else 0),
-    "work": lambda it: 3_000 + 200 * len(it.excluded) + (8_000 if it.error else 0),
-    "lease": lambda it: 1_200 + (3 * len(to_json(it.progress)) if it.progress else 0),
-    "bot": lambda it: 1_500 + 500 * len(it.labels) + 100 * len(it.skills),
-    "key": lambda it: 1_500 + 100 * len(it.skills or ()),
-    "children": lambda it: 600 + 150 * len(it),
-    "parents": lambda it: 600 + 150 * len(it),
-    "plan_items": lambda it: 400 + 60 * len(it),
-    "payload": lambda it: 400 + len(it),
-}
+# Estimated bytes of a row by kind, with its key: a record, for tasks and work items also the stored row.
+_BYTES = {"task": 4_000, "work": 3_000, "lease": 1_200, "bot": 1_500, "key": 1_500, "children": 600, "parents": 600}
 _BYTES_OTHERS = 400
-_GROWING = frozenset({"lease", "children", "parents", "plan_items"})
 
 
-def _bytes_of(kind: str, value: Any) -> int:
-    estimate = _BYTES.get(kind)
-    return _BYTES_OTHERS if estimate is None or value is None else estimate(value)
+def _more_bytes(kind: str, row: Any) -> int:
+    """Estimate what callers filled in, which may be much larger than the rest."""
+    if kind == "task":
+        return 4 * len(row.title) + 500 * len(row.labels) + (2_000 if row.failure else 0)
+    if kind == "work":
+        return 200 * len(row.excluded) + (8_000 if row.error else 0)
+    if kind == "lease":
+        return 3 * len(to_json(row.progress)) if row is not None and row.progress else 0
+    if kind == "bot":
+        return 0 if row is None else 500 * len(row.labels) + 100 * len(row.skills)
+    if kind in ("children", "parents", "plan_items"):
+        return 150 * len(row)
+    return len(row) if kind == "payload" else 0
 
 
 class KeptRows:
@@ -83,18 +81,22 @@ class KeptRows:
         """Return the row, or `ABSENT` if it is not kept."""
         found = self._young.get(key, ABSENT)
         if found is ABSENT and (found := self._old.get(key, ABSENT)) is not ABSENT:
-            self.put(key, found)
+            self.put_measured(key, found)
         return found
 
     def put(self, key: Key, value: Any) -> None:
-        # A row that is put again may have grown. Counting it twice only makes the generation end sooner.
-        if key not in self._young or key[0] in _GROWING:
-            self._size += _bytes_of(key[0], value)
+        if key not in self._young:
+            self._size += _BYTES.get(key[0], _BYTES_OTHERS)
         self._young[key] = value
+
+    def put_measured(self, key: Key, value: Any) -> None:
+        """Put a row that callers may have made large. Counting it at each put only makes the generation end sooner."""
+        self.put(key, value)
+        self._size += _more_bytes(key[0], value)
 
     def put_payload(self, payload_id: str, body: bytes) -> None:
         if len(body) <= PAYLOAD_BYTES_MAX:
-            self.put(("payload", payload_id), body)
+            self.put_measured(("payload", payload_id), body)
         else:
             self.forget(("payload", payload_id))
 
@@ -129,9 +131,9 @@ class KeptRows:
 
     def saved(self, changes: Changes) -> None:
         """Follow a save. Records in `changes` are the ones that the engine uses, so they are kept as they are."""
-        put = self.put
+        put, measured = self.put, self.put_measured
         for task in changes.tasks.values():
-            put(("task", task.id), task)
+            (measured if task.labels or task.failure else put)(("task", task.id), task)
             if task.version == 1:
                 put(("jobs", task.id), [])
         self._add_works(changes)
@@ -141,7 +143,7 @@ class KeptRows:
                 self.forget(("lease_id", ended.lease_id))
             put(("lease", work_id), None)
         for lease in changes.leases.values():
-            put(("lease", lease.work), lease)
+            (measured if lease.progress else put)(("lease", lease.work), lease)
             put(("lease_id", lease.lease_id), lease.work)
         for payload_id, written in changes.payloads.items():
             if written is None:
@@ -149,7 +151,7 @@ class KeptRows:
             else:
                 self.put_payload(payload_id, written[1])
         for bot_id, bot in changes.bots.items():
-            put(("bot", bot_id), bot)
+            measured(("bot", bot_id), bot)
         for key in changes.keys.values():
             put(("key", key.id), key)
         for tree in changes.trees.values():
@@ -162,7 +164,7 @@ class KeptRows:
     def _add_works(self, changes: Changes) -> None:
         new: dict[str, list[str]] = {}  # by task: items of its plan that were inserted, in plan order
         for work in changes.works.values():
-            self.put(("work", work.id), work)
+            (self.put_measured if work.error or work.excluded else self.put)(("work", work.id), work)
             if work.version == 1:
                 self.put(("lease", work.id), None)
                 if work.kind is Kind.EXECUTE:
@@ -176,7 +178,7 @@ class KeptRows:
             is_whole = self._is_whole(task, len(works))
             items = [] if is_whole else self.get(("plan_items", task))
             if items is not ABSENT:
-                self.put(("plan_items", task), [*items, *works])
+                self.put_measured(("plan_items", task), [*items, *works])
             for work_id in works if is_whole else ():
                 self.put(("children", work_id), [])
                 self.put(("parents", work_id), [])
@@ -194,7 +196,7 @@ class KeptRows:
         for key, new in added.items():
             known = self.get(key)
             if known is not ABSENT:  # a new list, because a batch may hold the old one
-                self.put(key, sorted([*known, *new], key=_child if key[0] == "children" else _parent))
+                self.put_measured(key, sorted([*known, *new], key=_child if key[0] == "children" else _parent))
 
     def _count(self, changes: Changes) -> None:
         for tenant in changes.tenants.values():

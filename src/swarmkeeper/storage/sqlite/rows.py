@@ -59,6 +59,7 @@ class Codec:
     encode: Callable[[Any], Any] | None = None  # None: the value is stored unchanged
     decode: Callable[[Any], Any] | Mapping[Any, Any] | None = None  # a mapping looks the value up
     empty: Any = _ENCODED  # what is stored for an empty value; most values are empty, so this saves the call
+    nullable: bool = False  # None is stored as NULL, without a call
 
 
 def _plain(value: Any) -> Any:
@@ -75,10 +76,6 @@ _decode: Callable[[str], Any] = msgspec.json.Decoder().decode
 def to_json(value: Json) -> str:
     """Encode a value as JSON text."""
     return _encode(value).decode()
-
-
-def _encode_nullable(value: Json) -> str | None:
-    return None if value is None else _encode(value).decode()
 
 
 def _encode_redacted(value: tuple[FieldRedaction, ...]) -> str:
@@ -116,11 +113,11 @@ def _word(words: type[StrEnum], *, nullable: bool = False) -> Codec:
 UNCHANGED = Codec()
 FLAG = Codec(decode=bool)
 JSON = Codec(to_json, _decode)
-NULLABLE_JSON = Codec(_encode_nullable, _decode_nullable)
+NULLABLE_JSON = Codec(to_json, _decode_nullable, nullable=True)
 OBJECT = Codec(to_json, _decode_object, empty="{}")
 LIST = Codec(to_json, _decode_list, empty="[]")
 LIST_OR_NULL = Codec(to_json, _decode_list_or_null, empty=None)
-NULLABLE_LIST = Codec(_encode_nullable, _decode_nullable_list)  # NULL is None, not the empty list
+NULLABLE_LIST = Codec(to_json, _decode_nullable_list, nullable=True)  # NULL is None, not the empty list
 REDACTED = Codec(_encode_redacted, empty="[]")
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
@@ -174,7 +171,10 @@ def _compiled_writer(paths: Mapping[str, str], codecs: Mapping[str, Codec]) -> C
         if codec.encode is not None:
             names[f"encode_{column}"] = codec.encode
             encoded = f"encode_{column}({value})"
-            value = encoded if codec.empty is _ENCODED else f"{encoded} if {value} else {codec.empty!r}"
+            if codec.nullable:
+                value = f"None if {value} is None else {encoded}"
+            else:
+                value = encoded if codec.empty is _ENCODED else f"{encoded} if {value} else {codec.empty!r}"
         values.append(value)
     return _compiled(f"lambda it: ({', '.join(values)},)", names)
 

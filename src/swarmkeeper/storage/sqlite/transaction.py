@@ -241,7 +241,7 @@ class _Loading:
                 if kind in _KEPT:
                     for key in keys:
                         if found[kind, key] is not None or kind == "lease":
-                            self._kept.put((kind, key), found[kind, key])
+                            self._kept.put_measured((kind, key), found[kind, key])
         unknown = self._wanted.keys() - _GATHER.keys() - _BY_KEY.keys()
         assert not unknown, f"unknown kinds to load: {', '.join(sorted(unknown))}"
         return self._found
@@ -303,7 +303,7 @@ class _Loading:
         """Note a row that was read, unless it is kept already: within a transaction a row stays the same object."""
         kept = self._kept.get((kind, key))
         if kept is ABSENT:
-            self._kept.put((kind, key), row)
+            self._kept.put_measured((kind, key), row)
             kept = row
         self._found[kind, key] = kept
 
@@ -311,7 +311,7 @@ class _Loading:
         kept = self._kept.get((kind, row[0]))
         if kept is ABSENT:
             kept = table.from_row(row)
-            self._kept.put((kind, row[0]), kept)
+            self._kept.put_measured((kind, row[0]), kept)
             self._kept.put_stored(row)
         self._found[kind, row[0]] = kept
 
@@ -359,14 +359,14 @@ class _Loading:
             for work in works:
                 edges = found["children", (work, "", n)]
                 if len(edges) < n:  # these are all
-                    self._kept.put(("children", work), edges)
+                    self._kept.put_measured(("children", work), edges)
 
     def parents(self, keys: _Keys) -> None:
         for key in keys:
             edges = self._kept.get(("parents", key))
             if edges is ABSENT:
                 edges = self._edges("edges_into", work=key)
-                self._kept.put(("parents", key), edges)
+                self._kept.put_measured(("parents", key), edges)
             self._found["parents", key] = edges
             self._want_works(edge.parent for edge in edges)
 
@@ -381,7 +381,7 @@ class _Loading:
             works = self._kept.get(("plan_items", key))
             if works is ABSENT:
                 works = self._ids("works_of_plan", task=key, kind=Kind.EXECUTE)
-                self._kept.put(("plan_items", key), works)
+                self._kept.put_measured(("plan_items", key), works)
             self._found["plan_items", key] = works
             self._want_works(works)
 
