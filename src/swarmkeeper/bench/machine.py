@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import resource
@@ -41,13 +42,17 @@ def describe(folder: Path) -> dict[str, Any]:
 def reference() -> float:
     """Return milliseconds of processor time for a fixed piece of Python. It shows how much other programs on the cores
     slow this one down, so that processor times of two runs can be compared."""
+    gc.collect()
+    gc.disable()  # how much there is to collect depends on what the process has loaded
     began = own_cpu_seconds()
     kept: dict[str, tuple[int, str]] = {}
     for number in range(_ROUNDS):
         text = str(number)
         kept[text] = (number, text + "/" + text)
     assert sum(number for number, _ in kept.values()) == _ROUNDS * (_ROUNDS - 1) // 2
-    return (own_cpu_seconds() - began) * 1000
+    took = own_cpu_seconds() - began
+    gc.enable()
+    return took * 1000
 
 
 def sync_times(folder: Path, times: int = SYNCS) -> list[float]:
