@@ -1,5 +1,6 @@
 """What an answer with leases shows is what the store has, although nothing is read for it after the commit."""
 
+import gc
 from dataclasses import replace
 from typing import Any
 
@@ -145,3 +146,23 @@ async def test_a_second_attempt_shows_the_first(client: Caller, fleet: Fleet, sh
     again = await bot.one()
 
     assert again["previous"]["ending"] == "released"
+
+
+async def test_a_report_that_claims_leaves_nothing_for_the_garbage_collector(client: Caller, fleet: Fleet) -> None:
+    bot = await fleet.bot("Executor")
+    await client.post("/tasks", {"title": "t", "evaluation": "none", "subtasks": [subtask("a"), subtask("b", "a")]})
+    lease = await bot.one()
+    gc.collect()
+    gc.disable()
+    try:
+        (answer,) = [await bot.report(lease, output=1, claim={"max": 1})]
+        assert len(answer.json["leases"]) == 1
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        ours = [record for record in gc.garbage if type(record).__module__.startswith("swarmkeeper.")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+    assert ours == []

@@ -38,7 +38,7 @@ class Queued:
     value: Any = None
     error: SwarmkeeperError | None = None
     poll: Poll | None = None  # a claim sent along with a group of reports; on the last of them
-    group: tuple[Queued, ...] = ()
+    group: tuple[Queued, ...] = ()  # the others of that group; not this one, since a cycle would wait for the collector
     rounds: int = 0
     rows: int = 0  # rows that it wrote
     decided: bool = False
@@ -106,7 +106,7 @@ class Batch:
         riders = [
             queued.poll
             for queued in commands
-            if queued.poll is not None and any(member.accepted for member in queued.group)
+            if queued.poll is not None and any(member.accepted for member in (queued, *queued.group))
         ]
         dispatcher = Dispatcher(self.scheduler, self.working, self.transaction)
         self.answered = await dispatcher.run([*polls, *riders], self.save)

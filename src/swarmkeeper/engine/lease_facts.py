@@ -154,6 +154,8 @@ class FactsGatherer:
                 planned = bodies.get(grant.item.payload)
                 spec = None if planned is None else _decode(planned)
                 claim.facts.append(LeaseFacts(bodies[grant.of_task.spec], spec, bodies.get(grant.item.checkpoint)))
+            if sum(len(facts.spec.get("depends_on") or ()) for facts in claim.facts if facts.spec) > LIGHT_ROWS:
+                del light[n]
 
     async def _find_sources(self, light: dict[int, _Claim]) -> None:
         needs: list[Key] = []

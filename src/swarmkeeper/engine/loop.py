@@ -161,7 +161,7 @@ class Engine:
         poll = None
         if claim is not None and asked:
             poll = self._poll(claim, parks=False, with_report=True)
-            asked[-1].poll, asked[-1].group = poll, asked
+            asked[-1].poll, asked[-1].group = poll, asked[:-1]
         answers = await self._ask_all(asked)
         if poll is None or not any(queued.accepted for queued in asked):
             return answers, Claimed((), None)

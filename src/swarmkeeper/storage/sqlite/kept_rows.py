@@ -25,6 +25,7 @@ Row = tuple[Any, ...]
 ABSENT: Any = object()
 
 BYTES_MAX = 24 << 20  # of both generations
+FREED_AT_ONCE = 2_000  # rows that are freed after one transaction; it takes less than a millisecond
 PAYLOAD_BYTES_MAX = 4 << 10  # of one payload
 _child, _parent = attrgetter("child"), attrgetter("parent")
 
@@ -62,6 +63,7 @@ class KeptRows:
         self._stored: dict[str, Row] = {}  # by id: tasks and work items as stored, of the young generation
         self._stored_old: dict[str, Row] = {}
         self._size = 0  # estimated bytes of the young generation
+        self._dropped: list[dict[Any, Any]] = []  # still to be freed, some at a time: all at once takes milliseconds
         self._to_come: list[Key] = []  # see next_items
 
     def __len__(self) -> int:
@@ -105,18 +107,29 @@ class KeptRows:
         self._old.pop(key, None)
 
     def clear(self) -> None:
-        for rows in (self._young, self._old, self._stored, self._stored_old):
-            rows.clear()
-        self._size = 0
+        self._begin_generation()
+        self._begin_generation()
 
     def trim(self) -> None:
         """Keep within the bound. Call this only between transactions, so that a row stays one object within each."""
         if not self._half:
             self.clear()
         elif self._size > self._half:
-            self._old, self._young = self._young, {}
-            self._stored_old, self._stored = self._stored, {}
-            self._size = 0
+            self._begin_generation()
+        left = FREED_AT_ONCE
+        while self._dropped and left:
+            rows = self._dropped[-1]
+            while rows and left:
+                rows.popitem()
+                left -= 1
+            if not rows:
+                self._dropped.pop()
+
+    def _begin_generation(self) -> None:
+        self._dropped += [rows for rows in (self._old, self._stored_old) if rows]
+        self._old, self._young = self._young, {}
+        self._stored_old, self._stored = self._stored, {}
+        self._size = 0
 
     # ---- stored rows: what an update compares with ------------------------------------------------------------------
 
