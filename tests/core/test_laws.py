@@ -140,6 +140,34 @@ def test_a_bot_serves_queues_whose_skills_it_has(bot: BotRecord, queue: Queue, s
     assert match.serves(bot, queue) is serves
 
 
+def test_two_servers_give_one_queue_the_same_id() -> None:
+    first, second = QueueBook(), QueueBook((Queue(1, Kind.PLAN, ()),))
+
+    queue = first.new(Kind.EXECUTE, ("x", "y"), "bob")
+
+    assert second.new(Kind.EXECUTE, ("x", "y"), "bob") == queue
+    assert queue.id == 7885824858677722  # stored: it never changes
+    others = [("x",), None], [("x", "y"), None], [("x,y",), "bob"], [("x", "y", "bob"), None], [(), "x"]
+    ids = {first.new(Kind.EXECUTE, *other).id for other in others}
+    assert len(ids | {queue.id}) == 1 + len(others)
+    assert all(0 < id_ < 1 << 53 for id_ in ids)
+
+
+def test_a_queue_of_an_earlier_release_keeps_its_id() -> None:
+    book = QueueBook((Queue(1, Kind.EXECUTE, ("x",)),))
+
+    assert book.find(Kind.EXECUTE, ("x",), None) == Queue(1, Kind.EXECUTE, ("x",))
+
+
+def test_one_id_never_means_two_queues() -> None:
+    book = QueueBook((Queue(match.queue_id(Kind.EXECUTE, (), None), Kind.PLAN, ("y",)),))
+
+    with pytest.raises(match.QueueIdTaken, match="cannot also mean"):
+        book.new(Kind.EXECUTE, (), None)
+    with pytest.raises(match.QueueIdTaken):
+        book.add(Queue(match.queue_id(Kind.EXECUTE, (), None), Kind.EXECUTE, ()))
+
+
 def test_a_claim_may_narrow_the_bots_skills_but_not_widen_them() -> None:
     assert match.serves(a_bot(), Queue(1, Kind.EXECUTE, ("x",)), ("x",))
     assert not match.serves(a_bot(), Queue(1, Kind.EXECUTE, ("y",)), ("x",))

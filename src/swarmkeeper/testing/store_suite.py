@@ -23,6 +23,7 @@ from swarmkeeper.core.model import (
     LateResultRecord,
     LeaseRecord,
     MessageRecord,
+    Queue,
     QueueEntry,
     Tenant,
     Timer,
@@ -37,6 +38,7 @@ from swarmkeeper.core.named_reads import (
     fetch,
 )
 from swarmkeeper.core.ports import Changes, Key, StaleVersion, Store
+from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.core.states import FINAL, AttemptOutcome, Condition, Kind, Status
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import load, of_one_task, save, save_and_raise
@@ -150,6 +152,25 @@ class StoreSuite(TimesSuite):
             await save(opened, stale)
 
         assert await load(opened, ("payload", "p")) == [None]
+
+    async def test_a_queue_that_another_writer_has_added_is_the_same_queue(self, opened: Store) -> None:
+        queue = Queue(7, Kind.EXECUTE, ("a",))
+
+        for _ in range(2):
+            await save(opened, Changes(queues=[queue]))
+
+        assert (await opened.start()).queues == (queue,)
+
+    async def test_one_id_or_one_meaning_never_gets_a_second_queue(self, opened: Store) -> None:
+        queue = Queue(7, Kind.EXECUTE, ("a",))
+        await save(opened, Changes(queues=[queue]))
+
+        with pytest.raises(QueueIdTaken):
+            await save(opened, Changes(queues=[Queue(7, Kind.EXECUTE, ("b",))]))
+        with pytest.raises(StaleVersion):
+            await save(opened, Changes(queues=[Queue(8, Kind.EXECUTE, ("a",))]))
+
+        assert (await opened.start()).queues == (queue,)
 
     # ---- leases ------------------------------------------------------------------------------------------------------
 

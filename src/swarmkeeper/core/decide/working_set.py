@@ -31,7 +31,6 @@ from swarmkeeper.core.model import (
     Json,
     LeaseRecord,
     Limits,
-    Queue,
     QueueEntry,
     TaskRecord,
     Work,
@@ -349,7 +348,7 @@ class WorkingSet(UndoLog):
         wanted = tuple(sorted(set(skills)))
         queue = self.queues.find(kind, wanted, assign_to)
         if queue is None:
-            queue = Queue(self.queues.next_id(), kind, wanted, assign_to)
+            queue = self.queues.new(kind, wanted, assign_to)
             self.put(self.queues.by_id, queue.id, queue)
             self.put(self.queues.by_meaning, (kind, wanted, assign_to), queue)
             self.changes.queues.append(queue)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 from swarmkeeper.core.model import BotRecord, Queue, QueueEntry, TaskRecord, Work
 from swarmkeeper.core.states import KIND_OF, Kind
@@ -52,6 +54,25 @@ def choose(items: Sequence[QueueEntry], now: int) -> list[QueueEntry]:
     return sorted(items, key=lambda item: (*counts[item.priority], -item.priority, item.position, item.work))
 
 
+class QueueIdTaken(Exception):
+    """Two queues of different meaning have one id: going on would mix their items."""
+
+    def __init__(self, queue: Queue, other: object) -> None:
+        super().__init__(f"queue id {queue.id} means {other}, and cannot also mean {queue}")
+
+
+def queue_id(kind: Kind, skills: Sequence[str], assign_to: str | None) -> int:
+    """Return the id of a new queue, which depends only on its meaning: two servers give one queue the same id.
+
+    Stores of earlier versions number their queues from 1; those ids stay.
+
+    Args:
+        skills: sorted.
+    """
+    meaning = json.dumps([kind, list(skills), assign_to], separators=(",", ":"))
+    return int.from_bytes(sha256(meaning.encode()).digest()[:7]) >> 3  # 53 bits: exact in every JSON reader
+
+
 class QueueBook:
     """All queues, by id and by meaning. They are few, and kept in memory."""
 
@@ -62,7 +83,14 @@ class QueueBook:
             self.add(queue)
 
     def add(self, queue: Queue) -> None:
-        self.by_id[queue.id] = queue
+        """Add a queue of the store.
+
+        Raises:
+            QueueIdTaken: the id means another queue.
+        """
+        known = self.by_id.setdefault(queue.id, queue)
+        if known != queue:
+            raise QueueIdTaken(queue, known)
         self.by_meaning[queue.kind, queue.skills, queue.assign_to] = queue
 
     def remove(self, queue: Queue) -> None:
@@ -72,5 +100,13 @@ class QueueBook:
     def find(self, kind: Kind, skills: tuple[str, ...], assign_to: str | None) -> Queue | None:
         return self.by_meaning.get((kind, skills, assign_to))
 
-    def next_id(self) -> int:
-        return max(self.by_id, default=0) + 1
+    def new(self, kind: Kind, skills: tuple[str, ...], assign_to: str | None) -> Queue:
+        """Return a queue that is not in the book; the caller adds it.
+
+        Raises:
+            QueueIdTaken: its id means another queue.
+        """
+        queue = Queue(queue_id(kind, skills, assign_to), kind, skills, assign_to)
+        if queue.id in self.by_id:
+            raise QueueIdTaken(queue, self.by_id[queue.id])
+        return queue

@@ -329,8 +329,12 @@ DELETE FROM bot WHERE id = :id;
 DELETE FROM chore WHERE id = :id;
 
 -- name: insert_queue
--- Queues are never changed or removed.
-INSERT INTO queue ({queue}) VALUES ({:queue});
+-- Queues are never changed or removed. Their ids follow from their meaning, so two writers insert the same row.
+INSERT INTO queue ({queue}) VALUES ({:queue}) ON CONFLICT DO NOTHING;
+
+-- name: queue_by_id
+-- What an id means.
+SELECT {queue.*} FROM queue WHERE id = :id;
 
 -- name: insert_edge
 -- Edges are never changed or removed.

@@ -11,8 +11,9 @@ from typing import Any
 import apsw
 
 from swarmkeeper.core.lookups import LIGHT_PAYLOAD_BYTES
-from swarmkeeper.core.model import BackgroundJob, Edge, LeaseRecord, QueueEntry, Tenant, Timer
+from swarmkeeper.core.model import BackgroundJob, Edge, LeaseRecord, Queue, QueueEntry, Tenant, Timer
 from swarmkeeper.core.ports import Changes, Key, StaleVersion
+from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage.sqlite import rows
 from swarmkeeper.storage.sqlite.kept_rows import ABSENT, KeptRows
@@ -96,7 +97,7 @@ class SqliteTransaction:
 
     async def save(self, changes: Changes) -> int:
         assert self._open, "this transaction has ended"
-        self._insert("insert_queue", changes.queues, rows.QUEUE.to_row)
+        self._add_queues(changes.queues)
         self._put("put_payload", "delete_payload", changes.payloads, lambda name, payload: (name, *payload))
         self._versioned(rows.TASK, changes.tasks.values())
         self._versioned(rows.WORK, changes.works.values())
@@ -135,6 +136,21 @@ class SqliteTransaction:
             self._insert("put_meta", [("alive_at", changes.alive_at)])
         self._kept.saved(changes)
         return self._connection.execute(QUERIES["last_event"]).get if last is None else last
+
+    def _add_queues(self, queues: Sequence[Queue]) -> None:
+        """Insert new queues. Another writer may have inserted the same ones, since their ids follow from their meaning.
+
+        Raises:
+            QueueIdTaken: the id means another queue.
+            StaleVersion: the queue exists with another id.
+        """
+        self._insert("insert_queue", queues, rows.QUEUE.to_row)
+        for queue in queues:
+            row = self._connection.execute(QUERIES["queue_by_id"], {"id": queue.id}).fetchone()
+            if row is None:
+                raise StaleVersion(f"{queue} exists already with another id")
+            if rows.QUEUE.from_row(row) != queue:
+                raise QueueIdTaken(queue, rows.QUEUE.from_row(row))
 
     def _insert(self, name: str, records: Collection[Any], row: Callable[[Any], rows.Row] | None = None) -> None:
         if records:  # an empty call costs SQLite as much as a row, and most are empty
