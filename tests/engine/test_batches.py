@@ -12,9 +12,11 @@ import pytest
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.errors import IdempotencyKeyReused, Internal, Overloaded, SwarmkeeperError
+from swarmkeeper.core.ports import Changes, StaleVersion
 from swarmkeeper.core.states import Status
-from swarmkeeper.engine.loop import Replayed
+from swarmkeeper.engine.loop import RERUNS_MAX, Replayed
 from swarmkeeper.sim.harness import CLIENT, Harness
+from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 
 
 @contextmanager
@@ -147,6 +149,48 @@ def test_while_the_store_is_unavailable_parked_polls_stay_parked() -> None:
 
     swarm.submit(["a"])
     assert [lease.key for lease in parked.leases] == ["a"]
+    swarm.check()
+
+
+def stale(swarm: Harness, monkeypatch: pytest.MonkeyPatch, title: str) -> None:
+    """Make saves of tasks with this title fail, as if another process always wrote first."""
+
+    async def save(self: SqliteTransaction, changes: Changes, right: Any = SqliteTransaction.save) -> int:
+        if any(task.title == title for task in changes.tasks.values()):
+            raise StaleVersion("a task is not at the previous version")
+        return int(await right(self, changes))
+
+    monkeypatch.setattr(SqliteTransaction, "save", save)
+
+
+def test_a_command_whose_rows_others_keep_changing_is_refused_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = Harness()
+    stale(swarm, monkeypatch, "contended")
+    wanted = [swarm.a_submission(["a"], title=title, idempotency=(title, "hash")) for title in ("one", "contended")]
+
+    first, second = swarm.do_all(wanted)
+
+    assert isinstance(first, str)
+    assert isinstance(second, Overloaded)
+    assert (second.retryable, second.retry_after) == (True, 1)
+    assert swarm.engine.stats.reruns == 2 * (1 + RERUNS_MAX)  # with the other command, and alone
+    monkeypatch.undo()
+    assert isinstance(swarm.do(wanted[1]), str)
+    swarm.check()
+
+
+def test_a_timer_whose_rows_others_keep_changing_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = Harness()
+    contended, other = (swarm.submit(["a"], title=title, deadline_seconds=60) for title in ("contended", "b"))
+    with monkeypatch.context() as patch:
+        stale(swarm, patch, "contended")
+        swarm.advance(61)
+        assert swarm.task(other).outcome == "expired"
+    assert swarm.task(contended).outcome is None
+
+    swarm.advance(1)
+
+    assert swarm.task(contended).outcome == "expired"
     swarm.check()
 
 

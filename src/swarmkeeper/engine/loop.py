@@ -228,7 +228,7 @@ class Engine:
             self._stopping = True
             left = self._queue.take_all()
             gone = Overloaded("the orchestrator is stopping", retry_after=1)
-            self._refuse([item for item in left if isinstance(item, Queued)], gone)
+            self._refuse([item for item in left if isinstance(item, Queued)], [], gone)
             for poll in [*self.scheduler.parked.values(), *(item for item in left if isinstance(item, Poll))]:
                 self.scheduler.end(poll)
 
@@ -529,35 +529,35 @@ class Engine:
             self._log("store_unavailable", error=str(error))
         self._pause_until = self.now() + STORE_PAUSE
         again = Overloaded(_GONE if self._lost else "the store cannot be written now; nothing was done", retry_after=1)
-        self._refuse(commands, again)
-        for poll in polls:
-            poll.refuse(again)
+        self._refuse(commands, polls, again)
 
-    def _refuse(self, commands: Sequence[Queued], error: SwarmkeeperError) -> None:
+    def _refuse(self, commands: Sequence[Queued], polls: Sequence[Poll], error: SwarmkeeperError) -> None:
         for queued in commands:
             queued.settle(error)
             if queued.poll is not None:
                 queued.poll.refuse(error)
+        for poll in polls:
+            poll.refuse(error)
 
     async def _one_by_one(self, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
         """Find the faulty command: run each alone, in the same order; then polls; then timers and jobs."""
         for queued in commands:
-            try:
-                await self._rerun([queued], [], upkeep=False)
-            except StoreUnavailable as error:
-                self._unavailable(error, [queued], [])
-            except Exception as error:
-                self._fault(error, type(queued.command).__name__)
-                self._refuse([queued], Internal("internal error; it was logged"))
+            await self._alone([queued], [], type(queued.command).__name__)
         for poll in polls:
-            try:
-                await self._rerun([], [poll], upkeep=False)
-            except StoreUnavailable as error:
-                self._unavailable(error, [], [poll])
-            except Exception as error:
-                self._fault(error, ClaimWork.__name__)
-                poll.refuse(Internal("internal error; it was logged"))
+            await self._alone([], [poll], ClaimWork.__name__)
         await self._upkeep_one_by_one()
+
+    async def _alone(self, commands: list[Queued], polls: list[Poll], what: str) -> None:
+        try:
+            await self._rerun(commands, polls, upkeep=False)
+        except StoreUnavailable as error:
+            self._unavailable(error, commands, polls)
+        except StaleVersion:
+            again = Overloaded("others keep changing the same rows; nothing was done", retry_after=1)
+            self._refuse(commands, polls, again)
+        except Exception as error:
+            self._fault(error, what)
+            self._refuse(commands, polls, Internal("internal error; it was logged"))
 
     async def _upkeep_one_by_one(self) -> None:
         try:
@@ -575,11 +575,13 @@ class Engine:
             self._unavailable(error, [], [])
 
     async def _runs(self, what: str, *, timer: Timer | None = None, job: BackgroundJob | None = None) -> bool:
-        """Run one timer or job slice; if it is faulty, log that and return False."""
+        """Run one timer or job slice; return False, and log it, if it is faulty. If it is stale, the next turn runs it."""
         try:
             await self._run([], [], timer=timer, job=job)
         except StoreUnavailable:
             raise
+        except StaleVersion:
+            self._pause_until = self.now() + STORE_PAUSE
         except Exception as error:
             self._fault(error, what)
             return False

@@ -172,6 +172,13 @@ class StoreSuite(TimesSuite):
 
         assert (await opened.start()).queues == (queue,)
 
+    async def test_an_attempt_that_another_writer_has_ended_is_stale(self, opened: Store) -> None:
+        attempt = records.attempt("sub_1")
+        await save(opened, of_one_task(records.work(), attempts=[attempt]))
+
+        with pytest.raises(StaleVersion):
+            await save(opened, Changes(attempts=[attempt]))
+
     # ---- leases ------------------------------------------------------------------------------------------------------
 
     async def test_a_lease_id_leads_to_its_item_and_task(self, opened: Store) -> None:

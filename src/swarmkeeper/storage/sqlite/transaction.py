@@ -153,8 +153,15 @@ class SqliteTransaction:
                 raise QueueIdTaken(queue, rows.QUEUE.from_row(row))
 
     def _insert(self, name: str, records: Collection[Any], row: Callable[[Any], rows.Row] | None = None) -> None:
-        if records:  # an empty call costs SQLite as much as a row, and most are empty
+        if not records:  # an empty call costs SQLite as much as a row, and most are empty
+            return
+        try:
             self._connection.executemany(QUERIES[name], records if row is None else map(row, records))
+        except apsw.ConstraintError as error:
+            # Two writers inserted the same record: the second is stale. Any other violation is a bug.
+            if name in _ONCE and getattr(error, "extendedresult", None) in _DUPLICATE_KEY:
+                raise StaleVersion(f"{name}: the record exists already") from error
+            raise
 
     def _put(
         self,
@@ -188,14 +195,7 @@ class SqliteTransaction:
                 changed.append(row)
             if hot is not None:
                 self._kept.put_stored(row)
-        if new:
-            try:
-                self._connection.executemany(QUERIES[f"insert_{table}"], new)
-            except apsw.ConstraintError as error:
-                # Two writers inserted the same record: the second is stale. Any other violation is a bug.
-                if getattr(error, "extendedresult", None) in _DUPLICATE_KEY:
-                    raise StaleVersion(f"a new {table} exists already") from error
-                raise
+        self._insert(f"insert_{table}", new)
         for name, updates in ((f"update_{table}", changed), (f"update_{table}_hot", hot_only)):
             if updates:
                 before = self._connection.total_changes()
@@ -205,6 +205,11 @@ class SqliteTransaction:
 
 
 _DUPLICATE_KEY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
+# Inserts of records that two writers may make at the same time.
+_ONCE = frozenset(
+    {"insert_queue", "insert_attempt", "insert_late_result", "put_idempotency"}
+    | {f"insert_{name}" for name, table in rows.TABLES.items() if "version" in table.columns}
+)
 _VERSION = {
     name: table.columns.index("row_version" if name == "bot" else "version")
     for name, table in rows.TABLES.items()
