@@ -133,7 +133,9 @@ def test_a_batch_reads_with_as_many_statements_as_one_report(batched: Costs) -> 
 
 
 def test_a_batch_writes_no_more_rows_than_its_items_ask_for(single: Costs, batched: Costs) -> None:
-    assert batched.writes <= 31.3
+    # Leases and waiting items have times, but no rows for their timers.
+    assert single.writes <= 31.7
+    assert batched.writes <= 24.8
     assert batched.writes <= single.writes
 
 

@@ -254,7 +254,7 @@ class Story(RuleBasedStateMachine):
                 assert self.swarm.drive(task).outcome is not None
         self.swarm.advance(60)
         self.swarm.check()
-        left = self.swarm.rows("SELECT kind, ref FROM timer") + self.swarm.rows("SELECT id FROM chore")
+        left = self.swarm.timers() + self.swarm.rows("SELECT id FROM chore")
         assert left == [], "an ended task has no open work"
         self.swarm.close()
 

@@ -232,15 +232,19 @@ def test_after_a_restart_no_lease_expires_before_half_of_its_ttl(swarm: Harness)
 
 
 def test_a_second_restart_does_not_extend_the_grace_of_the_first(swarm: Harness) -> None:
-    swarm.submit(["a"])
+    task = swarm.submit(["a"])
     swarm.take(swarm.bot("worker"))
     swarm.loop.stall(3600 * SECOND)
     swarm.restart()
-    (first,) = swarm.rows("SELECT due FROM timer WHERE kind = 'lease'")
+    (first,) = swarm.rows("SELECT expires_at, ends_at FROM lease")
 
     swarm.restart()
 
-    assert swarm.rows("SELECT due FROM timer WHERE kind = 'lease'") == [first]
+    assert swarm.rows("SELECT expires_at, ends_at FROM lease") == [first]
+    swarm.advance((first["expires_at"] - swarm.now) / SECOND - 0.001)
+    assert swarm.work(task, "a").status is Status.LEASED
+    swarm.advance(0.002)
+    assert swarm.work(task, "a").status is not Status.LEASED
 
 
 def test_a_restart_does_not_shorten_a_longer_lease(swarm: Harness) -> None:

@@ -376,7 +376,7 @@ def a_deadline_has_no_timer(model: Model, saved: Sequence[Changes]) -> bool:
 
 @breaks("8.due")
 def a_timer_is_processed_too_late(model: Model, saved: Sequence[Changes]) -> bool:
-    return in_the_store(model, "UPDATE timer SET due = 1 WHERE kind = 'ends'")
+    return in_the_store(model, "UPDATE lease SET ends_at = 1 WHERE cancelled = 0")
 
 
 @breaks("0.lost-exception")

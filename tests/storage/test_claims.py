@@ -33,7 +33,7 @@ async def claim_steps(waiting: int, *, tenants: int = 1) -> int:
     connection.execute("PRAGMA foreign_keys = OFF")  # rows of work are not needed here
     ready = [QueueEntry(f"sub_{n:06}", n % 3, f"t{n % tenants}", n % 10, n, n, "tsk_1") for n in range(waiting)]
     async with store.begin():
-        connection.executemany(QUERIES["put_ready"], map(rows.READY.to_row, ready))
+        connection.executemany(QUERIES["put_ready"], ((*rows.READY.to_row(entry), entry.since) for entry in ready))
     async with store.begin() as transaction:
         counting = steps(connection)
         counted = next(counting)

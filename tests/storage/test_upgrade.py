@@ -6,6 +6,7 @@ import asyncio
 import gzip
 from pathlib import Path
 
+import apsw
 import pytest
 
 from swarmkeeper import Accept, Done, Plan, SubTask, evaluator, executor, planner
@@ -71,6 +72,31 @@ async def test_tasks_of_an_earlier_release_are_shown_as_they_were_sent(
         shown = [await client.get(task.id) async for task in client.tasks()]
 
     assert sorted((task.title, task.input) for task in shown) == TASKS[request.node.callspec.params["file"].name]
+
+
+async def test_timers_of_an_earlier_release_are_still_due(file: Path) -> None:
+    """Those of leases and waiting items had rows, which repeated other rows."""
+    connection = apsw.Connection(str(file))
+    connection.execute(
+        "INSERT INTO lease VALUES ((SELECT work FROM ready), 'tsk_1', 'default', 'lse_1', 1, 'bot_1', NULL,"
+        " 1, 70, 90, 60, 1, 0, '[]', NULL, NULL, NULL, 0, 1)"
+    )
+    connection.execute("INSERT INTO timer SELECT 'lease', work, expires_at FROM lease")
+    connection.execute("INSERT INTO timer SELECT 'ends', work, ends_at FROM lease")
+    connection.execute("INSERT INTO timer VALUES ('deadline', 'tsk_1', 80)")
+    before = connection.execute("SELECT kind, ref, due FROM timer ORDER BY due, kind, ref").fetchall()
+    connection.close()
+    assert [kind for kind, *_ in before] == ["lease", "deadline", "ends", "start"]
+
+    store = SqliteStore(str(file))
+    await store.open(migrate=True)
+    async with store.begin() as transaction:
+        due = [(timer.kind, timer.ref, timer.due) for timer in await transaction.due(1 << 62, 9)]
+    left = store.connection.execute("SELECT kind FROM timer").fetchall()
+    await store.close()
+
+    assert due == before
+    assert left == [("deadline",)]
 
 
 async def findings(file: Path) -> list[doctor.DoctorFinding]:

@@ -105,7 +105,9 @@ class Changes:
     leases: dict[str, LeaseRecord] = field(default_factory=dict)  # by work id
     leases_gone: dict[str, None] = field(default_factory=dict)  # work ids, in order
     ready: dict[str, QueueEntry | None] = field(default_factory=dict)  # by work id; None takes it out
-    timers: dict[tuple[str, str], int | None] = field(default_factory=dict)  # (kind, ref) -> due; None clears it
+    # (kind, ref) -> due; None clears it. The kinds `lease`, `ends` and `start` repeat a time of the same changes: of
+    # `leases`, and of an item in `works` that goes to `ready`. So a store may take them from those rows.
+    timers: dict[tuple[str, str], int | None] = field(default_factory=dict)
     attempts: list[AttemptRecord] = field(default_factory=list)
     payloads: dict[str, tuple[str, bytes] | None] = field(
         default_factory=dict

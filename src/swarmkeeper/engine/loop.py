@@ -575,7 +575,7 @@ class Engine:
             self._unavailable(error, [], [])
 
     async def _runs(self, what: str, *, timer: Timer | None = None, job: BackgroundJob | None = None) -> bool:
-        """Run one timer or job slice; return False, and log it, if it is faulty. If it is stale, the next turn runs it."""
+        """Run one timer or job slice. Return False if it is faulty, which is logged; a stale one is tried again."""
         try:
             await self._run([], [], timer=timer, job=job)
         except StoreUnavailable:

@@ -136,7 +136,11 @@ CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck(5, "doctor_event_without_record", "each event names an existing audit record"),
     DoctorCheck(5, "doctor_record_events", "each audit record can be read, and lists the events that name it"),
     DoctorCheck(8, "doctor_ready", "each READY item is in its queue, with a time at which its wait ends"),
-    DoctorCheck(8, "doctor_lease_timers", "each lease has a timer that ends it"),
+    DoctorCheck(
+        8,
+        "doctor_lease_timers",
+        "a cancelled lease has a timer, and no timer repeats another row",
+    ),
     DoctorCheck(8, "doctor_waiting", "each WAITING item waits for a time or an answer"),
     DoctorCheck(8, "doctor_in_review", "each IN_REVIEW item has an open review"),
     DoctorCheck(8, "doctor_idle_task", "each open task has something that moves it on, and a closed task has nothing"),
@@ -172,12 +176,11 @@ WORDS: Mapping[str, Any] = {
     "review": str(Kind.REVIEW),
     "open": "open",
     "event_leased": "work.leased",
-    "timer_start": "start",
     "timer_wake": "wake",
     "timer_answer": "answer",
     "timer_deadline": "deadline",
-    "timers_live": _json({"lease", "ends"}),
-    "timers_cancelled": _json({"grace"}),
+    "timer_grace": "grace",
+    "timers_without_rows": _json({"lease", "ends", "start"}),
 }
 
 

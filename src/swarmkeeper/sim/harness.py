@@ -427,6 +427,10 @@ class Harness:
         found = self.rows("SELECT id FROM approval WHERE task = ? AND state = ? ORDER BY id", task, state)
         return [row["id"] for row in found]
 
+    def timers(self) -> list[dict[str, Any]]:
+        """Return kind, ref and due of all timers, earliest first."""
+        return self.rows(f"SELECT kind, ref, due FROM ({checks.TIMERS}) ORDER BY due, kind, ref")
+
     def feedback(self, work: str) -> list[str]:
         return [row["text"] for row in self.rows("SELECT text FROM feedback WHERE work = ? ORDER BY seq", work)]
 
@@ -453,7 +457,7 @@ class Harness:
     def check(self, *, faults: int = 0) -> None:
         """Assert that the invariants on rows hold, and that the engine had exactly `faults` faults."""
         found = [*checks.broken(self.store.connection), *self.store.wrong_kept()]
-        overdue = self.rows("SELECT kind, ref FROM timer WHERE due < ? ORDER BY due", self.now)
+        overdue = [row for row in self.timers() if row["due"] < self.now]
         found += [f"invariant 8: every timer is processed when it is due: broken by {row}" for row in overdue[:5]]
         counted = {row["bot"]: row["n"] for row in self.rows("SELECT bot, count(*) AS n FROM lease GROUP BY bot")}
         if counted != self.engine.scheduler.held:

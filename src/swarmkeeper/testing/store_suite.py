@@ -26,7 +26,6 @@ from swarmkeeper.core.model import (
     Queue,
     QueueEntry,
     Tenant,
-    Timer,
 )
 from swarmkeeper.core.named_reads import (
     BOTS_OF_TENANT,
@@ -348,22 +347,6 @@ class StoreSuite(TimesSuite):
             assert await transaction.queue_entries("acme", "me", 1, 9, 5) == [
                 records.ready("b", priority=9, position=2)
             ]
-
-    async def test_due_timers_come_earliest_first_and_not_before_their_time(self, opened: Store) -> None:
-        await save(opened, Changes(timers={("lease", "b"): 7, ("lease", "a"): 7, ("wake", "c"): 3, ("ends", "d"): 8}))
-        await save(opened, Changes(timers={("wake", "c"): 5, ("ends", "gone"): None}))
-
-        async with opened.begin() as transaction:
-            assert await transaction.due(4, 9) == []
-            assert await transaction.due(7, 9) == [
-                Timer("wake", "c", 5),
-                Timer("lease", "a", 7),
-                Timer("lease", "b", 7),
-            ]
-            assert await transaction.due(7, 1) == [Timer("wake", "c", 5)]
-            await transaction.save(Changes(timers={("wake", "c"): None}))
-            assert [timer.ref for timer in await transaction.due(8, 9)] == ["a", "b", "d"]
-        assert (await opened.start()).next_due == 7
 
     async def test_jobs_rotate_over_tasks_the_oldest_of_each_first(self, opened: Store) -> None:
         jobs = [records.job(f"chr_{n}", task=f"tsk_{n % 3}") for n in range(6)]

@@ -1,4 +1,4 @@
-"""The part of `StoreSuite` about time: starts, the grace period after a stop, and clock changes."""
+"""The part of `StoreSuite` about time: starts, the grace period after a stop, clock changes, and timers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import dataclasses
 
 import pytest
 
-from swarmkeeper.core.model import LeaseRecord, Queue, Work
-from swarmkeeper.core.ports import Store
+from swarmkeeper.core.model import LeaseRecord, Queue, Timer, Work
+from swarmkeeper.core.ports import Changes, Store
 from swarmkeeper.core.states import Kind
 from swarmkeeper.testing import records
-from swarmkeeper.testing.saving import load, of_one_task, save
+from swarmkeeper.testing.saving import load, of_one_task, save, save_and_raise
+
+TIMES_OF = {work: [("lease", work), ("ends", work)] for work in "abc"}
+ENDS = [("ends", work, 9) for work in "abc"]
+
+
+async def due(store: Store) -> list[tuple[str, str, int]]:
+    async with store.begin() as transaction:
+        return [(timer.kind, timer.ref, timer.due) for timer in await transaction.due(1 << 60, 99)]
 
 
 @pytest.mark.asyncio
@@ -52,12 +60,14 @@ class TimesSuite:
             ("lease", "sub_1"): 10,
             ("ends", "sub_1"): 999,
             ("lease", "sub_2"): 999,
+            ("ends", "sub_2"): late.ends_at,
             ("start", "sub_3"): 30,
             ("start", "sub_4"): 5000,
             ("wake", "sub_5"): 20,
             ("deadline", "tsk_1"): 25,
         }
-        await save(opened, of_one_task(*works, leases={"sub_1": early, "sub_2": late}, timers=timers))
+        ready = {work: records.ready(work) for work in ("sub_3", "sub_4")}
+        await save(opened, of_one_task(*works, leases={"sub_1": early, "sub_2": late}, ready=ready, timers=timers))
 
         for _ in range(2):
             await opened.grace(now=500, start_floor=700)
@@ -100,7 +110,12 @@ class TimesSuite:
                 *works,
                 leases={"sub_2": lease},
                 ready={"sub_1": records.ready("sub_1", position=now + by, since=now + by)},
-                timers={("start", "sub_1"): now + by + 30, ("lease", "sub_2"): now + by + 9},
+                timers={
+                    ("start", "sub_1"): now + by + 30,
+                    ("lease", "sub_2"): now + by + 9,
+                    ("ends", "sub_2"): now + by + 99,
+                    ("wake", "sub_3"): now + by + 5,
+                },
                 approvals={"apr_1": records.approval("apr_1", opened_at=now + by - 2, expires_at=now + by + 60)},
                 alive_at=now + by,
             ),
@@ -116,9 +131,76 @@ class TimesSuite:
         (approval,) = await load(opened, ("approval", "apr_1"))
         assert (approval.opened_at, approval.expires_at) == (now - 2, now + 60)
         async with opened.begin() as transaction:
-            assert {timer.ref: timer.due for timer in await transaction.due(1 << 60, 9)} == {
-                "sub_1": now + 30,
-                "sub_2": now + 9,
-            }
+            assert await transaction.due(1 << 60, 9) == [
+                Timer("wake", "sub_3", now + 5),
+                Timer("lease", "sub_2", now + 9),
+                Timer("start", "sub_1", now + 30),
+                Timer("ends", "sub_2", now + 99),
+            ]
             assert [entry.since for entry in await transaction.queue_entries("acme", "", 1, 5, 9)] == [now]
         assert (await opened.start()).alive_at == now
+
+    # ---- timers ------------------------------------------------------------------------------------------------------
+
+    async def test_due_timers_come_earliest_first_and_not_before_their_time(self, opened: Store) -> None:
+        works = [records.work(id=name, key=name) for name in "abde"]
+        leases = {name: records.lease(name, lease_id=f"lse_{name}", expires_at=7, ends_at=40) for name in "ab"}
+        leases["d"] = records.lease("d", lease_id="lse_d", expires_at=50, ends_at=8)
+        timers: dict[tuple[str, str], int | None] = {("wake", "c"): 3, ("start", "e"): 7, ("wake", "z"): 7}
+        for lease in leases.values():
+            timers |= {("lease", lease.work): lease.expires_at, ("ends", lease.work): lease.ends_at}
+        await save(opened, of_one_task(*works, leases=leases, ready={"e": records.ready("e")}, timers=timers))
+        await save(opened, Changes(timers={("wake", "c"): 5, ("ends", "gone"): None}))
+
+        async with opened.begin() as transaction:
+            assert await transaction.due(4, 9) == []
+            assert await transaction.due(7, 9) == [
+                Timer("wake", "c", 5),
+                Timer("lease", "a", 7),
+                Timer("lease", "b", 7),
+                Timer("start", "e", 7),
+                Timer("wake", "z", 7),
+            ]
+            assert await transaction.due(7, 1) == [Timer("wake", "c", 5)]
+            await transaction.save(Changes(timers={("wake", "c"): None}))
+            assert [timer.ref for timer in await transaction.due(8, 9)] == ["a", "b", "e", "z", "d"]
+        assert (await opened.start()).next_due == 7
+
+    async def test_the_timers_of_a_lease_follow_the_lease(self, opened: Store) -> None:
+        works = [records.work(id=name, key=name) for name in "abc"]
+        leases = {name: records.lease(name, lease_id=f"lse_{name}", expires_at=7, ends_at=9) for name in "abc"}
+        timers: dict[tuple[str, str], int | None] = {}
+        for name in leases:
+            timers |= {("lease", name): 7, ("ends", name): 9}
+        await save(opened, of_one_task(*works, leases=leases, timers=timers))
+
+        renewed = dataclasses.replace(leases["a"], expires_at=8, version=2)
+        cancelled = dataclasses.replace(leases["b"], cancelled=True, version=2)
+        changes = Changes(leases={"a": renewed, "b": cancelled}, leases_gone={"c": None})
+        changes.timers |= {("lease", "a"): 8, ("grace", "b"): 5, **dict.fromkeys((*TIMES_OF["b"], *TIMES_OF["c"]))}
+        with pytest.raises(ZeroDivisionError):
+            await save_and_raise(opened, changes)
+        assert await due(opened) == [("lease", "a", 7), ("lease", "b", 7), ("lease", "c", 7), *ENDS]
+        await save(opened, changes)
+
+        assert await due(opened) == [("grace", "b", 5), ("lease", "a", 8), ("ends", "a", 9)]
+        assert (await opened.start()).next_due == 5
+
+    async def test_a_timer_that_is_put_off_stays_so(self, opened: Store) -> None:
+        lease = records.lease("a", expires_at=7, ends_at=9)
+        timers: dict[tuple[str, str], int | None] = {("lease", "a"): 7, ("ends", "a"): 9, ("start", "b"): 6}
+        works = [records.work(id=name, key=name) for name in "ab"]
+        await save(opened, of_one_task(*works, leases={"a": lease}, ready={"b": records.ready("b")}, timers=timers))
+
+        later = Changes(timers={("lease", "a"): 37, ("start", "b"): 36, ("ends", "a"): None})
+        with pytest.raises(ZeroDivisionError):
+            await save_and_raise(opened, later)
+        assert await due(opened) == [("start", "b", 6), ("lease", "a", 7), ("ends", "a", 9)]
+        await save(opened, later)
+        with pytest.raises(ZeroDivisionError):
+            await save_and_raise(opened, Changes(timers={("lease", "a"): 99}))
+        assert await due(opened) == [("start", "b", 36), ("lease", "a", 37)]
+
+        renewed = dataclasses.replace(lease, expires_at=20, ends_at=22, version=2)
+        await save(opened, Changes(leases={"a": renewed}, timers={("lease", "a"): 20, ("ends", "a"): 22}))
+        assert await due(opened) == [("lease", "a", 20), ("ends", "a", 22), ("start", "b", 36)]

@@ -72,6 +72,14 @@ def _timer(kind: str, ref: str) -> str:
     return f"EXISTS (SELECT 1 FROM timer WHERE timer.kind = '{kind}' AND timer.ref = {ref})"
 
 
+# All timers as (kind, ref, due): rows, and the times of live leases and of items in their queues.
+TIMERS = """
+    SELECT kind, ref, due FROM timer
+     UNION ALL SELECT 'start', work, start_due FROM ready WHERE start_due IS NOT NULL
+     UNION ALL SELECT 'lease', work, expires_at FROM lease WHERE NOT cancelled
+     UNION ALL SELECT 'ends', work, ends_at FROM lease WHERE NOT cancelled"""
+
+
 @dataclass(frozen=True, slots=True)
 class Invariant:
     number: int
@@ -195,27 +203,31 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         8,
-        "a leased item has the timers of its lease",
+        "a lease that is cancelled, and no other, has the timer of its grace time",
         f"""SELECT work.id FROM work JOIN lease ON lease.work = work.id
-             WHERE CASE WHEN lease.cancelled THEN NOT {_timer("grace", "work.id")}
-                        ELSE NOT ({_timer("lease", "work.id")} AND {_timer("ends", "work.id")}) END""",
+             WHERE lease.cancelled <> {_timer("grace", "work.id")}""",
     ),
     Invariant(
         8,
-        "a ready item that is not held is in its queue, and has a timer that ends it if no bot takes it",
+        "no timer repeats a time of a lease or of a queue entry",
+        "SELECT ref FROM timer WHERE kind IN ('lease', 'ends', 'start')",
+    ),
+    Invariant(
+        8,
+        "a ready item that is not held is in its queue, which has the time that ends it if no bot takes it",
         f"""SELECT work.id FROM work JOIN task ON task.id = work.task
              WHERE work.status = :ready AND {_OPEN} AND {_QUIET} AND task.holds = '[]' AND NOT EXISTS (
-                SELECT 1 FROM timer JOIN ready ON ready.work = timer.ref
-                 WHERE timer.kind = 'start' AND timer.ref = work.id AND timer.due = work.start_due
+                SELECT 1 FROM ready
+                 WHERE ready.work = work.id AND ready.start_due = work.start_due
                    AND (ready.queue, ready.priority, ready.since) = (work.queue, work.priority, work.place)
                    AND ready.place = task.place + work.ordinal + work.ordinal / :a_minute * :minute)""",
     ),
     Invariant(
         8,
-        "a held item is not in its queue, and has no start timer",
+        "a held item is not in its queue, and has no time to start",
         f"""SELECT work.id FROM work JOIN task ON task.id = work.task
              WHERE {_QUIET} AND task.holds <> '[]'
-               AND ({_timer("start", "work.id")} OR EXISTS (SELECT 1 FROM ready WHERE ready.work = work.id))""",
+               AND (work.start_due IS NOT NULL OR EXISTS (SELECT 1 FROM ready WHERE ready.work = work.id))""",
     ),
     Invariant(
         8,

@@ -244,7 +244,8 @@ class Model(Records):
         self.compare(when)
         alive = connection.execute("SELECT value FROM meta WHERE key = 'alive_at'").get
         if when == "now and then" and alive is not None:
-            for kind, ref in connection.execute("SELECT kind, ref FROM timer WHERE due < ?", (alive - OVERDUE,)):
+            overdue = connection.execute(f"SELECT kind, ref FROM ({checks.TIMERS}) WHERE due < ?", (alive - OVERDUE,))
+            for kind, ref in overdue:
                 self.broken("8.due", str(ref), f"its timer `{kind}` is long overdue")
 
     def compare(self, when: str) -> None:

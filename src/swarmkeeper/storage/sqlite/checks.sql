@@ -187,27 +187,26 @@ SELECT leaf.id
  LIMIT :n;
 
 -- name: doctor_ready
--- 8: a READY item that could run but has no queue entry or no start timer; or a queue entry of an item that cannot run.
+-- 8: a READY item that could run but has no queue entry or no time to start; or a queue entry of an item that cannot run.
 SELECT work.id AS subject
   FROM work JOIN task ON task.id = work.task
        LEFT JOIN ready ON ready.work = work.id
-       LEFT JOIN timer ON timer.kind = :timer_start AND timer.ref = work.id
  WHERE NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = work.task)
    AND CASE WHEN work.status = :ready AND task.loading = 0 AND task.holds = '[]'
                  AND task.status NOT IN (SELECT value FROM json_each(:closed))
-            THEN ready.work IS NULL OR timer.ref IS NULL OR work.start_due IS NULL
+            THEN ready.work IS NULL OR ready.start_due IS NULL OR work.start_due IS NULL
             ELSE ready.work IS NOT NULL END
  LIMIT :n;
 
 -- name: doctor_lease_timers
--- 8: a lease without a timer that ends it.
+-- 8: a cancelled lease without the timer that ends its grace period, a live one with that timer, or a timer of a kind
+-- whose times are those of leases and queue entries.
 SELECT lease.work AS subject
   FROM lease
- WHERE (SELECT count(*) FROM timer
-         WHERE timer.ref = lease.work
-           AND timer.kind IN (SELECT value FROM json_each(CASE lease.cancelled WHEN 0 THEN :timers_live
-                                                                                ELSE :timers_cancelled END)))
-       <> json_array_length(CASE lease.cancelled WHEN 0 THEN :timers_live ELSE :timers_cancelled END)
+ WHERE (lease.cancelled <> 0)
+       <> EXISTS (SELECT 1 FROM timer WHERE timer.kind = :timer_grace AND timer.ref = lease.work)
+UNION
+SELECT timer.ref FROM timer WHERE timer.kind IN (SELECT value FROM json_each(:timers_without_rows))
  LIMIT :n;
 
 -- name: doctor_waiting

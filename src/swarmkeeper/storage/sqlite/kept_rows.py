@@ -1,4 +1,5 @@
-"""Rows that the store keeps in memory between transactions, because it is the only writer of its file.
+"""What the store keeps in memory between transactions, because it is the only writer of its file: rows, and when leases
+expire and end.
 
 A kept row is the record itself, as the engine loaded or saved it: the next transaction gets the same object. So it is
 true as long as nobody else writes. The store forgets all of them after a transaction that was rolled back, after its
@@ -11,8 +12,9 @@ one becomes the old one. A row that is used moves to the young one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from heapq import heapify, heappop, heappush
 from operator import attrgetter
 from typing import Any
 
@@ -49,6 +51,107 @@ def _more_bytes(kind: str, row: Any) -> int:
     return len(row) if kind == "payload" else 0
 
 
+# The timers of a lease: their kind, and the column of `lease` with the time.
+LEASE_TIMES: Mapping[str, str] = {"lease": "expires_at", "ends": "ends_at"}
+_Name = tuple[str, str]  # of a timer: kind, work id
+_STALE_MIN = 1_000  # outdated entries that are worth a new heap
+
+
+class LeaseTimers:
+    """When leases expire and end, earliest first.
+
+    These timers have no rows: they follow from the table `lease`, and are read from it again (`load`) when the store
+    forgets what it keeps. A timer that the engine set to another time than its lease's (because it could not be decided
+    when it was due) is an exception; exceptions are kept until the lease changes, and are forgotten at a restart: then
+    the timer is due again.
+    """
+
+    def __init__(self) -> None:
+        self.outdated = True  # call `load` before anything else
+        self._due: dict[_Name, int] = {}
+        self._heap: list[tuple[int, str, str]] = []  # also has entries that `_due` no longer has
+        self._exceptions: dict[_Name, int | None] = {}  # None: cleared, although the lease lives
+        self._committed: dict[_Name, int | None] = {}  # exceptions as of the last commit
+
+    def load(self, leases: Iterable[Any]) -> None:
+        """Start again from all leases: (work id, `expires_at`, `ends_at`)."""
+        self._due = _times_of(leases)
+        for name, due in list(self._exceptions.items()):
+            if name not in self._due:
+                del self._exceptions[name]
+            elif due is None:
+                del self._due[name]
+            else:
+                self._due[name] = max(due, self._due[name])
+        self._build()
+        self.outdated = False
+
+    def _build(self) -> None:
+        self._heap = [(due, *name) for name, due in self._due.items()]
+        heapify(self._heap)
+
+    def saved(self, changes: Changes, names: Iterable[_Name]) -> None:
+        """Follow a save, for these names among its timers."""
+        timers, times, exceptions = changes.timers, self._due, self._exceptions
+        for name in names:
+            due, work = timers[name], name[1]
+            if work not in changes.leases and work not in changes.leases_gone:
+                if due is not None or name in times:
+                    exceptions[name] = due
+            elif exceptions:
+                exceptions.pop(name, None)
+            if due is None:
+                times.pop(name, None)
+            else:
+                times[name] = due
+                heappush(self._heap, (due, *name))
+        if len(self._heap) > 2 * len(times) + _STALE_MIN:
+            self._build()
+
+    def due(self, now: int, limit: int) -> list[tuple[int, str, str]]:
+        """Return up to `limit` timers that are due at `now` as (due, kind, work id), earliest first."""
+        heap = self._heap
+        found: list[tuple[int, str, str]] = []
+        last: tuple[int, str, str] | None = None
+        while heap and heap[0][0] <= now and len(found) < limit:
+            entry = heappop(heap)
+            if entry != last and self._due.get(entry[1:]) == entry[0]:
+                found.append(entry)
+            last = entry
+        for entry in found:
+            heappush(heap, entry)
+        return found
+
+    def commit(self) -> None:
+        if self._committed != self._exceptions:
+            self._committed = dict(self._exceptions)
+
+    def roll_back(self) -> None:
+        self._exceptions = dict(self._committed)
+        self.outdated = True
+
+    def wrong(self, leases: Iterable[Any]) -> list[str]:
+        """Compare with all leases, as for `load`; return what differs."""
+        if self.outdated:
+            return []
+        expected = _times_of(leases)
+        queued = {entry[1:] for entry in self._heap if self._due.get(entry[1:]) == entry[0]}
+        return [
+            f"the timer kept for {name} is at {self._due.get(name)}, not at {expected.get(name)}"
+            for name in sorted(expected.keys() | self._due.keys() | queued)
+            if name not in self._exceptions
+            and (self._due.get(name) != expected.get(name) or (name in expected and name not in queued))
+        ]
+
+
+def _times_of(leases: Iterable[Any]) -> dict[_Name, int]:
+    return {name: due for work, *times in leases for name, due in zip(_names(work), times, strict=True)}
+
+
+def _names(work: str) -> list[_Name]:
+    return [(kind, work) for kind in LEASE_TIMES]
+
+
 class KeptRows:
     """Rows by lookup and key, as `Transaction.load` returns them.
 
@@ -65,6 +168,7 @@ class KeptRows:
         self._size = 0  # estimated bytes of the young generation
         self._dropped: list[dict[Any, Any]] = []  # still to be freed, some at a time: all at once takes milliseconds
         self._to_come: list[Key] = []  # see next_items
+        self.lease_timers = LeaseTimers()
 
     def __len__(self) -> int:
         return len(self._young) + sum(key not in self._young for key in self._old)

@@ -217,8 +217,16 @@ SELECT {ready.*}
  LIMIT :limit;
 
 -- name: timers_due
--- Timers due by now, earliest first.
-SELECT {timer.*} FROM timer WHERE due <= :now ORDER BY due, kind, ref LIMIT :limit;
+-- Timers due by now, earliest first; without those of leases and queue entries, which have no rows here.
+SELECT due, kind, ref FROM timer WHERE due <= :now ORDER BY due, kind, ref LIMIT :limit;
+
+-- name: starts_due
+-- Items in their queues whose time to start is over, earliest first, as timers.
+SELECT start_due, :kind, work FROM ready WHERE start_due <= :now ORDER BY start_due, work LIMIT :limit;
+
+-- name: lease_times
+-- When each lease expires and ends; a cancelled one has a timer instead.
+SELECT work, expires_at, ends_at FROM lease WHERE cancelled = 0;
 
 -- name: chore_tenants
 -- Tenants with a background job; one seek for each.
@@ -341,8 +349,13 @@ SELECT {queue.*} FROM queue WHERE id = :id;
 INSERT INTO edge ({edge}) VALUES ({:edge});
 
 -- name: put_ready
--- Inserts or moves: a new priority changes the position.
-INSERT OR REPLACE INTO ready ({ready}) VALUES ({:ready});
+-- Inserts or moves: a new priority changes the position. Without a new time, `start_due` stays.
+INSERT OR REPLACE INTO ready ({ready}, start_due)
+VALUES ({:ready}, coalesce(:start_due, (SELECT start_due FROM ready WHERE work = :work)));
+
+-- name: set_start
+-- Sets or clears the timer of an item that stays in its queue.
+UPDATE ready SET start_due = :due WHERE work = :work;
 
 -- name: delete_ready
 -- The item is no longer handed out.
@@ -447,8 +460,13 @@ SELECT {bot.*} FROM bot ORDER BY id;
 SELECT bot, count(*) FROM lease GROUP BY bot ORDER BY bot;
 
 -- name: next_due
--- Time of the next timer.
-SELECT min(due) FROM timer;
+-- Time of the next timer, of whatever kind.
+SELECT min(due)
+  FROM (SELECT min(due) AS due FROM timer
+         UNION ALL
+        SELECT min(start_due) FROM ready
+         UNION ALL
+        SELECT min(min(expires_at, ends_at)) FROM lease WHERE cancelled = 0);
 
 -- name: any_chore
 -- Whether there is any background job.
@@ -460,30 +478,19 @@ UPDATE lease
    SET expires_at = max(expires_at, :now + ttl / 2), ends_at = max(ends_at, :now + ttl / 2), version = version + 1
  WHERE expires_at < :now + ttl / 2 OR ends_at < :now + ttl / 2;
 
--- name: grace_lease_timers
--- The same for their timers.
-UPDATE timer
-   SET due = :now + lease.ttl / 2
-  FROM lease
- WHERE timer.kind IN (SELECT value FROM json_each(:kinds)) AND timer.ref = lease.work AND timer.due < :now + lease.ttl / 2;
-
 -- name: move_leases
 -- The clock was set forward: each lease keeps its remaining time.
 UPDATE lease SET expires_at = expires_at + :by, ends_at = ends_at + :by, version = version + 1;
-
--- name: move_lease_timers
--- The same for their timers.
-UPDATE timer SET due = due + :by WHERE kind IN (SELECT value FROM json_each(:kinds));
 
 -- name: grace_start_items
 -- No item's start timeout ends before the floor.
 UPDATE work
    SET start_due = :floor, version = version + 1
- WHERE id IN (SELECT ref FROM timer WHERE kind = :kind AND due < :floor) AND start_due < :floor;
+ WHERE id IN (SELECT work FROM ready WHERE start_due < :floor) AND start_due < :floor;
 
--- name: grace_start_timers
--- The same for their timers.
-UPDATE timer SET due = :floor WHERE kind = :kind AND due < :floor;
+-- name: grace_ready
+-- The same for their queue entries.
+UPDATE ready SET start_due = :floor WHERE start_due < :floor;
 
 -- ---- setting the store's time back ---------------------------------------------------------------------------------
 
@@ -508,8 +515,8 @@ UPDATE work
  WHERE created_at > :wall OR since > :wall;
 
 -- name: set_back_ready
--- Both orders are kept.
-UPDATE ready SET place = place - :by, since = since - :by;
+-- Both orders are kept, and the remaining time to start.
+UPDATE ready SET place = place - :by, since = since - :by, start_due = start_due - :by;
 
 -- name: set_back_leases
 -- Leases keep their remaining time.

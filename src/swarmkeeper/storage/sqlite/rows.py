@@ -139,6 +139,7 @@ class RecordTable(Generic[R]):
         changing: str = "",
         hot: str = "",
         *,
+        beside: str = "",
         codecs: Mapping[str, Codec] | None = None,
         parts: Mapping[str, str] | None = None,
     ) -> None:
@@ -148,13 +149,16 @@ class RecordTable(Generic[R]):
             fixed: columns that never change after the insert; the first is the key.
             changing: the other columns.
             hot: those of `changing` that nearly every update changes.
+            beside: columns of the table that the record does not have.
             codecs: of the columns that do not store their value unchanged.
             parts: the field of each column whose name differs or that stores a part of it, such as `pair[0]` and
                 `pair[1]` for a pair in two columns. A record with a part like `field.attribute` can be written as a
                 row, but not read from one.
         """
         self.record = record
-        self.table = Table(name, tuple(fixed.split()), tuple(changing.split()), tuple(hot.split()))
+        self.table = Table(
+            name, tuple(fixed.split()), tuple(changing.split()), tuple(hot.split()), tuple(beside.split())
+        )
         codecs, parts = codecs or {}, parts or {}
         columns = self.table.columns
         assert codecs.keys() | parts.keys() <= set(columns), f"{name}: codecs or parts of an unknown column"
@@ -323,6 +327,7 @@ READY = RecordTable(
     QueueEntry,
     "ready",
     "work queue tenant priority place since task excluded",
+    beside="start_due",  # the item's, as its timer
     codecs={"excluded": LIST_OR_NULL},
     parts={"place": "position"},
 )

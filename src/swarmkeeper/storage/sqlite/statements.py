@@ -9,7 +9,7 @@ Placeholders insert a table's columns, which are defined once in rows.py:
     {task~}     status = :status, …         to update only the hot columns: SQLite checks every column that is set
 
 A statement that takes whole rows gets numbered parameters in column order, so that insert and update take the same
-tuple.
+tuple. The table's `beside` columns come after those.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Table:
     fixed: tuple[str, ...]
     changing: tuple[str, ...] = ()
     hot: tuple[str, ...] = ()  # the changing columns that nearly every update changes
+    beside: tuple[str, ...] = ()  # columns that are no part of the record: statements name them
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -70,5 +71,5 @@ def _filled(sql: str, tables: Mapping[str, Table]) -> str:
     sql = _COLUMNS.sub(columns, sql)
     if not whole_row:
         return sql
-    numbers = {column: number for number, column in enumerate(whole_row[0].columns, 1)}
+    numbers = {column: number for number, column in enumerate(whole_row[0].columns + whole_row[0].beside, 1)}
     return _PARAMETER.sub(lambda match: f"?{numbers[match[1]]}", sql)

@@ -376,6 +376,7 @@ class SqliteStore:
                     await self._commit(connection)
                 committed = True
                 self._kept.trim()
+                self._kept.lease_timers.commit()
                 self._kept_as_of = self._state(connection)
                 self._crash_point("after_commit")
                 self.check_files()  # a commit into files that lost their names is not acknowledged
@@ -386,7 +387,8 @@ class SqliteStore:
                 transaction.end()
                 self._owner = None
                 if not committed:
-                    self._kept.clear()  # the engine may have changed these records
+                    self._forget_kept()  # the engine may have changed these records
+                    self._kept.lease_timers.roll_back()
                 self._roll_back(connection)
 
     @staticmethod
@@ -399,7 +401,11 @@ class SqliteStore:
         """Forget all kept rows if somebody else has written. Call this once the write lock is held."""
         with self.translated_errors():
             if self._state(connection) != self._kept_as_of:
-                self._kept.clear()
+                self._forget_kept()
+
+    def _forget_kept(self) -> None:
+        self._kept.clear()
+        self._kept.lease_timers.outdated = True
 
     def wrong_kept(self, most: int | None = None) -> list[str]:
         """Compare the rows in memory with the file, between transactions; return what differs.
@@ -412,7 +418,7 @@ class SqliteStore:
             return []  # somebody else has written: the next transaction forgets them all
         kept = self._kept.next_items(most)
         loaded = load_afresh(connection, kept)
-        return [
+        return self._kept.lease_timers.wrong(connection.execute(QUERIES["lease_times"])) + [
             f"the row kept for {key} is not the one in the file: {row} != {loaded[key]}"
             for key, row in kept.items()
             if loaded[key] != row
@@ -540,19 +546,17 @@ class SqliteStore:
 
     async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
         async with self.begin():
-            self._kept.clear()
+            self._forget_kept()
             execute = self._open_writing().execute
             if moved:
-                execute(QUERIES["move_lease_timers"], {"by": moved, "kinds": rows.to_json(["lease", "ends"])})
                 execute(QUERIES["move_leases"], {"by": moved})
-            execute(QUERIES["grace_lease_timers"], {"now": now, "kinds": rows.to_json(["lease", "ends"])})
             execute(QUERIES["grace_leases"], {"now": now})
-            execute(QUERIES["grace_start_items"], {"kind": "start", "floor": start_floor})
-            execute(QUERIES["grace_start_timers"], {"kind": "start", "floor": start_floor})
+            execute(QUERIES["grace_start_items"], {"floor": start_floor})
+            execute(QUERIES["grace_ready"], {"floor": start_floor})
 
     async def set_back(self, by: int, wall: int) -> None:
         async with self.begin():
-            self._kept.clear()
+            self._forget_kept()
             execute = self._open_writing().execute
             for name in _TIMES:
                 execute(QUERIES[f"set_back_{name}"], {"by": by, "wall": wall})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -16,14 +17,19 @@ from swarmkeeper.core.ports import Changes, Key, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage.sqlite import rows
-from swarmkeeper.storage.sqlite.kept_rows import ABSENT, KeptRows
+from swarmkeeper.storage.sqlite.kept_rows import ABSENT, LEASE_TIMES, KeptRows, LeaseTimers
 from swarmkeeper.storage.sqlite.statements import Table, read
 
 QUERIES: Mapping[str, str] = read("queries.sql", rows.TABLES)
 
+START = "start"  # the timer of an item in its queue
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
 _child = attrgetter("child")
+
+
+def _ready_row(timers: Mapping[tuple[str, str], int | None], work: str, entry: QueueEntry) -> rows.Row:
+    return (*rows.READY.to_row(entry), timers.get((START, work)))
 
 
 class SqliteTransaction:
@@ -74,8 +80,11 @@ class SqliteTransaction:
 
     async def due(self, now: int, limit: int) -> list[Timer]:
         assert self._open, "this transaction has ended"
-        found = self._connection.execute(QUERIES["timers_due"], {"now": now, "limit": limit})
-        return list(map(rows.TIMER.from_row, found))
+        execute, asked = self._connection.execute, {"now": now, "limit": limit}
+        found: list[Any] = self._lease_timers().due(now, limit)
+        found += execute(QUERIES["timers_due"], asked)
+        found += execute(QUERIES["starts_due"], {**asked, "kind": START})
+        return [Timer(kind, ref, due) for due, kind, ref in sorted(found)[:limit]]
 
     async def job_tenants(self) -> list[str]:
         assert self._open, "this transaction has ended"
@@ -105,8 +114,8 @@ class SqliteTransaction:
         # Deletions first: an item may have been released and leased again in the same batch.
         self._insert("delete_lease", [(work,) for work in changes.leases_gone])
         self._versioned(rows.LEASE, changes.leases.values())
-        self._put("put_ready", "delete_ready", changes.ready, lambda _, entry: rows.READY.to_row(entry))
-        self._timers(changes.timers)
+        self._put("put_ready", "delete_ready", changes.ready, partial(_ready_row, changes.timers))
+        self._timers(changes)
         self._insert("insert_attempt", changes.attempts, rows.ATTEMPT.to_row)
         self._insert("delete_bot", [(name,) for name, bot in changes.bots.items() if bot is None])
         self._versioned(rows.BOT, [bot for bot in changes.bots.values() if bot is not None])
@@ -175,9 +184,34 @@ class SqliteTransaction:
             self._insert(delete, [(name,) for name, record in records.items() if record is None])
             self._insert(put, [row(name, record) for name, record in records.items() if record is not None])
 
-    def _timers(self, timers: Mapping[tuple[str, str], int | None]) -> None:
-        self._insert("delete_timer", [name for name, due in timers.items() if due is None])
-        self._insert("put_timer", [(*name, due) for name, due in timers.items() if due is not None])
+    def _timers(self, changes: Changes) -> None:
+        """Save timers. Those of leases and queue entries have no rows of their own."""
+        gone: list[tuple[str, str]] = []
+        put: list[tuple[str, str, int]] = []
+        starts: list[tuple[int | None, str]] = []
+        of_leases: list[tuple[str, str]] = []
+        for name, due in changes.timers.items():
+            kind, ref = name
+            if kind in LEASE_TIMES:
+                of_leases.append(name)
+            elif kind == START:
+                if ref not in changes.ready:
+                    starts.append((due, ref))
+            elif due is None:
+                gone.append(name)
+            else:
+                put.append((kind, ref, due))
+        if of_leases:
+            self._lease_timers().saved(changes, of_leases)
+        self._insert("set_start", starts)
+        self._insert("delete_timer", gone)
+        self._insert("put_timer", put)
+
+    def _lease_timers(self) -> LeaseTimers:
+        timers = self._kept.lease_timers
+        if timers.outdated:
+            timers.load(self._connection.execute(QUERIES["lease_times"]))
+        return timers
 
     def _versioned(self, kind: rows.RecordTable[Any], records: Iterable[Any]) -> None:
         """Insert records of version 1, and update the others from the version before."""
