@@ -6,8 +6,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from swarmkeeper.http.intake.answering import Exchange
 
 HEAD_BYTES_MAX = 64 * 1024  # request line and headers; counted per piece received, so slightly more may pass
 HEAD_SECONDS_MAX = 15.0  # from the start of the connection, or the first byte of a head, to the end of the head
@@ -38,6 +43,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _gathered = 0  # bytes received since the parser last reported something
     _unwanted = 0  # body bytes received after the answer
     _in_body = False
+    _hosts = 0  # Host headers of the current head
     _too_many = False
     _host_error = ""  # what to answer if the Host header is wrong
     _timer: asyncio.TimerHandle | None = None
@@ -63,11 +69,18 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._hosts = 0
         self._gathered = self._gathered or 1  # the head began in the same piece that ended the previous request
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if len(self.headers) > HEADERS_MAX:
+        name = name.lower()
+        headers = self.headers
+        headers.append((name, value))
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        if len(headers) > HEADERS_MAX:
             self._too_many = True
             raise _BadHead
 
@@ -75,26 +88,66 @@ class GuardedProtocol(HttpToolsProtocol):
         self._gathered = self._unwanted = 0
         self._in_body = True
         self._end_timer()
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        version = self.parser.get_http_version()
         # RFC 9112, 3.2: answer 400 if Host is missing or repeated.
-        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+        if self._hosts != 1 and (self._hosts or version == "1.1"):
             self._host_error = "The request must have one Host header."
             raise _BadHead
-        super().on_headers_complete()
+        self._begin_exchange(version)
+
+    def _begin_exchange(self, version: str) -> None:
+        """Do what uvicorn does when a head is complete, with `Exchange` as the class of the exchange.
+
+        uvicorn's upgrade to WebSocket and its limit of concurrent requests are left out: this server uses neither.
+        """
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version
+        self.scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
+        self.scope["raw_path"] = self.root_path.encode("ascii") + url.path
+        self.scope["query_string"] = url.query or b""
+        before = self.cycle
+        self.cycle = Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         self._gathered = 0
-        super().on_body(body)
-        if self.cycle.response_complete:
-            self._unwanted += len(body)
-            if self._unwanted > UNWANTED_BYTES_MAX and not self.transport.is_closing():
-                self._stop_reading()
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.body += body
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            cycle.message_event.set()
+            return
+        self._unwanted += len(body)
+        if self._unwanted > UNWANTED_BYTES_MAX and not self.transport.is_closing():
+            self._stop_reading()
 
     def on_message_complete(self) -> None:
         self._gathered = 0
         self._in_body = False
         self._end_timer()
-        super().on_message_complete()
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
