@@ -118,6 +118,7 @@ class Orchestrator:
         self.entropy = entropy or SystemEntropy()
         self.rules = rules or _rules(self.settings)
         self.log = log or make_log(self.settings, self.rules, self.clock)
+        self._logs_requests = self.log.writes("request")
         self.ended = asyncio.Event()
         self._migrate, self._inline = migrate, inline
         self._draining = False
@@ -444,6 +445,8 @@ class Orchestrator:
 
     def _answered(self, method: str, path: str, status: int, microseconds: int) -> None:
         self._metrics.answered(method, path, status, microseconds)
+        if not self._logs_requests:
+            return
         # The declared path: what callers wrote in it, and their query strings, do not belong in logs.
         self.log("request", method=method, path=path, status=status, milliseconds=round(microseconds / 1000, 1))
 

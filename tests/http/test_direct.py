@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.http.app import ROUTES
@@ -23,11 +23,7 @@ HOT = {
 }
 
 
-async def unused(scope: Scope, receive: Receive, send: Send) -> None:
-    raise AssertionError("no request is made")
-
-
-TABLE = HotRoutes(unused, [route for route in ROUTES if isinstance(route, HotRoute)])
+TABLE = HotRoutes([route for route in ROUTES if isinstance(route, HotRoute)])
 
 
 @pytest.fixture

@@ -75,13 +75,17 @@ class RequestPacer:
 
     async def turn(self, by: Principal, cost: int = 1) -> None:
         """Wait until this request may be processed; usually at once."""
-        if self._left > 0 and not self._queue:
-            self._left -= cost
-            self._queue.served(by.tenant, cost)
-            self._go_on()
-            return
+        if not self.at_once(by, cost):
+            await self._queue.wait(by, cost)
+
+    def at_once(self, by: Principal, cost: int = 1) -> bool:
+        """Whether this request may be processed now: it counts as processed. Otherwise, wait for its `turn`."""
         self._go_on()
-        await self._queue.wait(by, cost)
+        if self._left <= 0 or self._queue:
+            return False
+        self._left -= cost
+        self._queue.served(by.tenant, cost)
+        return True
 
     def _go_on(self) -> None:
         if not self._ticking:

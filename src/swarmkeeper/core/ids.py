@@ -10,6 +10,7 @@ from hashlib import blake2b, sha256
 
 # In ASCII order (RFC 4648, "extended hex"), so that ids sort like the numbers that they encode.
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUV"
+_PAIRS = tuple(chr(first) + chr(second) for first in _ALPHABET for second in _ALPHABET)  # of ten bits
 _LETTER_OF = bytes(_ALPHABET[byte & 31] for byte in range(256))
 
 
@@ -30,7 +31,7 @@ def _time(milliseconds: int) -> str:
     """Return an underscore and ten characters, which hold 48 bits, left-aligned."""
     bits = milliseconds << 2
     assert 0 <= bits < 1 << 50, "the time must be within eight thousand years of 1970"
-    return "_" + "".join(chr(_ALPHABET[bits >> shift & 31]) for shift in range(45, -5, -5))
+    return f"_{_PAIRS[bits >> 40]}{_PAIRS[bits >> 30 & 1023]}{_PAIRS[bits >> 20 & 1023]}{_PAIRS[bits >> 10 & 1023]}{_PAIRS[bits & 1023]}"
 
 
 def fraction(seed: bytes, purpose: str) -> float:

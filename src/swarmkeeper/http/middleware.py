@@ -1,7 +1,7 @@
 """Pure ASGI middleware, which applies to every request, with or without a matching route.
 
-`RequestContext` is the outermost layer, `HotRoutes` the next. Both are outside FastAPI's own layers, which hot routes
-skip. `UnhandledExceptions` is an ordinary middleware of the application.
+`RequestContext` is the outermost layer. It answers hot routes, which `HotRoutes` finds, without FastAPI's own layers.
+`UnhandledExceptions` is an ordinary middleware of the application.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from swarmkeeper.core.errors import Internal
@@ -28,13 +29,16 @@ class RequestContext:
     """Creates the `Call` of each request and adds the standard headers to each response.
 
     - Keeps the caller's request id and trace context (W3C) if they are valid, else creates new ones.
+    - Answers hot routes itself and passes other requests on.
     - Runs the GET route for a HEAD request and drops the body.
     - Reports method, route, status and duration to the metrics.
     """
 
-    def __init__(self, app: ASGIApp, services: Services) -> None:
+    def __init__(self, app: ASGIApp, services: Services, hot_routes: HotRoutes | None = None) -> None:
+        """Args: without `hot_routes`, all requests are passed on."""
         self.app = app
         self.services = services
+        self.hot_routes = hot_routes or HotRoutes(())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,8 +48,22 @@ class RequestContext:
         before = REQUEST.get()
         REQUEST.set(call.request_id)
         method = scope["method"]
+        try:
+            route = self.hot_routes.find(scope)
+            if route is not None:
+                await _answer_hot(route, call, send)
+            else:
+                await self._pass_on(call, send)
+        finally:
+            call.release_body()
+            REQUEST.set(before)  # not `reset`, which fails if a closing event loop ends this coroutine
+            took = self.services.clock.monotonic() - call.began
+            self.services.answered(method, call.path or "(none)", call.status, took)
+
+    async def _pass_on(self, call: Call, send: Send) -> None:
         if call.head:
-            scope = call.scope = {**scope, "method": "GET"}
+            call.scope = {**call.scope, "method": "GET"}
+        scope = call.scope
         scope[CALL] = call
 
         async def stamped(message: Message) -> None:
@@ -59,11 +77,22 @@ class RequestContext:
         try:
             await self.app(scope, call.receive, stamped)
         finally:
-            call.release_body()
             del scope[CALL]  # breaks a reference cycle that would stay in memory until a garbage collection
-            REQUEST.set(before)  # not `reset`, which fails if a closing event loop ends this coroutine
-            took = self.services.clock.monotonic() - call.began
-            self.services.answered(method, call.path or "(none)", call.status, took)
+
+
+async def _answer_hot(route: HotRoute, call: Call, send: Send) -> None:
+    try:
+        response = await route.respond(call)
+        call.status = response.status_code
+        response.raw_headers = _stamped(response.raw_headers, call)
+        await response(call.scope, call.receive, send)
+    except ClientDisconnected:
+        pass  # no one is left to answer
+    except Exception as error:
+        response = fault_response(call, error)
+        call.status = response.status_code
+        response.raw_headers = _stamped(response.raw_headers, call)
+        await response(call.scope, call.receive, send)
 
 
 def _stamped(headers: Iterable[tuple[bytes, bytes]], call: Call) -> list[tuple[bytes, bytes]]:
@@ -87,36 +116,34 @@ class UnhandledExceptions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        else:
-            await answer_faults(self.app, scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        except ClientDisconnected:
+            pass  # no one is left to answer
+        except Exception as error:
+            response = fault_response(scope[CALL], error)
+            await response(scope, receive, send)
 
 
-async def answer_faults(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Run the application; log an unhandled exception and answer 500.
+def fault_response(call: Call, error: Exception) -> Response:
+    """Log an unhandled exception and return the 500 response.
 
     Raises:
-        Exception: the response had already begun, so the server can only close the connection.
+        Exception: the error itself: the response had already begun, so the server can only close the connection.
     """
-    try:
-        await app(scope, receive, send)
-    except ClientDisconnected:
-        pass  # no one is left to answer
-    except Exception as error:
-        call: Call = scope[CALL]
-        log = call.services.log
-        if call.status:
-            log("stream_broken", path=call.path, error=repr(error), exception=error)
-            raise
-        log("fault", what=f"{call.method} {call.path}", error=repr(error), exception=error)
-        response = problem_response(call, Internal("internal error; it was logged"))
-        await response(scope, receive, send)
+    log = call.services.log
+    if call.status:
+        log("stream_broken", path=call.path, error=repr(error), exception=error)
+        raise error
+    log("fault", what=f"{call.method} {call.path}", error=repr(error), exception=error)
+    return problem_response(call, Internal("internal error; it was logged"))
 
 
 class HotRoutes:
-    """Finds the routes of hot.py in a table. Passes other requests, and all with a root path, on to FastAPI."""
+    """Finds the routes of hot.py in a table. FastAPI answers other requests, HEAD, and all with a root path."""
 
-    def __init__(self, app: ASGIApp, routes: Iterable[HotRoute]) -> None:
-        self.app = app
+    def __init__(self, routes: Iterable[HotRoute]) -> None:
         self._plain: dict[tuple[str, str], HotRoute] = {}
         self._with_ids: dict[tuple[str, str, int], list[tuple[re.Pattern[str], HotRoute]]] = {}
         for route in routes:
@@ -128,6 +155,8 @@ class HotRoutes:
 
     def find(self, scope: Scope) -> HotRoute | None:
         """Return the hot route of a request and set `path_params` in the scope; None if there is no such route."""
+        if scope.get("root_path"):
+            return None
         method, path = scope["method"], scope["path"]
         if (route := self._plain.get((method, path))) is not None:
             return route
@@ -136,15 +165,6 @@ class HotRoutes:
                 scope["path_params"] = match.groupdict()
                 return route
         return None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = None
-        if scope["type"] == "http" and not scope.get("root_path"):
-            route = self.find(scope)
-        if route is None:
-            await self.app(scope, receive, send)
-        else:
-            await answer_faults(route.answer, scope, receive, send)
 
 
 def _shape(path: str) -> tuple[str, int]:

@@ -26,7 +26,7 @@ from fastapi.routing import APIRoute
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from swarmkeeper.access.quotas import DECODED_BYTES, decoded_bytes
 from swarmkeeper.access.request_turns import COST_BYTES
@@ -37,7 +37,15 @@ from swarmkeeper.http.dependencies import BodyOf, Call, Permission, get_idempote
 from swarmkeeper.http.errors import CALL
 from swarmkeeper.http.exception_handlers import refuse, refuse_unavailable
 from swarmkeeper.http.intake import limits
-from swarmkeeper.http.intake.content import ParsedBody, ReceivedBody, RefusedResults, ReportHead, Translator, reports
+from swarmkeeper.http.intake.content import (
+    ParsedBody,
+    ReceivedBody,
+    RefusedResults,
+    ReportHead,
+    Translator,
+    parse_body,
+    reports,
+)
 from swarmkeeper.http.intake.reader import MIDDLE_BYTES, SHORT_BYTES, UNCHECKED_BYTES, read_inline
 from swarmkeeper.http.openapi import EVERY_ROUTE, SUCCESS_WORDS, Responses, describe_refusals, refusals_of
 from swarmkeeper.http.queries import NoQuery, Query, read_query
@@ -154,7 +162,7 @@ class StrictRoute(APIRoute):
             await call.authenticate()
         call.query = read_query(self.query_model, call.scope["query_string"], call.safe)
         if self.body_model is None:
-            if call.principal is not None:
+            if call.principal is not None and not call.services.pace.at_once(call.principal):
                 await call.services.pace.turn(call.principal)
             return
         if self.needs:
@@ -204,8 +212,12 @@ class StrictRoute(APIRoute):
 
         if len(received.raw) > SHORT_BYTES:
             return await services.readers.read(received, call.safe, check_leases)
-        await services.pace.turn(by, 1 + len(received.raw) // COST_BYTES)
-        return await read_inline(received, call.safe, check_leases if len(received.raw) > UNCHECKED_BYTES else None)
+        cost = 1 + len(received.raw) // COST_BYTES
+        if not services.pace.at_once(by, cost):
+            await services.pace.turn(by, cost)
+        if len(received.raw) <= UNCHECKED_BYTES:
+            return parse_body(received, call.safe)
+        return await read_inline(received, call.safe, check_leases)
 
 
 class OpenRoute(StrictRoute):
@@ -219,16 +231,12 @@ class HotRoute(StrictRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         async def handler(request: Request) -> Response:
-            return await self._answer(request.scope[CALL])
+            return await self.respond(request.scope[CALL])
 
         return handler
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request as an ASGI application."""
-        response = await self._answer(scope[CALL])
-        await response(scope, receive, send)
-
-    async def _answer(self, call: Call) -> Response:
+    async def respond(self, call: Call) -> Response:
+        """Check the request, run the endpoint, and return its response, also of a refusal."""
         try:
             await self.admit(call)
             response: Response = await self.endpoint(call)

@@ -71,6 +71,10 @@ class Log:
         self.lost = 0  # lines that could not be written
         self._unreported = 0  # lost lines not reported yet
 
+    def writes(self, event: str) -> bool:
+        """Whether a line of this event would be written at the log's level."""
+        return LEVELS.index(LOUDNESS.get(event, "info")) >= self._least
+
     def __call__(self, event: str, **fields: Any) -> None:
         self.write(LOUDNESS.get(event, "error" if "exception" in fields else "info"), event, fields)
 

@@ -476,7 +476,7 @@ class Result(Request):
 
     @model_validator(mode="after")
     def _one_content(self) -> Result:
-        filled = sum(content is not None for content in (self.plan, self.output, self.verdict))
+        filled = (self.plan is not None) + (self.output is not None) + (self.verdict is not None)
         if self.status == "failed":
             if filled:
                 raise broken_rule("not_allowed", "must not have a plan, output or verdict when status is failed")

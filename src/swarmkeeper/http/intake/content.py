@@ -31,9 +31,9 @@ _encode = msgspec.json.Encoder().encode
 Idempotency = tuple[str, str]  # the key, and the hash of the request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: each request makes one, in a third of the time
 class ReceivedBody:
-    """A body, with everything needed to translate it."""
+    """A body, with everything needed to translate it. It is not changed."""
 
     raw: bytes
     limit: int  # bytes
@@ -47,7 +47,7 @@ class ReceivedBody:
     idempotency: tuple[str, bytes] | None = None  # the key, and the bytes that are hashed before the body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ParsedBody:
     """The commands that the translator made; without a translator, the checked request model."""
 
@@ -169,7 +169,7 @@ def peek(received: ReceivedBody) -> ReportHead | None:
 # ---- reports -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReportCommands:
     """The results that a bot reports, each a command or the error it was refused with, and its claim for more work."""
 

@@ -6,10 +6,12 @@ The limits for all calls of a key or a tenant together are in access/quotas.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from types import coroutine
+from typing import Any, cast
 
 from starlette.types import Message, Receive, Scope
 
@@ -119,17 +121,39 @@ async def read_body(
 
 async def _next_piece(receive: Receive, silence: float, due: float) -> Message:
     """Receive a piece of a body within `silence` seconds and before the loop's time is `due`; raises as `read_body`."""
+    receiving = cast(Coroutine[Any, Any, Message], receive())
     try:
-        async with asyncio.timeout(min(silence, max(0.0, due - asyncio.get_running_loop().time()))):
-            message = await receive()
-    except TimeoutError:
-        raise Malformed(
-            f"the body did not come in time: each piece within {silence:g} seconds, "
-            f"and after that {BODY_BYTES_A_SECOND_MIN} bytes a second on average"
-        ) from None
+        pause = receiving.send(None)
+    except StopIteration as done:
+        message: Message = done.value  # it had arrived already: a timer would cost as much as parsing a short body
+    else:
+        try:
+            async with asyncio.timeout(min(silence, max(0.0, due - asyncio.get_running_loop().time()))):
+                message = await _rest(receiving, pause)
+        except TimeoutError:
+            raise Malformed(
+                f"the body did not come in time: each piece within {silence:g} seconds, "
+                f"and after that {BODY_BYTES_A_SECOND_MIN} bytes a second on average"
+            ) from None
     if message["type"] == "http.disconnect":
         raise ClientDisconnected
     return message
+
+
+@coroutine
+def _rest(begun: Coroutine[Any, Any, Message], pause: Any) -> Generator[Any, Any, Message]:
+    """Await the rest of a coroutine that has run up to its first pause."""
+    while True:
+        try:
+            sent = yield pause
+        except BaseException as error:
+            step = partial(begun.throw, error)
+        else:
+            step = partial(begun.send, sent)
+        try:
+            pause = step()
+        except StopIteration as done:
+            return cast(Message, done.value)
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
