@@ -31,7 +31,9 @@ def _time(milliseconds: int) -> str:
     """Return an underscore and ten characters, which hold 48 bits, left-aligned."""
     bits = milliseconds << 2
     assert 0 <= bits < 1 << 50, "the time must be within eight thousand years of 1970"
-    return f"_{_PAIRS[bits >> 40]}{_PAIRS[bits >> 30 & 1023]}{_PAIRS[bits >> 20 & 1023]}{_PAIRS[bits >> 10 & 1023]}{_PAIRS[bits & 1023]}"
+    pairs = _PAIRS
+    first, second = pairs[bits >> 40], pairs[bits >> 30 & 1023]
+    return f"_{first}{second}{pairs[bits >> 20 & 1023]}{pairs[bits >> 10 & 1023]}{pairs[bits & 1023]}"
 
 
 def fraction(seed: bytes, purpose: str) -> float:
