@@ -79,8 +79,9 @@ class ConcurrencyLimiter:
         Raises:
             RateLimited: the key or its tenant would exceed its quota.
         """
-        for scope, name, most in self._scopes(by):
-            held = self._of.get((scope, name), 0)
+        of, scopes = self._of, self._scopes(by)
+        for scope, name, most in scopes:
+            held = of.get((scope, name), 0)
             if most and held + number > most:
                 self.refused += 1
                 raise RateLimited(
@@ -89,8 +90,8 @@ class ConcurrencyLimiter:
                     retry_after=RETRY_SECONDS,
                 )
         self.total += number
-        for scope, name, _ in self._scopes(by):
-            self._of[scope, name] = self._of.get((scope, name), 0) + number
+        for scope, name, _ in scopes:
+            of[scope, name] = of.get((scope, name), 0) + number
 
     def give_back(self, by: Principal, number: int = 1) -> None:
         """Subtract `number` from what this key holds."""

@@ -118,6 +118,13 @@ class Call:
         self._over = message["type"] == "http.disconnect"
         return message
 
+    @property
+    def disconnected(self) -> bool | None:
+        """Whether the caller has disconnected; None if the server does not tell without `receive`."""
+        # uvicorn's `receive` is a method of its exchange.
+        told: bool | None = getattr(getattr(self._receive, "__self__", None), "disconnected", None)
+        return told
+
     async def gone(self) -> None:
         """Return when the caller has disconnected, or has sent more than UNWANTED_BYTES_MAX after its body."""
         unwanted = 0
@@ -235,11 +242,21 @@ def require(rules: Rules, principal: Principal, action: str) -> None:
         raise PermissionDenied(rules.why_not(principal, action))
 
 
+_NAMES = {  # of most requests
+    name.encode(): name
+    for name in (
+        *("host", "x-api-key", "authorization", "accept", "accept-encoding", "connection", "user-agent"),
+        *("content-type", "content-length", "traceparent", "x-request-id", "idempotency-key"),
+    )
+}
+
+
 def _headers(scope: Scope) -> dict[str, str]:
     """Return the headers by lower-case name; repeated headers are joined with commas (RFC 9110)."""
     found: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
+        name = _NAMES.get(raw_name) or raw_name.decode("latin-1").lower()
+        value = raw_value.decode("latin-1").strip()
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 

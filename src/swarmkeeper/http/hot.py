@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Query
@@ -42,6 +42,7 @@ from swarmkeeper.http.dependencies import (
 from swarmkeeper.http.errors import status_of
 from swarmkeeper.http.intake import content
 from swarmkeeper.http.intake.limits import ClientDisconnected
+from swarmkeeper.http.intake.waiting import first_of
 from swarmkeeper.http.openapi import refuses, returns
 from swarmkeeper.http.queries import TaskQuery
 from swarmkeeper.http.responses import Json, encode
@@ -56,6 +57,9 @@ router = APIRouter(route_class=HotRoute)
 
 # How often a poll is checked after its time is up, in case the engine is just granting it leases.
 _LOOK_AGAIN_SECONDS = 0.05
+# A poll that is answered sooner has no task that watches its connection: it only looks at the end. This needs a server
+# that tells whether a caller is connected; under another one, every poll has the task.
+_WATCHED_AFTER_SECONDS = 0.05
 # A submitted task up to this size is read on the event loop, which takes less than a millisecond.
 SMALL_BYTES = 16 << 10
 SMALL_ROWS = 20
@@ -105,40 +109,46 @@ async def lease_work(call: CurrentCall) -> Response:
 
 async def _asked(call: Call, claim: commands.ClaimWork, wait: float) -> tuple[JsonValue, str | None]:
     """Return the views of the leases that a poll got, or the reason why there are none."""
+    until = asyncio.get_running_loop().time() + wait if wait > 0 else None
     poll = call.services.engine.claim(claim, parks=wait > 0)
-    gone = asyncio.ensure_future(call.gone())
+    gone: asyncio.Future[None] | None = None
     try:
-        claimed = await _answer(call, poll, gone, wait)
+        if call.disconnected is None:
+            gone = asyncio.ensure_future(call.gone())
+        else:
+            await first_of(poll.answer, seconds=min(wait or _WATCHED_AFTER_SECONDS, _WATCHED_AFTER_SECONDS))
+        if not poll.answer.done():
+            gone = gone or asyncio.ensure_future(call.gone())
+            await _parked(call, poll, gone, until)
+        await _still_good(call)
+        claimed: Claimed = await poll.answer
         leases = await _leases(call, claimed)
-        if gone.done():
+        if call.disconnected or (gone is not None and gone.done()):
             raise ClientDisconnected
     except BaseException:
         # The caller does not receive these leases, so take them back.
         call.services.engine.abandon(poll)
         raise
     finally:
-        gone.cancel()
+        if gone is not None:
+            gone.cancel()
     return leases, None if claimed.leases else claimed.reason
 
 
-async def _answer(call: Call, poll: Poll, gone: asyncio.Future[None], wait: float) -> Claimed:
+async def _parked(call: Call, poll: Poll, gone: asyncio.Future[None], until: float | None) -> None:
     """Wait for the poll's answer, as long as its bot is connected and its key is valid."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + wait if wait > 0 else None
     with call.services.key_watch.of(call.by) as ended:
-        waiting: tuple[asyncio.Future[Any], ...] = (poll.answer, gone, ended)
         while not poll.answer.done():
             pause = None if until is None else until - loop.time()
             if pause is not None and pause <= 0:
                 call.services.engine.end(poll)
                 pause = _LOOK_AGAIN_SECONDS
-            await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            await first_of(poll.answer, gone, ended, seconds=pause)
             if gone.done():
                 raise ClientDisconnected
             if ended.done():
-                break
-    await _still_good(call)
-    return await poll.answer
+                return
 
 
 async def _still_good(call: Call) -> None:
@@ -402,8 +412,7 @@ async def _wait(call: Call, task_id: str, known: frozenset[int] | None) -> None:
         gone = asyncio.ensure_future(call.gone())
         try:
             with services.quotas.waits.held(call.by), services.key_watch.of(call.by) as ended:
-                left = until - loop.time()
-                await asyncio.wait((wait.over, gone, ended), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                await first_of(wait.over, gone, ended, seconds=until - loop.time())
                 if gone.done():
                     raise ClientDisconnected
                 if ended.done():

@@ -97,7 +97,10 @@ async def _answer_hot(route: HotRoute, call: Call, send: Send) -> None:
 
 def _stamped(headers: Iterable[tuple[bytes, bytes]], call: Call) -> list[tuple[bytes, bytes]]:
     stamped = list(headers)
-    if not any(name == b"cache-control" for name, _ in stamped):
+    for name, _ in stamped:
+        if name == b"cache-control":
+            break
+    else:
         stamped += _NO_STORE
     stamped += (
         (b"x-request-id", call.request_id.encode()),

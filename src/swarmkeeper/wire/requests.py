@@ -504,15 +504,10 @@ class Result(Request):
 
     def content(self) -> dict[str, Json]:
         """Return what identifies a report: status and content, without usage and claim. JSON, keys unsorted."""
-        match self.kind:
-            case "failure":
-                return {"status": self.status, "error": self.failure.model_dump(by_alias=True)}
-            case "plan":
-                return {"status": self.status, "plan": self.plan}
-            case "verdict":
-                return {"status": self.status, "verdict": self.verdict}
-            case _:
-                return {"status": self.status, "output": self.output}
+        kind = self.kind
+        if kind == "failure":
+            return {"status": self.status, "error": self.failure.model_dump(by_alias=True)}
+        return {"status": self.status, kind: getattr(self, kind)}
 
 
 class Report(Result):

@@ -204,11 +204,11 @@ def reports(
 
 
 def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | None, safe: Safe) -> commands.ReportResult:
-    content = _canonical(result.content())
+    content, kind = _canonical(result.content()), result.kind
     plan = verdict = written = None
     shape_errors: Sequence[errors.Detail] = ()
     checked: tuple[Detail, ...] | None = None
-    if result.kind == "plan":
+    if kind == "plan":
         subtasks, shape_errors = v1.read_plan(result.plan, safe=safe, task=task)
         plan = v1.specs(subtasks)
         checked = tuple(graph.check_plan(plan, at="/plan"))
@@ -216,10 +216,10 @@ def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | Non
             plan, written = graph.cut(plan, received.slice_rows)
         else:
             plan = ()  # only its errors are used
-    elif result.kind == "verdict":
+    elif kind == "verdict":
         read_verdict, shape_errors = v1.read_verdict(result.verdict, safe=safe, task=task)
         verdict = None if read_verdict is None else read_verdict.record()
-    output = _encode(result.output) if result.kind == "output" else None
+    output = _encode(result.output) if kind == "output" else None
     return commands.ReportResult(
         by=received.by,
         bot=bot,
@@ -233,9 +233,9 @@ def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | Non
         checked=checked,
         written=written,
         verdict=verdict,
-        failure=result.failure.record() if result.kind == "failure" else None,
+        failure=result.failure.record() if kind == "failure" else None,
         errors=tuple(shape_errors),
-        errors_in=result.kind if shape_errors else None,
+        errors_in=kind if shape_errors else None,
         usage=None if result.usage is None else result.usage.model_dump(),
         progress=None if result.progress is None else result.progress.record(),
         trace=received.trace,

@@ -47,6 +47,8 @@ class GuardedProtocol(HttpToolsProtocol):
     _too_many = False
     _host_error = ""  # what to answer if the Host header is wrong
     _timer: asyncio.TimerHandle | None = None
+    _idle_from: float | None = None  # the loop's time when the connection became idle; None while it is not
+    _idle_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
         super().connection_made(transport)
@@ -54,6 +56,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -150,7 +154,17 @@ class GuardedProtocol(HttpToolsProtocol):
             cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        """Do what uvicorn does after a response; but one timer serves all idle times of a connection."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_from = self.loop.time()
+            if self._idle_timer is None:
+                self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._end_idle)
         if self._in_body and not self.transport.is_closing():
             self._begin_timer()  # answered before the body was read: limit the wait for the rest of it
 
@@ -184,6 +198,19 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_from = None
+
+    def _end_idle(self) -> None:
+        """Close the connection if it was idle for the whole time; otherwise look again when it may have been."""
+        now = self.loop.time()
+        left = self.timeout_keep_alive - (0.0 if self._idle_from is None else now - self._idle_from)
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._end_idle)
+        else:
+            self._idle_timer = None
+            self.timeout_keep_alive_handler()
 
     def _too_slow(self) -> None:
         self._timer = None
