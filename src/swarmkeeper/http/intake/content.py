@@ -161,7 +161,7 @@ def peek(received: ReceivedBody) -> ReportHead | None:
         if received.translator is reports:
             batch = _peek_batch(received.raw)
             return ReportHead(batch.bot_id, tuple((each.task_id, each.lease_id) for each in batch.results))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # `parse_body` will report the error
     return None
 
