@@ -4,11 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import pytest
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Receive
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.core.commands import CreateKey
@@ -32,6 +32,21 @@ class Answered:
 
 
 @dataclass
+class _Connection:
+    """A server's connection whose `receive` is a method, as in uvicorn."""
+
+    receiving: Receive
+    hung_up: asyncio.Event
+
+    @property
+    def disconnected(self) -> bool:
+        return self.hung_up.is_set()
+
+    async def receive(self) -> Message:
+        return await self.receiving()
+
+
+@dataclass
 class Caller:
     """Calls the application with one key."""
 
@@ -39,6 +54,8 @@ class Caller:
     key: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     client: str = "127.0.0.1"
+    # Whether the server tells that a caller is gone, as ours does, or `receive` alone does, as in other servers.
+    tells: ClassVar[bool] = False
 
     def with_key(self, key: str | None) -> "Caller":
         return Caller(self.app, key)
@@ -120,7 +137,8 @@ class Caller:
             "server": ("swarmkeeper", 80),
             "state": {},
         }
-        await self.app(scope, receive, send)
+        connection = _Connection(receive, hung_up)
+        await self.app(scope, connection.receive if self.tells else receive, send)
 
 
 @pytest.fixture

@@ -6,8 +6,16 @@ from collections.abc import Callable
 import pytest
 
 from swarmkeeper.app import Orchestrator
+from swarmkeeper.http import hot
 from swarmkeeper.settings import Settings
 from tests.http.conftest import Answered, BotCaller, Caller, Fleet, Json
+
+
+@pytest.fixture(params=[False, True], ids=["any server", "our server"], autouse=True)
+def tells(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Run each test under a server that tells when a caller is gone, and under one that does not."""
+    monkeypatch.setattr(Caller, "tells", request.param)
+    return bool(request.param)
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -108,6 +116,55 @@ async def test_work_leased_to_a_caller_that_disconnected_goes_back_and_counts_no
     assert [each["ending"] for each in subtask["attempts"]] == ["unseen"]
 
 
+@pytest.mark.parametrize("watched_after", [0.0, 60.0])
+async def test_a_poll_answered_after_its_caller_left_gives_its_work_back(
+    swarm: Orchestrator,
+    client: Caller,
+    admin: Caller,
+    fleet: Fleet,
+    monkeypatch: pytest.MonkeyPatch,
+    watched_after: float,
+) -> None:
+    monkeypatch.setattr(hot, "_WATCHED_AFTER_SECONDS", watched_after)
+    monkeypatch.setattr(Caller, "tells", True)
+    gone = asyncio.Event()
+    waiting = await park(swarm, await fleet.bot("Executor", "leaves"), gone)
+    gone.set()
+    made = await client.post("/tasks", task("a"))
+    assert (await waiting).status == 0
+
+    lease = await (await fleet.bot("Executor", "next")).one()
+
+    subtask = (await admin.get(f"/tasks/{made.json['id']}/subtasks/a")).json
+    assert [each["ending"] for each in subtask["attempts"]] == ["unseen"] * (lease["attempt"] - 1)
+
+
+async def test_a_poll_has_no_task_that_watches_it_at_first(
+    swarm: Orchestrator, client: Caller, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tells: bool
+) -> None:
+    monkeypatch.setattr(hot, "_WATCHED_AFTER_SECONDS", 60.0)
+    bot = await fleet.bot("Executor")
+    before = len(asyncio.all_tasks())
+    waiting = await park(swarm, bot)
+
+    assert len(asyncio.all_tasks()) - before == (1 if tells else 2)  # the first is the call itself
+
+    await client.post("/tasks", task("a"))
+    assert len((await waiting).json["leases"]) == 1
+
+
+async def test_a_short_poll_ends_in_time_without_being_watched(
+    swarm: Orchestrator, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hot, "_WATCHED_AFTER_SECONDS", 60.0)
+    bot = await fleet.bot("Executor")
+
+    async with asyncio.timeout(2):
+        answer = await bot.call.post("/leases", {"bot_id": bot.id, "wait_seconds": 0.05})
+        assert answer.json["leases"] == []
+        assert (await bot.call.post("/leases", {"bot_id": bot.id, "wait_seconds": 0})).json["leases"] == []
+
+
 async def test_a_revoked_key_ends_its_polls_at_once(
     swarm: Orchestrator, admin: Caller, client: Caller, fleet: Fleet
 ) -> None:
@@ -188,7 +245,10 @@ async def test_two_hundred_parked_polls_read_nothing_from_the_store(
     await asyncio.gather(*waiting)
 
 
-async def test_polls_of_one_key_are_checked_with_one_read(swarm: Orchestrator, client: Caller, fleet: Fleet) -> None:
+async def test_polls_of_one_key_are_checked_with_one_read(
+    swarm: Orchestrator, client: Caller, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hot, "_WATCHED_AFTER_SECONDS", 0.0)
     bot = await fleet.bot("Executor", capacity=20)
     made = await client.post("/tasks", {"title": "nobody plans it"})
     key_watch = swarm.app.state.services.key_watch
