@@ -363,7 +363,9 @@ async def submit_task(call: CurrentCall) -> Response:
     if asked.size > SMALL_BYTES or asked.rows > SMALL_ROWS or replayed:
         return await changed_task(call, task_id, 201, headers)
     # A small task is read here, not on the reading thread, so that submitting does not wait for other reads.
-    shown, version = await call.after(call.services.queries.task(call.by, task_id))
+    queries = call.services.queries
+    reading = queries.submitted if asked.subtasks is None else queries.task
+    shown, version = await call.after(reading(call.by, task_id))
     return Json(shown, 201, {**etag(version), **headers})
 
 

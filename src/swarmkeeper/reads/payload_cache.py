@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from copy import copy
 
 import msgspec
 
@@ -41,7 +40,8 @@ class PayloadCache:
 
     def on(self, reader: Reader) -> PayloadCache:
         """Return this cache, reading from a snapshot. Sharing entries is safe: payloads never change."""
-        then = copy(self)
+        then = object.__new__(PayloadCache)
+        then.__dict__.update(self.__dict__)
         then._store = reader
         return then
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -135,7 +134,8 @@ class Queries:
         Await nothing but reads within the block.
         """
         async with self._store.snapshot() as seen:
-            then = copy(self)
+            then = object.__new__(Queries)  # `copy` takes seven times as long
+            then.__dict__.update(self.__dict__)
             then._reader, then._bodies = seen, self._bodies.on(seen)
             yield then
 
@@ -205,6 +205,14 @@ class Queries:
         """Return the task and its version, which is its ETag."""
         async with self.moment() as then:
             return await then.task_then(principal, task_id)
+
+    async def submitted(self, principal: Principal, task_id: str) -> tuple[View, int]:
+        """Return the same as `task`, at less cost if the task has no plan yet: one row shows it."""
+        row = await self._task(principal, task_id)
+        if row.status != TaskStatus.CREATED or row.n_total or row.failure is not None:
+            return await self.task(principal, task_id)
+        shown = views.task(row, (await self._bodies.of([row.spec])).get(row.spec))
+        return {**shown, "subtasks": [], "result": None, "verdict": None}, row.version
 
     async def task_then(self, principal: Principal, task_id: str) -> tuple[View, int]:
         """Return the same as `task`; call it within a `moment`."""
