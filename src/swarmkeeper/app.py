@@ -64,7 +64,7 @@ from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.queries import Queries
-from swarmkeeper.reads.reading_thread import ReadingThread, Reads
+from swarmkeeper.reads.reading_thread import ReadingThread, Reads, SmallTasks
 from swarmkeeper.rulefiles import load
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.settings import BadSetting, Settings, read
@@ -176,6 +176,7 @@ class Orchestrator:
             self.store, self._identity.presence, limits.forget_bots, now=engine.now, do_all=engine.do_all
         )
         self._payload_cache = payload_cache = PayloadCache(self.store)
+        self._small_tasks = SmallTasks()
         self._happenings = Happenings(self.log)
         self._refusals = Refusals(self.log, self.clock.monotonic)
         loop_reads = self._reads(self.store, limits, payload_cache)
@@ -229,6 +230,7 @@ class Orchestrator:
             messages=reads.messages,
             approval_queries=reads.approval_queries,
             reading_thread=self._reading_thread,
+            small_tasks=self._small_tasks,
             feed=self._feed,
             admission=Admission(self.store, self.rules, limits),
             pace=RequestPacer(engine.weights),
@@ -430,6 +432,7 @@ class Orchestrator:
 
     def _committed(self, changes: Changes) -> None:
         self._payload_cache.committed(changes.payloads)
+        self._small_tasks.committed(changes)
         self._task_waiters.committed(changes.tasks)
         self._messages.committed(changes)
         self._happenings.committed(changes)
@@ -476,6 +479,7 @@ class Orchestrator:
                 if await self.store.changed_outside():
                     self._identity.forget_all()
                     self.engine.look_again()
+                    self._small_tasks.forget_all()
                     await self.engine.reload_weights()
                 self._refusals.log_rest()
                 await self._identity.write_refusals(self.engine.do)

@@ -49,7 +49,7 @@ from swarmkeeper.http.responses import Json, encode
 from swarmkeeper.http.routers.task_views import changed_task, etag, read_task, versions
 from swarmkeeper.http.routing import HotRoute
 from swarmkeeper.reads import lease_views
-from swarmkeeper.reads.reading_thread import Reads
+from swarmkeeper.reads.reading_thread import SMALL_BYTES, SMALL_ROWS, Reads
 from swarmkeeper.wire import v1
 from swarmkeeper.wire.shapes import micros, rfc3339
 
@@ -60,9 +60,6 @@ _LOOK_AGAIN_SECONDS = 0.05
 # A poll that is answered sooner has no task that watches its connection: it only looks at the end. This needs a server
 # that tells whether a caller is connected; under another one, every poll has the task.
 _WATCHED_AFTER_SECONDS = 0.05
-# A submitted task up to this size is read on the event loop, which takes less than a millisecond.
-SMALL_BYTES = 16 << 10
-SMALL_ROWS = 20
 
 # ---- leases --------------------------------------------------------------------------------------------------------
 

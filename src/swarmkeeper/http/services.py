@@ -22,7 +22,7 @@ from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.feed import Feed
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.queries import Queries
-from swarmkeeper.reads.reading_thread import ReadingThread
+from swarmkeeper.reads.reading_thread import ReadingThread, SmallTasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class Services:
     task_waiters: TaskWaiters
     approval_queries: ApprovalQueries
     reading_thread: ReadingThread
+    small_tasks: SmallTasks
     messages: Messages
     feed: Feed
     admission: Admission

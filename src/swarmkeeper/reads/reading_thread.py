@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from swarmkeeper.access.request_turns import Lane
 from swarmkeeper.core.model import Principal
+from swarmkeeper.core.ports import Changes
 from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.audit_queries import AuditQueries
 from swarmkeeper.reads.explain import Explainer
@@ -22,6 +23,10 @@ from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.queries import Queries
 
 Shown = TypeVar("Shown")
+
+SMALL_BYTES = 16 << 10
+SMALL_ROWS = 20
+SMALL_TASKS_MAX = 20_000  # known at a time, the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,45 @@ class Reads:
     approval_queries: ApprovalQueries
     messages: Messages
     explainer: Explainer
+
+
+class SmallTasks:
+    """The tasks that may be read on the event loop: that takes less than a millisecond, and no change of threads.
+
+    A task is small while its subtasks and all payloads that were committed for it are few and short, and nothing else
+    of variable size is shown with it. So this process must have seen all its commits, from the first one on.
+    """
+
+    def __init__(self) -> None:
+        self._bytes: dict[str, int] = {}  # of the task's payloads, by task id
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._bytes
+
+    def committed(self, changes: Changes) -> None:
+        known = self._bytes
+        for task_id, task in changes.tasks.items():
+            if task.version == 1:
+                known[task_id] = 0
+            if task.n_total > SMALL_ROWS or task.failure is not None:
+                known.pop(task_id, None)
+        for written in changes.payloads.values():
+            if written is not None and written[0] in known:
+                known[written[0]] += len(written[1])
+                if known[written[0]] > SMALL_BYTES:
+                    del known[written[0]]
+        for attempt in changes.attempts:
+            if attempt.error is not None or attempt.reason is not None or attempt.progress is not None:
+                known.pop(attempt.task, None)
+        for lease in changes.leases.values():
+            if lease.progress is not None:
+                known.pop(lease.task, None)
+        while len(known) > SMALL_TASKS_MAX:
+            del known[next(iter(known))]
+
+    def forget_all(self) -> None:
+        """Call this after another process has written."""
+        self._bytes.clear()
 
 
 class ReadingThread:
