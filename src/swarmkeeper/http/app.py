@@ -19,7 +19,7 @@ from swarmkeeper.http.services import Services
 
 __all__ = ["ROUTES", "HttpLimits", "Services", "create_app", "openapi_document"]
 
-# FastAPI tries the routers in this order. `hot` is last, because `HotRoutes` finds most of its routes earlier.
+# FastAPI tries the routers in this order. `hot` is last, because `RequestContext` answers most of its calls itself.
 _ROUTERS = (tasks, bots, work, messages, approvals, keys, evidence, ops, hot)
 
 

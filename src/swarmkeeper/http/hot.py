@@ -1,7 +1,7 @@
 """The hot routes: the most frequent calls of bots and clients. They run without FastAPI's request handling.
 
 FastAPI still describes them: their signatures and `Depends` are the OpenAPI description. But they run as plain
-functions. `HotRoutes` (middleware.py) finds them in a table, `HotRoute` (routing.py) checks the request in the same
+functions. `RequestContext` (middleware.py) finds them in a table, `HotRoute` (routing.py) checks the request in the same
 order as `StrictRoute`, and the function gets only its `Call`. FastAPI's routing, dependencies and exit stacks would
 take 0.2 ms, as long as the rest of such a request. Bodies that may be long arrive as commands (intake/content.py), and
 answers leave as bytes. Add a route here only if a measurement justifies it.
