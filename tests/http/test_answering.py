@@ -1,4 +1,4 @@
-"""Responses written by `Exchange` are byte for byte those of uvicorn's own class."""
+"""Responses written by `GuardedCycle` are byte for byte those of uvicorn's own class."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from swarmkeeper.http.intake import guard
-from swarmkeeper.http.intake.answering import Exchange
+from swarmkeeper.http.intake.answering import GuardedCycle
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -129,7 +129,7 @@ async def exchange(kind: type[RequestResponseCycle], sent: bytes, pieces: int, r
     state = ServerState()
     state.default_headers = [(b"date", b"Fri, 01 Jan 2027 00:00:00 GMT")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guard, "Exchange", kind)
+        patch.setattr(guard, "GuardedCycle", kind)
         protocol = guard.GuardedProtocol(config, state, {}, _loop=asyncio.get_running_loop())
         connection = Connection()
         protocol.connection_made(connection)
@@ -155,7 +155,7 @@ def cases() -> Iterator[tuple[bytes, int, list[Message]]]:
 
 async def test_every_response_is_written_as_by_uvicorn() -> None:
     for sent, pieces, response in cases():
-        mine = await exchange(Exchange, sent, pieces, response)
+        mine = await exchange(GuardedCycle, sent, pieces, response)
         theirs = await exchange(RequestResponseCycle, sent, pieces, response)
 
         assert b"".join(mine.written) == b"".join(theirs.written), (sent, pieces, response)
@@ -163,14 +163,14 @@ async def test_every_response_is_written_as_by_uvicorn() -> None:
 
 
 async def test_head_and_body_are_one_write() -> None:
-    connection = await exchange(Exchange, GET, 1, RESPONSES[0])
+    connection = await exchange(GuardedCycle, GET, 1, RESPONSES[0])
 
     assert len(connection.written) == 1
 
 
 @pytest.mark.parametrize("response", WRONG)
 async def test_a_wrong_response_is_not_begun(response: list[Message]) -> None:
-    connection = await exchange(Exchange, GET, 1, response)
+    connection = await exchange(GuardedCycle, GET, 1, response)
 
     assert connection.closed
     assert connection.written == []  # uvicorn has written its head by then

@@ -121,7 +121,7 @@ class Call:
     @property
     def disconnected(self) -> bool | None:
         """Whether the caller has disconnected; None if the server does not tell without `receive`."""
-        # uvicorn's `receive` is a method of its exchange.
+        # uvicorn's `receive` is a method of its cycle, which has this flag.
         told: bool | None = getattr(getattr(self._receive, "__self__", None), "disconnected", None)
         return told
 

@@ -1,10 +1,10 @@
 """The hot routes: the most frequent calls of bots and clients. They run without FastAPI's request handling.
 
 FastAPI still describes them: their signatures and `Depends` are the OpenAPI description. But they run as plain
-functions. `RequestContext` (middleware.py) finds them in a table, `HotRoute` (routing.py) checks the request in the same
-order as `StrictRoute`, and the function gets only its `Call`. FastAPI's routing, dependencies and exit stacks would
-take 0.2 ms, as long as the rest of such a request. Bodies that may be long arrive as commands (intake/content.py), and
-answers leave as bytes. Add a route here only if a measurement justifies it.
+functions. `RequestContext` (middleware.py) finds them in a table, `HotRoute` (routing.py) checks the request in the
+same order as `StrictRoute`, and the function gets only its `Call`. FastAPI's routing, dependencies and exit stacks
+would take 0.2 ms, more than the rest of such a request. Bodies that may be long arrive as commands (intake/content.py),
+and answers leave as bytes. Add a route here only if a measurement justifies it.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _NOT_IN_A_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 Message = Any  # uvicorn's types of messages are not public
 
 
-class Exchange(RequestResponseCycle):
+class GuardedCycle(RequestResponseCycle):
     """One request and its response. A head with a known length is written together with the first piece of its body.
 
     ASGI permits this: a server need not send the head before the first piece of the body.

@@ -12,7 +12,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from swarmkeeper.http.intake.answering import Exchange
+from swarmkeeper.http.intake.answering import GuardedCycle
 
 HEAD_BYTES_MAX = 64 * 1024  # request line and headers; counted per piece received, so slightly more may pass
 HEAD_SECONDS_MAX = 15.0  # from the start of the connection, or the first byte of a head, to the end of the head
@@ -97,10 +97,10 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._hosts != 1 and (self._hosts or version == "1.1"):
             self._host_error = "The request must have one Host header."
             raise _BadHead
-        self._begin_exchange(version)
+        self._begin_cycle(version)
 
-    def _begin_exchange(self, version: str) -> None:
-        """Do what uvicorn does when a head is complete, with `Exchange` as the class of the exchange.
+    def _begin_cycle(self, version: str) -> None:
+        """Do what uvicorn does when a head is complete, with `GuardedCycle` as the class of the cycle.
 
         uvicorn's upgrade to WebSocket and its limit of concurrent requests are left out: this server uses neither.
         """
@@ -112,7 +112,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.scope["raw_path"] = self.root_path.encode("ascii") + url.path
         self.scope["query_string"] = url.query or b""
         before = self.cycle
-        self.cycle = Exchange(
+        self.cycle = GuardedCycle(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
