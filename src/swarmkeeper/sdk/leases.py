@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from swarmkeeper.sdk.answers import Answer
+from swarmkeeper.sdk.connection.calls import is_reference
 from swarmkeeper.sdk.context import Candidate, Context, Outbox
 from swarmkeeper.sdk.errors import ApiError
 from swarmkeeper.wire.answers import BotMessage, Feedback, Lease
@@ -46,7 +47,7 @@ class HeldLease:
         self.reporting = False  # True: the answer to the report decides, and heartbeat directives are ignored
         self.ended: str | None = None  # "lost" or "cancelled": its result is dropped
         self.on_end: Callable[[], object] | None = None  # set by the runner: cancels the code that works on it
-        self.prepared: tuple[Answer, dict[str, Json]] | None = None  # the answer and its body as reported
+        self.prepared: tuple[Answer, dict[str, Json]] | None = None  # set by preparing.py; see `body_of`
         self.size = 0  # bytes of that body
         self.refused_message: ApiError | None = None
         self.unread: deque[BotMessage] = deque()  # waiting for `on_message`
@@ -68,19 +69,25 @@ class HeldLease:
         if lease.previous is not None:
             output = await fetched(lease.previous.output)
             self.context.previous = lease.previous.model_copy(update={"output": output})
-        about = {**lease.task.model_dump(), "id": lease.task_id, "input": await fetched(lease.task.input)}
-        task = read_answer(TaskDefinition, about)
         subtask = lease.subtask
-        if subtask is not None:
+        if subtask is not None and is_reference(subtask.input):
             subtask = subtask.model_copy(update={"input": await fetched(subtask.input)})
         if lease.review is not None:
             results = {key: await fetched(value) for key, value in lease.review.results.items()}
-            self._work = Candidate(lease.review.of, task, results, lease.task.round, subtask)
+            self._work = Candidate(lease.review.of, await self._task(fetched), results, lease.task.round, subtask)
         elif subtask is not None:
             self._work = subtask
         else:
-            self._work = task
+            self._work = await self._task(fetched)
         return self._work
+
+    async def _task(self, fetched: Callable[[Json], Awaitable[Json]]) -> TaskDefinition:
+        task = self._lease.task
+        return read_answer(TaskDefinition, {**task.model_dump(), "id": self.task_id, "input": await fetched(task.input)})
+
+    def body_of(self, answer: Answer) -> dict[str, Json] | None:
+        """Return the body that reports this answer; None if this very answer has not been prepared."""
+        return self.prepared[1] if self.prepared is not None and self.prepared[0] is answer else None
 
     def request_correction(self, wrong: str) -> bool:
         """Put what is wrong with the answer into `context.feedback` for another call of the author's code.

@@ -109,9 +109,11 @@ class Session:
 
     def note(self, kind: str, /, **fields: Json) -> None:
         """Log an event and pass it to the author's `on_event`. If the hook fails, the work goes on."""
-        # Messages between bots may hold the content of work, which does not belong in a log.
-        logged = {name: value for name, value in fields.items() if name != "message"}
-        log.log(_LEVELS.get(kind, logging.DEBUG), "%s: %s %s", self.label, kind, loglines.facts(logged))
+        level = _LEVELS.get(kind, logging.DEBUG)
+        if log.isEnabledFor(level):  # else the text, made for each attempt several times, would be thrown away
+            # Messages between bots may hold the content of work, which does not belong in a log.
+            logged = {name: value for name, value in fields.items() if name != "message"}
+            log.log(level, "%s: %s %s", self.label, kind, loglines.facts(logged))
         if self.bot.has_hook("on_event"):
             self.sides.call_author_side(lambda: self._call_on_event(kind, fields))
 
@@ -440,13 +442,13 @@ class Session:
         What fails on the way makes it a `Failed`.
         """
         lease.outbox.kill_commands()
-        answer = preparing.prepared(lease, answer)
+        if lease.body_of(answer) is None:  # else it was prepared where it was made
+            answer = preparing.prepared(lease, answer)
         try:
             if self.bot.has_hook("before_submit"):
                 answer = preparing.prepared(lease, await self._call_before_submit(answer))
-            if not isinstance(answer, Later | Ask):
-                lease.prepared = (answer, report(answer))
-                lease.size = len(encode(lease.prepared[1]))
+            if (body := lease.body_of(answer)) is not None:
+                lease.size = len(encode(body))
         except Exception as error:
             # Only the type is reported: the text may hold what the hook was to redact.
             log.exception("%s: the answer could not be prepared", self.label)
@@ -486,6 +488,7 @@ class Session:
 
     async def submit(self, lease: HeldLease, answer: Answer) -> None:
         """Report an answer for `BaseBot.submit`, which lists the errors."""
+        lease.prepared = None  # the caller may have changed the answer that was refused before
         prepared = await self.prepare(lease, answer)
         try:
             match prepared:
@@ -543,8 +546,9 @@ class Session:
 
     def _item(self, lease: HeldLease, answer: Answer) -> dict[str, Json]:
         assert not isinstance(answer, Later | Ask), "release() and ask() send these"
-        prepared = lease.prepared
-        body = prepared[1] if prepared is not None and prepared[0] is answer else report(answer)
+        body = lease.body_of(answer)
+        if body is None:
+            body = report(answer)
         item: dict[str, Json] = {"task_id": lease.task_id, "lease_id": lease.lease_id, **body}
         if usage := lease.outbox.usage():
             item["usage"] = usage

@@ -33,6 +33,7 @@ class LeaseInfo(Protocol):
     kind: Kind
     lease_id: str
     work_id: str
+    prepared: tuple[Answer, dict[str, Json]] | None  # the answer made last that is reported, and its body
 
 
 # The SDK's records that planners and evaluators construct. Their constructors raise a ValidationError.
@@ -59,20 +60,27 @@ def discard(returned: Awaitable[object]) -> None:
 
 
 def prepared(lease: LeaseInfo, answer: object) -> Answer:
-    """Return the code's return value as an answer with its output in JSON, or a failure if it cannot be one."""
+    """Return the code's return value as an answer with its output in JSON, or a failure if it cannot be one.
+
+    If it is to be reported, `lease.prepared` keeps it with the body of the report.
+    """
     checked = _checked(lease.kind, answer)
+    lease.prepared = None
     try:
         match checked:
-            case Done():
-                return replace(checked, output=answers.report(checked)["output"])
             case answers.Ask():
                 answers.question(checked)
+                return checked
             case answers.Later():
                 answers.release(checked)
-            case _:
-                answers.report(checked)
+                return checked
+        body = answers.report(checked)
     except Unsendable as error:
-        return _failure_keeping(lease, error)
+        checked = _failure_keeping(lease, error)
+        body = answers.report(checked)
+    if isinstance(checked, Done):
+        checked = replace(checked, output=body["output"])
+    lease.prepared = (checked, body)
     return checked
 
 

@@ -88,6 +88,10 @@ def sendable(value: object, what: str = "this value", *, at: str = "", inside: i
     Raises:
         Unsendable: with the JSON Pointer of each part that has no JSON form.
     """
+    # Most values are JSON already: the copy takes a tenth of the converter's time, which also finds every problem.
+    made = _copy_of_json(value, inside + 1)
+    if made is not _NOTHING:
+        return made
     converter = _Converter()
     made = converter.value(value, at, inside + 1)
     if converter.problems:
@@ -220,6 +224,45 @@ def _common_json(value: object) -> Json:
     if isinstance(value, int):
         return value if kind is int and -INTEGER_MAX <= value <= INTEGER_MAX else _NOTHING
     return value if kind is float and isinstance(value, float) and math.isfinite(value) else _NOTHING
+
+
+def _copy_of_json(value: object, depth: int) -> Json:
+    """Copy a value of exact JSON types as the converter would; `_NOTHING` if only the converter can judge it."""
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        return _common_json(value)
+    if depth > DEPTH_MAX:
+        return _NOTHING
+    try:
+        if isinstance(value, dict):
+            return _copy_of_object(value, depth)
+        return _copy_of_list(value, depth) if isinstance(value, list) else _NOTHING
+    except RuntimeError:  # another thread of the author changes it meanwhile: the converter says so
+        return _NOTHING
+
+
+def _copy_of_object(value: dict[Any, object], depth: int) -> Json:
+    made: dict[str, Json] = {}
+    for name, item in value.items():
+        # Two names may become the same once they are readable: the converter reports that.
+        if type(name) is not str or not name.isascii() or "\0" in name:
+            return _NOTHING
+        if type(item) is str and item.isascii() and "\0" not in item:
+            made[name] = item
+        elif (copy := _copy_of_json(item, depth + 1)) is _NOTHING:
+            return _NOTHING
+        else:
+            made[name] = copy
+    return made
+
+
+def _copy_of_list(values: Iterable[object], depth: int) -> Json:
+    made: list[Json] = []
+    for value in values:
+        if (copy := _copy_of_json(value, depth + 1)) is _NOTHING:
+            return _NOTHING
+        made.append(copy)
+    return made
 
 
 def _pointer_step(name: str | int) -> str:

@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 import logging
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -109,6 +110,8 @@ class TwoLoops:
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self._author_loop = asyncio.get_running_loop()
+        self._for_author = _Mailbox(self._author_loop)
+        self._for_orchestrator: _Mailbox | None = None
         self._serving = asyncio.current_task()
         self._context = contextvars.copy_context()
         self._stalls = StallWatch(self._author_loop, threading.get_ident())
@@ -142,6 +145,7 @@ class TwoLoops:
 
     async def _until_closed(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        self._for_orchestrator = _Mailbox(self._loop)
         _soon(self._author_loop, lambda: _settle(self._started, None))
         watching = asyncio.create_task(self._stalls.run())
         await self._closing.wait()
@@ -177,25 +181,26 @@ class TwoLoops:
         return ended.result().result()
 
     def start_on_author_loop(self, call: Callable[[], object], name: str) -> Running:
-        caller = asyncio.get_running_loop()
-        outcome: asyncio.Future[Outcome] = caller.create_future()
+        back = self._for_orchestrator
+        assert back is not None, "called on the orchestrator's side"
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         begun: list[asyncio.Task[Outcome]] = []
 
         def begin() -> None:
             context = self._context.copy()
             task = self._author_loop.create_task(awaited(call, self._serving), name=name, context=context)
             begun.append(task)
-            task.add_done_callback(lambda done: _soon(caller, lambda: _settle(outcome, _outcome_of(done))))
+            task.add_done_callback(lambda done: back.post(lambda: _settle(outcome, _outcome_of(done))))
 
         def cancel() -> None:
             begun[0].cancel()
 
-        if not _soon(self._author_loop, begin):
+        if not self._for_author.post(begin):
             _settle(outcome, Stopped())
         return Running(
             outcome,
             lambda: places_of_task(begun[0]) if begun else [],
-            lambda: _soon(self._author_loop, cancel),
+            lambda: self._for_author.post(cancel),
         )
 
     def start_thread(self, call: Callable[[], object], name: str) -> Running:
@@ -208,11 +213,40 @@ class TwoLoops:
         self._stalls.check_soon()
 
     def call_author_side(self, call: Callable[[], object]) -> None:
-        _soon(self._author_loop, call)
+        self._for_author.post(call)
 
     def call_orchestrator_side(self, call: Callable[[], object]) -> None:
         if self._loop is not None:
             _soon(self._loop, call)
+
+
+class _Mailbox:
+    """Hands calls over to a loop in another thread, in order. Calls that come together wake the loop once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: deque[Callable[[], object]] = deque()
+        self._woken = False  # the loop will look into `_calls`
+
+    def post(self, call: Callable[[], object]) -> bool:
+        """Schedule a call, from any thread; False if the loop is closed."""
+        # No lock is needed: two threads may both wake the loop, and then its second look finds nothing.
+        self._calls.append(call)
+        if self._woken:
+            return not self._loop.is_closed()
+        self._woken = True
+        return _soon(self._loop, self._make_calls)
+
+    def _make_calls(self) -> None:
+        self._woken = False  # first: a call that is posted from here on wakes the loop again
+        try:
+            for _ in range(len(self._calls)):
+                self._calls.popleft()()
+        except BaseException:  # the loop reports it, or ends by it; the other calls are not its victims
+            if self._calls:
+                self._woken = True
+                _soon(self._loop, self._make_calls)
+            raise
 
 
 def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> bool:

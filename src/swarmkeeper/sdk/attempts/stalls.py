@@ -22,6 +22,8 @@ _IDLE_SECONDS = 10.0  # between two checks while there is no work; new work is c
 # The threshold while no bot had work at the last check, so that no heartbeat interval was known.
 _FROZEN_SECONDS = 5.0
 _CHECKS_PER_INTERVAL = 4
+# One check serves all work that arrives within this time: busy bots would otherwise ask with every claim.
+_TOGETHER_SECONDS = 0.05
 
 HeartbeatSeconds = Callable[[], float | None]  # seconds between two heartbeats of a bot; None: it has no work
 
@@ -51,6 +53,7 @@ class StallWatch:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._work_arrived.wait()
+                    await asyncio.sleep(_TOGETHER_SECONDS)
             if (late := loop.time() - asleep - pause) > (_FROZEN_SECONDS if interval is None else interval):
                 _warn_frozen(late)
             interval = self._interval()

@@ -233,13 +233,16 @@ class Calls:
         await self.transport.aclose()
 
 
+_encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def encode(body: Json) -> bytes:
     """Encode a request body as JSON.
 
     Raises:
         ValueError, TypeError: it has no JSON form (NaN, a lone surrogate, an unknown type).
     """
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _encoded(body).encode()
 
 
 def is_reference(value: Json) -> bool:

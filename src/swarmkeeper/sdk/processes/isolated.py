@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 
 from swarmkeeper.core.states import Kind
 from swarmkeeper.sdk import bots
-from swarmkeeper.sdk.answers import Ask, Done, Failed, Later
+from swarmkeeper.sdk.answers import Answer, Ask, Done, Failed, Later
 from swarmkeeper.sdk.attempts import preparing
 from swarmkeeper.sdk.attempts.failures import OwnCode
 from swarmkeeper.sdk.attempts.sendable import readable, sendable
@@ -226,6 +226,7 @@ class _LeaseInfo:
     kind: Kind
     lease_id: str
     work_id: str
+    prepared: tuple[Answer, dict[str, Any]] | None = None
 
 
 class _IsolatedAttempt:
