@@ -20,6 +20,7 @@ from swarmkeeper import (
     Failed,
     Later,
     Plan,
+    PlannerBot,
     Rework,
     SubTask,
     TaskDefinition,
@@ -30,7 +31,19 @@ from swarmkeeper import (
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.sdk.answers import Answer as BotAnswer
 from swarmkeeper.sdk.attempts import unsent
-from tests.sdk.script import HEARTBEAT, RESULTS, Script, accepted, contents, lease, orchestrator, refusal, served
+from swarmkeeper.sdk.errors import Refused
+from tests.sdk.script import (
+    HEARTBEAT,
+    RESULTS,
+    Script,
+    accepted,
+    contents,
+    lease,
+    orchestrator,
+    refusal,
+    served,
+    virtually,
+)
 
 HALF = "\udc80"  # of a surrogate pair, as `os.listdir` returns it for a name that is not UTF-8
 
@@ -163,6 +176,61 @@ def test_before_submit_gets_json_and_may_return_python_values() -> None:
 
     assert seen == [Done({"at": "2026-01-01T00:00:00Z", "raw": "YQ=="})]
     assert contents(script) == [{"days": ["2026-01-02T00:00:00Z"]}]
+
+
+def test_what_before_submit_changes_in_place_is_what_is_sent() -> None:
+    class Hooked(ExecutorBot):
+        skills = frozenset({"text.count"})
+
+        async def execute(self, subtask: SubTask) -> Done:
+            return Done({"mail": "ada@example.org"})
+
+        def before_submit(self, result: BotAnswer) -> BotAnswer:
+            assert isinstance(result, Done)
+            result.output["mail"] = "…"
+            return result
+
+    class HookedPlanner(PlannerBot):
+        async def plan(self, task: TaskDefinition) -> Plan:
+            return Plan([{"description": "write to ada@example.org"}])
+
+        def before_submit(self, result: BotAnswer) -> BotAnswer:
+            assert isinstance(result, Plan)
+            result.subtasks[0]["description"] = "write"  # type: ignore[index]  # a mapping, as `plan` made it
+            return result
+
+    executing, planning = orchestrator(lease()), orchestrator(lease(kind="plan"))
+
+    served(executing, Hooked())
+    served(planning, HookedPlanner())
+
+    assert contents(executing) == [{"mail": "…"}]
+    [call] = planning.to("POST", RESULTS)
+    assert call.body["plan"] == {"subtasks": [{"key": "s1", "description": "write"}]}
+
+
+def test_an_answer_that_was_corrected_in_place_is_submitted_as_it_is_now() -> None:
+    script = orchestrator(lease(kind="plan"))
+    script.instead("POST", RESULTS, refusal(422, "invalid"), accepted())
+
+    class Planner(PlannerBot):
+        pass
+
+    async def story() -> None:
+        bot = Planner()
+        bot.connect(script.client())
+        async for held in bot.leases():
+            plan = Plan([{"description": "wrong"}])
+            with pytest.raises(Refused):
+                await bot.submit(held, plan)
+            plan.subtasks[0]["description"] = "right"  # type: ignore[index]  # a mapping
+            await bot.submit(held, plan)
+            return
+
+    virtually(story())
+
+    plans = [call.body["plan"]["subtasks"][0]["description"] for call in script.to("POST", RESULTS)]
+    assert plans == ["wrong", "right"]
 
 
 @pytest.mark.parametrize("say", ["checkpoint", "tell"])

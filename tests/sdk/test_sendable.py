@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, HttpUrl, SecretStr
 
-from swarmkeeper.sdk.attempts.sendable import Unsendable, cut, readable, sendable
+from swarmkeeper.sdk.attempts.sendable import Unsendable, _Converter, cut, readable, sendable
 from swarmkeeper.sdk.connection.calls import encode
 from swarmkeeper.sdk.errors import FieldProblem
 from swarmkeeper.wire.parsing.strict import parse_json
@@ -257,3 +257,26 @@ def test_a_cut_text_ends_with_its_full_length() -> None:
 
 def test_readable_text_is_left_alone() -> None:
     assert readable("Größe 😀") == "Größe 😀"
+
+
+_TEXTS = st.text(st.sampled_from("ab~/\0é\ud83d\ude00\udc80"), max_size=4)
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _TEXTS | st.binary(max_size=2),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS | st.integers(0, 2), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(_VALUES, st.integers(0, 64))
+def test_the_quick_copy_of_plain_json_is_what_the_converter_makes(value: Any, inside: int) -> None:
+    converter = _Converter()
+    expected = converter.value(value, "", inside + 1)
+    problems: tuple[FieldProblem, ...] = ()
+    try:
+        made = sendable(value, inside=inside)
+    except Unsendable as error:
+        problems, made = error.problems, error.kept
+
+    assert [str(problem) for problem in problems] == [str(problem) for problem in converter.problems]
+    assert encode(made) == encode(expected)
+    assert made is not value or not isinstance(value, dict | list)

@@ -246,6 +246,8 @@ class Outbox:
     def messages(self) -> list[OutgoingMessage]:
         """Take the messages that wait to be sent."""
         context = self._context
+        if not context._outgoing:  # without the lock: who adds one wakes the sender afterwards
+            return []
         with context._lock:
             waiting, context._outgoing = context._outgoing, []
         return waiting

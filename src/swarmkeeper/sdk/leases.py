@@ -65,7 +65,11 @@ class HeldLease:
     async def open(self, fetched: Callable[[Json], Awaitable[Json]]) -> Work:
         """Return the work. `fetched` replaces each reference to a large value by the value."""
         lease = self._lease
-        self.context.upstream = {key: await fetched(value) for key, value in lease.upstream.items()}
+        upstream = dict(lease.upstream)
+        for key, value in lease.upstream.items():
+            if is_reference(value):
+                upstream[key] = await fetched(value)
+        self.context.upstream = upstream
         if lease.previous is not None:
             output = await fetched(lease.previous.output)
             self.context.previous = lease.previous.model_copy(update={"output": output})
@@ -83,7 +87,9 @@ class HeldLease:
 
     async def _task(self, fetched: Callable[[Json], Awaitable[Json]]) -> TaskDefinition:
         task = self._lease.task
-        return read_answer(TaskDefinition, {**task.model_dump(), "id": self.task_id, "input": await fetched(task.input)})
+        return read_answer(
+            TaskDefinition, {**task.model_dump(), "id": self.task_id, "input": await fetched(task.input)}
+        )
 
     def body_of(self, answer: Answer) -> dict[str, Json] | None:
         """Return the body that reports this answer; None if this very answer has not been prepared."""
