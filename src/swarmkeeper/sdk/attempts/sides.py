@@ -138,7 +138,7 @@ class TwoLoops:
 
     def _live(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with asyncio.Runner() as runner:
                 runner.run(self._until_closed())
         finally:
             _soon(self._author_loop, lambda: _settle(self._ended, None))
@@ -247,15 +247,6 @@ class Mailbox:
                 self._woken = True
                 _soon(self._loop, self._make_calls)
             raise
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes the orchestrator's loop. No code of the author runs on it, so it may be a faster one."""
-    try:
-        import uvloop
-    except ImportError:  # on Windows
-        return None
-    return uvloop.new_event_loop
 
 
 def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> bool:
