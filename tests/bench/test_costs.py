@@ -122,12 +122,12 @@ def batched(tmp_path_factory: pytest.TempPathFactory) -> Costs:
 
 def test_one_report_with_a_claim_reads_a_bounded_number_of_rows(single: Costs) -> None:
     # A lease with its item and task, the bot, who waits for it, the claim, what is ready, the head of the log …
-    assert single.reads <= 12.8
+    assert single.reads <= 6.2
     assert single.commits <= 1.45
 
 
 def test_a_batch_reads_with_as_many_statements_as_one_report(batched: Costs) -> None:
-    assert batched.reads <= 0.35
+    assert batched.reads <= 0.2
     # Of 250 subtasks, a batch of 50 each: what was begun is finished first, so that the last batches are not full.
     assert batched.commits <= 13 / 250
 
@@ -144,3 +144,13 @@ def test_each_command_leaves_one_record_of_audit(single: Costs, batched: Costs) 
     assert single.leaves <= (7 + 7 + 1) / 5 + 0.05
     # Claims of a batch are one command.
     assert batched.leaves <= (7 + 1) / 5 + 0.1
+
+
+def test_results_that_come_together_share_pages_and_rows(some: Costs) -> None:
+    assert some.writes <= 25.2
+    assert some.pages <= 9.7
+
+
+def test_a_subtask_takes_a_bounded_number_of_python_calls(single: Costs, some: Costs) -> None:
+    assert single.calls <= 2_000
+    assert some.calls <= 940
