@@ -197,6 +197,7 @@ def test_reading_commands_work_where_nothing_can_be_written_and_miss_nothing(tmp
 
 def test_a_server_whose_stderr_is_on_a_full_device_serves_on_and_counts_what_it_could_not_say(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 'swarm.db'}"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with Path("/dev/full").open("wb") as full:
         server = subprocess.Popen(
             [sys.executable, "-m", "swarmkeeper.cli", "serve", "--store", store, "--port", "0", "--json",

@@ -17,6 +17,21 @@ def main() -> None:
         _main()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+    finally:
+        _let_go_of_stderr()
+
+
+def _let_go_of_stderr() -> None:
+    """If stderr cannot be written, give it up: Python would end with 120 although the command has done its work."""
+    import os
+
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 2)
+        os.close(nothing)
 
 
 def _main() -> None:
