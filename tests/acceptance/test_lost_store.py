@@ -202,7 +202,7 @@ def test_a_server_whose_stderr_is_on_a_full_device_serves_on_and_counts_what_it_
         server = subprocess.Popen(
             [sys.executable, "-m", "swarmkeeper.cli", "serve", "--store", store, "--port", "0", "--json",
              "--log-level", "debug", "--metrics-open"],
-            stdout=subprocess.PIPE, stderr=full, text=True, cwd=tmp_path,
+            stdout=subprocess.PIPE, stderr=full, text=True, cwd=tmp_path, env=buffered,
         )  # fmt: skip
     assert server.stdout is not None
     try:
