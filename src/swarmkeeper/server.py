@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 # How long another thread may keep the loop from running. Python's default is 5 ms each time.
 SWITCH_SECONDS = 0.0005
-# The collector finds next to nothing: no call leaves a reference cycle behind, but for some that end in an error. The
-# first number is of new objects; looking at 10,000 takes 5 ms. Looking again at those that were in use takes 30 ms and
-# more, in which nobody is answered: once in many millions of objects is enough.
+# Only some calls that end in an error leave reference cycles, so the collector finds little. It examines new objects
+# after each 10,000 of them, in 5 ms. Examining older objects takes 30 ms or more and blocks all answers, so the other
+# two numbers make that rare: after ten million new objects.
 GC_THRESHOLD = (10_000, 1_000, 1_000)
 
 

@@ -466,7 +466,7 @@ class Side(RuleBasedStateMachine):
             row, works = self.swarm.task(task), self.swarm.works(task)
             found = {key: str(work.status) for key, work in works.items()}
             if model.closed:
-                # The bot is told of the cancel before its row changes: a leased item counts as cancelled.
+                # A heartbeat reports the cancellation before the item's row changes: a leased item counts as cancelled.
                 found = {key: "CANCELLED" if status == "LEASED" else status for key, status in found.items()}
             assert found == model.statuses()
             actual = (str(row.status), None if row.outcome is None else str(row.outcome), row.round, row.reworks)

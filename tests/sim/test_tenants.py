@@ -201,7 +201,7 @@ def a_message_to_another_tenants_bot(model: Records, changes: Changes) -> bool:
     if (found := task_and_foreign_bot(model, changes)) is None:
         return False
     task, bot = found
-    changes.messages = [MessageRecord("msg_x", task.tenant, task.id, "somebody", bot.id, "pay_x", 1)]
+    changes.messages = [MessageRecord("msg_x", task.tenant, task.id, "bot_x", bot.id, "pay_x", 1)]
     return True
 
 

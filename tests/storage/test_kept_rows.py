@@ -1,4 +1,4 @@
-"""Rows that the store keeps in memory between transactions are those in the file, whoever wrote last."""
+"""Rows that the store keeps in memory between transactions equal those in the file, whichever process wrote last."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -344,7 +344,7 @@ class KeyRequest(Request):
 
 
 class KeyRotation(Request):
-    """Replaces a key's secret. The old one stays valid for `overlap_seconds`, so that nobody is locked out."""
+    """Replaces a key's secret. The old one stays valid for `overlap_seconds`, so that its users can change over."""
 
     overlap_seconds: Delay = 0
 

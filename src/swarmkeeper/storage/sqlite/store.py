@@ -398,7 +398,10 @@ class SqliteStore:
         return id(connection), connection.total_changes(), connection.execute("PRAGMA data_version").get
 
     def _forget_outdated(self, connection: apsw.Connection) -> None:
-        """Forget all kept rows if somebody else has written. Call this once the write lock is held."""
+        """Forget all kept rows if the file was changed outside of this store's transactions.
+
+        Call this once the write lock is held.
+        """
         with self.translated_errors():
             if self._state(connection) != self._kept_as_of:
                 self._forget_kept()
@@ -415,7 +418,7 @@ class SqliteStore:
         """
         connection = self._open_writing()
         if self._state(connection) != self._kept_as_of:
-            return []  # somebody else has written: the next transaction forgets them all
+            return []  # the file was changed outside of transactions: the next transaction forgets the kept rows
         kept = self._kept.next_items(most)
         loaded = load_afresh(connection, kept)
         return self._kept.lease_timers.wrong(connection.execute(QUERIES["lease_times"])) + [

@@ -239,10 +239,9 @@ class SqliteTransaction:
 
 
 _DUPLICATE_KEY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
-# Inserts of records that two writers may make at the same time.
+# Inserts that fail if two writers make the same record at the same time.
 _ONCE = frozenset(
-    {"insert_queue", "insert_attempt", "insert_late_result", "put_idempotency"}
-    | {f"insert_{name}" for name, table in rows.TABLES.items() if "version" in table.columns}
+    {"insert_attempt"} | {f"insert_{name}" for name, table in rows.TABLES.items() if "version" in table.columns}
 )
 _VERSION = {
     name: table.columns.index("row_version" if name == "bot" else "version")
