@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from swarmkeeper.core.errors import Detail
@@ -132,7 +133,10 @@ class Changes:
     requests: dict[str, str] = field(default_factory=dict)  # audit id of events -> request id; only for the log
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__slots__)
+        return any(_members(self))
+
+
+_members = attrgetter(*(member.name for member in fields(Changes)))
 
 
 class StaleVersion(Exception):

@@ -210,10 +210,15 @@ class Batch:
                 poll.found = Claimed(granted, None)
 
     async def _load_saved(self, needs: Iterable[Key]) -> None:
-        """Load missing rows of the batch's own state."""
+        """Load missing rows of the batch's own state.
+
+        Payloads that the batch wrote are in the working set. Only lists of edges and items must be read after what the
+        batch added to them is saved.
+        """
         missing = [want for want in needs if want not in self.working.rows]
         if missing:
-            await self.save()
+            if any(kind != lookups.LIGHT_PAYLOAD for kind, _ in missing) and self.working.added_items():
+                await self.save()
             self.working.put_loaded(await self.transaction.load(missing))
 
     # ---- saving ----------------------------------------------------------------------------------------------------

@@ -207,6 +207,11 @@ class WorkingSet(UndoLog):
         """Return the tasks that the current command has changed, in the order of their first change."""
         return [row for row, _ in self._before.values() if isinstance(row, TaskRecord)]
 
+    def added_items(self) -> bool:
+        """Whether the changes so far add work items or edges."""
+        changes = self.changes
+        return bool(changes.edges) or any(work.version == 0 for work in changes.works.values())
+
     def edit_work(self, work: Work) -> Work:
         self._edit(work)
         if work.id not in self.changes.works:

@@ -18,7 +18,7 @@ from heapq import heapify, heappop, heappush
 from operator import attrgetter
 from typing import Any
 
-from swarmkeeper.core.model import Edge, LeaseRecord, Tenant
+from swarmkeeper.core.model import Edge, LeaseRecord, TaskRecord, Tenant, Work
 from swarmkeeper.core.ports import Changes, Key
 from swarmkeeper.core.states import Kind
 from swarmkeeper.storage.sqlite.rows import to_json
@@ -195,6 +195,14 @@ class KeptRows:
             self._size += _BYTES.get(key[0], _BYTES_OTHERS)
         self._young[key] = value
 
+    def put_all(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Put rows of one kind, by key."""
+        young = self._young
+        before = len(young)
+        for key, value in values.items():
+            young[kind, key] = value
+        self._size += (len(young) - before) * _BYTES.get(kind, _BYTES_OTHERS)
+
     def put_measured(self, key: Key, value: Any) -> None:
         """Put a row that callers may have made large. Counting it at each put only makes the generation end sooner."""
         self.put(key, value)
@@ -248,40 +256,52 @@ class KeptRows:
 
     def saved(self, changes: Changes) -> None:
         """Follow a save. Records in `changes` are the ones that the engine uses, so they are kept as they are."""
-        put, measured = self.put, self.put_measured
-        for task in changes.tasks.values():
-            (measured if task.labels or task.failure else put)(("task", task.id), task)
-            if task.version == 1:
-                put(("jobs", task.id), [])
-        self._add_works(changes)
+        if changes.tasks:
+            self._add_tasks(changes.tasks)
+        if changes.works:
+            self._add_works(changes.works)
+        if changes.edges:
+            self._add_edges(changes.edges)
         for work_id in changes.leases_gone:
             ended = self.get(("lease", work_id))
             if isinstance(ended, LeaseRecord):
                 self.forget(("lease_id", ended.lease_id))
-            put(("lease", work_id), None)
-        for lease in changes.leases.values():
-            (measured if lease.progress else put)(("lease", lease.work), lease)
-            put(("lease_id", lease.lease_id), lease.work)
+        if changes.leases_gone:
+            self.put_all("lease", changes.leases_gone)  # their values are None: there is no lease
+        if changes.leases:
+            self.put_all("lease", changes.leases)
+            self.put_all("lease_id", {lease.lease_id: lease.work for lease in changes.leases.values()})
+            self._size += sum(_more_bytes("lease", lease) for lease in changes.leases.values() if lease.progress)
         for payload_id, written in changes.payloads.items():
             if written is None:
                 self.forget(("payload", payload_id))
             else:
                 self.put_payload(payload_id, written[1])
         for bot_id, bot in changes.bots.items():
-            measured(("bot", bot_id), bot)
-        for key in changes.keys.values():
-            put(("key", key.id), key)
-        for tree in changes.trees.values():
-            put(("tree", tree.tenant), tree)
+            self.put_measured(("bot", bot_id), bot)
+        if changes.keys:
+            self.put_all("key", changes.keys)
+        if changes.trees:
+            self.put_all("tree", changes.trees)
         for job in changes.jobs.values():
             if job is not None:
                 self.forget(("jobs", job.task))  # only the fact that a task has none is kept
         self._count(changes)
 
-    def _add_works(self, changes: Changes) -> None:
+    def _add_tasks(self, tasks: Mapping[str, TaskRecord]) -> None:
+        self.put_all("task", tasks)
+        for task in tasks.values():
+            if task.labels or task.failure:
+                self._size += _more_bytes("task", task)
+            if task.version == 1:
+                self.put(("jobs", task.id), [])
+
+    def _add_works(self, works: Mapping[str, Work]) -> None:
+        self.put_all("work", works)
         new: dict[str, list[str]] = {}  # by task: items of its plan that were inserted, in plan order
-        for work in changes.works.values():
-            (self.put_measured if work.error or work.excluded else self.put)(("work", work.id), work)
+        for work in works.values():
+            if work.error or work.excluded:
+                self._size += _more_bytes("work", work)
             if work.version == 1:
                 self.put(("lease", work.id), None)
                 if work.kind is Kind.EXECUTE:
@@ -289,17 +309,16 @@ class KeptRows:
                 else:  # no edges lead from or to it
                     self.put(("children", work.id), [])
                     self.put(("parents", work.id), [])
-        for task, works in new.items():
+        for task, items in new.items():
             # Edges may be written before the item that they lead from. All edges of an item are known only if the
             # whole plan was written at once.
-            is_whole = self._is_whole(task, len(works))
-            items = [] if is_whole else self.get(("plan_items", task))
-            if items is not ABSENT:
-                self.put_measured(("plan_items", task), [*items, *works])
-            for work_id in works if is_whole else ():
+            is_whole = self._is_whole(task, len(items))
+            before = [] if is_whole else self.get(("plan_items", task))
+            if before is not ABSENT:
+                self.put_measured(("plan_items", task), [*before, *items])
+            for work_id in items if is_whole else ():
                 self.put(("children", work_id), [])
                 self.put(("parents", work_id), [])
-        self._add_edges(changes.edges)
 
     def _is_whole(self, task_id: str, number: int) -> bool:
         task = self.get(("task", task_id))

@@ -365,7 +365,10 @@ class SqliteStore:
                 await self._make_room(connection)
             with self.translated_errors():
                 await self._begin_immediate(connection)
-            self._forget_outdated(connection)
+                # While this transaction has the write lock, no other connection can change it.
+                version = connection.execute("PRAGMA data_version").get
+            if (id(connection), connection.total_changes(), version) != self._kept_as_of:
+                self._forget_kept()
             transaction = SqliteTransaction(connection, self._kept)
             self._owner = asyncio.current_task()
             committed = False
@@ -377,7 +380,7 @@ class SqliteStore:
                 committed = True
                 self._kept.trim()
                 self._kept.lease_timers.commit()
-                self._kept_as_of = self._state(connection)
+                self._kept_as_of = id(connection), connection.total_changes(), version
                 self._crash_point("after_commit")
                 self.check_files()  # a commit into files that lost their names is not acknowledged
             except StoreUnavailable as error:
@@ -396,15 +399,6 @@ class SqliteStore:
         """Return what changes with each write that is not in a transaction of this store: statements on the writing
         connection, and commits of other connections."""
         return id(connection), connection.total_changes(), connection.execute("PRAGMA data_version").get
-
-    def _forget_outdated(self, connection: apsw.Connection) -> None:
-        """Forget all kept rows if the file was changed outside of this store's transactions.
-
-        Call this once the write lock is held.
-        """
-        with self.translated_errors():
-            if self._state(connection) != self._kept_as_of:
-                self._forget_kept()
 
     def _forget_kept(self) -> None:
         self._kept.clear()

@@ -106,23 +106,67 @@ class SqliteTransaction:
 
     async def save(self, changes: Changes) -> int:
         assert self._open, "this transaction has ended"
-        self._add_queues(changes.queues)
-        self._put("put_payload", "delete_payload", changes.payloads, lambda name, payload: (name, *payload))
-        self._versioned(rows.TASK, changes.tasks.values())
-        self._versioned(rows.WORK, changes.works.values())
-        self._insert("insert_edge", changes.edges, rows.EDGE.to_row)
+        # Most batches change only tasks, items and leases: each check here saves a call, and they are many.
+        self._save_plans(changes)
+        if changes.leases or changes.leases_gone or changes.ready or changes.timers or changes.attempts:
+            self._save_leases(changes)
+        if changes.bots or changes.keys or changes.tenants or changes.approvals or changes.jobs:
+            self._save_others(changes)
+        counted = changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys()
+        if counted:
+            counts = (changes.opened, changes.opened_subtasks, changes.stored)
+            self._insert("count_opened", [(id_, *(count.get(id_, 0) for count in counts)) for id_ in sorted(counted)])
+        for name, records, to_row in (
+            ("insert_late_result", changes.late_results, rows.LATE_RESULT.to_row),
+            ("insert_feedback", changes.feedback, rows.FEEDBACK.to_row),
+            ("insert_answered", changes.answered, rows.ANSWERED.to_row),
+            ("insert_message", changes.messages, rows.MESSAGE.to_row),
+            ("put_idempotency", changes.idempotency, rows.IDEMPOTENCY.to_row),
+        ):
+            if records:
+                self._insert(name, records, to_row)
+        last: int | None = None
+        if changes.events:
+            self._insert("insert_event", changes.events, rows.EVENT.to_row)
+            last = self._connection.last_insert_rowid()
+        if changes.leaves:
+            self._insert("insert_audit_leaf", changes.leaves, rows.AUDIT_LEAF.to_row)
+        if changes.trees:
+            self._insert("put_tree", changes.trees.values(), rows.AUDIT_TREE.to_row)
+        if changes.alive_at is not None:
+            self._insert("put_meta", [("alive_at", changes.alive_at)])
+        self._kept.saved(changes)
+        return self._connection.execute(QUERIES["last_event"]).get if last is None else last
+
+    def _save_plans(self, changes: Changes) -> None:
+        if changes.queues:
+            self._add_queues(changes.queues)
+        if changes.payloads:
+            self._put("put_payload", "delete_payload", changes.payloads, lambda name, payload: (name, *payload))
+        if changes.tasks:
+            self._versioned(rows.TASK, changes.tasks.values())
+        if changes.works:
+            self._versioned(rows.WORK, changes.works.values())
+        if changes.edges:
+            self._insert("insert_edge", changes.edges, rows.EDGE.to_row)
+
+    def _save_leases(self, changes: Changes) -> None:
         # Deletions first: an item may have been released and leased again in the same batch.
-        self._insert("delete_lease", [(work,) for work in changes.leases_gone])
-        self._versioned(rows.LEASE, changes.leases.values())
-        self._put("put_ready", "delete_ready", changes.ready, partial(_ready_row, changes.timers))
-        self._timers(changes)
-        self._insert("insert_attempt", changes.attempts, rows.ATTEMPT.to_row)
+        if changes.leases_gone:
+            self._insert("delete_lease", [(work,) for work in changes.leases_gone])
+        if changes.leases:
+            self._versioned(rows.LEASE, changes.leases.values())
+        if changes.ready:
+            self._put("put_ready", "delete_ready", changes.ready, partial(_ready_row, changes.timers))
+        if changes.timers:
+            self._timers(changes)
+        if changes.attempts:
+            self._insert("insert_attempt", changes.attempts, rows.ATTEMPT.to_row)
+
+    def _save_others(self, changes: Changes) -> None:
         self._insert("delete_bot", [(name,) for name, bot in changes.bots.items() if bot is None])
         self._versioned(rows.BOT, [bot for bot in changes.bots.values() if bot is not None])
         self._insert("insert_tenant", [(tenant,) for tenant in {key.tenant: None for key in changes.keys.values()}])
-        counted = changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys()
-        counts = (changes.opened, changes.opened_subtasks, changes.stored)
-        self._insert("count_opened", [(id_, *(count.get(id_, 0) for count in counts)) for id_ in sorted(counted)])
         self._insert(
             "set_tenant", [(tenant.weight, tenant.max_backlog, tenant.id) for tenant in changes.tenants.values()]
         )
@@ -130,21 +174,6 @@ class SqliteTransaction:
         self._versioned(rows.APPROVAL, changes.approvals.values())
         self._insert("delete_chore", [(name,) for name, job in changes.jobs.items() if job is None])
         self._versioned(rows.JOB, [job for job in changes.jobs.values() if job is not None])
-        self._insert("insert_late_result", changes.late_results, rows.LATE_RESULT.to_row)
-        self._insert("insert_feedback", changes.feedback, rows.FEEDBACK.to_row)
-        self._insert("insert_answered", changes.answered, rows.ANSWERED.to_row)
-        self._insert("insert_message", changes.messages, rows.MESSAGE.to_row)
-        self._insert("put_idempotency", changes.idempotency, rows.IDEMPOTENCY.to_row)
-        last: int | None = None
-        if changes.events:
-            self._insert("insert_event", changes.events, rows.EVENT.to_row)
-            last = self._connection.last_insert_rowid()
-        self._insert("insert_audit_leaf", changes.leaves, rows.AUDIT_LEAF.to_row)
-        self._insert("put_tree", changes.trees.values(), rows.AUDIT_TREE.to_row)
-        if changes.alive_at is not None:
-            self._insert("put_meta", [("alive_at", changes.alive_at)])
-        self._kept.saved(changes)
-        return self._connection.execute(QUERIES["last_event"]).get if last is None else last
 
     def _add_queues(self, queues: Sequence[Queue]) -> None:
         """Insert new queues. Another writer may have inserted the same ones, since their ids follow from their meaning.
@@ -219,23 +248,29 @@ class SqliteTransaction:
         new: list[rows.Row] = []
         changed: list[rows.Row] = []
         hot_only: list[rows.Row] = []  # only hot columns have changed
-        version, hot = _VERSION[table], _HOT.get(table)
+        version, hot, kept = _VERSION[table], _HOT.get(table), self._kept
         for row in map(kind.to_row, records):
             if row[version] == 1:
                 new.append(row)
-            elif hot is not None and (stored := self._kept.stored(row[0])) and hot.others(stored) == hot.others(row):
+            elif hot is not None and (stored := kept.stored(row[0])) and hot.others(stored) == hot.others(row):
                 hot_only.append(row[: hot.width])
             else:
                 changed.append(row)
             if hot is not None:
-                self._kept.put_stored(row)
-        self._insert(f"insert_{table}", new)
-        for name, updates in ((f"update_{table}", changed), (f"update_{table}_hot", hot_only)):
-            if updates:
-                before = self._connection.total_changes()
-                self._connection.executemany(QUERIES[name], updates)
-                if self._connection.total_changes() - before != len(updates):
-                    raise StaleVersion(f"a {table} is not at the previous version")
+                kept.put_stored(row)
+        if new:
+            self._insert(f"insert_{table}", new)
+        if changed:
+            self._update(f"update_{table}", changed)
+        if hot_only:
+            self._update(f"update_{table}_hot", hot_only)
+
+    def _update(self, name: str, updates: Sequence[rows.Row]) -> None:
+        connection = self._connection
+        before = connection.total_changes()
+        connection.executemany(QUERIES[name], updates)
+        if connection.total_changes() - before != len(updates):
+            raise StaleVersion(f"{name}: a row is not at the previous version")
 
 
 _DUPLICATE_KEY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
@@ -278,10 +313,12 @@ class _Loading:
     def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
         for kind, key in needs:
             self._want(kind, key)
+        found = self._found
+        if not self._wanted:  # all are kept
+            return found
         for kind, find in _GATHER.items():
             if kind in self._wanted:
                 find(self, self._wanted[kind])
-        found = self._found
         for kind, (statement, record, column) in _BY_KEY.items():
             wanted = self._wanted.get(kind)
             keys = [key for key in wanted if (kind, key) not in found] if wanted else None
