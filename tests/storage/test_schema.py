@@ -70,9 +70,24 @@ def connection() -> apsw.Connection:
 
 def words_of(connection: apsw.Connection, table: str, column: str) -> set[str]:
     sql = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).get
-    found = re.search(rf"CHECK \({column} IN \(('[^)]*')\)\)", sql)
+    found = re.search(rf"CHECK \({column} IN \(('[^)]*')\)\)|CHECK \(((?:{column} = '\w+'(?: OR )?)+)\)", sql)
     assert found is not None, f"{table}.{column} has no list of words"
-    return set(re.findall(r"'([^']*)'", found[1]))
+    return set(re.findall(r"'([^']*)'", found[0]))
+
+
+@pytest.mark.parametrize(
+    "name", [*(name for name in QUERIES if re.search("^(insert|update)_(task|work|edge|attempt)", name))]
+)
+def test_no_row_that_a_subtask_writes_needs_a_temporary_table(connection: apsw.Connection, name: str) -> None:
+    parameters = [None] * max(map(int, re.findall(r"\?(\d+)", QUERIES[name])))
+    steps = {step[1] for step in connection.execute(f"EXPLAIN {QUERIES[name]}", parameters)}
+    assert "Insert" in steps or "IdxInsert" in steps
+    assert "OpenEphemeral" not in steps
+
+
+def test_writing_events_touches_no_page_of_its_own_for_their_numbers(connection: apsw.Connection) -> None:
+    sql = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'event'").get
+    assert "INTEGER PRIMARY KEY," in sql
 
 
 @pytest.mark.parametrize(("table", "column"), WORDS)
