@@ -29,6 +29,7 @@ from swarmkeeper.engine.dispatcher import Dispatcher
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.settings import Settings
+from swarmkeeper.storage import library
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 
 NEEDS = {"a": "", "b": "", "c": "", "d": "abc", "e": "d"}
@@ -170,6 +171,7 @@ def main() -> None:
     asked.add_argument("--whole", action="store_true", help="measure the whole alone, not its parts")
     given = asked.parse_args()
     batches = given.batch or [1, 8, 50]
+    library.tune()  # as a server does
     for batch in batches:
         asyncio.run(measure(given.tasks, batch, given.rounds, parts=False))
     if given.whole:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.observe.logs import Log, take_over
 from swarmkeeper.settings import Settings
+from swarmkeeper.storage import library
 
 if TYPE_CHECKING:
     import uvicorn
@@ -78,6 +79,8 @@ async def serving(
         StoreRefused, BadSetting: as for Orchestrator.
     """
     listening = asyncio.Event()
+    if take_over_logs:
+        library.tune()
     async with Orchestrator(settings, migrate=migrate, log=log) as swarm:
         if not _is_loopback(settings.host):
             _check_open_host(settings, swarm, has_keys=await swarm.has_keys())

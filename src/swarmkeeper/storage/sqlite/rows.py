@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from operator import itemgetter
 from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
@@ -367,3 +368,24 @@ PAYLOAD = Table("payload", ("id", "task", "body"))
 
 
 TABLES: Mapping[str, Table] = {table.name: table for table in (*(records.table for records in RECORDS), PAYLOAD)}
+VERSION: Mapping[str, int] = {
+    name: table.columns.index("row_version" if name == "bot" else "version")
+    for name, table in TABLES.items()
+    if "version" in table.columns
+}  # by table: the position of the version in a row
+
+
+@dataclass(frozen=True, slots=True)
+class Hot:
+    """Decides whether an update of hot columns suffices."""
+
+    others: Callable[[Row], Row]  # gets the columns that seldom change
+    width: int  # how many columns of a row the statement takes
+
+
+def _hot(table: Table) -> Hot:
+    seldom = [index for index, name in enumerate(table.columns) if name in table.changing and name not in table.hot]
+    return Hot(itemgetter(*seldom), 1 + max(table.columns.index(name) for name in table.hot))
+
+
+HOT: Mapping[str, Hot] = {name: _hot(table) for name, table in TABLES.items() if table.hot}

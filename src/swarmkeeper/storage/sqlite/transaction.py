@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 
 import apsw
@@ -18,7 +17,7 @@ from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage.sqlite import rows
 from swarmkeeper.storage.sqlite.kept_rows import ABSENT, LEASE_TIMES, KeptRows, LeaseTimers
-from swarmkeeper.storage.sqlite.statements import Table, read
+from swarmkeeper.storage.sqlite.statements import read
 
 QUERIES: Mapping[str, str] = read("queries.sql", rows.TABLES)
 
@@ -248,7 +247,7 @@ class SqliteTransaction:
         new: list[rows.Row] = []
         changed: list[rows.Row] = []
         hot_only: list[rows.Row] = []  # only hot columns have changed
-        version, hot, kept = _VERSION[table], _HOT.get(table), self._kept
+        version, hot, kept = rows.VERSION[table], rows.HOT.get(table), self._kept
         for row in map(kind.to_row, records):
             if row[version] == 1:
                 new.append(row)
@@ -278,27 +277,6 @@ _DUPLICATE_KEY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQ
 _ONCE = frozenset(
     {"insert_attempt"} | {f"insert_{name}" for name, table in rows.TABLES.items() if "version" in table.columns}
 )
-_VERSION = {
-    name: table.columns.index("row_version" if name == "bot" else "version")
-    for name, table in rows.TABLES.items()
-    if "version" in table.columns
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Hot:
-    """Decides whether an update of hot columns suffices."""
-
-    others: Callable[[rows.Row], rows.Row]  # gets the columns that seldom change
-    width: int  # how many columns of a row the statement takes
-
-
-def _hot(table: Table) -> _Hot:
-    seldom = [index for index, name in enumerate(table.columns) if name in table.changing and name not in table.hot]
-    return _Hot(itemgetter(*seldom), 1 + max(table.columns.index(name) for name in table.hot))
-
-
-_HOT = {name: _hot(table) for name, table in rows.TABLES.items() if table.hot}
 
 
 class _Loading:
@@ -327,7 +305,7 @@ class _Loading:
                     found[kind, key] = None
                 for row in self._for_keys(statement, keys):
                     found[kind, row[column]] = record(row)
-                    if kind in _HOT:
+                    if kind in rows.HOT:
                         self._kept.put_stored(row)
                 if kind in _KEPT:
                     for key in keys:
@@ -589,28 +567,13 @@ _KEPT = frozenset({"task", "work", "lease", "bot", "key", "tree", "tenant", "job
 
 # Ordered: a kind that adds other rows comes before those rows' kind.
 _GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {
-    "lease_id": _Loading.lease_id,
-    "work_key": _Loading.work_key,
-    "claim": _Loading.claim,
-    "grants": _Loading.grants,
-    "children": _Loading.children,
-    "parents": _Loading.parents,
-    "graph": _Loading.graph,
-    "plan_items": _Loading.plan_items,
-    "light_payload": _Loading.light_payload,
-    "open_works": _Loading.open_works,
-    "held_works": _Loading.held_works,
-    "bot_name": _Loading.bot_name,
-    "leases_of_bot": _Loading.leases_of_bot,
-    "bots_of_key": _Loading.bots_of_key,
-    "keys_of_bot": _Loading.keys_of_bot,
-    "bots_called": _Loading.bots_called,
-    "speakers": _Loading.speakers,
-    "messages": _Loading.messages,
-    "approvals": _Loading.approvals,
-    "jobs": _Loading.jobs,
-    "late": _Loading.late,
-    "idempotency": _Loading.idempotency,
+    find.__name__: find
+    for find in (
+        *(_Loading.lease_id, _Loading.work_key, _Loading.claim, _Loading.grants, _Loading.children, _Loading.parents),
+        *(_Loading.graph, _Loading.plan_items, _Loading.light_payload, _Loading.open_works, _Loading.held_works),
+        *(_Loading.bot_name, _Loading.leases_of_bot, _Loading.bots_of_key, _Loading.keys_of_bot, _Loading.bots_called),
+        *(_Loading.speakers, _Loading.messages, _Loading.approvals, _Loading.jobs, _Loading.late, _Loading.idempotency),
+    )
 }
 
 # kind -> (statement, row to record, the column that is its key)
