@@ -204,6 +204,10 @@ class UndoLog:
         self._undo.append((mapping, key, mapping.get(key, _ABSENT)))
         mapping[key] = value
 
+    def drop(self, mapping: MutableMapping[Any, Any], key: Any) -> None:
+        """Remove a mapping entry; `undo` restores it."""
+        self._undo.append((mapping, key, mapping.pop(key)))
+
     def put_row(self, lookup: Lookup[K, V], key: K, value: V) -> None:
         """Set the value of a lookup for a key; `undo` restores the old value."""
         want = (lookup, key)

@@ -35,7 +35,7 @@ from swarmkeeper.core.model import (
     TaskRecord,
     Work,
 )
-from swarmkeeper.core.ports import Key, Rules
+from swarmkeeper.core.ports import Changes, Key, Rules
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.arrivals import Arrivals
 from swarmkeeper.core.rules.match import QueueBook
@@ -97,6 +97,7 @@ class WorkingSet(UndoLog):
         self.held: dict[str, int] = {}  # bot id -> leases granted less leases ended in this batch
         self.position = max(now, position)  # carried from batch to batch, so that positions are unique
         self._listed: dict[str, list[Key]] = {}  # work id -> the loaded lists of its children
+        self._unsaved: dict[str, None] = {}  # items in `changes.ready` that have no queue entry in the store
 
     # ---- reading ---------------------------------------------------------------------------------------------------
 
@@ -448,6 +449,8 @@ class WorkingSet(UndoLog):
         assert work.status is Status.READY, "only a READY item can be queued"
         if self.is_held(task):
             return
+        if work.start_due is None and work.id not in self.changes.ready:
+            self.put(self._unsaved, work.id, None)
         self.edit_work(work).start_due = self.now + work.start_left
         self.set_timer("start", work.id, work.start_due)
         position = match.position_of(task, work)
@@ -460,10 +463,21 @@ class WorkingSet(UndoLog):
     def stop_start_clock(self, work: Work) -> None:
         """Remove a READY item from its queue and keep its remaining time; `make_ready` continues."""
         self.edit_work(work)
-        self.put(self.changes.ready, work.id, None)
+        unsaved = work.id in self._unsaved  # most items are leased in the batch that made them READY
+        if unsaved:
+            self.drop(self._unsaved, work.id)
+            self.drop(self.changes.ready, work.id)
+            self.drop(self.changes.timers, ("start", work.id))
+        else:
+            self.put(self.changes.ready, work.id, None)
         if work.start_due is not None:
             work.start_left, work.start_due = max(0, work.start_due - self.now), None
-            self.set_timer("start", work.id, None)
+            if not unsaved:
+                self.set_timer("start", work.id, None)
+
+    def take_changes(self) -> Changes:
+        self._unsaved = {}
+        return super().take_changes()
 
     def wait(self, task: TaskRecord, work: Work, transition: Transition, until: int | None) -> None:
         """Make an item wait until a time, or (None) for an answer."""
@@ -549,7 +563,7 @@ class WorkingSet(UndoLog):
         self.put_row(lookups.LEASE, work.id, None)
         self.put_row(lookups.LEASE_ID, lease.lease_id, None)
         if work.id in self.changes.leases:
-            self._undo.append((self.changes.leases, work.id, self.changes.leases.pop(work.id)))
+            self.drop(self.changes.leases, work.id)
         self.put(self.changes.leases_gone, work.id, None)
         for kind in ("lease", "ends", "grace") if lease.cancelled else ("lease", "ends"):
             self.set_timer(kind, work.id, None)
