@@ -251,6 +251,28 @@ def test_a_waiting_bot_gets_the_work_in_the_commit_that_made_it_ready(swarm: Har
     assert len(moments) == 1, "one batch, one commit"
 
 
+def test_an_item_leased_in_the_commit_that_made_it_ready_never_enters_a_queue(swarm: Harness) -> None:
+    swarm.submit(["a", {"key": "b", "depends_on": ["a"]}])
+    lease = swarm.take(swarm.bot("first"))
+    parked = swarm.park(swarm.bot("second"))
+    swarm.commits.clear()
+
+    swarm.report(lease)
+
+    (item,) = [lease.work for lease in parked.leases]
+    assert not any(item in changes.ready or ("start", item) in changes.timers for changes in swarm.commits)
+
+
+def test_an_item_that_was_queued_leaves_its_queue_when_it_is_leased(swarm: Harness) -> None:
+    swarm.submit(["a"])
+    swarm.commits.clear()
+
+    lease = swarm.take(swarm.bot("first"))
+
+    assert [changes.ready for changes in swarm.commits if changes.ready] == [{lease.work: None}]
+    assert swarm.row("SELECT count(*) AS n FROM ready")["n"] == 0
+
+
 def test_waiting_polls_are_served_in_order_of_arrival(swarm: Harness) -> None:
     polls = [swarm.park(swarm.bot(name)) for name in ("one", "two", "three")]
 

@@ -84,10 +84,6 @@ class EventBody:
         """Return all fields, in the order in which they are stored and sent."""
         return (*cls.OWN.fields, *cls.SCANNED.fields)
 
-    def own(self) -> dict[str, Json]:
-        """Return the members that redaction does not scan."""
-        return self.OWN.of(self)
-
     def scanned(self) -> dict[str, Json]:
         """Return the members that redaction scans."""
         return self.SCANNED.of(self)

@@ -29,6 +29,8 @@ class Command(Generic[T_co]):
     trace: str = ""  # W3C traceparent
 
     def needs(self) -> list[Key]:
+        if self.idempotency is None:
+            return self._own_needs()
         return self._own_needs() + [lookups.IDEMPOTENCY.of((self.by.tenant, key)) for key in self.remembered_as]
 
     @property
@@ -187,7 +189,7 @@ class ClaimWork(Command[None]):
     claim_id: str | None = None
 
     def _own_needs(self) -> list[Key]:
-        needs: list[Key] = [lookups.BOT.of(self.bot)]
+        needs: list[Key] = [(lookups.BOT, self.bot)]
         if self.claim_id is not None:
             needs.append(lookups.CLAIM.of((self.bot, self.claim_id)))
         return needs
@@ -216,13 +218,13 @@ class ReportResult(Command[ReportReceipt]):
     progress: Mapping[str, Json] | None = None  # the attempt's last progress
 
     def _own_needs(self) -> list[Key]:
-        needs: list[Key] = [lookups.BOT.of(self.bot)]
+        needs: list[Key] = [(lookups.BOT, self.bot)]
         if self.task is not None:
             needs.append(lookups.TASK.of(self.task))
         if self.lease_id is None:
             needs.append(lookups.GRANTS.of((self.bot, self.task)))
         else:
-            needs += [lookups.LEASE_ID.of(self.lease_id), lookups.ATTEMPT.of(self.lease_id)]
+            needs += [(lookups.LEASE_ID, self.lease_id), (lookups.ATTEMPT, self.lease_id)]
         return needs
 
     @property

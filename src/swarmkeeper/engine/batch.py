@@ -217,7 +217,7 @@ class Batch:
         """
         missing = [want for want in needs if want not in self.working.rows]
         if missing:
-            if any(kind != lookups.LIGHT_PAYLOAD for kind, _ in missing) and self.working.added_items():
+            if any(kind != lookups.LIGHT_PAYLOAD for kind, _ in missing) and _adds_items(self.working.changes):
                 await self.save()
             self.working.put_loaded(await self.transaction.load(missing))
 
@@ -234,7 +234,7 @@ class Batch:
         """Write the rest: append the audit records to their trees, and record that the engine is alive."""
         changes = self.working.take_changes()
         tenants = list(dict.fromkeys(entry.tenant for entry in self.working.entries))
-        await self._load([lookups.TREE.of(tenant) for tenant in tenants])
+        await self._load([(lookups.TREE, tenant) for tenant in tenants])
         for tenant in tenants:
             own = [entry for entry in self.working.entries if entry.tenant == tenant]
             leaves, tree = audit.append(self.working.get(lookups.TREE, tenant), own, self.working.rules.hash, tenant)
@@ -245,6 +245,11 @@ class Batch:
             changes.alive_at = self.working.position
             await self.transaction.save(changes)
             self.saved.append(changes)
+
+
+def _adds_items(changes: Changes) -> bool:
+    """Whether these changes add work items or edges."""
+    return bool(changes.edges) or any(work.version == 0 for work in changes.works.values())
 
 
 def _actor(command: Command[Any]) -> tuple[str, str]:
@@ -287,7 +292,7 @@ def _needs_behind(working: WorkingSet, commands: Iterable[Command[Any]]) -> list
         work = working.known(lookups.WORK, work_id)
         task_id = lease.task if lease is not None else work.task if work is not None else None
         if task_id is not None:
-            behind[lookups.TASK.of(task_id)] = behind[lookups.JOBS.of(task_id)] = None
+            behind[lookups.TASK, task_id] = behind[lookups.JOBS, task_id] = None
             if work is None or work.kind is Kind.EXECUTE:  # nothing depends on plan and review items
-                behind[lookups.CHILDREN.of((work_id, "", working.limits.slice_rows))] = None
+                behind[lookups.CHILDREN, (work_id, "", working.limits.slice_rows)] = None
     return list(behind)

@@ -131,17 +131,17 @@ class Dispatcher:
     async def _load_items(self, entries: list[QueueEntry]) -> None:
         needs: list[Key] = []
         for item in entries:
-            needs += [lookups.WORK.of(item.work), lookups.TASK.of(item.task), lookups.TREE.of(item.tenant)]
-            self._working.rows.setdefault(lookups.LEASE.of(item.work), None)  # a queued item has no lease
+            needs += [(lookups.WORK, item.work), (lookups.TASK, item.task), (lookups.TREE, item.tenant)]
+            self._working.rows.setdefault((lookups.LEASE, item.work), None)  # a queued item has no lease
         await self._load_missing(dict.fromkeys(needs))
         # The owner who takes a review is excluded from the others of its round.
         tasks: dict[str, None] = dict.fromkeys(
             item.task for item in entries if self._working.work(item.work).kind is Kind.REVIEW
         )
         keys = [(task, key) for task in tasks for key in closing.review_keys(self._working.task(task))]
-        await self._load_missing(lookups.WORK_KEY.of(key) for key in keys)
+        await self._load_missing((lookups.WORK_KEY, key) for key in keys)
         found = [self._working.get(lookups.WORK_KEY, key) for key in keys]
-        await self._load_missing(lookups.WORK.of(work) for work in found if work is not None)
+        await self._load_missing((lookups.WORK, work) for work in found if work is not None)
 
     async def _load_missing(self, needs: Iterable[Key]) -> None:
         missing = [want for want in needs if want not in self._working.rows]
@@ -199,7 +199,7 @@ class Dispatcher:
         if not live:
             return None
         await self._load_missing(
-            want for lease in live for want in (lookups.WORK.of(lease.work), lookups.TASK.of(lease.task))
+            want for lease in live for want in ((lookups.WORK, lease.work), (lookups.TASK, lease.task))
         )
         return self._granted(live)
 

@@ -216,7 +216,7 @@ class FactsGatherer:
             else:
                 found[payload] = body
         if missing:
-            await self._load([lookups.LIGHT_PAYLOAD.of(payload) for payload in missing])
+            await self._load([(lookups.LIGHT_PAYLOAD, payload) for payload in missing])
             for payload in missing:
                 body = rows[lookups.LIGHT_PAYLOAD, payload]
                 if body is not None:
@@ -248,7 +248,7 @@ def _output(work: Work, body: bytes) -> Output:
 def _needs(item: Work, facts: LeaseFacts) -> list[Key]:
     """Return the rows that tell which other items' results the lease of an item shows."""
     if item.kind is Kind.REVIEW:
-        return [lookups.PLAN_ITEMS.of(item.task) if item.subject is None else lookups.WORK.of(item.subject)]
+        return [(lookups.PLAN_ITEMS, item.task) if item.subject is None else (lookups.WORK, item.subject)]
     if facts.spec is not None and facts.spec.get("depends_on"):
-        return [lookups.PARENTS.of(item.id)]
+        return [(lookups.PARENTS, item.id)]
     return []

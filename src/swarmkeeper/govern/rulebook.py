@@ -21,7 +21,8 @@ class Rulebook:
         self.tags = tags  # of placeholders; without them, equal secrets cannot be recognised as equal
 
     def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tenant: str | None = None) -> Redacted:
-        return self.redactor.redact(value, own, tags=self._tags_of(tenant))
+        tags = None if tenant is None or self.tags is None else self.tags.of(tenant)
+        return self.redactor.redact(value, own, tags=tags)
 
     def text(self, value: str, *, tenant: str | None = None) -> str:
         return self.redactor.text(value, tags=self._tags_of(tenant))

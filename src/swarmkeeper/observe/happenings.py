@@ -22,6 +22,7 @@ _FAILED = frozenset(
         *("work.review_failed", "work.rejected", "work.denied", "work.answer_expired", "work.rounds_exhausted"),
     }
 )
+_LOGGED = _FAILED | _LEASE_LOST.keys() | {"task.submitted", "task.failed"}
 
 
 class Happenings:
@@ -31,6 +32,8 @@ class Happenings:
     def committed(self, changes: Changes) -> None:
         """Log the events of a committed transaction."""
         for event in changes.events:
+            if event.kind not in _LOGGED:  # nearly all
+                continue
             body = event.body.value
             if isinstance(body, dict):
                 self._log_event(event, body, changes.requests.get(event.audit))

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec
 
 from swarmkeeper.core import ids, lookups, states
 from swarmkeeper.core.catalogue import EventBody
-from swarmkeeper.core.decide.undo_log import UndoLog
+from swarmkeeper.core.decide.undo_log import ABSENT, UndoLog
 from swarmkeeper.core.errors import ResourceNotFound
 from swarmkeeper.core.events import TaskMoved
 from swarmkeeper.core.lookups import K, Lookup, V
@@ -143,13 +143,13 @@ class WorkingSet(UndoLog):
         return self.rows.get((lookup, key))
 
     def task(self, task_id: str, tenant: str | None = None) -> TaskRecord:
-        task = self.get(lookups.TASK, task_id)
+        task: TaskRecord | None = self.rows.get((lookups.TASK, task_id)) or self.get(lookups.TASK, task_id)
         if task is None or (tenant is not None and task.tenant != tenant):
             raise ResourceNotFound("no such task")
         return task
 
     def work(self, work_id: str) -> Work:
-        work = self.get(lookups.WORK, work_id)
+        work: Work | None = self.rows.get((lookups.WORK, work_id)) or self.get(lookups.WORK, work_id)
         assert work is not None, "a referenced work item must exist"
         return work
 
@@ -199,7 +199,9 @@ class WorkingSet(UndoLog):
     # ---- writing ---------------------------------------------------------------------------------------------------
 
     def edit_task(self, task: TaskRecord) -> TaskRecord:
-        self._edit(task).updated_at = self.now
+        if id(task) not in self._before:
+            self._edit(task)
+        task.updated_at = self.now
         if task.id not in self.changes.tasks:
             self.put(self.changes.tasks, task.id, task)
         return task
@@ -208,13 +210,9 @@ class WorkingSet(UndoLog):
         """Return the tasks that the current command has changed, in the order of their first change."""
         return [row for row, _ in self._before.values() if isinstance(row, TaskRecord)]
 
-    def added_items(self) -> bool:
-        """Whether the changes so far add work items or edges."""
-        changes = self.changes
-        return bool(changes.edges) or any(work.version == 0 for work in changes.works.values())
-
     def edit_work(self, work: Work) -> Work:
-        self._edit(work)
+        if id(work) not in self._before:
+            self._edit(work)
         if work.id not in self.changes.works:
             self.put(self.changes.works, work.id, work)
             self.rows_written += 1
@@ -326,7 +324,9 @@ class WorkingSet(UndoLog):
             self.put_row(lookups.TENANT, tenant_id, replace(tenant, **{name: getattr(tenant, name) + by}))
 
     def set_timer(self, kind: str, ref: str, due: int | None) -> None:
-        self.put(self.changes.timers, (kind, ref), due)
+        timers, name = self.changes.timers, (kind, ref)
+        self._undo.append((timers, name, timers.get(name, ABSENT)))
+        timers[name] = due
 
     def give_feedback(self, work: Work, round_: int, text: str) -> None:
         if text:
@@ -364,7 +364,9 @@ class WorkingSet(UndoLog):
 
     def emit(self, event: EventBody, *, task: TaskRecord | None = None, work: Work | None = None) -> None:
         """Write an event to the feed. An event of a task gets the task's next sequence number."""
-        context = self._context()
+        context = self.context
+        assert context is not None, "an event belongs to a command"
+        context.ids_made += 1
         sequence = 0
         if task is not None:
             self.edit_task(task)
@@ -375,7 +377,7 @@ class WorkingSet(UndoLog):
             self.put(self.changes.requests, context.audit, context.request)
         self.changes.events.append(
             Event(
-                id=self.new_id("evt"),
+                id=ids.timed("evt", self.now, context.seed, f"evt/{context.ids_made}"),
                 at=self.now,
                 tenant=tenant,
                 task=None if task is None else task.id,
@@ -384,7 +386,9 @@ class WorkingSet(UndoLog):
                 kind=event.KIND,
                 actor=context.actor,
                 audit=context.audit,
-                body=self.rules.redact(event.scanned(), event.own() if event.OWN.fields else None, tenant=tenant),
+                body=self.rules.redact(
+                    event.SCANNED.of(event), event.OWN.of(event) if event.OWN.fields else None, tenant=tenant
+                ),
             )
         )
 
@@ -504,12 +508,16 @@ class WorkingSet(UndoLog):
             ends_at=self.now + work.timeout,
             ttl=ttl,
         )
-        self.put_row(lookups.LEASE, work.id, lease)
-        self.put_row(lookups.LEASE_ID, lease.lease_id, work.id)
-        self.put_row(lookups.ATTEMPT, lease.lease_id, None)
+        lease_id = lease.lease_id
+        rows = {
+            (lookups.LEASE, work.id): lease,
+            (lookups.LEASE_ID, lease_id): work.id,
+            (lookups.ATTEMPT, lease_id): None,
+        }
+        self.put_all(self.rows, rows)
         self.put(self.changes.leases, work.id, lease)
-        self.set_timer("lease", work.id, lease.expires_at)
-        self.set_timer("ends", work.id, lease.ends_at)
+        timers = {("lease", work.id): lease.expires_at, ("ends", work.id): lease.ends_at}
+        self.put_all(self.changes.timers, timers)
         self.put(self.held, bot.id, self.held.get(bot.id, 0) + 1)
         if claim_id is not None:
             claimed = self.known(lookups.CLAIM, (bot.id, claim_id))
@@ -559,14 +567,18 @@ class WorkingSet(UndoLog):
             progress=self.rules.redact(lease.progress, tenant=work.tenant).value if lease.progress else None,
         )
         self.changes.attempts.append(attempt)
-        self.put_row(lookups.ATTEMPT, lease.lease_id, attempt)
-        self.put_row(lookups.LEASE, work.id, None)
-        self.put_row(lookups.LEASE_ID, lease.lease_id, None)
+        lease_id = lease.lease_id
+        rows = {
+            (lookups.ATTEMPT, lease_id): attempt,
+            (lookups.LEASE, work.id): None,
+            (lookups.LEASE_ID, lease_id): None,
+        }
+        self.put_all(self.rows, rows)
         if work.id in self.changes.leases:
             self.drop(self.changes.leases, work.id)
         self.put(self.changes.leases_gone, work.id, None)
-        for kind in ("lease", "ends", "grace") if lease.cancelled else ("lease", "ends"):
-            self.set_timer(kind, work.id, None)
+        kinds = ("lease", "ends", "grace") if lease.cancelled else ("lease", "ends")
+        self.put_all(self.changes.timers, dict.fromkeys([(kind, work.id) for kind in kinds]))
         self.put(self.held, lease.bot, self.held.get(lease.bot, 0) - 1)
         if lease.checkpoint is not None:
             self.edit_work(work).checkpoint = lease.checkpoint

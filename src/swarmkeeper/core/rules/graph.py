@@ -114,16 +114,21 @@ def to_json(spec: SubtaskSpec) -> dict[str, Any]:
         "depends_on": [{"key": key, "when": str(condition)} for key, condition in spec.depends_on],
         "input": dict(spec.input),
     }
-    optional = {
-        "timeout_seconds": _seconds(spec.timeout),
-        "max_attempts": spec.max_attempts,
-        "give_up_after_seconds": _seconds(spec.give_up),
-        "schedule_to_start_seconds": _seconds(spec.start),
-        "on_failure": spec.on_failure,
-        "assign_to": spec.assign_to,
-        "priority": spec.priority,
-    }
-    plain.update({name: value for name, value in optional.items() if value is not None})
+    # Most subtasks have none of these, so each is looked at without a call.
+    if spec.timeout is not None:
+        plain["timeout_seconds"] = _seconds(spec.timeout)
+    if spec.max_attempts is not None:
+        plain["max_attempts"] = spec.max_attempts
+    if spec.give_up is not None:
+        plain["give_up_after_seconds"] = _seconds(spec.give_up)
+    if spec.start is not None:
+        plain["schedule_to_start_seconds"] = _seconds(spec.start)
+    if spec.on_failure is not None:
+        plain["on_failure"] = spec.on_failure
+    if spec.assign_to is not None:
+        plain["assign_to"] = spec.assign_to
+    if spec.priority is not None:
+        plain["priority"] = spec.priority
     return plain
 
 
@@ -151,9 +156,7 @@ def _dependency(parent: str | Mapping[str, str]) -> tuple[str, Condition]:
     return parent["key"], Condition(parent.get("when", "success"))
 
 
-def _seconds(microseconds: int | None) -> float | None:
-    if microseconds is None:
-        return None
+def _seconds(microseconds: int) -> float:
     whole, rest = divmod(microseconds, SECOND)
     return microseconds / SECOND if rest else whole
 

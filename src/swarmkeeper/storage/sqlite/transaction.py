@@ -289,9 +289,13 @@ class _Loading:
         self._wanted: dict[str, dict[Any, None]] = {}
 
     def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
-        for kind, key in needs:
-            self._want(kind, key)
-        found = self._found
+        found, wanted_of, kept_row = self._found, self._wanted, self._kept.get
+        for need in needs:
+            kind, key = need
+            if kind in _KEPT and (kept := kept_row(need)) is not ABSENT:
+                found[need] = kept
+            else:
+                wanted_of.setdefault(kind, {})[key] = None
         if not self._wanted:  # all are kept
             return found
         for kind, find in _GATHER.items():
