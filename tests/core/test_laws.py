@@ -204,6 +204,44 @@ def snapshot(working: WorkingSet) -> Any:
     )
 
 
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_queue_entry_is_removed_only_from_a_store_that_has_it(saved: bool) -> None:
+    working, task, work = a_working_set()
+    begin(working)
+    working.move_work(task, work, Transition.UNBLOCKED)
+    working.record("task.test", task.id)
+    working.finish()
+    assert working.changes.ready[work.id] is not None
+    if saved:
+        working.take_changes()
+
+    begin(working)
+    working.grant(task, work, a_bot(), ttl=30, claim_id=None)
+    working.undo()
+    begin(working)
+    working.grant(task, work, a_bot(), ttl=30, claim_id=None)
+
+    assert working.changes.ready == ({work.id: None} if saved else {})
+    assert (("start", work.id) in working.changes.timers) == saved
+
+
+def test_an_entry_that_is_renewed_before_a_save_is_removed_from_the_store() -> None:
+    working, task, work = a_working_set()
+    begin(working)
+    working.move_work(task, work, Transition.UNBLOCKED)
+    working.record("task.test", task.id)
+    working.finish()
+    working.take_changes()  # the store has the entry
+
+    begin(working)
+    working.stop_start_clock(work)
+    working.make_ready(task, work)
+    working.grant(task, work, a_bot(), ttl=30, claim_id=None)
+
+    assert working.changes.ready == {work.id: None}
+    assert working.changes.timers["start", work.id] is None
+
+
 STEPS: list[Any] = [
     lambda working, task, work: working.move_task(task, TaskTransition.STARTED, events.TaskStarted),
     lambda working, task, work: working.move_work(task, work, Transition.UNBLOCKED),

@@ -1,5 +1,6 @@
 """What an answer with leases shows is what the store has, although nothing is read for it after the commit."""
 
+import asyncio
 import gc
 from dataclasses import replace
 from typing import Any
@@ -103,6 +104,25 @@ async def test_a_failed_parent_is_not_upstream(client: Caller, fleet: Fleet, sho
     answer = await bot.report(good, output=41, claim={"max": 1})
 
     assert answer.json["leases"][0]["upstream"] == {"good": 41}
+    assert await shown.checked() == 1
+
+
+async def test_what_a_verdict_adds_is_shown_with_the_results_it_needs(
+    client: Caller, fleet: Fleet, shown: Shown
+) -> None:
+    executor, evaluator = await fleet.bot("Executor"), await fleet.bot("Evaluator")
+    await client.post("/tasks", {"title": "t", "subtasks": [subtask("first")]})
+    await work(executor, shown, 1, output=41)
+    waiting = asyncio.create_task(executor.lease(max=1, wait_seconds=5))
+    (review,) = (await evaluator.lease(max=1)).json["leases"]
+    await asyncio.sleep(0.1)
+    await shown.checked()
+
+    verdict = {"decision": "rework", "subtasks": [subtask("more", "first")], "reasons": ["more"]}
+    answer = await evaluator.report(review, verdict=verdict)
+
+    assert answer.status == 200, answer.json
+    assert [lease["upstream"] for lease in (await waiting).json["leases"]] == [{"first": 41}]
     assert await shown.checked() == 1
 
 

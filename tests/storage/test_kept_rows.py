@@ -94,6 +94,26 @@ async def test_a_row_that_another_process_changed_is_read_again(store: SqliteSto
     assert task.title == "changed by another"
 
 
+async def test_a_commit_of_another_process_right_after_ours_is_not_taken_for_ours(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_task(store)
+    commit = store._commit
+
+    async def then_another(connection: apsw.Connection) -> None:
+        await commit(connection)
+        other = apsw.Connection(str(store.path))
+        other.execute("UPDATE task SET title = 'changed by another'")
+        other.close()
+
+    monkeypatch.setattr(store, "_commit", then_another)
+    await save(store, payloads={"q": ("tsk_1", b"{}")})
+    monkeypatch.undo()
+
+    (task,) = await load(store, ("task", "tsk_1"))
+    assert task.title == "changed by another"
+
+
 async def test_a_row_that_was_changed_past_the_store_is_read_again(store: SqliteStore) -> None:
     await with_task(store)
 

@@ -57,6 +57,20 @@ async def test_a_store_of_an_earlier_release_is_migrated_and_usable(file: Path) 
     assert len(list(file.parent.glob("store.db.before-*"))) == 1
 
 
+async def test_a_migrated_store_has_the_schema_of_a_new_one(file: Path, tmp_path: Path) -> None:
+    async def schema(path: Path) -> list[tuple[object, ...]]:
+        store = SqliteStore(f"sqlite:///{path}")
+        await store.open(migrate=True)
+        await store.close()
+        opened = apsw.Connection(str(path))
+        assert opened.pragma("integrity_check") == "ok"
+        found = opened.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
+        opened.close()
+        return [row for row in found if row[1] != "sqlite_sequence"]
+
+    assert await schema(file) == await schema(tmp_path / "new.db")
+
+
 TASKS = {
     "store-0.1.0.db.gz": [("old 0", {}), ("old 1", {}), ("waits 0", {})],
     "store-0.3.0.db.gz": [("one", {"x": 1}), ("two", {"x": 1}), ("waits", {})],

@@ -278,18 +278,19 @@ def _needs_after(commands: Iterable[Queued], polls: Iterable[Poll]) -> list[Key]
 def _needs_behind(working: WorkingSet, commands: Iterable[Command[Any]]) -> list[Key]:
     """Return the rows behind items that may end now: the items that depend on them, and their tasks' jobs."""
     behind: dict[Key, None] = {}
+    known = working.rows.get
     for command in commands:
         work_id: str | None
         if isinstance(command, TimerFired):
             work_id = command.ref
         elif isinstance(command, (ReportResult, ReleaseLease)) and command.lease_id is not None:
-            work_id = working.known(lookups.LEASE_ID, command.lease_id)
+            work_id = known((lookups.LEASE_ID, command.lease_id))
         else:
             continue
         if work_id is None:
             continue
-        lease = working.known(lookups.LEASE, work_id)
-        work = working.known(lookups.WORK, work_id)
+        lease = known((lookups.LEASE, work_id))
+        work = known((lookups.WORK, work_id))
         task_id = lease.task if lease is not None else work.task if work is not None else None
         if task_id is not None:
             behind[lookups.TASK, task_id] = behind[lookups.JOBS, task_id] = None

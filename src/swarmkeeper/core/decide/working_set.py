@@ -33,6 +33,7 @@ from swarmkeeper.core.model import (
     Limits,
     QueueEntry,
     TaskRecord,
+    Tenant,
     Work,
 )
 from swarmkeeper.core.ports import Changes, Key, Rules
@@ -319,7 +320,7 @@ class WorkingSet(UndoLog):
 
     def _count(self, counts: dict[str, int], name: str, tenant_id: str, by: int) -> None:
         self.put(counts, tenant_id, counts.get(tenant_id, 0) + by)
-        tenant = self.known(lookups.TENANT, tenant_id)
+        tenant: Tenant | None = self.rows.get((lookups.TENANT, tenant_id))
         if tenant is not None:  # so that the next submission of this batch sees it
             self.put_row(lookups.TENANT, tenant_id, replace(tenant, **{name: getattr(tenant, name) + by}))
 
@@ -520,7 +521,7 @@ class WorkingSet(UndoLog):
         self.put_all(self.changes.timers, timers)
         self.put(self.held, bot.id, self.held.get(bot.id, 0) + 1)
         if claim_id is not None:
-            claimed = self.known(lookups.CLAIM, (bot.id, claim_id))
+            claimed = self.rows.get((lookups.CLAIM, (bot.id, claim_id)))
             if claimed is not None:
                 self.put_row(lookups.CLAIM, (bot.id, claim_id), [*claimed, work.id])
         return lease

@@ -210,7 +210,8 @@ class KeptRows:
 
     def put_payload(self, payload_id: str, body: bytes) -> None:
         if len(body) <= PAYLOAD_BYTES_MAX:
-            self.put_measured(("payload", payload_id), body)
+            self.put(("payload", payload_id), body)
+            self._size += len(body)
         else:
             self.forget(("payload", payload_id))
 
