@@ -26,7 +26,7 @@ SMALL: dict[str, Callable[[], Awaitable[BenchReport]]] = {
     "handoff": lambda: handoff(ScenarioOptions(tasks=3)),
     "backlog": lambda: backlog(ScenarioOptions(tasks=200), times=2),
     "fanout": lambda: fanout(ScenarioOptions(tasks=8, bots=2, batch=3)),
-    "heartbeats": lambda: heartbeats(ScenarioOptions(bots=4, subtasks=2), seconds=0.5),
+    "heartbeats": lambda: heartbeats(ScenarioOptions(bots=4, subtasks=2), every=0.5, intervals=2),
     "memory": lambda: memory(ScenarioOptions(tasks=3, subtasks=2)),
 }
 
