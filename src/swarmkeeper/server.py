@@ -151,7 +151,7 @@ def settle_memory() -> None:
 
 
 def _return_free_memory() -> None:
-    """Let the C library return what the start has freed to the system: with the shipped rules, 11 MB. Only glibc can."""
+    """Return to the system what the start has freed: 11 MB with the shipped rules. Only glibc can."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
 

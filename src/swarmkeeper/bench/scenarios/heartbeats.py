@@ -23,7 +23,7 @@ from swarmkeeper.core.model import Limits
 # The next heartbeat of a lease is due after a third of its duration.
 EVERY_SECONDS = Limits().lease_ttl / 3 / 1_000_000
 STEADY_INTERVALS = 12  # two minutes; an even number, because written and unwritten heartbeats alternate
-CONNECTIONS = 8
+CONNECTIONS = 100
 A_CALL = 64  # leases claimed per call
 
 MEANING = {
@@ -35,7 +35,7 @@ MEANING = {
 
 
 @dataclass(slots=True)
-class _Bot:
+class _Beater:
     id: str
     leases: dict[str, str] = field(default_factory=dict)  # ids, and when each expires
 
@@ -89,13 +89,14 @@ async def heartbeats(
     )
 
 
-async def _register(connections: list[HttpConnection], bots: int, capacity: int) -> list[_Bot]:
-    registered: list[_Bot] = []
+async def _register(connections: list[HttpConnection], bots: int, capacity: int) -> list[_Beater]:
+    registered: list[_Beater] = []
 
     async def some(connection: HttpConnection, numbers: range) -> None:
         options: dict[str, Any] = {"skills": [SKILL], "capacity": capacity}
-        for number in numbers:
-            registered.append(_Bot(await register(connection, "Executor", str(number), **options)))
+        registered.extend(
+            [_Beater(await register(connection, "Executor", str(number), **options)) for number in numbers]
+        )
 
     async with asyncio.TaskGroup() as group:
         for index, connection in enumerate(connections):
@@ -121,7 +122,7 @@ async def _cpu(server: BenchServer, seconds: float) -> float | None:
     return after["process_cpu_seconds_total"] - before["process_cpu_seconds_total"]
 
 
-def _beat_of(bot: _Bot) -> dict[str, list[dict[str, str]]]:
+def _beat_of(bot: _Beater) -> dict[str, list[dict[str, str]]]:
     return {"leases": [{"lease_id": lease} for lease in bot.leases]}
 
 
@@ -132,7 +133,7 @@ class _Beating:
         self,
         server: BenchServer,
         connections: list[HttpConnection],
-        bots: list[_Bot],
+        bots: list[_Beater],
         each: int,
         every: float,
         idle_share: float | None,
@@ -189,7 +190,7 @@ class _Beating:
             await (self._beat(connection, bot) if bot.leases else self._claim(connection, bot))
             heappush(calls, number + len(self._bots))
 
-    async def _claim(self, connection: HttpConnection, bot: _Bot) -> None:
+    async def _claim(self, connection: HttpConnection, bot: _Beater) -> None:
         while len(bot.leases) < self._each:
             most = min(A_CALL, self._each - len(bot.leases))
             asked = {"bot_id": bot.id, "max": most, "lease_seconds": 3 * self._every, "wait_seconds": 0}
@@ -199,7 +200,7 @@ class _Beating:
             bot.leases |= {lease["lease_id"]: "" for lease in leases}
         self._claimed += 1
 
-    async def _beat(self, connection: HttpConnection, bot: _Bot) -> None:
+    async def _beat(self, connection: HttpConnection, bot: _Beater) -> None:
         window, sent = self._window, self._clock.monotonic()
         answer = await connection.post(f"/bots/{bot.id}:heartbeat", _beat_of(bot))
         window.took.append((connection.answered_at - sent) / 1000)

@@ -30,7 +30,7 @@ BYTES_MAX = 24 << 20  # of both generations
 # Dropped rows are freed after each transaction: twice as many as it put, so that all of a generation are freed before
 # the next one is dropped, and at least these, so that an idle server frees them, too. Freeing all at once would take
 # milliseconds.
-FREED_MIN = 64
+FREED_MIN = 16
 PAYLOAD_BYTES_MAX = 4 << 10  # of one payload
 _child, _parent = attrgetter("child"), attrgetter("parent")
 
