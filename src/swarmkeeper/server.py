@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import ipaddress
 import math
@@ -93,6 +94,7 @@ async def serving(
         try:
             await listening.wait()
             if take_over_logs:
+                swarm.rules.redactor.compile_again()
                 settle_memory()
             url = _url(settings.host, listener.getsockname()[1])
             swarm.log("listening", url=url)
@@ -139,15 +141,22 @@ def _http_server(app: ASGIApp, settings: Settings, listening: asyncio.Event) -> 
 
 
 def settle_memory() -> None:
-    """Keep other threads and garbage collection from delaying the loop.
+    """Keep other threads and garbage collection from delaying the loop, and return free memory.
 
     A full collection over modules, schemas and rules stops the loop for 70 ms and frees nothing, so these objects are
     frozen. Garbage of commands is collected as before, but not after every 700 objects.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
+    _return_free_memory()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
+
+
+def _return_free_memory() -> None:
+    """Return to the system what the start has freed: 11 MB with the shipped rules. Only glibc can."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _hang_up(server: uvicorn.Server, client: tuple[str, int]) -> None:

@@ -1,5 +1,8 @@
 """Regression limits, as counts and ratios within one run. Seconds depend on the machine and are not checked."""
 
+import subprocess
+import sys
+
 from swarmkeeper.bench.report import Figure, ScenarioOptions
 from swarmkeeper.bench.scenarios.backlog import backlog
 from swarmkeeper.bench.scenarios.fanout import fanout
@@ -12,9 +15,10 @@ def number(figure: Figure) -> float:
 
 
 async def test_a_claim_costs_the_same_with_a_large_backlog() -> None:
-    figures = (await backlog(ScenarioOptions(tasks=10_000), times=10)).figures
+    figures = (await backlog(ScenarioOptions(tasks=100_000))).figures
 
-    assert number(figures["steps"]) <= 1.3
+    assert number(figures["steps"]) <= 1.05
+    assert number(figures["calls"]) <= 1.05
 
 
 async def test_commits_are_shared_and_batches_of_results_cost_less_than_single_ones() -> None:
@@ -37,3 +41,11 @@ async def test_one_large_task_costs_no_more_than_many_small_ones() -> None:
     figures = (await fanout(ScenarioOptions(tasks=400, bots=2, batch=20))).figures
 
     assert number(figures["total"]) <= 2
+
+
+def test_a_server_imports_nothing_that_only_other_commands_need() -> None:
+    listed = "import sys, swarmkeeper.app, swarmkeeper.server; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", listed], capture_output=True, text=True, check=True)
+
+    rooms = {".".join(name.split(".")[:2]) for name in ran.stdout.split() if name.startswith("swarmkeeper.")}
+    assert rooms.isdisjoint(f"swarmkeeper.{room}" for room in ("bench", "bots", "cli", "offline", "sim", "testing"))

@@ -24,9 +24,9 @@ from swarmkeeper.cli.tools import bench as command
 SMALL: dict[str, Callable[[], Awaitable[BenchReport]]] = {
     "lifecycle": lambda: lifecycle(ScenarioOptions(tasks=4, subtasks=3, bots=2)),
     "handoff": lambda: handoff(ScenarioOptions(tasks=3)),
-    "backlog": lambda: backlog(ScenarioOptions(tasks=200), times=2),
+    "backlog": lambda: backlog(ScenarioOptions(tasks=240), times=2),
     "fanout": lambda: fanout(ScenarioOptions(tasks=8, bots=2, batch=3)),
-    "heartbeats": lambda: heartbeats(ScenarioOptions(bots=4, subtasks=2), seconds=0.5),
+    "heartbeats": lambda: heartbeats(ScenarioOptions(bots=4, subtasks=2), every=0.5, intervals=2),
     "memory": lambda: memory(ScenarioOptions(tasks=3, subtasks=2)),
 }
 

@@ -44,6 +44,19 @@ def test_what_a_shipped_rule_finds_is_hidden_and_nothing_else_is_found_in_what_i
         assert REDACTOR.redact(redacted.value).value == redacted.value
 
 
+def test_rules_that_are_compiled_again_find_the_same_and_share_nothing_with_those_that_were_tried() -> None:
+    detectors = Detectors(SHIPPED)
+    examples = [example for rule in SHIPPED.detectors for example in (*rule.hit, *rule.miss)]
+    found = [detectors.find(example) for example in examples]
+    tried = detectors._gate, detectors._signs, detectors._compiled[0]._pattern
+
+    detectors.compile_again()
+
+    again = detectors._gate, detectors._signs, detectors._compiled[0]._pattern
+    assert all(new is not old for new, old in zip(again, tried, strict=True))
+    assert [detectors.find(example) for example in examples] == found
+
+
 def test_the_shipped_pack_knows_what_it_promises() -> None:
     assert {rule.id for rule in SHIPPED.detectors} >= {
         *("aws-access-key", "aws-secret-key", "google-api-key", "azure-storage-key", "azure-sas", "github-token"),

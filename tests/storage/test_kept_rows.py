@@ -236,6 +236,43 @@ def test_the_memory_of_kept_rows_is_bounded() -> None:
     assert kept.get(("task", "tsk_1")) is ABSENT
 
 
+class Counted:
+    """A row of which the living ones are counted."""
+
+    alive = 0
+
+    def __init__(self) -> None:
+        Counted.alive += 1
+
+    def __del__(self) -> None:
+        Counted.alive -= 1
+
+
+@pytest.mark.parametrize("at_once", [1, 5_000])
+def test_dropped_rows_are_freed_as_fast_as_others_are_put(at_once: int) -> None:
+    kept = KeptRows(bytes_max=8_000_000)  # two generations of 10,000 of these rows
+
+    for number in range(100_000):
+        kept.put(("other", number), Counted())
+        if number % at_once == at_once - 1:
+            kept.trim()
+            assert Counted.alive <= 35_000
+
+
+def test_a_transaction_frees_few_rows_more_than_it_put() -> None:
+    kept = KeptRows(bytes_max=8_000_000)
+    for number in range(10_000):
+        kept.put(("other", number), Counted())
+    kept.trim()
+    kept.clear()
+    before = Counted.alive
+
+    kept.put(("other", 0), Counted())
+    kept.trim()
+
+    assert before - Counted.alive <= 100
+
+
 @pytest.mark.parametrize(
     ("kind", "row"),
     [

@@ -7,13 +7,12 @@ would write something, goes through a batch.
 
 from __future__ import annotations
 
-from copy import copy
-
 from swarmkeeper.core import lookups
 from swarmkeeper.core.answers import Directive, HeartbeatResult
 from swarmkeeper.core.commands import SendHeartbeat
 from swarmkeeper.core.decide.decisions.heartbeats import is_quiet
 from swarmkeeper.core.decide.effects.owners import why_not_own
+from swarmkeeper.core.decide.undo_log import copied
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import BotRecord, LeaseRecord
 from swarmkeeper.core.ports import Changes, Rules
@@ -47,13 +46,13 @@ class HeartbeatCache:
         bot = working.known(lookups.BOT, beat.bot)
         if bot is None:
             return
-        self._bots[bot.id] = copy(bot)
+        self._bots[bot.id] = copied(bot)
         for pulse in beat.heartbeats:
             work_id = working.known(lookups.LEASE_ID, pulse.lease_id)
             lease = None if work_id is None else working.known(lookups.LEASE, work_id)
             task = None if lease is None else working.known(lookups.TASK, lease.task)
             if lease is not None and not lease.cancelled and task is not None and task.status not in TASK_CLOSED:
-                self._leases[lease.lease_id] = copy(lease)
+                self._leases[lease.lease_id] = copied(lease)
                 self._of_work[lease.work] = lease.lease_id
                 self._of_task.setdefault(lease.task, set()).add(lease.work)
 

@@ -1,10 +1,12 @@
 """Compares the cost of a claim with a small and with a large backlog. SQLite counts steps of its virtual machine, so
-the result does not depend on a clock; processor time is reported as well.
+the result does not depend on a clock; so are calls of functions, by other claims, because counting takes time.
+Processor time is reported as well.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,12 +25,14 @@ from swarmkeeper.settings import Settings
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 CLAIMS = 100
+COUNTED_CLAIMS = 20  # of which the calls are counted
 TIMES = 100  # ratio of the large to the small backlog
 A_TASK = 500  # subtasks per task: as many as a submission writes in its own commit
 SKILLS = tuple(f"skill{number}" for number in range(10))
 
 MEANING = {
     "steps": "ratio of SQLite's steps per claim, large backlog to small",
+    "calls": "ratio of calls of functions (Python and C) per claim, large backlog to small",
     "cpu": "ratio of processor time per claim, large backlog to small",
     "steps_small": "steps of SQLite's virtual machine per claim, including its commit",
 }
@@ -38,14 +42,22 @@ async def backlog(options: ScenarioOptions, *, times: int = TIMES) -> BenchRepor
     chosen = options.chosen(tasks=100_000)
     large = chosen.tasks
     small = large // times
-    if small < CLAIMS:
-        raise CannotMeasure(f"--tasks is the number of waiting subtasks; use at least {CLAIMS * times}")
+    if small < CLAIMS + COUNTED_CLAIMS:
+        least = (CLAIMS + COUNTED_CLAIMS) * times
+        raise CannotMeasure(f"--tasks is the number of waiting subtasks; use at least {least}")
     place = Place(chosen.store)
     try:
         described = machine.describe(place.path.parent)
         settings = Settings(store=place.url, log_level="error", open_tasks=0, open_subtasks=0)
         async with Orchestrator(settings) as swarm:
-            register = Register(by=OWN, type="Executor", version="1", name="bench", skills=SKILLS, capacity=2 * CLAIMS)
+            register = Register(
+                by=OWN,
+                type="Executor",
+                version="1",
+                name="bench",
+                skills=SKILLS,
+                capacity=2 * (CLAIMS + COUNTED_CLAIMS),
+            )
             bot, _ = not_replayed(await swarm.engine.do(register))
             await _fill(swarm, small)
             of_small = await _claims(swarm, bot)
@@ -56,6 +68,7 @@ async def backlog(options: ScenarioOptions, *, times: int = TIMES) -> BenchRepor
         place.close()
     figures: dict[str, Figure] = {
         "steps": ratio(of_large["steps"], of_small["steps"]),
+        "calls": ratio(of_large["calls"], of_small["calls"]),
         "cpu": ratio(of_large["cpu_ms"], of_small["cpu_ms"]),
     }
     figures |= {f"{name}_small": value for name, value in of_small.items()}
@@ -86,19 +99,44 @@ async def _fill(swarm: Orchestrator, items: int) -> None:
 async def _claims(swarm: Orchestrator, bot: str) -> dict[str, float]:
     """Return the medians of claims, each in its own batch."""
     clock = SystemClock()
-    steps, cpu, wall = [], [], []
+    steps: list[float] = []
+    cpu: list[float] = []
+    wall: list[float] = []
+    calls = [await _calls_of_a_claim(swarm, bot) for _ in range(COUNTED_CLAIMS)]
     with counted(swarm.store) as count:
         for _ in range(CLAIMS):
             count.clear()
             began, used = clock.monotonic(), machine.own_cpu_seconds()
-            claimed = await swarm.engine.claim(ClaimWork(by=OWN, bot=bot), parks=False).answer
+            await _claim(swarm, bot)
             wall.append((clock.monotonic() - began) / 1000)
             cpu.append((machine.own_cpu_seconds() - used) * 1000)
             steps.append(sum(count))
-            if len(claimed.leases) != 1:
-                raise CannotMeasure(f"a claim got nothing: {claimed.reason}")
             await asyncio.sleep(0)
-    return {"steps": percentile(steps, 0.5), "cpu_ms": percentile(cpu, 0.5), "wall_ms": percentile(wall, 0.5)}
+    figures = {"steps": steps, "calls": calls, "cpu_ms": cpu, "wall_ms": wall}
+    return {name: percentile(measured, 0.5) for name, measured in figures.items()}
+
+
+async def _claim(swarm: Orchestrator, bot: str) -> None:
+    claimed = await swarm.engine.claim(ClaimWork(by=OWN, bot=bot), parks=False).answer
+    if len(claimed.leases) != 1:
+        raise CannotMeasure(f"a claim got nothing: {claimed.reason}")
+
+
+async def _calls_of_a_claim(swarm: Orchestrator, bot: str) -> float:
+    """Return how many functions, of Python and of C, this thread calls until a claim is answered."""
+    calls = 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        await _claim(swarm, bot)
+    finally:
+        sys.setprofile(before)
+    return calls
 
 
 @contextmanager

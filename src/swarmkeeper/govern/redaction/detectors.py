@@ -60,10 +60,25 @@ class Detectors:
     """
 
     def __init__(self, pack: Pack) -> None:
-        names = (UNSCANNED, *(rule.id for rule in pack.fields), *(rule.id for rule in pack.detectors))
+        self._pack = pack
+        self._compile()
+        for rule in self._compiled:
+            self._try(rule)
+
+    def compile_again(self) -> None:
+        """Free the memory that RE2 uses for the examples.
+
+        RE2 builds its automata while it searches. Those of the shipped rules' examples have 11 MB, and few of them are
+        needed again soon.
+        """
+        re2.purge()  # otherwise the same patterns are found there
+        self._compile()
+
+    def _compile(self) -> None:
+        names = (UNSCANNED, *(rule.id for rule in self._pack.fields), *(rule.id for rule in self._pack.detectors))
         # Exact, because text that only looks like a placeholder may be a secret.
         self._placeholder = compiled(rf"\[redacted:(?:{'|'.join(names)})(?:{TAG})?\]", "placeholders", capture=False)
-        self._compiled = [_Compiled(detector, pack.allowed(detector.id)) for detector in pack.detectors]
+        self._compiled = [_Compiled(detector, self._pack.allowed(detector.id)) for detector in self._pack.detectors]
         self._always = frozenset(n for n, rule in enumerate(self._compiled) if not rule.detector.keywords)
         by_word: dict[str, set[int]] = {}
         for n, rule in enumerate(self._compiled):
@@ -85,8 +100,6 @@ class Detectors:
             asked = "(?m)" + "|".join([*words_said, *(f"(?:{pattern})" for pattern in unbound), *views.TRANSFORMED])
             self._innermost_gate = compiled(asked, "all rules", capture=False, latin=True)
             self._inner_gate = compiled(f"{asked}|{encoded.POSSIBLE}", "all rules", capture=False, latin=True)
-        for rule in self._compiled:
-            self._try(rule)
 
     def quiet(self, lines: str) -> bool:
         """Return whether no rule can match in any of these lines. This is the fast answer to the usual case.

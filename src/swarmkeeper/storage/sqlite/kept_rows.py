@@ -27,7 +27,10 @@ Row = tuple[Any, ...]
 ABSENT: Any = object()
 
 BYTES_MAX = 24 << 20  # of both generations
-FREED_AT_ONCE = 2_000  # rows that are freed after one transaction; it takes less than a millisecond
+# Dropped rows are freed after each transaction: twice as many as it put, so that all of a generation are freed before
+# the next one is dropped, and at least these, so that an idle server frees them, too. Freeing all at once would take
+# milliseconds.
+FREED_MIN = 16
 PAYLOAD_BYTES_MAX = 4 << 10  # of one payload
 _child, _parent = attrgetter("child"), attrgetter("parent")
 
@@ -166,7 +169,8 @@ class KeptRows:
         self._stored: dict[str, Row] = {}  # by id: tasks and work items as stored, of the young generation
         self._stored_old: dict[str, Row] = {}
         self._size = 0  # estimated bytes of the young generation
-        self._dropped: list[dict[Any, Any]] = []  # still to be freed, some at a time: all at once takes milliseconds
+        self._dropped: list[dict[Any, Any]] = []  # still to be freed, see `trim`
+        self._put = 0  # rows put since the last `trim`
         self._to_come: list[Key] = []  # see next_items
         self.lease_timers = LeaseTimers()
 
@@ -193,6 +197,7 @@ class KeptRows:
     def put(self, key: Key, value: Any) -> None:
         if key not in self._young:
             self._size += _BYTES.get(key[0], _BYTES_OTHERS)
+            self._put += 1
         self._young[key] = value
 
     def put_all(self, kind: str, values: Mapping[str, Any]) -> None:
@@ -229,7 +234,8 @@ class KeptRows:
             self.clear()
         elif self._size > self._half:
             self._begin_generation()
-        left = FREED_AT_ONCE
+        left = max(2 * self._put, FREED_MIN)
+        self._put = 0
         while self._dropped and left:
             rows = self._dropped[-1]
             while rows and left:
@@ -252,6 +258,7 @@ class KeptRows:
 
     def put_stored(self, row: Row) -> None:
         self._stored[row[0]] = row
+        self._put += 1
 
     # ---- what a save changes ----------------------------------------------------------------------------------------
 
