@@ -22,7 +22,6 @@ from swarmkeeper.sdk.errors import Unreachable
 if TYPE_CHECKING:
     import aiohttp
 
-CONNECT_SECONDS_MAX = 10.0
 # A body up to this size fits into the buffers on the way: it is sent at once.
 PIECE_BYTES = 64 * 1024
 # aiohttp repeats these by itself if a kept connection turns out to be closed.
@@ -136,17 +135,19 @@ class HttpTransport:
         kept: list[bool] | None = None,
     ) -> aiohttp.ClientResponse:
         """Send a request and return once the head of the answer has arrived."""
-        import aiohttp
         from yarl import URL
 
+        # Imported while running: with another transport no HTTP library is needed.
+        from swarmkeeper.sdk.connection.http_session import KEPT, silence_of
+
+        KEPT.set(kept)
         return await self._session_of_loop().request(
             method,
             URL(self._url + path, encoded=True),
             headers=headers,
             data=body,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(connect=min(timeout, CONNECT_SECONDS_MAX), sock_read=timeout),
-            trace_request_ctx=kept,
+            timeout=silence_of(timeout),
         )
 
     @asynccontextmanager
