@@ -248,15 +248,21 @@ class Counted:
         Counted.alive -= 1
 
 
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("at_once", [1, 5_000])
-def test_dropped_rows_are_freed_as_fast_as_others_are_put(at_once: int) -> None:
+def test_dropped_rows_are_freed_as_fast_as_others_are_put(at_once: int, together: bool) -> None:
     kept = KeptRows(bytes_max=8_000_000)  # two generations of 10,000 of these rows
 
-    for number in range(100_000):
-        kept.put(("other", number), Counted())
-        if number % at_once == at_once - 1:
-            kept.trim()
-            assert Counted.alive <= 35_000
+    for begin in range(0, 100_000, at_once):
+        rows = {str(number): Counted() for number in range(begin, begin + at_once)}
+        if together:
+            kept.put_all("other", rows)
+        else:
+            for key, row in rows.items():
+                kept.put(("other", key), row)
+        rows.clear()
+        kept.trim()
+        assert Counted.alive <= 35_000
 
 
 def test_a_transaction_frees_few_rows_more_than_it_put() -> None:

@@ -9,8 +9,8 @@ after the other: an interval in which each bot sends its first, and the interval
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
 from typing import Any
 
 from swarmkeeper.bench.load import HttpConnection, size_of
@@ -181,14 +181,13 @@ class _Beating:
 
     async def _some(self, index: int, connection: HttpConnection) -> None:
         """Serve the bots of one connection."""
-        calls = list(range(index, len(self._bots), len(self._connections)))
-        heapify(calls)
+        calls = deque(range(index, len(self._bots), len(self._connections)))  # in the order in which they are due
         while calls:
-            number = heappop(calls)
+            number = calls.popleft()
             bot = self._bots[number % len(self._bots)]
             await self._clock.sleep(max(0, self._due(number) - self._clock.monotonic()))
             await (self._beat(connection, bot) if bot.leases else self._claim(connection, bot))
-            heappush(calls, number + len(self._bots))
+            calls.append(number + len(self._bots))
 
     async def _claim(self, connection: HttpConnection, bot: _Beater) -> None:
         while len(bot.leases) < self._each:

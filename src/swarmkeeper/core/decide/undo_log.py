@@ -27,7 +27,7 @@ from swarmkeeper.core.model import (
 )
 from swarmkeeper.core.ports import Changes, Key, Rules
 
-ABSENT: Any = object()
+_ABSENT: Any = object()
 _Row = TypeVar("_Row", TaskRecord, Work, LeaseRecord, BotRecord, ApiKey, ApprovalRecord, BackgroundJob)
 _SLOTS = {
     row: tuple(slot.name for slot in fields(row))
@@ -128,7 +128,7 @@ class UndoLog:
     def undo(self) -> None:
         """Undo all changes since `begin`."""
         for mapping, key, old in reversed(self._undo):
-            if old is ABSENT:
+            if old is _ABSENT:
                 mapping.pop(key, None)
             else:
                 mapping[key] = old
@@ -201,14 +201,14 @@ class UndoLog:
 
     def put(self, mapping: MutableMapping[Any, Any], key: Any, value: Any) -> None:
         """Set a mapping entry; `undo` restores the old value."""
-        self._undo.append((mapping, key, mapping.get(key, ABSENT)))
+        self._undo.append((mapping, key, mapping.get(key, _ABSENT)))
         mapping[key] = value
 
     def put_all(self, mapping: MutableMapping[Any, Any], entries: Mapping[Any, Any]) -> None:
         """Set several entries of a mapping; `undo` restores their old values."""
         undo, get = self._undo, mapping.get
         for key, value in entries.items():
-            undo.append((mapping, key, get(key, ABSENT)))
+            undo.append((mapping, key, get(key, _ABSENT)))
             mapping[key] = value
 
     def drop(self, mapping: MutableMapping[Any, Any], key: Any) -> None:
@@ -218,7 +218,7 @@ class UndoLog:
     def put_row(self, lookup: Lookup[K, V], key: K, value: V) -> None:
         """Set the value of a lookup for a key; `undo` restores the old value."""
         want = (lookup, key)
-        self._undo.append((self.rows, want, self.rows.get(want, ABSENT)))
+        self._undo.append((self.rows, want, self.rows.get(want, _ABSENT)))
         self.rows[want] = value
 
     def _edit(self, record: _Row) -> _Row:

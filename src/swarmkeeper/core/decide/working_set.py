@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec
 
 from swarmkeeper.core import ids, lookups, states
 from swarmkeeper.core.catalogue import EventBody
-from swarmkeeper.core.decide.undo_log import ABSENT, UndoLog
+from swarmkeeper.core.decide.undo_log import UndoLog
 from swarmkeeper.core.errors import ResourceNotFound
 from swarmkeeper.core.events import TaskMoved
 from swarmkeeper.core.lookups import K, Lookup, V
@@ -325,9 +325,7 @@ class WorkingSet(UndoLog):
             self.put_row(lookups.TENANT, tenant_id, replace(tenant, **{name: getattr(tenant, name) + by}))
 
     def set_timer(self, kind: str, ref: str, due: int | None) -> None:
-        timers, name = self.changes.timers, (kind, ref)
-        self._undo.append((timers, name, timers.get(name, ABSENT)))
-        timers[name] = due
+        self.put(self.changes.timers, (kind, ref), due)
 
     def give_feedback(self, work: Work, round_: int, text: str) -> None:
         if text:
@@ -365,9 +363,7 @@ class WorkingSet(UndoLog):
 
     def emit(self, event: EventBody, *, task: TaskRecord | None = None, work: Work | None = None) -> None:
         """Write an event to the feed. An event of a task gets the task's next sequence number."""
-        context = self.context
-        assert context is not None, "an event belongs to a command"
-        context.ids_made += 1
+        context = self._context()
         sequence = 0
         if task is not None:
             self.edit_task(task)
@@ -378,7 +374,7 @@ class WorkingSet(UndoLog):
             self.put(self.changes.requests, context.audit, context.request)
         self.changes.events.append(
             Event(
-                id=ids.timed("evt", self.now, context.seed, f"evt/{context.ids_made}"),
+                id=self.new_id("evt"),
                 at=self.now,
                 tenant=tenant,
                 task=None if task is None else task.id,

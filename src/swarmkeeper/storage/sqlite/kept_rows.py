@@ -27,10 +27,10 @@ Row = tuple[Any, ...]
 ABSENT: Any = object()
 
 BYTES_MAX = 24 << 20  # of both generations
-# Dropped rows are freed after each transaction: twice as many as it put, so that all of a generation are freed before
-# the next one is dropped, and at least these, so that an idle server frees them, too. Freeing all at once would take
-# milliseconds.
-FREED_MIN = 16
+# Dropped rows are freed after each transaction: as many as it put, so that there are never more rows while some are
+# still to be freed, and at least these, so that transactions that put few free them, too. Freeing all at once would
+# take milliseconds.
+FREED_MIN = 8
 PAYLOAD_BYTES_MAX = 4 << 10  # of one payload
 _child, _parent = attrgetter("child"), attrgetter("parent")
 
@@ -206,7 +206,9 @@ class KeptRows:
         before = len(young)
         for key, value in values.items():
             young[kind, key] = value
-        self._size += (len(young) - before) * _BYTES.get(kind, _BYTES_OTHERS)
+        new = len(young) - before
+        self._size += new * _BYTES.get(kind, _BYTES_OTHERS)
+        self._put += new
 
     def put_measured(self, key: Key, value: Any) -> None:
         """Put a row that callers may have made large. Counting it at each put only makes the generation end sooner."""
@@ -234,7 +236,7 @@ class KeptRows:
             self.clear()
         elif self._size > self._half:
             self._begin_generation()
-        left = max(2 * self._put, FREED_MIN)
+        left = max(self._put, FREED_MIN)
         self._put = 0
         while self._dropped and left:
             rows = self._dropped[-1]
