@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 # How long another thread may keep the loop from running. Python's default is 5 ms each time.
 SWITCH_SECONDS = 0.0005
 # Only some calls that end in an error leave reference cycles, so the collector finds little. It examines new objects
-# after each 10,000 of them, in 5 ms. Examining older objects takes 30 ms or more and blocks all answers, so the other
-# two numbers make that rare: after ten million new objects.
-GC_THRESHOLD = (10_000, 1_000, 1_000)
+# after each 2,000 of them, in 1 to 2 ms. Examining older objects takes 30 ms or more and blocks all answers, so the
+# other two numbers make that rare: after ten million new objects.
+GC_THRESHOLD = (2_000, 5_000, 1_000)
 
 
 class CannotServe(Exception):

@@ -77,6 +77,26 @@ def test_tenants_take_turns_with_job_slices_for_any_number_of_tasks(swarm: Harne
     assert until_done.count("default") <= slices + 1
 
 
+def test_answers_of_a_batch_leave_before_the_next_job_slice(swarm: Harness) -> None:
+    swarm.do_all([swarm.a_submission(LONG)])
+    swarm.commits.clear()
+    seen = []
+
+    async def ask() -> None:
+        await swarm.engine.do(swarm.a_submission(["a"]))
+        await asyncio.sleep(0)  # the answer of a poll takes one more turn of the loop to leave
+        seen.append(len(swarm.commits))
+
+    swarm.run(swarm.host.spawn(ask()))
+
+    (own,) = (
+        number
+        for number, changes in enumerate(swarm.commits, start=1)
+        if any(leaf.action == "task.submit" for leaf in changes.leaves)
+    )
+    assert seen == [own]
+
+
 def test_batches_take_fewer_commands_while_a_job_runs(swarm: Harness) -> None:
     swarm.do_all([swarm.a_submission(LONG)])
     swarm.commits.clear()

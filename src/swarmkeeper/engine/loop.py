@@ -53,7 +53,7 @@ SECOND = 1_000_000
 BATCH_COST = 128  # an ordinary command costs 1
 SHARED = 8  # divides the batch while several tenants are active; with smaller batches, overhead would dominate
 BATCH_BYTES = 4 << 20
-BUSY_TICKS = 2  # turns of the event loop in which requests already in their sockets join the queue
+BUSY_TICKS = 2  # turns of the event loop between batches: answers leave, and requests already in their sockets join
 QUEUE_COMMANDS = 10_000
 ALIVE_EVERY = 5 * SECOND
 START_FLOOR = 30 * SECOND  # least time after a stop in which a bot may still take a waiting item
@@ -221,7 +221,7 @@ class Engine:
                 await self._turn()
                 self._notice_stall()  # a store may take its time
                 await asyncio.sleep(0)  # a store that never awaits must not starve other tasks
-                for _ in range(BUSY_TICKS if self._queue else 0):
+                for _ in range(BUSY_TICKS if self._queue or self._jobs else 0):
                     await asyncio.sleep(0)
         finally:
             self.running = False
