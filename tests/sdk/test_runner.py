@@ -410,6 +410,41 @@ def test_results_that_are_ready_together_are_reported_in_one_call() -> None:
     assert [call.body["lease_id"] for call in script.to("POST", RESULTS)] == ["lse_4"]
 
 
+class Staggered(Noting):
+    """Ends each attempt a certain time after it was granted."""
+
+    capacity = 3
+
+    def __init__(self, *seconds: float) -> None:
+        super().__init__()
+        self._seconds = dict(zip(("s1", "s2", "s3"), seconds, strict=True))
+
+    async def execute(self, subtask: SubTask) -> Done:
+        await asyncio.sleep(self._seconds[subtask.key])
+        return Done({"of": subtask.key})
+
+
+def test_results_of_quick_attempts_that_began_together_are_reported_in_one_call() -> None:
+    script = orchestrator(lease(1), lease(2), lease(3))
+    script.on("POST", "/results", {"results": [TAKEN, TAKEN, TAKEN]})
+
+    served(script, Staggered(0, 0.0005, 0.001))
+
+    [together] = script.to("POST", "/results")
+    assert [each["lease_id"] for each in together.body["results"]] == ["lse_1", "lse_2", "lse_3"]
+
+
+def test_a_result_waits_at_most_two_milliseconds_for_others() -> None:
+    script = orchestrator(lease(1), lease(2), lease(3))
+
+    served(script, Staggered(0, 0.5, 0.6))
+
+    (claimed,) = {call.at for call in script.to("POST", "/leases")[:1]}
+    first, second, third = (call.at - claimed for call in script.to("POST", RESULTS))
+    assert first <= 0.003
+    assert (second, third) == (pytest.approx(0.5), pytest.approx(0.6))  # what began long ago is not waited for
+
+
 @pytest.mark.parametrize(
     ("refused", "status"),
     [

@@ -44,6 +44,8 @@ HAND_BACK_SECONDS = 4.0
 STUCK_SECONDS = 120.0
 # A lost connection is usually restored within a second or two: report only longer outages.
 UNREACHABLE_SECONDS = 10.0
+# How long a finished result waits for others that began with it. Most of a call's cost is not that of its results.
+GATHER_SECONDS = 0.002
 # Work that could not be done through a fault of this bot is offered again after this time.
 OWN_FAULT_SECONDS = 5
 
@@ -224,6 +226,7 @@ class BotRunner:
         self._limits = limits
         self._chance = sides.calls.chance
         self._jobs: dict[str, asyncio.Task[None]] = {}  # lease id → its attempt
+        self._begun: dict[str, float] = {}  # lease id → when its attempt began, in the loop's seconds; oldest first
         self._done: list[tuple[HeldLease, Answer]] = []  # waiting to be reported
         self._reporting: set[str] = set()  # lease ids whose report waits or is in flight
         self._something_done = asyncio.Event()
@@ -295,11 +298,16 @@ class BotRunner:
     def _start(self, lease: HeldLease) -> None:
         job = asyncio.create_task(self._attempt(lease), name=f"swarmkeeper-attempt-{lease.work_id}")
         lease.on_end = job.cancel
+        self._begun[lease.lease_id] = asyncio.get_running_loop().time()
         self._keep(lease, job)
 
     def _keep(self, lease: HeldLease, job: asyncio.Task[None]) -> None:
         self._jobs[lease.lease_id] = job
-        job.add_done_callback(lambda _: self._jobs.pop(lease.lease_id, None))
+        job.add_done_callback(lambda _: self._ended(lease.lease_id))
+
+    def _ended(self, lease_id: str) -> None:
+        self._jobs.pop(lease_id, None)
+        self._begun.pop(lease_id, None)
 
     def _check_held(self) -> None:
         """Give back leases that no code works on; heartbeats would keep them alive until their time-out."""
@@ -451,9 +459,26 @@ class BotRunner:
         while True:
             self._something_done.clear()
             if self._done:
+                await self._gather()
                 await self._report(self._next_batch())
             else:
                 await self._something_done.wait()
+
+    async def _gather(self) -> None:
+        """While an attempt runs that has only just begun, give it a moment to end: one call then reports it, too.
+
+        Work that was granted together and takes no time ends together, but each result comes from the code's thread by
+        itself. Without this, a call would carry one or two of them.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + GATHER_SECONDS
+        while self._begun and next(reversed(self._begun.values())) > (now := loop.time()) - GATHER_SECONDS:
+            if now >= until:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(until - now):
+                    await self._something_done.wait()
+            self._something_done.clear()
 
     def _next_batch(self) -> list[tuple[HeldLease, Answer]]:
         """Take as many waiting results as fit into one call: at least one."""
