@@ -321,7 +321,52 @@ def test_what_a_bot_asked_is_shown_and_answered(tenant: Tenant) -> None:
     tenant.gone(task, "a", WaitingReason.QUESTION)
 
 
+def test_where_a_budget_is_used_up_people_raise_it(tenant: Tenant) -> None:
+    bot = tenant.bot("counter")
+    task = tenant.submit({"key": "a", "budget": {"attempts": 1}})
+    tenant.report(bot, tenant.lease(bot), status="failed", error={"class": "retryable", "message": "no"})
+    tenant.gone(task, "a", WaitingReason.BACKOFF)
+    assert tenant.call.post("/leases", {"bot_id": bot, "wait_seconds": 0})["leases"] == []
+
+    found = tenant.waits(task, "a", WaitingReason.BUDGET)
+    assert found["detail"] == "Subtask a has used up its budget. Raise attempts from 1 to 2?"
+    tenant.type(decision_in(tenant.type(found["fix"])))
+
+    tenant.gone(task, "a", WaitingReason.BUDGET)
+    assert tenant.lease(bot)["attempt"] == 2
+
+
 # ---- what only waiting helps ---------------------------------------------------------------------------------------
+
+
+def test_what_has_a_key_of_which_one_runs_waits_for_its_turn(tenant: Tenant) -> None:
+    bot = tenant.bot("counter")
+    keys = {"concurrency": [{"key": "repo:main", "max": 1}]}
+    task = tenant.submit({"key": "a", **keys}, {"key": "b", **keys})
+    lease = tenant.lease(bot)
+
+    found = tenant.waits(task, "b", WaitingReason.CONCURRENCY)
+    assert found["detail"] == "it waits for its turn with key repo:main: 1 with it runs, 1 wait"
+    assert found["fix"] is None
+    tenant.report(bot, lease, output={})
+
+    tenant.gone(task, "b", WaitingReason.CONCURRENCY)
+
+
+def test_what_a_provider_limits_waits_until_it_has_cooled(tenant: Tenant) -> None:
+    bot = tenant.bot("counter")
+    task = tenant.submit({"key": "a"}, {"key": "b"})
+    limited = {"class": "rate_limited", "message": "429", "retry_after_seconds": 4, "scope": "some-model"}
+    tenant.report(bot, tenant.lease(bot), status="failed", error=limited)
+    waiting = tenant.call.post("/leases", {"bot_id": bot, "wait_seconds": 0})
+    assert (waiting["leases"], waiting["reason"]) == ([], "rate_limited")
+
+    found = tenant.waits(task, "b", WaitingReason.RATE_LIMITED)
+    assert "some-model is rate limited until" in found["detail"]
+    assert found["fix"] is None
+
+    tenant.gone(task, "b", WaitingReason.RATE_LIMITED)
+    assert tenant.lease(bot)["task_id"] == task
 
 
 def test_what_depends_on_another_waits_for_that(tenant: Tenant) -> None:

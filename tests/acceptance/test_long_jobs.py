@@ -287,7 +287,7 @@ def test_a_retry_begins_without_the_checkpoint(loop: VirtualLoop) -> None:
     told(loop, story)
 
 
-def test_a_checkpoint_of_more_than_64_kib_is_refused_and_the_one_before_stays(loop: VirtualLoop) -> None:
+def test_a_checkpoint_of_more_than_a_mebibyte_is_refused_and_the_one_before_stays(loop: VirtualLoop) -> None:
     async def story(swarm: Swarm, client: Client) -> None:
         call, bot = await over_http(swarm, client)
         await client.submit(job())
@@ -297,13 +297,13 @@ def test_a_checkpoint_of_more_than_64_kib_is_refused_and_the_one_before_stays(lo
             beat = {"lease_id": lease["lease_id"], "checkpoint": "x" * (size - 2)}  # and its two quotes
             await call("POST", f"/bots/{bot}:heartbeat", {"leases": [beat]})
 
-        await keep(64 * 1024)
+        await keep(1024 * 1024)
         with pytest.raises(Refused) as refused:
-            await keep(64 * 1024 + 1)
+            await keep(1024 * 1024 + 1)
         await call("POST", f"/leases/{lease['lease_id']}:release", {})
         [again] = (await call("POST", "/leases", {"bot_id": bot}))["leases"]
 
         assert refused.value.problems[0].pointer == "/leases/0/checkpoint"
-        assert again["checkpoint"] == "x" * (64 * 1024 - 2)
+        assert again["checkpoint"] == "x" * (1024 * 1024 - 2)
 
     told(loop, story)

@@ -40,6 +40,30 @@ def retry(place: Town, task: str) -> None:
     place.client.ok(f"/tasks/{task}:retry")
 
 
+# ---- budgets -------------------------------------------------------------------------------------------------------
+
+
+def spend_the_only_attempt(place: Town, at_limit: str) -> str:
+    """Return a task whose subtask is ready again, has used up its budget, and was asked for."""
+    does = worker(place)
+    task = place.submit([{"key": "a", "description": "a", "budget": {"attempts": 1, "at_limit": at_limit}}])
+    does.fail(does.take(), "retryable")
+    place.advance(60)
+    assert does.leases() == []
+    return task
+
+
+@story
+def an_item_at_the_limit_of_its_budget_waits_for_people(place: Town) -> None:
+    task = spend_the_only_attempt(place, "ask")
+    place.approve(place.open_approval(task))
+
+
+@story
+def an_item_at_the_limit_of_its_budget_fails(place: Town) -> None:
+    spend_the_only_attempt(place, "stop")
+
+
 # ---- plans, and the whole way --------------------------------------------------------------------------------------
 
 

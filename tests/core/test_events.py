@@ -77,7 +77,9 @@ def play_what_people_and_operators_do() -> None:
     approved, cancelled, _ = (swarm.submit(["a"], approval="plan") for _ in range(3))
     swarm.decide(swarm.approvals(approved)[0], "approve")
     swarm.cancel(cancelled)
-    swarm.advance(60)  # the third approval expires
+    reminded = {"expires": MINUTE, "approve": False, "remind": MINUTE // 6, "escalate": MINUTE // 3}
+    swarm.submit(["a"], approval="plan", defaults={"terms": reminded})
+    swarm.advance(60)  # the third approval expires, and so does the fourth, of which people were reminded
 
     for act in (commands.Drain, commands.Enable, commands.DeleteBot):
         swarm.do(act(by=ADMIN, bot=worker))
@@ -85,6 +87,12 @@ def play_what_people_and_operators_do() -> None:
     swarm.do(commands.RotateKey(by=ADMIN, key=key, digest=b"e"))
     swarm.do(commands.RevokeKey(by=ADMIN, key=key))
     swarm.do(commands.SetTenant(by=ADMIN, weight=2))
+
+    swarm.do(commands.SetTenant(by=ADMIN, budget={"tokens": 100_000}))
+    paid = swarm.submit(["a", "b"], budget={"tokens": 10})
+    swarm.report(swarm.take(swarm.bot("another")), usage={"tokens": 10})
+    swarm.update(paid, budget={"tokens": 20})
+    swarm.do(commands.SetRate(by=ADMIN, key="tenant", per_minute=1_000))
     swarm.close()
 
 

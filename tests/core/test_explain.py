@@ -15,6 +15,7 @@ from swarmkeeper.core.rules.explain import (
     BotFacts,
     BotIndex,
     Item,
+    KeyWait,
     OpenApproval,
     ShowApproval,
     TaskFacts,
@@ -166,6 +167,15 @@ def test_waiting_work_names_its_time_person_or_dependency() -> None:
     assert why_of(replace(READY, status=Status.IN_REVIEW)).detail.endswith("review review-of/a/1")
     leased = why_of(replace(READY, status=Status.LEASED, attempt=2, bot="reader", ends_at=8))
     assert (leased.reason, leased.bot, leased.until) == ("leased", "reader", 8)
+
+
+def test_a_budget_comes_before_a_key_and_a_key_before_a_rate() -> None:
+    task = replace(TASK, tenant_budget="its budget is used up", rates={"tenant": 7})
+    waits = replace(READY, start_due=None, keyed=KeyWait("repo:main", 1, 2))
+
+    assert why_of(waits, task=task).reason == "budget"
+    assert why_of(waits, task=replace(task, tenant_budget="")).reason == "concurrency"
+    assert why_of(READY, task=replace(task, tenant_budget="")).reason == "rate_limited"
 
 
 def test_work_delayed_by_the_server_says_so() -> None:

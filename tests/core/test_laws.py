@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core import events, ids, lookups
-from swarmkeeper.core.decide.working_set import NotLoaded, WorkingSet
+from swarmkeeper.core.decide.loaded_rows import NotLoaded
+from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import BotRecord, Limits, Principal, Queue, QueueEntry, TaskRecord, Work
 from swarmkeeper.core.rules import match, retry
 from swarmkeeper.core.rules.match import QueueBook

@@ -225,6 +225,25 @@ def its_review_accepts(swarm: Harness) -> Iterator[tuple[str, str]]:
     swarm.report(review, verdict="accept")
 
 
+def out_of_budget(swarm: Harness, at_limit: str) -> Iterator[tuple[str, str]]:
+    task = swarm.submit([{"key": "a", "budget": {"attempts": 1, "at_limit": at_limit}}])
+    worker = swarm.bot("worker")
+    swarm.report(swarm.take(worker), error="retryable")
+    swarm.advance(60)
+    yield task, "a"
+    swarm.lease(worker)
+
+
+@shows(Status.READY, Transition.ASKED)
+def its_budget_is_used_up_and_a_person_may_raise_it(swarm: Harness) -> Iterator[tuple[str, str]]:
+    yield from out_of_budget(swarm, "ask")
+
+
+@shows(Status.READY, Transition.FAILED)
+def its_budget_is_used_up_for_good(swarm: Harness) -> Iterator[tuple[str, str]]:
+    yield from out_of_budget(swarm, "stop")
+
+
 @shows(Status.IN_REVIEW, Transition.REWORK)
 def its_review_asks_for_rework(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, review = in_review(swarm)

@@ -328,3 +328,28 @@ async def test_a_call_repeated_under_its_idempotency_key_is_carried_out_once(
 
         assert (first.status // 100, "idempotency-replayed" in first.headers) == (2, False), (path, first.json)
         assert (again.status // 100, again.headers.get("idempotency-replayed")) == (2, "true"), path
+
+
+async def test_subtasks_of_one_key_wait_for_each_other(client: Caller, fleet: Fleet) -> None:
+    limited = {"description": "", "concurrency": [{"key": "repo:main", "max": 2}]}
+    task_id = await submitted(client, subtasks=[{"key": key, **limited} for key in ("a", "b", "c")])
+    bot = await fleet.bot("Executor")
+
+    leases = (await bot.lease(max=9)).json["leases"]
+
+    assert [lease["subtask"]["key"] for lease in leases] == ["a", "b"]
+    assert leases[0]["subtask"]["concurrency"] == [{"key": "repo:main", "max": 2}]
+    waiting = {each["key"]: each for each in (await client.get(f"/tasks/{task_id}:explain")).json["waiting"]}
+    assert waiting["c"]["reason"] == "concurrency"
+    assert waiting["c"]["detail"] == "it waits for its turn with key repo:main: 2 with it run, 1 wait"
+    await bot.report(leases[0], output=1)
+    assert [lease["subtask"]["key"] for lease in (await bot.lease(max=9)).json["leases"]] == ["c"]
+
+
+async def test_a_key_is_named_once(client: Caller) -> None:
+    twice = {"description": "", "concurrency": [{"key": "a"}, {"key": "a", "max": 2}]}
+
+    answer = await client.post("/tasks", {"title": "t", "subtasks": [twice]})
+
+    assert (answer.status, answer.json["code"]) == (422, "invalid")
+    assert "named twice" in answer.json["errors"][0]["detail"]

@@ -140,6 +140,40 @@ async def test_a_failure_says_whether_why_and_when_to_try_again(client: Caller, 
     assert (await bot.lease(wait_seconds=1.5)).json["leases"] == []
 
 
+async def test_a_rate_limit_with_a_scope_holds_back_all_bots_of_the_scope(client: Caller, fleet: Fleet) -> None:
+    task_id = await submitted(client, "a", "b")
+    named, labelled = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two", labels={"model": "a:b"})
+
+    error = {"class": "rate_limited", "message": "slow down", "retry_after_seconds": 60, "scope": "a:b"}
+    assert (await named.report(await named.one(), error=error)).status == 200
+
+    for bot in (named, labelled):
+        answer = (await bot.lease(wait_seconds=0)).json
+        assert (answer["leases"], answer["reason"]) == ([], "rate_limited")
+    waiting = {each["key"]: each for each in (await client.get(f"/tasks/{task_id}:explain")).json["waiting"]}
+    assert waiting["b"]["reason"] == "rate_limited"
+    assert "a:b is rate limited until " in waiting["b"]["detail"]
+    assert 50 < seconds_between(waiting["b"]["since"], waiting["b"]["until"]) < 70
+    (deferred,) = (
+        event["data"]
+        for event in (await client.get(f"/tasks/{task_id}/events")).json["items"]
+        if event["type"].endswith("work.deferred.v1")
+    )
+    assert (deferred["scope"], deferred["in_seconds"]) == ("a:b", 60)
+
+
+@pytest.mark.parametrize("name", ["scope", "retry_after_seconds"])
+async def test_only_a_rate_limit_has_a_scope_and_a_time(client: Caller, fleet: Fleet, name: str) -> None:
+    await submitted(client, "a")
+    bot = await fleet.bot("Executor")
+    lease = await bot.one()
+
+    answer = await bot.report(lease, error={"class": "retryable", name: "a" if name == "scope" else 1})
+
+    assert (answer.status, answer.json["code"]) == (422, "invalid")
+    assert name in answer.json["errors"][0]["detail"]
+
+
 async def test_a_verdict_is_shown_with_all_that_was_seen(client: Caller, fleet: Fleet) -> None:
     task_id = await submitted(client, "a", evaluation="final", acceptance_criteria=["short"])
     executor, evaluator = await fleet.bot("Executor"), await fleet.bot("Evaluator")

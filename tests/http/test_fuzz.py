@@ -52,10 +52,11 @@ GENERATION = {
 class Elsewhere:
     """An ASGI application that forwards to the real one in the loop of another thread."""
 
+    loop: asyncio.AbstractEventLoop
+    thread: threading.Thread
+    swarm: Orchestrator
+
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.swarm = Orchestrator(QUICK)
         self.calls = 0
         self.keys_used = 0
         self.key = ""
@@ -64,6 +65,10 @@ class Elsewhere:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
 
     def start(self) -> None:
+        """Start anew: a test process may begin this module again after it had ended it."""
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.swarm = Orchestrator(QUICK)
         self.thread.start()
         self.run(self.swarm.__aenter__())
         self.key = self.run(self.swarm.make_key("admin"))
@@ -150,6 +155,9 @@ TOGETHER = {
     "accept must be at most the value of `of`",
     "bot and skills are allowed only with bot roles and admin",
     "retry_after_seconds is allowed only with class rate_limited",
+    "scope is allowed only with class rate_limited",
+    "remind_after_seconds must be less than expires_in_seconds",
+    "escalate_after_seconds must be less than expires_in_seconds",
     "targets and subtasks are allowed only with decision rework",
     "must not have a plan, output or verdict when status is failed",
     "must not have an error when status is succeeded",

@@ -3,7 +3,7 @@
 import pytest
 
 from swarmkeeper import Accept, Ask, Done, Failed, Later, Plan, Reject, Rework, SubTask
-from swarmkeeper.sdk.answers import MESSAGE_LENGTH_MAX, InvalidAnswer, Verdict, report
+from swarmkeeper.sdk.answers import MESSAGE_LENGTH_MAX, InvalidAnswer, Verdict, question, report
 from swarmkeeper.wire.requests import Finding, Report
 
 
@@ -108,3 +108,43 @@ def test_a_long_failure_is_cut_so_that_it_is_accepted() -> None:
     longer = report(Failed("x" * 8_001))["error"]["message"]
     assert len(longer) == MESSAGE_LENGTH_MAX
     assert longer.endswith("x… [cut: 8001 characters]")
+
+
+def test_a_rate_limit_is_sent_with_its_scope() -> None:
+    limited = Failed("429", kind="rate_limited", retry_after_seconds=20, scope="anthropic:claude-sonnet")
+
+    assert report(limited)["error"] == {
+        "class": "rate_limited",
+        "message": "429",
+        "retry_after_seconds": 20,
+        "scope": "anthropic:claude-sonnet",
+    }
+    assert "scope" not in report(Failed("429", kind="rate_limited"))["error"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "retryable", "scope": "a"},
+        {"kind": "rate_limited", "scope": ""},
+        {"kind": "rate_limited", "scope": "\n"},
+        {"kind": "rate_limited", "scope": "x" * 129},
+    ],
+)
+def test_a_scope_that_the_orchestrator_would_refuse_is_refused_at_once(wrong: dict[str, str]) -> None:
+    with pytest.raises(InvalidAnswer, match="scope"):
+        Failed("429", **wrong)  # type: ignore[arg-type]  # the kind is one of the words
+
+
+def test_a_question_is_sent_with_its_default_and_reminders() -> None:
+    asked = Ask("which?", ("a", "b"), default_answer="b", expires_in_seconds=60, remind_after_seconds=5)
+
+    assert question(asked) == {
+        "question": "which?",
+        "choices": ["a", "b"],
+        "expires_in_seconds": 60.0,
+        "default_answer": "b",
+        "remind_after_seconds": 5.0,
+    }
+    with pytest.raises(InvalidAnswer, match="before expires_in_seconds"):
+        Ask("which?", remind_after_seconds=5)

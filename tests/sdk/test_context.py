@@ -3,6 +3,7 @@
 import pytest
 
 from swarmkeeper import Context
+from swarmkeeper.sdk.attempts.heartbeat_groups import heartbeat_groups
 from swarmkeeper.sdk.context import CHECKPOINT_BYTES_MAX, Outbox
 
 
@@ -89,3 +90,33 @@ def test_a_message_wakes_its_sender_loop() -> None:
     assert woken == [True]
     assert [(message.to_bot, message.payload) for message in Outbox(context).messages()] == [("other", {"hello": 1})]
     assert Outbox(context).messages() == []
+
+
+def test_a_checkpoint_that_arrived_is_not_sent_again(context: Context) -> None:
+    outbox = Outbox(context)
+    context.checkpoint({"page": 1})
+    lost, part = outbox.heartbeat(), outbox.heartbeat()
+    outbox.arrived(part)
+
+    assert lost["checkpoint"] == part["checkpoint"] == {"page": 1}, "sent again as long as no answer came"
+    assert "checkpoint" not in outbox.heartbeat()
+
+
+def test_checkpoints_that_are_too_long_for_one_heartbeat_are_sent_with_several() -> None:
+    leases = [Holding(Outbox(attempt(number))) for number in range(5)]
+    for number, size in [(0, 10), (2, CHECKPOINT_BYTES_MAX - 2), (3, CHECKPOINT_BYTES_MAX - 2)]:
+        leases[number].context.checkpoint("x" * size)
+    groups = heartbeat_groups(leases)
+
+    assert [[lease.context.lease_id for lease in group] for group in groups] == [["0", "1"], ["2"], ["3", "4"]]
+    assert heartbeat_groups([]) == [{}]
+
+
+def attempt(number: int) -> Context:
+    return Context(task_id="tsk_1", work_id="sub_1", lease_id=str(number), attempt=1)
+
+
+class Holding:
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        self.context = outbox._context

@@ -285,3 +285,32 @@ def test_lines_do_not_depend_on_how_the_bytes_are_split(pieces: list[bytes]) -> 
 
     assert lines(pieces) == lines([b"".join(pieces)])
     assert all(line.isprintable() or "\t" in line or not line.isascii() for line in lines(pieces))
+
+
+async def test_a_command_reads_its_output_while_it_runs_and_does_not_log_it(context: Context) -> None:
+    pieces: list[bytes] = []
+
+    result = await context.run("echo one; echo two >&2", on_stdout=pieces.append)
+
+    assert (b"".join(pieces), result.stdout) == (b"one\n", "one\n")
+    assert progress_of(context)["log"] == ["two"]
+
+
+async def test_a_reader_that_raises_ends_the_command_with_all_that_it_started(context: Context, alive: Alive) -> None:
+    def refuse(data: bytes) -> None:
+        raise ValueError(data[:3])
+
+    started = family(alive.path).removesuffix("wait\n")
+    with pytest.raises(ValueError, match="xxx"):
+        await context.run(f"{started} sleep 0.3; while :; do echo xxx; done", on_stdout=refuse)
+
+    assert alive.nobody()
+
+
+async def test_a_command_can_get_a_bare_environment(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER", "no")
+
+    result = await context.run(["/usr/bin/env"], env={"A": "b", "C": None}, inherit_env=False)
+
+    # Python itself, which runs the supervisor, may set its locale.
+    assert [line for line in result.stdout.splitlines() if not line.startswith("LC_CTYPE=")] == ["A=b"]

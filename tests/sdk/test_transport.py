@@ -217,7 +217,7 @@ async def test_an_answer_that_ends_too_early_counts_as_no_answer(answer: bytes) 
 async def test_a_header_with_a_line_break_is_refused() -> None:
     server = Saying(LENGTH)
     async with serving(server) as transport:
-        with pytest.raises(ValueError, match="header injection"):
+        with pytest.raises(ValueError, match=r"header injection|Newline or carriage return"):  # aiohttp's words differ
             await ask(transport, traceparent="00\r\nx-api-key: mine")
 
     assert server.heard == []

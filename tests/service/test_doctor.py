@@ -135,7 +135,18 @@ async def live(file: Path) -> None:
         await swarm.lease("Executor")
         paused = await swarm.submit(SubtaskSpec("held", "d"))
         await engine.do(Pause(by=ADMIN, task=paused))
+        paid = await swarm.submit(SubtaskSpec("spent", "d"), SubtaskSpec("spends", "d"), budget={"tokens": 90_000})
+        await swarm.report("Executor", paid, await swarm.lease("Executor"), output=b"{}", usage={"tokens": 70_000})
+        await swarm.lease("Executor")
         await swarm.submit(SubtaskSpec("ready", "d"), deadline=3_600_000_000)
+        keyed = (SubtaskSpec(f"keyed-{n}", "d", concurrency=(("repo", 1),), priority=9) for n in range(4))
+        await swarm.submit(*keyed)
+        await swarm.lease("Executor")
+        await swarm.submit(SubtaskSpec("both", "d", concurrency=(("both", 1),), priority=9), budget={"tokens": 50_000})
+        await swarm.lease("Executor")
+        limited = AttemptFailure(ErrorClass.RATE_LIMITED, "429", 3_600_000_000, "a-provider")
+        slow = await swarm.submit(SubtaskSpec("limited", "d"), priority=9)
+        await swarm.report("Executor", slow, await swarm.lease("Executor"), failure=limited)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +206,7 @@ A_LEAF = "place = (SELECT max(place) / 2 FROM audit_leaf)"
 A_SECRET = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6"
 ATTEMPT = (
     "INSERT INTO attempt SELECT lease_id || 'x', work, task, tenant, 99, bot, started, ended, {ending}, round,"
-    " error, result, result_hash, usage, answer, reason, progress FROM attempt WHERE ending = 'succeeded' LIMIT 1"
+    " error, result, result_hash, usage, answer, reason, progress, NULL FROM attempt WHERE ending = 'succeeded' LIMIT 1"
 )
 BROKEN = [
     ("doctor_clock", "UPDATE meta SET value = value + 86400000000 WHERE key = 'alive_at'"),
@@ -230,6 +241,22 @@ BROKEN = [
     ("doctor_event_without_record", "UPDATE event SET audit = 'aud_nobody' WHERE sequence = 1"),
     ("doctor_record_events", f"UPDATE audit_leaf SET id = (SELECT id FROM audit_leaf LIMIT 1) WHERE {A_LEAF}"),
     ("doctor_record_events", "UPDATE event SET audit = (SELECT audit FROM event LIMIT 1)"),
+    ("doctor_budget_limit", "UPDATE task SET budget = json_set(budget, '$.limit.tokens', 80000)"),
+    ("doctor_budget_limit", "UPDATE task SET budget = json_set(budget, '$.reserved.tokens', -1)"),
+    ("doctor_budget_reserved", "UPDATE task SET budget = json_set(budget, '$.reserved.tokens', 1)"),
+    ("doctor_budget_reserved", "UPDATE lease SET reserved = NULL"),
+    ("doctor_budget_reserved", "UPDATE task SET budget = json_remove(budget, '$.reserved.tokens')"),
+    ("doctor_budget_spent", "UPDATE task SET budget = json_set(budget, '$.spent.tokens', 1)"),
+    ("doctor_budget_spent", "UPDATE task SET budget = json_set(budget, '$.unpriced_tokens', 1)"),
+    ("doctor_budget_spent", "UPDATE attempt SET settled = NULL"),
+    ("doctor_budget_hold", "UPDATE task SET holds = '[\"budget\"]' WHERE holds = '[\"paused\"]'"),
+    ("doctor_key_limits", "UPDATE key_limit SET running = 0"),
+    ("doctor_key_limits", "DELETE FROM lease WHERE work IN (SELECT id FROM work WHERE key LIKE 'keyed%')"),
+    ("doctor_key_limits", "UPDATE work SET limits = '[[\"repo\", 0]]' WHERE key LIKE 'keyed%'"),
+    ("doctor_key_lines", "UPDATE key_limit SET lines = '{}'"),
+    ("doctor_key_lines", "UPDATE work SET line = NULL WHERE key LIKE 'keyed%'"),
+    ("doctor_key_lines", "UPDATE key_limit SET running = 0"),
+    ("doctor_key_lines", "DELETE FROM key_limit"),
     ("doctor_ready", "DELETE FROM ready"),
     ("doctor_ready", "UPDATE ready SET start_due = NULL"),
     (
@@ -242,6 +269,9 @@ BROKEN = [
     ("doctor_lease_timers", "INSERT INTO timer SELECT 'ends', work, ends_at FROM lease"),
     ("doctor_lease_timers", "INSERT INTO timer SELECT 'start', work, start_due FROM ready"),
     ("doctor_lease_timers", "DELETE FROM timer WHERE kind = 'grace'"),
+    ("doctor_cooldowns", "DELETE FROM timer WHERE kind = 'cooldown'"),
+    ("doctor_cooldowns", "UPDATE cooldown SET phase = 'due'"),
+    ("doctor_cooldowns", "DELETE FROM cooldown"),
     ("doctor_waiting", "DELETE FROM timer WHERE kind = 'wake'"),
     ("doctor_waiting", "DELETE FROM timer WHERE kind = 'answer'"),
     ("doctor_waiting", "UPDATE approval SET state = 'decided'"),
@@ -267,6 +297,14 @@ async def test_the_doctor_finds_each_invariant_broken_by_hand(store_file: Path, 
     found = {finding.check.read for finding in await examine(store_file)}
 
     assert check in found
+
+
+async def test_a_lease_with_a_key_and_a_budget_that_is_gone_is_missed_by_both(store_file: Path) -> None:
+    assert change(store_file, "DELETE FROM lease WHERE work IN (SELECT id FROM work WHERE key = 'both')") == 1
+
+    found = {finding.check.read for finding in await examine(store_file)}
+
+    assert found >= {"doctor_key_limits", "doctor_budget_reserved"}
 
 
 async def test_a_trace_id_that_looks_like_a_card_number_is_not_redacted(store_file: Path) -> None:
@@ -295,6 +333,7 @@ def test_every_invariant_that_rows_can_show_is_broken_by_one_update() -> None:
         3,
         4,
         5,
+        6,
         8,
         10,
         11,

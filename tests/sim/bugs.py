@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from swarmkeeper.core import commands, lookups
-from swarmkeeper.core.decide import DECISIONS
+from swarmkeeper.core.decide import DECISIONS, key_lines
 from swarmkeeper.core.decide.decisions import approvals, heartbeats, review, timers
 from swarmkeeper.core.decide.decisions import work as decisions
 from swarmkeeper.core.decide.effects import closing, deadline, loading, settling
@@ -21,6 +21,7 @@ from swarmkeeper.core.model import (
     ApprovalRecord,
     AttemptFailure,
     BotRecord,
+    BudgetAccount,
     Edge,
     Idempotency,
     LeaseRecord,
@@ -29,7 +30,7 @@ from swarmkeeper.core.model import (
     Work,
 )
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.core.rules import graph
+from swarmkeeper.core.rules import budgets, graph
 from swarmkeeper.core.states import AttemptOutcome, ErrorClass, Status, Transition
 from swarmkeeper.engine import heartbeat_cache
 from swarmkeeper.engine.batch import Batch, Queued
@@ -70,6 +71,10 @@ CATCH = replace(
 )
 # HTTP runs take longer, and bugs at that level hardly depend on the content of tasks.
 CATCH_HTTP = replace(CATCH, name="catch-http", tasks_per_hour=100, hours=0.1, size=2, deadline=0)
+# Most tasks have a budget, which is seldom enough.
+CATCH_PAID = replace(CATCH, name="catch-paid", budgets=0.8, budget_tokens=2_000)
+# Most subtasks have a key of which one runs at a time.
+CATCH_KEYED = replace(CATCH, name="catch-keyed", limited=0.6)
 SCENARIO_OF: Mapping[Level, Scenario] = {"core": CATCH, "http": CATCH_HTTP}
 
 
@@ -84,10 +89,11 @@ class Bug:
     seeds: int  # bound: it is found within so many seeds, from each first seed of the measurement
     level: Level
     faults: tuple[str, ...] | None  # the seed's faults that CI plays; None: all (if shrinking is quick)
+    scenario: Scenario | None = None  # None: that of the level
 
     def case(self, seed: int) -> Case:
         """Return the case that finds it. The phase without faults is played only for bugs of liveness."""
-        scenario = SCENARIO_OF[self.level]
+        scenario = self.scenario or SCENARIO_OF[self.level]
         heals = "7.liveness" in self.found_by
         return Case(seed, scenario if heals else replace(scenario, heal_hours=0), level=self.level)
 
@@ -116,10 +122,11 @@ def bug(
     seeds: int,
     level: Level = "core",
     faults: tuple[str, ...] | None = None,
+    scenario: Scenario | None = None,
 ) -> Callable[[Callable[[Patch], None]], Bug]:
     def made(plant: Callable[[Patch], None]) -> Bug:
         name = plant.__name__.replace("_", "-")
-        found = BUGS[name] = Bug(name, words, of, plant, frozenset(found_by), seed, seeds, level, faults)
+        found = BUGS[name] = Bug(name, words, of, plant, frozenset(found_by), seed, seeds, level, faults, scenario)
         return found
 
     return made
@@ -269,6 +276,33 @@ def unfair_queue(patch: Patch) -> None:
     wrong = right.replace("ORDER BY place, work", "ORDER BY place DESC, work")
     assert wrong != right
     patch.setattr(transaction, "QUERIES", {**transaction.QUERIES, "ready_heads": wrong})
+
+
+# ---- limits --------------------------------------------------------------------------------------------------------
+
+
+@bug(
+    "check, then act",
+    "who goes into a queue is decided by what runs, but not looked at again when it is leased",
+    found_by=("6.concurrency",),
+    seed=1,
+    seeds=2,
+    scenario=CATCH_KEYED,
+)
+def key_not_looked_at_again(patch: Patch) -> None:
+    patch.setattr(key_lines, "may_start", lambda working, work: True)
+
+
+@bug(
+    "a timer lost",
+    "the end of a lease gives its key free, and tells nobody who waits for it",
+    found_by=("8.timer",),
+    seed=1,
+    seeds=2,
+    scenario=CATCH_KEYED,
+)
+def key_given_free_in_silence(patch: Patch) -> None:
+    patch.setattr(key_lines, "_admit", lambda working, limit: None)
 
 
 # ---- graphs, rounds, counters --------------------------------------------------------------------------------------
@@ -521,7 +555,7 @@ def answered_before_the_commit(patch: Patch) -> None:
     "a row in memory that is not stored",
     "a row that a rolled back transaction has changed stays in memory",
     found_by=("7.kept",),
-    seed=2,
+    seed=5,
     seeds=8,
 )
 def kept_after_a_rollback(patch: Patch) -> None:
@@ -565,3 +599,22 @@ def key_of_each_try(patch: Patch) -> None:
 
     right = Calls._once
     patch.setattr(Calls, "_once", once)
+
+
+# ---- budgets -------------------------------------------------------------------------------------------------------
+
+
+@bug(
+    "a budget settled wrongly",
+    "the reservation of an attempt that its bot gives back is kept",
+    found_by=("rows",),
+    seed=5,
+    seeds=8,
+    scenario=CATCH_PAID,
+)
+def released_reservations_kept(patch: Patch) -> None:
+    def settle(account: BudgetAccount, reserved: Mapping[str, int], spent: Mapping[str, int]) -> BudgetAccount:
+        return right(account, reserved if spent else {}, spent)
+
+    right = budgets.settle
+    patch.setattr(budgets, "settle", settle)

@@ -10,7 +10,7 @@ from swarmkeeper.sim.oracle import checks
 # A statement that breaks a valid store, and words of the expected finding.
 ANOTHER_ATTEMPT = (
     "INSERT INTO attempt SELECT 'lse_2', work, task, tenant, 99, bot, {started}, {ended}, {ending}, round, error,"
-    " result, result_hash, usage, answer, reason, progress FROM attempt WHERE ending = 'succeeded' LIMIT 1"
+    " result, result_hash, usage, answer, reason, progress, NULL FROM attempt WHERE ending = 'succeeded' LIMIT 1"
 )
 A_BLOCKED_ONE_READY = (
     "UPDATE ready SET work = (SELECT id FROM work WHERE status = 'BLOCKED' LIMIT 1)"
@@ -57,6 +57,27 @@ DAMAGE = {
     "review gone": ("UPDATE work SET subject = NULL", "has an open review"),
     "nothing goes on": ("UPDATE work SET status = 'SUCCEEDED'", "an open task has an open item"),
     "left over": ("UPDATE lease SET cancelled = 0", "the grace time of its lease"),
+    "limit below what is spent": (
+        "UPDATE task SET budget = json_set(budget, '$.limit.tokens', 5)",
+        "no more of a budget is spent",
+    ),
+    "reservation lost": ("UPDATE lease SET reserved = NULL", "what a budget has reserved is"),
+    "held although nothing is reserved": (
+        """UPDATE task SET holds = '["budget"]' WHERE budget IS NULL AND status = 'IN_PROGRESS'""",
+        "held for its reserved budget",
+    ),
+    "settled twice": ("UPDATE attempt SET settled = NULL", "what a budget has spent"),
+    "a key too many": ("""UPDATE work SET limits = '[["k", 0]]' WHERE status = 'LEASED'""", "than it allows"),
+    "key of nothing": ("INSERT INTO key_limit VALUES ('lim_x', 'default', 'k', 1, '{}', 1)", "a key counts what runs"),
+    "a line that does not move": (
+        """INSERT INTO key_limit VALUES ('lim_x', 'default', 'k', 0, '{"1": [0, 1]}', 1)""",
+        "nobody waits for a key",
+    ),
+    "reminder of nothing": ("INSERT INTO timer VALUES ('remind', 'apr_x', 1)", "only open approvals"),
+    "cooldown without an end": (
+        "INSERT INTO cooldown VALUES ('cdn_x', 'default', 'provider', 'cooling', 1)",
+        "a cooldown that runs has a timer",
+    ),
     "deadline gone": ("DELETE FROM timer WHERE kind = 'deadline'", "has a deadline timer"),
     "timer of what is over": (
         "INSERT INTO timer SELECT 'wake', id, 1 FROM work WHERE status = 'SUCCEEDED' LIMIT 1",
@@ -79,6 +100,9 @@ def a_busy_swarm() -> Harness:
     swarm.report(swarm.take(worker))
     swarm.submit(["f", {"key": "g", "depends_on": ["f"]}])
     swarm.report(swarm.take(worker))
+    swarm.submit(["paid", "more"], priority=9, budget={"tokens": 90_000})
+    swarm.report(swarm.take(worker), usage={"tokens": 10})
+    swarm.take(worker)
     stopped = swarm.submit(["h"], priority=9)
     swarm.take(worker)
     swarm.cancel(stopped)

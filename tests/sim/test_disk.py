@@ -76,6 +76,7 @@ def test_the_reference_story_writes_every_kind_of_record() -> None:
         "cancelled": ("FAILED", "cancelled"),
         "retried": ("ARCHIVED", "accepted"),
         "silent": ("ARCHIVED", "accepted"),
+        "limited": ("ARCHIVED", "accepted"),
     }
 
 

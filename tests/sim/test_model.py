@@ -194,6 +194,12 @@ def a_bot_has_more_than_it_can(model: Model, saved: Sequence[Changes]) -> bool:
     return any(bot_is(model, lease, capacity=0) for _, _, lease in granted(model, saved))
 
 
+@breaks("6.concurrency")
+def more_of_a_key_run_than_may(model: Model, saved: Sequence[Changes]) -> bool:
+    leased = {lease.work for _, _, lease in granted(model, saved)}
+    return altered(saved, "works", lambda work: work.id in leased, limits='[["repo", 0]]')
+
+
 @breaks("6.drain")
 def a_draining_bot_gets_more(model: Model, saved: Sequence[Changes]) -> bool:
     return any(bot_is(model, lease, status="draining") for _, _, lease in granted(model, saved))

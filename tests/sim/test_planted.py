@@ -27,6 +27,7 @@ CLASSES = {
     "quorum counted twice",
     "an event without audit",
     "an unfair queue",
+    "a budget settled wrongly",
 }
 
 

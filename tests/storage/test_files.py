@@ -386,7 +386,7 @@ def newer(monkeypatch: pytest.MonkeyPatch) -> list[Migration]:
 
 
 def one_more(name: str, sql: str) -> Migration:
-    number = len(migrations.known()) + 1
+    number = migrations.known()[-1].number + 1
     return Migration(number, f"{number:04}_{name}", sql)
 
 
@@ -414,7 +414,7 @@ async def test_an_older_store_is_refused_with_advice_and_copied_before_it_is_mig
     await store.close()
     copy = path.with_name(f"swarm.db.before-{more.name}")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert apsw.Connection(str(copy)).execute("SELECT count(*) FROM migration").get == more.number - 1
+    assert apsw.Connection(str(copy)).execute("SELECT count(*) FROM migration").get == len(with_more) - 1
     await store.open()
     await store.close()
 
@@ -461,7 +461,7 @@ async def test_a_migration_that_fails_leaves_the_store_as_it_was(path: Path, mon
 
     connection = apsw.Connection(str(path))
     assert not connection.table_exists(None, "half")
-    assert connection.execute("SELECT count(*) FROM migration").get == broken.number - 1
+    assert connection.execute("SELECT count(*) FROM migration").get == len(with_broken) - 1
 
 
 async def test_a_newer_store_is_refused(path: Path, newer: list[Migration], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,7 @@ class ReferenceStory:
         self._cancelled(worker)
         self._retried(worker)
         self._silent(worker)
+        self._limited(worker)
         self._do(commands.Drain(by=ADMIN, bot=planner))
         self._do(commands.Enable(by=ADMIN, bot=planner))
         gone = self._bot("guest", "Executor")
@@ -164,6 +165,21 @@ class ReferenceStory:
         m.insist(lambda: m.beat(lease, checkpoint={"half": True}))
         m.until(lambda: m.work(task, "a").status == "READY")
         self._report(self._take(worker), output={"at": "last"})
+
+    def _limited(self, worker: str) -> None:
+        """Items with a key, of which one runs at a time, under a rate; a provider limits the bot."""
+        m = self.machine
+        self._do(commands.SetRate(by=ADMIN, key="tenant", per_minute=6_000))
+        m.noted("the rate", "SELECT 1 FROM work_rate WHERE key = 'tenant'")
+        one = {"concurrency": [{"key": "repo", "max": 1}]}
+        self._submit("limited", [{"key": "a", **one}, {"key": "b", **one}], evaluation="none")
+        first = self._take(worker)
+        self._report(first, error="rate_limited", message="slowly", retry_after_seconds=2, scope="provider")
+        m.until(lambda: not m.rows("SELECT 1 FROM cooldown WHERE phase = 'cooling'"))
+        for _ in range(2):
+            m.until(lambda: bool(m.rows("SELECT 1 FROM ready")))
+            m.until(lambda: not m.rows("SELECT 1 FROM cooldown WHERE phase <> 'due'"))
+            self._report(self._take(worker), output={"at": "last"})
 
     def _decide(self, task: str, verb: str, **options: Any) -> None:
         """Decide as a person who reads once and may click twice."""

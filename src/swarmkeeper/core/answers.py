@@ -49,6 +49,7 @@ class Directive:
     directive: str  # continue | cancel | lost
     expires_at: int | None
     task: str | None = None  # only with `continue`
+    over_budget: bool = False  # why it says `cancel`
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,7 @@ class Submit(Repeatable[str]):
     subtasks: tuple[SubtaskSpec, ...] | None = None
     checked: tuple[Detail, ...] | None = None  # result of graph.check_plan, if it has run already
     written: Written | None = None  # replaces `subtasks` if they are more than a slice
+    budget: Mapping[str, Json] | None = None  # in the API's format
 
     def _own_needs(self) -> list[Key]:
         return [lookups.TENANT.of(self.by.tenant)]
@@ -126,6 +127,7 @@ class Update(OnTask):
     labels: Mapping[str, str] | None = None
     deadline: int | None = None
     if_version: int | None = None  # If-Match
+    budget: Mapping[str, Json] | None = None  # limits to change, in the API's format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +148,7 @@ class Resume(OnTask):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryFailedTask(OnTask):
     deadline: int | None = None
+    budget: Mapping[str, Json] | None = None  # limits to change, in the API's format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +295,9 @@ class AskQuestion(OnLease):
     alike: tuple[int, ...] = ()  # indexes of choices that equal another choice after redaction
     schema: Mapping[str, Json] | None = None
     expires: int | None = None  # microseconds from now
+    default: Json = None  # the answer if nobody gives one in time; None: then the work fails
+    remind: int | None = None  # microseconds from now
+    escalate: int | None = None  # likewise
     progress: Mapping[str, Json] | None = None
 
     @property
@@ -407,6 +413,25 @@ class SetTenant(Repeatable[str]):
     weight: int | None = None
     max_backlog: int | None = None
     unbounded: bool = False  # remove the limit
+    budget: Mapping[str, Json] | None = None  # limits to set, in the API's format
+    no_budget: bool = False  # remove all limits of the budget
+
+    def _own_needs(self) -> list[Key]:
+        return [lookups.TENANT.of(self.by.tenant)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRate(Repeatable[str]):
+    """Set or replace a rate of the caller's tenant; without any number, remove it."""
+
+    key: str  # `tenant`, `skill:<name>` or `scope:<name>`
+    most: int | None = None
+    per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+    @property
+    def redacted_characters(self) -> int:
+        return len(self.key)
 
     def _own_needs(self) -> list[Key]:
         return [lookups.TENANT.of(self.by.tenant)]
@@ -462,6 +487,14 @@ class TimerFired(Command[None]):
                 return [lookups.WORK.of(self.ref)]
             case "deadline":
                 return [lookups.TASK.of(self.ref), lookups.JOBS.of(self.ref)]
+            case "remind" | "escalate":
+                return [lookups.APPROVAL.of(self.ref)]
+            case "rate":
+                return [lookups.WORK_RATE.of(self.ref)]
+            case "line":
+                return [lookups.KEY_LIMIT.of(self.ref)]
+            case "cooldown":
+                return [lookups.COOLDOWN.of(self.ref)]
             case _:
                 return [lookups.APPROVAL.of(self.ref)]
 

@@ -234,6 +234,7 @@ class WorkDeferred(OfAttempt):
     bot: str
     reason: Omitted[str] = None
     error: Omitted[Mapping[str, Json]] = None
+    scope: Omitted[str] = None
     in_seconds: float
 
 
@@ -408,7 +409,40 @@ class WorkReviewFailed(EventBody):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OfApproval(EventBody):
     approval: str
-    kind: str  # plan | final | rounds | question
+    kind: str  # plan | final | rounds | question | budget
+
+
+@event("budget.reached")
+class BudgetReached(EventBody):
+    """Attempts have spent 50, 80, 95 or 100 per cent of a limit."""
+
+    level: str  # tenant | task | subtask
+    key: Omitted[str] = None
+    amount: str  # cost_micro_usd | tokens | attempts
+    percent: int
+    spent: int
+    limit: int
+
+
+@event("budget.raised")
+class BudgetRaised(EventBody):
+    """The limits of a task or subtask were changed: by the decision of a person, or by a client."""
+
+    level: str
+    key: Omitted[str] = None
+    limit: Mapping[str, int]
+
+
+@event("work.budget_spent")
+class WorkBudgetSpent(EventBody):
+    """The subtask's own budget is used up: it waits for a person, or it failed."""
+
+    key: str
+    kind: Kind
+    amount: str
+    spent: int
+    limit: int
+    approval: Omitted[str] = None
 
 
 @event("approval.opened")
@@ -422,6 +456,16 @@ class ApprovalDecided(OfApproval):
 
     verb: str
     reason: str
+
+
+@event("approval.reminded")
+class ApprovalReminded(OfApproval):
+    """Nobody has decided yet, and the time for a reminder has come."""
+
+
+@event("approval.escalated")
+class ApprovalEscalated(OfApproval):
+    """Nobody has decided yet, and the time has come to tell others."""
 
 
 @event("approval.expired")
@@ -492,9 +536,20 @@ class KeyRevoked(EventBody):
     key: str
 
 
+@event("tenant.rate")
+class RateSet(EventBody):
+    """A rate of a tenant was set, or removed if it has no number."""
+
+    key: str
+    most: int | None
+    per_minute: int | None
+    tokens_per_minute: int | None
+
+
 @event("tenant.set")
 class TenantSet(EventBody):
     """The share or limits of a tenant were changed."""
 
     weight: int
     max_backlog: int | None
+    budget: Omitted[Mapping[str, int]] = None

@@ -45,3 +45,8 @@ def fraction(seed: bytes, purpose: str) -> float:
 def salt(seed: bytes) -> bytes:
     """Return 32 bytes that salt the hash of an audit record's body."""
     return sha256(b"salt" + seed).digest()
+
+
+def next_seed(seed: bytes) -> bytes:
+    """Return a seed that shows nothing of this one, and that no salt or id shows."""
+    return sha256(b"next" + seed).digest()

@@ -16,12 +16,15 @@ from swarmkeeper.core.model import (
     AuditTree,
     BackgroundJob,
     BotRecord,
+    Cooldown,
     Edge,
     Idempotency,
+    KeyLimit,
     LeaseRecord,
     TaskRecord,
     Tenant,
     Work,
+    WorkRate,
 )
 
 K = TypeVar("K")
@@ -101,6 +104,13 @@ BOTS_OF_KEY: Lookup[str, list[str]] = Lookup("bots_of_key")
 # (tenant, bot name) -> ids of the bot's keys that are not revoked
 KEYS_OF_BOT: Lookup[tuple[str, str], list[str]] = Lookup("keys_of_bot")
 TENANT: Lookup[str, Tenant | None] = Lookup("tenant")
+# A key that limits how many items run at once, by the id of tenant and key.
+KEY_LIMIT: Lookup[str, KeyLimit | None] = Lookup("key_limit")
+# (id of such a key, queue) -> ids of the first items that wait for it, in order. Also loads the items.
+KEY_LINE: Lookup[tuple[str, int], list[str]] = Lookup("key_line")
+KEY_LINE_READ = 16
+WORK_RATE: Lookup[str, WorkRate | None] = Lookup("work_rate")
+COOLDOWN: Lookup[str, Cooldown | None] = Lookup("cooldown")
 
 # ---- people, calls, evidence ---------------------------------------------------------------------------------------
 

@@ -78,6 +78,33 @@ class Limits:
     open_tasks: int = 0
     open_subtasks: int = 0
     stored_bytes: int = 0
+    # What a lease reserves of a budget, until attempts of its kind have shown what they need.
+    reserve_cost: int = 50_000  # micro-USD
+    reserve_tokens: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetAccount:
+    """The budget of a tenant, a task or a subtask: its limits, and what was used of them; see rules/budgets.py.
+
+    The amounts are `cost_micro_usd`, `tokens` and `attempts`; a task's limit may also name `subtasks`.
+    """
+
+    limit: Mapping[str, int]
+    at_limit: str = "ask"  # ask | stop
+    reserved: Mapping[str, int] = field(default_factory=dict)  # for attempts in progress
+    spent: Mapping[str, int] = field(default_factory=dict)
+    overshoot: Mapping[str, int] = field(default_factory=dict)  # spent beyond the limit, by attempts in progress
+    unpriced_tokens: int = 0  # tokens whose cost is not known, and not in `spent`
+    told: Mapping[str, int] = field(default_factory=dict)  # per cent of each limit that an event has told
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a lease has reserved, and at which levels: tenant, task, subtask."""
+
+    levels: tuple[str, ...]
+    amounts: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -121,6 +148,7 @@ class TaskRecord:
     usage: Mapping[str, int] = field(default_factory=dict)
     trace: str = ""  # W3C traceparent of the submission
     position: int = 0  # time of submission, later of the plan's acceptance: tasks started first are finished first
+    budget: BudgetAccount | None = None
 
 
 @dataclass(slots=True)
@@ -164,6 +192,9 @@ class Work:
     since: int = 0  # when it entered its current status
     version: int = 0
     ordinal: int = 0  # its index in the plan, or in its round of reviews
+    budget: BudgetAccount | None = None  # only of an execute item
+    limits: str | None = None  # JSON: [[key, how many may run at once], …]; None: it has no such key
+    line: str | None = None  # id of the key whose line it stands in while READY; see decide/key_lines.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +228,7 @@ class LeaseRecord:
     checkpoint: str | None = None  # payload id
     cancelled: bool = False  # its task closed: the lease stays only for its grace period
     version: int = 0
+    reserved: Reservation | None = None  # None if no budget applies to it
 
 
 @dataclass(slots=True)
@@ -220,6 +252,7 @@ class AttemptRecord:
     answer: str | None = None  # with `asked` or `released`: the answer to the first call, for repeats
     reason: str | None = None  # why the bot released it; redacted
     progress: Mapping[str, Json] | None = None  # last progress and log lines; redacted, see rules/heartbeat_log.py
+    settled: Reservation | None = None  # what it has used of the budgets of these levels
 
 
 @dataclass(slots=True)
@@ -247,6 +280,7 @@ class BotRecord:
     endpoint: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     status: str = "active"  # active | draining | disabled; `away` is derived, not stored
+    scope: str = ""  # what its last rate limit named; see rules/cooldowns.py
     last_seen: int = 0
     row_version: int = 0
 
@@ -259,6 +293,7 @@ class Tenant:
     open_tasks: int = 0  # tasks that are not final
     open_subtasks: int = 0  # subtasks that are not final
     stored_bytes: int = 0  # approximate size of its inputs, outputs and messages
+    budget: BudgetAccount | None = None
 
 
 @dataclass(slots=True)
@@ -294,6 +329,7 @@ class ApprovalRecord:
     choices: tuple[str, ...] = ()
     schema: Mapping[str, Json] | None = None
     subject: Mapping[str, Json] | None = None
+    at_expiry: Mapping[str, Json] | None = None  # the decision if nobody decides in time: {verb, answer?}
     state: str = "open"  # open | decided | expired | cancelled
     decision: Mapping[str, Json] | None = None
     decided_by: str | None = None
@@ -318,6 +354,43 @@ class Timer:
     kind: str  # lease, ends, grace, start, wake (ref: work id), deadline (task id), answer (approval id)
     ref: str
     due: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimit:
+    """A key that limits how many items run at once, and how many wait. It exists while an item runs or waits."""
+
+    id: str  # follows from tenant and key
+    tenant: str
+    key: str
+    running: int  # leases of items with the key
+    lines: Mapping[str, tuple[int, int]]  # by queue: how many of the line may be leased now, and how many wait
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRate:
+    """How many leases and tokens a minute may have for a skill, a scope or a tenant. See rules/work_rates.py."""
+
+    id: str  # follows from tenant and key
+    tenant: str
+    key: str  # `tenant`, `skill:<name>` or `scope:<name>`
+    most: int | None = None  # how many leases may run at once; only of a skill
+    per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    calls_at: int = 0  # the leases granted so far take up the time until then
+    tokens_at: int = 0  # so do the tokens used so far
+
+
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """A scope that a provider limits: bots of the scope get no work for a while. See rules/cooldowns.py."""
+
+    id: str  # follows from tenant and scope
+    tenant: str
+    scope: str
+    phase: str  # cooling | due | probing
+    until: int  # when this phase ends; with `due`, when it began
 
 
 @dataclass(slots=True)
@@ -360,6 +433,7 @@ class LateResultRecord:
     bot: str
     at: int
     payload: str  # payload id
+    settled: Reservation | None = None  # what it told beyond what its attempt had settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,6 +548,8 @@ class SubtaskSpec:
     on_failure: str | None = None  # fail | continue
     assign_to: str | None = None
     priority: int | None = None
+    budget: Mapping[str, Json] | None = None  # in the API's format
+    concurrency: tuple[tuple[str, int], ...] = ()  # (key, how many items with it may run at once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,3 +573,4 @@ class AttemptFailure:
     error_class: ErrorClass
     message: str = ""
     retry_after: int | None = None  # microseconds
+    scope: str | None = None  # with `rate_limited`: what the provider limits, such as "anthropic:claude-sonnet"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from swarmkeeper.core.model import Tenant
+from swarmkeeper.core.model import Tenant, WorkRate
 from swarmkeeper.core.ports import Read, Reader
 from swarmkeeper.core.rules.explain import OpenApproval
 
@@ -59,6 +59,7 @@ class TaskRow(NamedTuple):
     usage: JsonText
     created_at: int
     updated_at: int
+    budget: JsonText | None
     spec_bytes: int | None = None  # only in pages
 
 
@@ -95,6 +96,7 @@ class SubtaskRow(NamedTuple):
     ending: str | None
     reason: str | None
     tried_by: str | None
+    budget: JsonText | None
 
 
 class WorkIdRow(NamedTuple):
@@ -281,6 +283,7 @@ class ApprovalRow(NamedTuple):
     expires_at: int
     subject_hash: str
     subject: JsonText | None
+    at_expiry: JsonText | None
     state: str
     decision: JsonText | None
     decided_by: str | None
@@ -323,6 +326,7 @@ class BotRow(NamedTuple):
     endpoint: str | None
     labels: JsonText
     status: str
+    scope: str
     last_seen: int
     row_version: int
     held: int = 0  # leases; not in bots_of_tenant
@@ -374,6 +378,11 @@ class SecretKeyRow(NamedTuple):
     version: int
 
 
+class TenantBudgetRow(NamedTuple):
+    id: str
+    budget: JsonText
+
+
 class TenantNameRow(NamedTuple):
     id: str
     name: str
@@ -396,6 +405,7 @@ KEY_BY_PUBLIC_ID = Read("key_by_public_id", SecretKeyRow, "public_id")
 TENANT_SHARES = Read("tenant_shares", Tenant)
 TENANT_ROW = Read("tenant_row", Tenant, "tenant")
 TENANTS = Read("tenants", TenantNameRow)
+TENANT_BUDGETS = Read("tenant_budgets", TenantBudgetRow)
 BOTS_SEEN_BEFORE = Read("bots_seen_before", BotSeenRow, "after", "before", "limit")
 
 # ---- why things wait ------------------------------------------------------------------------------------------------
@@ -415,6 +425,9 @@ class OpenCountRow(NamedTuple):
     start_due: int | None
     skills: JsonText
     assign_to: str | None
+    line_key: str | None  # the key that it waits for
+    line_running: int | None
+    line_waiting: int | None
 
 
 class OpenItemRow(NamedTuple):
@@ -434,6 +447,9 @@ class OpenItemRow(NamedTuple):
     assign_to: str | None
     ends_at: int | None
     bot: str | None
+    line_key: str | None
+    line_running: int | None
+    line_waiting: int | None
 
 
 class OpenUpstreamRow(NamedTuple):
@@ -441,8 +457,27 @@ class OpenUpstreamRow(NamedTuple):
     keys: JsonText
 
 
+class TenantRateRow(NamedTuple):
+    tenant: str
+    key: str
+    most: int | None
+    per_minute: int | None
+    tokens_per_minute: int | None
+    calls_at: int
+    tokens_at: int
+
+
+class CooldownRow(NamedTuple):
+    scope: str
+    phase: str  # cooling | due | probing
+    until: int
+
+
+ALL_RATES = Read("all_rates", TenantRateRow)
+RATES_OF_TENANT = Read("rates_of_tenant", WorkRate, "tenant")
 OPEN_COUNTS = Read("open_counts", OpenCountRow, "task", "statuses", "kind")
 OPEN_ITEMS = Read("open_items", OpenItemRow, "task", "statuses", "limit")
+COOLDOWNS_OF_TENANT = Read("cooldowns_of_tenant", CooldownRow, "tenant")
 OPEN_UPSTREAM = Read("open_upstream", OpenUpstreamRow, "works", "statuses", "limit")
 OPEN_APPROVALS = Read("open_approvals", OpenApproval, "task", "state", "limit")
 

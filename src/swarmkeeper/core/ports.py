@@ -18,11 +18,14 @@ from swarmkeeper.core.model import (
     AuditTree,
     BackgroundJob,
     BotRecord,
+    BudgetAccount,
+    Cooldown,
     Edge,
     Event,
     FeedbackRecord,
     Idempotency,
     Json,
+    KeyLimit,
     LateResultRecord,
     LeaseRecord,
     MessageRecord,
@@ -34,6 +37,7 @@ from swarmkeeper.core.model import (
     Tenant,
     Timer,
     Work,
+    WorkRate,
 )
 
 
@@ -116,11 +120,15 @@ class Changes:
     bots: dict[str, BotRecord | None] = field(default_factory=dict)
     keys: dict[str, ApiKey] = field(default_factory=dict)
     tenants: dict[str, Tenant] = field(default_factory=dict)  # shares and limits; `opened` has the counts
+    tenant_budgets: dict[str, BudgetAccount | None] = field(default_factory=dict)
     opened: dict[str, int] = field(default_factory=dict)  # by tenant: tasks opened less tasks that became final
     opened_subtasks: dict[str, int] = field(default_factory=dict)  # likewise
     stored: dict[str, int] = field(default_factory=dict)  # by tenant: bytes of stored bodies
     approvals: dict[str, ApprovalRecord] = field(default_factory=dict)
     jobs: dict[str, BackgroundJob | None] = field(default_factory=dict)
+    key_limits: dict[str, KeyLimit | None] = field(default_factory=dict)
+    rates: dict[str, WorkRate | None] = field(default_factory=dict)
+    cooldowns: dict[str, Cooldown | None] = field(default_factory=dict)
     late_results: list[LateResultRecord] = field(default_factory=list)
     feedback: list[FeedbackRecord] = field(default_factory=list)
     answered: list[AnswerRecord] = field(default_factory=list)
@@ -304,6 +312,7 @@ class Started:
     pepper: bytes  # created with the store; used if none is configured
     bots: tuple[BotRecord, ...]
     jobs: bool  # whether a job is open
+    cooling: tuple[str, ...] = ()  # ids of the cooldowns
 
 
 class Broker(Protocol):

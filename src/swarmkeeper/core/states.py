@@ -176,6 +176,9 @@ LIFE: Mapping[tuple[Status, Transition], Status] = MappingProxyType(
         (Status.IN_REVIEW, Transition.ROUNDS_EXHAUSTED): Status.FAILED,
         (Status.BLOCKED, Transition.SKIPPED): Status.SKIPPED,
         (Status.READY, Transition.EXPIRED): Status.FAILED,
+        # The item's own budget is used up: it waits for a person, or fails.
+        (Status.READY, Transition.ASKED): Status.WAITING,
+        (Status.READY, Transition.FAILED): Status.FAILED,
         (Status.BLOCKED, Transition.CANCELLED): Status.CANCELLED,
         (Status.READY, Transition.CANCELLED): Status.CANCELLED,
         (Status.LEASED, Transition.CANCELLED): Status.CANCELLED,

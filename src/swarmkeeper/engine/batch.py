@@ -11,7 +11,8 @@ from swarmkeeper.core import lookups
 from swarmkeeper.core.answers import Refusal, Replayed, ReportReceipt
 from swarmkeeper.core.commands import Command, Continue, ReleaseLease, ReportResult, SendHeartbeat, TimerFired
 from swarmkeeper.core.decide import decide
-from swarmkeeper.core.decide.working_set import NotLoaded, WorkingSet
+from swarmkeeper.core.decide.loaded_rows import NotLoaded
+from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
 from swarmkeeper.core.model import BackgroundJob, Idempotency, Timer
 from swarmkeeper.core.ports import Changes, Key, Transaction
@@ -61,6 +62,16 @@ class Queued:
         self.rounds, self.decided = 0, False
         if self.poll is not None:
             self.poll.undo()
+
+
+def refuse(commands: Sequence[Queued], polls: Sequence[Poll], error: SwarmkeeperError) -> None:
+    """Answer commands that were not carried out, and polls."""
+    for queued in commands:
+        queued.settle(error)
+        if queued.poll is not None:
+            queued.poll.refuse(error)
+    for poll in polls:
+        poll.refuse(error)
 
 
 @dataclass(slots=True)

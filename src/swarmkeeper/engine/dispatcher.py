@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 from swarmkeeper.core import lookups
+from swarmkeeper.core.decide import key_lines, work_rates
+from swarmkeeper.core.decide.decisions import budgets
 from swarmkeeper.core.decide.decisions import work as decisions
-from swarmkeeper.core.decide.effects import closing, owners
+from swarmkeeper.core.decide.effects import closing, cooldowns, owners
+from swarmkeeper.core.decide.loaded_rows import NotLoaded
 from swarmkeeper.core.decide.undo_log import copied
-from swarmkeeper.core.decide.working_set import NotLoaded, WorkingSet
+from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import BotRecord, LeaseRecord, QueueEntry
 from swarmkeeper.core.ports import Key, Transaction
+from swarmkeeper.core.rules.cooldowns import cooldown_id, is_closed, scope_of
 from swarmkeeper.core.states import Kind
 from swarmkeeper.engine.lease_facts import Granted
-from swarmkeeper.engine.polls import Claimed, Poll, PollState, Scheduler
+from swarmkeeper.engine.polls import RATE_LIMITED, Claimed, Poll, PollState, Scheduler
 from swarmkeeper.engine.ready_queues import ReadyQueues
 
 # Items read beyond the number wanted, because some cannot be leased (held back, or excluded for the bot's owner). If
@@ -41,17 +45,24 @@ class Dispatcher:
     def _may_have_work(self, poll: Poll) -> bool:
         """Whether this poll is to be tried again, or an item entered one of its queues."""
         bot = poll.bot
-        return poll.state is PollState.DUE or (
-            bot is not None and not self._serves(poll, bot).isdisjoint(self._working.touched)
-        )
+        if poll.state is PollState.DUE:
+            return True
+        if bot is None:
+            return False
+        if poll.found.reason == RATE_LIMITED and self._working.opened:
+            names = (cooldown_id(bot.tenant, scope_of(bot)), work_rates.opened_name(bot.tenant))
+            if not self._working.opened.keys().isdisjoint(names):
+                return True
+        return not self._serves(poll, bot).isdisjoint(self._working.touched)
 
     async def run(self, new: list[Poll], save: Save) -> list[Poll]:
         """Decide all polls that may get work; return those to answer: with leases, or empty if they may not park."""
         # Most batches add no items; then parked polls must cost almost nothing.
-        if self._working.touched:
+        if self._working.touched or self._working.opened:
             parked = [poll for poll in self._scheduler.parked.values() if self._may_have_work(poll)]
         else:
             parked = self._scheduler.due()
+        self._working.touched.clear()  # from here on: what these tries themselves put into queues
         self._scheduler.begin_batch()
         waiting = [poll for poll in parked + new if poll.open]
         polls = sorted(waiting, key=lambda poll: (poll.arrival, poll.claim.bot))
@@ -79,7 +90,18 @@ class Dispatcher:
             granted += len(found.leases)
             if found.leases or not poll.parks or poll.answer.done():
                 answered.append(poll)
+        self._try_again(new)
         return answered
+
+    def _try_again(self, new: list[Poll]) -> None:
+        """Have the next batch try the polls for which these tries made work ready.
+
+        A budget or key that refuses an item lets the next of its line through, and one that fails its dependents.
+        """
+        for poll in (*self._scheduler.parked.values(), *new) if self._working.touched else ():
+            waits = poll.state is PollState.WAITING and poll.parks and poll.bot is not None
+            if waits and self._may_have_work(poll):
+                self._scheduler.retry(poll)
 
     async def _wake(self, poll: Poll, unloaded: dict[int, Poll], number: int) -> bool:
         """If work may be left for this parked poll, load it with those behind it; return whether it may get work."""
@@ -97,12 +119,25 @@ class Dispatcher:
     def _serves(self, poll: Poll, bot: BotRecord) -> frozenset[int]:
         return self._scheduler.served(poll, bot, self._working.queues)
 
+    def _open(self, bot: BotRecord, queues: frozenset[int]) -> frozenset[int]:
+        """Return those of the queues whose skills' rates allow a lease now."""
+        working = self._working
+        if bot.tenant not in working.rates:
+            return queues
+        skills_of = working.queues.by_id
+        return frozenset(
+            queue for queue in queues if work_rates.allowed_of(working, bot.tenant, skills_of[queue].skills)
+        )
+
     async def _load(self, polls: list[Poll]) -> None:
         needs: dict[Key, None] = {}
         for poll in polls:
             needs.update(dict.fromkeys(poll.claim.needs()))
+            if poll.claim.by.tenant in self._working.budgets.tenants:
+                needs[lookups.TENANT, poll.claim.by.tenant] = None
         await self._load_missing(needs)
         wanted_of: dict[tuple[str, frozenset[int]], int] = {}  # by tenant and set of queues
+        able = []
         for poll in polls:
             try:
                 bot = owners.own_bot(self._working, poll.claim.by, poll.claim.bot, "work.lease")
@@ -113,9 +148,17 @@ class Dispatcher:
             poll.bot = bot
             if not poll.with_report:
                 self._working.arrivals.polled(bot.id, poll.claim.claim_id, self._working.now)
-            wanted = min(self._room(bot), poll.claim.most)
+            able.append((poll, bot))
+        for tenant in {bot.tenant for _, bot in able} if self._working.rates else ():
+            await self._load_missing(
+                (lookups.WORK_RATE, name) for name in work_rates.ids_of(self._working.rates, tenant)
+            )
+        if self._scheduler.cooling:
+            await self._load_cooldowns(bot for _, bot in able)
+        for poll, bot in able:
+            wanted = self._most(poll, bot)
             if wanted > 0:
-                source = (bot.tenant, self._serves(poll, bot))
+                source = (bot.tenant, self._open(bot, self._serves(poll, bot)))
                 wanted_of[source] = wanted_of.get(source, 0) + wanted
         items: dict[str, QueueEntry] = {}
         for (tenant, queues), wanted in wanted_of.items():
@@ -124,6 +167,18 @@ class Dispatcher:
             entries = await self._heads[tenant].first(queues, min(wanted, HEADS_MAX), ())
             items.update((item.work, item) for item in entries)
         await self._load_items(list(items.values()))
+
+    async def _load_cooldowns(self, bots: Iterable[BotRecord]) -> None:
+        ids = dict.fromkeys(cooldown_id(bot.tenant, scope_of(bot)) for bot in bots)
+        await self._load_missing((lookups.COOLDOWN, name) for name in ids if name in self._scheduler.cooling)
+
+    def _most(self, poll: Poll, bot: BotRecord) -> int:
+        """Return how many leases the poll may get: none while its bot's scope cools, one as a probe."""
+        most = min(self._room(bot), poll.claim.most)
+        if bot.tenant in self._working.rates:
+            most = min(most, work_rates.allowed_to(self._working, bot))
+        cooldown = cooldowns.of(self._working, bot)
+        return most if cooldown is None else 0 if is_closed(cooldown) else min(most, 1)
 
     def _room(self, bot: BotRecord) -> int:
         return bot.capacity - self._scheduler.held.get(bot.id, 0) - self._working.held.get(bot.id, 0)
@@ -134,6 +189,9 @@ class Dispatcher:
             needs += [(lookups.WORK, item.work), (lookups.TASK, item.task), (lookups.TREE, item.tenant)]
             self._working.rows.setdefault((lookups.LEASE, item.work), None)  # a queued item has no lease
         await self._load_missing(dict.fromkeys(needs))
+        limited = [work for item in entries if (work := self._working.work(item.work)).limits is not None]
+        if limited:
+            await self._load_missing((lookups.KEY_LIMIT, name) for work in limited for name in key_lines.ids_of(work))
         # The owner who takes a review is excluded from the others of its round.
         tasks: dict[str, None] = dict.fromkeys(
             item.task for item in entries if self._working.work(item.work).kind is Kind.REVIEW
@@ -155,10 +213,13 @@ class Dispatcher:
             return Claimed(again, None)
         if bot.status != "active":
             return Claimed((), "draining")
-        queues = self._serves(poll, bot)
-        most = min(self._room(bot), poll.claim.most)
+        if bot.tenant in self._working.budgets.tenants and budgets.no_allowance(self._working, bot.tenant):
+            return Claimed((), "nothing_ready")
+        served = self._serves(poll, bot)
+        queues = self._open(bot, served)
+        most = self._most(poll, bot)
         if most <= 0:
-            return Claimed((), "at_capacity")
+            return Claimed((), RATE_LIMITED if self._room(bot) > 0 else "at_capacity")
         if bot.tenant not in self._heads:  # the bot had no room when its poll was loaded
             self._heads[bot.tenant] = ReadyQueues(self._transaction, self._working, bot.tenant)
         entries = self._heads[bot.tenant]
@@ -179,6 +240,8 @@ class Dispatcher:
             if not found and len(further) >= HEADS_MAX:
                 self._scheduler.retry(poll, soon=False)
         if not found:
+            if len(queues) < len(served):
+                return Claimed((), RATE_LIMITED)
             return Claimed((), "nothing_ready" if queues else "no_match")
         return Claimed(found, None)
 
@@ -225,11 +288,13 @@ class Dispatcher:
                 if all_or_none and len(leases) < most:
                     self._working.undo()
                     return None
-                if leases:
+                if leases or self._working.has_events():  # a budget at its limit has effects, even without a lease
                     tasks = dict.fromkeys(lease.task for lease in leases)
-                    task = self._working.task(leases[0].task) if len(tasks) == 1 else None
+                    task = self._working.task(next(iter(tasks))) if len(tasks) == 1 else None
                     own = {"works": [lease.work for lease in leases]}
                     self._working.record("work.lease", bot.id, task=task, own=own)
+                    if not leases:
+                        poll.renew_seed()
                 self._working.finish()
             except NotLoaded as missing:
                 self._working.undo()
@@ -249,4 +314,6 @@ class Dispatcher:
             lease = decisions.take(self._working, poll.claim, bot, item, ttl)
             if lease is not None:
                 leases.append(lease)
+        if leases and (due := cooldowns.of(self._working, bot)) is not None:
+            cooldowns.probe(self._working, due)
         return leases

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from swarmkeeper.core.answers import Refusal, Replayed, ReportReceipt, T
 from swarmkeeper.core.commands import ClaimWork, Command, ReportResult, SendHeartbeat, TimerFired
+from swarmkeeper.core.decide import work_rates
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.model import BackgroundJob, Limits, Timer
@@ -35,8 +36,9 @@ from swarmkeeper.core.ports import (
 )
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.rules.arrivals import Arrivals
+from swarmkeeper.core.rules.budgets import BudgetBook
 from swarmkeeper.core.rules.match import QueueBook
-from swarmkeeper.engine.batch import TIMERS_MAX, Batch, Queued
+from swarmkeeper.engine.batch import TIMERS_MAX, Batch, Queued, refuse
 from swarmkeeper.engine.costs import Costs
 from swarmkeeper.engine.engine_time import APART, EngineTime
 from swarmkeeper.engine.fairness import FairQueue, JobTurns
@@ -83,6 +85,7 @@ class Engine:
         self.stats = Stats()
         self.scheduler = Scheduler({})
         self._arrived = Arrivals()
+        self._budgets = BudgetBook()
         self.running = False
         self.store_answers = True  # False after a failed batch, until a batch succeeds
         self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
@@ -121,6 +124,7 @@ class Engine:
             self._queues.add(queue)
         self._next_due, self._jobs = started.next_due, started.jobs
         self.scheduler.held.update(started.held)
+        self.scheduler.cooling.update(started.cooling)
         await self.reload_weights()
         self._purge_due = self.now() + PURGE_EVERY
 
@@ -201,8 +205,11 @@ class Engine:
         self._woken.set()
 
     async def reload_weights(self) -> None:
-        """Read the tenants' weights again; another process may have changed them."""
+        """Read the tenants' weights and rates, and which have budgets, again; another process may have changed them."""
         self.weights.update({row["id"]: row["weight"] for row in await self._store.read("tenant_shares", {})})
+        self._budgets.tenants.update({row["id"]: None for row in await self._store.read("tenant_budgets", {})})
+        # A batch that runs keeps the rates that it began with.
+        self.scheduler.rates = work_rates.by_tenant(await self._store.read("all_rates", {}))
 
     async def run(self) -> None:
         """Run batches until `stop`. If this raises, no command will be answered any more: end the process.
@@ -228,7 +235,7 @@ class Engine:
             self._stopping = True
             left = self._queue.take_all()
             gone = Overloaded("the orchestrator is stopping", retry_after=1)
-            self._refuse([item for item in left if isinstance(item, Queued)], [], gone)
+            refuse([item for item in left if isinstance(item, Queued)], [], gone)
             for poll in [*self.scheduler.parked.values(), *(item for item in left if isinstance(item, Poll))]:
                 self.scheduler.end(poll)
 
@@ -424,6 +431,8 @@ class Engine:
             queues=self._queues,
             position=self._position,
             arrivals=self._arrived,
+            budgets=self._budgets,
+            rates=self.scheduler.rates,
         )
         for queued in commands:
             queued.reset()
@@ -478,6 +487,7 @@ class Engine:
             if changes.alive_at is not None:
                 self._alive_due = changes.alive_at + ALIVE_EVERY
             self.stats.saved(changes)
+            self.scheduler.limited(changes)
             self._heartbeat_cache.committed(changes)
             for tenant in changes.tenants.values():
                 self.weights[tenant.id] = tenant.weight
@@ -529,15 +539,7 @@ class Engine:
             self._log("store_unavailable", error=str(error))
         self._pause_until = self.now() + STORE_PAUSE
         again = Overloaded(_GONE if self._lost else "the store cannot be written now; nothing was done", retry_after=1)
-        self._refuse(commands, polls, again)
-
-    def _refuse(self, commands: Sequence[Queued], polls: Sequence[Poll], error: SwarmkeeperError) -> None:
-        for queued in commands:
-            queued.settle(error)
-            if queued.poll is not None:
-                queued.poll.refuse(error)
-        for poll in polls:
-            poll.refuse(error)
+        refuse(commands, polls, again)
 
     async def _one_by_one(self, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
         """Find the faulty command: run each alone, in the same order; then polls; then timers and jobs."""
@@ -554,10 +556,10 @@ class Engine:
             self._unavailable(error, commands, polls)
         except StaleVersion:
             again = Overloaded("others keep changing the same rows; nothing was done", retry_after=1)
-            self._refuse(commands, polls, again)
+            refuse(commands, polls, again)
         except Exception as error:
             self._fault(error, what)
-            self._refuse(commands, polls, Internal("internal error; it was logged"))
+            refuse(commands, polls, Internal("internal error; it was logged"))
 
     async def _upkeep_one_by_one(self) -> None:
         try:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
+from swarmkeeper.core import ids
 from swarmkeeper.core.commands import ClaimWork
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import BotRecord
+from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.match import QueueBook
 from swarmkeeper.engine.lease_facts import Granted
@@ -23,12 +25,13 @@ SERVED_REMEMBERED = 10_000
 # Parked polls of one bot. A bot needs at most one for each lease that it has room for. Two overlap if a connection is
 # lost and the bot asks again before the server notices.
 POLLS_LEAST, POLLS_MOST = 2, 64
+RATE_LIMITED = "rate_limited"  # the reason of a poll whose bot's scope cools
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
     leases: tuple[Granted, ...]
-    reason: str | None  # why there are no leases: nothing_ready | no_match | at_capacity | draining
+    reason: str | None  # why there are no leases: nothing_ready | no_match | at_capacity | rate_limited | draining
 
 
 class PollState(Enum):
@@ -85,6 +88,10 @@ class Poll:
         if found.leases:
             self._move(PollState.GRANTED)
 
+    def renew_seed(self) -> None:
+        """Give what its next try writes ids of its own: this one has written something, and found no lease."""
+        self.seed = ids.next_seed(self.seed)
+
     def undo(self) -> None:
         """Drop the leases of a batch that was rolled back."""
         self.found = Claimed((), self.found.reason)
@@ -123,6 +130,9 @@ class Scheduler:
     held: dict[str, int]  # bot id -> live leases
     parked: dict[int, Poll] = field(default_factory=dict)  # by arrival
     has_due: bool = False  # run a batch for parked polls, although no new items came in
+    # Ids of cooldowns, so that no row is looked for where there is none. A batch reads the rows themselves.
+    cooling: set[str] = field(default_factory=set)
+    rates: dict[str, dict[str, int | None]] = field(default_factory=dict)  # by tenant and key; see decide/work_rates.py
     _some_due: bool = False  # a parked poll may be due; saves a look at each of them in every batch
     _retry_undone: bool = False  # all polls were to be tried again while this batch was being committed
     _of_bot: dict[str, dict[int, Poll]] = field(default_factory=dict)  # parked polls, by bot and arrival
@@ -213,6 +223,17 @@ class Scheduler:
 
     def parked_bots(self) -> Iterable[str]:
         return list(self._of_bot)
+
+    def limited(self, changes: Changes) -> None:
+        """Remember which rates and cooldowns the store has. A removed rate is known until they are read again."""
+        for rate in changes.rates.values():
+            if rate is not None:
+                self.rates.setdefault(rate.tenant, {})[rate.key] = rate.most
+        for name, cooldown in changes.cooldowns.items():
+            if cooldown is None:
+                self.cooling.discard(name)
+            else:
+                self.cooling.add(name)
 
     def committed(self, held: dict[str, int], changed: Collection[str]) -> None:
         """Update the lease counts; retry polls of bots that have room again or were changed.

@@ -272,7 +272,7 @@ def _beat(call: Call, bot: str) -> commands.SendHeartbeat:
         commands.LeaseHeartbeat(
             lease_id=lease.lease_id,
             progress=None if lease.progress is None else readable(lease.progress),
-            usage=None if lease.usage is None else lease.usage.model_dump(),
+            usage=None if lease.usage is None else lease.usage.model_dump(exclude_none=True),
             checkpoint=None if lease.checkpoint is None else encode(lease.checkpoint),
         )
         for lease in call.body.leases
@@ -305,6 +305,7 @@ async def beat(call: CurrentCall) -> Response:
             "lease_id": each.lease_id,
             "directive": each.directive,
             "expires_at": None if each.expires_at is None else rfc3339(each.expires_at),
+            **({"over_budget": True} if each.over_budget else {}),
         }
         for each in beaten.directives
     ]

@@ -118,12 +118,14 @@ _OF_A_SUBTASK = frozenset(v1.SubTask.model_fields) - {
 # Optional response fields by record. All others are always present; the API tests check every answer against this.
 OPTIONAL: Mapping[str, frozenset[str]] = {
     "BatchResultAnswer": frozenset(v1.BatchResultAnswer.model_fields) - {"accepted"},
+    "BeatAnswer": frozenset({"over_budget"}),
     "DefaultsOut": frozenset(v1.DefaultsOut.model_fields),
     "Health": frozenset({"version"}),
     "KeyRecord": frozenset({"key"}),
     "LeasePage": frozenset({"another_process"}),
     "LeasedSubTask": _OF_A_SUBTASK,
     "ReleaseAnswer": frozenset({"replayed"}),
+    "SubTaskBudgetOut": frozenset(v1.SubTaskBudget.model_fields),
     "SubTaskDetail": _OF_A_SUBTASK - {"status"} | {"late_results"},
     "SubTaskState": _OF_A_SUBTASK - {"status"},
     "Task": frozenset({"explanation", "result", "subtasks", "verdict"}),

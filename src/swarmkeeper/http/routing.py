@@ -172,6 +172,7 @@ class StrictRoute(APIRoute):
     async def _read(self, call: Call, model: type[RequestModel]) -> None:
         bounds = call.services.limits
         limit = bounds.body_bytes_max if self.translator is None else bounds.long_body_bytes_max
+        limit = max(limit, model.longest_bytes)
         raw = await limits.read_body(call.headers, call.receive, limit, hold=call.hold)
         if len(raw) > MIDDLE_BYTES:
             await self._await_room(call, raw)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from swarmkeeper.core.commands import CreateKey, ResetClock, SetTenant
+from swarmkeeper.core.commands import CreateKey, ResetClock, SetRate, SetTenant
 from swarmkeeper.core.errors import Detail, Invalid, StillStopping
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.named_reads import TENANTS, fetch
@@ -23,6 +23,7 @@ DAY = 86_400_000_000
 NAME_MAX = 128
 DAYS_MAX = 3650
 BACKLOG_MAX = 1_000_000_000  # the largest bound; for no bound, use `unbounded`
+BUDGET_MAX = 2**53
 # The actor of commands given here. The first administrator's key cannot be created by another key.
 KEY_ID = "console"
 TENANT = "default"
@@ -48,6 +49,19 @@ class TenantSettings:
     weight: int | None = None
     max_backlog: int | None = None
     unbounded: bool = False
+    budget: Mapping[str, int] | None = None  # limits to set, by amount
+    no_budget: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    """A rate of a tenant; without any number, it is removed."""
+
+    tenant: str
+    key: str  # `tenant`, `skill:<name>` or `scope:<name>`
+    most: int | None = None  # leases that may run at once; only of a skill
+    per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
 
 async def create_key(
@@ -95,11 +109,59 @@ async def set_tenant(store: Store, wish: TenantSettings, *, clock: Clock, entrop
         wrong.append(("/max_backlog", "invalid", f"must be from 0 to {BACKLOG_MAX}"))
     if wish.unbounded and wish.max_backlog is not None:
         wrong.append(("/max_backlog", "contradiction", "set either a bound or no bound"))
+    for name, most in (wish.budget or {}).items():
+        if not 1 <= most <= BUDGET_MAX:
+            wrong.append((f"/budget/{name}", "invalid", f"must be from 1 to {BUDGET_MAX}"))
+    if wish.no_budget and wish.budget:
+        wrong.append(("/budget", "contradiction", "set either limits or no budget"))
     if wrong:
         raise Invalid("not a valid value for a tenant", details=tuple(wrong))
     engine = await _engine(store, clock, entropy, rules)
     by = Principal(wish.tenant, KEY_ID, Role.ADMIN)
-    await engine.once(SetTenant(by=by, weight=wish.weight, max_backlog=wish.max_backlog, unbounded=wish.unbounded))
+    await engine.once(
+        SetTenant(
+            by=by,
+            weight=wish.weight,
+            max_backlog=wish.max_backlog,
+            unbounded=wish.unbounded,
+            budget=wish.budget or None,
+            no_budget=wish.no_budget,
+        )
+    )
+
+
+RATE_MAX = 1_000_000_000
+RATE_KEY_LENGTH_MAX = 140
+
+
+async def set_rate(store: Store, wish: RateSettings, *, clock: Clock, entropy: Entropy, rules: Rules) -> None:
+    """Set, replace or remove a rate of a tenant. A server that runs on the store picks up the change.
+
+    Raises:
+        ResourceNotFound: there is no such tenant.
+        Invalid: the key is none of a rate, or a number is out of range; `details` has the reasons.
+    """
+    numbers = {"most": wish.most, "per_minute": wish.per_minute, "tokens_per_minute": wish.tokens_per_minute}
+    wrong: list[Detail] = [
+        (f"/{name}", "invalid", f"must be from 1 to {RATE_MAX}")
+        for name, number in numbers.items()
+        if number is not None and not 1 <= number <= RATE_MAX
+    ]
+    if len(wish.key) > RATE_KEY_LENGTH_MAX:
+        wrong.append(("/key", "invalid", f"has at most {RATE_KEY_LENGTH_MAX} characters"))
+    if wrong:
+        raise Invalid("not a valid rate", details=tuple(wrong))
+    engine = await _engine(store, clock, entropy, rules)
+    by = Principal(wish.tenant, KEY_ID, Role.ADMIN)
+    await engine.once(
+        SetRate(
+            by=by,
+            key=wish.key,
+            most=wish.most,
+            per_minute=wish.per_minute,
+            tokens_per_minute=wish.tokens_per_minute,
+        )
+    )
 
 
 async def reset_clock(store: Store, *, clock: Clock, entropy: Entropy, rules: Rules) -> int:

@@ -101,6 +101,7 @@ def approval(row: ApprovalRow, inline: Inline | None) -> View:
         "subject_hash": row.subject_hash,
         "opened_at": views.time(row.opened_at),
         "expires_at": views.time(row.expires_at),
+        "at_expiry": views.json_of(row.at_expiry),
         "decision": _decision(row),
     }
 

@@ -6,7 +6,7 @@ The number of statements does not depend on the number of subtasks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,11 +14,21 @@ import msgspec
 from swarmkeeper.access.quotas import NEAR, LimitUsage
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.decide.decisions import tenants
-from swarmkeeper.core.model import BotRecord, Limits, Principal, Queue, Tenant
+from swarmkeeper.core.model import BotRecord, BudgetAccount, Limits, Principal, Queue, Tenant
 from swarmkeeper.core.named_reads import BotRow, LastAttemptRow, OpenCountRow, OpenItemRow, TaskRow
 from swarmkeeper.core.ports import Read
-from swarmkeeper.core.rules import explain
-from swarmkeeper.core.rules.explain import NAMES_LISTED_MAX, BotFacts, BotIndex, Item, TaskFacts, WaitingReason, Why
+from swarmkeeper.core.rules import budgets, explain, work_rates
+from swarmkeeper.core.rules.cooldowns import scope_of
+from swarmkeeper.core.rules.explain import (
+    NAMES_LISTED_MAX,
+    BotFacts,
+    BotIndex,
+    Item,
+    KeyWait,
+    TaskFacts,
+    WaitingReason,
+    Why,
+)
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
 from swarmkeeper.reads import causes, views, wording
@@ -91,7 +101,9 @@ class _Moment:
         counts: dict[WaitingReason, int] = {}
         found: list[tuple[Item, Why]] = []
         if task.status not in TASK_CLOSED:
-            fleet = BotIndex(await self._bots(task.tenant))
+            rates = await self._used_up(task.tenant)
+            task = replace(task, rates=rates)
+            fleet = BotIndex(await self._bots(task.tenant, rates))
             groups = await self._fetch(
                 named_reads.OPEN_COUNTS,
                 task=task.task,
@@ -104,6 +116,11 @@ class _Moment:
                 alike = _item(group, ahead=ahead.get(group.key, 0))
                 reason = explain.why(alike, task, fleet).reason
                 counts[reason] = counts.get(reason, 0) + group.number
+            # A group does not say what its items ask people: some of them for more budget.
+            if asked := sum(each.kind == "budget" and each.work is not None for each in task.approvals):
+                counts[WaitingReason.BUDGET] = counts.get(WaitingReason.BUDGET, 0) + asked
+                counts[WaitingReason.QUESTION] -= asked
+                counts = {each: number for each, number in counts.items() if number}
             items = await self._items(task, ahead)
             found = [(item, explain.why(item, task, fleet)) for item in items]
             found.sort(key=lambda pair: explain.RANK[pair[1].reason])  # stable: the plan's order among equals
@@ -149,12 +166,29 @@ class _Moment:
             loading=bool(row.loading),
             approvals=tuple(asked),
             overloaded=self._now.overloaded(),
+            tenant_budget=await self._tenant_budget(row.tenant),
         )
 
-    async def _bots(self, tenant: str) -> list[BotFacts]:
+    async def _tenant_budget(self, tenant: str) -> str:
+        """Return why the tenant's own budget allows no attempt; empty if it does, or there is none."""
+        for row in await self._fetch(named_reads.TENANT_BUDGETS):
+            if row.id == tenant:
+                return budgets.why_short(BudgetAccount(**views.json_of(row.budget)), self._limits)
+        return ""
+
+    async def _used_up(self, tenant: str) -> dict[str, int]:
+        """Return the rates that allow no lease now, and when each does again."""
+        now = self._now.time()
+        rates = await self._fetch(named_reads.RATES_OF_TENANT, tenant=tenant)
+        opens = {rate.key: work_rates.opens_at(rate) for rate in rates}
+        return {key: moment for key, moment in opens.items() if moment > now}
+
+    async def _bots(self, tenant: str, rates: Mapping[str, int]) -> list[BotFacts]:
         parked = set(self._now.parked())
         now = self._now.time()
         found = []
+        cooldowns = await self._fetch(named_reads.COOLDOWNS_OF_TENANT, tenant=tenant)
+        cooling = {row.scope: row.until for row in cooldowns if row.phase != "due"}
         for row in await self._fetch(named_reads.BOTS_OF_TENANT, tenant=tenant):
             bot = _bot(row)
             last_seen = max(bot.last_seen, self._now.seen(bot.id) or 0)
@@ -163,7 +197,11 @@ class _Moment:
                 continue  # the bot is gone, so it is not expected to take work
             asked_at = now if self._now.asked is None or bot.id in parked else self._now.asked(bot.id)
             asks = now - asked_at <= self._limits.away
-            found.append(BotFacts(bot, here, self._now.held(bot.id), asks, asked_at, stuck=self._now.stuck(bot.id)))
+            scope = scope_of(bot)
+            until = max(cooling.get(scope, 0), rates.get(work_rates.of_scope(scope), 0))
+            limited = (scope, until) if until else None
+            held, stuck = self._now.held(bot.id), self._now.stuck(bot.id)
+            found.append(BotFacts(bot, here, held, asks, asked_at, stuck=stuck, limited=limited))
         return found
 
     async def _items(self, task: TaskFacts, ahead: Mapping[str, int]) -> list[Item]:
@@ -238,6 +276,7 @@ def _item(row: OpenCountRow | OpenItemRow, **more: Any) -> Item:
         pending=row.pending,
         wake=row.wake,
         start_due=row.start_due,
+        keyed=None if row.line_key is None else KeyWait(row.line_key, row.line_running or 0, row.line_waiting or 0),
         excluded=tuple(views.json_of(row.excluded)),
     )
 

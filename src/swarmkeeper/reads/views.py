@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core.errors import Invalid
-from swarmkeeper.core.model import Json, LeaseRecord, TaskRecord, Work
+from swarmkeeper.core.model import Json, LeaseRecord, Reservation, TaskRecord, Work
 from swarmkeeper.core.named_reads import (
     AttemptRow,
     BotRow,
@@ -24,6 +24,7 @@ from swarmkeeper.core.named_reads import (
     SubtaskRow,
     TaskRow,
 )
+from swarmkeeper.core.rules import budgets
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import EDGE_MET, TASK_CLOSED, Condition, Kind, Status, TaskStatus, effective
 
@@ -142,6 +143,18 @@ def defaults(text: str) -> View:
     return {name: value for name, value in shown.items() if value is not None}
 
 
+def approval_terms(text: str) -> View | None:
+    terms = json_of(text).get("terms")
+    if terms is None:
+        return None
+    return {
+        "expires_in_seconds": seconds(terms["expires"]),
+        "at_expiry": "approve" if terms["approve"] else "reject",
+        "remind_after_seconds": seconds(terms["remind"]),
+        "escalate_after_seconds": seconds(terms["escalate"]),
+    }
+
+
 def task(row: TaskRow, spec: bytes | None) -> View:
     """Return a task without its subtasks, result and verdict."""
     sent = json_of(spec) or {}
@@ -167,14 +180,29 @@ def task(row: TaskRow, spec: bytes | None) -> View:
         "quorum": {"accept": row.quorum_accept, "of": row.quorum_of},
         "max_rounds": row.max_rounds,
         "approval": row.approval,
+        "approval_terms": approval_terms(row.defaults),
         "plan_timeout_seconds": seconds(row.plan_timeout),
         "review_timeout_seconds": seconds(row.review_timeout),
         "defaults": defaults(row.defaults),
         "subtasks_total": row.n_total,
         "usage": json_of(row.usage),
+        "budget": None if row.budget is None else budget(row.budget, subtasks=row.n_total),
         "created_at": time(row.created_at),
         "updated_at": time(row.updated_at),
     }
+
+
+def budget(account: str, *, subtasks: int | None = None) -> View:
+    """Return the state of a budget.
+
+    Args:
+        subtasks: how many there are, if the number may be limited.
+    """
+    shown: View = json_of(account)
+    del shown["told"]
+    if subtasks is not None and "subtasks" in shown["limit"]:
+        shown["spent"] = {**shown["spent"], "subtasks": subtasks}
+    return shown
 
 
 def verdict(body: bytes | None) -> View | None:
@@ -205,6 +233,8 @@ def subtask(row: SubtaskRow, status: TaskStatus, *, room: int = INPUTS_BYTES_IN_
     if kind is not Kind.EXECUTE:
         shown |= {"description": _OTHERS[kind], "required_skills": [], "depends_on": []}
     shown["input"] = shown.get("input", {}) if len(row.spec or b"") <= room else None
+    if row.budget is not None:
+        shown["budget"] = budget(row.budget)
     shown["kind"] = str(kind)
     shown["priority"] = row.priority
     shown["status"] = str(effective(status, Status(row.status)))
@@ -274,6 +304,10 @@ def leased_task(of_task: TaskRecord, body: bytes | None) -> View:
     }
 
 
+def _allowance(reserved: Reservation) -> View:
+    return {name: reserved.amounts[name] for name in budgets.USED if name in reserved.amounts}
+
+
 def lease(held: LeaseRecord, item: Work, of_task: TaskRecord, sent: bytes | None, spec: View | None) -> View:
     """Return a lease without the results of other items; lease_views.py adds them."""
     return {
@@ -292,6 +326,7 @@ def lease(held: LeaseRecord, item: Work, of_task: TaskRecord, sent: bytes | None
         "review": None,
         "expires_at": time(held.expires_at),
         "ends_at": time(held.ends_at),
+        "allowance": None if held.reserved is None else _allowance(held.reserved),
         # A third of the lease, so that one heartbeat may be lost.
         "heartbeat_after_seconds": seconds(held.ttl // 3),
         "traceparent": of_task.trace or None,

@@ -11,6 +11,7 @@ from swarmkeeper.core.rules.explain import (
     EnableBot,
     Fix,
     ListApprovals,
+    RaiseTenantBudget,
     ResumeTask,
     RetryTask,
     RunBot,
@@ -44,6 +45,8 @@ def _words(fix: Fix) -> list[str]:
             return ["approval", "show", approval]
         case ListApprovals():
             return ["approval", "list"]
+        case RaiseTenantBudget(tenant):
+            return ["tenant", "get", tenant]
         case CreateEvaluatorKey(owner, tenant):
             of_tenant = [] if tenant == DEFAULT_TENANT else ["--tenant", tenant]
             return ["key", "create", "--role", "bot:evaluator", "--owner", owner, *of_tenant]

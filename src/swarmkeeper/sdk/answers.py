@@ -22,6 +22,7 @@ from swarmkeeper.wire.shapes import MIB, WEEK_SECONDS, YEAR_SECONDS, Json
 MESSAGE_LENGTH_MAX = 8_000
 OUTPUT_BYTES_MAX = 8 * MIB
 DELAY_SECONDS_MAX = WEEK_SECONDS
+SCOPE_LENGTH_MAX = 128
 
 
 class InvalidAnswer(ValueError):
@@ -53,12 +54,18 @@ class Failed:
     why: str
     kind: Literal["retryable", "not_retryable", "rate_limited"] = "retryable"
     retry_after_seconds: float | None = None  # with rate_limited; seven days at most
+    # With rate_limited: what the provider limits, such as "anthropic:claude-sonnet". All bots of this scope wait.
+    scope: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in {"retryable", "not_retryable", "rate_limited"}:
             raise InvalidAnswer("Failed.kind is retryable, not_retryable or rate_limited")
         if self.retry_after_seconds is not None and self.kind != "rate_limited":
             raise InvalidAnswer("Failed.retry_after_seconds goes with kind='rate_limited'")
+        if self.scope is not None and self.kind != "rate_limited":
+            raise InvalidAnswer("Failed.scope goes with kind='rate_limited'")
+        if self.scope is not None and not (1 <= len(self.scope) <= SCOPE_LENGTH_MAX and self.scope.isprintable()):
+            raise InvalidAnswer(f"Failed.scope has 1 to {SCOPE_LENGTH_MAX} printable characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,9 @@ class Ask:
     choices: Sequence[str] = ()  # if any, the answer must be one of these
     schema: Mapping[str, Json] | None = None  # a JSON Schema (draft 2020-12) that the answer must match
     expires_in_seconds: float | None = None
+    default_answer: Json = None  # the answer if nobody gives one in time; None: then the work fails. It is redacted.
+    remind_after_seconds: float | None = None  # less than expires_in_seconds; an event `approval.reminded`
+    escalate_after_seconds: float | None = None  # likewise, `approval.escalated`
 
     def __post_init__(self) -> None:
         if not self.question:
@@ -96,6 +106,9 @@ class Ask:
             raise InvalidAnswer("Ask.choices is a list of texts, not one text")
         if self.expires_in_seconds is not None and not 1 <= self.expires_in_seconds <= YEAR_SECONDS:
             raise InvalidAnswer(f"Ask.expires_in_seconds is 1 to {YEAR_SECONDS}, which is a year")
+        for moment in (self.remind_after_seconds, self.escalate_after_seconds):
+            if moment is not None and not 1 <= moment < (self.expires_in_seconds or 0):
+                raise InvalidAnswer("Ask reminds and escalates after a second, and before expires_in_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +204,8 @@ def report(answer: Done | Failed | Plan | Verdict) -> dict[str, Json]:
             error: dict[str, Json] = {"class": answer.kind, "message": cut(str(answer.why), MESSAGE_LENGTH_MAX)}
             if answer.retry_after_seconds is not None and not math.isnan(answer.retry_after_seconds):
                 error["retry_after_seconds"] = min(max(answer.retry_after_seconds, 0), DELAY_SECONDS_MAX)
+            if answer.scope is not None:
+                error["scope"] = answer.scope
             return {"status": "failed", "error": error}
         case Accept() | Rework() | Reject():
             return {"status": "succeeded", "verdict": _verdict_as_sent(answer)}
@@ -209,6 +224,11 @@ def question(asked: Ask) -> dict[str, Json]:
         body["schema"] = sendable(asked.schema, "the schema of the answer", at="/schema", inside=1)
     if asked.expires_in_seconds is not None:
         body["expires_in_seconds"] = float(asked.expires_in_seconds)
+    if asked.default_answer is not None:
+        body["default_answer"] = sendable(asked.default_answer, "the default answer", at="/default_answer", inside=1)
+    for name in ("remind_after_seconds", "escalate_after_seconds"):
+        if (moment := getattr(asked, name)) is not None:
+            body[name] = float(moment)
     return body
 
 

@@ -256,9 +256,17 @@ class Client:
     async def resume(self, task_id: str, reason: str | None = None) -> Task:
         return await self._verb(task_id, "resume", {"reason": reason})
 
-    async def retry(self, task_id: str, reason: str | None = None, *, deadline_seconds: float | None = None) -> Task:
-        """Retry a FAILED task from where it stopped; `deadline_seconds` count from now."""
-        return await self._verb(task_id, "retry", {"reason": reason, "deadline_seconds": deadline_seconds})
+    async def retry(
+        self,
+        task_id: str,
+        reason: str | None = None,
+        *,
+        deadline_seconds: float | None = None,
+        budget: Mapping[str, Json] | None = None,
+    ) -> Task:
+        """Retry a FAILED task from where it stopped; `deadline_seconds` count from now, `budget` changes limits."""
+        given = {"reason": reason, "deadline_seconds": deadline_seconds, "budget": _budget(budget)}
+        return await self._verb(task_id, "retry", given)
 
     async def archive(self, task_id: str, reason: str | None = None) -> Task:
         return await self._verb(task_id, "archive", {"reason": reason})
@@ -294,9 +302,14 @@ class Client:
         priority: int | None = None,
         labels: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
+        budget: Mapping[str, Json] | None = None,
     ) -> Task:
-        """Change the given fields. `labels` replace all former labels; `deadline_seconds` count from now."""
-        body = {"priority": priority, "labels": labels, "deadline_seconds": deadline_seconds}
+        """Change the given fields. `labels` replace all former labels; `deadline_seconds` count from now.
+
+        `budget` changes the limits that it names.
+        """
+        body: dict[str, Json] = {"priority": priority, "labels": labels, "deadline_seconds": deadline_seconds}
+        body["budget"] = _budget(budget)
         return read_answer(Task, (await self.calls.call("PATCH", _task(task_id), _given(body))).body)
 
     # ---- approvals
@@ -460,3 +473,7 @@ def _sent_value(value: Json) -> Json:
 
 def _time(moment: datetime | str | None) -> str | None:
     return moment.isoformat() if isinstance(moment, datetime) else moment
+
+
+def _budget(limits: Mapping[str, Json] | None) -> Json:
+    return None if limits is None else dict(limits)

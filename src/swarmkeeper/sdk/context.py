@@ -18,11 +18,12 @@ from swarmkeeper.sdk.attempts.sendable import cut, sendable, within
 from swarmkeeper.sdk.processes.subprocesses import OUTPUT_BYTES_MAX, Argv, CommandOptions, CommandResult, Commands
 from swarmkeeper.wire.answers import Answered, BotMessage, Feedback, Previous
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
+from swarmkeeper.wire.shapes import MIB
 
 Json = Any
 
 # The orchestrator's bounds. Checked here, so that the error is raised at the line that breaks them.
-CHECKPOINT_BYTES_MAX = 64 * 1024
+CHECKPOINT_BYTES_MAX = MIB
 MESSAGE_BYTES_MAX = 64 * 1024
 TEXT_LENGTH_MAX = 8_000
 LOG_LINES_MAX = 100
@@ -64,6 +65,7 @@ class Context:
         answers: Sequence[Answered] = (),
         resumed_from: Json = None,
         traceparent: str | None = None,
+        allowance: Mapping[str, int] | None = None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         self.task_id = task_id
@@ -76,6 +78,9 @@ class Context:
         self.answers = tuple(answers)
         self.resumed_from = resumed_from  # the last checkpoint of an earlier attempt; None: start from the beginning
         self.traceparent = traceparent  # W3C Trace Context; pass it to the services you call
+        # What this attempt may use of a budget, in cost_micro_usd and tokens; None: no budget limits it. If it uses
+        # more, it is cancelled, unless the budget has room.
+        self.allowance = None if allowance is None else dict(allowance)
         self._wake = wake
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
@@ -117,6 +122,8 @@ class Context:
         check: bool = False,
         log: bool = True,
         output_bytes_max: int = OUTPUT_BYTES_MAX,
+        inherit_env: bool = True,
+        on_stdout: Callable[[bytes], None] | None = None,
     ) -> CommandResult:
         """Run a program and return its result. The program and all that it started are killed when this attempt ends.
 
@@ -133,13 +140,17 @@ class Context:
             check: raise CommandFailed if it does not exit with 0.
             log: False: keep its output out of the attempt's log.
             output_bytes_max: bytes kept of stdout and of stderr each; of longer output, the beginning and the end.
+            inherit_env: False: the program gets only what `env` sets, `PATH` included.
+            on_stdout: called in another thread with each piece of stdout, which is then not logged. If it raises, the
+                program is killed, and this call raises the same.
 
         Raises:
             CommandTimedOut: it ran longer than `timeout`.
             CommandFailed: see `check`.
             OSError: the program or folder does not exist.
         """
-        return await self._commands.run(command, CommandOptions(timeout, input, env, cwd, check, log, output_bytes_max))
+        options = CommandOptions(timeout, input, env, cwd, check, log, output_bytes_max, inherit_env, on_stdout)
+        return await self._commands.run(command, options)
 
     def run_sync(
         self,
@@ -152,12 +163,15 @@ class Context:
         check: bool = False,
         log: bool = True,
         output_bytes_max: int = OUTPUT_BYTES_MAX,
+        inherit_env: bool = True,
+        on_stdout: Callable[[bytes], None] | None = None,
     ) -> CommandResult:
         """Do the same as `run`, for a plain `def`.
 
         If the work is cancelled, it raises asyncio.CancelledError to end your function: do not catch it.
         """
-        return self._commands.run_sync(command, CommandOptions(timeout, input, env, cwd, check, log, output_bytes_max))
+        options = CommandOptions(timeout, input, env, cwd, check, log, output_bytes_max, inherit_env, on_stdout)
+        return self._commands.run_sync(command, options)
 
     def _line(self, line: str) -> None:
         """Log a line of a command's output and make it the progress message."""
@@ -165,21 +179,26 @@ class Context:
         with self._lock:
             self._message = cut(line, TEXT_LENGTH_MAX)
 
-    def use(self, *, tokens: float = 0, cost_micro_usd: float = 0) -> None:
+    def use(self, *, tokens: float = 0, cost_micro_usd: float = 0, unpriced_tokens: float = 0) -> None:
         """Add to the usage of this attempt; each amount is rounded up. The runner reports the total.
+
+        Args:
+            unpriced_tokens: those of `tokens` whose cost you do not know. Budgets show them, but cannot limit what
+                they cost.
 
         Raises:
             ValueError: an amount is negative.
         """
-        if tokens < 0 or cost_micro_usd < 0:
+        used = {"tokens": tokens, "cost_micro_usd": cost_micro_usd, "unpriced_tokens": unpriced_tokens}
+        if min(used.values()) < 0:
             raise ValueError("usage must not be negative")
         with self._lock:
-            for name, amount in (("tokens", tokens), ("cost_micro_usd", cost_micro_usd)):
+            for name, amount in used.items():
                 if amount:
                     self._usage[name] = self._usage.get(name, 0) + math.ceil(amount)
 
     def checkpoint(self, value: Json) -> None:
-        """Keep `value` (at most 64 KiB of JSON) for the next attempt, in case this one does not succeed.
+        """Keep `value` (at most 1 MiB of JSON) for the next attempt, in case this one does not succeed.
 
         Raises:
             Unsendable: a part of it has no JSON form, or it is too long. If you do not catch it, the work fails for
@@ -316,7 +335,7 @@ class Outbox:
                 part["progress"] = progress
             if context._usage:
                 part["usage"] = dict(context._usage)
-            if context._checkpoint is not _NO_CHECKPOINT:
+            if context._checkpoint is not self._arrived_checkpoint:  # up to a mebibyte: sent until it arrived once
                 part["checkpoint"] = context._checkpoint
             if context._received:
                 part["messages_after"] = next(reversed(context._received))

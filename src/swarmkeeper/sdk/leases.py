@@ -40,6 +40,7 @@ class HeldLease:
             answers=lease.answers,
             resumed_from=lease.checkpoint,
             traceparent=lease.traceparent,
+            allowance=lease.allowance,
             wake=wake,
         )
         self.outbox = Outbox(self.context)

@@ -22,6 +22,7 @@ from swarmkeeper.sdk import answers, instances
 from swarmkeeper.sdk.answers import Accept, Answer, Ask, Done, Failed, Later, Plan, Reject, Rework, report
 from swarmkeeper.sdk.attempts import preparing
 from swarmkeeper.sdk.attempts.failures import OwnCode
+from swarmkeeper.sdk.attempts.heartbeat_groups import heartbeat_groups
 from swarmkeeper.sdk.attempts.sides import OneLoop, Sides
 from swarmkeeper.sdk.attempts.stuck import StuckCodeReport
 from swarmkeeper.sdk.attempts.user_code import Outcome, Raised, Returned, Stopped
@@ -359,7 +360,11 @@ class Session:
         if not (leases or self.stuck or self.stuck.changed):
             return
         self._next_heartbeat_at = asyncio.get_running_loop().time() + (self.heartbeat_seconds() or 0.0)
-        parts = [lease.outbox.heartbeat() for lease in leases]
+        for group in heartbeat_groups(leases):
+            await self._send_for(group)
+
+    async def _send_for(self, parts_of: dict[HeldLease, dict[str, Json]]) -> None:
+        leases, parts = list(parts_of), list(parts_of.values())
         try:
             answer = await self._post_heartbeat(parts, self.stuck.heartbeat(asyncio.get_running_loop().time()))
         except Refused as error:
@@ -387,7 +392,8 @@ class Session:
             if lease is None or lease.reporting or answered.directive == "continue":
                 continue
             why = "cancelled" if answered.directive == "cancel" else "lost"
-            self.note(why, lease_id=lease.lease_id, task_id=lease.task_id, work_id=lease.work_id)
+            said = "over_budget" if answered.over_budget else why
+            self.note(said, lease_id=lease.lease_id, task_id=lease.task_id, work_id=lease.work_id)
             self._end(lease, why)
         for message in answer.messages:
             for lease in self.held.values():

@@ -208,8 +208,8 @@ class Harness:
     def resume(self, task: str) -> None:
         self.do(commands.Resume(by=CLIENT, task=task))
 
-    def retry(self, task: str, *, deadline_seconds: float | None = None) -> None:
-        self.do(commands.RetryFailedTask(by=CLIENT, task=task, deadline=_micro(deadline_seconds)))
+    def retry(self, task: str, *, deadline_seconds: float | None = None, **options: Any) -> None:
+        self.do(commands.RetryFailedTask(by=CLIENT, task=task, deadline=_micro(deadline_seconds), **options))
 
     def archive(self, task: str) -> None:
         self.do(commands.Archive(by=CLIENT, task=task))
@@ -298,6 +298,7 @@ class Harness:
         error: str | None = None,
         message: str = "",
         retry_after_seconds: float | None = None,
+        scope: str | None = None,
         errors: tuple[Detail, ...] = (),
         errors_in: str | None = None,
         usage: Mapping[str, int] | None = None,
@@ -315,7 +316,9 @@ class Harness:
         verdict_record: VerdictRecord | None = None
         if verdict is not None:
             verdict_record = review.from_json({"decision": verdict} if isinstance(verdict, str) else verdict)
-        failure = None if error is None else AttemptFailure(ErrorClass(error), message, _micro(retry_after_seconds))
+        failure = (
+            None if error is None else AttemptFailure(ErrorClass(error), message, _micro(retry_after_seconds), scope)
+        )
         content = canonical(
             {"output": output, "plan": nodes, "verdict": verdict, "error": [error, message], "e": errors}
         )
@@ -498,7 +501,7 @@ class Harness:
 
     def _agree(self, approval: str) -> None:
         row = self.row("SELECT kind, choices FROM approval WHERE id = ?", approval)
-        if row["kind"] in ("plan", "final"):
+        if row["kind"] in ("plan", "final", "budget"):
             self.decide(approval, "approve")
         else:
             self.decide(approval, "answer", answer=next(iter(json.loads(row["choices"])), "yes"))

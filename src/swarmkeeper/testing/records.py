@@ -92,6 +92,9 @@ def _value(kind: Any, name: str) -> Any:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         item = typing.get_args(kind)[1]
         return {f"{name} é": _BIG if item is int else "one" if item is str else [1.5, None, {"deep": [-_BIG]}]}
+    if isinstance(origin, type) and dataclasses.is_dataclass(origin):
+        kinds = typing.get_type_hints(origin)
+        return origin(**{field.name: _value(kinds[field.name], field.name) for field in dataclasses.fields(origin)})
     raise TypeError(f"no value for field {name} of type {kind}")
 
 

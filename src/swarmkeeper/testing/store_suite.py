@@ -8,6 +8,7 @@ class TestMyStore(DurableStoreSuite):
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest_asyncio
 from swarmkeeper.core.model import (
     AnswerRecord,
     AuditTree,
+    BudgetAccount,
     Edge,
     FeedbackRecord,
     Idempotency,
@@ -384,6 +386,20 @@ class StoreSuite(TimesSuite):
         rows = await opened.read("tenant_shares", {})
         assert [tuple(row.values()) for row in rows] == [("acme", 4, 7, 2, 3, 1000), ("other", 1, None, 0, 0, 0)]
         assert await opened.read("tenant_row", {"tenant": "acme"}) == [rows[0]]
+
+    async def test_a_tenants_budget_is_kept_beside_its_limits(self, opened: Store) -> None:
+        budget = BudgetAccount({"tokens": 9}, reserved={"tokens": 2}, spent={"tokens": 3}, told={"tokens": 50})
+        await save(opened, Changes(opened={"acme": 1, "other": 1}))
+        await save(opened, Changes(tenant_budgets={"acme": budget}))
+        await save(opened, Changes(tenants={"acme": Tenant("acme", weight=4)}))
+
+        async with opened.begin() as transaction:
+            found = await transaction.load([("tenant", "acme"), ("tenant", "other")])
+
+        assert found["tenant", "acme"] == Tenant("acme", 4, None, 1, budget=budget)
+        assert found["tenant", "other"].budget is None
+        (row,) = await opened.read("tenant_budgets", {})
+        assert (row["id"], json.loads(row["budget"])["spent"]) == ("acme", {"tokens": 3})
 
     async def test_ended_idempotency_keys_are_purged_the_oldest_first(self, opened: Store) -> None:
         keys = [Idempotency("acme", f"k{n}", "hash", 201, "tsk_1", expires=n) for n in range(5)]

@@ -66,6 +66,19 @@ class FindingOut(Finding):
     model_config = _FORGIVING
 
 
+class BudgetState(Answer):
+    """A budget, with what is reserved for attempts in progress, and what ended ones have spent."""
+
+    limit: dict[str, int]
+    at_limit: Literal["ask", "stop"] = "ask"
+    reserved: dict[str, int] = Field(default_factory=dict)
+    spent: dict[str, int] = Field(default_factory=dict)
+    overshoot: Annotated[
+        dict[str, int], Field(description="Part of `spent` that attempts used beyond their allowance and the limit.")
+    ] = Field(default_factory=dict)
+    unpriced_tokens: Annotated[int, Field(description="Tokens whose cost is not known: no cost limit holds them.")] = 0
+
+
 class SubTaskState(SubTask):
     """A subtask with its current state."""
 
@@ -89,6 +102,7 @@ class SubTaskState(SubTask):
         ProgressOut | None,
         Field(description="Latest progress of the current attempt; without log lines in lists."),
     ] = None
+    budget: BudgetState | None = None  # type: ignore[assignment]  # what is sent are limits, what is shown is more
 
 
 class Attempt(Answer):
@@ -147,6 +161,15 @@ class DefaultsOut(Answer):
     on_failure: str | None = None
 
 
+class ApprovalTermsOut(Answer):
+    """How long the task's approvals stay open, and what happens when nobody decides."""
+
+    expires_in_seconds: float
+    at_expiry: str
+    remind_after_seconds: float | None = None
+    escalate_after_seconds: float | None = None
+
+
 class QuorumOut(Quorum):
     """How many evaluators review, and how many must accept."""
 
@@ -182,6 +205,7 @@ class Task(Answer):
     plan_timeout_seconds: float | None = None
     review_timeout_seconds: float | None = None
     defaults: DefaultsOut = Field(default_factory=DefaultsOut)
+    approval_terms: ApprovalTermsOut | None = None
     subtasks: Annotated[list[SubTaskState], Field(description="The first 200.")] = Field(default_factory=list)
     subtasks_total: int = 0
     result: Annotated[
@@ -190,6 +214,7 @@ class Task(Answer):
     ] = None
     verdict: VerdictOut | None = None
     usage: UsageOut = Field(default_factory=UsageOut)
+    budget: Annotated[BudgetState | None, Field(description="Null if it has none.")] = None
     explanation: Annotated[
         Explanation | None, Field(description="Why the task is not done yet, if requested; read at the same moment.")
     ] = None
@@ -308,6 +333,10 @@ class Lease(Answer):
     review: Review | None = None
     expires_at: Time
     ends_at: Time
+    allowance: Annotated[
+        dict[str, int] | None,
+        Field(description="What this attempt may use, in `cost_micro_usd` and `tokens`; null without a budget."),
+    ] = None
     heartbeat_after_seconds: float
     traceparent: str | None = None
 
@@ -316,7 +345,7 @@ class LeasePage(Answer):
     """Leases for a bot, or the reason why there are none."""
 
     leases: list[Lease]
-    reason: Literal["nothing_ready", "no_match", "at_capacity", "draining"] | None = None
+    reason: Literal["nothing_ready", "no_match", "at_capacity", "rate_limited", "draining"] | None = None
     another_process: Annotated[
         bool, Field(description="Another process polls as the same bot and instance; they share its capacity.")
     ] = False
@@ -368,6 +397,7 @@ class BeatAnswer(Answer):
     lease_id: str
     directive: Literal["continue", "cancel", "lost"]
     expires_at: Time | None = None
+    over_budget: Annotated[bool, Field(description="It is cancelled because it has used more than there is.")] = False
 
 
 class HeartbeatAnswer(Answer):

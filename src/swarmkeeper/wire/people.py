@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from swarmkeeper.wire.answers import Page
+from swarmkeeper.wire.approvals import Moment, check_moments
 from swarmkeeper.wire.requests import Progress
 from swarmkeeper.wire.shapes import YEAR_SECONDS, Answer, Json, Object, Request, Text, Texts, Time, json_within
 
-ApprovalKind = Literal["plan", "final", "rounds", "question"]
+ApprovalKind = Literal["plan", "final", "rounds", "question", "budget"]
 ApprovalState = Literal["open", "decided", "expired", "cancelled"]
 
 # ---- asking --------------------------------------------------------------------------------------------------------
@@ -34,7 +35,24 @@ class Ask(Request):
     expires_in_seconds: Annotated[float | None, Field(ge=1, le=YEAR_SECONDS, description="Seven days by default.")] = (
         None
     )
+    default_answer: Annotated[
+        Json,
+        json_within(64 * 1024),
+        Field(description="The answer if nobody gives one in time; null: then the work fails. It is redacted."),
+    ] = None
+    remind_after_seconds: Annotated[
+        Moment | None, Field(description="Then an event `approval.reminded`; needs expires_in_seconds.")
+    ] = None
+    escalate_after_seconds: Annotated[
+        Moment | None, Field(description="Then an event `approval.escalated`; needs expires_in_seconds.")
+    ] = None
     progress: Progress | None = None
+
+    @model_validator(mode="after")
+    def _moments_come_before_the_end(self) -> Ask:
+        moments = {name: getattr(self, name) for name in ("remind_after_seconds", "escalate_after_seconds")}
+        check_moments(self.expires_in_seconds, moments)
+        return self
 
 
 class AskAnswer(Answer):
@@ -75,7 +93,7 @@ class ApprovalDecision(Answer):
     """A decision on an approval: who decided what, and when."""
 
     verb: Literal["approve", "reject", "answer"]
-    by: Annotated[str, Field(description="Key id.")]
+    by: Annotated[str, Field(description="Key id; `engine` if nobody decided in time and there was a default.")]
     at: Time
     comment: str | None = None
     reason: str | None = None
@@ -106,6 +124,9 @@ class Approval(Answer):
     subject_hash: str
     opened_at: Time
     expires_at: Time
+    at_expiry: Annotated[
+        Json, Field(description="The decision if nobody decides in time, with its `verb`; null: it counts as rejected.")
+    ] = None
     decision: ApprovalDecision | None = None
 
 

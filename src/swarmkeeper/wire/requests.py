@@ -12,10 +12,14 @@ from pydantic_core import CoreSchema
 
 from swarmkeeper.core import model
 from swarmkeeper.core.rules import graph
-from swarmkeeper.core.states import Condition, Decision, ErrorClass
+from swarmkeeper.core.states import Condition, Decision
+from swarmkeeper.wire.approvals import ApprovalTerms
+from swarmkeeper.wire.budgets import Concurrency, SubTaskBudget, TaskBudget
+from swarmkeeper.wire.failures import Failure
 from swarmkeeper.wire.problems import broken_rule
 from swarmkeeper.wire.shapes import (
     BATCH_MAX,
+    HEARTBEAT_BODY_BYTES_MAX,
     LEASES_MAX,
     YEAR_SECONDS,
     Attempts,
@@ -114,6 +118,17 @@ class SubTask(Request):
     on_failure: Annotated[OnFailure | None, Field(description="`continue`: the task continues without it.")] = None
     assign_to: Annotated[Name | None, Field(description="Only the bot with this name may take it.")] = None
     priority: Annotated[Priority | None, Field(description="Default: the task's priority.")] = None
+    budget: SubTaskBudget | None = None
+    concurrency: Annotated[
+        list[Concurrency],
+        Field(max_length=8, description="It waits while as many subtasks with one of these keys run."),
+    ] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _names_each_key_once(self) -> SubTask:
+        if len({limit.key for limit in self.concurrency}) < len(self.concurrency):
+            raise broken_rule("duplicate", "a key of concurrency is named twice")
+        return self
 
     @property
     def edges(self) -> list[Dependency]:
@@ -134,6 +149,8 @@ class SubTask(Request):
             on_failure=self.on_failure,
             assign_to=self.assign_to,
             priority=self.priority,
+            budget=None if self.budget is None else self.budget.limits(),
+            concurrency=tuple((limit.key, limit.max) for limit in self.concurrency),
         )
 
 
@@ -240,9 +257,11 @@ class TaskDefinition(Request):
             "the last round of rework."
         ),
     ] = "none"
+    approval_terms: Annotated[ApprovalTerms | None, Field(description="How long people have, and what then.")] = None
     plan_timeout_seconds: Annotated[Timeout | None, Field(description="Per attempt of a planner.")] = None
     review_timeout_seconds: Annotated[Timeout | None, Field(description="Per attempt of an evaluator.")] = None
     defaults: Defaults = Field(default_factory=Defaults)
+    budget: TaskBudget | None = None
     subtasks: WholePlan | None = None
 
 
@@ -260,6 +279,9 @@ class TaskPatch(Request):
     priority: Priority | None = None
     labels: Annotated[Labels | None, Field(description="Replaces all labels.")] = None
     deadline_seconds: Annotated[Deadline | None, Field(description="Time from now until COMPLETED.")] = None
+    budget: Annotated[
+        TaskBudget | None, Field(description="Limits to change, of a task with a budget; others keep their value.")
+    ] = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> TaskPatch:
@@ -280,6 +302,9 @@ class Retry(Reason):
     """Retries a failed task."""
 
     deadline_seconds: Annotated[Deadline | None, Field(description="New deadline, counted from now.")] = None
+    budget: Annotated[
+        TaskBudget | None, Field(description="Limits to change, of a task with a budget; others keep their value.")
+    ] = None
 
 
 # ---- bots and keys -------------------------------------------------------------------------------------------------
@@ -372,6 +397,9 @@ class Usage(Request):
 
     tokens: Count = 0
     cost_micro_usd: Count = 0
+    unpriced_tokens: Annotated[
+        Count | None, Field(description="Tokens among `tokens` whose cost is not known, and not in `cost_micro_usd`.")
+    ] = None
 
 
 class Progress(Request):
@@ -383,25 +411,6 @@ class Progress(Request):
 
     def record(self) -> dict[str, Json]:
         return self.model_dump(exclude_none=True)
-
-
-class Failure(Request):
-    """Why an attempt failed."""
-
-    class_: Literal["retryable", "not_retryable", "rate_limited"] = Field(
-        default="retryable", validation_alias="class", serialization_alias="class"
-    )
-    message: Text = ""
-    retry_after_seconds: Annotated[Delay | None, Field(description="Only with class rate_limited.")] = None
-
-    @model_validator(mode="after")
-    def _retry_after_has_an_effect(self) -> Failure:
-        if self.retry_after_seconds is not None and self.class_ != "rate_limited":
-            raise broken_rule("not_allowed", "retry_after_seconds is allowed only with class rate_limited")
-        return self
-
-    def record(self) -> model.AttemptFailure:
-        return model.AttemptFailure(ErrorClass(self.class_), self.message, micros_or_none(self.retry_after_seconds))
 
 
 class Finding(Request):
@@ -506,7 +515,7 @@ class Result(Request):
         """Return what identifies a report: status and content, without usage and claim. JSON, keys unsorted."""
         kind = self.kind
         if kind == "failure":
-            return {"status": self.status, "error": self.failure.model_dump(by_alias=True)}
+            return {"status": self.status, "error": self.failure.content()}
         return {"status": self.status, kind: getattr(self, kind)}
 
 
@@ -557,6 +566,8 @@ class StuckCode(Request):
 
 class Heartbeat(Request):
     """A bot's heartbeat, with all its leases."""
+
+    longest_bytes = HEARTBEAT_BODY_BYTES_MAX
 
     leases: Annotated[list[Beat], Field(max_length=LEASES_MAX)] = Field(default_factory=list)
     stuck: Annotated[

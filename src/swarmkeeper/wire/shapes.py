@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +31,7 @@ Json = Any  # what a JSON document can hold
 
 MIB = 1024 * 1024
 BODY_BYTES_MAX = MIB
+HEARTBEAT_BODY_BYTES_MAX = 2 * MIB  # one checkpoint, and progress beside it
 LONG_BODY_BYTES_MAX = 16 * MIB  # POST /tasks, /tasks:batch and results
 WEEK_SECONDS = 7 * 24 * 3600
 YEAR_SECONDS = 365 * 24 * 3600  # a longer deadline is a typo rather than a plan
@@ -40,6 +41,8 @@ LEASES_MAX = 1000  # of one bot: limits the entries of a heartbeat, and so the c
 
 class Request(BaseModel):
     """Base of requests: types are strict, and unknown fields are refused, because they are typos."""
+
+    longest_bytes: ClassVar[int] = 0  # of a whole body, if it may be longer than other bodies
 
     model_config = ConfigDict(
         extra="forbid",
@@ -206,9 +209,7 @@ Object = dict[str, Json]
 Metadata = Annotated[Object, json_within(16 * 1024), Field(description="Any object of at most 16 KiB, handed to bots.")]
 Input = Annotated[Object, json_within(MIB), Field(description="Input of the work; at most 1 MiB.")]
 Output = Annotated[Json, json_within(8 * MIB), Field(description="Any JSON of at most 8 MiB.")]
-Checkpoint = Annotated[
-    Json, json_within(64 * 1024), Field(description="Any JSON of at most 64 KiB, for the next attempt.")
-]
+Checkpoint = Annotated[Json, json_within(MIB), Field(description="Any JSON of at most 1 MiB, for the next attempt.")]
 Priority = Annotated[int, Field(ge=0, le=9, description="0 to 9; 9 goes first.")]
 Attempts = Annotated[int, Field(ge=1, le=100)]
 Count = Annotated[int, Field(ge=0, le=2**53)]

@@ -3,6 +3,7 @@
 from swarmkeeper.core.states import TaskStatus
 from swarmkeeper.wire.answers import (
     Answered,
+    ApprovalTermsOut,
     Attempt,
     AuditActor,
     AuditDecision,
@@ -13,6 +14,7 @@ from swarmkeeper.wire.answers import (
     Bot,
     BotMessage,
     BotPage,
+    BudgetState,
     DefaultsOut,
     Feedback,
     FindingOut,
@@ -54,8 +56,11 @@ from swarmkeeper.wire.answers import (
     UsageOut,
     VerdictOut,
 )
+from swarmkeeper.wire.approvals import ApprovalTerms
+from swarmkeeper.wire.budgets import Concurrency, SubTaskBudget, TaskBudget
 from swarmkeeper.wire.events import CloudEvent, EventPage
 from swarmkeeper.wire.explain import Cause, Explanation, TaskFailure, Waiting
+from swarmkeeper.wire.failures import Failure
 from swarmkeeper.wire.messages import MessageRequest
 from swarmkeeper.wire.parsing.reading import read_plan, read_verdict
 from swarmkeeper.wire.people import (
@@ -77,7 +82,6 @@ from swarmkeeper.wire.requests import (
     Claim,
     Defaults,
     Dependency,
-    Failure,
     Finding,
     Heartbeat,
     KeyRequest,

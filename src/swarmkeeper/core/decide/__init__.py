@@ -48,6 +48,7 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     commands.RotateKey: bots.rotate_key,
     commands.RevokeKey: bots.revoke_key,
     commands.SetTenant: tenants.set_tenant,
+    commands.SetRate: tenants.set_rate,
     commands.ChangeRules: rules.change_rules,
     commands.ResetClock: rules.reset_clock,
     commands.NoteRefusals: bots.note_refusals,

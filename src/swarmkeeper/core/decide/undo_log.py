@@ -7,12 +7,12 @@ old values, and lists are cut to their old lengths. working_set.py has the rows 
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar
 
 from swarmkeeper.core import ids
-from swarmkeeper.core.lookups import K, Lookup, V
+from swarmkeeper.core.lookups import KEY_LIMIT, K, Lookup, V
 from swarmkeeper.core.model import (
     ApiKey,
     ApprovalRecord,
@@ -161,6 +161,10 @@ class UndoLog:
         if task is not None:
             context.task, context.tenant = task.id, task.tenant
 
+    def has_events(self) -> bool:
+        """Whether the current command has emitted an event."""
+        return len(self.changes.events) > self._marks[0]
+
     def refused(self, code: str) -> None:
         """Mark the audit record as refused, for a command that is refused but still recorded."""
         context = self._context()
@@ -179,6 +183,10 @@ class UndoLog:
         for bot in changes.bots.values():
             if bot is not None:
                 bot.row_version += 1
+        for name, limit in changes.key_limits.items():
+            assert limit is not None, "only here is an unused key removed"
+            kept = replace(limit, version=limit.version + 1) if limit.running or limit.lines else None
+            changes.key_limits[name] = self.rows[KEY_LIMIT, name] = kept
         return changes
 
     def _lists(self) -> tuple[list[Any], ...]:

@@ -15,10 +15,10 @@ from typing import Any, Concatenate, ParamSpec
 
 from swarmkeeper.core import ids, lookups, states
 from swarmkeeper.core.catalogue import EventBody
-from swarmkeeper.core.decide.undo_log import UndoLog
+from swarmkeeper.core.decide import key_lines, work_rates
+from swarmkeeper.core.decide.loaded_rows import LoadedRows
 from swarmkeeper.core.errors import ResourceNotFound
 from swarmkeeper.core.events import TaskMoved
-from swarmkeeper.core.lookups import K, Lookup, V
 from swarmkeeper.core.model import (
     ApiKey,
     ApprovalRecord,
@@ -39,6 +39,7 @@ from swarmkeeper.core.model import (
 from swarmkeeper.core.ports import Changes, Key, Rules
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.arrivals import Arrivals
+from swarmkeeper.core.rules.budgets import BudgetBook
 from swarmkeeper.core.rules.match import QueueBook
 from swarmkeeper.core.states import (
     FINAL,
@@ -63,21 +64,14 @@ VOLATILE: frozenset[str] = frozenset(
         lookups.APPROVALS,
         lookups.LATE,
         lookups.GRAPH,
+        lookups.KEY_LINE,
     }
 )
 P = ParamSpec("P")
 _LOST = frozenset({Status.FAILED, Status.CANCELLED})
 
 
-class NotLoaded(Exception):
-    """The command cannot be decided without more rows."""
-
-    def __init__(self, *needs: Key) -> None:
-        super().__init__(needs)
-        self.needs = needs
-
-
-class WorkingSet(UndoLog):
+class WorkingSet(LoadedRows):
     def __init__(
         self,
         *,
@@ -88,13 +82,18 @@ class WorkingSet(UndoLog):
         position: int = 0,
         arrivals: Arrivals | None = None,
         wall: int | None = None,
+        budgets: BudgetBook | None = None,
+        rates: work_rates.Rates | None = None,
     ) -> None:
         super().__init__(now=now, rules=rules)
         self.arrivals = Arrivals() if arrivals is None else arrivals
+        self.budgets = BudgetBook() if budgets is None else budgets
         self.wall = now if wall is None else wall  # wall clock time; API keys expire by it
         self.limits = limits
+        self.rates: work_rates.Rates = {} if rates is None else rates
         self.queues = queues
         self.touched: dict[int, None] = {}  # queues that got new items to lease, in order
+        self.opened: dict[str, None] = {}  # ids of cooldowns that let work through again
         self.held: dict[str, int] = {}  # bot id -> leases granted less leases ended in this batch
         self.position = max(now, position)  # carried from batch to batch, so that positions are unique
         self._listed: dict[str, list[Key]] = {}  # work id -> the loaded lists of its children
@@ -114,45 +113,6 @@ class WorkingSet(UndoLog):
                 elif want[0] == lookups.WORK and value is not None and value.kind is Kind.REVIEW:
                     # The reviews of a round are found by their keys; usually a round has only this one.
                     self.rows.setdefault(lookups.WORK_KEY.of((value.task, value.key)), value.id)
-
-    def get(self, lookup: Lookup[K, V], key: K) -> V:
-        """Return the value of a lookup for a key.
-
-        Raises:
-            NotLoaded: it is not loaded yet.
-        """
-        try:
-            found: V = self.rows[lookup, key]
-        except KeyError:
-            raise NotLoaded((lookup, key)) from None
-        return found
-
-    def get_many(self, lookup: Lookup[K, V], keys: Iterable[K]) -> list[V]:
-        """Return the values for several keys, in their order.
-
-        Raises:
-            NotLoaded: with all missing rows, so that they are loaded in one round.
-        """
-        needs = [(lookup, key) for key in keys]
-        missing = [want for want in needs if want not in self.rows]
-        if missing:
-            raise NotLoaded(*missing)
-        return [self.rows[want] for want in needs]
-
-    def known(self, lookup: Lookup[K, V], key: K) -> V | None:
-        """Return the value for a key, or None if it is not loaded."""
-        return self.rows.get((lookup, key))
-
-    def task(self, task_id: str, tenant: str | None = None) -> TaskRecord:
-        task: TaskRecord | None = self.rows.get((lookups.TASK, task_id)) or self.get(lookups.TASK, task_id)
-        if task is None or (tenant is not None and task.tenant != tenant):
-            raise ResourceNotFound("no such task")
-        return task
-
-    def work(self, work_id: str) -> Work:
-        work: Work | None = self.rows.get((lookups.WORK, work_id)) or self.get(lookups.WORK, work_id)
-        assert work is not None, "a referenced work item must exist"
-        return work
 
     def works(self, work_ids: Iterable[str]) -> list[Work]:
         """Return work items that must exist, in the order of the ids."""
@@ -448,8 +408,12 @@ class WorkingSet(UndoLog):
     def make_ready(self, task: TaskRecord, work: Work) -> None:
         """Add a READY item to its queue and start its schedule-to-start clock, unless its task is held."""
         assert work.status is Status.READY, "only a READY item can be queued"
-        if self.is_held(task):
+        if self.is_held(task) or (work.limits is not None and not key_lines.enter(self, work)):
             return
+        self.queue_up(task, work)
+
+    def queue_up(self, task: TaskRecord, work: Work) -> None:
+        """Add a READY item to its queue, whatever holds it back."""
         if work.start_due is None and work.id not in self.changes.ready:
             self.put(self._unsaved, work.id, None)
         self.edit_work(work).start_due = self.now + work.start_left
@@ -464,6 +428,8 @@ class WorkingSet(UndoLog):
     def stop_start_clock(self, work: Work) -> None:
         """Remove a READY item from its queue and keep its remaining time; `make_ready` continues."""
         self.edit_work(work)
+        if work.limits is not None:
+            key_lines.leave(self, work)
         unsaved = work.id in self._unsaved  # most items are leased in the batch that made them READY
         if unsaved:
             self.drop(self._unsaved, work.id)
@@ -491,6 +457,8 @@ class WorkingSet(UndoLog):
 
     def grant(self, task: TaskRecord, work: Work, bot: BotRecord, *, ttl: int, claim_id: str | None) -> LeaseRecord:
         self.move_work(task, work, Transition.LEASED)
+        if work.limits is not None:
+            key_lines.occupy(self, work)
         work.attempt += 1
         lease = LeaseRecord(
             work=work.id,
@@ -577,10 +545,16 @@ class WorkingSet(UndoLog):
         kinds = ("lease", "ends", "grace") if lease.cancelled else ("lease", "ends")
         self.put_all(self.changes.timers, dict.fromkeys([(kind, work.id) for kind in kinds]))
         self.put(self.held, lease.bot, self.held.get(lease.bot, 0) - 1)
+        if work.limits is not None:
+            key_lines.vacate(self, work)
         if lease.checkpoint is not None:
             self.edit_work(work).checkpoint = lease.checkpoint
         if lease.seen and work.unseen:
             self.edit_work(work).unseen = 0  # it counts unseen leases in a row
+        if spent.get("tokens") and work.tenant in self.rates:
+            skills, bot = self.queues.by_id[work.queue].skills, self.get(lookups.BOT, lease.bot)
+            if bot is not None:
+                work_rates.used(self, bot, skills, spent["tokens"])
         if spent:
             total = {name: task.usage.get(name, 0) + spent.get(name, 0) for name in {**task.usage, **spent}}
             self.edit_task(task).usage = total

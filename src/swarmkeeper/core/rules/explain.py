@@ -14,6 +14,8 @@ from enum import StrEnum
 from swarmkeeper.core.model import BotRecord, Queue
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.stuck import Stuck
+from swarmkeeper.core.rules.work_rates import TENANT as TENANT_RATE
+from swarmkeeper.core.rules.work_rates import of_skill
 from swarmkeeper.core.states import KIND_OF, BotType, Kind, Status, TaskStatus
 
 NAMES_LISTED_MAX = 3  # names listed in a sentence; the rest is counted
@@ -24,6 +26,7 @@ class WaitingReason(StrEnum):
     """In the order in which they are shown: first those that need a person."""
 
     PAUSED = "paused"
+    BUDGET = "budget"
     APPROVAL = "approval"
     QUESTION = "question"
     NO_BOT_REGISTERED = "no_bot_registered"
@@ -34,6 +37,8 @@ class WaitingReason(StrEnum):
     BOT_NOT_ASKING = "bot_not_asking"
     OVERLOADED = "overloaded"
     BOTS_AT_CAPACITY = "bots_at_capacity"
+    RATE_LIMITED = "rate_limited"
+    CONCURRENCY = "concurrency"
     BACKOFF = "backoff"
     QUEUED = "queued"
     LEASED = "leased"
@@ -80,7 +85,14 @@ class CreateEvaluatorKey:
     tenant: str
 
 
-Fix = RunBot | EnableBot | ResumeTask | RetryTask | ShowApproval | ListApprovals | CreateEvaluatorKey
+@dataclass(frozen=True, slots=True)
+class RaiseTenantBudget:
+    tenant: str
+
+
+Fix = (
+    RaiseTenantBudget | RunBot | EnableBot | ResumeTask | RetryTask | ShowApproval | ListApprovals | CreateEvaluatorKey
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,15 @@ class Why:
     fix: Fix | None = None  # None: only waiting helps
     until: int | None = None  # when it ends by itself, at the latest
     bot: str | None = None  # the name of the bot that holds the lease
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWait:
+    """A key that limits how many items run at once, and that an item waits for."""
+
+    key: str
+    running: int
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +129,7 @@ class Item:
     start_due: int | None = None
     round: int = 1
     excluded: tuple[str, ...] = ()
+    keyed: KeyWait | None = None  # READY: it waits for this key
     ahead: int = 0  # READY reviews of the same round that would be leased before it, each to another owner
     # Only for items that are listed one by one:
     bot: str | None = None  # LEASED: the name of the bot that holds the lease
@@ -142,6 +164,8 @@ class TaskFacts:
     loading: bool = False
     approvals: tuple[OpenApproval, ...] = ()
     overloaded: bool = False  # the server grants no leases now
+    tenant_budget: str = ""  # why the tenant's budget allows no attempt; empty if it does
+    rates: Mapping[str, int] = field(default_factory=dict)  # rates that are used up, and when each allows leases again
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +178,7 @@ class BotFacts:
     asks: bool = True  # parked, or asked for work within the last two minutes
     asked_at: int = 0  # when it last asked for work
     stuck: tuple[Stuck, ...] = ()  # its code that still runs after its lease ended
+    limited: tuple[str, int] | None = None  # the scope that its provider limits, and until when
 
     @property
     def living(self) -> bool:
@@ -230,7 +255,9 @@ def _waiting(item: Item, task: TaskFacts) -> Why:
         if item.ended_for:
             after += f": {_short(item.ended_for)}"
         return Why(WaitingReason.BACKOFF, f"it is deferred until {_time(item.wake)}{after}", until=item.wake)
-    asked = [approval for approval in task.approvals if approval.work == item.id and approval.kind == "question"]
+    asked = [approval for approval in task.approvals if approval.work == item.id]
+    if asked and asked[0].kind == "budget":
+        return _budget_asked(asked[0])
     if asked:
         return Why(
             WaitingReason.QUESTION,
@@ -241,18 +268,40 @@ def _waiting(item: Item, task: TaskFacts) -> Why:
     return Why(WaitingReason.QUESTION, "its bot asked a person", ListApprovals())
 
 
+def _budget_asked(approval: OpenApproval) -> Why:
+    fix = ShowApproval(approval.id)
+    return Why(WaitingReason.BUDGET, _short(approval.question), fix, until=approval.expires_at)
+
+
 def _startable(item: Item, task: TaskFacts, fleet: BotIndex) -> Why:
     """Return the reason for an item that no dependency holds back."""
     if (held := hold(task)) is not None:
         return held
     if task.loading:
         return Why(WaitingReason.QUEUED, "the rows of its plan are still being written")
+    if task.tenant_budget:
+        return Why(WaitingReason.BUDGET, task.tenant_budget, RaiseTenantBudget(task.tenant), until=item.start_due)
+    if item.keyed is not None and item.start_due is None:
+        runs = f"{item.keyed.running} with it {'runs' if item.keyed.running == 1 else 'run'}"
+        detail = f"it waits for its turn with key {item.keyed.key}: {runs}, {item.keyed.waiting} wait"
+        return Why(WaitingReason.CONCURRENCY, detail)
     if item.status is Status.BLOCKED or item.start_due is None:
         return Why(WaitingReason.QUEUED, "it is being added to its queue")
+    if (used_up := _used_up(item, task.rates)) is not None:
+        return used_up
     found = fleet.taker(item, task.tenant)
     if task.overloaded and found.reason in (WaitingReason.QUEUED, WaitingReason.BOTS_AT_CAPACITY):
         found = Why(WaitingReason.OVERLOADED, "the orchestrator is overloaded, or cannot write to its store")
-    return Why(found.reason, found.detail, found.fix, until=item.start_due)
+    return Why(found.reason, found.detail, found.fix, until=found.until or item.start_due)
+
+
+def _used_up(item: Item, rates: Mapping[str, int]) -> Why | None:
+    """Return the rate of the tenant or of a skill that is used up; of several, the one that lasts longest."""
+    keys = [TENANT_RATE, *map(of_skill, item.queue.skills)]
+    until, key = max(((rates[key], key) for key in keys if key in rates), default=(0, ""))
+    if not key:
+        return None
+    return Why(WaitingReason.RATE_LIMITED, f"the rate of {key} is used up until {_time(until)}", until=until)
 
 
 def hold(task: TaskFacts) -> Why | None:
@@ -260,6 +309,8 @@ def hold(task: TaskFacts) -> Why | None:
     if "paused" in task.hold_reasons:
         return Why(WaitingReason.PAUSED, "its task is paused", ResumeTask(task.task))
     for approval in task.approvals:
+        if approval.id in task.hold_reasons and approval.kind == "budget":
+            return _budget_asked(approval)
         if approval.id in task.hold_reasons:
             return Why(
                 WaitingReason.APPROVAL,
@@ -267,6 +318,8 @@ def hold(task: TaskFacts) -> Why | None:
                 ShowApproval(approval.id),
                 until=approval.expires_at,
             )
+    if task.hold_reasons == ("budget",):
+        return Why(WaitingReason.BUDGET, "the rest of its budget is reserved for the attempts in progress")
     if task.hold_reasons:
         return Why(WaitingReason.APPROVAL, "a person has to decide", ListApprovals())
     return None
@@ -303,7 +356,12 @@ def _taker(item: Item, fleet: BotIndex, tenant: str) -> Why:
         names = _few(_names(here), what="bot")
         detail = f"{names} could take it, but takes no new work ({here[0].bot.status})"
         return Why(WaitingReason.DRAINING, detail, EnableBot(here[0].bot.id))
-    free = _names(seen for seen in living if seen.room and seen.asks)
+    free = _names(seen for seen in living if seen.room and seen.asks and seen.limited is None)
+    limited = [seen.limited for seen in living if seen.room and seen.limited is not None]
+    if limited and not free:
+        scope, until = min(limited, key=lambda each: (each[1], each[0]))
+        detail = f"{_few(_names(living), what='bot')} could take it, but {scope} is rate limited until {_time(until)}"
+        return Why(WaitingReason.RATE_LIMITED, detail, until=until)
     if free:
         return Why(WaitingReason.QUEUED, f"{_few(free, what='bot')} can take it when it next asks for work")
     return _not_taken(living, RunBot(queue.skills, _second(living[0].bot.name, bots)))

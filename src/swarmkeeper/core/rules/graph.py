@@ -129,6 +129,10 @@ def to_json(spec: SubtaskSpec) -> dict[str, Any]:
         plain["assign_to"] = spec.assign_to
     if spec.priority is not None:
         plain["priority"] = spec.priority
+    if spec.budget is not None:
+        plain["budget"] = dict(spec.budget)
+    if spec.concurrency:
+        plain["concurrency"] = [{"key": key, "max": most} for key, most in spec.concurrency]
     return plain
 
 
@@ -147,6 +151,8 @@ def from_json(plain: Mapping[str, Any]) -> SubtaskSpec:
         on_failure=plain.get("on_failure"),
         assign_to=plain.get("assign_to"),
         priority=plain.get("priority"),
+        budget=plain.get("budget"),
+        concurrency=tuple((limit["key"], limit["max"]) for limit in plain.get("concurrency") or ()),
     )
 
 

@@ -236,7 +236,7 @@ def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | Non
         failure=result.failure.record() if kind == "failure" else None,
         errors=tuple(shape_errors),
         errors_in=kind if shape_errors else None,
-        usage=None if result.usage is None else result.usage.model_dump(),
+        usage=None if result.usage is None else result.usage.model_dump(exclude_none=True),
         progress=None if result.progress is None else result.progress.record(),
         trace=received.trace,
     )
@@ -291,10 +291,11 @@ def submit(
         deadline=micros_or_none(body.deadline_seconds),
         plan_timeout=micros_or_none(body.plan_timeout_seconds),
         review_timeout=micros_or_none(body.review_timeout_seconds),
-        defaults=body.defaults.spec(),
+        defaults=body.defaults.spec() | ({} if body.approval_terms is None else {"terms": body.approval_terms.spec()}),
         subtasks=subtasks,
         checked=checked,
         written=written,
+        budget=None if body.budget is None else body.budget.limits(),
     )
 
 

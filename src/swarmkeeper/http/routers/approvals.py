@@ -35,6 +35,9 @@ async def ask(lease_id: LeaseId, body: v1.Ask, call: CurrentCall) -> Response:
         choices=tuple(body.choices),
         schema=body.schema_,
         expires=micros_or_none(body.expires_in_seconds),
+        default=body.default_answer,
+        remind=micros_or_none(body.remind_after_seconds),
+        escalate=micros_or_none(body.escalate_after_seconds),
         progress=None if body.progress is None else body.progress.record(),
         trace=call.trace,
     )

@@ -191,7 +191,7 @@ async def task_events(
     responses={**returns(200, "ETag"), **refuses(errors.IllegalTransition, errors.PreconditionFailed)},
 )
 async def change_task(task_id: TaskId, body: v1.TaskPatch, call: CurrentCall, if_match: IfMatch = None) -> Response:
-    """Change a task's priority, labels or deadline; with If-Match, only if the task is unchanged."""
+    """Change a task's priority, labels, deadline or budget; with If-Match, only if the task is unchanged."""
     command = commands.Update(
         by=call.by,
         trace=call.trace,
@@ -200,6 +200,7 @@ async def change_task(task_id: TaskId, body: v1.TaskPatch, call: CurrentCall, if
         labels=body.labels,
         deadline=micros_or_none(body.deadline_seconds),
         if_version=_version_to_match(call),
+        budget=None if body.budget is None else body.budget.limits(),
     )
     await call.services.engine.do(command)
     return await changed_task(call, task_id)
@@ -268,7 +269,9 @@ async def retry_task(
 ) -> Response:
     """Retry a failed task from where it stopped."""
     deadline = micros_or_none(body.deadline_seconds)
-    return await _steer(call, commands.RetryFailedTask(**_on_task(call, task_id, body, idempotency), deadline=deadline))
+    budget = None if body.budget is None else body.budget.limits()
+    asked = _on_task(call, task_id, body, idempotency)
+    return await _steer(call, commands.RetryFailedTask(**asked, deadline=deadline, budget=budget))
 
 
 @router.post("/tasks/{task_id:id}:archive", response_model=v1.Task, responses=_STEERED)

@@ -30,14 +30,14 @@ class RateLimit:
 
 def rate_limit(error: BaseException) -> RateLimit | None:
     """Return the rate limit that an exception, one of its causes or of its group reports; None if none does."""
-    for cause in _causes(error):
-        status, wait = _status(cause), _wait(cause)
+    for cause in causes(error):
+        status, wait = status_of(cause), _wait(cause)
         if status in REFUSED_FOR_NOW or (wait is not None and (status is None or status >= 500 or status in _MAY_WAIT)):
             return RateLimit(wait)
     return None
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an exception, all that it was raised from, and all that it holds."""
     waiting, seen = [error], set[int]()
     while waiting and len(seen) < _ERRORS_MAX:
@@ -59,7 +59,7 @@ def _get(holder: object, name: str) -> object:
         return None
 
 
-def _status(error: BaseException) -> int | None:
+def status_of(error: BaseException) -> int | None:
     response = _get(error, "response")
     metadata = _get(response, "ResponseMetadata")  # botocore
     holders = [(error, name) for name in _STATUS_NAMES] + [(response, name) for name in _STATUS_NAMES]

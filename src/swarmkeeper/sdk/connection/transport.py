@@ -207,7 +207,8 @@ def _with_lower_names(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _unreachable(error: Exception, url: str) -> Unreachable:
-    cause = getattr(error, "os_error", error)  # why aiohttp could not connect
+    # Why aiohttp could not connect. Until 3.13, an untrusted certificate has no os_error.
+    cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", error)
     # The type only: messages of network libraries may hold proxy URLs with credentials. Our own URL holds none.
     detail = f"no answer from the orchestrator at {url} ({type(cause).__name__})"
     return Unreachable("unreachable", detail, retryable=True)

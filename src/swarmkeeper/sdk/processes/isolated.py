@@ -90,9 +90,10 @@ class ChildContext(Context):
     def _line(self, line: str) -> None:
         self._pipe.send("line", line)
 
-    def use(self, *, tokens: float = 0, cost_micro_usd: float = 0) -> None:
-        super().use(tokens=tokens, cost_micro_usd=cost_micro_usd)
-        self._pipe.send("use", {"tokens": tokens, "cost_micro_usd": cost_micro_usd})
+    def use(self, *, tokens: float = 0, cost_micro_usd: float = 0, unpriced_tokens: float = 0) -> None:
+        super().use(tokens=tokens, cost_micro_usd=cost_micro_usd, unpriced_tokens=unpriced_tokens)
+        used = {"tokens": tokens, "cost_micro_usd": cost_micro_usd, "unpriced_tokens": unpriced_tokens}
+        self._pipe.send("use", used)
 
     def checkpoint(self, value: Json) -> None:
         super().checkpoint(value)

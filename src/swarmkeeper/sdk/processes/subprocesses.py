@@ -391,6 +391,8 @@ class CommandOptions:
     check: bool = False
     log: bool = True
     output_bytes_max: int = OUTPUT_BYTES_MAX
+    inherit_env: bool = True
+    on_stdout: Callable[[bytes], None] | None = None
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not 0 < self.timeout <= TIMEOUT_SECONDS_MAX:
@@ -429,10 +431,13 @@ class _CommandRun:
         options = self._options
         kept = HeadAndTail(options.output_bytes_max), HeadAndTail(options.output_bytes_max)
         lines = [LineSplitter(self._commands.on_line) for _ in kept] if options.log else []
+        reads_stdout: Callable[[bytes], None] | None = lines[0].add if lines else None
+        if options.on_stdout is not None:
+            reads_stdout = _until_it_raises(options.on_stdout)
         supervised = self._start()
         try:
             ended = supervised.pump(
-                stdout=_all(kept[0].add, *(each.add for each in lines[:1])),
+                stdout=_all(kept[0].add, *([reads_stdout] if reads_stdout else [])),
                 stderr=_all(kept[1].add, *(each.add for each in lines[1:])),
             )
         finally:
@@ -457,7 +462,7 @@ class _CommandRun:
         def make() -> SupervisedProgram:
             return SupervisedProgram(
                 self._argv,
-                environment=environment_of(options.env),
+                environment=environment_of(options.env, inherit=options.inherit_env),
                 folder=options.cwd,
                 timeout=options.timeout,
                 stdin=None if data is None else StdinFeed(data, last=True),
@@ -484,9 +489,12 @@ def argv_of(command: Argv) -> list[str]:
     return words
 
 
-def environment_of(changes: Mapping[str, str | None] | None) -> dict[str, str]:
-    """Return this process's environment with the changes, without the bot's credentials; None removes a variable."""
-    environment = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
+def environment_of(changes: Mapping[str, str | None] | None, *, inherit: bool = True) -> dict[str, str]:
+    """Return this process's environment with the changes, without the bot's credentials; None removes a variable.
+
+    Without `inherit`, return the changes alone.
+    """
+    environment = {name: value for name, value in os.environ.items() if inherit and name not in _WITHHELD}
     for name, value in (changes or {}).items():
         if value is None:
             environment.pop(name, None)
@@ -501,6 +509,22 @@ def _all(*callbacks: Callable[[bytes], None]) -> Callable[[bytes], None]:
             callback(data)
 
     return call_all
+
+
+def _until_it_raises(callback: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """Return a callback that raises once and then does nothing: the supervisor needs time to end the program."""
+    raised = False
+
+    def call(data: bytes) -> None:
+        nonlocal raised
+        if not raised:
+            try:
+                callback(data)
+            except BaseException:
+                raised = True
+                raise
+
+    return call
 
 
 def _quoted(command: str) -> str:

@@ -27,6 +27,8 @@ from swarmkeeper.core.states import (
     Transition,
 )
 from swarmkeeper.govern import audit
+from swarmkeeper.storage.sqlite.rows import TABLES
+from swarmkeeper.storage.sqlite.statements import read
 
 # Events about one item when its attempt ends. A cancelled attempt has none: one event names all items of the task.
 _ENDING_EVENTS = [
@@ -63,9 +65,17 @@ _WORDS: dict[str, Any] = {
     "endings": json.dumps(_ENDING_EVENTS),
 }
 
+CHECKS_OF_DOCTOR = read("checks.sql", TABLES)
+SHOWN = 5
+
 _QUIET = "NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = task.id)"
 _OPEN = "task.status NOT IN (SELECT value FROM json_each(:closed))"
 _IS_FINAL = "IN (SELECT value FROM json_each(:final))"
+
+
+def _doctor(name: str) -> str:
+    """Return the doctor's statement of this name: these invariants have only one form."""
+    return CHECKS_OF_DOCTOR[name].replace(":n", str(SHOWN))
 
 
 def _timer(kind: str, ref: str) -> str:
@@ -216,7 +226,8 @@ INVARIANTS: tuple[Invariant, ...] = (
         8,
         "a ready item that is not held is in its queue, which has the time that ends it if no bot takes it",
         f"""SELECT work.id FROM work JOIN task ON task.id = work.task
-             WHERE work.status = :ready AND {_OPEN} AND {_QUIET} AND task.holds = '[]' AND NOT EXISTS (
+             WHERE work.status = :ready AND {_OPEN} AND {_QUIET} AND task.holds = '[]'
+               AND (work.line IS NULL OR work.start_due IS NOT NULL) AND NOT EXISTS (
                 SELECT 1 FROM ready
                  WHERE ready.work = work.id AND ready.start_due = work.start_due
                    AND (ready.queue, ready.priority, ready.since) = (work.queue, work.priority, work.place)
@@ -236,9 +247,9 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         8,
-        "a hold is `paused`, or an open approval with its timer",
+        "a hold is `paused`, `budget`, or an open approval with its timer",
         f"""SELECT task.id FROM task, json_each(task.holds) AS hold
-             WHERE hold.value <> 'paused' AND NOT EXISTS (
+             WHERE hold.value NOT IN ('paused', 'budget') AND NOT EXISTS (
                 SELECT 1 FROM approval WHERE approval.id = hold.value AND approval.state = 'open'
                    AND {_timer("answer", "approval.id")})""",
     ),
@@ -278,16 +289,62 @@ INVARIANTS: tuple[Invariant, ...] = (
                 SELECT 1 FROM lease WHERE lease.work = work.id AND lease.cancelled)""",
     ),
     Invariant(
+        6, "no more of a budget is spent and reserved than its limit and overshoot", _doctor("doctor_budget_limit")
+    ),
+    Invariant(6, "what a budget has reserved is what live leases may use", _doctor("doctor_budget_reserved")),
+    Invariant(6, "a task held for its reserved budget has a lease that has some of it", _doctor("doctor_budget_hold")),
+    Invariant(6, "what a budget has spent was settled by attempts, each once", _doctor("doctor_budget_spent")),
+    Invariant(
         8,
         "a task has a deadline timer exactly if it has a deadline",
         f"""SELECT task.id FROM task WHERE (task.deadline IS NOT NULL) <> {_timer("deadline", "task.id")}
             OR (task.deadline IS NOT NULL AND (NOT {_OPEN} OR task.status = :completed))""",
     ),
     Invariant(
+        6,
+        "no more items of a key run than it allows",
+        """SELECT work.id FROM lease JOIN work ON work.id = lease.work, json_each(work.limits) AS own
+            GROUP BY work.tenant, own.value ->> 0 HAVING count(*) > max(own.value ->> 1)""",
+    ),
+    Invariant(
+        6,
+        "a key counts what runs and what stands in its lines",
+        """SELECT key_limit.id FROM key_limit WHERE running <> (
+            SELECT count(*) FROM lease JOIN work ON work.id = lease.work, json_each(work.limits) AS own
+             WHERE work.tenant = key_limit.tenant AND own.value ->> 0 = key_limit.key)
+           UNION SELECT key_limit.id FROM key_limit, json_each(key_limit.lines) AS own
+             WHERE (own.value ->> 0, own.value ->> 1) <> (
+                SELECT coalesce(sum(start_due IS NOT NULL), 0), coalesce(sum(start_due IS NULL), 0)
+                  FROM work WHERE work.line = key_limit.id AND work.queue = own.key)
+           UNION SELECT work.id FROM work WHERE work.line IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM key_limit, json_each(key_limit.lines) AS own
+                 WHERE key_limit.id = work.line AND own.key = work.queue)""",
+    ),
+    Invariant(
+        7,
+        "nobody waits for a key of which nothing runs and nobody is admitted",
+        f"""SELECT key_limit.id FROM key_limit WHERE running = 0 AND EXISTS (
+                SELECT 1 FROM json_each(key_limit.lines) AS own WHERE own.value ->> 0 = 0 AND own.value ->> 1 > 0)
+              AND NOT {_timer("line", "key_limit.id")}""",
+    ),
+    Invariant(
+        8,
+        "only open approvals have reminders",
+        """SELECT ref FROM timer WHERE kind IN ('remind', 'escalate')
+              AND ref NOT IN (SELECT id FROM approval WHERE state = 'open')""",
+    ),
+    Invariant(
+        8,
+        "a cooldown that runs has a timer, and no other has one",
+        f"""SELECT id FROM cooldown WHERE (phase <> 'due') <> {_timer("cooldown", "cooldown.id")}
+             UNION SELECT ref FROM timer WHERE kind = 'cooldown' AND ref NOT IN (SELECT id FROM cooldown)""",
+    ),
+    Invariant(
         8,
         "no timer refers to a final item",
         f"""SELECT timer.ref FROM timer LEFT JOIN work ON work.id = timer.ref
-             WHERE timer.kind NOT IN ('deadline', 'answer') AND (work.id IS NULL OR work.status {_IS_FINAL})""",
+             WHERE timer.kind NOT IN ('deadline', 'answer', 'cooldown', 'line', 'rate', 'remind', 'escalate')
+               AND (work.id IS NULL OR work.status {_IS_FINAL})""",
     ),
 )
 

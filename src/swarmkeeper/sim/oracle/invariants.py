@@ -39,6 +39,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "5.told": "the state of a task or an item is the one that its events led to",
         "5.feed": "each follower of the feed receives each event once, in order (not at level core)",
         "6.capacity": "no bot holds more leases than its capacity",
+        "6.concurrency": "no more items of a key run at once than it allows",
         "6.drain": "a draining or deleted bot gets no new work",
         "7.acknowledged": "what was acknowledged is stored, and stays stored",
         "7.durable": "what was committed is still stored after a restart",

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from swarmkeeper.core.decide import key_lines
 from swarmkeeper.core.model import AttemptRecord, Event, LeaseRecord, TaskRecord, Work
 from swarmkeeper.core.states import (
     EDGE_MET,
@@ -248,7 +249,10 @@ class TransitionChecks:
                 records.broken("6.drain", name, f"{records.label(work_id)} was handed to a draining or deleted bot")
             elif held[lease.bot] > bot.capacity:
                 records.broken("6.capacity", name, f"it holds {held[lease.bot]} leases; its capacity is {bot.capacity}")
-            if task.hold_reasons or task.status in TASK_CLOSED:
+            if work.limits is not None:
+                self._within_its_keys(work)
+            # The lease that reserves the last of a budget and the hold for the next item may be of one commit.
+            if set(task.hold_reasons) - {"budget"} or task.status in TASK_CLOSED:
                 why = f"it was handed out; its task is {task.status}, with holds {task.hold_reasons}"
                 records.broken("2.closed", work_id, why)
             if work.kind is Kind.REVIEW and work.subject is None:
@@ -295,6 +299,8 @@ class TransitionChecks:
                 fine = timers.get(("wake", work.id)) == work.wake
             case Status.WAITING:
                 fine = any(("answer", approval) in timers for approval in records.open_questions.get(work.id, ()))
+            case Status.READY if work.line is not None and work.start_due is None:
+                fine = ("line", work.line) in timers or self._somebody_has_a_key_of(work)
             case Status.READY if quiet and not task.hold_reasons:
                 due = timers.get(("start", work.id))
                 # A restart extends both times, but reports no change of the timer.
@@ -309,6 +315,28 @@ class TransitionChecks:
                 fine = True
         if not fine:
             records.broken("8.timer", work.id, f"it is {work.status}, and no timer ends that")
+
+    def _within_its_keys(self, work: Work) -> None:
+        """Check, from leases and items alone, that no more items of a key run than the largest of them allows."""
+        records = self._records
+        for key, _ in key_lines.keys_of(work):
+            running = [records.works[leased] for leased in records.leases]
+            allowed = [dict(key_lines.keys_of(other)).get(key) for other in running if other.tenant == work.tenant]
+            most = [each for each in allowed if each is not None]
+            if len(most) > max(most, default=0):
+                records.broken("6.concurrency", work.id, f"{len(most)} items of one key run, of which {max(most)} may")
+
+    def _somebody_has_a_key_of(self, work: Work) -> bool:
+        """Whether another item of one of its keys runs, or may be leased: its end lets this one go on."""
+        keys = dict(key_lines.keys_of(work))
+        return any(
+            other.id != work.id
+            and other.tenant == work.tenant
+            and (other.status is Status.LEASED or (other.status is Status.READY and other.start_due is not None))
+            and not keys.keys().isdisjoint(dict(key_lines.keys_of(other)))
+            for other in self._records.works.values()
+            if other.limits is not None
+        )
 
     def _counters(self, task: TaskRecord) -> None:
         records = self._records

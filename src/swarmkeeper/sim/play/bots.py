@@ -49,6 +49,7 @@ class FailureContent:
     kind: str  # an error class
     words: str
     retry_after: float  # seconds, for `rate_limited`
+    scope: str | None = None  # likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +263,8 @@ class Behaviour:
         if outcome == "done":
             return WorkResult(self._content(lease, place, secret, judged), tokens)
         wait = self._choice.waiting(10, "wait", lease.label, lease.attempt)
-        return WorkResult(FailureContent(outcome, f"it did not work {secret}", wait), tokens)
+        scope = "provider" if self._env.scenario.limited and outcome == "rate_limited" else None
+        return WorkResult(FailureContent(outcome, f"it did not work {secret}", wait, scope), tokens)
 
     def _outcome(self, lease: LeaseSeen, place: str, key: tuple[object, ...]) -> str:
         outcome = self._fleet.outcome(self._choice, *key)

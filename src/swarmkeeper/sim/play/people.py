@@ -98,6 +98,7 @@ class TaskClient(Party[PeopleEdge]):
             quorum=wanted.quorum,
             approval=wanted.approval,
             max_rounds=wanted.max_rounds,
+            budget=wanted.budget,
             deadline=None if deadline is None else round(deadline * SECOND),
             subtasks=specs,
         )
@@ -250,7 +251,7 @@ class Approver(Party[PeopleEdge]):
         arguments: dict[str, Any] = {"by": self.by, "approval": approval.id}
         if not agrees:
             return commands.Decide(verb="reject", **arguments)
-        if approval.kind in ("plan", "final"):
+        if approval.kind in ("plan", "final", "budget"):
             return commands.Decide(verb="approve", subject_hash=approval.subject_hash, **arguments)
         choices = json.loads(approval.choices) or ["yes"]
         return commands.Decide(verb="answer", answer=self.env.choice.pick(choices, "answer", name), **arguments)

@@ -93,6 +93,9 @@ class People:
     approve: float = 0.85
 
 
+LIMITED_KEYS = ("repo", "account", "file")
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     name: str
@@ -114,8 +117,11 @@ class Scenario:
     deadline: float = 0.15  # share of tasks with a deadline
     deadline_seconds: float = 1800
     max_rounds: int = 2
+    budgets: float = 0.0  # share of tasks with a budget of tokens; a part of their subtasks has one, too
+    budget_tokens: int = 100_000  # about the limit of a task's budget
     verdicts: Mapping[str, float] = field(default_factory=lambda: {"accept": 7, "rework": 2, "reject": 0.6})
     continues: float = 0.15  # share of subtasks whose failure does not matter
+    limited: float = 0.0  # share of subtasks with a key of which one runs at a time; then rate limits have a scope
     skills: tuple[str, ...] = SKILLS  # all skills; the first two bots of a type have all of them
     task: Mapping[str, Any] | None = None  # further fields of every task; only over HTTP
     planners: Fleet = Fleet(2, 1, 20, retryable=0.05, rate_limited=0.02, unsound=0.08, asks=0.02)
@@ -146,9 +152,12 @@ _GOLDEN = Scenario(
     people=People(cancel=0.15, pause=0.2, patch=0.2, retry=0.8, archive=0.5),
 )
 
-# `standard` is the default; `golden` is short, for tests that try a fault at each of its commits.
+_LIMITS = Scenario("limits", tasks_per_hour=60, hours=0.5, limited=0.6, skilled=0.3)
+
+# `standard` is the default. `limits` has keys and scopes that hold work back. `golden` is short, for tests that try a
+# fault at each of its commits.
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
-    {scenario.name: scenario for scenario in (Scenario("standard"), _GOLDEN)}
+    {scenario.name: scenario for scenario in (Scenario("standard"), _GOLDEN, _LIMITS)}
 )
 
 
@@ -171,6 +180,7 @@ class Submission:
     deadline_seconds: float | None
     priority: int
     max_rounds: int
+    budget: Mapping[str, Json] | None = None
 
 
 def submission_of(scenario: Scenario, choice: NamedChoice, title: str) -> Submission:
@@ -186,7 +196,16 @@ def submission_of(scenario: Scenario, choice: NamedChoice, title: str) -> Submis
         deadline_seconds=scenario.deadline_seconds * choice.spread(0.3, 3, "deadline", "of", title) if dated else None,
         priority=choice.pick((5, 5, 5, 3, 7, 9), "priority", title),
         max_rounds=scenario.max_rounds,
+        budget=budget_of(scenario, choice, title),
     )
+
+
+def budget_of(scenario: Scenario, choice: NamedChoice, title: str) -> dict[str, Json] | None:
+    """Draw the budget of a task, as in the API; None without one."""
+    if not choice.hit(scenario.budgets, "budget", title):
+        return None
+    tokens = max(1, round(scenario.budget_tokens * choice.spread(0.2, 3, "budget", "of", title)))
+    return {"tokens": tokens, "at_limit": choice.pick(("ask", "stop"), "budget", "at limit", title)}
 
 
 def plan_of(scenario: Scenario, choice: NamedChoice, title: str) -> list[dict[str, Json]]:
@@ -244,4 +263,7 @@ def _subtask(scenario: Scenario, choice: NamedChoice, title: str, key: str, befo
         spec["required_skills"] = [choice.pick(scenario.skills, "skill", title, key)]
     if choice.hit(scenario.continues, "continues", title, key):
         spec["on_failure"] = "continue"
+    if choice.hit(scenario.limited, "limited", title, key):
+        keys = [limit for limit in LIMITED_KEYS if choice.hit(0.5, "limit", title, key, limit)] or LIMITED_KEYS[:1]
+        spec["concurrency"] = [{"key": limit, "max": 1} for limit in keys]
     return spec

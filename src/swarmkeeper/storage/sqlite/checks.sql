@@ -186,6 +186,39 @@ SELECT leaf.id
        <> coalesce(counted.named, 0)
  LIMIT :n;
 
+-- name: doctor_key_limits
+-- 6: more leases of a key than it allows, or another number than its row says.
+SELECT work.id AS subject
+  FROM lease JOIN work ON work.id = lease.work, json_each(work.limits) AS own
+ GROUP BY work.tenant, own.value ->> 0
+HAVING count(*) > max(own.value ->> 1)
+UNION
+SELECT key_limit.id
+  FROM key_limit
+ WHERE running <> (SELECT count(*) FROM lease JOIN work ON work.id = lease.work, json_each(work.limits) AS own
+                    WHERE work.tenant = key_limit.tenant AND own.value ->> 0 = key_limit.key)
+ LIMIT :n;
+
+-- name: doctor_key_lines
+-- 6: a line with other numbers than its items show, an item in no line that is known, or a line that nothing moves.
+SELECT key_limit.id AS subject
+  FROM key_limit, json_each(key_limit.lines) AS own
+ WHERE (own.value ->> 0, own.value ->> 1) <> (
+           SELECT coalesce(sum(start_due IS NOT NULL), 0), coalesce(sum(start_due IS NULL), 0)
+             FROM work WHERE work.line = key_limit.id AND work.queue = own.key)
+UNION
+SELECT work.id
+  FROM work
+ WHERE work.line IS NOT NULL
+   AND NOT EXISTS (SELECT 1 FROM key_limit, json_each(key_limit.lines) AS own
+                    WHERE key_limit.id = work.line AND own.key = work.queue)
+UNION
+SELECT key_limit.id
+  FROM key_limit, json_each(key_limit.lines) AS own
+ WHERE running = 0 AND own.value ->> 0 = 0 AND own.value ->> 1 > 0
+   AND NOT EXISTS (SELECT 1 FROM timer WHERE timer.kind = :timer_line AND timer.ref = key_limit.id)
+ LIMIT :n;
+
 -- name: doctor_ready
 -- 8: a READY item that could run but has no queue entry or no time to start; or a queue entry of an item that cannot run.
 SELECT work.id AS subject
@@ -194,7 +227,8 @@ SELECT work.id AS subject
  WHERE NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = work.task)
    AND CASE WHEN work.status = :ready AND task.loading = 0 AND task.holds = '[]'
                  AND task.status NOT IN (SELECT value FROM json_each(:closed))
-            THEN ready.work IS NULL OR ready.start_due IS NULL OR work.start_due IS NULL
+            THEN (ready.work IS NULL OR ready.start_due IS NULL OR work.start_due IS NULL)
+                 AND (work.line IS NULL OR work.start_due IS NOT NULL)  -- else it waits for a key
             ELSE ready.work IS NOT NULL END
  LIMIT :n;
 
@@ -207,6 +241,15 @@ SELECT lease.work AS subject
        <> EXISTS (SELECT 1 FROM timer WHERE timer.kind = :timer_grace AND timer.ref = lease.work)
 UNION
 SELECT timer.ref FROM timer WHERE timer.kind IN (SELECT value FROM json_each(:timers_without_rows))
+ LIMIT :n;
+
+-- name: doctor_cooldowns
+-- 8: a cooldown that runs without a timer, or a timer of a cooldown that is over.
+SELECT id AS subject
+  FROM cooldown
+ WHERE (phase <> :due) <> EXISTS (SELECT 1 FROM timer WHERE timer.kind = :timer_cooldown AND timer.ref = cooldown.id)
+UNION
+SELECT ref FROM timer WHERE kind = :timer_cooldown AND ref NOT IN (SELECT id FROM cooldown)
  LIMIT :n;
 
 -- name: doctor_waiting
@@ -276,3 +319,82 @@ SELECT seq AS place, id AS subject, NULL AS head, body FROM event WHERE seq > :p
 -- name: doctor_records
 -- 10: contents of audit records, by page: the leaf and, unless erased, the body.
 SELECT rowid AS place, id AS subject, leaf AS head, body FROM audit_leaf WHERE rowid > :place ORDER BY rowid LIMIT :n;
+
+-- name: doctor_budget_limit
+-- 6: a budget of which more is spent and reserved than its limit and its recorded overshoot, or less than nothing.
+WITH account (subject, budget) AS (
+    SELECT id, budget FROM tenant WHERE budget IS NOT NULL
+     UNION ALL SELECT id, budget FROM task WHERE budget IS NOT NULL
+     UNION ALL SELECT id, budget FROM work WHERE budget IS NOT NULL
+)
+SELECT account.subject
+  FROM account, json_each(account.budget, '$.limit') AS most
+ WHERE coalesce(account.budget ->> ('$.spent.' || most.key), 0)
+       + coalesce(account.budget ->> ('$.reserved.' || most.key), 0)
+       > most.value + coalesce(account.budget ->> ('$.overshoot.' || most.key), 0)
+UNION
+SELECT account.subject
+  FROM account, json_each(account.budget, '$.reserved') AS held
+ WHERE held.value < 0
+ LIMIT :n;
+
+-- name: doctor_budget_reserved
+-- 6: a budget whose reserved amounts are not those of its live leases.
+WITH account (subject, level, budget) AS (
+    SELECT id, 'tenant', budget FROM tenant WHERE budget IS NOT NULL
+     UNION ALL SELECT id, 'task', budget FROM task WHERE budget IS NOT NULL
+     UNION ALL SELECT id, 'subtask', budget FROM work WHERE budget IS NOT NULL
+), held (subject, level, amount, total) AS (
+    SELECT CASE level.value WHEN 'tenant' THEN lease.tenant WHEN 'task' THEN lease.task ELSE lease.work END,
+           level.value, amount.key, sum(amount.value)
+      FROM lease, json_each(lease.reserved, '$.levels') AS level, json_each(lease.reserved, '$.amounts') AS amount
+     WHERE lease.reserved IS NOT NULL
+     GROUP BY 1, 2, 3
+)
+SELECT account.subject
+  FROM account, json_each(account.budget, '$.reserved') AS kept
+  LEFT JOIN held ON held.subject = account.subject AND held.level = account.level AND held.amount = kept.key
+ WHERE kept.value <> coalesce(held.total, 0)
+UNION
+SELECT held.subject
+  FROM held LEFT JOIN account ON account.subject = held.subject AND account.level = held.level
+ WHERE held.total <> coalesce(account.budget ->> ('$.reserved.' || held.amount), 0)
+ LIMIT :n;
+
+-- name: doctor_budget_hold
+-- 6: a task that waits for the rest of its budget, although no lease has reserved any.
+SELECT task.id AS subject
+  FROM task, json_each(task.holds) AS hold
+ WHERE hold.value = 'budget'
+   AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.task = task.id AND lease.reserved IS NOT NULL)
+ LIMIT :n;
+
+-- name: doctor_budget_spent
+-- 6: a budget whose spent amounts are not those that its ended attempts and late results have settled.
+WITH account (subject, level, budget) AS (
+    SELECT id, 'tenant', budget FROM tenant WHERE budget IS NOT NULL
+     UNION ALL SELECT id, 'task', budget FROM task WHERE budget IS NOT NULL
+     UNION ALL SELECT id, 'subtask', budget FROM work WHERE budget IS NOT NULL
+), ended (tenant, task, work, settled) AS (
+    SELECT tenant, task, work, settled FROM attempt WHERE settled IS NOT NULL
+     UNION ALL SELECT tenant, task, work, settled FROM late_result WHERE settled IS NOT NULL
+), used (subject, level, amount, total) AS (
+    SELECT CASE level.value WHEN 'tenant' THEN ended.tenant WHEN 'task' THEN ended.task ELSE ended.work END,
+           level.value, amount.key, sum(amount.value)
+      FROM ended, json_each(ended.settled, '$.levels') AS level, json_each(ended.settled, '$.amounts') AS amount
+     GROUP BY 1, 2, 3
+)
+SELECT account.subject
+  FROM account, json_each(account.budget, '$.spent') AS kept
+  LEFT JOIN used ON used.subject = account.subject AND used.level = account.level AND used.amount = kept.key
+ WHERE kept.value <> coalesce(used.total, 0)
+UNION
+SELECT used.subject
+  FROM used LEFT JOIN account ON account.subject = used.subject AND account.level = used.level
+ WHERE used.amount <> 'unpriced_tokens'
+   AND used.total <> coalesce(account.budget ->> ('$.spent.' || used.amount), 0)
+UNION
+SELECT used.subject
+  FROM used LEFT JOIN account ON account.subject = used.subject AND account.level = used.level
+ WHERE used.amount = 'unpriced_tokens' AND used.total <> account.budget ->> '$.unpriced_tokens'
+ LIMIT :n;

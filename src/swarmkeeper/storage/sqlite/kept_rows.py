@@ -347,6 +347,8 @@ class KeptRows:
     def _count(self, changes: Changes) -> None:
         for tenant in changes.tenants.values():
             self.forget(("tenant", tenant.id))
+        for tenant_id in changes.tenant_budgets:
+            self.forget(("tenant", tenant_id))
         for tenant_id in changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys():
             tenant = self.get(("tenant", tenant_id))
             if isinstance(tenant, Tenant):

@@ -47,7 +47,8 @@ SELECT {audit_tree.*} FROM json_each(:keys) AS wanted CROSS JOIN audit_tree ON a
 
 -- name: load_tenant
 -- Tenants' limits and usage.
-SELECT tenant.id, tenant.weight, tenant.max_backlog, tenant.open_tasks, tenant.open_subtasks, tenant.stored_bytes
+SELECT tenant.id, tenant.weight, tenant.max_backlog, tenant.open_tasks, tenant.open_subtasks, tenant.stored_bytes,
+       tenant.budget
   FROM json_each(:keys) AS wanted CROSS JOIN tenant ON tenant.id = wanted.value;
 
 -- name: load_idempotency
@@ -420,6 +421,10 @@ INSERT INTO tenant (id, name) VALUES (:id, :id) ON CONFLICT DO NOTHING;
 -- name: set_tenant
 -- Limits. Usage is counted separately, so that the two never overwrite each other.
 UPDATE tenant SET weight = :weight, max_backlog = :max_backlog WHERE id = :id;
+
+-- name: set_tenant_budget
+-- The account of a tenant's budget.
+UPDATE tenant SET budget = :budget WHERE id = :id;
 
 -- name: count_opened
 -- Also for a tenant without a key: callers in this process need none.

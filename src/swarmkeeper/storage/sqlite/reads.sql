@@ -347,6 +347,10 @@ SELECT id, role, bot, owner, skills, created_at, expires_at, revoked_at
 -- All tenants, with their limits and number of open tasks.
 SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes FROM tenant ORDER BY id;
 
+-- name: tenant_budgets
+-- The tenants that have a budget, with its account.
+SELECT id, budget FROM tenant WHERE budget IS NOT NULL ORDER BY id;
+
 -- name: tenant_row
 -- One tenant.
 SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes FROM tenant WHERE id = :tenant;
@@ -369,22 +373,26 @@ SELECT id, name FROM tenant ORDER BY id;
 -- name: open_counts
 -- Number of a task's items in certain states, grouped by the reason they wait. Reviews of the final result are listed
 -- one by one, with their key: their order decides whom each is for.
-SELECT alike.*, queue.skills, queue.assign_to
-  FROM (SELECT kind, status, queue, excluded, min(key) AS key, count(*) AS number, max(pending) AS pending,
+SELECT alike.*, queue.skills, queue.assign_to, key_limit.key AS line_key, key_limit.running AS line_running,
+       (SELECT sum(own.value ->> 1) FROM json_each(key_limit.lines) AS own) AS line_waiting
+  FROM (SELECT kind, status, queue, excluded, line, min(key) AS key, count(*) AS number, max(pending) AS pending,
                max(wake) AS wake, max(start_due) AS start_due
           FROM work
          WHERE task = :task AND status IN (SELECT value FROM json_each(:statuses))
-         GROUP BY kind, status, queue, excluded, pending > 0, wake IS NULL, start_due IS NULL,
+         GROUP BY kind, status, queue, excluded, line, pending > 0, wake IS NULL, start_due IS NULL,
                   CASE WHEN kind = :kind AND subject IS NULL THEN key END) AS alike
-  JOIN queue ON queue.id = alike.queue;
+  JOIN queue ON queue.id = alike.queue
+  LEFT JOIN key_limit ON key_limit.id = alike.line;
 
 -- name: open_items
 -- The first of these items, ordered by state and plan, with the bot of each.
 SELECT work.id, work.kind, work.key, work.status, work.queue, work.excluded, work.since, work.attempt, work.round,
        work.subject, work.pending, work.wake, work.start_due, queue.skills, queue.assign_to,
-       lease.ends_at, bot.name AS bot
+       lease.ends_at, bot.name AS bot, key_limit.key AS line_key, key_limit.running AS line_running,
+       (SELECT sum(own.value ->> 1) FROM json_each(key_limit.lines) AS own) AS line_waiting
   FROM work
   JOIN queue ON queue.id = work.queue
+  LEFT JOIN key_limit ON key_limit.id = work.line
   LEFT JOIN lease ON lease.work = work.id
   LEFT JOIN bot ON bot.id = lease.bot
  WHERE work.task = :task AND work.status IN (SELECT value FROM json_each(:statuses))
@@ -411,6 +419,19 @@ SELECT id, kind, work, asked_by, question, expires_at
 -- Bots of all tenants last seen before a time; a page after an id.
 SELECT id, tenant, last_seen FROM bot WHERE id > :after AND last_seen < :before AND status = 'active'
  ORDER BY id LIMIT :limit;
+
+-- name: all_rates
+-- The rates of all tenants.
+SELECT tenant, key, most, per_minute, tokens_per_minute, calls_at, tokens_at FROM work_rate ORDER BY tenant, key;
+
+-- name: rates_of_tenant
+-- The rates of a tenant.
+SELECT id, tenant, key, most, per_minute, tokens_per_minute, calls_at, tokens_at
+  FROM work_rate WHERE tenant = :tenant ORDER BY key;
+
+-- name: cooldowns_of_tenant
+-- Scopes of a tenant that a provider limits.
+SELECT scope, phase, until FROM cooldown WHERE tenant = :tenant ORDER BY id;
 
 -- name: bots_of_tenant
 -- All bots of a tenant.

@@ -26,20 +26,26 @@ from swarmkeeper.core.model import (
     AuditTree,
     BackgroundJob,
     BotRecord,
+    BudgetAccount,
+    Cooldown,
     Edge,
     Event,
     FeedbackRecord,
     FieldRedaction,
     Idempotency,
     Json,
+    KeyLimit,
     LateResultRecord,
     LeaseRecord,
     MessageRecord,
     Queue,
     QueueEntry,
+    Reservation,
     TaskRecord,
+    Tenant,
     Timer,
     Work,
+    WorkRate,
 )
 from swarmkeeper.core.states import AttemptOutcome, BotType, Condition, Evaluation, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.storage.sqlite.statements import Table
@@ -103,6 +109,17 @@ def _decode_nullable_list(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else _decode_list(text)
 
 
+def decode_budget(text: str | None) -> BudgetAccount | None:
+    return None if text is None else BudgetAccount(**_decode(text))
+
+
+def _decode_reservation(text: str | None) -> Reservation | None:
+    if text is None:
+        return None
+    plain = _decode(text)
+    return Reservation(tuple(plain["levels"]), plain["amounts"])
+
+
 def _word(words: type[StrEnum], *, nullable: bool = False) -> Codec:
     """Return the codec of an enum. A dict lookup is four times faster than a call of the enum."""
     members: dict[str | None, StrEnum | None] = {word.value: word for word in words}
@@ -119,6 +136,8 @@ OBJECT = Codec(to_json, _decode_object, empty="{}")
 LIST = Codec(to_json, _decode_list, empty="[]")
 LIST_OR_NULL = Codec(to_json, _decode_list_or_null, empty=None)
 NULLABLE_LIST = Codec(to_json, _decode_nullable_list, nullable=True)  # NULL is None, not the empty list
+BUDGET = Codec(to_json, decode_budget, nullable=True)
+RESERVATION = Codec(to_json, _decode_reservation, nullable=True)
 REDACTED = Codec(_encode_redacted, empty="[]")
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
@@ -236,7 +255,7 @@ TASK = RecordTable(
     "id tenant created_at spec title submitted_by trace",
     "status priority updated_at labels planner_skills evaluator_skills evaluation quorum_accept quorum_of max_rounds"
     " approval plan_timeout review_timeout defaults outcome failure holds version sequence n_total n_open n_failed"
-    " round reworks deadline deadline_left planned started loading makers verdict usage place",
+    " round reworks deadline deadline_left planned started loading makers verdict usage place budget",
     "status updated_at outcome version sequence n_total n_open n_failed planned started makers place",
     codecs={
         "status": _word(TaskStatus),
@@ -253,6 +272,7 @@ TASK = RecordTable(
         "loading": FLAG,
         "makers": LIST,
         "usage": OBJECT,
+        "budget": BUDGET,
     },
     parts={
         "quorum_accept": "quorum[0]",
@@ -268,7 +288,7 @@ WORK = RecordTable(
     "id task tenant kind key created_at subject ordinal",
     "queue status priority place attempt tries crashes deferrals unseen start_due start_left start pending round"
     " reworks timeout max_attempts continues handled wake payload result result_hash checkpoint excluded taker error"
-    " since give_up put_off version",
+    " since give_up put_off budget limits line version",
     "status place attempt start_due start_left pending result result_hash since version",
     codecs={
         "kind": _word(Kind),
@@ -277,6 +297,7 @@ WORK = RecordTable(
         "handled": FLAG,
         "excluded": LIST,
         "error": NULLABLE_JSON,
+        "budget": BUDGET,
     },
     parts={
         "place": "position",
@@ -289,20 +310,22 @@ LEASE = RecordTable(
     LeaseRecord,
     "lease",
     "work task tenant lease_id attempt bot granted_at ttl",
-    "claim_id expires_at ends_at seen refusals refused progress usage checkpoint cancelled version",
+    "claim_id expires_at ends_at seen refusals refused progress usage checkpoint cancelled reserved version",
     codecs={
         "seen": FLAG,
         "refused": LIST,
         "progress": NULLABLE_JSON,
         "usage": NULLABLE_JSON,
         "cancelled": FLAG,
+        "reserved": RESERVATION,
     },
 )
 BOT = RecordTable(
     BotRecord,
     "bot",
     "id tenant created_at",
-    "type name instance version owner key_id skills capacity dedicated endpoint labels status last_seen row_version",
+    "type name instance version owner key_id skills capacity dedicated endpoint labels status scope last_seen"
+    " row_version",
     codecs={"type": _word(BotType), "skills": LIST, "dedicated": FLAG, "labels": OBJECT},
 )
 API_KEY = RecordTable(
@@ -316,8 +339,8 @@ APPROVAL = RecordTable(
     ApprovalRecord,
     "approval",
     "id tenant task kind opened_at work asked_by question choices schema",
-    "expires_at subject_hash subject state decision decided_by decided_at version",
-    codecs={"choices": LIST, "schema": NULLABLE_JSON, "subject": NULLABLE_JSON, "decision": NULLABLE_JSON},
+    "expires_at subject_hash subject at_expiry state decision decided_by decided_at version",
+    codecs={"choices": LIST} | dict.fromkeys(("schema", "subject", "at_expiry", "decision"), NULLABLE_JSON),
 )
 JOB = RecordTable(
     BackgroundJob, "chore", "id task tenant kind created_at", "cursor args version", codecs={"args": OBJECT}
@@ -332,15 +355,35 @@ READY = RecordTable(
     codecs={"excluded": LIST_OR_NULL},
     parts={"place": "position"},
 )
+KEY_LIMIT = RecordTable(
+    KeyLimit,
+    "key_limit",
+    "id tenant key",
+    "running lines version",
+    codecs={"lines": OBJECT},
+)
+WORK_RATE = RecordTable(WorkRate, "work_rate", "id tenant key", "most per_minute tokens_per_minute calls_at tokens_at")
+COOLDOWN = RecordTable(Cooldown, "cooldown", "id tenant scope phase until")
 TIMER = RecordTable(Timer, "timer", "kind ref due")
 ATTEMPT = RecordTable(
     AttemptRecord,
     "attempt",
     "lease_id work task tenant attempt bot started ended ending round error result result_hash usage answer reason"
-    " progress",
-    codecs={"ending": _word(AttemptOutcome), "error": NULLABLE_JSON, "usage": NULLABLE_JSON, "progress": NULLABLE_JSON},
+    " progress settled",
+    codecs={
+        "ending": _word(AttemptOutcome),
+        "error": NULLABLE_JSON,
+        "usage": NULLABLE_JSON,
+        "progress": NULLABLE_JSON,
+        "settled": RESERVATION,
+    },
 )
-LATE_RESULT = RecordTable(LateResultRecord, "late_result", "lease_id content_hash work task tenant bot at payload")
+LATE_RESULT = RecordTable(
+    LateResultRecord,
+    "late_result",
+    "lease_id content_hash work task tenant bot at payload settled",
+    codecs={"settled": RESERVATION},
+)
 FEEDBACK = RecordTable(FeedbackRecord, "feedback", "work task round text at n")
 ANSWERED = RecordTable(AnswerRecord, "answered", "work task question answer at", codecs={"answer": JSON})
 MESSAGE = RecordTable(MessageRecord, "message", "id tenant task from_bot to_bot payload at")
@@ -360,9 +403,23 @@ AUDIT_LEAF = RecordTable(
 )
 AUDIT_TREE = RecordTable(AuditTree, "audit_tree", "tenant size frontier root")
 
+
+START = "start"  # the timer of an item in its queue; its row has the time
+
+
+def ready_row(timers: Mapping[tuple[str, str], int | None], work: str, entry: QueueEntry) -> Row:
+    return (*READY.to_row(entry), timers.get((START, work)))
+
+
+def tenant(row: Row) -> Tenant:
+    """Return the tenant for a row of the query `load_tenant`; several statements write its columns."""
+    id_, weight, max_backlog, open_tasks, open_subtasks, stored_bytes, budget = row
+    return Tenant(id_, weight, max_backlog, open_tasks, open_subtasks, stored_bytes, decode_budget(budget))
+
+
 RECORDS: tuple[RecordTable[Any], ...] = (
     *(TASK, WORK, LEASE, BOT, API_KEY, APPROVAL, JOB, QUEUE, EDGE, READY, TIMER, ATTEMPT, LATE_RESULT, FEEDBACK),
-    *(ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
+    *(KEY_LIMIT, WORK_RATE, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
 )
 PAYLOAD = Table("payload", ("id", "task", "body"))
 

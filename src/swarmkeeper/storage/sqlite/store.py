@@ -51,7 +51,7 @@ MEMORY = ":memory:"
 
 # The statements of `set_back`, in order.
 _TIMES = (
-    *("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "approvals"),
+    *("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "rates", "cooldowns", "approvals"),
     *("bots", "feedback", "answers", "idempotency", "alive"),
 )
 
@@ -539,6 +539,7 @@ class SqliteStore:
                     pepper=execute(QUERIES["meta"], {"key": "pepper"}).get,
                     bots=tuple(map(rows.BOT.from_row, execute(QUERIES["all_bots"]))),
                     jobs=bool(execute(QUERIES["any_chore"]).get),
+                    cooling=tuple(name for (name,) in execute(QUERIES["all_cooldowns"])),
                 )
 
     async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import apsw
 
-from swarmkeeper.core.lookups import LIGHT_PAYLOAD_BYTES
-from swarmkeeper.core.model import BackgroundJob, Edge, LeaseRecord, Queue, QueueEntry, Tenant, Timer
+from swarmkeeper.core.lookups import KEY_LINE_READ, LIGHT_PAYLOAD_BYTES
+from swarmkeeper.core.model import BackgroundJob, Edge, LeaseRecord, Queue, QueueEntry, Timer
 from swarmkeeper.core.ports import Changes, Key, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.core.states import FINAL, Kind, Status
@@ -19,16 +19,11 @@ from swarmkeeper.storage.sqlite import rows
 from swarmkeeper.storage.sqlite.kept_rows import ABSENT, LEASE_TIMES, KeptRows, LeaseTimers
 from swarmkeeper.storage.sqlite.statements import read
 
-QUERIES: Mapping[str, str] = read("queries.sql", rows.TABLES)
+QUERIES: Mapping[str, str] = {**read("queries.sql", rows.TABLES), **read("limits.sql", rows.TABLES)}
 
-START = "start"  # the timer of an item in its queue
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
 _child = attrgetter("child")
-
-
-def _ready_row(timers: Mapping[tuple[str, str], int | None], work: str, entry: QueueEntry) -> rows.Row:
-    return (*rows.READY.to_row(entry), timers.get((START, work)))
 
 
 class SqliteTransaction:
@@ -82,7 +77,7 @@ class SqliteTransaction:
         execute, asked = self._connection.execute, {"now": now, "limit": limit}
         found: list[Any] = self._lease_timers().due(now, limit)
         found += execute(QUERIES["timers_due"], asked)
-        found += execute(QUERIES["starts_due"], {**asked, "kind": START})
+        found += execute(QUERIES["starts_due"], {**asked, "kind": rows.START})
         return [Timer(kind, ref, due) for due, kind, ref in sorted(found)[:limit]]
 
     async def job_tenants(self) -> list[str]:
@@ -111,7 +106,13 @@ class SqliteTransaction:
             self._save_leases(changes)
         if changes.bots or changes.keys or changes.tenants or changes.approvals or changes.jobs:
             self._save_others(changes)
+        if changes.key_limits or changes.cooldowns or changes.rates:
+            self._put_versioned("delete_key_limit", rows.KEY_LIMIT, changes.key_limits)
+            self._put("put_work_rate", "delete_work_rate", changes.rates, lambda _, row: rows.WORK_RATE.to_row(row))
+            self._put("put_cooldown", "delete_cooldown", changes.cooldowns, lambda _, row: rows.COOLDOWN.to_row(row))
         counted = changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys()
+        for name, budget in changes.tenant_budgets.items():
+            self._insert("set_tenant_budget", [(budget and rows.to_json(budget), name)])
         if counted:
             counts = (changes.opened, changes.opened_subtasks, changes.stored)
             self._insert("count_opened", [(id_, *(count.get(id_, 0) for count in counts)) for id_ in sorted(counted)])
@@ -156,23 +157,25 @@ class SqliteTransaction:
         if changes.leases:
             self._versioned(rows.LEASE, changes.leases.values())
         if changes.ready:
-            self._put("put_ready", "delete_ready", changes.ready, partial(_ready_row, changes.timers))
+            self._put("put_ready", "delete_ready", changes.ready, partial(rows.ready_row, changes.timers))
         if changes.timers:
             self._timers(changes)
         if changes.attempts:
             self._insert("insert_attempt", changes.attempts, rows.ATTEMPT.to_row)
 
     def _save_others(self, changes: Changes) -> None:
-        self._insert("delete_bot", [(name,) for name, bot in changes.bots.items() if bot is None])
-        self._versioned(rows.BOT, [bot for bot in changes.bots.values() if bot is not None])
+        self._put_versioned("delete_bot", rows.BOT, changes.bots)
         self._insert("insert_tenant", [(tenant,) for tenant in {key.tenant: None for key in changes.keys.values()}])
         self._insert(
             "set_tenant", [(tenant.weight, tenant.max_backlog, tenant.id) for tenant in changes.tenants.values()]
         )
         self._versioned(rows.API_KEY, changes.keys.values())
         self._versioned(rows.APPROVAL, changes.approvals.values())
-        self._insert("delete_chore", [(name,) for name, job in changes.jobs.items() if job is None])
-        self._versioned(rows.JOB, [job for job in changes.jobs.values() if job is not None])
+        self._put_versioned("delete_chore", rows.JOB, changes.jobs)
+
+    def _put_versioned(self, delete: str, kind: rows.RecordTable[Any], records: Mapping[str, Any]) -> None:
+        self._insert(delete, [(name,) for name, record in records.items() if record is None])
+        self._versioned(kind, [record for record in records.values() if record is not None])
 
     def _add_queues(self, queues: Sequence[Queue]) -> None:
         """Insert new queues. Another writer may have inserted the same ones, since their ids follow from their meaning.
@@ -200,13 +203,7 @@ class SqliteTransaction:
                 raise StaleVersion(f"{name}: the record exists already") from error
             raise
 
-    def _put(
-        self,
-        put: str,
-        delete: str,
-        records: Mapping[str, Any],
-        row: Callable[[str, Any], rows.Row],
-    ) -> None:
+    def _put(self, put: str, delete: str, records: Mapping[str, Any], row: Callable[[str, Any], rows.Row]) -> None:
         """Put the records, and delete those that are None."""
         if records:
             self._insert(delete, [(name,) for name, record in records.items() if record is None])
@@ -222,7 +219,7 @@ class SqliteTransaction:
             kind, ref = name
             if kind in LEASE_TIMES:
                 of_leases.append(name)
-            elif kind == START:
+            elif kind == rows.START:
                 if ref not in changes.ready:
                     starts.append((due, ref))
             elif due is None:
@@ -472,25 +469,29 @@ class _Loading:
                 found["light_payload", key] = body
                 self._kept.put_payload(key, body)
 
+    def _put_works(self, need: Key, works: list[str], *, leases: bool = False) -> None:
+        self._found[need] = works
+        self._want_works(works, leases=leases)
+
     def open_works(self, keys: _Keys) -> None:
-        for key in keys:
-            task, after, n = key
+        for task, after, n in keys:
             works = self._ids("works_open", task=task, after=after, n=n, final=_FINAL)
-            self._found["open_works", key] = works
-            self._want_works(works, leases=True)
+            self._put_works(("open_works", (task, after, n)), works, leases=True)
 
     def held_works(self, keys: _Keys) -> None:
-        for key in keys:
-            task, after, n = key
+        for task, after, n in keys:
             works = self._ids("works_in", task=task, after=after, n=n, status=Status.READY)
-            self._found["held_works", key] = works
-            self._want_works(works)
+            self._put_works(("held_works", (task, after, n)), works)
+
+    def key_line(self, keys: _Keys) -> None:
+        for line, queue in keys:
+            works = self._ids("works_in_line", line=line, queue=queue, n=KEY_LINE_READ)
+            self._put_works(("key_line", (line, queue)), works)
 
     def bot_name(self, keys: _Keys) -> None:
-        for key in keys:
-            tenant, name, instance = key
+        for tenant, name, instance in keys:
             found = self._ids("bot_by_name", tenant=tenant, name=name, instance=instance)
-            self._found["bot_name", key] = found[0] if found else None
+            self._found["bot_name", (tenant, name, instance)] = found[0] if found else None
 
     def leases_of_bot(self, keys: _Keys) -> None:
         for key in keys:
@@ -501,31 +502,28 @@ class _Loading:
                 self._want("task", task)
 
     def bots_of_key(self, keys: _Keys) -> None:
-        for key in keys:
-            self._found["bots_of_key", key] = self._ids("bots_of_key", key=key)
+        self._found |= {("bots_of_key", key): self._ids("bots_of_key", key=key) for key in keys}
 
     def keys_of_bot(self, keys: _Keys) -> None:
-        for key in keys:
-            self._found["keys_of_bot", key] = self._ids("keys_of_bot", tenant=key[0], bot=key[1])
+        self._found |= {("keys_of_bot", key): self._ids("keys_of_bot", tenant=key[0], bot=key[1]) for key in keys}
 
     def bots_called(self, keys: _Keys) -> None:
-        for key in keys:
-            self._found["bots_called", key] = bool(self._ids("bots_called", tenant=key[0], called=key[1]))
+        self._found |= {
+            ("bots_called", key): bool(self._ids("bots_called", tenant=key[0], called=key[1])) for key in keys
+        }
 
     def speakers(self, keys: _Keys) -> None:
-        for key in keys:
-            tenant, name, key_id, task = key
+        for tenant, name, key_id, task in keys:
             works = self._ids("works_of_speaker", tenant=tenant, name=name, key=key_id, task=task)
-            self._found["speakers", key] = works
-            self._want_works(works, leases=True)
+            self._put_works(("speakers", (tenant, name, key_id, task)), works, leases=True)
 
     def messages(self, keys: _Keys) -> None:
-        for key in keys:
-            self._found["messages", key] = self._execute(QUERIES["messages_of_task"], {"task": key}).get
+        self._found |= {
+            ("messages", key): self._execute(QUERIES["messages_of_task"], {"task": key}).get for key in keys
+        }
 
     def approvals(self, keys: _Keys) -> None:
-        for key in keys:
-            self._found["approvals", key] = self._ids("approvals_of_task", task=key, state="open")
+        self._found |= {("approvals", key): self._ids("approvals_of_task", task=key, state="open") for key in keys}
 
     def jobs(self, keys: _Keys) -> None:
         for key in keys:
@@ -538,14 +536,13 @@ class _Loading:
                 self._kept.put(("jobs", key), self._found["jobs", key])
 
     def late(self, keys: _Keys) -> None:
-        for key in keys:
-            found = self._execute(QUERIES["late_of_work"], {"work": key}).fetchall()
-            self._found["late", key] = (len(found), found)
+        found = {key: self._execute(QUERIES["late_of_work"], {"work": key}).fetchall() for key in keys}
+        self._found |= {("late", key): (len(late), late) for key, late in found.items()}
 
     def idempotency(self, keys: _Keys) -> None:
-        for key in keys:
-            found = self._execute(QUERIES["load_idempotency"], {"tenant": key[0], "key": key[1]}).fetchone()
-            self._found["idempotency", key] = None if found is None else rows.IDEMPOTENCY.from_row(found)
+        for tenant, key in keys:
+            found = self._execute(QUERIES["load_idempotency"], {"tenant": tenant, "key": key}).fetchone()
+            self._found["idempotency", (tenant, key)] = None if found is None else rows.IDEMPOTENCY.from_row(found)
 
     def _edges(self, statement: str, **parameters: Any) -> list[Edge]:
         return [rows.EDGE.from_row(row) for row in self._execute(QUERIES[statement], parameters)]
@@ -577,6 +574,7 @@ _GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {
         *(_Loading.graph, _Loading.plan_items, _Loading.light_payload, _Loading.open_works, _Loading.held_works),
         *(_Loading.bot_name, _Loading.leases_of_bot, _Loading.bots_of_key, _Loading.keys_of_bot, _Loading.bots_called),
         *(_Loading.speakers, _Loading.messages, _Loading.approvals, _Loading.jobs, _Loading.late, _Loading.idempotency),
+        _Loading.key_line,
     )
 }
 
@@ -591,5 +589,8 @@ _BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any], int]] = {
     "approval": ("load_approval", rows.APPROVAL.from_row, 0),
     "payload": ("load_payload", lambda row: row[2], 0),
     "tree": ("load_tree", rows.AUDIT_TREE.from_row, 0),
-    "tenant": ("load_tenant", lambda row: Tenant(*row), 0),
+    "key_limit": ("load_key_limit", rows.KEY_LIMIT.from_row, 0),
+    "work_rate": ("load_work_rate", rows.WORK_RATE.from_row, 0),
+    "cooldown": ("load_cooldown", rows.COOLDOWN.from_row, 0),
+    "tenant": ("load_tenant", rows.tenant, 0),
 }

@@ -11,7 +11,10 @@ import math
 import tomllib
 from typing import Any
 
-import yaml
+try:
+    import yaml
+except ModuleNotFoundError as error:  # swarmkeeper-sdk alone
+    raise ModuleNotFoundError("swarm files need the extra `ai`, which brings PyYAML", name=error.name) from error
 
 JSON_ENDINGS, YAML_ENDINGS, TOML_ENDINGS = (".json",), (".yaml", ".yml"), (".toml",)
 ENDINGS = (*YAML_ENDINGS, *TOML_ENDINGS, *JSON_ENDINGS)

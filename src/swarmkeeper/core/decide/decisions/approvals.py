@@ -9,18 +9,19 @@ from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Decide
 from swarmkeeper.core.decide.decisions import review
 from swarmkeeper.core.decide.decisions import work as work_decisions
-from swarmkeeper.core.decide.effects import closing, deadline, holding
+from swarmkeeper.core.decide.effects import accounts, closing, deadline, holding, questions
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
 from swarmkeeper.core.errors import AlreadyDecided, Invalid, PermissionDenied, ResourceNotFound, StaleApproval
 from swarmkeeper.core.model import AnswerRecord, ApprovalRecord, Json, TaskRecord
-from swarmkeeper.core.states import FailureCode, Status, Transition
+from swarmkeeper.core.states import FailureCode, Status, TaskStatus, Transition
 
 _VERBS: Mapping[str, tuple[str, ...]] = {
     "plan": ("approve", "reject"),
     "final": ("approve", "reject"),
     "rounds": ("answer", "reject"),
     "question": ("answer", "reject"),
+    "budget": ("approve", "reject"),
 }
 
 
@@ -55,10 +56,9 @@ def decide(working: WorkingSet, command: Decide) -> str:
     body = {"approval": approval.id, "kind": approval.kind, "verb": command.verb, "reason": reason}
     answered = {"question": approval.question, "answer": command.answer} if command.verb == "answer" else {}
     working.record("approval.decide", approval.id, task=task, body={**body, **answered})
-    working.edit_approval(approval)
-    approval.state, approval.decision = "decided", {**decision, "reason": reason}
+    questions.close(working, approval, "decided")
+    approval.decision = {**decision, "reason": reason}
     approval.decided_by, approval.decided_at = command.by.key_id, working.now
-    working.set_timer("answer", approval.id, None)
     decided = events.ApprovalDecided(approval=approval.id, kind=approval.kind, verb=command.verb, reason=reason)
     working.emit(decided, task=task)
     if command.verb == "reject":
@@ -76,7 +76,26 @@ def _check_answer(working: WorkingSet, approval: ApprovalRecord, answer: Json) -
         raise Invalid("the answer does not match the schema of the question", details=errors)
 
 
+def _raise_budget(working: WorkingSet, task: TaskRecord, approval: ApprovalRecord) -> None:
+    by = (approval.subject or {})["raise_by"]
+    if approval.work is None:
+        accounts.raise_limits(working, task, None, by)
+        holding.unhold(working, task, approval.id)
+        if task.status is not TaskStatus.COMPLETED:
+            deadline.start(working, task)
+        return
+    work = working.work(approval.work)
+    accounts.raise_limits(working, task, work, by)
+    if work.status is Status.WAITING:
+        working.move_work(task, work, Transition.ANSWERED)
+        raised = events.WorkAnswered(key=work.key, kind=work.kind, attempt=work.attempt, round=work.round)
+        working.emit(raised, task=task, work=work)
+
+
 def _carry_out(working: WorkingSet, task: TaskRecord, approval: ApprovalRecord, given: Json) -> None:
+    if approval.kind == "budget":
+        _raise_budget(working, task, approval)
+        return
     if approval.kind == "question":
         assert approval.work is not None
         work = working.work(approval.work)
@@ -100,7 +119,11 @@ def _carry_out(working: WorkingSet, task: TaskRecord, approval: ApprovalRecord, 
 
 def denied(working: WorkingSet, task: TaskRecord, approval: ApprovalRecord, code: FailureCode) -> None:
     """Apply a rejection, or an approval that expired."""
-    if approval.kind != "question":
+    if approval.kind == "budget" and approval.work is None:
+        denial = "a person did not raise it" if code is FailureCode.APPROVAL_DENIED else "nobody raised it in time"
+        closing.fail_task(working, task, FailureCode.BUDGET, f"the budget is used up, and {denial}")
+        return
+    if approval.kind not in ("question", "budget"):
         words = "a person said no" if code is FailureCode.APPROVAL_DENIED else "nobody decided in time"
         closing.fail_task(working, task, code, words)
         return
@@ -110,10 +133,36 @@ def denied(working: WorkingSet, task: TaskRecord, approval: ApprovalRecord, code
         return
     rejected = code is FailureCode.APPROVAL_DENIED
     working.move_work(task, work, Transition.DENIED if rejected else Transition.ANSWER_EXPIRED)
-    work.error = failure(str(code), "the question was not answered")
+    if approval.kind == "budget":
+        work.error = failure(str(FailureCode.BUDGET), "its budget is used up, and was not raised")
+    else:
+        work.error = failure(str(code), "the question was not answered")
     event = events.WorkDenied if rejected else events.WorkAnswerExpired
     working.emit(event(key=work.key, approval=approval.id), task=task, work=work)
     work_decisions.failed(working, task, work)
+
+
+def _decide_by_default(
+    working: WorkingSet, task: TaskRecord, approval: ApprovalRecord, decision: Mapping[str, Json]
+) -> None:
+    reason = "nobody decided in time"
+    questions.close(working, approval, "decided")
+    approval.decision = {**decision, "reason": reason}
+    approval.decided_by, approval.decided_at = "engine", working.now
+    decided = events.ApprovalDecided(approval=approval.id, kind=approval.kind, verb=decision["verb"], reason=reason)
+    working.emit(decided, task=task)
+    _carry_out(working, task, approval, decision.get("answer"))
+
+
+def reminded(working: WorkingSet, kind: str, approval: ApprovalRecord | None, ref: str) -> None:
+    """Tell that an approval is still open: a reminder, or an escalation."""
+    working.set_timer(kind, ref, None)
+    if approval is None or approval.state != "open":
+        return
+    task = working.task(approval.task)
+    working.record(f"approval.{kind}", approval.id, task=task)
+    event = events.ApprovalReminded if kind == "remind" else events.ApprovalEscalated
+    working.emit(event(approval=approval.id, kind=approval.kind), task=task)
 
 
 def expired(working: WorkingSet, approval: ApprovalRecord) -> None:
@@ -124,7 +173,9 @@ def expired(working: WorkingSet, approval: ApprovalRecord) -> None:
         return
     task = working.task(approval.task)
     working.record("approval.expire", approval.id, task=task)
-    working.edit_approval(approval).state = "expired"
-    working.set_timer("answer", approval.id, None)
+    if approval.at_expiry is not None:
+        _decide_by_default(working, task, approval, approval.at_expiry)
+        return
+    questions.close(working, approval, "expired")
     working.emit(events.ApprovalExpired(approval=approval.id, kind=approval.kind), task=task)
     denied(working, task, approval, FailureCode.APPROVAL_EXPIRED)

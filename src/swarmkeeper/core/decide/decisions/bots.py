@@ -15,6 +15,7 @@ from swarmkeeper.core.commands import (
     RotateKey,
 )
 from swarmkeeper.core.decide.decisions import work as work_decisions
+from swarmkeeper.core.decide.effects import accounts
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import BotTypeFixed, IllegalTransition, PermissionDenied, ResourceNotFound
@@ -87,6 +88,7 @@ def _register_again(
     working.edit_bot(bot)
     bot.version, bot.skills, bot.capacity = command.version, skills, command.capacity
     bot.dedicated, bot.endpoint, bot.labels = command.dedicated, command.endpoint, command.labels
+    bot.scope = ""  # this process may use another model
     bot.owner = command.by.owner or _own_owner(bot.name, bot.id)
     bot.key_id, bot.last_seen = command.by.key_id, working.now
     _registered(working, bot)
@@ -162,7 +164,7 @@ def _release_all(working: WorkingSet, bot: BotRecord) -> None:
         if lease is None or lease.bot != bot.id:
             continue
         if task.status in TASK_CLOSED:
-            working.end_lease(task, work, lease, AttemptOutcome.CANCELLED)
+            accounts.end_attempt(working, task, work, lease, AttemptOutcome.CANCELLED)
             working.move_work(task, work, Transition.CANCELLED)
             working.emit(events.WorkCancelled.of([work]), task=task, work=work)
         else:

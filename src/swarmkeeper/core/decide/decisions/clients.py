@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, RetryFailedTask, Update
-from swarmkeeper.core.decide.effects import closing, deadline, holding, loading, questions, steps
+from swarmkeeper.core.decide.decisions import budgets
+from swarmkeeper.core.decide.effects import accounts, closing, deadline, holding, loading, questions, steps
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import IllegalTransition, PreconditionFailed, StillStopping
@@ -46,13 +47,18 @@ def update(working: WorkingSet, command: Update) -> str:
         working.edit_task(task).deadline_left = command.deadline
         _go_on_with_deadline(working, task)
         deadline_seconds = command.deadline // 1_000_000
+    if command.budget is not None:
+        budgets.change(working, task, command.budget)
     if command.priority is not None and command.priority != task.priority:
         old, priority = task.priority, command.priority
         working.edit_task(task).priority = priority
         steps.begin_job(working, task, "priority", {"old": old, "new": priority})
     event = events.TaskUpdated(labels=labels, deadline_seconds=deadline_seconds, priority=priority)
-    if changed := event.scanned():
-        working.record("task.update", task.id, task=task, body=changed)
+    changed = event.scanned()
+    if changed or command.budget is not None:
+        budget = {} if command.budget is None else {"budget": dict(command.budget)}
+        working.record("task.update", task.id, task=task, body={**changed, **budget})
+    if changed:
         working.emit(event, task=task)
     return task.id
 
@@ -109,6 +115,8 @@ def retry(working: WorkingSet, command: RetryFailedTask) -> str:
         raise StillStopping("the task is still stopping", retry_after=1)
     _end_grace_periods(working, task)
     working.record("task.retry", task.id, task=task, body=_reason(command))
+    if command.budget is not None:
+        budgets.change(working, task, command.budget)
     found, _ = working.get(lookups.GRAPH, task.id)
     works = [working.work(work_id) for work_id in found]
     roots = [
@@ -148,7 +156,7 @@ def retry(working: WorkingSet, command: RetryFailedTask) -> str:
 
 
 def _go_on_with_deadline(working: WorkingSet, task: TaskRecord) -> None:
-    if task.status is not TaskStatus.COMPLETED and not set(task.hold_reasons) - {"paused"}:
+    if task.status is not TaskStatus.COMPLETED and not set(task.hold_reasons) - {"paused", accounts.HOLD}:
         deadline.start(working, task)
 
 
@@ -162,7 +170,7 @@ def _end_grace_periods(working: WorkingSet, task: TaskRecord) -> None:
         work = working.work(work_id)
         lease = working.lease_of(work)
         if lease is not None:
-            working.end_lease(task, work, lease, AttemptOutcome.CANCELLED)
+            accounts.end_attempt(working, task, work, lease, AttemptOutcome.CANCELLED)
         if work.status not in FINAL:
             working.move_work(task, work, Transition.CANCELLED)
     cancelled = [working.work(work_id) for work_id in found]

@@ -1,14 +1,20 @@
-"""Heartbeats: they extend leases, and carry progress, usage and checkpoints. They have no audit record."""
+"""Heartbeats: they extend leases, and carry progress, usage and checkpoints. They have no audit record, unless
+one ends an attempt that is over its budget.
+"""
 
 from __future__ import annotations
 
 from swarmkeeper.core.answers import Directive, HeartbeatResult
 from swarmkeeper.core.commands import LeaseHeartbeat, SendHeartbeat
+from swarmkeeper.core.decide.decisions import budgets as budget_decisions
+from swarmkeeper.core.decide.decisions import work as work_decisions
+from swarmkeeper.core.decide.effects import accounts
 from swarmkeeper.core.decide.effects.owners import own_bot
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import BotRecord, LeaseRecord
+from swarmkeeper.core.model import BotRecord, LeaseRecord, TaskRecord, Work
+from swarmkeeper.core.rules import budgets
 from swarmkeeper.core.rules.heartbeat_log import joined
-from swarmkeeper.core.states import TASK_CLOSED
+from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, Transition
 
 
 def beat(working: WorkingSet, command: SendHeartbeat) -> HeartbeatResult:
@@ -44,7 +50,28 @@ def _beat_one(working: WorkingSet, bot: BotRecord, pulse: LeaseHeartbeat) -> Dir
         if pulse.progress is not None:
             lease.progress = joined(lease.progress, pulse.progress)
         if pulse.usage is not None:
-            lease.usage = pulse.usage
+            lease.usage = pulse.usage if lease.reserved is None else budgets.larger(lease.usage, pulse.usage)
         if pulse.checkpoint is not None:
             lease.checkpoint = working.write_payload(task, f"{lease.work}/checkpoint", pulse.checkpoint, kept=False)
+        if lease.reserved is not None and pulse.usage is not None:
+            work = working.work(lease.work)
+            if not accounts.meter(working, task, work, lease):
+                _over_budget(working, task, work, lease)
+                return Directive(pulse.lease_id, "cancel", None, over_budget=True)
     return Directive(pulse.lease_id, "continue", lease.expires_at, task.id)
+
+
+def _over_budget(working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord) -> None:
+    """End an attempt that has used more than there is; what it has told so far is settled."""
+    assert lease.reserved is not None, "only an attempt under a budget can be over it"
+    used, most = lease.usage or {}, lease.reserved.amounts
+    over = ", ".join(f"{used[name]} {name} of {most[name]}" for name in most if used.get(name, 0) > most[name])
+    error = {"class": "retryable", "message": f"over budget: {over}"}
+    working.record("work.over_budget", work.id, task=task, body={"key": work.key, "bot": lease.bot, "used": over})
+    ending = AttemptOutcome.RELEASED
+    work_decisions.give_back(working, task, work, lease, ending, Transition.RELEASED, over_budget=error)
+    budget_decisions.check(working, task, work)
+    if working.is_held(task) and (work.start_due is not None or work.line is not None):
+        working.stop_start_clock(work)  # the hold takes out only what was ready before this command
+    if work.error is not None:  # it stopped at its own budget's limit
+        work_decisions.failed(working, task, work)

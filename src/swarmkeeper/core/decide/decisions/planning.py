@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from swarmkeeper.core import events
 from swarmkeeper.core.commands import Submit
+from swarmkeeper.core.decide.decisions import budgets as budget_decisions
 from swarmkeeper.core.decide.decisions import tenants
 from swarmkeeper.core.decide.effects import holding, loading, questions, rows
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import InvalidPlan
 from swarmkeeper.core.model import SubtaskSpec, TaskRecord
-from swarmkeeper.core.rules import graph
+from swarmkeeper.core.rules import budgets, graph
 from swarmkeeper.core.states import Evaluation, Kind, TaskStatus, TaskTransition
 
 
@@ -48,7 +49,10 @@ def submit(working: WorkingSet, command: Submit) -> str:
         defaults=command.defaults,
         trace=command.trace,
         position=working.next_position(),
+        budget=None if command.budget is None else budgets.from_request(command.budget),
     )
+    if command.subtasks is not None and (errors := budget_decisions.too_many_subtasks(task, number, at="")):
+        raise InvalidPlan("the budget does not allow as many subtasks", details=tuple(errors))
     working.add_task(task)
     working.count_task(task.tenant, 1)
     working.write_payload(task, task.spec, command.spec)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from swarmkeeper.core import events, lookups
-from swarmkeeper.core.commands import SetTenant
+from swarmkeeper.core.commands import SetRate, SetTenant
+from swarmkeeper.core.decide import work_rates
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import BacklogFull, Detail, ResourceNotFound
-from swarmkeeper.core.model import Limits, Tenant
+from swarmkeeper.core.errors import BacklogFull, Detail, Invalid, ResourceNotFound
+from swarmkeeper.core.model import BudgetAccount, Json, Limits, Tenant, WorkRate
+from swarmkeeper.core.rules import budgets
+from swarmkeeper.core.rules import work_rates as rates
 
 RETRY_AFTER = 5  # seconds in which some tasks usually end
 RETRY_AFTER_STORED = 60  # seconds; only an operator can change this
@@ -28,12 +32,70 @@ def set_tenant(working: WorkingSet, command: SetTenant) -> str:
     )
     if command.unbounded:
         changed = replace(changed, max_backlog=None)
+    if command.budget is not None or command.no_budget:
+        changed = replace(changed, budget=_budget(tenant, None if command.no_budget else command.budget))
+        working.put(working.budgets.tenants, tenant.id, None)
+        working.put(working.changes.tenant_budgets, tenant.id, changed.budget)
+        working.put_all(working.touched, dict.fromkeys(working.queues.by_id))  # parked polls may get work now
     working.put_row(lookups.TENANT, tenant.id, changed)
     working.put(working.changes.tenants, tenant.id, changed)
-    event = events.TenantSet(weight=changed.weight, max_backlog=changed.max_backlog)
+    limit = None if changed.budget is None else dict(changed.budget.limit)
+    event = events.TenantSet(weight=changed.weight, max_backlog=changed.max_backlog, budget=limit)
     working.record("tenant.set", tenant.id, body=event.scanned())
     working.emit(event)
     return tenant.id
+
+
+def _budget(tenant: Tenant, wish: Mapping[str, Json] | None) -> BudgetAccount:
+    """Return the tenant's budget with other limits; those not given stay. None removes all, but what was spent stays.
+
+    Raises:
+        Invalid: a limit is below what is spent and reserved already.
+    """
+    account = tenant.budget or BudgetAccount({})
+    if wish is None:
+        return replace(account, limit={}, told={})
+    asked = budgets.from_request(wish).limit
+    if below := budgets.too_low(account, asked):
+        details = [(f"/budget/{name}", "too_small", f"{gone} are spent or reserved") for name, gone in below.items()]
+        raise Invalid("a limit is below what was used", details=tuple(details))
+    return budgets.with_limits(account, asked, None)
+
+
+def set_rate(working: WorkingSet, command: SetRate) -> str:
+    """Set, replace or remove a rate; return its id. It holds for leases granted from now on.
+
+    Raises:
+        Invalid: the key is none of a rate, or `most` is not of a skill.
+    """
+    check_may(working, command.by, "tenant.manage")
+    tenant = command.by.tenant
+    if working.get(lookups.TENANT, tenant) is None:
+        raise ResourceNotFound("no such tenant")
+    kind, colon, name = command.key.partition(":")
+    if command.key != rates.TENANT and not (colon and name and kind in ("skill", "scope")):
+        raise Invalid("a rate has a key", details=(("/key", "invalid", "is `tenant`, `skill:NAME` or `scope:NAME`"),))
+    if command.most is not None and kind != "skill":
+        raise Invalid("only skills", details=(("/most", "invalid", "only a skill has a limit of what runs at once"),))
+    wanted = WorkRate(
+        work_rates.rate_id(tenant, command.key),
+        tenant,
+        command.key,
+        command.most,
+        command.per_minute,
+        command.tokens_per_minute,
+    )
+    numbers = (command.most, command.per_minute, command.tokens_per_minute)
+    known = working.get(lookups.WORK_RATE, wanted.id)
+    kept = None if numbers == (None, None, None) else work_rates.renewed(known, wanted)
+    working.put_row(lookups.WORK_RATE, wanted.id, kept)
+    working.put(working.changes.rates, wanted.id, kept)
+    # Polls are tried again with the new numbers; the timer of the old ones does nothing more.
+    working.set_timer(work_rates.TIMER, wanted.id, working.now)
+    event = events.RateSet(key=command.key, most=numbers[0], per_minute=numbers[1], tokens_per_minute=numbers[2])
+    working.record("tenant.rate", tenant, body=event.scanned())
+    working.emit(event)
+    return wanted.id
 
 
 def admit(working: WorkingSet, tenant_id: str, subtasks: int) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Continue, TimerFired
+from swarmkeeper.core.decide import key_lines, work_rates
 from swarmkeeper.core.decide.decisions import approvals
 from swarmkeeper.core.decide.decisions import work as work_decisions
-from swarmkeeper.core.decide.effects import closing, steps
+from swarmkeeper.core.decide.effects import closing, cooldowns, steps
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
 from swarmkeeper.core.model import LeaseRecord, TaskRecord, Work
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, FailureCode, Status, TaskStatus, Transition
@@ -28,6 +29,14 @@ def timer_fired(working: WorkingSet, command: TimerFired) -> None:
             _no_taker(working, command.ref)
         case "wake":
             _wake(working, command.ref)
+        case "remind" | "escalate" as kind:
+            approvals.reminded(working, kind, working.get(lookups.APPROVAL, command.ref), command.ref)
+        case "rate":
+            work_rates.moment_came(working, command.ref)
+        case "line":
+            key_lines.moment_came(working, command.ref)
+        case "cooldown":
+            cooldowns.moment_came(working, command.ref)
         case "unseen":
             _never_arrived(working, command)
         case kind:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Concatenate, ParamSpec
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.answers import Refusal, ReportReceipt
 from swarmkeeper.core.commands import AskQuestion, ClaimWork, ReleaseLease, ReportResult
-from swarmkeeper.core.decide.decisions import planning, review
-from swarmkeeper.core.decide.effects import closing, questions, rows
-from swarmkeeper.core.decide.effects.owners import check_may, own_bot
+from swarmkeeper.core.decide import key_lines, work_rates
+from swarmkeeper.core.decide.decisions import budgets, planning, review
+from swarmkeeper.core.decide.effects import accounts, closing, cooldowns, questions, rows
+from swarmkeeper.core.decide.effects.owners import held_lease, own_bot
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
 from swarmkeeper.core.errors import (
     AlreadyReported,
@@ -21,7 +23,6 @@ from swarmkeeper.core.errors import (
     InvalidPlan,
     LeaseLost,
     LeaseRequired,
-    ResourceNotFound,
     SwarmkeeperError,
     TaskClosed,
 )
@@ -33,12 +34,12 @@ from swarmkeeper.core.model import (
     Json,
     LateResultRecord,
     LeaseRecord,
-    Principal,
     QueueEntry,
     TaskRecord,
     Work,
 )
 from swarmkeeper.core.rules import graph, retry
+from swarmkeeper.core.rules.cooldowns import LEAST, scope_of
 from swarmkeeper.core.rules.heartbeat_log import joined
 from swarmkeeper.core.states import (
     TASK_CLOSED,
@@ -65,7 +66,26 @@ def take(working: WorkingSet, claim: ClaimWork, bot: BotRecord, ready: QueueEntr
     task = working.task(work.task)
     if work.status is not Status.READY or work.start_due is None or working.is_held(task) or bot.owner in work.excluded:
         return None
+    if work.limits is not None and not key_lines.may_start(working, work):
+        return None
+    rated = task.tenant in working.rates
+    skills = working.queues.by_id[work.queue].skills if rated else ()
+    if rated and not work_rates.allowed_of(working, task.tenant, skills):
+        return None
+    # Keys and rates are counted only after this: an item without an allowance uses nothing of them.
+    reserved = None
+    if task.budget is not None or work.budget is not None or task.tenant in working.budgets.tenants:
+        reserved = budgets.reserve(working, task, work)
+        if reserved is None:
+            if work.error is not None:  # it stopped at its own budget's limit
+                failed(working, task, work)
+                closing.finish_completed_tasks(working)
+            return None
+    if rated:
+        work_rates.leased(working, bot, skills)
     lease = working.grant(task, work, bot, ttl=ttl, claim_id=claim.claim_id)
+    if reserved is not None and reserved.levels:
+        lease.reserved = reserved
     if work.kind is Kind.REVIEW and work.subject is None:
         work.reviewer_owner = bot.owner
         review.exclude_reviewer_owners(working, task, work)
@@ -98,7 +118,7 @@ def _end(
     working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord, ending: AttemptOutcome, **written: Any
 ) -> AttemptRecord:
     """End an attempt. If a review ended without a vote, its owner may take other reviews of the round again."""
-    attempt = working.end_lease(task, work, lease, ending, **written)
+    attempt = accounts.end_attempt(working, task, work, lease, ending, **written)
     if work.reviewer_owner is not None and ending is not AttemptOutcome.SUCCEEDED:
         working.edit_work(work).reviewer_owner = None
     return attempt
@@ -111,15 +131,20 @@ def give_back(
     lease: LeaseRecord,
     ending: AttemptOutcome,
     transition: Transition,
+    over_budget: Mapping[str, Json] | None = None,
 ) -> None:
-    """Return the item to its old position in the queue; no try is counted."""
-    _end(working, task, work, lease, ending)
+    """Return the item to its old position in the queue; no try is counted.
+
+    Args:
+        over_budget: the error of an attempt that was ended because it is over its budget.
+    """
+    _end(working, task, work, lease, ending, error=over_budget, over_budget=over_budget is not None)
     working.move_work(task, work, transition)
     review_changed(working, task, work)
     if transition is Transition.LEASE_UNSEEN:
         working.emit(_of_attempt(events.WorkLeaseUnseen, work, bot=lease.bot), task=task, work=work)
     else:
-        working.emit(_of_attempt(events.WorkReleased, work, bot=lease.bot), task=task, work=work)
+        working.emit(_of_attempt(events.WorkReleased, work, bot=lease.bot, error=over_budget), task=task, work=work)
 
 
 def review_changed(working: WorkingSet, task: TaskRecord, work: Work) -> None:
@@ -199,7 +224,14 @@ def failed(working: WorkingSet, task: TaskRecord, work: Work) -> None:
 
 
 def deferred(
-    working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord, wait: int, why: str, **written: Any
+    working: WorkingSet,
+    task: TaskRecord,
+    work: Work,
+    lease: LeaseRecord,
+    wait: int,
+    why: str,
+    scope: str | None = None,
+    **written: Any,
 ) -> None:
     """Defer the item by `wait` microseconds without counting a try; fail it if it was deferred too long in a row.
 
@@ -225,8 +257,8 @@ def deferred(
     working.wait(task, work, Transition.DEFERRED, working.now + wait)
     review_changed(working, task, work)
     seconds = wait / 1_000_000
-    later = _of_attempt(events.WorkDeferred, work, bot=lease.bot, reason=reason, error=error, in_seconds=seconds)
-    working.emit(later, task=task, work=work)
+    given = partial(events.WorkDeferred, bot=lease.bot, reason=reason, error=error, scope=scope, in_seconds=seconds)
+    working.emit(_of_attempt(given, work), task=task, work=work)
 
 
 # ---- reports -------------------------------------------------------------------------------------------------------
@@ -334,11 +366,11 @@ def _too_late(
         name = working.write_payload(
             task, f"{work_id}/late/{lease_id[4:]}/{command.content_hash[:16]}", command.content
         )
-        working.changes.late_results.append(
-            LateResultRecord(
-                lease_id, command.content_hash, work_id, task.id, task.tenant, command.bot, working.now, name
-            )
-        )
+        settled = None
+        if lease is None and attempt is not None and command.usage and all(lease_id != late for late, _ in known):
+            settled = accounts.settle_late(working, task, work, attempt, command.usage)
+        late = (lease_id, command.content_hash, work_id, task.id, task.tenant, command.bot, working.now, name, settled)
+        working.changes.late_results.append(LateResultRecord(*late))
         working.emit(events.WorkLateResult(key=work.key, bot=command.bot, code=error.code), task=task, work=work)
     elif lease is None:
         raise error
@@ -356,8 +388,15 @@ def _report_failure(
     written: dict[str, Any] = {"result_hash": command.content_hash, "usage": command.usage}
     if cause.error_class is ErrorClass.RATE_LIMITED:
         left = work.give_up - work.put_off
-        wait = retry.rate_limited(cause.retry_after, work.put_off, max(left, 1), working.chance(work.id))
-        deferred(working, task, work, lease, wait, error["message"], error=error, **written)
+        bot = working.bot(lease.bot, task.tenant)
+        scope = cause.scope or scope_of(bot)
+        if scope and cause.retry_after is not None:
+            wait = max(cause.retry_after, LEAST)  # a probe goes first, so items need no time between them
+        else:
+            wait = retry.rate_limited(cause.retry_after, work.put_off, max(left, 1), working.chance(work.id))
+        if scope:
+            cooldowns.begin(working, bot, scope, wait)
+        deferred(working, task, work, lease, wait, error["message"], scope or None, error=error, **written)
         return
     try_failed(
         working,
@@ -382,8 +421,11 @@ def _content_error(working: WorkingSet, task: TaskRecord, work: Work, command: R
     errors: list[Detail] = list(command.errors)
     if command.plan is not None and work.kind is Kind.PLAN:
         errors += graph.check_plan(command.plan, at="/plan") if command.checked is None else command.checked
+        number = len(command.plan) if command.written is None else command.written.count
+        errors += budgets.too_many_subtasks(task, number, at="/plan")
     if command.verdict is not None and work.kind is Kind.REVIEW and not errors:
         errors += review.check_verdict(working, task, work, command.verdict)
+        errors += budgets.too_many_subtasks(task, len(command.verdict.subtasks), at="/verdict")
     if not errors:
         return None
     details = tuple(errors[: graph.ERRORS_MAX])
@@ -486,31 +528,9 @@ def _refuse(
 # ---- heartbeats, release, questions --------------------------------------------------------------------------------
 
 
-def _held_lease(
-    working: WorkingSet, by: Principal, lease_id: str, action: str
-) -> tuple[LeaseRecord | None, AttemptRecord | None]:
-    """Return the caller's live lease with this id, and the ended attempt; either may be None.
-
-    Raises:
-        PermissionDenied: the caller may not do this with any lease, or the lease is another bot's.
-        LeaseLost: the caller's tenant has and had no lease with this id.
-    """
-    check_may(working, by, action)
-    lease = working.lease(lease_id)
-    attempt: AttemptRecord | None = working.get(lookups.ATTEMPT, lease_id)
-    bot_id = lease.bot if lease is not None else attempt.bot if attempt is not None else None
-    try:
-        if bot_id is None:
-            raise ResourceNotFound("no such lease")
-        own_bot(working, by, bot_id, action)
-    except ResourceNotFound:
-        raise LeaseLost("no live lease of this bot has that id") from None
-    return lease, attempt
-
-
 def release(working: WorkingSet, command: ReleaseLease) -> str:
     """Release an item, now or after a delay; return its id. A repeated call returns the same answer."""
-    lease, attempt = _held_lease(working, command.by, command.lease_id, "work.release")
+    lease, attempt = held_lease(working, command.by, command.lease_id, "work.release")
     if lease is None:
         if attempt is not None and attempt.answer == "released":
             return attempt.work
@@ -531,7 +551,7 @@ def ask(working: WorkingSet, command: AskQuestion) -> str | Refusal:
 
     The answer comes with the item's next lease. The caller must have redacted the question (`questions.readable`).
     """
-    lease, attempt = _held_lease(working, command.by, command.lease_id, "work.ask")
+    lease, attempt = held_lease(working, command.by, command.lease_id, "work.ask")
     if lease is None:
         if attempt is not None and attempt.ending is AttemptOutcome.ASKED and attempt.answer is not None:
             return attempt.answer
@@ -556,6 +576,9 @@ def ask(working: WorkingSet, command: AskQuestion) -> str | Refusal:
         work=work,
         asked_by=bot.name,
         expires=command.expires,
+        default=command.default,
+        remind=command.remind,
+        escalate=command.escalate,
     ).id
     _end(working, task, work, lease, AttemptOutcome.ASKED, answer=approval_id)
     working.edit_work(work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmkeeper.core import events, lookups
-from swarmkeeper.core.decide.effects import deadline, holding, questions, rows, settling
+from swarmkeeper.core.decide.effects import accounts, deadline, holding, questions, rows, settling
 from swarmkeeper.core.decide.effects.steps import begin_job, next_works, step
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
 from swarmkeeper.core.model import BackgroundJob, TaskRecord, Work
@@ -40,7 +40,7 @@ def cancel_item(working: WorkingSet, task: TaskRecord, work: Work) -> None:
         questions.cancel(working, task, work)
     lease = working.lease_of(work)
     if lease is not None:
-        working.end_lease(task, work, lease, AttemptOutcome.CANCELLED)
+        accounts.end_attempt(working, task, work, lease, AttemptOutcome.CANCELLED)
     working.move_work(task, work, Transition.CANCELLED)
     working.emit(events.WorkCancelled.of([work]), task=task, work=work)
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from swarmkeeper.core import events, lookups
-from swarmkeeper.core.decide.effects import closing, rows
+from swarmkeeper.core.decide.effects import accounts, closing, rows
 from swarmkeeper.core.decide.effects.steps import begin_job, room, step
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import BackgroundJob, Edge, Json, SubtaskSpec, TaskRecord, Work
@@ -179,7 +179,7 @@ def _reopen_item(working: WorkingSet, task: TaskRecord, work: Work, *, clear: bo
             closing.cancel_item(working, task, review)
     lease = working.lease_of(work)
     if lease is not None:
-        working.end_lease(task, work, lease, AttemptOutcome.CANCELLED)
+        accounts.end_attempt(working, task, work, lease, AttemptOutcome.CANCELLED)
     edges: list[Edge] = working.get(lookups.PARENTS, work.id)
     pending, broken = graph.edge_state(edges, {edge.parent: working.work(edge.parent).status for edge in edges})
     working.edit_work(work).pending = pending

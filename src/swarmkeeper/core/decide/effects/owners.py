@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from swarmkeeper.core import lookups
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import PermissionDenied
-from swarmkeeper.core.model import BotRecord, Principal
+from swarmkeeper.core.errors import LeaseLost, PermissionDenied, ResourceNotFound
+from swarmkeeper.core.model import AttemptRecord, BotRecord, LeaseRecord, Principal
 from swarmkeeper.core.states import BotType
 
 
@@ -28,6 +29,28 @@ def own_bot(working: WorkingSet, by: Principal, bot_id: str, action: str) -> Bot
     if (why_not := why_not_own(by, bot)) is not None:
         raise PermissionDenied(why_not)
     return bot
+
+
+def held_lease(
+    working: WorkingSet, by: Principal, lease_id: str, action: str
+) -> tuple[LeaseRecord | None, AttemptRecord | None]:
+    """Return the caller's live lease with this id, and the ended attempt; either may be None.
+
+    Raises:
+        PermissionDenied: the caller may not do this with any lease, or the lease is another bot's.
+        LeaseLost: the caller's tenant has and had no lease with this id.
+    """
+    check_may(working, by, action)
+    lease = working.lease(lease_id)
+    attempt: AttemptRecord | None = working.get(lookups.ATTEMPT, lease_id)
+    bot_id = lease.bot if lease is not None else attempt.bot if attempt is not None else None
+    try:
+        if bot_id is None:
+            raise ResourceNotFound("no such lease")
+        own_bot(working, by, bot_id, action)
+    except ResourceNotFound:
+        raise LeaseLost("no live lease of this bot has that id") from None
+    return lease, attempt
 
 
 class Owned(Protocol):

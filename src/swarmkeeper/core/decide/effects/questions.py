@@ -23,6 +23,8 @@ from swarmkeeper.core.states import Condition, Status
 RESULTS_LISTED_MAX = 500
 
 
+REMINDERS = ("remind", "escalate")  # kinds of timers of an open approval
+
 # JSON Schema keywords that hold data. All other texts are standard words, field names and descriptions.
 _DATA = frozenset({"const", "default", "enum", "examples"})
 
@@ -57,6 +59,7 @@ def readable(command: AskQuestion, rules: Rules) -> AskQuestion:
         choices=choices,
         alike=tuple(alike),
         schema=None if command.schema is None else clean(command.schema),
+        default=rules.redact(command.default, tenant=tenant).value,
     )
 
 
@@ -65,6 +68,9 @@ def fault_of(working: WorkingSet, command: AskQuestion) -> SwarmkeeperError | No
     for number in command.alike:
         where = (f"/choices/{number}", "duplicate", "reads like another choice, once its secrets are hidden")
         return Invalid("two choices are the same", details=(where,))
+    if command.default is not None and command.choices and command.default not in command.choices:
+        where = ("/default_answer", "not_a_choice", "must be one of `choices`")
+        return Invalid("the default is not one of the choices", details=(where,))
     if command.schema is None:
         return None
     if errors := working.rules.check_schema(command.schema):
@@ -73,6 +79,9 @@ def fault_of(working: WorkingSet, command: AskQuestion) -> SwarmkeeperError | No
         if working.rules.check_answer(command.schema, choice):  # it could never be given as an answer
             where = (f"/choices/{number}", "invalid", "not an answer that the schema allows")
             return Invalid("a choice does not match the schema", details=(where,))
+    if command.default is not None and working.rules.check_answer(command.schema, command.default):
+        where = ("/default_answer", "invalid", "not an answer that the schema allows")
+        return Invalid("the default does not match the schema", details=(where,))
     return None
 
 
@@ -88,13 +97,21 @@ def put(
     work: Work | None = None,
     schema: Mapping[str, Json] | None = None,
     expires: int | None = None,
+    default: Json = None,
+    remind: int | None = None,
+    escalate: int | None = None,
 ) -> ApprovalRecord:
     """Open an approval for people to decide.
 
     Args:
         asked_by: a bot's name, or a key's id, that may not decide it.
-        expires: microseconds from now; None: the default limit.
+        expires: microseconds from now; None: the task's terms, or else the general limit.
+        default: for a question, the answer if nobody gives one in time.
+        remind, escalate: microseconds from now; None: if `expires` is None as well, the task's terms.
     """
+    terms = task.defaults.get("terms") or {}
+    if expires is None and terms:
+        expires, remind, escalate = terms["expires"], terms["remind"], terms["escalate"]
     approval = ApprovalRecord(
         id=working.new_id("apr"),
         tenant=task.tenant,
@@ -109,10 +126,30 @@ def put(
         choices=choices,
         schema=schema,
         subject=subject,
+        at_expiry=_at_expiry(kind, default, approves=bool(terms.get("approve"))),
     )
     working.add_approval(approval)
+    for timer, after in zip(REMINDERS, (remind, escalate), strict=True):
+        if after is not None:
+            working.set_timer(timer, approval.id, working.now + after)
     working.emit(events.ApprovalOpened(approval=approval.id, kind=kind), task=task, work=work)
     return approval
+
+
+def _at_expiry(kind: str, default: Json, *, approves: bool) -> dict[str, Json] | None:
+    """Return the decision if nobody decides in time; None: it counts as rejected."""
+    if kind == "question":
+        return None if default is None else {"verb": "answer", "answer": default}
+    if not approves:
+        return None
+    return {"verb": "answer", "answer": "accept"} if kind == "rounds" else {"verb": "approve"}
+
+
+def close(working: WorkingSet, approval: ApprovalRecord, state: str) -> None:
+    """End an open approval: decided, expired or cancelled."""
+    working.edit_approval(approval).state = state
+    for timer in ("answer", *REMINDERS):
+        working.set_timer(timer, approval.id, None)
 
 
 def cancel(working: WorkingSet, task: TaskRecord, work: Work | None = None) -> None:
@@ -122,8 +159,7 @@ def cancel(working: WorkingSet, task: TaskRecord, work: Work | None = None) -> N
         assert approval is not None, "a listed approval must exist"
         # The list shows the stored state; this command may have decided one.
         if approval.state == "open" and (work is None or approval.work == work.id):
-            working.edit_approval(approval).state = "cancelled"
-            working.set_timer("answer", approval.id, None)
+            close(working, approval, "cancelled")
             cancelled = events.ApprovalCancelled(approval=approval.id, kind=approval.kind)
             working.emit(cancelled, task=task, work=work)
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from swarmkeeper.core import ids, lookups
+from swarmkeeper.core.decide import work_rates
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import Edge, Json, SubtaskSpec, TaskRecord, Work
-from swarmkeeper.core.rules import graph
+from swarmkeeper.core.rules import budgets, graph
 from swarmkeeper.core.states import Condition, Kind, Status, Transition
 
 
@@ -72,6 +73,7 @@ def _new_work(
     working: WorkingSet, task: TaskRecord, spec: SubtaskSpec, work_id: str, payload: str, *, failure_handled: bool
 ) -> Work:
     limits, defaults = working.limits, task.defaults
+    keys = [*spec.concurrency, *work_rates.skill_limits(working.rates, task.tenant, spec.required_skills)]
     continue_on_failure = (spec.on_failure or defaults.get("on_failure") or "fail") == "continue"
     start = spec.start or defaults.get("start") or limits.start
     return Work(
@@ -91,8 +93,10 @@ def _new_work(
         give_up=spec.give_up or defaults.get("give_up") or limits.give_up,
         continue_on_failure=continue_on_failure,
         failure_handled=continue_on_failure or failure_handled,
+        limits=json.dumps(keys) if keys else None,
         payload=payload,
         since=working.now,
+        budget=None if spec.budget is None else budgets.from_request(spec.budget),
     )
 
 
@@ -108,6 +112,7 @@ def add_item(
 ) -> Work:
     """Add a plan or review item, READY at once."""
     skills = task.planner_skills if kind is Kind.PLAN else task.evaluator_skills
+    keys = work_rates.skill_limits(working.rates, task.tenant, skills)
     start = task.defaults.get("start") or working.limits.start
     work = Work(
         id=working.new_id("wrk"),
@@ -131,6 +136,7 @@ def add_item(
         excluded=tuple(sorted(excluded)),
         since=working.now,
         ordinal=ordinal if subject is None else subject.ordinal,
+        limits=json.dumps(keys) if keys else None,
     )
     working.add_work(task, work)
     working.make_ready(task, work)

@@ -281,9 +281,9 @@ class CoreBotProcess:
 def _parts_of(content: Content) -> tuple[Json, dict[str, Any]]:
     """Return the content as a bot sends it, and the command's fields as the HTTP routes derive them."""
     match content:
-        case FailureContent(kind, words, retry_after):
+        case FailureContent(kind, words, retry_after, scope):
             wait = round(retry_after * SECOND) if kind == "rate_limited" else None
-            return {"failure": kind, "words": words}, {"failure": AttemptFailure(ErrorClass(kind), words, wait)}
+            return {"failure": kind, "words": words}, {"failure": AttemptFailure(ErrorClass(kind), words, wait, scope)}
         case PlanContent(subtasks):
             plan: list[Json] = list(subtasks)
             return {"plan": plan}, {"plan": tuple(map(graph.from_json, subtasks))}

@@ -203,10 +203,10 @@ def _answer_of(answer: bots.Answer, context: Context) -> Answer:
         return Ask(answer.text, choices=answer.choices)
     context.use(tokens=answer.tokens)
     match answer.content:
-        case FailureContent(kind, words, retry_after):
+        case FailureContent(kind, words, retry_after, scope):
             wait = round(retry_after) if kind == "rate_limited" else None
             known = cast(Literal["retryable", "not_retryable", "rate_limited"], kind)
-            return Failed(words, known, retry_after_seconds=wait)
+            return Failed(words, known, retry_after_seconds=wait, scope=scope)
         case PlanContent(subtasks):
             return Plan(list(subtasks))
         case OutputContent(output):

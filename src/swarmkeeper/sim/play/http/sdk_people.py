@@ -178,6 +178,8 @@ class SdkEdge:
         }
         if wanted.deadline_seconds is not None:
             fields["deadline_seconds"] = wanted.deadline_seconds
+        if wanted.budget is not None:
+            fields["budget"] = wanted.budget
         if wanted.subtasks is not None:
             fields["subtasks"] = wanted.subtasks
         fields |= self._scenario.task or {}
