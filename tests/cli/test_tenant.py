@@ -113,3 +113,54 @@ def submit(url: str, key: str) -> int:
     assert json.load(refused)["code"] == "backlog_full"
     assert int(refused.headers["Retry-After"]) > 0
     return refused.code
+
+
+def test_a_tenants_budget_is_set_shown_and_removed(tenants: Shell) -> None:
+    limits = ("--budget-cost-micro-usd", "5000", "--budget-attempts", "3")
+    assert tenants("tenant", "set", "acme", *limits, "--store", STORE).code == 0
+    said = tenants("tenant", "get", "acme", "--store", STORE, "--json").json
+    assert {row["limit"]: row["most"] for row in said["limits"] if row["limit"].startswith("budget")} == {
+        "budget cost_micro_usd": 5000,
+        "budget attempts": 3,
+    }
+
+    refused = tenants("tenant", "set", "acme", "--budget-tokens", "0", "--store", STORE)
+    assert (refused.code, "/budget/tokens" in refused.err) == (2, True)
+    removed = tenants("tenant", "set", "acme", "--no-budget", "--store", STORE, "--json").json
+    assert removed["budget"]["limit"] == {}
+    assert "budget" not in listed(tenants)["other"]
+
+
+def test_limits_of_skills_scopes_and_the_whole_tenant_are_set_listed_and_removed(tenants: Shell) -> None:
+    def limit(*words: str) -> int:
+        return tenants("tenant", "limit", "acme", *words, "--store", STORE).code
+
+    assert limit("skill:write", "--max", "2", "--per-minute", "30") == 0
+    assert limit("scope:anthropic:claude-sonnet", "--tokens-per-minute", "40000") == 0
+    assert limit("tenant", "--per-minute", "100") == 0
+    assert limit("tenant", "--remove") == 0
+
+    rows = tenants("tenant", "limits", "acme", "--store", STORE, "--json").out.splitlines()
+    assert list(map(json.loads, rows)) == [
+        {"key": "scope:anthropic:claude-sonnet", "max": None, "per_minute": None, "tokens_per_minute": 40_000},
+        {"key": "skill:write", "max": 2, "per_minute": 30, "tokens_per_minute": None},
+    ]
+    assert tenants("tenant", "limits", "other", "--store", STORE, "--json").out == ""
+    assert tenants("doctor", "--deep", "--store", STORE).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["acme", "tenant"], 2),
+        (["acme", "tenant", "--per-minute", "1", "--remove"], 2),
+        (["acme", "tenant", "--per-minute", "0"], 2),
+        (["acme", "model:x", "--per-minute", "1"], 2),
+        (["acme", "scope:x", "--max", "1"], 2),
+        (["nobody", "tenant", "--per-minute", "1"], 5),
+    ],
+)
+def test_a_wrong_limit_is_refused(tenants: Shell, words: list[str], code: int) -> None:
+    said = tenants("tenant", "limit", *words, "--store", STORE)
+
+    assert (said.code, said.err != "") == (code, True)

@@ -6,9 +6,9 @@ import typer
 
 from swarmkeeper.cli.admin import audit, key, store, tenant
 from swarmkeeper.cli.bots import bot
-from swarmkeeper.cli.serving import demo, dev, server
+from swarmkeeper.cli.serving import demo, dev, run, server
 from swarmkeeper.cli.tasks import approval, message, task
-from swarmkeeper.cli.tools import bench, calibrate, docs, project, redact, simulate
+from swarmkeeper.cli.tools import bench, calibrate, docs, project, redact, simulate, swarm
 
 app = typer.Typer(
     name="swarmkeeper",
@@ -19,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(demo.demo)
+app.command()(run.run)
 app.command()(dev.dev)
 app.command()(server.serve)
 app.command()(project.init)
@@ -38,6 +39,7 @@ app.command()(calibrate.calibrate)
 app.command()(bench.bench)
 app.add_typer(project.config, name="config")
 app.add_typer(redact.redact, name="redact")
+app.add_typer(swarm.swarm, name="swarm")
 app.command()(project.api)
 app.command()(project.completion)
 app.command()(docs.docs)

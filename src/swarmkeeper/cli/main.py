@@ -10,6 +10,8 @@ _INTERRUPTED = 130
 # While a command loads, it keeps nearly all objects that it creates. With Python's threshold of 700, the garbage
 # collector traverses them for a tenth of the time until the command begins.
 _GC_THRESHOLD = 20_000
+# The version of the distribution that holds this file. It works with one version of swarmkeeper-sdk, the same.
+_VERSION = "0.4.0"
 
 
 def main() -> None:
@@ -38,6 +40,13 @@ def _main() -> None:
     import gc
     import io
 
+    from swarmkeeper import __version__
+
+    if __version__ != _VERSION:
+        sys.exit(
+            f"swarmkeeper: swarmkeeper {_VERSION} and swarmkeeper-sdk {__version__} are installed together,"
+            f" and must be the same version. Install swarmkeeper-sdk {_VERSION}."
+        )
     gc.set_threshold(_GC_THRESHOLD)
     from swarmkeeper.cli.commands import app
     from swarmkeeper.cli.framework.terminal import CliError, Exit

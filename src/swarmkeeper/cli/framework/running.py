@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import shutil
 import sys
@@ -41,12 +42,22 @@ def run(work: Coroutine[Any, Any, Value]) -> Value:
 
 def run_fast(work: Coroutine[Any, Any, Value]) -> Value:
     """Like `run`, on uvloop if available: for servers."""
+    _keep_descriptors()
     try:
         import uvloop
     except ImportError:  # not available on Windows
         return asyncio.run(work)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
+
+
+def _keep_descriptors() -> None:
+    """Open what the parent has closed of stdin, stdout and stderr: uvloop aborts where a socket gets such a number."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest free number, which is this one
 
 
 def administration() -> dict[str, Any]:

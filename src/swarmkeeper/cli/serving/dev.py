@@ -36,7 +36,7 @@ def dev(
     """
     folder = Path(DEV_FOLDER)
     settings = flags.found(
-        port=port, store=f"sqlite:///{folder / 'store.db'}", api_key_file=str(_key_file(folder, "admin"))
+        port=port, store=f"sqlite:///{folder / 'store.db'}", api_key_file=str(key_file(folder, "admin"))
     ).settings
     server.warn_of_unread(context)
     if running.run_fast(_dev(folder, settings, with_bots=not no_demo, as_json=as_json)):
@@ -49,15 +49,15 @@ async def _dev(folder: Path, settings: Settings, *, with_bots: bool, as_json: bo
     from swarmkeeper.server import serving
 
     try:
-        _prepare(folder)
+        prepare(folder)
         async with serving(settings, take_over_logs=True) as served:
-            admin, is_new = await _key(folder, served.swarm, "admin", "admin", None)
+            admin, is_new = await kept_key(folder, served.swarm, "admin", "admin", None)
             bots = review.swarm() if with_bots else []
             keys = {
-                name_of(bot): (await _key(folder, served.swarm, name_of(bot), role_of(bot), name_of(bot)))[0]
+                name_of(bot): (await kept_key(folder, served.swarm, name_of(bot), role_of(bot), name_of(bot)))[0]
                 for bot in bots
             }
-            _remember(folder, settings, served.url)
+            remember(folder, settings, served.url)
             async with at_work(served.url, bots, keys) as working:
                 stopping = asyncio.ensure_future(server.until_stopped(served))
                 # Signals must be handled before the address is printed: its reader may stop the server at once.
@@ -82,7 +82,8 @@ def _leaves(group: BaseExceptionGroup[Any]) -> Any:
             yield error
 
 
-def _prepare(folder: Path) -> None:
+def prepare(folder: Path) -> None:
+    """Make the folder for the store and the keys, which Git ignores."""
     for made in (folder, folder / "keys"):
         files.folder(made)
     files.write(folder / ".gitignore", "# created by `swarmkeeper dev`; contains keys\n*\n")
@@ -97,13 +98,14 @@ def _sample(folder: Path) -> Path:
     return file
 
 
-def _key_file(folder: Path, name: str) -> Path:
+def key_file(folder: Path, name: str) -> Path:
+    """Return where the key with this name is kept."""
     return folder / "keys" / f"{name}.key"
 
 
-async def _key(folder: Path, swarm: Orchestrator, name: str, role: str, bot: str | None) -> tuple[str, bool]:
+async def kept_key(folder: Path, swarm: Orchestrator, name: str, role: str, bot: str | None) -> tuple[str, bool]:
     """Return the key kept under this name, and whether it is new; creates one if the store does not know it."""
-    file = _key_file(folder, name)
+    file = key_file(folder, name)
     kept = file.read_text(encoding="utf-8").strip() if file.exists() else ""
     if kept and await swarm.knows(kept):
         return kept, False
@@ -112,7 +114,7 @@ async def _key(folder: Path, swarm: Orchestrator, name: str, role: str, bot: str
     return text, True
 
 
-def _remember(folder: Path, settings: Settings, url: str) -> None:
+def remember(folder: Path, settings: Settings, url: str) -> None:
     """Save server, store and key for commands in this folder."""
     kept = {"store": settings.store, "url": url, "api_key_file": settings.api_key_file}
     lines = ["# written by `swarmkeeper dev`", *(f"{name} = {json.dumps(value)}" for name, value in kept.items())]
@@ -120,19 +122,19 @@ def _remember(folder: Path, settings: Settings, url: str) -> None:
 
 
 def _introduce(folder: Path, served: Served, new_key: str | None, bots: Sequence[str], *, as_json: bool) -> None:
-    key_file = str(_key_file(folder, "admin"))
+    admin_file = str(key_file(folder, "admin"))
     terminal.talk(f"listening on {served.url}")
     if as_json:
-        answer: dict[str, Any] = {"url": served.url, "store": served.swarm.settings.store, "api_key_file": key_file}
+        answer: dict[str, Any] = {"url": served.url, "store": served.swarm.settings.store, "api_key_file": admin_file}
         if new_key is not None:
             answer["api_key"] = new_key
         terminal.say_json(answer | {"bots": list(bots), "resumed": new_key is None})
         return
     lines = [f"server   {served.url}", f"kept in  {folder}/ (ignored by Git)"]
     if new_key is not None:
-        lines.append(f"key      {new_key}   (role admin; shown this once, kept in {key_file})")
+        lines.append(f"key      {new_key}   (role admin; shown this once, kept in {admin_file})")
     else:
-        lines.append(f"key      in {key_file} (role admin)")
+        lines.append(f"key      in {admin_file} (role admin)")
     if bots:
         lines.append(f"bots     {', '.join(bots)}")
     if bots:

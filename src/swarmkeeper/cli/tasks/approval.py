@@ -98,7 +98,7 @@ def _subtask(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def commands_for(approval: Approval) -> list[str]:
     """Return the commands that decide it, one line for each possible decision."""
-    if approval.kind in ("plan", "final"):
+    if approval.kind in ("plan", "final", "budget"):
         ways = [f"swarmkeeper approval approve {approval.id} --subject-hash {approval.subject_hash}"]
     elif approval.choices:
         # Choices are not inserted: a bot's text must not become part of a shell command.

@@ -1,0 +1,1 @@
+"""Bots whose plans, work and verdicts come from a model. They need the extra `ai`: `pip install 'swarmkeeper[ai]'`."""
