@@ -1,9 +1,11 @@
 # Everything a developer does, by name. Needs Python 3.11 or newer, git and make; the rest it sets up itself:
 # .venv-uv holds the installer, .venv holds the exact, hash-checked versions of requirements/ and this package.
-# .venv-generator holds the generator of a client from the OpenAPI document, for a test.
+# .venv-generator holds the generator of a client from the OpenAPI document, for a test; .venv-bots/ holds what bots need,
+# in the newest and in the lowest versions, for the tests of the distribution swarmkeeper-sdk.
+# .venv-frameworks/ holds an environment for each framework of agents that is not among the locked requirements.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check coverage explore bench sim docs lock clean
+.PHONY: help setup demo test check coverage explore bench sim docs frameworks lock dist lowest clean
 
 # The first Python on the path that is new enough. `make setup PYTHON=python3.13` chooses another.
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -20,7 +22,7 @@ export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## make .venv with all that a developer needs (quick when it is up to date)
 	@:
@@ -69,11 +71,26 @@ endif
 docs: setup ## write the pages that are generated from the code again
 	@$(BIN)/python scripts/gen_docs.py
 
+# Not part of the ordinary tests: each framework needs an environment of its own, made from what is newest today.
+frameworks: $(UV) ## test agents of frameworks that are not locked (NAMES="strands crewai")
+	@UV="$(UV)" PYTHON="$(PYTHON)" sh scripts/test_frameworks.sh $(NAMES)
+
 lock: $(UV) ## choose the newest versions again and write requirements/ (KEEP=1 adds what is new, and moves nothing else)
 	@UV="$(UV)" KEEP="$(KEEP)" sh scripts/lock.sh
 
+dist: setup ## build the distributions swarmkeeper-sdk and swarmkeeper into dist/, each as source archive and wheel
+	@$(BIN)/python scripts/dist.py "$(CURDIR)/$(UV)"
+
+# Left out: what needs agent frameworks and other tools, which ask for newer versions; and facts about the code.
+LOWEST_TESTS = $(filter-out tests/agents tests/ai tests/swarm tests/docs tests/packaging tests/tidy tests/support,$(patsubst %/,%,$(wildcard tests/*/)))
+lowest: setup ## run the tests on the lowest versions that we allow, in .venv-lowest (needs Python 3.11)
+	@test -x .venv-lowest/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-lowest
+	@$(UV) pip sync --quiet --no-config --python .venv-lowest/bin/python --require-hashes requirements/lowest.txt
+	@$(UV) pip install --quiet --no-config --python .venv-lowest/bin/python --no-deps --no-build-isolation --offline --editable .
+	@.venv-lowest/bin/pytest -n $(WORKERS) --dist worksteal --ignore tests/http/test_fuzz.py $(LOWEST_TESTS) $(PYTEST_ARGS)
+
 clean: ## remove the environments and everything that tools left behind
-	rm -rf .venv .venv-uv .venv-generator .pytest_cache .pytest_counts .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-uv .venv-generator .venv-bots .venv-lowest .venv-frameworks .pytest_cache .pytest_counts .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 
 # A Python without `venv` (some distributions package it separately) still has a pip that can install into a folder.
 $(UV): requirements/uv.txt
@@ -85,7 +102,7 @@ $(UV): requirements/uv.txt
 	else rm -rf .venv-uv && "$(PYTHON)" -m pip install --quiet --require-hashes --only-binary :all: --target .venv-uv -r requirements/uv.txt; fi
 	@touch $(UV)
 
-.venv/.ready: $(UV) requirements/runtime.txt requirements/dev.txt requirements/generator.txt pyproject.toml
+.venv/.ready: $(UV) requirements/runtime.txt requirements/dev.txt requirements/generator.txt requirements/bots.txt requirements/bots-lowest.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "setup: making .venv with $(PYTHON)" && $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv; }
 	@echo "setup: installing what requirements/ names into .venv"
@@ -93,4 +110,7 @@ $(UV): requirements/uv.txt
 	@$(UV) pip install --quiet --no-config --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
 	@test -x .venv-generator/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-generator
 	@$(UV) pip sync --quiet --no-config --python .venv-generator/bin/python --require-hashes requirements/generator.txt
+	@for bots in bots bots-lowest; do \
+	test -x .venv-bots/$$bots/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-bots/$$bots || exit 1; \
+	$(UV) pip sync --quiet --no-config --python .venv-bots/$$bots/bin/python --require-hashes requirements/$$bots.txt || exit 1; done
 	@touch .venv/.ready

