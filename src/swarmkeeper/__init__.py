@@ -3,7 +3,9 @@
 All other names may change without notice.
 """
 
+import sys
 from importlib import import_module
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 __version__ = "0.4.0"
@@ -71,6 +73,32 @@ _HOME = {
         "swarmkeeper.wire.v1",
     ),
 }
+
+# What the distribution swarmkeeper-sdk leaves out. A packaging test keeps this and the distributions the same.
+_SERVER_ONLY = {
+    *("access", "app", "bench", "bots", "broker", "cli", "clock", "engine", "govern", "http", "in_process", "observe"),
+    *("offline", "pages", "reads", "request_id", "rulefiles", "server", "settings", "sim", "storage", "testing"),
+}
+
+
+class _ServerOnlyModules:
+    """The last finder of imports: it says what to install when a module of the server was not found."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        package, _, module = name.partition(".")
+        if package == __name__ and module in _SERVER_ONLY:
+            raise ModuleNotFoundError(
+                f"{name} is not in swarmkeeper-sdk, which holds what bots and clients need."
+                f" Install swarmkeeper {__version__} as well: it holds the server, the command line and the simulator.",
+                name=name,
+            )
+
+
+if PathFinder.find_spec(f"{__name__}.app", __path__) is None:  # swarmkeeper-sdk alone
+    # So that `import *` and help() work. Type checkers, which follow changes of `__all__`, must not see this one.
+    globals()["__all__"].remove("Orchestrator")
+    sys.meta_path.append(_ServerOnlyModules)
 
 
 def __getattr__(name: str) -> object:

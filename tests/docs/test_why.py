@@ -3,7 +3,7 @@
 import re
 
 from swarmkeeper.core.rules.explain import WaitingReason
-from tests.docs.test_blocks import ROOT
+from tests.docs.blocks import ROOT
 
 
 def test_the_guide_has_a_row_for_each_reason_and_no_others() -> None:

@@ -33,6 +33,14 @@ def normal(requirement: str) -> str:
     return found.group()
 
 
+def group(name: str) -> set[str]:
+    """Return the requirements of a dependency group, those of groups that it includes as well."""
+    found: set[str] = set()
+    for each in PROJECT["dependency-groups"][name]:
+        found |= {each} if isinstance(each, str) else group(each["include-group"])
+    return found
+
+
 def locked(file: str) -> dict[str, str]:
     """Return name and whole entry of everything that a lock pins."""
     text = (ROOT / "requirements" / file).read_text(encoding="utf-8").replace("\\\n", " ")
@@ -61,7 +69,7 @@ def test_every_lock_pins_one_version_by_hash_and_names_no_address() -> None:
 
 def test_the_locks_contain_all_dependencies_of_the_project() -> None:
     runtime = {normal(requirement) for requirement in PROJECT["project"]["dependencies"]}
-    dev = {normal(requirement) for requirement in PROJECT["dependency-groups"]["dev"]}
+    dev = {normal(requirement) for requirement in group("dev")}
 
     assert runtime <= set(locked("runtime.txt"))
     assert runtime | dev <= set(locked("dev.txt"))
@@ -75,11 +83,24 @@ def test_developers_run_the_versions_that_users_get() -> None:
     assert differing == []
 
 
+def test_bots_are_tested_with_the_newest_and_the_lowest_versions_that_they_may_have() -> None:
+    text = (ROOT / "packages" / "sdk" / "pyproject.toml").read_text(encoding="utf-8")
+    needs = tomllib.loads(text)["project"]["dependencies"]
+    newest, dev = locked("bots.txt"), locked("dev.txt")
+    lowest = (ROOT / "requirements" / "bots-lowest.txt").read_text(encoding="utf-8")
+
+    assert [name for name, entry in newest.items() if dev[name].split()[0] != entry.split()[0]] == []
+    assert {normal(need) for need in needs} <= set(newest)
+    for need in needs:
+        name, bound = re.match(r"([a-z-]+)>=([\d.]+)", need).groups()  # type: ignore[union-attr]  # fails if there is none
+        assert re.search(rf"^{name}=={re.escape(bound)}(\.0)* ", lowest, re.MULTILINE), need
+
+
 def test_the_build_backend_is_the_one_that_is_locked() -> None:
     (required,) = PROJECT["build-system"]["requires"]
 
     assert normal(required) == "uv-build"
-    assert required.replace("_", "-") in PROJECT["dependency-groups"]["dev"]
+    assert required.replace("_", "-") in group("dev")
 
 
 def test_package_project_and_changelog_name_the_same_version() -> None:

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "swarmkeeper"
 
 _OUTSIDE = frozenset(
-    {".git", ".venv", ".venv-uv", ".venv-generator", "__pycache__", "node_modules", "build", "dist", ".swarmkeeper"}
+    {".git", ".venv", ".venv-uv", ".venv-generator", ".venv-bots", "__pycache__", "node_modules", "build", "dist"}
+    | {".swarmkeeper", ".venv-frameworks", ".venv-lowest"}
     | {".mypy_cache", ".ruff_cache", ".pytest_cache", ".pytest_counts", ".hypothesis", ".import_linter_cache"}
 )
 
