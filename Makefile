@@ -5,7 +5,7 @@
 # .venv-frameworks/ holds an environment for each framework of agents that is not among the locked requirements.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check coverage explore bench sim docs frameworks lock dist lowest clean
+.PHONY: help setup demo test check coverage explore bench sim docs frameworks images lock dist lowest clean
 
 # The first Python on the path that is new enough. `make setup PYTHON=python3.13` chooses another.
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -75,6 +75,10 @@ docs: setup ## write the pages that are generated from the code again
 frameworks: $(UV) ## test agents of frameworks that are not locked (NAMES="strands crewai")
 	@UV="$(UV)" PYTHON="$(PYTHON)" sh scripts/test_frameworks.sh $(NAMES)
 
+# Not part of the ordinary tests: it needs root, buildah, bubblewrap and mmdebstrap, which are packages of Debian and Ubuntu.
+images: setup ## build both container images and run them from their files, as root (BASE=python:3.13-slim, or another)
+	@$(BIN)/python -m tests.deploy.images $(if $(BASE),--base $(BASE))
+
 lock: $(UV) ## choose the newest versions again and write requirements/ (KEEP=1 adds what is new, and moves nothing else)
 	@UV="$(UV)" KEEP="$(KEEP)" sh scripts/lock.sh
 
@@ -82,7 +86,7 @@ dist: setup ## build the distributions swarmkeeper-sdk and swarmkeeper into dist
 	@$(BIN)/python scripts/dist.py "$(CURDIR)/$(UV)"
 
 # Left out: what needs agent frameworks and other tools, which ask for newer versions; and facts about the code.
-LOWEST_TESTS = $(filter-out tests/agents tests/ai tests/swarm tests/docs tests/packaging tests/tidy tests/support,$(patsubst %/,%,$(wildcard tests/*/)))
+LOWEST_TESTS = $(filter-out tests/agents tests/ai tests/deploy tests/swarm tests/docs tests/packaging tests/tidy tests/support,$(patsubst %/,%,$(wildcard tests/*/)))
 lowest: setup ## run the tests on the lowest versions that we allow, in .venv-lowest (needs Python 3.11)
 	@test -x .venv-lowest/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-lowest
 	@$(UV) pip sync --quiet --no-config --python .venv-lowest/bin/python --require-hashes requirements/lowest.txt

@@ -21,6 +21,9 @@ GROUPS = {
     "bot": "Bots",
     "key": "API keys",
     "tenant": "Tenants",
+    "legal_hold": "Legal holds",
+    "audit": "Audit records",
+    "store": "The store",
 }
 
 # The meaning of each field. `make docs` fails for a field without an entry.
@@ -74,6 +77,10 @@ WORDS = {
     "per_minute": "how many leases may be granted in a minute; null for any number",
     "tokens_per_minute": "how many tokens a minute may have; null for any number",
     "scope": "what the provider limits: no bot of this scope gets work meanwhile",
+    "reached": "time that the backup had reached, in microseconds since 1970",
+    "before": "index of the first record that is kept",
+    "task": "id of the task; without it, the hold is on the whole tenant",
+    "task.erased.task": "id of the task",
     "reason": "the reason that the person or bot gave",
     "bot.deleted.reason": "`not_seen` if the bot was removed because it was away too long",
     "role": "role of the key",

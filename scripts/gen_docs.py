@@ -280,7 +280,7 @@ def metrics_page() -> str:
     def limits() -> dict[str, int]:
         return {"polls": 0}
 
-    sources = Sources(lambda: figures, none, none, none, none, limits, limits, bool, none, str, none, none)
+    sources = Sources(lambda: figures, none, none, none, limits, limits, bool, none, str, none, none)
     metrics = Metrics(SqliteStore(":memory:"), sources, version="")
     metrics.answered("GET", "/tasks", 200, 0)
     exposed = metrics.text()[0].decode()
@@ -336,6 +336,8 @@ ACTION_WORDS = {
     "audit.read": "read the audit log",
     "redaction.test": "test redaction rules",
     "approval.read": "read every approval and question",
+    "legal_hold.read": "list legal holds",
+    "legal_hold.manage": "place and release legal holds",
     "approval.decide": "decide approvals and questions; an admin may also decide its own",
     "key.read": "list keys, without their secrets",
     "key.manage": "create, rotate and revoke keys",

@@ -19,19 +19,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from swarmkeeper import __version__
 from swarmkeeper.access.admission import Admission
+from swarmkeeper.access.first_key import create_first_key
 from swarmkeeper.access.identity import Identity
 from swarmkeeper.access.key_watch import KeyWatch
+from swarmkeeper.access.others import Others
 from swarmkeeper.access.quotas import Quotas
 from swarmkeeper.access.request_turns import RequestPacer
+from swarmkeeper.access.retention import Retention
 from swarmkeeper.access.roll_call import RollCall
-from swarmkeeper.broker.local import LocalBroker
+from swarmkeeper.broker import broker_beside
 from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import ENGINE, ChangeRules, CreateKey, RevokeKey
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Json, Limits, Principal
 from swarmkeeper.core.ports import (
-    Broker,
     Changes,
     Clock,
     Entropy,
@@ -68,7 +70,7 @@ from swarmkeeper.reads.reading_thread import ReadingThread, Reads, SmallTasks
 from swarmkeeper.rulefiles import load
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.settings import BadSetting, Settings, read
-from swarmkeeper.storage.sqlite.store import SqliteStore
+from swarmkeeper.storage.opening import OpenedStore, shown, store_at
 
 SECOND = 1_000_000
 TENANT = "default"
@@ -84,12 +86,12 @@ class Orchestrator:
 
     Raises:
         StoreRefused: on entering: the store cannot be used; the message says what helps.
-        BadSetting: on entering: the pepper's file cannot be used.
+        BadSetting: on entering: the file of the pepper, or the first key, cannot be used.
     """
 
     app: FastAPI
     engine: Engine
-    store: SqliteStore
+    store: OpenedStore
 
     def __init__(
         self,
@@ -127,11 +129,11 @@ class Orchestrator:
         self._running: list[asyncio.Task[None]] = []
         self._own_key: tuple[str, str] | None = None  # (id of its record, text)
         self._own_key_turn = asyncio.Lock()
-        self.broker: Broker = LocalBroker()
 
     async def __aenter__(self) -> Self:
         pepper = self.settings.pepper_bytes()
-        self.store = SqliteStore(self.settings.store, entropy=self.entropy, inline=self._inline)
+        self.store = store_at(self.settings.store, entropy=self.entropy, inline=self._inline)
+        self.broker = broker_beside(self.settings.store, shared=self.store.shared)
         await self.store.open(migrate=self._migrate)
         try:
             await self._start(pepper)
@@ -175,12 +177,22 @@ class Orchestrator:
         self.roll_call = RollCall(
             self.store, self._identity.presence, limits.forget_bots, now=engine.now, do_all=engine.do_all
         )
+        periods = self.settings.retention()
+        self.retention = Retention(
+            self.store, periods, now=engine.now, clock=self.clock, do_all=engine.do_all, log=self.log
+        )
         self._payload_cache = payload_cache = PayloadCache(self.store)
         self._small_tasks = SmallTasks()
         self._happenings = Happenings(self.log)
         self._refusals = Refusals(self.log, self.clock.monotonic)
         loop_reads = self._reads(self.store, limits, payload_cache)
         self._messages = loop_reads.messages
+        others = Others(
+            *(self.store, self.broker, self.log, self.clock.monotonic, engine, self._identity),
+            *(self._key_watch, self._task_waiters, self._messages),
+        )
+        if self.store.shared:
+            await others.begin()
         await self._messages.start()
         self._http_limits = http_limits(self.settings)
         self._beside = self.store.open_reader()
@@ -189,18 +201,24 @@ class Orchestrator:
             thread_reads = self._reads(self._beside, limits, PayloadCache(self._beside), self._messages.newest)
         self._reading_thread = ReadingThread(thread_reads, engine.weights, threaded=self._beside is not None)
         self.app = create_http_app(self._services(engine, loop_reads, limits))
+        if self.settings.has_bootstrap_key:
+            has_keys = await self.has_keys()
+            await create_first_key(engine, self.settings.first_key, self._identity.digest, self.log, has_keys=has_keys)
         loop = asyncio.create_task(engine.run(), name="swarmkeeper-engine")
         loop.add_done_callback(self._engine_ended)
         self._running = [
             loop,
             asyncio.create_task(self._feed.run(), name="swarmkeeper-feed"),
             asyncio.create_task(self._tick(), name="swarmkeeper-tick"),
+            asyncio.create_task(self.retention.run(), name="swarmkeeper-retention"),
+            asyncio.create_task(self.broker.run(), name="swarmkeeper-broker"),
+            *([asyncio.create_task(others.run(), name="swarmkeeper-others")] if self.store.shared else ()),
             asyncio.create_task(
                 self._key_watch.run(lambda: self._http_limits.key_check_every), name="swarmkeeper-key-watch"
             ),
         ]
         await asyncio.sleep(0)  # let the engine start
-        self.log("started", version=__version__, store=self.settings.store)
+        self.log("started", version=__version__, store=shown(self.settings.store))
 
     def _make_metrics(self, engine: Engine) -> Metrics:
         return Metrics(
@@ -209,7 +227,6 @@ class Orchestrator:
                 stats=lambda: engine.stats,
                 waiting=lambda: engine.waiting,
                 parked=lambda: len(engine.scheduler.parked),
-                leases=lambda: sum(engine.scheduler.held.values()),
                 failures=lambda: self._identity.failures,
                 held=self.quotas.held,
                 limited=self.quotas.refused,
@@ -271,7 +288,6 @@ class Orchestrator:
             seen=presence.last_seen,
             asked=presence.last_asked,
             parked=engine.scheduler.parked_bots,
-            held=lambda bot: engine.scheduler.held.get(bot, 0),
             stuck=self._identity.stuck.of,
             usage=self.quotas.usage,
             overloaded=lambda: not engine.store_answers or 2 * engine.waiting > self.settings.queue_commands,
@@ -440,9 +456,7 @@ class Orchestrator:
             self._identity.forget(changes.keys)
         for bot_id, bot in changes.bots.items():
             if bot is None:
-                self._identity.presence.forget(bot_id)
-                self._identity.processes.forget(bot_id)
-                self._identity.stuck.forget(bot_id)
+                self._identity.forget_bot(bot_id)
             if bot is None or bot.status != "active":
                 self.engine.end_polls(bot_id)
 
@@ -476,7 +490,7 @@ class Orchestrator:
         while True:
             await self.clock.sleep(SECOND)
             try:
-                if await self.store.changed_outside():
+                if not self.store.shared and await self.store.changed_outside():
                     self._identity.forget_all()
                     self.engine.look_again()
                     self._small_tasks.forget_all()

@@ -23,6 +23,7 @@ from swarmkeeper.app import Orchestrator
 from swarmkeeper.observe.logs import Log, take_over
 from swarmkeeper.settings import Settings
 from swarmkeeper.storage import library
+from swarmkeeper.storage.opening import shown
 
 if TYPE_CHECKING:
     import uvicorn
@@ -218,7 +219,8 @@ def _check_open_host(settings: Settings, swarm: Orchestrator, *, has_keys: bool)
     """
     if not has_keys:
         raise CannotServe(
-            "others could reach this server, and it has no keys", f"make the first key: {first_key_command(settings)}"
+            "others could reach this server, and it has no keys",
+            f"make the first key: {first_key_command(settings)}, or name it with SWARMKEEPER_BOOTSTRAP_KEY_FILE",
         )
     files = {"the key file": settings.api_key_file, "the store": str(swarm.store.path or "")}
     for what, file in files.items():
@@ -228,4 +230,4 @@ def _check_open_host(settings: Settings, swarm: Orchestrator, *, has_keys: bool)
 
 def first_key_command(settings: Settings) -> str:
     """Return the command that creates the first key of an empty store."""
-    return f"swarmkeeper key create --store {settings.store} --role admin"
+    return f"swarmkeeper key create --store {shown(settings.store)} --role admin"

@@ -21,6 +21,7 @@ from swarmkeeper.devfolder import DEV_FILE, DEV_FOLDER, FILE, content_of
 
 if TYPE_CHECKING:
     from swarmkeeper.access.quotas import QuotaBounds
+    from swarmkeeper.access.retention import RetentionPeriods
     from swarmkeeper.core.model import Limits
 
 SECOND = 1_000_000
@@ -171,7 +172,7 @@ class Settings:
     store: str = _setting(
         "sqlite:///swarmkeeper.db",
         _nonempty,
-        "The store: sqlite:///relative.db, sqlite:////absolute.db or sqlite://:memory:",
+        "The store: sqlite:///relative.db, sqlite:////absolute.db, sqlite://:memory: or postgresql://user@host/database",
     )
     host: str = _setting("127.0.0.1", _nonempty, "The address that `serve` and `dev` listen on")
     port: int = _setting(7700, _whole(0, 65535), "The port that `serve` and `dev` listen on; 0 picks a free one")
@@ -206,6 +207,18 @@ class Settings:
     )
     idempotency_seconds: float = _setting(
         86_400.0, _seconds(60, 31_536_000), "How long an Idempotency-Key is remembered", unit="seconds"
+    )
+    retention_tasks_seconds: float = _setting(
+        0.0,
+        _seconds_or_never(1, 315_360_000),
+        "How long a finished task is kept after its last change, with all that belongs to it; 0 is for ever",
+        unit="seconds",
+    )
+    retention_audit_seconds: float = _setting(
+        0.0,
+        _seconds_or_never(1, 315_360_000),
+        "How long audit records are kept, if their task is gone or they have none; 0 is for ever",
+        unit="seconds",
     )
     wait_seconds_max: float = _setting(
         60.0, _seconds(0, 60), "The longest time that a poll or wait is held open", unit="seconds"
@@ -268,6 +281,13 @@ class Settings:
     )
     pepper: str = _setting("", _text, "The secret for digests of keys; empty: one kept in the store", secret=True)
     pepper_file: str = _setting("", _text, "A file with the pepper")
+    bootstrap_key: str = _setting(
+        "",
+        _text,
+        "The first key, with role admin, which a server creates in a store without keys: see `key generate`",
+        secret=True,
+    )
+    bootstrap_key_file: str = _setting("", _text, "A file with the first key")
     redaction: tuple[str, ...] = _setting(
         (), _files, "Files with redaction rules in addition to the shipped ones, separated by commas; reread on SIGHUP"
     )
@@ -301,6 +321,14 @@ class Settings:
             reserve_tokens=self.budget_reserve_tokens,
         )
 
+    def retention(self) -> RetentionPeriods:
+        """Return how long things are kept."""
+        from swarmkeeper.access.retention import RetentionPeriods
+
+        return RetentionPeriods(
+            tasks=int(self.retention_tasks_seconds * SECOND), audit=int(self.retention_audit_seconds * SECOND)
+        )
+
     def quotas(self) -> QuotaBounds:
         """Return how much of the shared resources one key and one tenant may use."""
         from swarmkeeper.access.quotas import Bound, QuotaBounds
@@ -322,6 +350,26 @@ class Settings:
         """
         text = self.pepper or (read_secret(self.pepper_file, "pepper_file") if self.pepper_file else "")
         return text.encode() or None
+
+    @property
+    def has_bootstrap_key(self) -> bool:
+        return bool(self.bootstrap_key or self.bootstrap_key_file)
+
+    def first_key(self) -> tuple[str, str]:
+        """Return the public id and the secret of the configured first key.
+
+        Raises:
+            BadSetting: it is no key or a weak one, or its file cannot be read, or others may read it, too.
+        """
+        from swarmkeeper.govern import keys
+
+        name = "bootstrap_key" if self.bootstrap_key else "bootstrap_key_file"
+        parsed = keys.parse(self.bootstrap_key.strip() or read_secret(self.bootstrap_key_file, name))
+        if parsed is None:
+            raise BadSetting(f"{name}: expected a whole key, swk_…: `swarmkeeper key generate` makes one")
+        if keys.is_weak(parsed[1]):
+            raise BadSetting(f"{name}: this key can be guessed: `swarmkeeper key generate` makes a random one")
+        return parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +393,7 @@ SETTINGS: tuple[Setting, ...] = tuple(
 )
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 # Each of these can also be read from a file. The nearer source wins, whether it holds the value or names a file.
-_PAIRS = ("pepper", "api_key")
+_PAIRS = ("pepper", "bootstrap_key", "api_key")
 
 
 @dataclass(frozen=True, slots=True)

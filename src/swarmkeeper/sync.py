@@ -133,6 +133,9 @@ class Client:
     create_key = _blocking(client.Client.create_key)
     rotate_key = _blocking(client.Client.rotate_key)
     revoke_key = _blocking(client.Client.revoke_key)
+    legal_holds = _iterating(client.Client.legal_holds)
+    place_legal_hold = _blocking(client.Client.place_legal_hold)
+    release_legal_hold = _blocking(client.Client.release_legal_hold)
     health = _blocking(client.Client.health)
     call = _blocking(client.Client.call)
 

@@ -79,7 +79,7 @@ def build_telling(*arguments: Any, **options: Any) -> Any:
     return Telling(build(*arguments, **options))
 
 
-vars(app)["SqliteStore"] = CrashingStore
+vars(app)["store_at"] = CrashingStore
 vars(app)["create_http_app"] = build_telling
 
 sys.argv = ["swarmkeeper", "serve", *sys.argv[3:]]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.settings import Settings
+from swarmkeeper.storage.sqlite import SqliteStore
 
 BOTS = 200
 SECONDS = 6
@@ -28,6 +29,7 @@ async def test_two_hundred_parked_polls_and_no_work_cost_at_most_two_statements_
                 break
             await asyncio.sleep(0.05)
         seen: list[str] = []
+        assert isinstance(swarm.store, SqliteStore)
         connections = {id(each): each for each in (swarm.store._writing, swarm.store._reading) if each is not None}
         for connection in connections.values():
             connection.trace_v2(STATEMENT, lambda event: seen.append(event["sql"]))

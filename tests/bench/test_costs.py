@@ -121,13 +121,13 @@ def batched(tmp_path_factory: pytest.TempPathFactory) -> Costs:
 
 
 def test_one_report_with_a_claim_reads_a_bounded_number_of_rows(single: Costs) -> None:
-    # A lease with its item and task, the bot, who waits for it, the claim, what is ready, the head of the log …
-    assert single.reads <= 4.7
+    # A lease with its item and task, the bot, who waits for it, the claim, how many leases the bot has, what is ready …
+    assert single.reads <= 5.7
     assert single.commits <= 1.45
 
 
 def test_a_batch_reads_with_as_many_statements_as_one_report(batched: Costs) -> None:
-    assert batched.reads <= 0.18
+    assert batched.reads <= 0.19
     # Of 250 subtasks, a batch of 50 each: what was begun is finished first, so that the last batches are not full.
     assert batched.commits <= 13 / 250
 

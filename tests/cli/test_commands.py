@@ -287,12 +287,13 @@ def test_doctor_and_migrate_on_a_healthy_store(shell: Shell) -> None:
 def test_an_older_store_is_refused_with_a_fix_and_migrated_with_a_copy(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from swarmkeeper.storage.migration_files import Migration
     from swarmkeeper.storage.sqlite import migrations
 
     shell("key", "create", "--store", "sqlite:///a.db", "--role", "client")
     coming = [
         *migrations.known(),
-        migrations.Migration(len(migrations.known()) + 1, "later", "CREATE TABLE later (x);"),
+        Migration(len(migrations.known()) + 1, "later", "CREATE TABLE later (x);"),
     ]
     monkeypatch.setattr(migrations, "known", lambda: coming)
 

@@ -155,6 +155,27 @@ def test_serve_without_a_key_refuses_addresses_beyond_loopback(tmp_path: Path) -
     assert "swarmkeeper key create --store sqlite:///a.db --role admin" in server.said()
 
 
+def test_serve_with_a_generated_first_key_listens_beyond_loopback_and_writes_the_key_nowhere(
+    shell: Shell, tmp_path: Path
+) -> None:
+    key = shell("key", "generate").out.strip()
+    words = ("serve", "--store", "sqlite:///a.db", "--host", "0.0.0.0", "--port", "0", "--json")
+    server = Server(
+        *words, folder=tmp_path, environ={"SWARMKEEPER_BOOTSTRAP_KEY": key, "SWARMKEEPER_LOG_LEVEL": "debug"}
+    )
+    try:
+        port = str(server.first_line()["url"]).rpartition(":")[2]
+        listed = call(f"http://127.0.0.1:{port}", key, "/keys")["items"]
+    finally:
+        code = server.stop()
+
+    assert code == 0
+    assert isinstance(listed, list)
+    assert [each["role"] for each in listed] == ["admin"]
+    kept = server.said().encode() + b"".join(file.read_bytes() for file in tmp_path.glob("a.db*"))
+    assert key.split("_")[2].encode() not in kept
+
+
 def test_an_older_store_is_unchanged_until_migrate_is_given(shell: Shell) -> None:
     shell("key", "create", "--store", "sqlite:///a.db", "--role", "admin")
     connection = apsw.Connection("a.db")

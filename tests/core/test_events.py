@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema_rs
@@ -14,6 +15,7 @@ from swarmkeeper.core.catalogue import CATALOGUE
 from swarmkeeper.core.errors import TaskClosed
 from swarmkeeper.core.model import Event, Limits
 from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.rules.tree import EMPTY_ROOT
 from swarmkeeper.sim.harness import ADMIN, CLIENT, Harness
 from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
@@ -31,9 +33,9 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     found: list[Event] = []
     right = SqliteTransaction.save
 
-    async def save(self: SqliteTransaction, changes: Changes) -> int:
+    async def save(self: SqliteTransaction, changes: Changes) -> None:
         found.extend(changes.events)
-        return await right(self, changes)
+        await right(self, changes)
 
     monkeypatch.setattr(SqliteTransaction, "save", save)
     return found
@@ -93,6 +95,13 @@ def play_what_people_and_operators_do() -> None:
     swarm.report(swarm.take(swarm.bot("another")), usage={"tokens": 10})
     swarm.update(paid, budget={"tokens": 20})
     swarm.do(commands.SetRate(by=ADMIN, key="tenant", per_minute=1_000))
+
+    for hold in (commands.PlaceLegalHold, commands.ReleaseLegalHold):
+        swarm.do(hold(by=ADMIN, reason="case 12"))
+    swarm.do(commands.RecordRestore(by=ADMIN, reached=swarm.now))
+    engine = replace(commands.ENGINE, tenant=ADMIN.tenant)
+    assert swarm.do(commands.EraseTask(by=engine, task=cancelled, after=0))
+    assert swarm.do(commands.TrimAudit(by=engine, begin=0, end=0, frontier=b"", root=EMPTY_ROOT, at=0))
     swarm.close()
 
 

@@ -215,8 +215,7 @@ def explainer_of(swarm: Harness) -> Explainer:
     """Return an explainer for which all bots are present: the harness records no calls."""
     rules = Rulebook(Redactor.default())
     limits = Limits(away=2**62)
-    held = swarm.engine.scheduler.held
-    now = Now(time=lambda: swarm.now, held=lambda bot: held.get(bot, 0))
+    now = Now(time=lambda: swarm.now)
     return Explainer(Queries(swarm.store, rules, limits, now=lambda: swarm.now), limits, now)
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from swarmkeeper.core import lookups
 from swarmkeeper.core.decide.working_set import VOLATILE
 from swarmkeeper.core.lookups import Lookup
-from swarmkeeper.storage.sqlite import transaction
+from swarmkeeper.storage import retention
+from swarmkeeper.storage.postgres import loading as of_postgres
+from swarmkeeper.storage.sqlite import loading
 
 ALL = [value for value in vars(lookups).values() if isinstance(value, Lookup)]
 
 
 def test_the_store_has_a_loader_for_each_lookup() -> None:
-    assert sorted(ALL) == sorted([*transaction._GATHER, *transaction._BY_KEY])
+    own = ["tree"]  # heads of audit trees, which the SQLite store itself appends to
+
+    assert sorted([*ALL, *own]) == sorted([*loading.GATHER, *loading.BY_KEY, *retention.LOOKUPS])
+    assert sorted(ALL) == sorted([*of_postgres.GATHER, *of_postgres.BY_KEY, *retention.LOOKUPS])
 
 
 def test_a_lookup_is_named_by_its_word() -> None:

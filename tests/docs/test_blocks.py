@@ -18,7 +18,8 @@ from tests.docs.blocks import ROOT, Block, blocks_of
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 APART = ROOT / "tests" / "agents" / "apart"
-SHOWN = {"text", "mermaid", "json", "toml"}  # nothing in them can be run
+# Nothing in them can be run; tests/deploy renders the YAML.
+SHOWN = {"text", "mermaid", "json", "toml", "yaml"}
 
 
 # Named here one by one, so that no other block escapes.

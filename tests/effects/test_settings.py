@@ -12,6 +12,7 @@ import pytest
 
 from swarmkeeper.app import Orchestrator, make_log
 from swarmkeeper.clock import SystemClock
+from swarmkeeper.govern.keys import new_key
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk.client import Client
@@ -231,6 +232,18 @@ async def test_keys_are_good_with_the_pepper_that_they_were_made_with_and_no_oth
         assert await swarm.knows(key)
     async with running(store=store, **pepper("green")) as (swarm, _):
         assert not await swarm.knows(key)
+
+
+@pytest.mark.parametrize("in_a_file", [True, False])
+async def test_the_first_key_of_a_store_is_the_one_that_was_set(tmp_path: Path, in_a_file: bool) -> None:
+    text = new_key(bytes(range(32))).text
+    file = tmp_path / "first.key"
+    file.write_text(text + "\n")
+    file.chmod(0o600)
+    setting = {"bootstrap_key_file": str(file)} if in_a_file else {"bootstrap_key": text}
+
+    async with running(**setting) as (swarm, _):
+        assert (await Caller(swarm.app, text).get("/keys")).status == 200
 
 
 # ---- what commands use ---------------------------------------------------------------------------------------------

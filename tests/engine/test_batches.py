@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.errors import IdempotencyKeyReused, Internal, Overloaded, SwarmkeeperError
-from swarmkeeper.core.ports import Changes, StaleVersion
+from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.states import Status
 from swarmkeeper.engine.loop import RERUNS_MAX, Replayed
 from swarmkeeper.sim.harness import CLIENT, Harness
@@ -155,10 +155,10 @@ def test_while_the_store_is_unavailable_parked_polls_stay_parked() -> None:
 def stale(swarm: Harness, monkeypatch: pytest.MonkeyPatch, title: str) -> None:
     """Make saves of tasks with this title fail, as if another process always wrote first."""
 
-    async def save(self: SqliteTransaction, changes: Changes, right: Any = SqliteTransaction.save) -> int:
+    async def save(self: SqliteTransaction, changes: Changes, right: Any = SqliteTransaction.save) -> None:
         if any(task.title == title for task in changes.tasks.values()):
             raise StaleVersion("a task is not at the previous version")
-        return int(await right(self, changes))
+        await right(self, changes)
 
     monkeypatch.setattr(SqliteTransaction, "save", save)
 
@@ -176,6 +176,62 @@ def test_a_command_whose_rows_others_keep_changing_is_refused_for_a_moment(monke
     assert swarm.engine.stats.reruns == 2 * (1 + RERUNS_MAX)  # with the other command, and alone
     monkeypatch.undo()
     assert isinstance(swarm.do(wanted[1]), str)
+    swarm.check()
+
+
+def busy(monkeypatch: pytest.MonkeyPatch, *, with_first_load: bool = False) -> list[list[Key]]:
+    """Have another writer hold all work items, unless they are in a transaction's first load; return the first loads.
+
+    Args:
+        with_first_load: the first load does not get them either.
+    """
+    first: dict[SqliteTransaction, list[Key]] = {}
+
+    async def load(self: SqliteTransaction, needs: Iterable[Key], right: Any = SqliteTransaction.load) -> Any:
+        needs = list(needs)
+        own = first.setdefault(self, needs)
+        others = [need for need in needs if need[0] == "work" and (with_first_load or need not in own)]
+        if others:
+            raise RowsBusy(others)
+        return await right(self, needs)
+
+    monkeypatch.setattr(SqliteTransaction, "load", load)
+    firsts: list[list[Key]] = []
+    right = SqliteTransaction.end
+
+    def end(self: SqliteTransaction) -> None:
+        firsts.append(first.pop(self, []))
+        right(self)
+
+    monkeypatch.setattr(SqliteTransaction, "end", end)
+    return firsts
+
+
+def test_rows_that_another_writer_has_are_waited_for_by_the_next_first_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = Harness()
+    task = swarm.submit(["a"])
+    firsts = busy(monkeypatch)
+
+    (lease,) = swarm.leases(swarm.bot("worker"))
+
+    assert lease.key == "a"
+    assert swarm.engine.stats.reruns == 1
+    assert ("work", swarm.work(task, "a").id) in firsts[-1]
+    monkeypatch.undo()
+    swarm.check()
+
+
+def test_a_command_whose_rows_another_writer_keeps_is_refused_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = Harness()
+    swarm.submit(["a"])
+    bot = swarm.bot("worker")
+    with monkeypatch.context() as patch:
+        busy(patch, with_first_load=True)
+        with pytest.raises(Overloaded) as refused:
+            swarm.claim(bot)
+
+    assert (refused.value.retryable, refused.value.retry_after) == (True, 1)
+    assert [lease.key for lease in swarm.leases(bot)] == ["a"]
     swarm.check()
 
 

@@ -120,13 +120,13 @@ def test_a_heartbeat_for_another_bots_lease_is_answered_lost(swarm: Harness) -> 
 
 def test_writes_of_another_process_are_noticed(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
-    swarm.rows("UPDATE lease SET cancelled = 1")
+    swarm.rows("UPDATE lease SET cancelled = TRUE")
     assert swarm.beat(lease) == "continue"
 
     swarm.engine.look_again()
 
     assert swarm.beat(lease) == "cancel"
-    swarm.rows("UPDATE lease SET cancelled = 0")
+    swarm.rows("UPDATE lease SET cancelled = FALSE")
 
 
 def test_a_restart_does_not_change_the_answer_to_a_heartbeat(swarm: Harness) -> None:

@@ -329,6 +329,33 @@ def test_the_next_attempt_gets_the_checkpoint_even_after_a_crash(swarm: Harness)
     assert swarm.payload(kept) == {"page": 7}
 
 
+def checkpoints(swarm: Harness) -> dict[str, str]:
+    """Return all stored checkpoints, by id."""
+    found = swarm.rows("SELECT id, body FROM payload WHERE id LIKE '%/checkpoint/%'")
+    return {row["id"]: bytes(row["body"]).decode() for row in found}
+
+
+def test_each_checkpoint_has_an_id_of_its_own_and_only_the_last_is_kept(swarm: Harness) -> None:
+    swarm.submit(["a"])
+    bot, seen = swarm.bot("worker"), dict[str, str]()
+    for page in range(1, 7):
+        if page in (1, 4):  # the second attempt continues from the last checkpoint of the first
+            (lease,) = swarm.leases(bot)
+        swarm.beat(lease, checkpoint={"page": page})
+        if page == 3:
+            swarm.release(lease)
+            swarm.advance(3600)
+
+        now = checkpoints(swarm)
+        assert f'{{"page":{page}}}' in now.values()
+        assert len(now) == (1 if page <= 3 else 2)
+        assert all(seen.get(id_, body) == body for id_, body in now.items()), "an id names one checkpoint for ever"
+        seen |= now
+
+    swarm.release(lease)
+    assert list(checkpoints(swarm).values()) == ['{"page":6}']
+
+
 def test_a_retry_drops_checkpoints_and_rework_keeps_them(swarm: Harness) -> None:
     task, lease = leased(swarm)
     swarm.beat(lease, checkpoint={"page": 7})

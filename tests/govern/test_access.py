@@ -22,10 +22,11 @@ TABLE: dict[str, set[str]] = {
     "bot:evaluator": BOT,
     "operator": CLIENT
     | {"bot.read", "bot.drain", "bot.enable", "bot.delete", "skill.read", "event.read", "late.read"}
-    | {"ops.metrics", "ops.verbose"},
+    | {"ops.metrics", "ops.verbose", "legal_hold.read", "legal_hold.manage"},
     "approver": {"task.read", "output.read", "approval.read", "approval.decide"},
     "auditor": {
         *("task.read", "bot.read", "skill.read", "event.read", "audit.read", "approval.read", "key.read"),
+        "legal_hold.read",
         "redaction.test",
     },
     "admin": {str(action) for action in Action},

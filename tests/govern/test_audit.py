@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Event, FieldRedaction
+from swarmkeeper.core.rules.tree import leaf_hash, place
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.redaction.redactor import Redactor
-from swarmkeeper.govern.tree import leaf_hash
 from tests.examples import examples
 
 REDACTOR = Redactor.default()
@@ -74,7 +74,13 @@ def an_entry(n: int = 0, *, body: object = None, **changes: Any) -> AuditEntry:
 
 
 def a_log(size: int) -> tuple[list[AuditLeaf], AuditTree]:
-    return audit.append(None, [an_entry(n) for n in range(size)], RULES, "acme")
+    return appended(None, *(an_entry(n) for n in range(size)))
+
+
+def appended(tree: AuditTree | None, *entries: AuditEntry, tenant: str = "acme") -> tuple[list[AuditLeaf], AuditTree]:
+    """Append records to a tenant's tree, as stores do."""
+    leaves, trees = place({tenant: tree}, audit.leaves_of(entries, RULES))
+    return leaves, trees[tenant]
 
 
 @given(JSON | PLAIN_JSON)
@@ -154,7 +160,7 @@ def test_a_leaf_never_exceeds_its_limit_and_counts_omitted_fields(word: str, hid
 
 
 def test_a_leaf_cut_to_fit_still_verifies_with_its_columns() -> None:
-    leaves, tree = audit.append(None, [an_entry(0, actor="a" * 20_000), an_entry(1)], RULES, "acme")
+    leaves, tree = appended(None, an_entry(0, actor="a" * 20_000), an_entry(1))
 
     assert leaves[0].actor == "a" * 96
     assert audit.verify(leaves, tree).status == "whole"
@@ -163,8 +169,8 @@ def test_a_leaf_cut_to_fit_still_verifies_with_its_columns() -> None:
 def test_a_log_appended_in_pieces_is_the_log_appended_at_once() -> None:
     entries = [an_entry(n) for n in range(11)]
 
-    first, tree = audit.append(None, entries[:4], RULES, "acme")
-    second, tree = audit.append(tree, entries[4:], RULES, "acme")
+    first, tree = appended(None, *entries[:4])
+    second, tree = appended(tree, *entries[4:])
 
     assert ([*first, *second], tree) == a_log(11)
     assert [leaf.index for leaf in (*first, *second)] == list(range(11))
@@ -182,11 +188,30 @@ def test_no_log_at_all_is_whole_and_records_without_a_tree_are_not() -> None:
     assert audit.verify(a_log(1)[0], None).status == "tampered"
 
 
-def test_a_record_whose_body_was_erased_still_verifies() -> None:
-    leaves, tree = a_log(5)
+def test_a_record_whose_body_was_erased_verifies_if_a_later_record_says_so() -> None:
+    erased = an_entry(2).task_id
+    entries = [an_entry(n) for n in range(5)] + [an_entry(5, task_id=erased, action=audit.TASK_ERASE)]
+    leaves, tree = appended(None, *entries)
     leaves[2] = replace(leaves[2], body=None, salt=b"")
 
-    assert audit.verify(leaves, tree) == audit.AuditVerification("whole", 5, erased=1)
+    assert audit.verify(leaves, tree) == audit.AuditVerification("whole", 6, erased=1, erasures=1, erased_by=(5,))
+    leaves[4] = replace(leaves[4], body=None, salt=b"")  # of another task
+    verdict = audit.verify(leaves, tree)
+    assert (verdict.status, verdict.index) == ("tampered", 4)
+
+
+def test_a_log_whose_first_records_left_verifies_if_a_record_names_their_tree() -> None:
+    first, tree = a_log(3)
+    told = f"{tree.size}:{tree.root.hex()}"
+    rest = [an_entry(3), an_entry(4, action=audit.TRIM, resource=told, task_id=None)]
+
+    leaves, whole = appended(tree, *rest)
+
+    assert audit.verify(leaves, whole, tree.frontier) == audit.AuditVerification("whole", 2, begin=3)
+    assert audit.verify(leaves, whole).status == "tampered"
+    assert audit.verify([*first, *leaves], whole).status == "whole"
+    untold, other = appended(tree, an_entry(3))
+    assert audit.verify(untold, other, tree.frontier).status == "tampered"
 
 
 def test_a_body_removed_without_its_salt_is_not_an_erasure() -> None:
@@ -256,7 +281,7 @@ def test_two_swapped_records_are_found(first: int, other: int) -> None:
 
 def test_a_record_appended_behind_the_tree_is_detected() -> None:
     leaves, tree = a_log(9)
-    more, _ = audit.append(tree, [an_entry(9)], RULES, "acme")
+    more, _ = appended(tree, an_entry(9))
 
     verdict = audit.verify([*leaves, *more], tree)
 
@@ -275,7 +300,7 @@ def test_a_rewritten_record_with_correct_hashes_does_not_give_the_root() -> None
 
 
 def test_a_record_of_another_tenant_is_found_in_a_tree_made_for_it() -> None:
-    leaves, tree = audit.append(None, [an_entry(0, tenant="other")], RULES, "other")
+    leaves, tree = appended(None, an_entry(0, tenant="other"), tenant="other")
 
     verdict = audit.verify(leaves, replace(tree, tenant="acme"))
 

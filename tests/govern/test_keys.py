@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.govern.keys import digest, new_key, parse, same
+from swarmkeeper.govern.keys import digest, is_weak, new_key, parse, same
 
 SHAPE = re.compile(r"swk_[0-9A-Za-z]{10}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}")
 
@@ -44,6 +44,12 @@ def test_different_chance_makes_keys_that_share_nothing() -> None:
     keys = [new_key(n.to_bytes(32)) for n in range(300)]
 
     assert len({key.public_id for key in keys}) == len({key.secret for key in keys}) == 300
+
+
+def test_a_secret_of_few_different_letters_is_weak_and_a_random_one_is_not() -> None:
+    assert is_weak("abcdefghijk" * 4)
+    assert not is_weak("abcdefghijkl" * 4)
+    assert [n for n in range(300) if is_weak(new_key(n.to_bytes(32)).secret)] == []
 
 
 def test_a_digest_needs_the_pepper_and_the_secret() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.govern.tree import EMPTY_ROOT, Frontier, leaf_hash, node_hash
+from swarmkeeper.core.rules.tree import EMPTY_ROOT, Frontier, leaf_hash, node_hash
 
 # The reference tree of the Certificate Transparency project.
 LEAVES = [

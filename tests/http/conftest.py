@@ -142,8 +142,13 @@ class Caller:
 
 
 @pytest.fixture
-async def swarm() -> AsyncIterator[Orchestrator]:
-    async with Orchestrator(Settings(store="sqlite://:memory:")) as swarm:
+def store_url() -> str:
+    return "sqlite://:memory:"
+
+
+@pytest.fixture
+async def swarm(store_url: str) -> AsyncIterator[Orchestrator]:
+    async with Orchestrator(Settings(store=store_url)) as swarm:
         yield swarm
 
 

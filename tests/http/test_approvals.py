@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from swarmkeeper.storage.sqlite import SqliteStore
 from tests.http.conftest import Caller, key_of
 from tests.http.town import Json, Town, town
 
@@ -550,6 +551,7 @@ def test_questions_and_answers_are_redacted_in_the_evidence(place: Town) -> None
 
 
 def _rows(place: Town, sql: str) -> list[dict[str, Json]]:
+    assert isinstance(place.swarm.store, SqliteStore)
     cursor = place.swarm.store.connection.execute(sql)
     return [dict(zip([name for name, *_ in cursor.get_description()], row, strict=True)) for row in cursor]
 

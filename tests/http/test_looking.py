@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from swarmkeeper.app import Orchestrator
+from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.wire.parsing.instead import INSTEAD
 from tests.http.conftest import Caller, Fleet
 
@@ -68,6 +69,7 @@ async def test_an_idempotency_key_stored_by_an_older_version_is_still_known(
     swarm: Orchestrator, client: Caller
 ) -> None:
     first = await client.post("/tasks", {"title": "one"}, idempotency_key="k")
+    assert isinstance(swarm.store, SqliteStore)
     swarm.store.connection.execute("UPDATE idempotency SET key = 'k'")  # as stored before 0.4.0
     other = client.with_key(await swarm.make_key("client"))
 

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -234,6 +235,48 @@ def test_the_overall_status_is_the_worst_of_the_bots() -> None:
     assert overall(bots("ok", "unreachable", "starting")) == "unreachable"
     assert overall(bots("unreachable", "stuck")) == "stuck"
     assert overall([]) == "starting"
+
+
+@pytest.mark.parametrize("name", ["file", "port"])
+async def test_a_bot_reports_its_health_where_the_environment_says(tmp_path: Path, name: str) -> None:
+    program = tmp_path / "bot.py"
+    program.write_text("from swarmkeeper import *\n@executor\ndef bot(subtask): return Done()\nrun(bot)\n")
+    file = tmp_path / "health"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    where = (
+        {"SWARMKEEPER_HEALTH_FILE": str(file)} if name == "file" else {"SWARMKEEPER_HEALTH_PORT": f"127.0.0.1:{port}"}
+    )
+
+    async def is_ok() -> bool:
+        if name == "file":
+            return file.exists() and json.loads(file.read_text())["status"] == "ok"
+        with contextlib.suppress(ConnectionRefusedError):  # it does not listen yet
+            return await probe(port, "/readyz", 200)
+        return False
+
+    async with running_test_server() as stand:
+        environment = {
+            "SWARMKEEPER_URL": stand.url,
+            "SWARMKEEPER_API_KEY": await stand.swarm.make_key("admin"),
+            **where,
+        }
+        process = await Process.start([sys.executable, str(program)], environment)
+        try:
+            assert await soon(is_ok, 30), process.said
+        finally:
+            await process.kill()
+
+
+async def test_a_health_port_that_is_none_ends_the_bot_with_a_message(tmp_path: Path) -> None:
+    program = tmp_path / "bot.py"
+    program.write_text("from swarmkeeper import *\n@executor\ndef bot(subtask): return Done()\nrun(bot)\n")
+    process = await Process.start([sys.executable, str(program)], {"SWARMKEEPER_HEALTH_PORT": "here:there"})
+    try:
+        assert await process.ended(20), process.said
+        assert "the health port must be PORT or HOST:PORT" in process.said
+    finally:
+        await process.kill()
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------

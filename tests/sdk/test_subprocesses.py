@@ -50,16 +50,17 @@ async def test_a_command_gets_its_input_folder_and_environment_and_not_the_bots_
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SWARMKEEPER_API_KEY", "k1")
+    monkeypatch.setenv("SWARMKEEPER_BOOTSTRAP_KEY", "k2")
     monkeypatch.setenv("TAKEN", "away")
 
     result = await context.run(
-        'cat; pwd; echo "$GIVEN${TAKEN-gone}${SWARMKEEPER_API_KEY-withheld}"',
+        'cat; pwd; echo "$GIVEN${TAKEN-gone}${SWARMKEEPER_API_KEY-withheld}${SWARMKEEPER_BOOTSTRAP_KEY-too}"',
         input="in\n",
         cwd=tmp_path,
         env={"GIVEN": "given ", "TAKEN": None},
     )
 
-    assert result.stdout == f"in\n{tmp_path}\ngiven gonewithheld\n"
+    assert result.stdout == f"in\n{tmp_path}\ngiven gonewithheldtoo\n"
     assert (await context.run("cat")).stdout == ""
 
 

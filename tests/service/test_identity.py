@@ -8,6 +8,7 @@ import pytest
 from swarmkeeper.access.identity import FAILURES_A_SECOND, LOOKUPS_A_SECOND, SECOND, Identity
 from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.clock import SystemClock, SystemEntropy
+from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import Command, CreateKey, NoteRefusals, RevokeKey, RotateKey
 from swarmkeeper.core.errors import AuthenticationFailed, RateLimited
 from swarmkeeper.core.model import Limits, Principal
@@ -41,7 +42,7 @@ class Desk:
         command = CreateKey(
             by=ADMIN, role="client", public_id=made.public_id, digest=self.identity.digest(made.secret), **more
         )
-        return await self.engine.once(command), made.text
+        return not_replayed(await self.engine.once(command)), made.text
 
     async def fails(self, text: str | None, source: str = "here") -> bool:
         try:
@@ -136,9 +137,8 @@ async def test_after_a_rotation_the_old_secret_is_good_until_the_overlap_ends(de
     key_id, old = await desk.key()
     await desk.identity.authenticate(old)
     new = keys.new_key(SystemEntropy().secret(32)).secret
-    _, public_id = await desk.engine.once(
-        RotateKey(by=ADMIN, key=key_id, digest=desk.identity.digest(new), overlap=60 * SECOND)
-    )
+    rotate = RotateKey(by=ADMIN, key=key_id, digest=desk.identity.digest(new), overlap=60 * SECOND)
+    _, public_id = not_replayed(await desk.engine.once(rotate))
     desk.identity.forget([key_id])
     text = keys.written(public_id, new)
     (row,) = await desk.store.read("key_by_public_id", {"public_id": public_id})

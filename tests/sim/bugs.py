@@ -42,6 +42,7 @@ from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.connection.calls import Calls
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Fleet, People, Scenario
 from swarmkeeper.sim.run import Case, RunOutcome
+from swarmkeeper.storage.sqlite import loading as loads
 from swarmkeeper.storage.sqlite import transaction
 from swarmkeeper.storage.sqlite.kept_rows import KeptRows, LeaseTimers
 
@@ -272,10 +273,10 @@ def drained_with_a_report(patch: Patch) -> None:
     seeds=6,
 )
 def unfair_queue(patch: Patch) -> None:
-    right = transaction.QUERIES["ready_heads"]
+    right = loads.QUERIES["ready_heads"]
     wrong = right.replace("ORDER BY place, work", "ORDER BY place DESC, work")
     assert wrong != right
-    patch.setattr(transaction, "QUERIES", {**transaction.QUERIES, "ready_heads": wrong})
+    patch.setattr(transaction, "QUERIES", {**loads.QUERIES, "ready_heads": wrong})
 
 
 # ---- limits --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from swarmkeeper.core.commands import Command
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import BotRecord, LateResultRecord, MessageRecord, TaskRecord
 from swarmkeeper.core.ports import Changes, Transaction
-from swarmkeeper.engine.fairness import JobTurns, StrideScheduler
+from swarmkeeper.engine.fairness import StrideScheduler
+from swarmkeeper.engine.upkeep import JobTurns
 from swarmkeeper.http.app import ROUTES
 from swarmkeeper.sim.oracle.records import Records
 from swarmkeeper.sim.oracle.shares import CONTENDED, Race
@@ -26,7 +27,7 @@ from swarmkeeper.sim.play.intruder import TRIED
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People
 from swarmkeeper.sim.process.run import run_processes
 from swarmkeeper.sim.run import Case, RunOutcome, run
-from swarmkeeper.storage.sqlite import reading, transaction
+from swarmkeeper.storage.sqlite import loading, reading, transaction
 from tests.support.damage import altered
 
 GOLDEN = SCENARIOS["golden"]
@@ -277,7 +278,7 @@ def test_an_idempotency_key_that_all_tenants_share_is_found(monkeypatch: pytest.
 
     # The name also begins with the API key's id, which alone separates tenants.
     monkeypatch.setattr(Command, "remembered_as", property(bare))
-    without(monkeypatch, transaction, "QUERIES", "load_idempotency", "tenant = :tenant AND", "(:tenant <> '') AND")
+    without(monkeypatch, loading, "QUERIES", "load_idempotency", "tenant = :tenant AND", "(:tenant <> '') AND")
 
     assert found() == "2.tenant"
 
@@ -290,7 +291,7 @@ def test_a_queue_that_all_tenants_share_is_found(monkeypatch: pytest.MonkeyPatch
 
 
 def test_mixed_up_bots_of_the_same_name_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    without(monkeypatch, transaction, "QUERIES", "bot_by_name", "tenant = :tenant AND", "(:tenant <> '') AND")
+    without(monkeypatch, loading, "QUERIES", "bot_by_name", "tenant = :tenant AND", "(:tenant <> '') AND")
     right = WorkingSet.bot
 
     def bot(self: WorkingSet, bot_id: str, tenant: str) -> BotRecord:

@@ -8,9 +8,9 @@ import pytest
 
 from swarmkeeper.core.model import QueueEntry
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.storage.sqlite import rows
+from swarmkeeper.storage import rows
+from swarmkeeper.storage.sqlite.loading import QUERIES
 from swarmkeeper.storage.sqlite.store import SqliteStore
-from swarmkeeper.storage.sqlite.transaction import QUERIES
 
 HEADS = 20
 EXPECTED = 3 * 10 * HEADS  # of three queues, each with ten priorities

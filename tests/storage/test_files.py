@@ -16,9 +16,9 @@ import apsw
 import pytest
 
 from swarmkeeper.core.ports import Changes, StoreUnavailable
+from swarmkeeper.storage.migration_files import Migration
 from swarmkeeper.storage.refusals import SchemaAltered, SchemaNewer, SchemaOlder, StoreHeld, StoreRefused
 from swarmkeeper.storage.sqlite import SqliteStore, migrations
-from swarmkeeper.storage.sqlite.migrations import Migration
 from swarmkeeper.storage.sqlite.store import path_of
 from swarmkeeper.testing import records
 

@@ -10,8 +10,9 @@ import pytest
 from swarmkeeper.core.model import QueueEntry
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.sim.harness import Harness
-from swarmkeeper.storage.sqlite import SqliteStore, rows
-from swarmkeeper.storage.sqlite.transaction import QUERIES
+from swarmkeeper.storage import rows
+from swarmkeeper.storage.sqlite import SqliteStore
+from swarmkeeper.storage.sqlite.loading import QUERIES
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import of_one_task, save
 from swarmkeeper.testing.times_suite import due

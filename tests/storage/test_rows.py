@@ -8,9 +8,10 @@ import pytest
 
 from swarmkeeper.core.model import Edge, Event, Queue, QueueEntry, Tenant
 from swarmkeeper.core.states import Condition, Kind
-from swarmkeeper.storage.sqlite import migrations, rows
-from swarmkeeper.storage.sqlite.rows import LIST, NULLABLE_JSON, RecordTable
-from swarmkeeper.storage.sqlite.transaction import QUERIES
+from swarmkeeper.storage import rows
+from swarmkeeper.storage.rows import LIST, NULLABLE_JSON, RecordTable
+from swarmkeeper.storage.sqlite import migrations
+from swarmkeeper.storage.sqlite.loading import QUERIES
 from swarmkeeper.testing import records
 
 KEYED = [table for table in rows.RECORDS if table.record in records.LOADED]

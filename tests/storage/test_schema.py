@@ -9,9 +9,11 @@ import pytest
 
 from swarmkeeper.core import model, states
 from swarmkeeper.core.named_reads import READS as NAMED
-from swarmkeeper.storage.sqlite import migrations, rows, statements
+from swarmkeeper.storage import rows
+from swarmkeeper.storage.sqlite import migrations
+from swarmkeeper.storage.sqlite.dialect import read
+from swarmkeeper.storage.sqlite.loading import QUERIES
 from swarmkeeper.storage.sqlite.reading import READS
-from swarmkeeper.storage.sqlite.transaction import QUERIES
 
 WORDS = {
     ("task", "status"): states.TaskStatus,
@@ -136,7 +138,7 @@ def _nothing(sql: str) -> dict[str, None] | tuple[None, ...]:
 
 
 def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:
-    reads = statements.read("reads.sql", rows.TABLES)
+    reads = read("reads.sql")
     asked = {name: frozenset(re.findall(r"(?<![\w:]):([a-z_]+)", sql)) for name, sql in reads.items()}
 
     assert asked == {name: read.parameters for name, read in NAMED.items()}

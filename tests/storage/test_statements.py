@@ -1,24 +1,40 @@
 """Reading of statement files."""
 
+from pathlib import Path
+
 import pytest
 
-from swarmkeeper.storage.sqlite import statements
-from swarmkeeper.storage.sqlite.statements import Table
+from swarmkeeper.storage import statements
+from swarmkeeper.storage.sqlite import dialect
+from swarmkeeper.storage.statements import Table
 
 THING = Table("thing", ("id", "kind"), ("status", "version"))
 
 
-def filled(sql: str) -> str:
-    return statements._filled(sql, {"thing": THING})
+@pytest.fixture
+def filled(monkeypatch: pytest.MonkeyPatch) -> "Filled":
+    return Filled(monkeypatch)
 
 
-def test_a_row_is_selected_with_all_its_columns() -> None:
+class Filled:
+    """Fills a statement as if it were in a file."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, sql: str, own: str = "") -> str:
+        parts = {"file.sql": {"name": sql}, "own.sql": {"name": own}}
+        self._monkeypatch.setattr(statements, "_parts", lambda _, file: parts[file])
+        return dialect.read("file.sql", tables={"thing": THING})["name"]
+
+
+def test_a_row_is_selected_with_all_its_columns(filled: Filled) -> None:
     assert filled("SELECT {thing.*} FROM thing WHERE id = :id") == (
         "SELECT thing.id, thing.kind, thing.status, thing.version FROM thing WHERE id = :id"
     )
 
 
-def test_insert_and_update_take_the_same_row() -> None:
+def test_insert_and_update_take_the_same_row(filled: Filled) -> None:
     assert filled("INSERT INTO thing ({thing}) VALUES ({:thing})") == (
         "INSERT INTO thing (id, kind, status, version) VALUES (?1, ?2, ?3, ?4)"
     )
@@ -27,19 +43,38 @@ def test_insert_and_update_take_the_same_row() -> None:
     )
 
 
-def test_an_unknown_parameter_of_a_row_statement_is_an_error() -> None:
+def test_an_unknown_parameter_of_a_row_statement_is_an_error(filled: Filled) -> None:
     with pytest.raises(KeyError):
         filled("UPDATE thing SET {thing=} WHERE id = :name")
 
 
+def test_a_macro_may_have_another_as_its_argument(filled: Filled) -> None:
+    assert filled("SELECT key FROM {members {json thing.parts} -> 'a'} AS part") == (
+        "SELECT key FROM json_each(thing.parts -> 'a') AS part"
+    )
+
+
+def test_a_dialect_may_word_a_statement_itself(filled: Filled) -> None:
+    assert filled("{own}", own="SELECT {thing.*} FROM thing") == (
+        "SELECT thing.id, thing.kind, thing.status, thing.version FROM thing"
+    )
+
+
+def test_an_unknown_placeholder_is_an_error(filled: Filled) -> None:
+    with pytest.raises(KeyError):
+        filled("SELECT {unknown} FROM thing")
+
+
 def test_comments_are_not_part_of_a_statement() -> None:
-    found = statements.read("queries.sql", _tables())
+    found = dialect.read("queries.sql")
 
     assert found["any_chore"] == "SELECT EXISTS (SELECT 1 FROM chore)"
-    assert not any("--" in sql for sql in found.values())
+    assert not any("--" in sql for sql in found.values() if " -- " not in sql)
 
 
-def _tables() -> dict[str, Table]:
-    from swarmkeeper.storage.sqlite import rows
+FILES = sorted(path.name for path in Path(statements.__file__).parent.glob("*.sql"))
 
-    return dict(rows.TABLES)
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_placeholder_is_known(file: str) -> None:
+    assert not any("{" in sql for sql in dialect.read(file).values())

@@ -17,11 +17,11 @@ def _section(name: str) -> list[list[str]]:
     return [[cell.strip(" |") for cell in row] for row in rows]
 
 
-def columns() -> list[tuple[str, str, str]]:
-    """Return table, column and plane of everything that is stored."""
+def columns(section: str = "Store") -> list[tuple[str, str, str]]:
+    """Return table, column and plane of everything that is stored, or of what only another store has."""
     return [
         (table.strip("`"), column, plane)
-        for table, plane, names in _section("Store")
+        for table, plane, names in _section(section)
         for column in re.findall(r"`(\w+)`", names)
     ]
 

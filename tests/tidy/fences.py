@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from tests.tidy.tree import ROOT
 
-SQL = ("src/swarmkeeper/storage/sqlite/queries.sql",)
+SQL = ("src/swarmkeeper/storage/writes.sql", "src/swarmkeeper/storage/sqlite/own.sql")
 CORE = tuple(
     f"src/swarmkeeper/core/decide/{name}.py"
     for name in ("decisions/work", "decisions/approvals", "decisions/timers", "effects/owners", "working_set")
@@ -41,7 +41,7 @@ FENCED = {
     "content_hash",
     "subject_hash",
 }
-CLAUSE = re.compile(r"\bAND (?:lease_id|version|row_version) = :\w+(?: - 1)?")
+CLAUSE = re.compile(r"\bAND \w+\.(?:lease_id|version|row_version) = :\w+(?: - 1)?")
 
 
 class Fence(NamedTuple):

@@ -39,7 +39,7 @@ def test_every_column_of_the_store_has_its_plane() -> None:
 
 def test_every_plane_is_one_of_three() -> None:
     sections = ("Log", "Metrics", "Headers of answers", "Errors", "Events", "Audit records")
-    planes = {plane for _, _, plane in columns()}
+    planes = {plane for store in ("Store", "Store in PostgreSQL") for _, _, plane in columns(store)}
     planes |= {plane for section in sections for plane in listed(section).values()}
 
     assert planes == set(PLANES)

@@ -143,4 +143,5 @@ def test_a_problem_has_all_members_of_the_standard_and_ours() -> None:
 
     assert list(problem.model_dump()) == [
         "type", "title", "status", "detail", "code", "retryable", "request_id", "errors",
+        "oldest_cursor",
     ]  # fmt: skip

@@ -136,6 +136,8 @@ class Identity:
         self.presence = Presence(now)
         self.processes = Processes()
         self.stuck = StuckCodeRegistry()
+        # Whether what is cached may be used; see access/others.py.
+        self.is_fresh: Callable[[], bool] = lambda: True
         self.failures = 0  # calls without a valid credential, for metrics
         self._store, self._pepper = store, pepper
         self._wall, self._monotonic = wall, monotonic
@@ -162,7 +164,8 @@ class Identity:
             RateLimited: too many wrong keys came from this source.
         """
         shown = b"" if text is None else hashlib.sha256(text.encode(errors="replace")).digest()
-        if (known := self._known.get(shown)) is not None:
+        fresh = self.is_fresh()
+        if fresh and (known := self._known.get(shown)) is not None:
             # A changed key is a different record.
             if self._keys.get(known[0].public_id) is known[0] and self._good(known[0]):
                 return known[1]
@@ -171,7 +174,7 @@ class Identity:
         if parsed is None:
             raise self._failed(source)
         public_id, secret = parsed
-        key = self._keys.get(public_id)
+        key = self._keys.get(public_id) if fresh else None
         if key is None:
             key = await self._look_up(public_id, source)
         if key is None or not self._good(key) or not self._fits(key, secret):
@@ -191,7 +194,8 @@ class Identity:
         public_id = self._public_ids.get(principal.key_id)
         if public_id is None:
             return False
-        key = self._keys.get(public_id) or await self._read(public_id)
+        cached = self._keys.get(public_id) if self.is_fresh() else None
+        key = cached or await self._read(public_id)
         return key is not None and key.id == principal.key_id and self._good(key)
 
     def digest(self, secret: str) -> bytes:
@@ -246,6 +250,12 @@ class Identity:
         self._generation += 1
         for key_id in key_ids:
             self._keys.pop(self._public_ids.get(key_id, ""), None)
+
+    def forget_bot(self, bot_id: str) -> None:
+        """Drop what is known of a bot that was removed."""
+        self.presence.forget(bot_id)
+        self.processes.forget(bot_id)
+        self.stuck.forget(bot_id)
 
     def forget_all(self) -> None:
         """Drop all keys from the cache, because another process may have changed any of them."""

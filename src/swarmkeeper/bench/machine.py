@@ -14,6 +14,7 @@ import apsw
 from swarmkeeper import __version__, files
 from swarmkeeper.bench.report import percentile
 from swarmkeeper.clock import SystemClock
+from swarmkeeper.storage.opening import is_postgres
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 SYNCS = 100
@@ -76,6 +77,8 @@ def sync_times(folder: Path, times: int = SYNCS) -> list[float]:
 
 async def durability(store_url: str) -> dict[str, Any]:
     """Return the store's durability settings, read from a connection opened as the server opens its own."""
+    if is_postgres(store_url):
+        return await _durability_of_postgres(store_url)
     store = SqliteStore(store_url)
     await store.open(exclusive=False)
     try:
@@ -88,6 +91,17 @@ async def durability(store_url: str) -> dict[str, Any]:
         }
     finally:
         await store.close()
+
+
+async def _durability_of_postgres(store_url: str) -> dict[str, Any]:
+    from swarmkeeper.storage.postgres import connections  # its driver need not be installed
+
+    connection = await connections.connect(store_url, writing=True)
+    try:
+        names = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
+        return {"store": "postgresql", **{name: await connection.fetchval(f"SHOW {name}") for name in names}}
+    finally:
+        await connections.close(connection)
 
 
 def own_cpu_seconds() -> float:

@@ -16,6 +16,7 @@ from swarmkeeper.bench.report import CannotMeasure
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.offline import offline_admin
 from swarmkeeper.sim.process.server import SERVE, ServerFailed, ServerProcess
+from swarmkeeper.storage.opening import is_postgres, store_at
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite.store import path_of
 
@@ -27,11 +28,12 @@ _SETTINGS: Mapping[str, object] = {
 
 
 class Place:
-    """The path of the store: a new file of the caller's choice, or a temporary one."""
+    """Where the store is: a new file of the caller's choice, or a temporary one, or an empty database in PostgreSQL."""
 
     def __init__(self, store: str | None) -> None:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        if store is None:
+        self.database = store if store is not None and is_postgres(store) else None
+        if store is None or self.database is not None:
             self._temporary = tempfile.TemporaryDirectory(prefix="swarmkeeper-bench-")
             self.path = Path(self._temporary.name) / "bench.db"
             return
@@ -47,7 +49,17 @@ class Place:
 
     @property
     def url(self) -> str:
-        return f"sqlite:///{self.path}"
+        return self.database or f"sqlite:///{self.path}"
+
+    def file(self) -> Path:
+        """Return the path of a store in a file.
+
+        Raises:
+            CannotMeasure: it is in PostgreSQL.
+        """
+        if self.database is not None:
+            raise CannotMeasure("this scenario measures a store in a file: name one, or none")
+        return self.path
 
     def close(self) -> None:
         if self._temporary is not None:
@@ -68,8 +80,13 @@ class BenchServer(ServerProcess):
         self._connections = AsyncExitStack()
         self._clock = SystemClock()
 
+    @property
+    def store_url(self) -> str:
+        return self.place.url
+
     async def __aenter__(self) -> Self:
         try:
+            await self._refuse_used()
             self.admin = await self.key("admin")
             await self.start()
         except BaseException:
@@ -83,6 +100,18 @@ class BenchServer(ServerProcess):
         await self._connections.aclose()
         await self.stop()
         self.place.close()
+
+    async def _refuse_used(self) -> None:
+        """Refuse a database that is a store already."""
+        if self.place.database is None:
+            return
+        store = store_at(self.place.database)
+        try:
+            await store.open(exclusive=False, create=False)
+        except StoreRefused:
+            return  # it is empty, or making the first key says why not
+        await store.close()
+        raise CannotMeasure("the store exists already: name an empty database")
 
     async def start(self) -> None:
         began = self._clock.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from swarmkeeper.cli.admin import audit, key, store, tenant
+from swarmkeeper.cli.admin import audit, backup, hold, key, size, store, tenant
 from swarmkeeper.cli.bots import bot
 from swarmkeeper.cli.serving import demo, dev, run, server
 from swarmkeeper.cli.tasks import approval, message, task
@@ -32,8 +32,12 @@ app.add_typer(key.app, name="key")
 app.add_typer(approval.app, name="approval")
 app.add_typer(audit.app, name="audit")
 app.add_typer(tenant.app, name="tenant")
+app.add_typer(hold.app, name="hold")
+app.add_typer(size.app, name="store")
 app.command()(store.doctor)
 app.command()(store.migrate)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.command()(simulate.simulate)
 app.command()(calibrate.calibrate)
 app.command()(bench.bench)

@@ -15,6 +15,7 @@ from swarmkeeper.core.answers import HeartbeatResult, Replayed, ReportReceipt
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import AttemptFailure, Json, Principal, SubtaskSpec, VerdictRecord
 from swarmkeeper.core.ports import Key
+from swarmkeeper.core.retention import WHOLE_TENANT
 from swarmkeeper.core.rules.graph import Written
 
 T_co = TypeVar("T_co", covariant=True)
@@ -388,6 +389,13 @@ class ResetClock(Command[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRestore(Command[None]):
+    """Record for a tenant that its store was restored from a backup."""
+
+    reached: int  # engine time of the backup, microseconds since the epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OnKey(Repeatable[T_co]):
     key: str
 
@@ -444,6 +452,63 @@ class NoteRefusals(Command[None]):
     code: str
     action: str
     count: int
+
+
+# ---- retention -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OnLegalHold(Repeatable[str]):
+    """A legal hold of the caller's tenant, or of one of its tasks."""
+
+    task: str = WHOLE_TENANT
+    reason: str
+
+    @property
+    def redacted_characters(self) -> int:
+        return len(self.reason)
+
+    def _own_needs(self) -> list[Key]:
+        needs: list[Key] = [lookups.LEGAL_HOLD.of((self.by.tenant, self.task))]
+        if self.task != WHOLE_TENANT:
+            needs += [lookups.TASK.of(self.task), lookups.JOBS.of(self.task)]
+        return needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceLegalHold(_OnLegalHold):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseLegalHold(_OnLegalHold):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseTask(Command[bool]):
+    """Begin to erase a finished task, unless it changed since, or a legal hold keeps it; answer whether it began."""
+
+    task: str
+    after: int  # microseconds since its last change
+
+    def _own_needs(self) -> list[Key]:
+        holds = [lookups.LEGAL_HOLD.of((self.by.tenant, task)) for task in (WHOLE_TENANT, self.task)]
+        return [lookups.TASK.of(self.task), lookups.JOBS.of(self.task), *holds]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimAudit(Command[bool]):
+    """Remove the oldest audit records; answer whether it was done. The caller has found out which may leave."""
+
+    begin: int  # index of the first record; if another is by now, nothing is done
+    end: int  # index of the first record that is kept
+    frontier: bytes  # of the tree up to `end`
+    root: bytes
+    at: int  # time of the last record that leaves
+
+    def _own_needs(self) -> list[Key]:
+        return [lookups.AUDIT_BEGIN.of(self.by.tenant), lookups.LEGAL_HOLD.of((self.by.tenant, WHOLE_TENANT))]
 
 
 # ---- people --------------------------------------------------------------------------------------------------------

@@ -106,9 +106,13 @@ class BotTypeFixed(SwarmkeeperError):
 
 
 class CursorTooOld(SwarmkeeperError):
-    """The feed no longer contains events this old. Start from the oldest event."""
+    """Events after this cursor have left the feed. Read what you follow again, and go on from the oldest cursor."""
 
     code = "cursor_too_old"
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__(f"events after this cursor have left the feed: the oldest cursor is {oldest}")
+        self.oldest = oldest  # events after this cursor are all there
 
 
 class PreconditionFailed(SwarmkeeperError):

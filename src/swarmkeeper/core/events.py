@@ -553,3 +553,43 @@ class TenantSet(EventBody):
     weight: int
     max_backlog: int | None
     budget: Omitted[Mapping[str, int]] = None
+
+
+# ---- what leaves ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OfLegalHold(EventBody):
+    task: Annotated[str | None, Mark.OWN, Mark.OMITTED] = None
+    reason: str
+
+
+@event("legal_hold.placed")
+class LegalHoldPlaced(OfLegalHold):
+    """A person placed a legal hold on a task, or without `task` on the tenant: nothing of it leaves."""
+
+
+@event("legal_hold.released")
+class LegalHoldReleased(OfLegalHold):
+    """A person released a legal hold."""
+
+
+@event("task.erased")
+class TaskErased(EventBody):
+    """A task that ended long ago is erased, with all that belongs to it. The event belongs to no task."""
+
+    task: Own[str]
+
+
+@event("audit.trimmed")
+class AuditTrimmed(EventBody):
+    """The oldest audit records left, with the events of no task that are older than the others."""
+
+    before: Own[int]  # index of the first record that is kept
+
+
+@event("store.restored")
+class StoreRestored(EventBody):
+    """The store was restored from a backup. What was acknowledged after the backup is not in it."""
+
+    reached: Own[int]

@@ -13,7 +13,6 @@ from swarmkeeper.core.model import (
     ApiKey,
     ApprovalRecord,
     AttemptRecord,
-    AuditTree,
     BackgroundJob,
     BotRecord,
     Cooldown,
@@ -26,6 +25,7 @@ from swarmkeeper.core.model import (
     Work,
     WorkRate,
 )
+from swarmkeeper.core.retention import LegalHoldRecord, TaskPart
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -119,5 +119,14 @@ APPROVAL: Lookup[str, ApprovalRecord | None] = Lookup("approval")
 APPROVALS: Lookup[str, list[str]] = Lookup("approvals")
 # (tenant, idempotency key) -> the call made with it
 IDEMPOTENCY: Lookup[tuple[str, str], Idempotency | None] = Lookup("idempotency")
-# The audit tree of a tenant.
-TREE: Lookup[str, AuditTree | None] = Lookup("tree")
+
+# ---- what leaves ---------------------------------------------------------------------------------------------------
+
+# (tenant, task id or WHOLE_TENANT) -> its legal hold
+LEGAL_HOLD: Lookup[tuple[str, str], LegalHoldRecord | None] = Lookup("legal_hold")
+# The next items of a task, of any kind, ordered by id.
+TASK_PART: Lookup[Page, TaskPart] = Lookup("task_part")
+# (task id, index to continue after, limit) -> indexes of the task's audit records that have a body, in order
+RECORDS_OF_TASK: Lookup[tuple[str, int, int], list[int]] = Lookup("records_of_task")
+# Tenant -> number of audit records that have left, from the first on
+AUDIT_BEGIN: Lookup[str, int] = Lookup("audit_begin")

@@ -505,9 +505,12 @@ class AuditEntry:
     trace: str = ""
 
 
+UNPLACED = -1  # the index of an audit record that the store has not put into its tree yet
+
+
 @dataclass(slots=True)
 class AuditLeaf:
-    """A stored audit record: its index in the tenant's tree, the exact hashed bytes, and the separate body."""
+    """An audit record: its index in the tenant's tree, the exact hashed bytes, and the separate body."""
 
     tenant: str
     index: int

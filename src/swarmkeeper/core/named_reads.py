@@ -329,7 +329,7 @@ class BotRow(NamedTuple):
     scope: str
     last_seen: int
     row_version: int
-    held: int = 0  # leases; not in bots_of_tenant
+    held: int  # leases
 
 
 class BotSkillsRow(NamedTuple):
@@ -499,6 +499,10 @@ class EventRow(NamedTuple):
     redacted: JsonText  # [[pointer, rule, action, within], …]
 
 
+class EventsWaitRow(NamedTuple):
+    microseconds: int  # since the oldest committed event that has no number yet; 0 without any
+
+
 class AuditPositionRow(NamedTuple):
     place: int
     actor: str
@@ -517,6 +521,7 @@ class CursorRow(NamedTuple):
 
 _AUDIT_PAGE = ("tenant", "after", "limit")
 
+EVENTS_WAIT = Read("events_wait", EventsWaitRow)
 EVENTS_AFTER = Read("events_after", EventRow, "after", "limit")
 EVENTS_OF_TENANT = Read("events_of_tenant", EventRow, "tenant", "after", "limit")
 EVENTS_OF_TASK = Read("events_of_task", EventRow, "task", "after", "limit")
@@ -525,7 +530,48 @@ AUDIT_POSITIONS_OF_TASK = Read("audit_positions_of_task", AuditPositionRow, *_AU
 AUDIT_POSITIONS_OF_ACTOR = Read("audit_positions_of_actor", AuditPositionRow, *_AUDIT_PAGE, "actor")
 AUDIT_POSITIONS_OF_ACTION = Read("audit_positions_of_action", AuditPositionRow, *_AUDIT_PAGE, "action")
 AUDIT_RECORDS_AT = Read("audit_records_at", AuditRecordRow, "tenant", "places")
-FIRST_EVENT = Read("first_event", CursorRow)
+FEED_START = Read("feed_start", CursorRow, "tenant")
+FEED_GAP = Read("feed_gap", CursorRow, "cursor")
 NEWEST_EVENT = Read("newest_event", CursorRow)
+
+
+# ---- what leaves ----------------------------------------------------------------------------------------------------
+
+
+class OldTaskRow(NamedTuple):
+    id: str
+    created_at: int
+    updated_at: int
+    outcome: str | None
+
+
+class LegalHoldRow(NamedTuple):
+    id: str  # of the task, or WHOLE_TENANT
+    reason: str
+    placed_by: str
+    placed_at: int
+
+
+class AuditStartRow(NamedTuple):
+    """The records that have left a tenant's log: how many, and the frontier of their tree."""
+
+    size: int
+    frontier: bytes
+
+
+class AuditFrontRow(NamedTuple):
+    place: int
+    at: int
+    hash: bytes
+    needed: int  # whether the record's task still exists
+
+
+OLD_TASKS = Read("old_tasks", OldTaskRow, "tenant", "before", "after_at", "after_id", "limit")
+LEGAL_HOLD = Read("legal_hold_row", LegalHoldRow, "tenant", "task")
+LEGAL_HOLDS_PAGE = Read("legal_holds_page", LegalHoldRow, "tenant", "after", "limit")
+AUDIT_START = Read("audit_start_row", AuditStartRow, "tenant")
+AUDIT_FRONT = Read("audit_front", AuditFrontRow, "tenant", "begin", "limit")
+
+# ---- all of them ----------------------------------------------------------------------------------------------------
 
 READS: Mapping[str, Read[Any]] = {str(read): read for read in list(vars().values()) if isinstance(read, Read)}

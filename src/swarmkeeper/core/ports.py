@@ -15,7 +15,6 @@ from swarmkeeper.core.model import (
     ApprovalRecord,
     AttemptRecord,
     AuditLeaf,
-    AuditTree,
     BackgroundJob,
     BotRecord,
     BudgetAccount,
@@ -39,6 +38,7 @@ from swarmkeeper.core.model import (
     Work,
     WorkRate,
 )
+from swarmkeeper.core.retention import LegalHoldRecord
 
 
 class Clock(Protocol):
@@ -134,9 +134,12 @@ class Changes:
     answered: list[AnswerRecord] = field(default_factory=list)
     messages: list[MessageRecord] = field(default_factory=list)
     idempotency: list[Idempotency] = field(default_factory=list)
+    # Events and records get their numbers from the store: while they are saved, or after the commit.
     events: list[Event] = field(default_factory=list)
     leaves: list[AuditLeaf] = field(default_factory=list)
-    trees: dict[str, AuditTree] = field(default_factory=dict)
+    legal_holds: dict[tuple[str, str], LegalHoldRecord | None] = field(default_factory=dict)  # by tenant and task
+    # Statements of retention.sql with their parameters, run in order after everything else was written.
+    erased: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     alive_at: int | None = None
     requests: dict[str, str] = field(default_factory=dict)  # audit id of events -> request id; only for the log
 
@@ -149,6 +152,14 @@ _members = attrgetter(*(member.name for member in fields(Changes)))
 
 class StaleVersion(Exception):
     """Another writer changed a record first: run the batch again on the new state."""
+
+
+class RowsBusy(StaleVersion):
+    """Another writer has what a later load named: run the batch again, with `needs` in its first load."""
+
+    def __init__(self, needs: Iterable[Key]) -> None:
+        self.needs = tuple(needs)
+        super().__init__(f"another writer has {self.needs}")
 
 
 class StoreUnavailable(Exception):
@@ -172,8 +183,24 @@ class Transaction(Protocol):
     async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
         """Read these rows in bulk. The result has every requested key, and may have more.
 
-        lookups.py describes the keys and results of each kind, and which other rows it loads.
+        lookups.py describes the keys and results of each kind, and which other rows it loads. Until the transaction
+        ends, no other writer can change the tasks that were loaded, nor anything that belongs to them. For that, the
+        first load of a transaction waits as long as it must; later loads never wait, so no two writers wait for each
+        other.
+
+        Raises:
+            RowsBusy: a later load named what another writer has now.
         """
+
+    async def now(self, engine: int) -> int:
+        """Return the time at which this transaction decides; call it after the first load.
+
+        Args:
+            engine: the caller's engine time. A store with several engines has a clock of its own, and ignores it.
+        """
+
+    async def leases_held(self, bots: Sequence[str]) -> Mapping[str, int]:
+        """Count the leases of these bots, with those in their grace period; bots without any are left out."""
 
     async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int, int]]:
         """Return (queue, priority, since) for these queues, where the tenant has items to lease.
@@ -194,28 +221,36 @@ class Transaction(Protocol):
     ) -> list[QueueEntry]:
         """Return up to `limit` items of one (queue, priority), ordered by (position, work), from the first > `after`.
 
+        Items of tasks that another writer has now are left out; fewer than `limit` items means that there are no more.
+
         Args:
             owner: leave out items that exclude this owner; "" leaves out none.
             by_age: order by (since, work) instead, for all owners.
         """
 
     async def due(self, now: int, limit: int) -> list[Timer]:
-        """Return up to `limit` timers that are due at `now`, the earliest first."""
+        """Return up to `limit` timers that are due at `now`, the earliest first.
+
+        Those of tasks that another writer has now are left out.
+        """
 
     async def job_tenants(self) -> list[str]:
         """Return the tenants that have open jobs."""
 
     async def next_jobs(self, limit: int, after: str, tenant: str) -> list[BackgroundJob]:
-        """Return the oldest open job of each task of a tenant.
+        """Return the oldest open job of each task of a tenant, without the tasks that another writer has now.
 
         The order is by task id, from the first one > `after`, and wraps around.
         """
 
-    async def save(self, changes: Changes) -> int:
-        """Write the changes and return the cursor of the last event. May be called more than once in a transaction.
+    async def save(self, changes: Changes) -> None:
+        """Write the changes. May be called more than once in a transaction.
+
+        Events and audit records get their numbers now, or after the commit in the order of commits: until then no
+        reader sees them, but they are as durable as everything else.
 
         Raises:
-            StaleVersion: a record was not at version - 1.
+            StaleVersion: a record was not at version - 1, or was made by another writer, too.
         """
 
     async def purge(self, now: int, limit: int) -> int:
@@ -265,6 +300,8 @@ class ReadsOnly(Reader, Protocol):
 class Store(ReadsOnly, Protocol):
     """The durable state. At most one server has a SQLite store open."""
 
+    shared: bool  # whether several servers may have it open at the same time
+
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...
@@ -281,11 +318,16 @@ class Store(ReadsOnly, Protocol):
     async def start(self) -> Started:
         """Return what the engine needs before its first batch."""
 
+    async def look(self) -> Looked:
+        """Return what servers keep in memory although others change it. One of a shared store asks twice a second."""
+
     async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
         """Give bots time after a stop, in which they could not send heartbeats.
 
         No lease expires or ends before `now` + half its TTL, and no schedule-to-start before `start_floor`. Due times
         are raised to that; repeated calls do not add up.
+
+        In a shared store, this does nothing while other servers are alive, which bots could reach.
 
         Args:
             moved: microseconds by which time jumped forward; leases keep their remaining time.
@@ -303,16 +345,19 @@ class Store(ReadsOnly, Protocol):
         """Return whether another process has written since the last call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    alive_at: int  # engine time that the last run reached; 0 for a new store
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
     queues: tuple[Queue, ...]
-    next_due: int | None
-    held: Mapping[str, int]  # bot id -> live leases
-    pepper: bytes  # created with the store; used if none is configured
-    bots: tuple[BotRecord, ...]
+    waiting: tuple[int, ...]  # ids of the queues that have items
+    next_due: int | None  # when the next timer is due
     jobs: bool  # whether a job is open
-    cooling: tuple[str, ...] = ()  # ids of the cooldowns
+    cooling: tuple[str, ...]  # ids of the cooldowns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started(Looked):
+    alive_at: int  # engine time that the last run reached; 0 for a new store
+    pepper: bytes  # created with the store; used if none is configured
 
 
 class Broker(Protocol):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from swarmkeeper.core import lookups
 from swarmkeeper.core.answers import Refusal, Replayed, ReportReceipt
-from swarmkeeper.core.commands import Command, Continue, ReleaseLease, ReportResult, SendHeartbeat, TimerFired
+from swarmkeeper.core.commands import Command, Continue, ReleaseLease, ReportResult, TimerFired
 from swarmkeeper.core.decide import decide
 from swarmkeeper.core.decide.loaded_rows import NotLoaded
 from swarmkeeper.core.decide.working_set import WorkingSet
@@ -23,7 +23,9 @@ from swarmkeeper.engine.polls import Claimed, Poll, Scheduler
 from swarmkeeper.govern import audit
 
 ROUNDS_MAX = 1_000  # detects endless loads; decisions ask for rows in bulk and need a few rounds
-TIMERS_MAX = 256  # fired in one batch
+# Chooses the timers and the job of a batch, once it is known at which time it decides.
+Choose = Callable[[Transaction, int], Awaitable[tuple[Sequence[Timer], BackgroundJob | None]]]
+
 REPORTS_A_SLICE = 4  # with fewer than twice as many reports, each may write a whole slice: few do
 SLICES_MAX = 16  # a slice is divided into at most this many when there are more reports
 
@@ -64,6 +66,39 @@ class Queued:
             self.poll.undo()
 
 
+async def ask(queued: Queued, enqueue: Callable[[Queued], None]) -> Any:
+    queued.answer = asyncio.get_running_loop().create_future()
+    enqueue(queued)
+    return await queued.answer
+
+
+async def ask_all(asked: Sequence[Queued], enqueue: Callable[[Queued], None]) -> list[Any]:
+    """Return answers or errors, in order."""
+    loop = asyncio.get_running_loop()
+    answers: list[asyncio.Future[Any]] = []
+    for queued in asked:
+        queued.answer = loop.create_future()
+        answers.append(queued.answer)
+        try:
+            enqueue(queued)
+        except SwarmkeeperError as error:
+            queued.answer.set_exception(error)
+    results: list[Any] = []
+    try:
+        # They come with the same commit, so awaiting them one after another costs nothing.
+        for answer in answers:
+            try:
+                results.append(await answer)
+            except SwarmkeeperError as error:
+                results.append(error.with_traceback(None))  # a traceback would keep this frame and all commands
+    except BaseException:
+        for answer in answers:
+            if not answer.cancel() and not answer.cancelled():
+                answer.exception()  # marks it as retrieved, so that asyncio does not log it
+        raise
+    return results
+
+
 def refuse(commands: Sequence[Queued], polls: Sequence[Poll], error: SwarmkeeperError) -> None:
     """Answer commands that were not carried out, and polls."""
     for queued in commands:
@@ -88,14 +123,15 @@ class Batch:
         commands: Sequence[Queued],
         polls: Sequence[Poll],
         *,
-        timers: Sequence[Timer] = (),
-        job: BackgroundJob | None = None,
+        choose: Choose | None = None,
+        beside: Iterable[Key] = (),
         alive: bool = False,
         slice_rows: int | None = None,
     ) -> None:
-        """Decide the commands, timers, job and polls, and save the result.
+        """Decide the commands, the timers and the job that `choose` returns, and the polls; save the result.
 
         Args:
+            beside: more rows for the first load, which is the one that may wait for other writers.
             slice_rows: how many rows one command may write, or the job's slice if nothing else waits; None: the limit.
         """
         whole = self.working.limits.slice_rows if slice_rows is None else slice_rows
@@ -104,9 +140,12 @@ class Batch:
         several = sum(isinstance(queued.command, ReportResult) for queued in commands) // REPORTS_A_SLICE
         if several > 1:
             self._slice(max(whole // several, whole // SLICES_MAX))
+        await self._load({**_needs_of(commands), **dict.fromkeys((*_needs_after(commands, polls), *beside))})
+        self.working.begin_at(await self.transaction.now(self.working.now))
+        timers, job = ((), None) if choose is None else await choose(self.transaction, self.working.now)
         fired = [Queued(TimerFired(kind=timer.kind, ref=timer.ref), self.seed()) for timer in timers]
         # Reports and heartbeats come before timers, so that they count before their lease can expire.
-        await self._decide_all([*commands, *fired], _needs_after(commands, polls))
+        await self._decide_all([*commands, *fired])
         for queued in fired:
             assert queued.error is None, f"a timer was refused: {queued.error}"
         if job is not None:
@@ -132,11 +171,8 @@ class Batch:
 
     # ---- deciding --------------------------------------------------------------------------------------------------
 
-    async def _decide_all(self, batch: Sequence[Queued], beside: Iterable[Key] = ()) -> None:
-        needs: dict[Key, None] = dict.fromkeys(beside)
-        for queued in batch:
-            needs.update(dict.fromkeys(queued.command.needs()))
-        await self._load(needs)
+    async def _decide_all(self, batch: Sequence[Queued]) -> None:
+        await self._load(_needs_of(batch))
         await self._load(_needs_behind(self.working, [queued.command for queued in batch]))
         waiting = batch
         while waiting:
@@ -242,15 +278,9 @@ class Batch:
             self.saved.append(changes)
 
     async def _finish(self, *, alive: bool) -> None:
-        """Write the rest: append the audit records to their trees, and record that the engine is alive."""
+        """Write the rest, with the audit records, and record that the engine is alive."""
         changes = self.working.take_changes()
-        tenants = list(dict.fromkeys(entry.tenant for entry in self.working.entries))
-        await self._load([(lookups.TREE, tenant) for tenant in tenants])
-        for tenant in tenants:
-            own = [entry for entry in self.working.entries if entry.tenant == tenant]
-            leaves, tree = audit.append(self.working.get(lookups.TREE, tenant), own, self.working.rules.hash, tenant)
-            changes.leaves += leaves
-            changes.trees[tenant] = tree
+        changes.leaves += audit.leaves_of(self.working.entries, self.working.rules.hash)
         if changes or self.saved or alive:
             # Many positions assigned at one moment run ahead of the time; the next run starts after them.
             changes.alive_at = self.working.position
@@ -273,14 +303,19 @@ def _actor(command: Command[Any]) -> tuple[str, str]:
     return "key", by.key_id
 
 
+def _needs_of(batch: Iterable[Queued]) -> dict[Key, None]:
+    needs: dict[Key, None] = {}
+    for queued in batch:
+        needs.update(dict.fromkeys(queued.command.needs()))
+    return needs
+
+
 def _needs_after(commands: Iterable[Queued], polls: Iterable[Poll]) -> list[Key]:
     """Return the rows needed after any decision; they share the first round of loads."""
     needs: dict[Key, None] = {}
     for queued in commands:
         if queued.poll is not None:
             needs.update(dict.fromkeys(queued.poll.claim.needs()))
-        if not isinstance(queued.command, SendHeartbeat):  # heartbeats have no audit record
-            needs["tree", queued.command.by.tenant] = None
     for poll in polls:
         needs.update(dict.fromkeys(poll.claim.needs()))
     return list(needs)

@@ -41,6 +41,7 @@ class Dispatcher:
         self._transaction = transaction
         self._heads: dict[str, ReadyQueues] = {}  # by tenant
         self._taken: set[str] = set()
+        self._held: dict[str, int] = {}  # bot id -> its leases before this batch
 
     def _may_have_work(self, poll: Poll) -> bool:
         """Whether this poll is to be tried again, or an item entered one of its queues."""
@@ -153,6 +154,7 @@ class Dispatcher:
             await self._load_missing(
                 (lookups.WORK_RATE, name) for name in work_rates.ids_of(self._working.rates, tenant)
             )
+        await self._count_leases({bot.id: None for _, bot in able})
         if self._scheduler.cooling:
             await self._load_cooldowns(bot for _, bot in able)
         for poll, bot in able:
@@ -168,6 +170,12 @@ class Dispatcher:
             items.update((item.work, item) for item in entries)
         await self._load_items(list(items.values()))
 
+    async def _count_leases(self, bots: Iterable[str]) -> None:
+        new = [bot for bot in bots if bot not in self._held]
+        if new:
+            counted, saved = await self._transaction.leases_held(new), self._working.held_saved
+            self._held.update((bot, counted.get(bot, 0) - saved.get(bot, 0)) for bot in new)
+
     async def _load_cooldowns(self, bots: Iterable[BotRecord]) -> None:
         ids = dict.fromkeys(cooldown_id(bot.tenant, scope_of(bot)) for bot in bots)
         await self._load_missing((lookups.COOLDOWN, name) for name in ids if name in self._scheduler.cooling)
@@ -181,12 +189,12 @@ class Dispatcher:
         return most if cooldown is None else 0 if is_closed(cooldown) else min(most, 1)
 
     def _room(self, bot: BotRecord) -> int:
-        return bot.capacity - self._scheduler.held.get(bot.id, 0) - self._working.held.get(bot.id, 0)
+        return bot.capacity - self._held[bot.id] - self._working.held.get(bot.id, 0)
 
     async def _load_items(self, entries: list[QueueEntry]) -> None:
         needs: list[Key] = []
         for item in entries:
-            needs += [(lookups.WORK, item.work), (lookups.TASK, item.task), (lookups.TREE, item.tenant)]
+            needs += [(lookups.WORK, item.work), (lookups.TASK, item.task)]
             self._working.rows.setdefault((lookups.LEASE, item.work), None)  # a queued item has no lease
         await self._load_missing(dict.fromkeys(needs))
         limited = [work for item in entries if (work := self._working.work(item.work)).limits is not None]

@@ -9,18 +9,25 @@ they get, each divided by its weight, differs by no more than the cost of their 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
-from swarmkeeper.core.model import BackgroundJob
-from swarmkeeper.core.ports import Transaction
+from swarmkeeper.engine.batch import Queued
+from swarmkeeper.engine.polls import Poll
 
 SCALE = 1 << 20  # positions are integers: a cost of 1 at weight 1
 WEIGHT_MAX = 1000
 REMEMBERED = 1024  # positions kept before outdated ones are dropped
 
 RECENT_TURNS = 256  # about two seconds of a busy engine
+
+# Each of these amounts takes about as long as one ordinary command.
+COST_BYTES = 32 << 10
+COST_LEASES = 2
+COST_ROWS = 4
+COST_CHARACTERS = 512  # to redact; measured with text that is slow to redact
+TENANTS_KNOWN_MAX = 1024  # tenants whose row counts are remembered
 
 T = TypeVar("T")
 
@@ -110,24 +117,31 @@ class FairQueue(Generic[T]):
         return [self.take() for _ in range(self._length)]
 
 
-class JobTurns:
-    """Choose the background job that gets the next slice: tenants by weight, then round robin over a tenant's tasks."""
+class Costs:
+    """Estimates the engine time of commands and claims before they are decided; an ordinary command is 1."""
 
-    def __init__(self, weights: Mapping[str, int]) -> None:
-        self._turns = StrideScheduler(weights)
-        self._after: dict[str, str] = {}  # by tenant: the task whose job had the last slice
+    def __init__(self) -> None:
+        self._rows_of: dict[str, float] = {}  # by tenant: recent average of rows written per command
 
-    async def next(self, transaction: Transaction) -> BackgroundJob | None:
-        tenants = await transaction.job_tenants()
-        if not tenants:
-            return None
-        tenant = min(tenants, key=self._turns.due)
-        return (await transaction.next_jobs(1, self._after.get(tenant, ""), tenant))[0]
+    def of(self, item: Queued | Poll) -> int:
+        """Return the estimated cost, at least 1."""
+        if isinstance(item, Poll):
+            return 1 + item.claim.most // COST_LEASES
+        command = item.command
+        rider = 0 if item.poll is None else item.poll.claim.most // COST_LEASES
+        # The rows that a command writes are known only once it is decided; assume the recent average of its tenant.
+        rows = max(command.rows, int(self._rows_of.get(command.by.tenant, 0)))
+        redaction = command.redacted_characters // COST_CHARACTERS
+        return 1 + command.size // COST_BYTES + redaction + rows // COST_ROWS + rider
 
-    def served(self, job: BackgroundJob | None) -> None:
-        """Record which job was served; None if no job was open."""
-        if job is None:
-            self._after.clear()
-            return
-        self._turns.served(job.tenant)
-        self._after[job.tenant] = job.task
+    def learn(self, commands: Sequence[Queued]) -> None:
+        """Update the averages with the rows that these commands have written."""
+        rows_of: dict[str, list[int]] = {}
+        for queued in commands:
+            rows_of.setdefault(queued.command.by.tenant, []).append(queued.rows)
+        for tenant, rows in rows_of.items():
+            usual = (self._rows_of.pop(tenant, 0.0) + sum(rows) / len(rows)) / 2
+            if usual >= COST_ROWS:  # fewer rows are part of a command's base cost
+                self._rows_of[tenant] = usual
+        while len(self._rows_of) > TENANTS_KNOWN_MAX:
+            del self._rows_of[next(iter(self._rows_of))]

@@ -7,6 +7,8 @@ would write something, goes through a batch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from swarmkeeper.core import lookups
 from swarmkeeper.core.answers import Directive, HeartbeatResult
 from swarmkeeper.core.commands import SendHeartbeat
@@ -68,6 +70,15 @@ class HeartbeatCache:
                     self._forget(work)
         for bot in changes.bots:
             self._bots.pop(bot, None)
+
+    def forget(self, *, bots: Iterable[str] = (), tasks: Iterable[str] = (), works: Iterable[str] = ()) -> None:
+        """Drop what is kept of these, because another server may have changed them."""
+        for bot in bots:
+            self._bots.pop(bot, None)
+        for task in tasks:
+            works = (*works, *self._of_task.get(task, ()))
+        for work in works:
+            self._forget(work)
 
     def forget_all(self) -> None:
         """Drop everything: another process may have written."""

@@ -13,7 +13,7 @@ command fails.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, cast
 
 from swarmkeeper.core.answers import Refusal, Replayed, ReportReceipt, T
@@ -27,25 +27,29 @@ from swarmkeeper.core.ports import (
     Changes,
     Clock,
     Entropy,
+    Key,
     LogWriter,
+    Looked,
+    RowsBusy,
     Rules,
     StaleVersion,
     Store,
     StoreLost,
     StoreUnavailable,
+    Transaction,
 )
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.rules.arrivals import Arrivals
 from swarmkeeper.core.rules.budgets import BudgetBook
 from swarmkeeper.core.rules.match import QueueBook
-from swarmkeeper.engine.batch import TIMERS_MAX, Batch, Queued, refuse
-from swarmkeeper.engine.costs import Costs
+from swarmkeeper.engine.batch import Batch, Choose, Queued, ask, ask_all, refuse
 from swarmkeeper.engine.engine_time import APART, EngineTime
-from swarmkeeper.engine.fairness import FairQueue, JobTurns
+from swarmkeeper.engine.fairness import Costs, FairQueue
 from swarmkeeper.engine.heartbeat_cache import HeartbeatCache
 from swarmkeeper.engine.lease_facts import Granted
 from swarmkeeper.engine.polls import Claimed, Poll, PollState, Scheduler
 from swarmkeeper.engine.stats import Stats
+from swarmkeeper.engine.upkeep import TIMERS_MAX, Upkeep
 from swarmkeeper.request_id import REQUEST
 
 __all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
@@ -58,6 +62,8 @@ BATCH_BYTES = 4 << 20
 BUSY_TICKS = 2  # turns of the event loop between batches: answers leave, and requests already in their sockets join
 QUEUE_COMMANDS = 10_000
 ALIVE_EVERY = 5 * SECOND
+LOOK_TOPIC = "look"  # hints to other servers: the ids of queues that got items
+LOOK_EVERY = SECOND // 2  # in a shared store: how late the work and timers of other servers are found without a hint
 START_FLOOR = 30 * SECOND  # least time after a stop in which a bot may still take a waiting item
 STORE_PAUSE = SECOND // 5  # pause after the store could not take a batch
 FAULT_PAUSE = 30 * SECOND  # delay of a timer that cannot be decided, so that it does not block the others
@@ -83,7 +89,7 @@ class Engine:
     ) -> None:
         self.limits = limits
         self.stats = Stats()
-        self.scheduler = Scheduler({})
+        self.scheduler = Scheduler()
         self._arrived = Arrivals()
         self._budgets = BudgetBook()
         self.running = False
@@ -95,15 +101,15 @@ class Engine:
         self._woken = asyncio.Event()
         self._queues = QueueBook()
         self._heartbeat_cache = HeartbeatCache()
+        # Whether memory may answer: in a shared store, only while what others change is followed.
+        self.is_fresh: Callable[[], bool] = lambda: True
         self.time = EngineTime(clock)
         self._apart = False  # whether engine time was far ahead of the wall clock when last logged
         self._position = 0
         self._tenants = 1  # active now or recently
         self._costs = Costs()
-        self._next_due: int | None = None
-        self._jobs = False
-        self._job_turns = JobTurns(self.weights)
-        self._alive_due = self._purge_due = self._pause_until = 0
+        self._upkeep = Upkeep(self.weights)
+        self._alive_due = self._purge_due = self._pause_until = self._look_due = 0
         self._looked_at = 0
         self._arrivals = 0
         self._stalled = self._stopping = False
@@ -120,11 +126,7 @@ class Engine:
         if alone and started.alive_at:
             await self._store.grace(self.now(), self.now() + START_FLOOR)
             started = await self._store.start()
-        for queue in started.queues:
-            self._queues.add(queue)
-        self._next_due, self._jobs = started.next_due, started.jobs
-        self.scheduler.held.update(started.held)
-        self.scheduler.cooling.update(started.cooling)
+        self._learn(started)
         await self.reload_weights()
         self._purge_due = self.now() + PURGE_EVERY
 
@@ -143,15 +145,15 @@ class Engine:
         Raises:
             SwarmkeeperError: the command was refused; only the refusal itself may be recorded.
         """
-        if isinstance(command, SendHeartbeat) and not self._stopping:
+        if isinstance(command, SendHeartbeat) and not self._stopping and self.is_fresh():
             known = self._heartbeat_cache.answer(command, self.now(), self._rules)
             if known is not None:
                 return cast(T, known)  # T is HeartbeatResult here
-        return cast(T, await self._ask(self._queued(command)))
+        return cast(T, await ask(self._queued(command), self._enqueue))
 
     async def do_all(self, commands: Sequence[Command[T]]) -> list[T | SwarmkeeperError]:
         """Carry out independent commands, in one batch if they fit; return answers or errors, in order."""
-        return await self._ask_all([self._queued(command) for command in commands])
+        return await ask_all([self._queued(command) for command in commands], self._enqueue)
 
     async def report(
         self, reports: Sequence[ReportResult], claim: ClaimWork | None = None
@@ -166,7 +168,7 @@ class Engine:
         if claim is not None and asked:
             poll = self._poll(claim, parks=False, with_report=True)
             asked[-1].poll, asked[-1].group = poll, asked[:-1]
-        answers = await self._ask_all(asked)
+        answers = await ask_all(asked, self._enqueue)
         if poll is None or not any(queued.accepted for queued in asked):
             return answers, Claimed((), None)
         try:
@@ -200,9 +202,20 @@ class Engine:
     def look_again(self) -> None:
         """Reconsider all polls, because another process has written and may have added work."""
         self._heartbeat_cache.forget_all()
-        self._jobs = True
+        self._upkeep.jobs = True
         self.scheduler.retry_all()
         self._woken.set()
+
+    def look_at(self, queues: Collection[int]) -> None:
+        """Reconsider the polls that these queues serve, because another server has added items to them."""
+        if not self._queues.by_id.keys() >= set(queues):
+            self._look_due = 0  # a new queue
+        self.scheduler.retry_serving(queues, self._queues)
+        self._woken.set()
+
+    def forget(self, *, bots: Iterable[str] = (), tasks: Iterable[str] = (), works: Iterable[str] = ()) -> None:
+        """Forget what is known of these, because another server may have changed them."""
+        self._heartbeat_cache.forget(bots=bots, tasks=tasks, works=works)
 
     async def reload_weights(self) -> None:
         """Read the tenants' weights and rates, and which have budgets, again; another process may have changed them."""
@@ -225,10 +238,12 @@ class Engine:
                 await self._wait()
                 self._notice_stall(ALIVE_EVERY)  # an idle loop wakes this often
                 self._keep_time()
+                if self._store.shared and self.now() >= self._look_due:
+                    await self._look_around()
                 await self._turn()
                 self._notice_stall()  # a store may take its time
                 await asyncio.sleep(0)  # a store that never awaits must not starve other tasks
-                for _ in range(BUSY_TICKS if self._queue or self._jobs else 0):
+                for _ in range(BUSY_TICKS if self._queue or self._upkeep.jobs else 0):
                     await asyncio.sleep(0)
         finally:
             self.running = False
@@ -246,13 +261,30 @@ class Engine:
             self.scheduler.end(poll)
         self._woken.set()
 
-    async def once(self, command: Command[T | Replayed]) -> T:
-        """Carry out one command without a running loop or an idempotency key; for offline tools."""
+    async def once(self, command: Command[T]) -> T:
+        """Carry out one command without a running loop; for offline tools and before the start."""
         queued = self._queued(command)
         await self._run([queued], [])
         if queued.error is not None:
             raise queued.error
         return cast(T, queued.value)
+
+    def _learn(self, looked: Looked) -> None:
+        for queue in looked.queues:
+            if queue.id not in self._queues.by_id:
+                self._queues.add(queue)
+        self._upkeep.next_due, self._upkeep.jobs = looked.next_due, looked.jobs
+        self.scheduler.cooling = set(looked.cooling)
+        self.scheduler.retry_serving(looked.waiting, self._queues)
+
+    async def _look_around(self) -> None:
+        """Learn what other servers have added, in case a hint was lost or its server has ended."""
+        try:
+            self._learn(await self._store.look())
+        except StoreUnavailable as error:
+            self._unavailable(error, [], [])
+        spread = LOOK_EVERY * self._entropy.seed()[0] // 1024  # servers do not all look at once
+        self._look_due = self.now() + LOOK_EVERY - spread
 
     # ---- gathering -------------------------------------------------------------------------------------------------
 
@@ -266,37 +298,6 @@ class Engine:
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         return Poll(claim, self._entropy.seed(), self._arrivals, answer, parks, with_report)
 
-    async def _ask(self, queued: Queued) -> Any:
-        queued.answer = asyncio.get_running_loop().create_future()
-        self._enqueue(queued)
-        return await queued.answer
-
-    async def _ask_all(self, asked: Sequence[Queued]) -> list[Any]:
-        """Return answers or errors, in order."""
-        loop = asyncio.get_running_loop()
-        answers: list[asyncio.Future[Any]] = []
-        for queued in asked:
-            queued.answer = loop.create_future()
-            answers.append(queued.answer)
-            try:
-                self._enqueue(queued)
-            except SwarmkeeperError as error:
-                queued.answer.set_exception(error)
-        results: list[Any] = []
-        try:
-            # They come with the same commit, so awaiting them one after another costs nothing.
-            for answer in answers:
-                try:
-                    results.append(await answer)
-                except SwarmkeeperError as error:
-                    results.append(error.with_traceback(None))  # a traceback would keep this frame and all commands
-        except BaseException:
-            for answer in answers:
-                if not answer.cancel() and not answer.cancelled():
-                    answer.exception()  # marks it as retrieved, so that asyncio does not log it
-            raise
-        return results
-
     def _enqueue(self, item: Queued | Poll) -> None:
         by = item.claim.by if isinstance(item, Poll) else item.command.by
         if self._stopping or not self._queue.has_room(by.tenant):
@@ -308,10 +309,11 @@ class Engine:
         """Wait until there is something to do."""
         while not self._stopping:
             now = self.now()
-            if self._queue or self._jobs or self.scheduler.has_due:
+            if self._queue or self._upkeep.jobs or self.scheduler.has_due:
                 due = now
             else:
-                due = self._alive_due if self._next_due is None else min(self._alive_due, self._next_due)
+                dues = (self._alive_due, self._upkeep.next_due, self._look_due if self._store.shared else None)
+                due = min(due for due in dues if due is not None)
             due = max(due, self._pause_until)
             if due <= now:
                 return
@@ -331,7 +333,7 @@ class Engine:
         # A single tenant may fill the batch; with several active, batches are smaller so that none waits long.
         self._tenants = max(self._queue.turn(), 1)
         room = BATCH_COST if self._tenants == 1 else BATCH_COST // SHARED
-        if self._jobs:
+        if self._upkeep.jobs:
             room //= 2  # a slice of a job takes as long as the other half
         size = 0
         while self._queue:
@@ -395,11 +397,14 @@ class Engine:
                 self._log("clock_agrees", ahead_seconds=ahead / SECOND)
 
     async def _rerun(self, commands: list[Queued], polls: list[Poll], *, upkeep: bool) -> None:
+        beside: dict[Key, None] = {}
         for rerun in range(RERUNS_MAX + 1):
             try:
-                await self._run(commands, polls, upkeep=upkeep)
+                await self._run(commands, polls, upkeep=upkeep, beside=tuple(beside))
                 return
-            except StaleVersion:
+            except StaleVersion as stale:
+                if isinstance(stale, RowsBusy):
+                    beside.update(dict.fromkeys(stale.needs))
                 self.stats.reruns += 1
                 if rerun == RERUNS_MAX:
                     raise
@@ -410,8 +415,8 @@ class Engine:
         polls: list[Poll],
         *,
         upkeep: bool = False,
-        timer: Timer | None = None,
-        job: BackgroundJob | None = None,
+        choose: Choose | None = None,
+        beside: Sequence[Key] = (),
     ) -> None:
         began = self._clock.monotonic()
         if upkeep and (self._stalled or self._moved):
@@ -436,29 +441,24 @@ class Engine:
         )
         for queued in commands:
             queued.reset()
-        timers = [] if timer is None else [timer]
-        next_due = self._next_due
         try:
             async with self._store.begin() as transaction:
-                if upkeep and self._next_due is not None and self._next_due <= now:
-                    timers = await transaction.due(now, TIMERS_MAX)
-                    coming = await transaction.due(1 << 62, len(timers) + 1)
-                    next_due = coming[-1].due if len(coming) > len(timers) else None
-                if upkeep and self._jobs:
-                    job = await self._job_turns.next(transaction)
                 batch = Batch(transaction, working, self.scheduler, self._entropy.seed)
-                slice_rows = self._slice_rows()
-                alive = upkeep and now >= self._alive_due
-                await batch.run(commands, polls, timers=timers, job=job, alive=alive, slice_rows=slice_rows)
+                await batch.run(
+                    commands,
+                    polls,
+                    choose=self._upkeep.choose if upkeep else choose,
+                    beside=beside,
+                    alive=upkeep and now >= self._alive_due,
+                    slice_rows=self._slice_rows(),
+                )
         except BaseException:
             for queue_id in set(self._queues.by_id) - known:
                 self._queues.remove(self._queues.by_id[queue_id])
             self.scheduler.undo([*polls, *(queued.poll for queued in commands if queued.poll)])
             raise
-        self._next_due = next_due
         if upkeep:
-            self._jobs = job is not None
-            self._job_turns.served(job)
+            self._upkeep.committed()
         if batch.saved:  # a batch that writes nothing succeeds even on a full disk
             self.store_answers = True
         self._committed(batch, began)
@@ -479,11 +479,7 @@ class Engine:
         self._position = batch.working.position
         self.scheduler.committed(batch.working.held, {bot for changes in batch.saved for bot in changes.bots})
         for changes in batch.saved:
-            for due in changes.timers.values():
-                if due is not None and (self._next_due is None or due < self._next_due):
-                    self._next_due = due
-            if any(job is not None for job in changes.jobs.values()):
-                self._jobs = True
+            self._upkeep.saved(changes)
             if changes.alive_at is not None:
                 self._alive_due = changes.alive_at + ALIVE_EVERY
             self.stats.saved(changes)
@@ -519,6 +515,10 @@ class Engine:
                 self._on_commit(changes)
             if any(changes.events for changes in saved):
                 await self._broker.publish("events")
+            if self._store.shared:
+                added = {entry.queue for changes in saved for entry in changes.ready.values() if entry is not None}
+                if added:
+                    await self._broker.publish(LOOK_TOPIC, ",".join(map(str, sorted(added))).encode())
         except Exception as error:
             self._fault(error, "hint")
 
@@ -565,21 +565,25 @@ class Engine:
         try:
             async with self._store.begin() as transaction:
                 timers = await transaction.due(self.now(), TIMERS_MAX)
-                job = await self._job_turns.next(transaction)
+                job = await self._upkeep.turns.next(transaction)
             for timer in timers:
-                if not await self._runs(f"timer {timer.kind}", timer=timer):
+                if not await self._runs(f"timer {timer.kind}", [timer]):
                     async with self._store.begin() as transaction:
                         await transaction.save(Changes(timers={(timer.kind, timer.ref): self.now() + FAULT_PAUSE}))
-            if job is not None and not await self._runs(f"job {job.kind}", job=job):
-                self._job_turns.served(job)
+            if job is not None and not await self._runs(f"job {job.kind}", [], job):
+                self._upkeep.turns.served(job)
                 self._pause_until = self.now() + SECOND
         except StoreUnavailable as error:
             self._unavailable(error, [], [])
 
-    async def _runs(self, what: str, *, timer: Timer | None = None, job: BackgroundJob | None = None) -> bool:
+    async def _runs(self, what: str, timers: Sequence[Timer], job: BackgroundJob | None = None) -> bool:
         """Run one timer or job slice. Return False if it is faulty, which is logged; a stale one is tried again."""
+
+        async def choose(transaction: Transaction, now: int) -> tuple[Sequence[Timer], BackgroundJob | None]:
+            return timers, job
+
         try:
-            await self._run([], [], timer=timer, job=job)
+            await self._run([], [], choose=choose)
         except StoreUnavailable:
             raise
         except StaleVersion:

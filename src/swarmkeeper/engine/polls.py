@@ -127,7 +127,6 @@ class Poll:
 
 @dataclass(slots=True)
 class Scheduler:
-    held: dict[str, int]  # bot id -> live leases
     parked: dict[int, Poll] = field(default_factory=dict)  # by arrival
     has_due: bool = False  # run a batch for parked polls, although no new items came in
     # Ids of cooldowns, so that no row is looked for where there is none. A batch reads the rows themselves.
@@ -208,6 +207,16 @@ class Scheduler:
             self.retry(poll)
         self._retry_undone = True
 
+    def retry_serving(self, queues: Collection[int], book: QueueBook) -> None:
+        """Have the next batch try the polls that these queues serve, and those that wait for something else."""
+        for poll in self.parked.values():
+            if (
+                poll.bot is None
+                or poll.found.reason in ("at_capacity", RATE_LIMITED)
+                or not self.served(poll, poll.bot, book).isdisjoint(queues)
+            ):
+                self.retry(poll)
+
     def begin_batch(self) -> None:
         self.has_due = self._some_due = self._retry_undone = False
 
@@ -236,18 +245,12 @@ class Scheduler:
                 self.cooling.add(name)
 
     def committed(self, held: dict[str, int], changed: Collection[str]) -> None:
-        """Update the lease counts; retry polls of bots that have room again or were changed.
+        """Retry polls of bots that have room again or were changed.
 
         Args:
             held: by bot id, leases granted less leases ended.
             changed: ids of bots whose skills or status changed.
         """
-        for bot_id, change in held.items():
-            left = self.held.get(bot_id, 0) + change
-            if left > 0:
-                self.held[bot_id] = left
-            else:
-                self.held.pop(bot_id, None)
         freed = {bot_id for bot_id, change in held.items() if change < 0}
         for bot_id in freed.union(changed):
             for poll in self._of_bot.get(bot_id, {}).values():

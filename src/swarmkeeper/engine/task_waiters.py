@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from swarmkeeper.core.model import TaskRecord
@@ -24,8 +24,8 @@ class Wait:
     def enough(self, version: int, *, final: bool) -> bool:
         return final if self._known is None else version not in self._known
 
-    def notify(self, task: TaskRecord) -> None:
-        if self.enough(task.version, final=task.outcome is not None):
+    def notify(self, version: int, *, final: bool) -> None:
+        if self.enough(version, final=final):
             self.end()
 
     def end(self) -> None:
@@ -60,8 +60,15 @@ class TaskWaiters:
         if not self._of:
             return
         for task_id, task in tasks.items():
-            for wait in self._of.get(task_id, {}).values():
-                wait.notify(task)
+            self.changed(task_id, task.version, final=task.outcome is not None)
+
+    def awaited(self, task_ids: Iterable[str]) -> list[str]:
+        """Return those of the tasks that someone waits for."""
+        return [task_id for task_id in task_ids if task_id in self._of]
+
+    def changed(self, task_id: str, version: int, *, final: bool) -> None:
+        for wait in self._of.get(task_id, {}).values():
+            wait.notify(version, final=final)
 
     def stop(self) -> None:
         """End all waits: no more commits will come."""

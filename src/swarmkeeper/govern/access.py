@@ -46,6 +46,8 @@ class Action(StrEnum):
     KEY_READ = "key.read"
     KEY_MANAGE = "key.manage"
     TENANT_MANAGE = "tenant.manage"
+    LEGAL_HOLD_READ = "legal_hold.read"
+    LEGAL_HOLD_MANAGE = "legal_hold.manage"
     OPS_METRICS = "ops.metrics"
     OPS_VERBOSE = "ops.verbose"
 
@@ -95,6 +97,8 @@ _OPERATOR = _CLIENT | {
     Action.SKILL_READ,
     Action.EVENT_READ,
     Action.LATE_READ,
+    Action.LEGAL_HOLD_READ,
+    Action.LEGAL_HOLD_MANAGE,
     Action.OPS_METRICS,
     Action.OPS_VERBOSE,
 }
@@ -110,6 +114,7 @@ _AUDITOR = frozenset(
         Action.AUDIT_READ,
         Action.APPROVAL_READ,
         Action.KEY_READ,
+        Action.LEGAL_HOLD_READ,
         Action.REDACTION_TEST,
     }
 )

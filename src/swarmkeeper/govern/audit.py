@@ -2,9 +2,9 @@
 to storage/.
 
 A record has two parts. The leaf is a small envelope (who, what, when, allowed or not) in canonical JSON (RFC 8785), and
-is hashed into the tree of tree.py. The body holds the redacted payload and the ids of the events. The leaf contains
-only a salted commitment to the body: erasing body and salt leaves every proof valid and reveals nothing about the
-erased text.
+is hashed into the tenant's tree (core/rules/tree.py). The body holds the redacted payload and the ids of the events.
+The leaf contains only a salted commitment to the body: erasing body and salt leaves every proof valid and reveals
+nothing about the erased text.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ from typing import Literal
 import msgspec
 import rfc8785
 
-from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Event, FieldRedaction, Json
-from swarmkeeper.govern.tree import EMPTY_ROOT, Frontier, leaf_hash
+from swarmkeeper.core.model import UNPLACED, AuditEntry, AuditLeaf, AuditTree, Event, FieldRedaction, Json
+from swarmkeeper.core.rules.tree import EMPTY_ROOT, Frontier, leaf_hash
 
 LEAF_MAX = 16 << 10  # bytes
 LEAF_VERSION = 1
 COMMITMENT = "sha256-salted"  # SHA-256 over the salt, then the canonical body
+# Actions that verifying relies on: the bodies of a task's records were erased; the first records of the log left.
+TASK_ERASE = "task.erase"
+TRIM = "audit.trim"
+ERASURES_SHOWN = 20
 
 # Limits of an envelope that is too large: texts of 96 characters, each up to six bytes in JSON (\u0000), with 8 reasons
 # take at most 12 KiB, which leaves a quarter for `redacted_fields`.
@@ -190,19 +194,14 @@ def hash_of_events(body: bytes) -> str | None:
     return found
 
 
-def append(
-    tree: AuditTree | None, entries: Iterable[AuditEntry], rules_hash: str, tenant: str
-) -> tuple[list[AuditLeaf], AuditTree]:
-    """Append records to a tenant's tree; return the leaves and the new tree. `tree` None is the empty tree."""
-    frontier = Frontier.from_bytes(tree.frontier if tree is not None else b"")
+def leaves_of(entries: Iterable[AuditEntry], rules_hash: str) -> list[AuditLeaf]:
+    """Return records to store. They have no index: a leaf does not contain it, and the store places them."""
     leaves = []
     for entry in entries:
-        assert entry.tenant == tenant, "a record goes into its own tenant's tree"
         leaf, body, cut = encode_leaf(entry, rules_hash)
-        hashed = leaf_hash(leaf)
-        kept = AuditLeaf(
-            tenant=tenant,
-            index=frontier.size,
+        made = AuditLeaf(
+            tenant=entry.tenant,
+            index=UNPLACED,
             id=entry.id,
             task=entry.task_id,
             actor=entry.actor,
@@ -211,15 +210,13 @@ def append(
             leaf=leaf,
             salt=entry.salt,
             body=body,
-            hash=hashed,
+            hash=leaf_hash(leaf),
         )
         if cut:  # the columns repeat the leaf, also where it was cut
             said = msgspec.json.decode(leaf, type=_Leaf)
-            kept.tenant, kept.id, kept.task = said.tenant, said.id, said.task_id
-            kept.actor, kept.action = said.actor.id, said.action
-        leaves.append(kept)
-        frontier.append(hashed)
-    return leaves, AuditTree(tenant, frontier.size, frontier.to_bytes(), frontier.root())
+            made.id, made.task, made.actor, made.action = said.id, said.task_id, said.actor.id, said.action
+        leaves.append(made)
+    return leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,41 +228,89 @@ class AuditVerification:
     erased: int = 0  # records without a body
     index: int | None = None  # of the first bad record; None if unknown
     reason: str = ""
+    begin: int = 0  # index of the first record: those before it have left
+    erasures: int = 0  # records that say that bodies were erased
+    erased_by: tuple[int, ...] = ()  # the indexes of the first of these, at most ERASURES_SHOWN
 
 
 class _RecordMismatch(Exception):
     """A record differs from what was written; the message says how."""
 
 
-def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None) -> AuditVerification:
+def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None, start: bytes = b"") -> AuditVerification:
     """Verify one tenant's log: its records in order of index, against the head of its tree.
 
     Checks every stored column: the hash against the leaf, body and salt against the commitment, the others against the
     leaf; then size, frontier and root. This proves that the records are those of this tree. It cannot detect that the
     whole tree was replaced; only a head saved earlier can.
+
+    A body may be missing only if a later record says that the bodies of its task were erased. The first records may be
+    missing only if a record names their number and the root of their tree.
+
+    Args:
+        start: the frontier of the records that have left, from which the log goes on; empty for a log that is complete.
     """
+    try:
+        frontier = Frontier.from_bytes(start)
+    except ValueError:
+        return AuditVerification("tampered", 0, index=0, reason="the log's beginning is not that of a tree")
+    begin, told = frontier.size, f"{frontier.size}:{frontier.root().hex()}"
+    seen = _Erasures(is_told=begin == 0)
     size, root = (tree.size, tree.root) if tree is not None else (0, EMPTY_ROOT)
-    frontier = Frontier()
-    erased = 0
-    for index, row in enumerate(rows):
+
+    def verdict(
+        status: Literal["whole", "tampered", "incomplete"], records: int, index: int | None = None, reason: str = ""
+    ) -> AuditVerification:
+        return AuditVerification(
+            status, records - begin, seen.erased, index, reason, begin, seen.count, tuple(seen.indexes)
+        )
+
+    for index, row in enumerate(rows, begin):
         try:
             if index >= size:
                 raise _RecordMismatch(f"there are more records than the {size} in the tree")
-            _check(row, index, None if tree is None else tree.tenant)
+            leaf = _check(row, index, None if tree is None else tree.tenant)
         except _RecordMismatch as bad:
-            return AuditVerification("tampered", index + 1, erased, index, str(bad))
-        erased += row.body is None
+            return verdict("tampered", index + 1, index, str(bad))
+        seen.add(index, leaf, has_body=row.body is not None, told=told)
         frontier.append(row.hash)
     if tree is not None and not _is_sound(tree):
-        return AuditVerification("tampered", frontier.size, erased, None, "the head of the log contradicts itself")
+        return verdict("tampered", frontier.size, None, "the head of the log contradicts itself")
     if frontier.size < size:
         reason = f"the tree has {size} records, and the last {size - frontier.size} are missing"
-        return AuditVerification("incomplete", frontier.size, erased, frontier.size, reason)
+        return verdict("incomplete", frontier.size, frontier.size, reason)
     if tree is not None and frontier.root() != root:
-        return AuditVerification("tampered", size, erased, None, "the records do not give the stored root")
+        return verdict("tampered", size, None, "the records do not give the stored root")
     if tree is not None and frontier.to_bytes() != tree.frontier and (size or tree.frontier):
-        return AuditVerification("tampered", size, erased, None, "the records do not give the stored frontier")
-    return AuditVerification("whole", size, erased)
+        return verdict("tampered", size, None, "the records do not give the stored frontier")
+    if not seen.is_told:
+        reason = f"the log begins with record {begin}, and no record says that those before it were removed"
+        return verdict("tampered", size, begin, reason)
+    if seen.untold:
+        reason = "the body is missing, and no later record says that it was erased"
+        return verdict("tampered", size, min(seen.untold.values()), reason)
+    return verdict("whole", size)
+
+
+class _Erasures:
+    """Finds the records that say what was erased, and the erased bodies without such a record."""
+
+    def __init__(self, *, is_told: bool) -> None:
+        self.is_told = is_told  # whether a record says that the first ones left, if they did
+        self.erased = self.count = 0
+        self.indexes: list[int] = []
+        self.untold: dict[str | None, int] = {}  # by task: the first record without a body
+
+    def add(self, index: int, leaf: _Leaf, *, has_body: bool, told: str) -> None:
+        if not has_body:
+            self.erased += 1
+            self.untold.setdefault(leaf.task_id, index)
+        elif leaf.action == TASK_ERASE and leaf.task_id is not None and self.untold.pop(leaf.task_id, None) is not None:
+            self.count += 1
+            if len(self.indexes) < ERASURES_SHOWN:
+                self.indexes.append(index)
+        elif leaf.action == TRIM and leaf.resource == told:
+            self.is_told = True
 
 
 def _is_sound(tree: AuditTree) -> bool:
@@ -276,7 +321,7 @@ def _is_sound(tree: AuditTree) -> bool:
     return (frontier.size, frontier.root()) == (tree.size, tree.root)
 
 
-def _check(row: AuditLeaf, index: int, tenant: str | None) -> None:
+def _check(row: AuditLeaf, index: int, tenant: str | None) -> _Leaf:
     if row.index != index:
         raise _RecordMismatch(f"record {index} is missing, or its index was changed")
     if leaf_hash(row.leaf) != row.hash:
@@ -304,6 +349,7 @@ def _check(row: AuditLeaf, index: int, tenant: str | None) -> None:
             raise _RecordMismatch(f"the column {column} differs from the leaf")
     if tenant is not None and leaf.tenant != tenant:
         raise _RecordMismatch("the record belongs to another tenant")
+    return leaf
 
 
 class _LeafActor(msgspec.Struct):
@@ -324,5 +370,6 @@ class _Leaf(msgspec.Struct):
     tenant: str
     task_id: str | None
     action: str
+    resource: str
     actor: _LeafActor
     body: _LeafBody

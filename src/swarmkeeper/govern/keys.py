@@ -20,6 +20,8 @@ _LETTERS = frozenset(_ALPHABET)
 _ID_LENGTH = 10
 _SECRET_LENGTH = 43  # 62^43 is just above 2^256
 _CHECKSUM_LENGTH = 6  # 62^6 is above 2^32
+# Of the 62 letters, a random secret has about 31 different ones, and fewer than 12 once in 10^20.
+_DIFFERENT_LEAST = 12
 _LENGTH = len(PREFIX) + _ID_LENGTH + _SECRET_LENGTH + _CHECKSUM_LENGTH + 3
 
 
@@ -61,6 +63,11 @@ def parse(text: str) -> tuple[str, str] | None:
     if not _LETTERS.issuperset(public_id + secret + checksum) or checksum != _checksum(public_id, secret):
         return None
     return public_id, secret
+
+
+def is_weak(secret: str) -> bool:
+    """Return whether a person made this secret up: a random one has more different letters."""
+    return len(set(secret)) < _DIFFERENT_LEAST
 
 
 def digest(pepper: bytes, secret: str) -> bytes:

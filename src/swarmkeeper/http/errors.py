@@ -52,6 +52,7 @@ def status_of(error: errors.SwarmkeeperError) -> int:
 def problem(error: errors.SwarmkeeperError, request_id: str, base: str) -> dict[str, Any]:
     """Return the problem document; `base` is the API's address as the caller sees it."""
     status, title = STATUS[type(error)]
+    more = {"oldest_cursor": str(error.oldest)} if isinstance(error, errors.CursorTooOld) else {}
     return {
         "type": f"{base}/docs#{error.code}",
         "title": title,
@@ -61,6 +62,7 @@ def problem(error: errors.SwarmkeeperError, request_id: str, base: str) -> dict[
         "retryable": error.retryable,
         "request_id": request_id,
         "errors": [{"pointer": where, "code": code, "detail": detail} for where, code, detail in error.details],
+        **more,
     }
 
 
@@ -71,5 +73,5 @@ def headers_of(error: errors.SwarmkeeperError) -> dict[str, str]:
     if isinstance(error, errors.AuthenticationFailed):
         headers |= {"www-authenticate": 'Bearer realm="swarmkeeper"'}
     if isinstance(error, errors.CursorTooOld):
-        headers |= {"link": '<?>; rel="first"'}  # the same feed from its oldest event
+        headers |= {"link": f'<?after={error.oldest}>; rel="first"'}  # the same feed from its oldest cursor
     return headers

@@ -42,6 +42,7 @@ TAGS = {
     "messages": "Messages to bots about a task.",
     "bots": "Registered bots.",
     "keys": "API keys.",
+    "legal holds": "What is not erased, however old it is.",
     "evidence": "Events and audit records.",
     "ops": "Health, metrics, API description.",
 }
@@ -124,6 +125,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "KeyRecord": frozenset({"key"}),
     "LeasePage": frozenset({"another_process"}),
     "LeasedSubTask": _OF_A_SUBTASK,
+    "Problem": frozenset({"oldest_cursor"}),
     "ReleaseAnswer": frozenset({"replayed"}),
     "SubTaskBudgetOut": frozenset(v1.SubTaskBudget.model_fields),
     "SubTaskDetail": _OF_A_SUBTASK - {"status"} | {"late_results"},

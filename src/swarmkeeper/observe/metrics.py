@@ -73,7 +73,6 @@ class Sources:
     stats: Callable[[], EngineCounters]
     waiting: Callable[[], int]  # commands accepted and not started
     parked: Callable[[], int]  # polls that wait for work
-    leases: Callable[[], int]
     failures: Callable[[], int]  # calls without a valid credential
     held: Callable[[], Mapping[str, int]]  # by limit: current use by all callers
     limited: Callable[[], Mapping[str, int]]  # by limit: refused calls
@@ -107,6 +106,7 @@ class Metrics:
         self._of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._registry.register(_EngineCollector(sources))
         self._rows: Sequence[Mapping[str, Any]] = ()
+        self._leases = 0
         self._written: tuple[bytes, str] | None = None
         self._second = self._times = 0  # start of the current second, and requests since then
         self._asked_at = sources.now()  # so that the first request finds queue metrics
@@ -140,11 +140,11 @@ class Metrics:
         return self._written
 
     def _write(self, now: int) -> tuple[bytes, str]:
-        queues = "".join(_of_queues(self._rows, now))
-        return generate_latest(self._registry) + queues.encode(), CONTENT_TYPE
+        stored = "".join((*_of_queues(self._rows, now), *_of_leases(self._leases)))
+        return generate_latest(self._registry) + stored.encode(), CONTENT_TYPE
 
     async def refresh(self) -> None:
-        """Count the waiting work if metrics were requested lately and the last count is old. Call it every second.
+        """Count waiting work and leases if metrics were requested lately and the counts are old. Call it every second.
 
         Raises:
             StoreUnavailable: the metrics stay unchanged.
@@ -154,6 +154,7 @@ class Metrics:
             self._looked_at = now
             rows = await self._store.read("metrics_ready", {})
             self._rows = self._shown(rows)
+            self._leases = (await self._store.read("metrics_leases", {}))[0]["leases"]
 
     def _shown(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Sum the waiting work by kind and redacted skills."""
@@ -203,7 +204,6 @@ class _EngineCollector(Collector):
         yield _gauge("parked_polls", "Polls that wait for work.", sources.parked())
         yield _counters("limited", "Calls refused by a limit.", "limit", sources.limited())
         yield _gauges("held", "Current use of each limit by all callers.", "limit", sources.held())
-        yield _gauge("leases", "Leases that bots hold.", sources.leases())
         yield _gauge(
             "clock_ahead_seconds", "Seconds by which engine time is ahead of the wall clock.", sources.ahead() / _SECOND
         )
@@ -251,6 +251,11 @@ def _of_queues(rows: Sequence[Mapping[str, Any]], now: int) -> Iterator[str]:
             labels = f'kind="{row["kind"]}",skills="{_label(row["skills"])}"'
             value = row["items"] if name == "ready_items" else max(0, now - row["oldest"]) / _SECOND
             yield f"swarmkeeper_{name}{{{labels}}} {value}\n"
+
+
+def _of_leases(leases: int) -> Iterator[str]:
+    yield "# HELP swarmkeeper_leases Leases that bots hold.\n# TYPE swarmkeeper_leases gauge\n"
+    yield f"swarmkeeper_leases {float(leases)}\n"
 
 
 def _label(text: str) -> str:

@@ -12,8 +12,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from swarmkeeper.core.decide.retention import ERASE
 from swarmkeeper.core.model import AuditLeaf, AuditTree
 from swarmkeeper.core.ports import Rules, Store
+from swarmkeeper.core.retention import WHOLE_TENANT
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, AttemptOutcome, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.engine.engine_time import APART
 from swarmkeeper.govern import audit
@@ -45,12 +47,14 @@ async def _verify_one(store: Store, tenant: bytes) -> AuditVerification:
     head = await _head(store, tenant)
     tree = None if head is None else AuditTree(text_of(tenant), head["size"], head["frontier"], head["root"])
     size = 1 << 62 if tree is None else tree.size
+    begun = await store.read("audit_log_start", {"tenant": tenant})
+    begin, start = (begun[0]["size"], begun[0]["frontier"]) if begun else (0, b"")
     loop = asyncio.get_running_loop()
 
     def records() -> Iterator[AuditLeaf]:
         # Runs in a thread, because the verifier takes a plain iterator. The store is read on its own loop, a page at a
         # time, so that logs of any size fit into memory.
-        place = 0
+        place = begin
         while True:
             asked = {"tenant": tenant, "place": place, "size": size, "n": PAGE}
             rows = asyncio.run_coroutine_threadsafe(store.read("audit_records", asked), loop).result()
@@ -60,7 +64,7 @@ async def _verify_one(store: Store, tenant: bytes) -> AuditVerification:
                 return
             place = rows[-1]["place"] + 1
 
-    verdict = await asyncio.to_thread(lambda: audit.verify(records(), tree))
+    verdict = await asyncio.to_thread(lambda: audit.verify(records(), tree, start))
     if verdict.status != "tampered" and tree is not None:
         # The head, and whether there are records beyond it, read in one statement.
         now = await _head(store, tenant)
@@ -68,8 +72,11 @@ async def _verify_one(store: Store, tenant: bytes) -> AuditVerification:
             return replace(verdict, status="incomplete", reason="the head of the log moved back while it was read")
         if now["beyond"]:
             reason = f"there are more records than the {now['size']} in the tree"
-            return replace(verdict, status="tampered", index=verdict.records, reason=reason)
-    if verdict.status != "whole" or tree is None or (wrong := await first_mismatch(store, tenant, tree.size)) is None:
+            return replace(verdict, status="tampered", index=begin + verdict.records, reason=reason)
+    if verdict.status != "whole" or tree is None:
+        return verdict
+    wrong = await first_mismatch(store, tenant, tree.size, begin=begin)
+    if wrong is None:
         return verdict
     index, reason, altered = wrong
     return replace(verdict, status="tampered" if altered else "incomplete", index=index, reason=reason)
@@ -151,6 +158,8 @@ CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck(8, "doctor_waiting", "each WAITING item waits for a time or an answer"),
     DoctorCheck(8, "doctor_in_review", "each IN_REVIEW item has an open review"),
     DoctorCheck(8, "doctor_idle_task", "each open task has something that moves it on, and a closed task has nothing"),
+    DoctorCheck(12, "doctor_leftovers", "a task that was erased leaves nothing behind"),
+    DoctorCheck(12, "doctor_erased_under_hold", "a task under a legal hold is not erased"),
 )
 EVIDENCE = (
     DoctorCheck(10, "doctor_events", "no event holds a secret that the rules know"),
@@ -191,6 +200,9 @@ WORDS: Mapping[str, Any] = {
     "timer_line": "line",
     "due": "due",
     "timers_without_rows": _json({"lease", "ends", "start"}),
+    "erase": ERASE,
+    "task_erase": audit.TASK_ERASE,
+    "whole_tenant": WHOLE_TENANT,
 }
 
 

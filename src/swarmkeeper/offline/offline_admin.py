@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from swarmkeeper.core.commands import CreateKey, ResetClock, SetRate, SetTenant
+from swarmkeeper.core.answers import not_replayed
+from swarmkeeper.core.commands import CreateKey, RecordRestore, ResetClock, SetRate, SetTenant
 from swarmkeeper.core.errors import Detail, Invalid, StillStopping
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.named_reads import TENANTS, fetch
@@ -80,7 +81,7 @@ async def create_key(
     if pepper is None:
         pepper = (await store.start()).pepper
     made = keys.new_key(entropy.secret(keys.ENTROPY_BYTES))
-    key_id = await engine.once(
+    answer = await engine.once(
         CreateKey(
             by=Principal(wish.tenant, KEY_ID, Role.ADMIN),
             role=wish.role,
@@ -92,7 +93,7 @@ async def create_key(
             expires=None if wish.expires_days is None else wish.expires_days * DAY,
         )
     )
-    return key_id, made.text
+    return not_replayed(answer), made.text
 
 
 async def set_tenant(store: Store, wish: TenantSettings, *, clock: Clock, entropy: Entropy, rules: Rules) -> None:
@@ -191,6 +192,16 @@ async def reset_clock(store: Store, *, clock: Clock, entropy: Entropy, rules: Ru
     ahead = (await store.start()).alive_at - wall
     await store.set_back(ahead, wall)
     return ahead
+
+
+async def record_restore(store: Store, *, clock: Clock, entropy: Entropy, rules: Rules) -> int:
+    """Record in each tenant's audit log and feed that the store was restored; return the number of tenants."""
+    reached = (await store.start()).alive_at
+    engine = await _engine(store, clock, entropy, rules)
+    tenants = await fetch(store, TENANTS)
+    for tenant in tenants:
+        await engine.once(RecordRestore(by=Principal(tenant.id, KEY_ID, Role.ADMIN), reached=reached))
+    return len(tenants)
 
 
 async def _engine(store: Store, clock: Clock, entropy: Entropy, rules: Rules) -> Engine:

@@ -14,8 +14,8 @@ from swarmkeeper.core.errors import PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import AuditRecordRow, fetch
 from swarmkeeper.core.ports import ReadsOnly, Rules
+from swarmkeeper.core.rules.tree import leaf_hash
 from swarmkeeper.govern import audit
-from swarmkeeper.govern.tree import leaf_hash
 from swarmkeeper.reads import views
 from swarmkeeper.reads.views import View
 
@@ -134,17 +134,19 @@ def text_of(kept: bytes) -> str:
     return kept.decode("utf-8", "surrogateescape")
 
 
-async def first_mismatch(store: ReadsOnly, tenant: bytes, size: int) -> tuple[int, str, bool] | None:
-    """Compare the tenant's first `size` records with their events.
+async def first_mismatch(store: ReadsOnly, tenant: bytes, size: int, *, begin: int = 0) -> tuple[int, str, bool] | None:
+    """Compare the tenant's first `size` records, from the index `begin` on, with their events.
 
-    Records without a body, and records of versions that did not hash events, are skipped.
+    Records without a body, and records of versions that did not hash events, are skipped. Of a record that lists events
+    of an erased task, too, only the number of the others is compared.
 
     Returns:
         For the first record that does not match: its index, the reason, and True if an event was altered, False if one
         is missing. None if all match.
     """
     feed = _EventsByRecord(store, tenant)
-    place = 0
+    cuts = {row["audit"]: row["events"] for row in await store.read("audit_cuts", {"task_erase": audit.TASK_ERASE})}
+    place = begin
     while place < size:
         asked = {"tenant": tenant, "place": place, "size": size, "n": _PAGE}
         records = await store.read("audit_records", asked)
@@ -157,12 +159,13 @@ async def first_mismatch(store: ReadsOnly, tenant: bytes, size: int) -> tuple[in
             if record["body"] is not None:
                 ids, _ = audit.decode_body(record["body"])
                 said = audit.hash_of_events(record["body"])
-            rows = await feed.of_record(record["id"], len(ids))
+            left = cuts.get(record["id"], 0)
+            rows = await feed.of_record(record["id"], len(ids) - left)
             if said is None:
                 continue
-            if len(rows) < len(ids):
+            if len(rows) < len(ids) - left:
                 return record["place"], "an event of the record is missing", False
-            if not _match(rows, said):
+            if not left and not _match(rows, said):
                 return record["place"], "the events of the record differ from its hash", True
     return None
 

@@ -56,7 +56,6 @@ class Now:
     seen: Callable[[str], int | None] = lambda bot: None  # when a bot last called; None: use the store's value
     asked: Callable[[str], int] | None = None  # when a bot last asked for work; None: all bots ask
     parked: Callable[[], Iterable[str]] = tuple  # ids of the bots that wait for work
-    held: Callable[[str], int] = lambda bot: 0  # leases that a bot holds
     stuck: Callable[[str], tuple[Stuck, ...]] = lambda bot: ()  # a bot's code that does not end
     overloaded: Callable[[], bool] = lambda: False
     usage: Callable[[Principal], list[LimitUsage]] = lambda principal: []  # of the limits that are counted in memory
@@ -200,8 +199,8 @@ class _Moment:
             scope = scope_of(bot)
             until = max(cooling.get(scope, 0), rates.get(work_rates.of_scope(scope), 0))
             limited = (scope, until) if until else None
-            held, stuck = self._now.held(bot.id), self._now.stuck(bot.id)
-            found.append(BotFacts(bot, here, held, asks, asked_at, stuck=stuck, limited=limited))
+            stuck = self._now.stuck(bot.id)
+            found.append(BotFacts(bot, here, row.held, asks, asked_at, stuck=stuck, limited=limited))
         return found
 
     async def _items(self, task: TaskFacts, ahead: Mapping[str, int]) -> list[Item]:

@@ -12,7 +12,7 @@ it. A cursor is the id of a message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -46,6 +46,7 @@ class Messages:
         self._queries = queries
         # task -> its newest message; without ARCHIVED tasks
         self.newest: dict[str, str] = {} if newest is None else newest
+        self.is_fresh: Callable[[], bool] = lambda: True  # whether `newest` may be used; see access/others.py
 
     async def start(self) -> None:
         for row in await fetch(self._store, named_reads.NEWEST_MESSAGES, over=TaskStatus.ARCHIVED):
@@ -66,6 +67,8 @@ class Messages:
         return any(self._is_behind(task, cursors) for task, cursors in cursors_by_task.items())
 
     def _is_behind(self, task: str, cursors: Cursors) -> bool:
+        if not self.is_fresh():
+            return True
         newest = self.newest.get(task)
         return newest is not None and any(cursor != newest for cursor in cursors)
 

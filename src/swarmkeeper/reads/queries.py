@@ -15,7 +15,7 @@ import msgspec
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.errors import CursorTooOld, Invalid, Overloaded, PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Limits, Principal
-from swarmkeeper.core.named_reads import BotRow, KeyRow, SubtaskRow, TaskRow
+from swarmkeeper.core.named_reads import BotRow, KeyRow, LegalHoldRow, SubtaskRow, TaskRow
 from swarmkeeper.core.ports import Read, Reader, ReadsOnly, Rules
 from swarmkeeper.core.rules.explain import RetryTask
 from swarmkeeper.core.rules.stuck import Stuck
@@ -25,7 +25,7 @@ from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.views import Inline, View
 
 R = TypeVar("R")
-Row = TypeVar("Row", BotRow, KeyRow)
+Row = TypeVar("Row", BotRow, KeyRow, LegalHoldRow)
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
@@ -516,6 +516,14 @@ class Queries:
         self._require(principal, "key.read")
         return views.key(await self._one(named_reads.KEY_ROW, tenant=principal.tenant, key=key_id))
 
+    async def legal_holds(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
+        self._require(principal, "legal_hold.read")
+        return await self._page(named_reads.LEGAL_HOLDS_PAGE, principal, views.legal_hold, page_size, page_token)
+
+    async def legal_hold(self, principal: Principal, held: str) -> View:
+        self._require(principal, "legal_hold.read")
+        return views.legal_hold(await self._one(named_reads.LEGAL_HOLD, tenant=principal.tenant, task=held))
+
     async def _page(
         self, read: Read[Row], principal: Principal, view: Callable[[Row], View], page_size: int, page_token: str
     ) -> View:
@@ -543,7 +551,7 @@ class Queries:
         """
         self._check_size(page_size)
         await self.may_follow(principal, task_id)
-        await self.check_cursor(after)
+        await self.check_cursor(principal, task_id, after)
         if task_id is None:
             found = await self._fetch(
                 named_reads.EVENTS_OF_TENANT, tenant=principal.tenant, after=after, limit=page_size + 1
@@ -564,8 +572,17 @@ class Queries:
         else:
             await self._task(principal, task_id)
 
-    async def check_cursor(self, after: int) -> None:
+    async def check_cursor(self, principal: Principal, task_id: str | None, after: int) -> None:
+        """Check that no event after the cursor has left. The events of a task leave only with the task.
+
+        Raises:
+            CursorTooOld: some have left, or the cursor is of a store that was lost and restored from a backup. The
+                cursor 0 asks for what is still there.
+        """
         if after > 0:
-            first = await self._fetch(named_reads.FIRST_EVENT)
-            if first and after < first[0].seq - 1:
-                raise CursorTooOld("the feed no longer contains events this old: start from the oldest event")
+            oldest = list(await self._fetch(named_reads.FEED_GAP, cursor=after))
+            if not oldest and task_id is None:
+                start = await self._fetch(named_reads.FEED_START, tenant=principal.tenant)
+                oldest = [row for row in start if after < row.seq]
+            if oldest:
+                raise CursorTooOld(oldest[0].seq)

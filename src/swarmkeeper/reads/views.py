@@ -20,10 +20,12 @@ from swarmkeeper.core.named_reads import (
     EventRow,
     KeyRow,
     LateResultRow,
+    LegalHoldRow,
     NodeRow,
     SubtaskRow,
     TaskRow,
 )
+from swarmkeeper.core.retention import WHOLE_TENANT
 from swarmkeeper.core.rules import budgets
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import EDGE_MET, TASK_CLOSED, Condition, Kind, Status, TaskStatus, effective
@@ -367,6 +369,15 @@ def key(row: KeyRow) -> View:
         "created_at": time(row.created_at),
         "expires_at": time(row.expires_at),
         "revoked_at": time(row.revoked_at),
+    }
+
+
+def legal_hold(row: LegalHoldRow) -> View:
+    return {
+        "task_id": None if row.id == WHOLE_TENANT else row.id,
+        "reason": row.reason,
+        "placed_by": row.placed_by,
+        "placed_at": time(row.placed_at),
     }
 
 

@@ -45,7 +45,7 @@ from swarmkeeper.wire.answers import (
 )
 from swarmkeeper.wire.events import CloudEvent, EventPage, SseReader
 from swarmkeeper.wire.explain import Explanation
-from swarmkeeper.wire.people import Approval, ApprovalPage
+from swarmkeeper.wire.people import Approval, ApprovalPage, LegalHold, LegalHoldPage, LegalHoldState
 from swarmkeeper.wire.requests import TaskDefinition
 from swarmkeeper.wire.shapes import read_answer
 
@@ -196,6 +196,9 @@ class Client:
 
         With `follow`, continue with new events, each once, and reconnect when the connection breaks. The feed of one
         task ends with the task; the feed of all tasks never ends.
+
+        Raises:
+            CursorExpired: events after `after`, or after the last one before the connection broke, have left the feed.
         """
         path = "/events" if task_id is None else f"{_task(task_id)}/events"
         if not follow:
@@ -399,6 +402,17 @@ class Client:
 
     async def revoke_key(self, key_id: str) -> KeyRecord:
         return await self._command("POST", f"/keys/{_segment(key_id)}:revoke", {}, KeyRecord)
+
+    def legal_holds(self) -> AsyncIterator[LegalHold]:
+        return self._items("/legal-holds", LegalHoldPage)
+
+    async def place_legal_hold(self, task_id: str | None = None, *, reason: str) -> LegalHold:
+        """Keep a task, or without one everything of the tenant, until the hold is released."""
+        return await self._command("POST", "/legal-holds", _given({"task_id": task_id, "reason": reason}), LegalHold)
+
+    async def release_legal_hold(self, task_id: str | None = None, *, reason: str) -> LegalHoldState:
+        body = _given({"task_id": task_id, "reason": reason})
+        return await self._command("POST", "/legal-holds:release", body, LegalHoldState)
 
     async def health(self) -> Health:
         return await self._read("/health", Health)

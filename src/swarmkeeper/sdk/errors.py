@@ -74,6 +74,15 @@ class Conflict(ApiError):
     """The present state does not allow it; `code` says why. Read the state again, then decide."""
 
 
+class CursorExpired(Conflict):
+    """Events after the given one have left the feed, so following it from there would miss some.
+
+    Read again what you follow, then go on with `after=error.oldest`.
+    """
+
+    oldest: str | None = None  # the oldest cursor, after which all events are there
+
+
 class Refused(ApiError):
     """The request itself is wrong; `problems` say where. Do not send it again unchanged."""
 
@@ -92,7 +101,7 @@ def _family(status: int) -> type[ApiError]:
         403: Forbidden,
         404: NotFound,
         409: Conflict,
-        410: Conflict,
+        410: CursorExpired,
         412: Conflict,
         429: Busy,
         503: Busy,
@@ -116,7 +125,7 @@ def error_from(status: int, body: object, headers: Mapping[str, str]) -> ApiErro
     document = body if isinstance(body, Mapping) else {}
     family = _family(status)
     code = document.get("code")
-    return family(
+    error = family(
         code if isinstance(code, str) else f"http_{status}",
         str(document.get("detail") or document.get("title") or f"the server answered {status}"),
         status=status,
@@ -126,6 +135,9 @@ def error_from(status: int, body: object, headers: Mapping[str, str]) -> ApiErro
         request_id=headers.get("x-request-id") or _text(document.get("request_id")),
         problems=_problems_in(document.get("errors")),
     )
+    if isinstance(error, CursorExpired):
+        error.oldest = _text(document.get("oldest_cursor"))
+    return error
 
 
 def _text(value: object) -> str | None:

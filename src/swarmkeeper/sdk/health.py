@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -46,6 +47,19 @@ class Health:
     port: int | None = None
     listening: Callable[[str, int], object] | None = None
 
+    @classmethod
+    def of_environment(cls) -> Health | None:
+        """Return the health that SWARMKEEPER_HEALTH_FILE and SWARMKEEPER_HEALTH_PORT ask for; None without both.
+
+        Raises:
+            ValueError: the port is neither PORT nor HOST:PORT.
+        """
+        file, at = os.environ.get("SWARMKEEPER_HEALTH_FILE"), os.environ.get("SWARMKEEPER_HEALTH_PORT")
+        if not file and not at:
+            return None
+        host, port = address(at) if at else ("127.0.0.1", None)
+        return cls(Path(file) if file else None, host, port)
+
     @asynccontextmanager
     async def shown(self, bots: Callable[[], Sequence[BotHealth]]) -> AsyncIterator[None]:
         """Report health while the block lasts.
@@ -70,6 +84,18 @@ class Health:
                 writing.cancel()
                 with suppress(OSError):
                     self.file.unlink(missing_ok=True)
+
+
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of `PORT` or `HOST:PORT`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise ValueError("the health port must be PORT or HOST:PORT")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def overall(bots: Sequence[BotHealth]) -> HealthStatus:

@@ -75,7 +75,8 @@ def run(
         client: says address and key; closed at the end. By default `Client()`.
         drain_seconds: how long bots may finish their work after the first signal; the rest is given back.
         stuck_seconds: how long code that does not end may hold every slot of a bot before the process exits.
-        health: where to report the health of the bots, for a supervisor.
+        health: where to report the health of the bots, for a supervisor. By default where SWARMKEEPER_HEALTH_FILE and
+            SWARMKEEPER_HEALTH_PORT (PORT or HOST:PORT) say.
 
     Raises:
         RunWhileLoading: this file is being loaded for its bots, by `bot run` or the simulator.
@@ -84,6 +85,7 @@ def run(
     refuse_while_loading()
     bot_logs.begin()
     try:
+        health = health or Health.of_environment()
         with Ender() as ender:
             run_through(_run_until_signal(bots, client, ender, health, RunnerLimits(drain_seconds, stuck_seconds)))
     except (ApiError, OSError, ValueError, BotStuck) as error:

@@ -210,8 +210,3 @@ class CoreRun:
     def _end(self) -> None:
         """Check everything a last time, once all work has ended."""
         self.model.check_rows("at the end", audit=True)
-        engine = self.orchestrator.engine
-        leased = Counter(lease.bot for lease in self.model.leases.values())  # work may have been reopened since
-        if engine is not None and engine.scheduler.held != leased:
-            why = f"it counts {engine.scheduler.held}; the leases are {dict(leased)}"
-            self.model.broken("0.held", "orchestrator", why)

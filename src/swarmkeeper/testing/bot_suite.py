@@ -208,7 +208,9 @@ class BotUnderTest:
             call for call in self.server.of("report", since) if task is None or task.id in _about(call, self.server)
         ]
 
-    async def must(self, what: Callable[[], bool], otherwise: str, seconds: float | None = None) -> None:
+    async def must(
+        self, what: Callable[[], bool | Awaitable[bool]], otherwise: str, seconds: float | None = None
+    ) -> None:
         """Wait until `what` is true.
 
         Raises:
@@ -250,9 +252,9 @@ class BotUnderTest:
         await self.give()
         await self.must_report(since, f"it took no more work {after}")
 
-    def is_idle(self) -> bool:
+    async def is_idle(self) -> bool:
         """Whether no lease is held."""
-        return not self.server.swarm.engine.scheduler.held
+        return not (await self.server.swarm.store.read("metrics_leases", {}))[0]["leases"]
 
 
 def _about(call: RecordedCall, server: TestServer) -> set[str]:

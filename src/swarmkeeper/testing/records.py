@@ -12,11 +12,11 @@ from types import UnionType
 from typing import Any
 
 from swarmkeeper.core.model import (
+    UNPLACED,
     ApiKey,
     ApprovalRecord,
     AttemptRecord,
     AuditLeaf,
-    AuditTree,
     BackgroundJob,
     BotRecord,
     Event,
@@ -27,6 +27,7 @@ from swarmkeeper.core.model import (
     Work,
 )
 from swarmkeeper.core.ports import Changes, Key, Started
+from swarmkeeper.core.rules.tree import leaf_hash
 from swarmkeeper.core.states import AttemptOutcome, BotType, Kind, Status, TaskStatus
 from swarmkeeper.govern.redaction.redactor import Redactor
 
@@ -40,10 +41,9 @@ LOADED: tuple[type[Any], ...] = (
     ApprovalRecord,
     BackgroundJob,
     Idempotency,
-    AuditTree,
 )
 VERSIONED: tuple[type[Any], ...] = (TaskRecord, Work, LeaseRecord, BotRecord, ApiKey, ApprovalRecord, BackgroundJob)
-NOTHING_STARTED = Started(alive_at=0, queues=(), next_due=None, held={}, pepper=b"", bots=(), jobs=False)
+NOTHING_STARTED = Started(alive_at=0, queues=(), waiting=(), next_due=None, pepper=b"", jobs=False, cooling=())
 
 # Fields with values that a store may rely on. All others are filled by type.
 _BOUNDED: Mapping[str, Any] = {
@@ -158,8 +158,6 @@ def changes_of(record: Any) -> Changes:
             return Changes(jobs={record.id: record})
         case Idempotency():
             return Changes(idempotency=[record])
-        case AuditTree():
-            return Changes(trees={record.tenant: record})
     raise TypeError(f"a {type(record).__name__} cannot be loaded by key")
 
 
@@ -172,8 +170,6 @@ def want_of(record: Any) -> Key:
             return ("idempotency", (record.tenant, record.key))
         case ApiKey():
             return ("key", record.id)
-        case AuditTree():
-            return ("tree", record.tenant)
         case AttemptRecord():
             return ("attempt", record.lease_id)
         case _:
@@ -189,7 +185,7 @@ def _id(record: Any) -> str:
     return str(getattr(record, _ID.get(type(record), "id")))
 
 
-_ID: Mapping[type[Any], str] = {LeaseRecord: "work", AttemptRecord: "lease_id", Idempotency: "key", AuditTree: "tenant"}
+_ID: Mapping[type[Any], str] = {LeaseRecord: "work", AttemptRecord: "lease_id", Idempotency: "key"}
 
 
 def _version_of(record: type[Any]) -> str:
@@ -350,18 +346,19 @@ def event(sequence: int, **given: Any) -> Event:
     return replace(default, **given)
 
 
-def leaf(index: int, **given: Any) -> AuditLeaf:
+def leaf(number: int, **given: Any) -> AuditLeaf:
+    """Return an audit record that has no place in its tree yet."""
     default = AuditLeaf(
         tenant="acme",
-        index=index,
-        id=f"aud_{index}",
+        index=UNPLACED,
+        id=f"aud_{number}",
         task="tsk_1",
         actor="key_1",
         action="task.submit",
-        at=index,
-        leaf=b"leaf %d" % index,
+        at=number,
+        leaf=b"leaf %d" % number,
         salt=b"salt",
         body=b"{}",
-        hash=b"hash",
+        hash=leaf_hash(b"leaf %d" % number),
     )
     return replace(default, **given)

@@ -10,9 +10,9 @@ from swarmkeeper.core.ports import Changes, Key, Store
 from swarmkeeper.testing import records
 
 
-async def save(store: Store, changes: Changes) -> int:
+async def save(store: Store, changes: Changes) -> None:
     async with store.begin() as transaction:
-        return await transaction.save(changes)
+        await transaction.save(changes)
 
 
 async def save_and_raise(store: Store, changes: Changes) -> None:

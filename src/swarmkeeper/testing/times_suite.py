@@ -42,7 +42,6 @@ class TimesSuite:
         started = await opened.start()
 
         assert started.queues == tuple(queues)
-        assert started.held == {"bot_1": 2}
         assert started.alive_at == 77
 
     async def test_grace_raises_what_silence_causes_and_never_adds_up(self, opened: Store) -> None:

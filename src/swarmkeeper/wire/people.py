@@ -1,4 +1,4 @@
-"""Records of questions, approvals and the decisions that people make on them."""
+"""Records of questions, approvals and the decisions that people make on them; legal holds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from swarmkeeper.wire.answers import Page
 from swarmkeeper.wire.approvals import Moment, check_moments
-from swarmkeeper.wire.requests import Progress
+from swarmkeeper.wire.requests import Id, Progress
 from swarmkeeper.wire.shapes import YEAR_SECONDS, Answer, Json, Object, Request, Text, Texts, Time, json_within
 
 ApprovalKind = Literal["plan", "final", "rounds", "question", "budget"]
@@ -132,3 +132,37 @@ class Approval(Answer):
 
 class ApprovalPage(Page[Approval]):
     """Approvals, oldest first."""
+
+
+# ---- legal holds ---------------------------------------------------------------------------------------------------
+
+HeldTask = Annotated[
+    Id | None, Field(description="The task that it keeps; without it, everything of the tenant.", examples=["tsk_01J9"])
+]
+
+
+class LegalHoldRequest(Request):
+    """Places or releases a legal hold."""
+
+    task_id: HeldTask = None
+    reason: Annotated[str, Field(description="Stored in the audit record.", min_length=1, max_length=8 * 1024)]
+
+
+class LegalHold(Answer):
+    """A legal hold on a task, or on the whole tenant."""
+
+    task_id: str | None = None
+    reason: str
+    placed_by: Annotated[str, Field(description="The id of the key that placed it.")]
+    placed_at: Time
+
+
+class LegalHoldState(Answer):
+    """Whether there is a legal hold on a task, or on the whole tenant."""
+
+    task_id: str | None = None
+    held: bool
+
+
+class LegalHoldPage(Page[LegalHold]):
+    """Legal holds."""

@@ -52,6 +52,9 @@ class Problem(BaseModel):
     retryable: bool = Field(description="Whether the same request may succeed later.")
     request_id: str
     errors: list[FieldError] = Field(default_factory=list)
+    oldest_cursor: str | None = Field(
+        default=None, description="With `cursor_too_old`: events after this cursor are all there."
+    )
 
 
 def hidden(name: str) -> str:

@@ -71,6 +71,10 @@ from swarmkeeper.wire.people import (
     Approve,
     Ask,
     AskAnswer,
+    LegalHold,
+    LegalHoldPage,
+    LegalHoldRequest,
+    LegalHoldState,
     Reject,
 )
 from swarmkeeper.wire.problems import FieldError, Problem

@@ -47,7 +47,7 @@ async def backlog(options: ScenarioOptions, *, times: int = TIMES) -> BenchRepor
         raise CannotMeasure(f"--tasks is the number of waiting subtasks; use at least {least}")
     place = Place(chosen.store)
     try:
-        described = machine.describe(place.path.parent)
+        described = machine.describe(place.file().parent)
         settings = Settings(store=place.url, log_level="error", open_tasks=0, open_subtasks=0)
         async with Orchestrator(settings) as swarm:
             register = Register(
@@ -103,6 +103,7 @@ async def _claims(swarm: Orchestrator, bot: str) -> dict[str, float]:
     cpu: list[float] = []
     wall: list[float] = []
     calls = [await _calls_of_a_claim(swarm, bot) for _ in range(COUNTED_CLAIMS)]
+    assert isinstance(swarm.store, SqliteStore), "the scenario makes its store in a file"
     with counted(swarm.store) as count:
         for _ in range(CLAIMS):
             count.clear()

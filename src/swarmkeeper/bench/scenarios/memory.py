@@ -30,7 +30,7 @@ async def memory(options: ScenarioOptions) -> BenchReport:
             await client.post("/tasks:batch", {"tasks": [task] * min(A_CALL, tasks - begin)})
         waiting = await _resident(server)
         await server.stop()
-        size = server.place.path.stat().st_size
+        size = server.place.file().stat().st_size
         await server.start()
         restart = server.started_ms
         again = await _resident(server)

@@ -1,4 +1,4 @@
-"""`key create|list|rotate|revoke`. `create` works on the store itself, so that the first key can be created."""
+"""`key create|generate|list|rotate|revoke`. `create` works on the store itself, so it can create the first key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from swarmkeeper.settings import BadSetting
 if TYPE_CHECKING:
     from swarmkeeper.offline.offline_admin import KeySpec
 
-app = typer.Typer(no_args_is_help=True, help="API keys: create, list, rotate, revoke.")
+app = typer.Typer(no_args_is_help=True, help="API keys: create, generate, list, rotate, revoke.")
 
 
 @app.command()
@@ -64,6 +64,19 @@ async def _create(wish: KeySpec, store: str | None) -> tuple[str, str]:
         raise running.of_store(error) from None
     async with running.store_of(settings, create=True) as opened:
         return await offline_admin.create_key(opened, wish, pepper=pepper, **running.administration())
+
+
+@app.command()
+def generate(as_json: AsJson = False) -> None:
+    """Print a random key that no store knows yet. A server with SWARMKEEPER_BOOTSTRAP_KEY_FILE creates it."""
+    from swarmkeeper.clock import SystemEntropy
+    from swarmkeeper.govern import keys
+
+    text = keys.new_key(SystemEntropy().secret(keys.ENTROPY_BYTES)).text
+    if as_json:
+        terminal.say_json({"key": text})
+    else:
+        terminal.say(text)
 
 
 @app.command("list")

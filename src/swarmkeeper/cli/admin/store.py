@@ -44,7 +44,10 @@ def verify(
                 "tenant": tenant,
                 "status": verdict.status,
                 "records": verdict.records,
+                "begin": verdict.begin,
                 "erased": verdict.erased,
+                "erasures": verdict.erasures,
+                "erased_by": list(verdict.erased_by),
                 "first_bad_index": verdict.index,
                 "reason": verdict.reason,
             }
@@ -61,9 +64,22 @@ def say_verdicts(verdicts: dict[str, AuditVerification], records: int) -> None:
     bad = {tenant: verdict for tenant, verdict in verdicts.items() if verdict.status != "whole"}
     if not bad:
         terminal.say(f"audit log verified: {records} records")
+        for tenant, verdict in verdicts.items():
+            if verdict.erased or verdict.begin:
+                terminal.say(f"  tenant {terminal.on_one_line(tenant)}: {_what_left(verdict)}")
     for tenant, verdict in bad.items():
         place = "" if verdict.index is None else f", first bad index {verdict.index}"
         terminal.say(f"audit log {verdict.status}: tenant {terminal.on_one_line(tenant)}{place}: {verdict.reason}")
+
+
+def _what_left(verdict: AuditVerification) -> str:
+    parts = []
+    if verdict.begin:
+        parts.append(f"the first {verdict.begin} records have left, as a record says")
+    if verdict.erased:
+        named = ", ".join(map(str, verdict.erased_by)) + (", …" if verdict.erasures > len(verdict.erased_by) else "")
+        parts.append(f"{verdict.erased} bodies were erased, as these {verdict.erasures} records say: {named}")
+    return "; ".join(parts)
 
 
 async def _verify(settings: Settings) -> tuple[int, dict[str, AuditVerification], int]:
@@ -131,15 +147,18 @@ def _reset_clock(settings: Settings, *, as_json: bool) -> None:
 
 async def _set_back(settings: Settings) -> int:
     from swarmkeeper.offline import offline_admin
-    from swarmkeeper.storage.sqlite.store import SqliteStore
+    from swarmkeeper.storage.opening import store_at
+    from swarmkeeper.storage.refusals import StoreRefused
 
-    opened = SqliteStore(settings.store)
     try:
+        opened = store_at(settings.store)
         await opened.open(create=False)
     except Exception as error:
         raise running.of_store(error) from None
     try:
         return await offline_admin.reset_clock(opened, **running.administration())
+    except StoreRefused as error:
+        raise running.of_store(error) from None
     finally:
         await opened.close()
 
@@ -160,10 +179,10 @@ def migrate(store: Store = None, as_json: AsJson = False) -> None:
     settings = running.settings_of(store=store)
 
     async def work() -> None:
-        from swarmkeeper.storage.sqlite.store import SqliteStore
+        from swarmkeeper.storage.opening import store_at
 
         try:
-            opened = SqliteStore(settings.store)
+            opened = store_at(settings.store)
             await opened.open(migrate=True, create=False)
         except Exception as error:
             raise running.of_store(error) from None

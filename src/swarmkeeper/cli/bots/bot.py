@@ -173,12 +173,14 @@ def _address(given: str | None) -> tuple[str, int | None]:
     Raises:
         CliError: it is neither.
     """
+    from swarmkeeper.sdk.health import address
+
     if given is None:
         return "127.0.0.1", None
-    host, _, port = given.rpartition(":")
-    if not port.isdecimal() or int(port) > 65_535:
-        raise CliError("invalid", "--health-port must be PORT or HOST:PORT", exit_code=Exit.USAGE)
-    return host.strip("[]") or "127.0.0.1", int(port)
+    try:
+        return address(given)
+    except ValueError:
+        raise CliError("invalid", "--health-port must be PORT or HOST:PORT", exit_code=Exit.USAGE) from None
 
 
 @app.command("test")

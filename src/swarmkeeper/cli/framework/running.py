@@ -19,7 +19,7 @@ from swarmkeeper.settings import BadSetting, Settings
 if TYPE_CHECKING:
     from swarmkeeper.core.errors import Invalid
     from swarmkeeper.govern.rulebook import Rulebook
-    from swarmkeeper.storage.sqlite.store import SqliteStore
+    from swarmkeeper.storage.opening import OpenedStore
 
 Value = TypeVar("Value")
 
@@ -75,7 +75,7 @@ def shipped_rules() -> Rulebook:
 
 
 @asynccontextmanager
-async def store_of(settings: Settings, *, create: bool = False, reading: bool = False) -> AsyncIterator[SqliteStore]:
+async def store_of(settings: Settings, *, create: bool = False, reading: bool = False) -> AsyncIterator[OpenedStore]:
     """Open the store of the settings, also beside a running server; with `reading`, nothing is written.
 
     Raises:
@@ -84,10 +84,10 @@ async def store_of(settings: Settings, *, create: bool = False, reading: bool = 
     import apsw
 
     from swarmkeeper.core.ports import StoreDamaged, StoreUnavailable
-    from swarmkeeper.storage.sqlite.store import SqliteStore
+    from swarmkeeper.storage.opening import store_at
 
     try:
-        store = SqliteStore(settings.store)
+        store = store_at(settings.store)
         if reading:
             await store.open_to_read()
         else:
@@ -108,11 +108,11 @@ def on_disk(store: str | None, lost: str) -> Settings:
     Raises:
         CliError: the store is in memory, or the address is not valid.
     """
-    from swarmkeeper.storage.sqlite.store import MEMORY, path_of
+    from swarmkeeper.storage.opening import is_in_memory
 
     settings = settings_of(store=store)
     try:
-        in_memory = path_of(settings.store) == MEMORY
+        in_memory = is_in_memory(settings.store)
     except Exception as error:
         raise of_store(error) from None
     if in_memory:

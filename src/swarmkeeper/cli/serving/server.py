@@ -42,6 +42,7 @@ def serve(
     queue_commands: Annotated[str | None, setting("queue_commands", metavar="N")] = None,
     stop_seconds: Annotated[str | None, setting("stop_seconds", metavar="N")] = None,
     pepper_file: Annotated[str | None, setting("pepper_file", metavar="FILE")] = None,
+    bootstrap_key_file: Annotated[str | None, setting("bootstrap_key_file", metavar="FILE")] = None,
     redaction: Annotated[str | None, setting("redaction", metavar="FILE,…")] = None,
     as_json: AsJson = False,
 ) -> None:

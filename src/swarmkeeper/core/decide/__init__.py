@@ -11,6 +11,7 @@ from typing import Any
 from swarmkeeper.core import commands
 from swarmkeeper.core.answers import Refusal, T
 from swarmkeeper.core.commands import Command
+from swarmkeeper.core.decide import retention
 from swarmkeeper.core.decide.decisions import (
     approvals,
     bots,
@@ -51,8 +52,13 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     commands.SetRate: tenants.set_rate,
     commands.ChangeRules: rules.change_rules,
     commands.ResetClock: rules.reset_clock,
+    commands.RecordRestore: rules.record_restore,
     commands.NoteRefusals: bots.note_refusals,
     commands.Decide: approvals.decide,
+    commands.PlaceLegalHold: retention.place_hold,
+    commands.ReleaseLegalHold: retention.release_hold,
+    commands.EraseTask: retention.erase_task,
+    commands.TrimAudit: retention.trim_audit,
     commands.TimerFired: timers.timer_fired,
     commands.Continue: timers.continue_job,
 }

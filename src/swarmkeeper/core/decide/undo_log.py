@@ -201,6 +201,7 @@ class UndoLog:
             changes.messages,
             changes.idempotency,
             changes.queues,
+            changes.erased,
         )
 
     def _context(self) -> CommandContext:

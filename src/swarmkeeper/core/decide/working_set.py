@@ -95,9 +95,15 @@ class WorkingSet(LoadedRows):
         self.touched: dict[int, None] = {}  # queues that got new items to lease, in order
         self.opened: dict[str, None] = {}  # ids of cooldowns that let work through again
         self.held: dict[str, int] = {}  # bot id -> leases granted less leases ended in this batch
+        self.held_saved: dict[str, int] = {}  # as of the last `take_changes`
         self.position = max(now, position)  # carried from batch to batch, so that positions are unique
         self._listed: dict[str, list[Key]] = {}  # work id -> the loaded lists of its children
         self._unsaved: dict[str, None] = {}  # items in `changes.ready` that have no queue entry in the store
+
+    def begin_at(self, now: int) -> None:
+        """Set the time at which the batch decides; call this before the first decision."""
+        self.now = now
+        self.position = max(now, self.position)
 
     # ---- reading ---------------------------------------------------------------------------------------------------
 
@@ -264,10 +270,20 @@ class WorkingSet(LoadedRows):
             kept: False if it will soon be replaced or removed; then it does not count as stored bytes.
         """
         if kept and body is not None:
-            self._count(self.changes.stored, "stored_bytes", task.tenant, len(body))
+            self.count_stored(task.tenant, len(body))
         self.put(self.changes.payloads, payload_id, None if body is None else (task.id, body))
         self.put_row(lookups.PAYLOAD, payload_id, body)
         return payload_id
+
+    def keep_checkpoint(self, task: TaskRecord, work: Work, payload_id: str | None) -> None:
+        """Have the next attempt continue from this checkpoint, or from none; the former one is removed."""
+        former, self.edit_work(work).checkpoint = work.checkpoint, payload_id
+        if former is not None and former != payload_id:
+            self.write_payload(task, former, None)
+
+    def count_stored(self, tenant: str, by: int) -> None:
+        """Count bytes of payloads that were written, or (negative) erased."""
+        self._count(self.changes.stored, "stored_bytes", tenant, by)
 
     def count_open(self, task: TaskRecord, by: int) -> None:
         """Add `by` to the number of the task's subtasks that are not final."""
@@ -444,6 +460,7 @@ class WorkingSet(LoadedRows):
 
     def take_changes(self) -> Changes:
         self._unsaved = {}
+        self.held_saved = dict(self.held)
         return super().take_changes()
 
     def wait(self, task: TaskRecord, work: Work, transition: Transition, until: int | None) -> None:
@@ -548,7 +565,7 @@ class WorkingSet(LoadedRows):
         if work.limits is not None:
             key_lines.vacate(self, work)
         if lease.checkpoint is not None:
-            self.edit_work(work).checkpoint = lease.checkpoint
+            self.keep_checkpoint(task, work, lease.checkpoint)
         if lease.seen and work.unseen:
             self.edit_work(work).unseen = 0  # it counts unseen leases in a row
         if spent.get("tokens") and work.tenant in self.rates:

@@ -68,7 +68,7 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call, services = self.call, self.call.services
         await services.queries.may_follow(call.by, self.task_id)
-        await services.queries.check_cursor(self.after)
+        await services.queries.check_cursor(call.by, self.task_id, self.after)
         with services.quotas.followers.held(call.by), services.key_watch.of(call.by) as ended:
             async with services.feed.subscribe(call.by.tenant, self.task_id, after=self.after) as subscription:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

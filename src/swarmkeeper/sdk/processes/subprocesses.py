@@ -31,7 +31,7 @@ SIGNALS_SECONDS = 0.5  # see background.py
 TIMEOUT_SECONDS_MAX = 10**8  # three years; timers have a maximum
 OUTPUT_BYTES_MAX = 1024 * 1024
 # A command must not see the bot's own credentials.
-_WITHHELD = ("SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE")
+_WITHHELD = tuple(f"SWARMKEEPER_{name}{end}" for name in ("API_KEY", "BOOTSTRAP_KEY") for end in ("", "_FILE"))
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 Argv = str | Sequence[str | os.PathLike[str]]

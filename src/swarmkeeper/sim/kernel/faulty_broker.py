@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from swarmkeeper.broker import LocalBroker
+from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.sim.kernel.faults import Faults
 
 LATE = 1.0  # seconds: the base of a late hint's delay

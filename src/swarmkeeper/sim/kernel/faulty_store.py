@@ -34,13 +34,12 @@ class _Transaction:
         self._transaction, self._saved, self._before = transaction, saved, before
         self.load, self.levels, self.queue_entries = transaction.load, transaction.levels, transaction.queue_entries
         self.due, self.job_tenants, self.next_jobs = transaction.due, transaction.job_tenants, transaction.next_jobs
-        self.purge = transaction.purge
+        self.purge, self.now, self.leases_held = transaction.purge, transaction.now, transaction.leases_held
 
-    async def save(self, changes: Changes) -> int:
+    async def save(self, changes: Changes) -> None:
         self._before(changes)
-        cursor = await self._transaction.save(changes)
+        await self._transaction.save(changes)
         self._saved.append(changes)
-        return cursor
 
 
 class FaultyStore(SqliteStore):

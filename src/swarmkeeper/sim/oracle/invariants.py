@@ -16,7 +16,6 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "0.fault": "the engine raises no exception other than a refusal",
         "0.lost-exception": "no exception is lost",
         "0.real-world": "the run uses no real clock, real randomness or thread",
-        "0.held": "the engine knows how many leases each bot holds",
         "1.one-result": "at most one result is accepted for each item and round",
         "1.one-task": "one idempotency key creates one task",
         "1.one-decision": "an approval ends once: decided, expired or cancelled",

@@ -103,7 +103,7 @@ def _watch_line(engine: Engine, wrong: Wrong) -> None:
 
 def _watch_jobs(engine: Engine, wrong: Wrong) -> None:
     race = Race("slices", engine.weights, wrong)
-    turns = engine._job_turns
+    turns = engine._upkeep.turns
     next_job, job_served = turns.next, turns.served
     waiting: AbstractSet[str] = frozenset()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from swarmkeeper.broker import LocalBroker
+from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.ports import Clock, Entropy, Store
 from swarmkeeper.engine.loop import Engine

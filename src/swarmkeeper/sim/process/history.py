@@ -26,7 +26,7 @@ from swarmkeeper.sim.oracle.records import Commit
 from swarmkeeper.sim.oracle.transition_checks import TransitionChecks
 from swarmkeeper.sim.play.bots import SECRET
 from swarmkeeper.sim.process.runtime import ObservedCall
-from swarmkeeper.storage.sqlite import rows
+from swarmkeeper.storage import rows
 
 R = TypeVar("R")
 

@@ -19,7 +19,7 @@ from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.offline import offline_admin
 from swarmkeeper.settings import PREFIX
 from swarmkeeper.sim.play.engine import rules
-from swarmkeeper.storage.sqlite import SqliteStore
+from swarmkeeper.storage.opening import store_at
 
 SERVE = ("-m", "swarmkeeper.cli", "serve")
 BOOT_SECONDS_MAX = 120.0  # enough for a busy machine
@@ -62,7 +62,7 @@ class ServerProcess:
         Raises:
             StoreRefused: the store cannot be used.
         """
-        store = SqliteStore(self.store_url)
+        store = store_at(self.store_url)
         await store.open(exclusive=False)
         try:
             spec = offline_admin.KeySpec(role, bot=bot, tenant=tenant)

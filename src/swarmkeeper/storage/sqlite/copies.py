@@ -1,4 +1,4 @@
-"""Copies a store: before a migration, and after it was lost."""
+"""Copies a store: before a migration, after it was lost, and as a backup; and begins anew from a backup."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 
 from swarmkeeper import files
+from swarmkeeper.storage.sqlite import reading
 
 
 def copy_to(connection: apsw.Connection, copy: Path) -> None:
@@ -16,8 +17,26 @@ def copy_to(connection: apsw.Connection, copy: Path) -> None:
         apsw.Error, OSError: the copy cannot be made.
     """
     with files.beside(copy) as new:
-        files.create(new)  # SQLite fills an existing empty file and keeps its mode
-        connection.execute("VACUUM INTO ?", (str(new),))
+        _write(connection, new)
+
+
+def copy_file(path: Path, new: Path) -> None:
+    """Copy the store at `path` to a new file; `path` may be in a place where nothing can be written.
+
+    Raises:
+        apsw.Error, OSError: the copy cannot be made.
+    """
+    connection = reading.connect(path)
+    try:
+        connection.execute("PRAGMA query_only = OFF")  # it also forbids writing to another file
+        _write(connection, new)
+    finally:
+        connection.close()
+
+
+def _write(connection: apsw.Connection, new: Path) -> None:
+    files.create(new)  # SQLite fills an existing empty file and keeps its mode
+    connection.execute("VACUUM INTO ?", (str(new),))
 
 
 def free_name(path: Path, word: str) -> Path:
@@ -26,3 +45,27 @@ def free_name(path: Path, word: str) -> Path:
     while (free := path.with_name(f"{path.name}.{word}" + (f"-{number}" if number > 1 else ""))).exists():
         number += 1
     return free
+
+
+# Each restored store numbers its events from the next multiple on: more than any store reaches, while a thousand
+# restores stay below 2^53.
+EPOCH = 1 << 40
+
+
+def last_event(connection: apsw.Connection) -> int:
+    """Return the number of the last event."""
+    found = connection.execute("SELECT coalesce(max(seq), 0) FROM event").get
+    assert isinstance(found, int), "the number is an integer"
+    return found
+
+
+def begin_epoch(connection: apsw.Connection, last: int) -> None:
+    """Give the events after `last` numbers that the store which was lost cannot have given to others.
+
+    Cursors between are of that store. The next events follow the highest number, so there must be one after `last`.
+    """
+    base = (last // EPOCH + 1) * EPOCH
+    with connection:
+        connection.execute("UPDATE event SET seq = seq - ?1 + ?2 WHERE seq > ?1", (last, base))
+        connection.execute("INSERT INTO feed_gap (after, upto) VALUES (?, ?)", (last, base))
+        connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'epoch'")

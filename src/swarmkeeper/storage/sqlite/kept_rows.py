@@ -21,7 +21,7 @@ from typing import Any
 from swarmkeeper.core.model import Edge, LeaseRecord, TaskRecord, Tenant, Work
 from swarmkeeper.core.ports import Changes, Key
 from swarmkeeper.core.states import Kind
-from swarmkeeper.storage.sqlite.rows import to_json
+from swarmkeeper.storage.rows import to_json
 
 Row = tuple[Any, ...]
 ABSENT: Any = object()
@@ -153,6 +153,10 @@ def _times_of(leases: Iterable[Any]) -> dict[_Name, int]:
 
 def _names(work: str) -> list[_Name]:
     return [(kind, work) for kind in LEASE_TIMES]
+
+
+# Kinds of lookups whose rows are kept by the key that is loaded.
+KINDS = frozenset({"task", "work", "lease", "bot", "key", "tree", "tenant", "jobs"})
 
 
 class KeptRows:
@@ -291,12 +295,21 @@ class KeptRows:
             self.put_measured(("bot", bot_id), bot)
         if changes.keys:
             self.put_all("key", changes.keys)
-        if changes.trees:
-            self.put_all("tree", changes.trees)
         for job in changes.jobs.values():
             if job is not None:
                 self.forget(("jobs", job.task))  # only the fact that a task has none is kept
         self._count(changes)
+
+    def erased(self, statements: Sequence[tuple[str, Mapping[str, Any]]], payloads: Iterable[str]) -> None:
+        """Forget the rows that a save has erased."""
+        for _, parameters in statements:
+            for work_id in parameters.get("works", ()):
+                for kind in ("work", "lease", "children", "parents"):
+                    self.forget((kind, work_id))
+            for kind in ("task", "jobs", "plan_items"):
+                self.forget((kind, parameters.get("task", "")))
+        for payload_id in payloads:
+            self.forget(("payload", payload_id))
 
     def _add_tasks(self, tasks: Mapping[str, TaskRecord]) -> None:
         self.put_all("task", tasks)
@@ -356,7 +369,7 @@ class KeptRows:
                     tenant,
                     open_tasks=tenant.open_tasks + changes.opened.get(tenant_id, 0),
                     open_subtasks=max(0, tenant.open_subtasks + changes.opened_subtasks.get(tenant_id, 0)),
-                    stored_bytes=tenant.stored_bytes + changes.stored.get(tenant_id, 0),
+                    stored_bytes=max(0, tenant.stored_bytes + changes.stored.get(tenant_id, 0)),
                 )
                 self.put(("tenant", tenant_id), counted)
             else:

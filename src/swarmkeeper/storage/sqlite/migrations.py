@@ -5,35 +5,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import apsw
 
-from swarmkeeper.storage.refusals import SchemaAltered, SchemaNewer, SchemaOlder, StoreRefused
+from swarmkeeper.storage import migration_files
+from swarmkeeper.storage.migration_files import Migration
+from swarmkeeper.storage.refusals import SchemaOlder, StoreRefused
 from swarmkeeper.storage.sqlite.copies import copy_to, free_name
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    number: int
-    name: str
-    sql: str
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
 def known() -> list[Migration]:
     """Return this version's migrations in order."""
-    found = [
-        Migration(int(file.name[:4]), file.name.removesuffix(".sql"), file.read_text("utf-8"))
-        for file in files(__package__).joinpath("migrations").iterdir()
-        if file.name.endswith(".sql")
-    ]
-    return sorted(found, key=lambda migration: migration.number)
+    return migration_files.known(__package__)
 
 
 def missing(connection: apsw.Connection, migrations: Sequence[Migration]) -> list[Migration]:
@@ -47,19 +31,10 @@ def missing(connection: apsw.Connection, migrations: Sequence[Migration]) -> lis
         if tables:
             raise StoreRefused("this file is a database of another program: choose another path")
         return list(migrations)
-    applied = connection.execute("SELECT number, name, sha256 FROM migration ORDER BY number").fetchall()
-    if len(applied) > len(migrations):
-        raise SchemaNewer(
-            f"this store has schema {applied[-1][0]}, this version knows up to {migrations[-1].number}: "
-            "use the version of swarmkeeper that made it, or a later one"
-        )
-    for (number, name, sha256), migration in zip(applied, migrations, strict=False):
-        if (number, sha256) != (migration.number, migration.sha256):
-            raise SchemaAltered(
-                f"migration {name} of this store differs from this version's {migration.name}: "
-                "use the version of swarmkeeper that made it"
-            )
-    return list(migrations[len(applied) :])
+    applied: list[tuple[int, str, str]] = list(
+        connection.execute("SELECT number, name, sha256 FROM migration ORDER BY number")
+    )
+    return migration_files.missing(applied, migrations)
 
 
 def is_empty(connection: apsw.Connection) -> bool:

@@ -17,12 +17,12 @@ from urllib.parse import quote
 import apsw
 
 from swarmkeeper.core.ports import Read
-from swarmkeeper.storage.sqlite import rows
-from swarmkeeper.storage.sqlite.statements import read
+from swarmkeeper.storage import rows
+from swarmkeeper.storage.sqlite.dialect import read
 
 _BUSY_MILLISECONDS = 10_000
 
-READS: Mapping[str, str] = {**read("reads.sql", rows.TABLES), **read("checks.sql", rows.TABLES)}
+READS: Mapping[str, str] = read("reads.sql", "checks.sql")
 RowMakers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
 
 

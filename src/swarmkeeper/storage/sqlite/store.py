@@ -18,14 +18,16 @@ from typing import Any
 import apsw
 
 from swarmkeeper import files
-from swarmkeeper.core.ports import Entropy, Started, StoreDamaged, StoreLost, StoreUnavailable
+from swarmkeeper.core.ports import Entropy, Looked, Started, StoreDamaged, StoreLost, StoreUnavailable
+from swarmkeeper.storage import rows
 from swarmkeeper.storage.refusals import StoreRefused
-from swarmkeeper.storage.sqlite import kept_rows, migrations, reading, rescue, rows
+from swarmkeeper.storage.sqlite import kept_rows, migrations, reading, rescue
 from swarmkeeper.storage.sqlite.committer import Committer
 from swarmkeeper.storage.sqlite.kept_rows import KeptRows
+from swarmkeeper.storage.sqlite.loading import QUERIES, load_afresh
 from swarmkeeper.storage.sqlite.lock import FileLock, Identity, Users, identity_of
 from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, named_rows
-from swarmkeeper.storage.sqlite.transaction import QUERIES, SqliteTransaction, load_afresh
+from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 from swarmkeeper.storage.sqlite.watch import Watch
 
 # Temporary errors: the disk is full or slow, or another process holds the write lock.
@@ -117,6 +119,8 @@ class SqliteStore:
 
     Tests pass `crash`, which is called with "before_commit" and "after_commit", to end the process there.
     """
+
+    shared = False
 
     def __init__(
         self,
@@ -530,17 +534,24 @@ class SqliteStore:
         async with self._turn:
             execute = self._open_writing().execute
             with self.translated_errors():
-                alive_at = execute(QUERIES["meta"], {"key": "alive_at"}).get
-                return Started(
-                    alive_at=alive_at or 0,
-                    queues=tuple(map(rows.QUEUE.from_row, execute(QUERIES["all_queues"]))),
-                    next_due=execute(QUERIES["next_due"]).get,
-                    held=dict(execute(QUERIES["held"]).fetchall()),  # type: ignore[arg-type]  # pairs, as the statement says
-                    pepper=execute(QUERIES["meta"], {"key": "pepper"}).get,
-                    bots=tuple(map(rows.BOT.from_row, execute(QUERIES["all_bots"]))),
-                    jobs=bool(execute(QUERIES["any_chore"]).get),
-                    cooling=tuple(name for (name,) in execute(QUERIES["all_cooldowns"])),
-                )
+                alive_at, pepper = (execute(QUERIES["meta"], {"key": key}).get for key in ("alive_at", "pepper"))
+                return Started(alive_at=alive_at or 0, pepper=pepper, **self._looked(execute))
+
+    async def look(self) -> Looked:
+        async with self._turn:
+            execute = self._open_writing().execute
+            with self.translated_errors():
+                return Looked(**self._looked(execute))
+
+    @staticmethod
+    def _looked(execute: Callable[..., apsw.Cursor]) -> dict[str, Any]:
+        return {
+            "queues": tuple(map(rows.QUEUE.from_row, execute(QUERIES["all_queues"]))),
+            "waiting": tuple(queue for (queue,) in execute(QUERIES["queues_waiting"])),
+            "next_due": execute(QUERIES["next_due"]).get,
+            "jobs": bool(execute(QUERIES["any_chore"]).get),
+            "cooling": tuple(name for (name,) in execute(QUERIES["all_cooldowns"])),
+        }
 
     async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
         async with self.begin():

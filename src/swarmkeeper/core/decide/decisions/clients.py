@@ -136,7 +136,7 @@ def retry(working: WorkingSet, command: RetryFailedTask) -> str:
         plan = working.work_by_key(task, "plan")
         assert plan is not None, "a task without a plan must have a plan item"
         working.reopened(task, plan, Status.READY)
-        plan.checkpoint = None
+        working.keep_checkpoint(task, plan, None)
     elif roots or task.n_open:
         if task.started:
             working.move_task(task, TaskTransition.RETRIED_TO_WORK, events.TaskRetriedToWork, round=task.round)

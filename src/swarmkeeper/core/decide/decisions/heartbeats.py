@@ -52,13 +52,21 @@ def _beat_one(working: WorkingSet, bot: BotRecord, pulse: LeaseHeartbeat) -> Dir
         if pulse.usage is not None:
             lease.usage = pulse.usage if lease.reserved is None else budgets.larger(lease.usage, pulse.usage)
         if pulse.checkpoint is not None:
-            lease.checkpoint = working.write_payload(task, f"{lease.work}/checkpoint", pulse.checkpoint, kept=False)
+            _keep_checkpoint(working, task, lease, pulse.checkpoint)
         if lease.reserved is not None and pulse.usage is not None:
             work = working.work(lease.work)
             if not accounts.meter(working, task, work, lease):
                 _over_budget(working, task, work, lease)
                 return Directive(pulse.lease_id, "cancel", None, over_budget=True)
     return Directive(pulse.lease_id, "continue", lease.expires_at, task.id)
+
+
+def _keep_checkpoint(working: WorkingSet, task: TaskRecord, lease: LeaseRecord, checkpoint: bytes) -> None:
+    """Write a checkpoint under an id of its own, and remove the attempt's last one: what an id names never changes."""
+    former, own = lease.checkpoint, f"{lease.work}/checkpoint/{lease.attempt}/"
+    lease.checkpoint = working.write_payload(task, f"{own}{lease.version}", checkpoint, kept=False)
+    if former is not None and former != lease.checkpoint and former.startswith(own):
+        working.write_payload(task, former, None)
 
 
 def _over_budget(working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord) -> None:

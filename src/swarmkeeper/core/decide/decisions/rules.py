@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from swarmkeeper.core.commands import ChangeRules, ResetClock
+from swarmkeeper.core import events
+from swarmkeeper.core.commands import ChangeRules, RecordRestore, ResetClock
 from swarmkeeper.core.decide.working_set import WorkingSet
 
 
@@ -19,3 +20,9 @@ def change_rules(working: WorkingSet, command: ChangeRules) -> None:
 def reset_clock(working: WorkingSet, command: ResetClock) -> None:
     """Record that time is set back, as the last record before that. The caller sets it back."""
     working.record("clock.reset", "store", body={"from": command.before, "to": command.after})
+
+
+def record_restore(working: WorkingSet, command: RecordRestore) -> None:
+    """Record that the store is one that was restored. What was acknowledged after the backup is not in it."""
+    working.record("store.restore", "store", own={"reached": command.reached})
+    working.emit(events.StoreRestored(reached=command.reached))

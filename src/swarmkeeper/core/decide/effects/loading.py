@@ -187,4 +187,4 @@ def _reopen_item(working: WorkingSet, task: TaskRecord, work: Work, *, clear: bo
     status = Status.SKIPPED if broken else Status.BLOCKED if pending else Status.READY
     working.reopened(task, work, status)
     if clear:
-        work.checkpoint = None
+        working.keep_checkpoint(task, work, None)

@@ -1,4 +1,4 @@
-"""The hash tree of RFC 6962: roots, and a frontier to append to. The content of leaves is not known here.
+"""The hash tree of RFC 6962: roots, a frontier to append to, and placing audit records in a tenant's tree.
 
 Theory. The root of n leaves is the hash of two roots: that of the first k leaves and that of the rest, where k is the
 largest power of two below n. So a tree of n leaves is a row of complete subtrees, one for each 1 among the binary
@@ -7,8 +7,11 @@ digits of n. Their roots (the frontier) are enough to append, and folding them f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
+
+from swarmkeeper.core.model import AuditLeaf, AuditTree
 
 HASH_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
@@ -67,3 +70,23 @@ class Frontier:
             raise ValueError("a frontier begins with eight bytes of size")
         hashes = (data[at : at + HASH_BYTES] for at in range(8, len(data), HASH_BYTES))
         return cls(int.from_bytes(data[:8]), hashes)
+
+
+def place(
+    trees: Mapping[str, AuditTree | None], leaves: Iterable[AuditLeaf]
+) -> tuple[list[AuditLeaf], dict[str, AuditTree]]:
+    """Append records to the trees of their tenants; return them with their index, and the new trees.
+
+    Args:
+        trees: by tenant; None is a tree without records.
+    """
+    frontiers = {tenant: Frontier.from_bytes(tree.frontier) if tree else Frontier() for tenant, tree in trees.items()}
+    placed = []
+    for leaf in leaves:
+        frontier = frontiers[leaf.tenant]
+        placed.append(replace(leaf, index=frontier.size))
+        frontier.append(leaf.hash)
+    return placed, {
+        tenant: AuditTree(tenant, frontier.size, frontier.to_bytes(), frontier.root())
+        for tenant, frontier in frontiers.items()
+    }

@@ -1,7 +1,8 @@
 """Converts records to rows and back, by one declaration per table.
 
-A declaration names the record class, the columns, and a codec for each column whose value SQLite cannot store directly.
-It gives the two conversions here and the column lists of the SQL files (statements.py).
+A declaration names the record class, the columns, and a codec for each column whose value a database cannot store
+directly. It gives the two conversions here, the column lists of the SQL files (statements.py), and the types of columns
+for PostgreSQL.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from operator import itemgetter
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -48,7 +49,7 @@ from swarmkeeper.core.model import (
     WorkRate,
 )
 from swarmkeeper.core.states import AttemptOutcome, BotType, Condition, Evaluation, Kind, Outcome, Status, TaskStatus
-from swarmkeeper.storage.sqlite.statements import Table
+from swarmkeeper.storage.statements import Table
 
 Row = tuple[Any, ...]
 R = TypeVar("R")
@@ -183,8 +184,28 @@ class RecordTable(Generic[R]):
         columns = self.table.columns
         assert codecs.keys() | parts.keys() <= set(columns), f"{name}: codecs or parts of an unknown column"
         paths = {column: parts.get(column, column) for column in columns}
+        self._paths, self._codecs = paths, codecs
         self.to_row: Callable[[R], Row] = _compiled_writer(paths, codecs)
         self.from_row: Callable[[Row], R] = _compiled_reader(record, paths, codecs)
+
+    def column_types(self) -> dict[str, str]:
+        """Return the type of each column of the record, as PostgreSQL names it: text, bigint, boolean or bytea."""
+        hints = get_type_hints(self.record)
+        return {column: self._type_of(column, path, hints) for column, path in self._paths.items()}
+
+    def _type_of(self, column: str, path: str, hints: Mapping[str, Any]) -> str:
+        codec = self._codecs.get(column, UNCHANGED)
+        if codec is not UNCHANGED:
+            return "boolean" if codec is FLAG else "text"  # an enum, or JSON
+        field, _, position = path.partition("[")
+        kind = hints[field]
+        if position:  # such as `pair[0]`
+            kind = get_args(kind)[0]
+        kinds = [part for part in get_args(kind) or (kind,) if part is not type(None)]
+        return _COLUMN_TYPES[kinds[0]]
+
+
+_COLUMN_TYPES: Mapping[type[Any], str] = {str: "text", int: "bigint", bytes: "bytea"}
 
 
 def _compiled_writer(paths: Mapping[str, str], codecs: Mapping[str, Codec]) -> Callable[[Any], Row]:

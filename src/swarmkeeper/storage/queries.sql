@@ -6,50 +6,48 @@
 
 -- name: load_task
 -- Rows for the keys that exist, as with every `load_…`.
-SELECT {task.*} FROM json_each(:keys) AS wanted CROSS JOIN task ON task.id = wanted.value;
+SELECT {task.*} FROM {each :keys} AS wanted CROSS JOIN task ON task.id = wanted.value;
 
 -- name: load_work
 -- Work items by id.
-SELECT {work.*} FROM json_each(:keys) AS wanted CROSS JOIN work ON work.id = wanted.value;
+SELECT {work.*} FROM {each :keys} AS wanted CROSS JOIN work ON work.id = wanted.value;
 
 -- name: load_lease
 -- Leases by work id.
-SELECT {lease.*} FROM json_each(:keys) AS wanted CROSS JOIN lease ON lease.work = wanted.value;
+SELECT {lease.*} FROM {each :keys} AS wanted CROSS JOIN lease ON lease.work = wanted.value;
 
 -- name: load_attempt
 -- Ended attempts by lease id.
-SELECT {attempt.*} FROM json_each(:keys) AS wanted CROSS JOIN attempt ON attempt.lease_id = wanted.value;
+SELECT {attempt.*} FROM {each :keys} AS wanted CROSS JOIN attempt ON attempt.lease_id = wanted.value;
 
 -- name: load_bot
 -- Bots by id.
-SELECT {bot.*} FROM json_each(:keys) AS wanted CROSS JOIN bot ON bot.id = wanted.value;
+SELECT {bot.*} FROM {each :keys} AS wanted CROSS JOIN bot ON bot.id = wanted.value;
 
 -- name: load_key
 -- API keys by the record's id.
-SELECT {api_key.*} FROM json_each(:keys) AS wanted CROSS JOIN api_key ON api_key.id = wanted.value;
+SELECT {api_key.*} FROM {each :keys} AS wanted CROSS JOIN api_key ON api_key.id = wanted.value;
 
 -- name: load_approval
 -- Approvals by id.
-SELECT {approval.*} FROM json_each(:keys) AS wanted CROSS JOIN approval ON approval.id = wanted.value;
+SELECT {approval.*} FROM {each :keys} AS wanted CROSS JOIN approval ON approval.id = wanted.value;
 
 -- name: load_payload
 -- Payloads by id.
-SELECT {payload.*} FROM json_each(:keys) AS wanted CROSS JOIN payload ON payload.id = wanted.value;
+SELECT {payload.*} FROM {each :keys} AS wanted CROSS JOIN payload ON payload.id = wanted.value;
 
 -- name: load_light_payload
 -- Payloads by id, up to a size in bytes.
 SELECT payload.id, payload.body
-  FROM json_each(:keys) AS wanted CROSS JOIN payload ON payload.id = wanted.value AND length(payload.body) <= :bytes;
+  FROM {each :keys} AS wanted CROSS JOIN payload ON payload.id = wanted.value AND length(payload.body) <= :bytes;
 
 -- name: load_tree
 -- Heads of audit trees by tenant.
-SELECT {audit_tree.*} FROM json_each(:keys) AS wanted CROSS JOIN audit_tree ON audit_tree.tenant = wanted.value;
+SELECT {audit_tree.*} FROM {each :keys} AS wanted CROSS JOIN audit_tree ON audit_tree.tenant = wanted.value;
 
 -- name: load_tenant
 -- Tenants' limits and usage.
-SELECT tenant.id, tenant.weight, tenant.max_backlog, tenant.open_tasks, tenant.open_subtasks, tenant.stored_bytes,
-       tenant.budget
-  FROM json_each(:keys) AS wanted CROSS JOIN tenant ON tenant.id = wanted.value;
+{own};
 
 -- name: load_idempotency
 -- One idempotency key, expired or not: the engine checks its time.
@@ -60,13 +58,13 @@ SELECT {idempotency.*} FROM idempotency WHERE tenant = :tenant AND key = :key;
 -- name: works_by_key
 -- Work items by pairs of task and key.
 SELECT work.task, work.key, work.id
-  FROM json_each(:keys) AS wanted
+  FROM {pairs :keys} AS wanted
  CROSS JOIN work ON work.task = wanted.value ->> 0 AND work.key = wanted.value ->> 1;
 
 -- name: load_lease_id
 -- Live leases by id, with their work item and task, and whether the task has open jobs: what every report needs.
 SELECT {lease.*}, {work.*}, {task.*}, EXISTS (SELECT 1 FROM chore WHERE chore.task = lease.task)
-  FROM json_each(:keys) AS wanted
+  FROM {each :keys} AS wanted
  CROSS JOIN lease ON lease.lease_id = wanted.value
  CROSS JOIN work ON work.id = lease.work
  CROSS JOIN task ON task.id = lease.task;
@@ -74,13 +72,18 @@ SELECT {lease.*}, {work.*}, {task.*}, EXISTS (SELECT 1 FROM chore WHERE chore.ta
 -- name: works_of_claims
 -- Items that claims (bot, claim id) got and still lease, in the order they got them.
 SELECT lease.bot, lease.claim_id, lease.work
-  FROM json_each(:keys) AS wanted
+  FROM {pairs :keys} AS wanted
  CROSS JOIN lease ON lease.bot = wanted.value ->> 0 AND lease.claim_id = wanted.value ->> 1
- ORDER BY lease.rowid;
+ ORDER BY lease.{seq};
 
 -- name: works_of_bot
 -- Items that a bot leases, with their tasks.
 SELECT work, task FROM lease WHERE bot = :bot ORDER BY work;
+
+-- name: leases_held
+-- Number of leases per bot, including those in their grace period: they use capacity until they end.
+SELECT lease.bot, count(*) FROM {each :keys} AS wanted CROSS JOIN lease ON lease.bot = wanted.value
+ GROUP BY lease.bot;
 
 -- name: works_of_bot_on_task
 -- Items of one task that a bot leases.
@@ -97,7 +100,7 @@ SELECT {edge.*} FROM edge WHERE parent = :work AND child > :after ORDER BY child
 -- name: edges_from_each
 -- The first page of each item's outgoing edges, with the items they lead to.
 SELECT {edge.*}, {work.*}
-  FROM json_each(:keys) AS wanted
+  FROM {each :keys} AS wanted
  CROSS JOIN edge
     ON edge.parent = wanted.value
    AND edge.child <= coalesce(
@@ -128,7 +131,7 @@ SELECT id FROM work WHERE task = :task AND kind = :kind ORDER BY seq;
 -- name: works_open
 -- A page of a task's items whose state is not in a JSON list.
 SELECT id FROM work
- WHERE task = :task AND id > :after AND status NOT IN (SELECT value FROM json_each(:final))
+ WHERE task = :task AND id > :after AND status NOT IN (SELECT value FROM {each :final})
  ORDER BY id LIMIT :n;
 
 -- name: works_in
@@ -168,7 +171,7 @@ SELECT id FROM approval WHERE task = :task AND state = :state ORDER BY id;
 
 -- name: chores_of_tasks
 -- Open background jobs, in order of creation.
-SELECT {chore.*} FROM json_each(:keys) AS wanted CROSS JOIN chore ON chore.task = wanted.value ORDER BY chore.seq;
+SELECT {chore.*} FROM {each :keys} AS wanted CROSS JOIN chore ON chore.task = wanted.value ORDER BY chore.seq;
 
 -- name: late_of_work
 -- Late results stored for an item.
@@ -190,7 +193,7 @@ SELECT wanted.value,
        (SELECT min(since) FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 7),
        (SELECT min(since) FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 8),
        (SELECT min(since) FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 9)
-  FROM json_each(:queues) AS wanted;
+  FROM {numbers :queues} AS wanted;
 
 -- name: ready_heads
 -- Items of a queue and priority after a position, in order.
@@ -213,7 +216,7 @@ SELECT {ready.*}
 SELECT {ready.*}
   FROM ready
  WHERE queue = :queue AND tenant = :tenant AND priority = :priority AND (place, work) > (:place, :work)
-   AND (excluded IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(ready.excluded) WHERE value = :owner))
+   AND (excluded IS NULL OR NOT EXISTS (SELECT 1 FROM {each ready.excluded} WHERE value = :owner))
  ORDER BY place, work
  LIMIT :limit;
 
@@ -223,11 +226,11 @@ SELECT due, kind, ref FROM timer WHERE due <= :now ORDER BY due, kind, ref LIMIT
 
 -- name: starts_due
 -- Items in their queues whose time to start is over, earliest first, as timers.
-SELECT start_due, :kind, work FROM ready WHERE start_due <= :now ORDER BY start_due, work LIMIT :limit;
+SELECT start_due, CAST(:kind AS text), work FROM ready WHERE start_due <= :now ORDER BY start_due, work LIMIT :limit;
 
 -- name: lease_times
 -- When each lease expires and ends; a cancelled one has a timer instead.
-SELECT work, expires_at, ends_at FROM lease WHERE cancelled = 0;
+SELECT work, expires_at, ends_at FROM lease WHERE NOT cancelled;
 
 -- name: chore_tenants
 -- Tenants with a background job; one seek for each.
@@ -257,190 +260,13 @@ SELECT {chore.*}
  ORDER BY task
  LIMIT :limit;
 
--- ---- saving: versioned records -------------------------------------------------------------------------------------
-
--- name: insert_task
--- Version 1.
-INSERT INTO task ({task}) VALUES ({:task});
-
--- name: update_task
--- Replaces the previous version, or nothing; as with every `update_…`.
-UPDATE task SET {task=} WHERE id = :id AND version = :version - 1;
-
--- name: update_task_hot
--- The same if only hot columns changed, which is nearly always.
-UPDATE task SET {task~} WHERE id = :id AND version = :version - 1;
-
--- name: insert_work
--- Version 1.
-INSERT INTO work ({work}) VALUES ({:work});
-
--- name: update_work
--- Replaces the previous version.
-UPDATE work SET {work=} WHERE id = :id AND version = :version - 1;
-
--- name: update_work_hot
--- The same if only hot columns changed.
-UPDATE work SET {work~} WHERE id = :id AND version = :version - 1;
-
--- name: insert_lease
--- Version 1.
-INSERT INTO lease ({lease}) VALUES ({:lease});
-
--- name: update_lease
--- Replaces the previous version.
-UPDATE lease SET {lease=} WHERE work = :work AND lease_id = :lease_id AND version = :version - 1;
-
--- name: insert_bot
--- Version 1.
-INSERT INTO bot ({bot}) VALUES ({:bot});
-
--- name: update_bot
--- Replaces the previous version.
-UPDATE bot SET {bot=} WHERE id = :id AND row_version = :row_version - 1;
-
--- name: insert_api_key
--- Version 1.
-INSERT INTO api_key ({api_key}) VALUES ({:api_key});
-
--- name: update_api_key
--- Replaces the previous version.
-UPDATE api_key SET {api_key=} WHERE id = :id AND version = :version - 1;
-
--- name: insert_approval
--- Version 1.
-INSERT INTO approval ({approval}) VALUES ({:approval});
-
--- name: update_approval
--- Replaces the previous version.
-UPDATE approval SET {approval=} WHERE id = :id AND version = :version - 1;
-
--- name: insert_chore
--- Version 1.
-INSERT INTO chore ({chore}) VALUES ({:chore});
-
--- name: update_chore
--- Replaces the previous version.
-UPDATE chore SET {chore=} WHERE id = :id AND version = :version - 1;
-
--- ---- saving: the rest -----------------------------------------------------------------------------------------------
-
--- name: delete_lease
--- May delete nothing: a lease granted and ended within one batch was never stored.
-DELETE FROM lease WHERE work = :work;
-
--- name: delete_bot
--- Its attempts keep the bot id.
-DELETE FROM bot WHERE id = :id;
-
--- name: delete_chore
--- The job is done.
-DELETE FROM chore WHERE id = :id;
-
--- name: insert_queue
--- Queues are never changed or removed. Their ids follow from their meaning, so two writers insert the same row.
-INSERT INTO queue ({queue}) VALUES ({:queue}) ON CONFLICT DO NOTHING;
-
 -- name: queue_by_id
 -- What an id means.
 SELECT {queue.*} FROM queue WHERE id = :id;
 
--- name: insert_edge
--- Edges are never changed or removed.
-INSERT INTO edge ({edge}) VALUES ({:edge});
-
--- name: put_ready
--- Inserts or moves: a new priority changes the position. Without a new time, `start_due` stays.
-INSERT OR REPLACE INTO ready ({ready}, start_due)
-VALUES ({:ready}, coalesce(:start_due, (SELECT start_due FROM ready WHERE work = :work)));
-
--- name: set_start
--- Sets or clears the timer of an item that stays in its queue.
-UPDATE ready SET start_due = :due WHERE work = :work;
-
--- name: delete_ready
--- The item is no longer handed out.
-DELETE FROM ready WHERE work = :work;
-
--- name: put_timer
--- Sets or replaces.
-INSERT INTO timer ({timer}) VALUES ({:timer}) ON CONFLICT (kind, ref) DO UPDATE SET due = excluded.due;
-
--- name: delete_timer
--- Clears, whether it was set or not.
-DELETE FROM timer WHERE kind = :kind AND ref = :ref;
-
--- name: put_payload
--- A checkpoint replaces the previous one under the same id.
-INSERT INTO payload ({payload}) VALUES ({:payload}) ON CONFLICT (id) DO UPDATE SET body = excluded.body;
-
--- name: delete_payload
--- Final.
-DELETE FROM payload WHERE id = :id;
-
--- name: insert_attempt
--- Written once, when the attempt ends.
-INSERT INTO attempt ({attempt}) VALUES ({:attempt});
-
--- name: insert_late_result
--- One for each lease and content; repetitions are ignored.
-INSERT INTO late_result ({late_result}) VALUES ({:late_result}) ON CONFLICT DO NOTHING;
-
--- name: insert_feedback
--- Sent with the item's next leases.
-INSERT INTO feedback ({feedback}) VALUES ({:feedback});
-
--- name: insert_answered
--- Sent with the item's next lease.
-INSERT INTO answered ({answered}) VALUES ({:answered});
-
--- name: insert_message
--- A message between bots.
-INSERT INTO message ({message}) VALUES ({:message});
-
--- name: put_idempotency
--- Replaces one that has expired and was not purged yet.
-INSERT OR REPLACE INTO idempotency ({idempotency}) VALUES ({:idempotency});
-
--- name: insert_event
--- The cursor is the rowid: readers see events in the order saved.
-INSERT INTO event ({event}) VALUES ({:event});
-
--- name: insert_audit_leaf
--- The index is unique: two writers cannot both append at it.
-INSERT INTO audit_leaf ({audit_leaf}) VALUES ({:audit_leaf});
-
--- name: put_tree
--- The new head.
-INSERT OR REPLACE INTO audit_tree ({audit_tree}) VALUES ({:audit_tree});
-
--- name: insert_tenant
--- A tenant is created with its first key.
-INSERT INTO tenant (id, name) VALUES (:id, :id) ON CONFLICT DO NOTHING;
-
--- name: set_tenant
--- Limits. Usage is counted separately, so that the two never overwrite each other.
-UPDATE tenant SET weight = :weight, max_backlog = :max_backlog WHERE id = :id;
-
--- name: set_tenant_budget
--- The account of a tenant's budget.
-UPDATE tenant SET budget = :budget WHERE id = :id;
-
--- name: count_opened
--- Also for a tenant without a key: callers in this process need none.
-INSERT INTO tenant (id, name, open_tasks, open_subtasks, stored_bytes)
-VALUES (:id, :id, max(0, :opened), max(0, :opened_subtasks), :stored)
-    ON CONFLICT (id) DO UPDATE SET open_tasks = open_tasks + :opened, stored_bytes = stored_bytes + :stored,
-                                   open_subtasks = max(0, open_subtasks + :opened_subtasks);
-
--- name: put_meta
--- A fact about the store itself.
-INSERT OR REPLACE INTO meta (key, value) VALUES (:key, :value);
-
 -- name: purge_idempotency
 -- Up to a number of expired keys, oldest first.
-DELETE FROM idempotency
- WHERE rowid IN (SELECT rowid FROM idempotency WHERE expires < :now ORDER BY expires, tenant, key LIMIT :limit);
+{own};
 
 -- ---- starting ---------------------------------------------------------------------------------------------------------
 
@@ -448,21 +274,13 @@ DELETE FROM idempotency
 -- A fact about the store itself.
 SELECT value FROM meta WHERE key = :key;
 
--- name: last_event
--- The cursor of the last event ever saved.
-SELECT coalesce(max(seq), 0) FROM event;
-
 -- name: all_queues
 -- All queues ever created.
 SELECT {queue.*} FROM queue ORDER BY id;
 
--- name: all_bots
--- All registered bots.
-SELECT {bot.*} FROM bot ORDER BY id;
-
--- name: held
--- Number of leases per bot, including those in their grace period: they use capacity until they end.
-SELECT bot, count(*) FROM lease GROUP BY bot ORDER BY bot;
+-- name: queues_waiting
+-- Queues that have items. One seek for each queue.
+SELECT id FROM queue WHERE EXISTS (SELECT 1 FROM ready WHERE ready.queue = queue.id) ORDER BY id;
 
 -- name: next_due
 -- Time of the next timer, of whatever kind.
@@ -471,7 +289,7 @@ SELECT min(due)
          UNION ALL
         SELECT min(start_due) FROM ready
          UNION ALL
-        SELECT min(min(expires_at, ends_at)) FROM lease WHERE cancelled = 0);
+        SELECT min({least}(expires_at, ends_at)) FROM lease WHERE NOT cancelled) AS times;
 
 -- name: any_chore
 -- Whether there is any background job.
@@ -480,7 +298,7 @@ SELECT EXISTS (SELECT 1 FROM chore);
 -- name: grace_leases
 -- Raises each lease's expiry to at least half its TTL from now. Idempotent.
 UPDATE lease
-   SET expires_at = max(expires_at, :now + ttl / 2), ends_at = max(ends_at, :now + ttl / 2), version = version + 1
+   SET expires_at = {greatest}(expires_at, :now + ttl / 2), ends_at = {greatest}(ends_at, :now + ttl / 2), version = version + 1
  WHERE expires_at < :now + ttl / 2 OR ends_at < :now + ttl / 2;
 
 -- name: move_leases
@@ -541,7 +359,7 @@ UPDATE approval
 
 -- name: set_back_bots
 -- Times of bots that came from the wrong clock.
-UPDATE bot SET created_at = created_at - :by, last_seen = min(last_seen, created_at - :by) WHERE created_at > :wall;
+UPDATE bot SET created_at = created_at - :by, last_seen = {least}(last_seen, created_at - :by) WHERE created_at > :wall;
 
 -- name: set_back_feedback
 -- Feedback is sent in order of its time.

@@ -12,12 +12,12 @@ SELECT {task.*} FROM task WHERE id = :task AND tenant = :tenant;
 SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
  WHERE tenant = :tenant AND (created_at, id) > (:after_at, :after_id)
-   AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
-   AND (:outcomes IS NULL OR outcome IN (SELECT value FROM json_each(:outcomes)))
-   AND (:created_after IS NULL OR created_at >= :created_after)
-   AND (:created_before IS NULL OR created_at < :created_before)
-   AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS wanted
-                    WHERE NOT EXISTS (SELECT 1 FROM json_each(task.labels) AS has
+   AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
+   AND (CAST(:outcomes AS text) IS NULL OR outcome IN (SELECT value FROM {each :outcomes}))
+   AND (CAST(:created_after AS bigint) IS NULL OR created_at >= :created_after)
+   AND (CAST(:created_before AS bigint) IS NULL OR created_at < :created_before)
+   AND NOT EXISTS (SELECT 1 FROM {each :labels} AS wanted
+                    WHERE NOT EXISTS (SELECT 1 FROM {members task.labels} AS has
                                        WHERE has.key || ':' || has.value = wanted.value))
  ORDER BY created_at, id
  LIMIT :limit;
@@ -27,12 +27,12 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
 SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
  WHERE tenant = :tenant AND (created_at, id) < (:after_at, :after_id)
-   AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
-   AND (:outcomes IS NULL OR outcome IN (SELECT value FROM json_each(:outcomes)))
-   AND (:created_after IS NULL OR created_at >= :created_after)
-   AND (:created_before IS NULL OR created_at < :created_before)
-   AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS wanted
-                    WHERE NOT EXISTS (SELECT 1 FROM json_each(task.labels) AS has
+   AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
+   AND (CAST(:outcomes AS text) IS NULL OR outcome IN (SELECT value FROM {each :outcomes}))
+   AND (CAST(:created_after AS bigint) IS NULL OR created_at >= :created_after)
+   AND (CAST(:created_before AS bigint) IS NULL OR created_at < :created_before)
+   AND NOT EXISTS (SELECT 1 FROM {each :labels} AS wanted
+                    WHERE NOT EXISTS (SELECT 1 FROM {members task.labels} AS has
                                        WHERE has.key || ':' || has.value = wanted.value))
  ORDER BY created_at DESC, id DESC
  LIMIT :limit;
@@ -42,20 +42,20 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
 -- them would slow down every update of a task.
 SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
- WHERE tenant = :tenant AND (-priority, created_at, id) > (-:after_priority, :after_at, :after_id)
-   AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
-   AND (:outcomes IS NULL OR outcome IN (SELECT value FROM json_each(:outcomes)))
-   AND (:created_after IS NULL OR created_at >= :created_after)
-   AND (:created_before IS NULL OR created_at < :created_before)
-   AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS wanted
-                    WHERE NOT EXISTS (SELECT 1 FROM json_each(task.labels) AS has
+ WHERE tenant = :tenant AND (-priority, created_at, id) > (-CAST(:after_priority AS bigint), :after_at, :after_id)
+   AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
+   AND (CAST(:outcomes AS text) IS NULL OR outcome IN (SELECT value FROM {each :outcomes}))
+   AND (CAST(:created_after AS bigint) IS NULL OR created_at >= :created_after)
+   AND (CAST(:created_before AS bigint) IS NULL OR created_at < :created_before)
+   AND NOT EXISTS (SELECT 1 FROM {each :labels} AS wanted
+                    WHERE NOT EXISTS (SELECT 1 FROM {members task.labels} AS has
                                        WHERE has.key || ':' || has.value = wanted.value))
  ORDER BY -priority, created_at, id
  LIMIT :limit;
 
 -- name: payloads
 -- Payloads by id.
-SELECT payload.id, payload.body FROM json_each(:ids) AS wanted CROSS JOIN payload ON payload.id = wanted.value;
+SELECT payload.id, payload.body FROM {each :ids} AS wanted CROSS JOIN payload ON payload.id = wanted.value;
 
 -- name: subtasks_page
 -- A page of a task's subtasks in plan order, with the planned payload, the bot, and the end of the last attempt.
@@ -66,7 +66,8 @@ SELECT work.seq, {work.*}, payload.body AS spec,
        coalesce(holder.name, lease.bot) AS holder, coalesce(tried.name, last.bot) AS tried_by
   FROM work LEFT JOIN payload ON payload.id = work.payload
   LEFT JOIN lease ON lease.work = work.id
-  LEFT JOIN attempt AS last ON last.work = work.id AND last.attempt = work.attempt - (lease.work IS NOT NULL)
+  LEFT JOIN attempt AS last ON last.work = work.id
+                           AND last.attempt = work.attempt - CASE WHEN lease.work IS NULL THEN 0 ELSE 1 END
   LEFT JOIN bot AS holder ON holder.id = lease.bot
   LEFT JOIN bot AS tried ON tried.id = last.bot
  WHERE work.task = :task AND work.kind = :kind AND work.seq > :after
@@ -82,7 +83,8 @@ SELECT work.seq, {work.*}, payload.body AS spec,
        coalesce(holder.name, lease.bot) AS holder, coalesce(tried.name, last.bot) AS tried_by
   FROM work LEFT JOIN payload ON payload.id = work.payload
   LEFT JOIN lease ON lease.work = work.id
-  LEFT JOIN attempt AS last ON last.work = work.id AND last.attempt = work.attempt - (lease.work IS NOT NULL)
+  LEFT JOIN attempt AS last ON last.work = work.id
+                           AND last.attempt = work.attempt - CASE WHEN lease.work IS NULL THEN 0 ELSE 1 END
   LEFT JOIN bot AS holder ON holder.id = lease.bot
   LEFT JOIN bot AS tried ON tried.id = last.bot
  WHERE work.task = :task AND (work.id = :ref OR (work.key = :ref AND work.kind = :kind));
@@ -91,8 +93,8 @@ SELECT work.seq, {work.*}, payload.body AS spec,
 -- Among the items that did not succeed in the end: the one whose attempt ended last with one of these endings.
 SELECT attempt.work
   FROM attempt
-  JOIN work ON work.id = attempt.work AND work.status NOT IN (SELECT value FROM json_each(:well))
- WHERE attempt.task = :task AND attempt.ending IN (SELECT value FROM json_each(:endings))
+  JOIN work ON work.id = attempt.work AND work.status NOT IN (SELECT value FROM {each :well})
+ WHERE attempt.task = :task AND attempt.ending IN (SELECT value FROM {each :endings})
  ORDER BY attempt.ended DESC, attempt.work
  LIMIT 1;
 
@@ -170,10 +172,10 @@ SELECT attempt.work
 -- name: report_states
 -- For each result that a bot (:bot) would report, given as [index, task, lease id]: the task's status, whether the lease
 -- is live or has ended, and how many late results the work item has.
-SELECT asked.value ->> 0 AS place, asked.value ->> 1 AS named_task, asked.value ->> 2 AS lease_id,
+SELECT CAST(asked.value ->> 0 AS bigint) AS place, asked.value ->> 1 AS named_task, asked.value ->> 2 AS lease_id,
        (SELECT status FROM task
          WHERE task.tenant = :tenant AND task.id = coalesce(asked.value ->> 1, lease.task, attempt.task)) AS task_status,
-       CASE WHEN asked.value ->> 2 IS NOT NULL THEN lease.work IS NOT NULL
+       CASE WHEN asked.value ->> 2 IS NOT NULL THEN CASE WHEN lease.work IS NULL THEN 0 ELSE 1 END
             WHEN EXISTS (SELECT 1 FROM attempt AS before WHERE before.task = asked.value ->> 1 AND before.bot = :bot)
             THEN 0
             ELSE (SELECT count(*) FROM lease AS held WHERE held.bot = :bot AND held.task = asked.value ->> 1)
@@ -181,7 +183,7 @@ SELECT asked.value ->> 0 AS place, asked.value ->> 1 AS named_task, asked.value 
        attempt.work IS NOT NULL AS ended,
        attempt.result_hash IS NOT NULL AS again,
        (SELECT count(*) FROM late_result WHERE late_result.work = attempt.work) AS late
-  FROM json_each(:asked) AS asked
+  FROM {pairs :asked} AS asked
   LEFT JOIN lease ON lease.lease_id = asked.value ->> 2 AND lease.bot = :bot
                  AND lease.task = coalesce(asked.value ->> 1, lease.task)
   LEFT JOIN attempt ON attempt.lease_id = asked.value ->> 2 AND attempt.bot = :bot
@@ -196,7 +198,7 @@ SELECT name, key_id, type FROM bot WHERE tenant = :tenant AND id = :bot;
 -- name: works_by_id
 -- Work items with the planned payload.
 SELECT work.seq, {work.*}, payload.body AS spec, length(result.body) AS result_bytes
-  FROM json_each(:works) AS wanted
+  FROM {each :works} AS wanted
  CROSS JOIN work ON work.id = wanted.value
   LEFT JOIN payload ON payload.id = work.payload
   LEFT JOIN payload AS result ON result.id = work.result;
@@ -204,7 +206,7 @@ SELECT work.seq, {work.*}, payload.body AS spec, length(result.body) AS result_b
 -- name: upstream_of_works
 -- Outputs of an item's dependencies.
 SELECT edge.child, parent.task, parent.key, parent.result, parent.result_hash, length(payload.body) AS bytes
-  FROM json_each(:works) AS wanted
+  FROM {each :works} AS wanted
  CROSS JOIN edge ON edge.child = wanted.value
  CROSS JOIN work AS parent ON parent.id = edge.parent AND parent.status = :status
   JOIN payload ON payload.id = parent.result
@@ -213,20 +215,20 @@ SELECT edge.child, parent.task, parent.key, parent.result, parent.result_hash, l
 -- name: feedback_of_works
 -- Feedback, oldest first.
 SELECT feedback.work, feedback.round, feedback.text
-  FROM json_each(:works) AS wanted CROSS JOIN feedback ON feedback.work = wanted.value
+  FROM {each :works} AS wanted CROSS JOIN feedback ON feedback.work = wanted.value
  ORDER BY feedback.work, feedback.at, feedback.n, feedback.seq;
 
 -- name: answers_of_works
 -- Answers of people, oldest first.
 SELECT answered.work, answered.question, answered.answer
-  FROM json_each(:works) AS wanted CROSS JOIN answered ON answered.work = wanted.value
+  FROM {each :works} AS wanted CROSS JOIN answered ON answered.work = wanted.value
  ORDER BY answered.work, answered.at, answered.seq;
 
 -- name: last_attempts_of_works
 -- End of the newest ended attempt at each item, with its bot.
 SELECT attempt.work, attempt.attempt, attempt.ending, attempt.error, attempt.reason, attempt.result,
        coalesce(bot.name, attempt.bot) AS bot_name, length(payload.body) AS bytes
-  FROM json_each(:works) AS wanted
+  FROM {each :works} AS wanted
  CROSS JOIN attempt ON attempt.work = wanted.value
        AND attempt.attempt = (SELECT max(newest.attempt) FROM attempt AS newest WHERE newest.work = wanted.value)
   LEFT JOIN payload ON payload.id = attempt.result
@@ -236,11 +238,11 @@ SELECT attempt.work, attempt.attempt, attempt.ending, attempt.error, attempt.rea
 -- ---- messages -------------------------------------------------------------------------------------------------------
 
 -- name: newest_messages
--- The last message of every task that has one and is not final. Messages are ordered by rowid: they are never removed,
--- so each new one gets the highest.
+-- The last message of every task that has one and is not final. They are ordered by the number that each
+-- got when it was stored, which in SQLite is the row's: they are never removed, so each new one gets the highest.
 SELECT message.task, message.id
   FROM message JOIN task ON task.id = message.task AND task.status <> :over
- WHERE message.rowid = (SELECT max(newest.rowid) FROM message AS newest WHERE newest.task = message.task);
+ WHERE message.{seq} = (SELECT max(newest.{seq}) FROM message AS newest WHERE newest.task = message.task);
 
 -- name: message_row
 -- One message of a task, with the sender's name if it is a bot.
@@ -255,8 +257,8 @@ SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_
        message.payload, length(payload.body) AS bytes
   FROM message JOIN payload ON payload.id = message.payload LEFT JOIN bot ON bot.id = message.from_bot
  WHERE message.task = :task
-   AND message.rowid > coalesce((SELECT last.rowid FROM message AS last WHERE last.id = :after), 0)
- ORDER BY message.rowid
+   AND message.{seq} > coalesce((SELECT last.{seq} FROM message AS last WHERE last.id = :after), 0)
+ ORDER BY message.{seq}
  LIMIT :limit;
 
 -- name: messages_for_bot
@@ -267,10 +269,10 @@ SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_
  WHERE message.task = :task
    AND ((message.to_bot IS NULL AND message.from_bot <> :bot)
         OR message.to_bot = :bot OR message.to_bot = (SELECT me.name FROM bot AS me WHERE me.id = :bot))
-   AND message.rowid > (SELECT coalesce(min(coalesce(last.rowid, 0)), 0)
-                          FROM json_each(:after) AS position
+   AND message.{seq} > (SELECT coalesce(min(coalesce(last.{seq}, 0)), 0)
+                          FROM {each :after} AS position
                           LEFT JOIN message AS last ON last.id = position.value AND last.task = :task)
- ORDER BY message.rowid
+ ORDER BY message.{seq}
  LIMIT :limit;
 
 -- ---- people -------------------------------------------------------------------------------------------------------
@@ -281,19 +283,19 @@ SELECT {approval.*} FROM approval WHERE tenant = :tenant AND id = :approval;
 
 -- name: approvals_bytes
 -- Size of each approval of a page of a tenant's: a plan may have megabytes.
-SELECT id, octet_length(question) + octet_length(choices) + ifnull(octet_length(schema), 0)
-           + ifnull(octet_length(subject), 0) + ifnull(octet_length(decision), 0) AS bytes
+SELECT id, octet_length(question) + octet_length(choices) + coalesce(octet_length(schema), 0)
+           + coalesce(octet_length(subject), 0) + coalesce(octet_length(decision), 0) AS bytes
   FROM approval
- WHERE tenant = :tenant AND id > :after AND (:state IS NULL OR state = :state)
+ WHERE tenant = :tenant AND id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
  ORDER BY id
  LIMIT :limit;
 
 -- name: approvals_bytes_of_task
 -- The same for one task.
-SELECT id, octet_length(question) + octet_length(choices) + ifnull(octet_length(schema), 0)
-           + ifnull(octet_length(subject), 0) + ifnull(octet_length(decision), 0) AS bytes
+SELECT id, octet_length(question) + octet_length(choices) + coalesce(octet_length(schema), 0)
+           + coalesce(octet_length(subject), 0) + coalesce(octet_length(decision), 0) AS bytes
   FROM approval
- WHERE tenant = :tenant AND task = :task AND id > :after AND (:state IS NULL OR state = :state)
+ WHERE tenant = :tenant AND task = :task AND id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
  ORDER BY id
  LIMIT :limit;
 
@@ -301,7 +303,7 @@ SELECT id, octet_length(question) + octet_length(choices) + ifnull(octet_length(
 -- A page of a tenant's approvals.
 SELECT {approval.*}
   FROM approval
- WHERE tenant = :tenant AND id > :after AND (:state IS NULL OR state = :state)
+ WHERE tenant = :tenant AND id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
  ORDER BY id
  LIMIT :limit;
 
@@ -309,7 +311,7 @@ SELECT {approval.*}
 -- The same for one task.
 SELECT {approval.*}
   FROM approval
- WHERE tenant = :tenant AND task = :task AND id > :after AND (:state IS NULL OR state = :state)
+ WHERE tenant = :tenant AND task = :task AND id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
  ORDER BY id
  LIMIT :limit;
 
@@ -374,11 +376,12 @@ SELECT id, name FROM tenant ORDER BY id;
 -- Number of a task's items in certain states, grouped by the reason they wait. Reviews of the final result are listed
 -- one by one, with their key: their order decides whom each is for.
 SELECT alike.*, queue.skills, queue.assign_to, key_limit.key AS line_key, key_limit.running AS line_running,
-       (SELECT sum(own.value ->> 1) FROM json_each(key_limit.lines) AS own) AS line_waiting
+       (SELECT sum(CAST({json own.value} ->> 1 AS bigint))
+          FROM {members key_limit.lines} AS own) AS line_waiting
   FROM (SELECT kind, status, queue, excluded, line, min(key) AS key, count(*) AS number, max(pending) AS pending,
                max(wake) AS wake, max(start_due) AS start_due
           FROM work
-         WHERE task = :task AND status IN (SELECT value FROM json_each(:statuses))
+         WHERE task = :task AND status IN (SELECT value FROM {each :statuses})
          GROUP BY kind, status, queue, excluded, line, pending > 0, wake IS NULL, start_due IS NULL,
                   CASE WHEN kind = :kind AND subject IS NULL THEN key END) AS alike
   JOIN queue ON queue.id = alike.queue
@@ -389,26 +392,20 @@ SELECT alike.*, queue.skills, queue.assign_to, key_limit.key AS line_key, key_li
 SELECT work.id, work.kind, work.key, work.status, work.queue, work.excluded, work.since, work.attempt, work.round,
        work.subject, work.pending, work.wake, work.start_due, queue.skills, queue.assign_to,
        lease.ends_at, bot.name AS bot, key_limit.key AS line_key, key_limit.running AS line_running,
-       (SELECT sum(own.value ->> 1) FROM json_each(key_limit.lines) AS own) AS line_waiting
+       (SELECT sum(CAST({json own.value} ->> 1 AS bigint))
+          FROM {members key_limit.lines} AS own) AS line_waiting
   FROM work
   JOIN queue ON queue.id = work.queue
   LEFT JOIN key_limit ON key_limit.id = work.line
   LEFT JOIN lease ON lease.work = work.id
   LEFT JOIN bot ON bot.id = lease.bot
- WHERE work.task = :task AND work.status IN (SELECT value FROM json_each(:statuses))
- ORDER BY instr(:statuses, '"' || work.status || '"'), work.seq
+ WHERE work.task = :task AND work.status IN (SELECT value FROM {each :statuses})
+ ORDER BY {find}(CAST(:statuses AS text), '"' || work.status || '"'), work.seq
  LIMIT :limit;
 
 -- name: open_upstream
 -- Keys of the first dependencies that each item still waits for.
-SELECT wanted.value AS child,
-       (SELECT json_group_array(before.key)
-          FROM (SELECT parent.key
-                  FROM edge CROSS JOIN work AS parent ON parent.id = edge.parent
-                 WHERE edge.child = wanted.value AND parent.status IN (SELECT value FROM json_each(:statuses))
-                 ORDER BY edge.parent
-                 LIMIT :limit) AS before) AS keys
-  FROM json_each(:works) AS wanted;
+{own};
 
 -- name: open_approvals
 -- Open approvals of a task.
@@ -434,10 +431,15 @@ SELECT id, tenant, key, most, per_minute, tokens_per_minute, calls_at, tokens_at
 SELECT scope, phase, until FROM cooldown WHERE tenant = :tenant ORDER BY id;
 
 -- name: bots_of_tenant
--- All bots of a tenant.
-SELECT {bot.*} FROM bot WHERE tenant = :tenant ORDER BY id;
+-- All bots of a tenant, with their number of leases.
+SELECT {bot.*}, (SELECT count(*) FROM lease WHERE lease.bot = bot.id) AS held
+  FROM bot WHERE tenant = :tenant ORDER BY id;
 
 -- ---- evidence -------------------------------------------------------------------------------------------------------
+
+-- name: events_wait
+-- Microseconds since the oldest committed event that has no number yet; 0 without any.
+{own};
 
 -- name: events_after
 -- Events of all tenants after a cursor.
@@ -482,14 +484,53 @@ SELECT place, actor, action
 -- name: audit_records_at
 -- Audit records by index.
 SELECT leaf.place, leaf.leaf, leaf.body
-  FROM json_each(:places) AS wanted
+  FROM {numbers :places} AS wanted
  CROSS JOIN audit_leaf AS leaf ON leaf.tenant = :tenant AND leaf.place = wanted.value
  ORDER BY leaf.place;
-
--- name: first_event
--- The oldest event in the store.
-SELECT seq FROM event ORDER BY seq LIMIT 1;
 
 -- name: newest_event
 -- The newest event.
 SELECT seq FROM event ORDER BY seq DESC LIMIT 1;
+
+-- name: feed_start
+-- Events of the tenant up to this one have left, if not all of them; no row if none has.
+SELECT seq FROM feed_start WHERE tenant = :tenant;
+
+-- name: feed_gap
+-- The last event before a restore, if the cursor is of the store that was lost then.
+SELECT after AS seq FROM feed_gap WHERE after < :cursor AND upto > :cursor;
+
+-- ---- what leaves ----------------------------------------------------------------------------------------------------
+
+-- name: old_tasks
+-- A page of a tenant's tasks that were created before a time and have no legal hold.
+SELECT id, created_at, updated_at, outcome
+  FROM task
+ WHERE tenant = :tenant AND created_at < :before AND (created_at, id) > (:after_at, :after_id)
+   AND id NOT IN (SELECT held.task FROM legal_hold AS held WHERE held.tenant = :tenant)
+ ORDER BY created_at, id
+ LIMIT :limit;
+
+-- name: legal_hold_row
+-- The legal hold on a task, or on the whole tenant.
+SELECT task AS id, reason, placed_by, placed_at FROM legal_hold WHERE tenant = :tenant AND task = :task;
+
+-- name: legal_holds_page
+-- A tenant's legal holds; that on the whole tenant comes first.
+SELECT task AS id, reason, placed_by, placed_at
+  FROM legal_hold
+ WHERE tenant = :tenant AND task > :after
+ ORDER BY task
+ LIMIT :limit;
+
+-- name: audit_start_row
+-- Where the tenant's audit log begins; no row if it begins with its first record.
+SELECT size, frontier FROM audit_start WHERE tenant = :tenant;
+
+-- name: audit_front
+-- The oldest audit records, and whether the task of each still exists.
+SELECT place, at, hash, task IS NOT NULL AND EXISTS (SELECT 1 FROM task WHERE task.id = audit_leaf.task) AS needed
+  FROM audit_leaf
+ WHERE tenant = :tenant AND place >= :begin
+ ORDER BY place
+ LIMIT :limit;

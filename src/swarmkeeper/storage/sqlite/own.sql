@@ -1,0 +1,90 @@
+-- What SQLite words in its own way; the shared files say what each statement promises.
+
+-- name: purge_idempotency
+DELETE FROM idempotency
+ WHERE rowid IN (SELECT rowid FROM idempotency WHERE expires < :now ORDER BY expires, tenant, key LIMIT :limit);
+
+-- name: load_tenant
+SELECT tenant.id, tenant.weight, tenant.max_backlog, tenant.open_tasks, tenant.open_subtasks, tenant.stored_bytes,
+       tenant.budget
+  FROM {each :keys} AS wanted CROSS JOIN tenant ON tenant.id = wanted.value;
+
+-- name: update_lease
+UPDATE lease SET {lease=} WHERE lease.work = :work AND lease.lease_id = :lease_id AND lease.version = :version - 1;
+
+-- name: put_ready
+INSERT OR REPLACE INTO ready ({ready}, start_due)
+VALUES ({:ready}, coalesce(:start_due, (SELECT start_due FROM ready WHERE work = :work)));
+
+-- name: put_idempotency
+INSERT OR REPLACE INTO idempotency ({idempotency}) VALUES ({:idempotency});
+
+-- name: put_tree
+INSERT OR REPLACE INTO audit_tree ({audit_tree}) VALUES ({:audit_tree});
+
+-- name: count_opened
+INSERT INTO tenant (id, name, open_tasks, open_subtasks, stored_bytes)
+VALUES (:id, :id, max(0, :opened), max(0, :opened_subtasks), max(0, :stored))
+    ON CONFLICT (id) DO UPDATE SET open_tasks = open_tasks + :opened,
+                                   stored_bytes = max(0, stored_bytes + :stored),
+                                   open_subtasks = max(0, open_subtasks + :opened_subtasks);
+
+-- name: put_meta
+INSERT OR REPLACE INTO meta (key, value) VALUES (:key, :value);
+
+-- name: doctor_record_events
+SELECT id AS subject FROM audit_leaf GROUP BY id HAVING count(*) > 1
+UNION
+SELECT leaf.id
+  FROM (SELECT id, CAST(body AS TEXT) AS body FROM audit_leaf WHERE body IS NOT NULL) AS leaf
+  LEFT JOIN (SELECT audit, count(*) AS named FROM event GROUP BY audit) AS counted ON counted.audit = leaf.id
+  LEFT JOIN (SELECT audit, sum(events) AS events
+               FROM audit_cut
+              WHERE EXISTS (SELECT 1 FROM audit_leaf AS told
+                             WHERE told.task = audit_cut.task AND told.action = :task_erase)
+              GROUP BY audit) AS cut ON cut.audit = leaf.id
+ WHERE CASE WHEN json_valid(leaf.body) THEN json_array_length(leaf.body, '$.events') ELSE -1 END
+       <> coalesce(counted.named, 0) + coalesce(cut.events, 0)
+ LIMIT :n;
+
+-- name: doctor_clock
+SELECT strftime('%Y-%m-%dT%H:%M:%SZ', value / 1000000, 'unixepoch') AS subject
+  FROM meta
+ WHERE key = 'alive_at' AND value > :latest;
+
+-- name: doctor_damage
+SELECT quick_check AS subject FROM pragma_quick_check WHERE quick_check <> 'ok' LIMIT :n;
+
+-- name: doctor_records
+SELECT rowid AS place, id AS subject, leaf AS head, body FROM audit_leaf WHERE rowid > :place ORDER BY rowid LIMIT :n;
+
+-- name: open_upstream
+SELECT wanted.value AS child,
+       (SELECT json_group_array(before.key)
+          FROM (SELECT parent.key
+                  FROM edge CROSS JOIN work AS parent ON parent.id = edge.parent
+                 WHERE edge.child = wanted.value AND parent.status IN (SELECT value FROM {each :statuses})
+                 ORDER BY edge.parent
+                 LIMIT :limit) AS before) AS keys
+  FROM {each :works} AS wanted;
+
+-- name: size_of_tables
+-- Reads the whole file.
+SELECT coalesce(owner.tbl_name, page.name) AS "table", sum(page.pgsize) AS bytes, sum(page.unused) AS spare,
+       sum(CASE WHEN owner.type = 'table' AND page.pagetype = 'leaf' THEN page.ncell ELSE 0 END) AS "rows"
+  FROM dbstat AS page LEFT JOIN sqlite_schema AS owner ON owner.name = page.name
+ GROUP BY coalesce(owner.tbl_name, page.name)
+ ORDER BY bytes DESC, "table";
+
+-- name: size_of_free
+SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count, pragma_page_size;
+
+-- name: events_wait
+SELECT 0 AS microseconds;
+
+-- name: erase_payloads
+DELETE FROM payload
+ WHERE id IN (SELECT payload.id
+                FROM {each :works} AS wanted
+               CROSS JOIN payload ON payload.id > wanted.value || '/' AND payload.id < wanted.value || '0')
+RETURNING id;
