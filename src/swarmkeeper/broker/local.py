@@ -40,6 +40,9 @@ class LocalBroker:
     def __init__(self) -> None:
         self._subscribers: dict[str, dict[int, _Hints]] = {}
 
+    async def run(self) -> None:
+        """Return at once: there are no other processes to exchange hints with."""
+
     async def publish(self, topic: str, body: bytes = b"") -> None:
         for hints in self._subscribers.get(topic, {}).values():
             hints.put(body)

@@ -1,0 +1,128 @@
+"""Connections to the server: how they are set up, and what its errors mean for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+
+from swarmkeeper.core.ports import StaleVersion, StoreDamaged, StoreUnavailable
+from swarmkeeper.storage.refusals import StoreRefused
+
+VERSION_MIN = 160_000  # `IS JSON` is new in 16
+_TRANSACTION_TIMEOUT_SINCE = 170_000
+SECONDS_TO_CONNECT = 5
+# A server that does not answer at all, not even that it waits for a lock: the network is cut, or it stands still.
+_SECONDS_TO_ANSWER = 25
+SECONDS_FOR_ALL_ROWS = 3600  # for statements that read or change all rows of a store
+
+# Others wait for the locks of a transaction. So a process that stands still within one (stopped, swapped out) loses it.
+_SETTINGS = {
+    "application_name": "swarmkeeper",
+    "idle_in_transaction_session_timeout": "5s",
+    "lock_timeout": "20s",
+    "jit": "off",  # every statement is short
+    "random_page_cost": "1.1",  # what is used is in memory, or on a disk that seeks quickly
+}
+# A plan for any parameters serves all of ours, and is made once.
+_WRITING = {"plan_cache_mode": "force_generic_plan"}
+
+# Another writer was first, or two waited for each other: the batch is run again.
+_STALE = (
+    asyncpg.UniqueViolationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+# Temporary errors: no connection, or the server has no room, stops, or has become a standby.
+_UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InternalClientError,
+)
+_DAMAGED = (asyncpg.DataCorruptedError, asyncpg.IndexCorruptedError)
+
+
+async def connect(url: str, *, writing: bool) -> asyncpg.Connection:
+    """Open a connection.
+
+    Raises:
+        StoreUnavailable: the server cannot be reached now.
+        StoreRefused: it does not let us in, or is too old.
+    """
+    try:
+        connection = await asyncpg.connect(
+            url,
+            timeout=SECONDS_TO_CONNECT,
+            command_timeout=_SECONDS_TO_ANSWER,
+            server_settings={**_SETTINGS, **(_WRITING if writing else {})},
+            statement_cache_size=1024,
+            max_cached_statement_lifetime=0,
+            max_cacheable_statement_size=0,
+        )
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
+        raise StoreRefused(f"the database cannot be opened: {error}") from error
+    except (*_UNAVAILABLE, asyncpg.PostgresError) as error:
+        raise StoreUnavailable(f"the database cannot be reached now: {_said(error)}") from error
+    try:
+        await _check(connection, writing=writing)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def _check(connection: asyncpg.Connection, *, writing: bool) -> None:
+    with translated_errors():
+        version = int(await connection.fetchval("SELECT current_setting('server_version_num')"))
+        encoding = await connection.fetchval("SELECT current_setting('server_encoding')")
+        if writing and version >= _TRANSACTION_TIMEOUT_SINCE:  # the doctor reads for longer
+            await connection.execute("SET transaction_timeout = '30s'")
+    if version < VERSION_MIN:
+        raise StoreRefused(f"this server is PostgreSQL {version // 10_000}: version 16 or later is needed")
+    if encoding != "UTF8":
+        raise StoreRefused(f"this database has the encoding {encoding}: make one with ENCODING 'UTF8'")
+
+
+async def allow_any_time(connection: asyncpg.Connection) -> None:
+    """Let the open transaction take as long as it needs."""
+    if connection.get_server_version().major * 10_000 >= _TRANSACTION_TIMEOUT_SINCE:
+        await connection.execute("SET LOCAL transaction_timeout = 0")
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Translate the server's errors: to StaleVersion, StoreUnavailable or StoreDamaged."""
+    try:
+        yield
+    except _STALE as error:
+        raise StaleVersion(_said(error)) from error
+    except ValueError:
+        raise  # an argument does not fit its type; one such error of asyncpg is among those below
+    except _DAMAGED as error:
+        raise StoreDamaged(f"the database is damaged: {_said(error)}") from error
+    except _UNAVAILABLE as error:
+        raise StoreUnavailable(f"the database cannot be used now: {_said(error)}") from error
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+async def close(connection: Any) -> None:
+    """Close a connection, also if the server does not answer."""
+    if connection is None or connection.is_closed():
+        return
+    try:
+        await connection.close(timeout=2)
+    except (*_UNAVAILABLE, asyncpg.PostgresError):
+        connection.terminate()

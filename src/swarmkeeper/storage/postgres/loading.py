@@ -1,0 +1,275 @@
+"""One call of `Transaction.load`: first the needs that add other rows, then those rows.
+
+Most statements run once, for all keys of their kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from swarmkeeper.core.lookups import KEY_LINE_READ, LIGHT_PAYLOAD_BYTES
+from swarmkeeper.core.model import Edge
+from swarmkeeper.core.ports import Key
+from swarmkeeper.core.states import FINAL, Kind, Status
+from swarmkeeper.storage import retention, rows
+from swarmkeeper.storage.postgres.execution import Execution
+
+_FINAL = rows.to_json(sorted(FINAL))
+_Keys = Iterable[Any]
+
+
+class BulkLoading:
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        self._fetch = execution.fetch
+        self._found: dict[Key, Any] = {}
+        self._wanted: dict[str, dict[Any, None]] = {}
+
+    async def load(self, needs: Iterable[Key]) -> dict[Key, Any]:
+        found, wanted_of = self._found, self._wanted
+        for kind, key in needs:
+            wanted_of.setdefault(kind, {})[key] = None
+        unknown = wanted_of.keys() - GATHER.keys() - BY_KEY.keys() - retention.LOOKUPS
+        assert not unknown, f"unknown kinds to load: {', '.join(sorted(unknown))}"
+        for kind, find in GATHER.items():
+            if kind in wanted_of:
+                await find(self, wanted_of[kind])
+        if not retention.LOOKUPS.isdisjoint(wanted_of):
+            found |= await self._execution.run(retention.load(wanted_of))
+        for kind, (statement, record) in BY_KEY.items():
+            keys = [key for key in wanted_of.get(kind, ()) if (kind, key) not in found]
+            if keys:
+                found.update({(kind, key): None for key in keys})
+                for row in await self._for_keys(statement, keys):
+                    found[kind, row[0]] = record(row)
+        return found
+
+    def _want(self, kind: str, keys: _Keys) -> None:
+        self._wanted.setdefault(kind, {}).update(dict.fromkeys(keys))
+
+    async def _for_keys(self, statement: str, keys: _Keys, **parameters: Any) -> list[Any]:
+        return await self._fetch(statement, keys=rows.to_json(list(keys)), **parameters)
+
+    async def _ids(self, statement: str, /, **parameters: Any) -> list[str]:
+        return [row[0] for row in await self._fetch(statement, **parameters)]
+
+    def _put_works(self, need: Key, works: list[str], *, leases: bool = False) -> None:
+        self._found[need] = works
+        self._want("work", works)
+        if leases:
+            self._want("lease", works)
+
+    # ---- leases ------------------------------------------------------------------------------------------------------
+
+    async def lease_id(self, keys: _Keys) -> None:
+        found, ended = self._found, self._wanted.get("attempt", {})
+        for key in keys:
+            found["lease_id", key] = None
+        for row in await self._for_keys("load_lease_id", keys):
+            lease = rows.LEASE.from_row(row[:_LEASE_END])
+            found["lease_id", lease.lease_id], found["lease", lease.work] = lease.work, lease
+            found["work", lease.work] = rows.WORK.from_row(row[_LEASE_END:_WORK_END])
+            found["task", lease.task] = rows.TASK.from_row(row[_WORK_END:-1])
+            if row[-1]:
+                self._want("jobs", (lease.task,))
+            else:
+                found["jobs", lease.task] = []
+            if lease.lease_id in ended:  # an attempt is written when its lease ends
+                found["attempt", lease.lease_id] = None
+
+    async def claim(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["claim", key] = []
+        for bot, claim_id, work in await self._for_keys("works_of_claims", keys):
+            self._found["claim", (bot, claim_id)].append(work)
+            self._want("lease", (work,))
+
+    async def grants(self, keys: _Keys) -> None:
+        for bot, task in keys:
+            ended = await self._execution.value("ended_of_bot_on_task", task=task, bot=bot)
+            works = await self._ids("works_of_bot_on_task", bot=bot, task=task)
+            self._found["grants", (bot, task)] = (ended, works)
+
+    async def leases_of_bot(self, keys: _Keys) -> None:
+        for key in keys:
+            found = await self._fetch("works_of_bot", bot=key)
+            self._put_works(("leases_of_bot", key), [row[0] for row in found], leases=True)
+            self._want("task", (row[1] for row in found))
+
+    async def speakers(self, keys: _Keys) -> None:
+        for tenant, name, key_id, task in keys:
+            works = await self._ids("works_of_speaker", tenant=tenant, name=name, key=key_id, task=task)
+            self._put_works(("speakers", (tenant, name, key_id, task)), works, leases=True)
+
+    async def late(self, keys: _Keys) -> None:
+        for key in keys:
+            late = [tuple(row) for row in await self._fetch("late_of_work", work=key)]
+            self._found["late", key] = (len(late), late)
+
+    # ---- tasks and their graphs --------------------------------------------------------------------------------------
+
+    async def work_key(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["work_key", key] = None
+        for task, key, work in await self._for_keys("works_by_key", keys):
+            self._found["work_key", (task, key)] = work
+
+    async def children(self, keys: _Keys) -> None:
+        first: dict[int, list[str]] = {}  # by page size
+        for work, after, n in keys:
+            edges: list[Edge] = []
+            if after:
+                edges = await self._edges("edges_from", work=work, after=after, n=n)
+            else:
+                first.setdefault(n, []).append(work)
+            self._found["children", (work, after, n)] = edges
+            self._want("work", (edge.child for edge in edges))
+        for n, works in first.items():
+            for row in await self._for_keys("edges_from_each", works, n=n):
+                edge = rows.EDGE.from_row(row[:_EDGE_END])
+                self._found["children", (edge.parent, "", n)].append(edge)
+                if ("work", edge.child) not in self._found:
+                    self._found["work", edge.child] = rows.WORK.from_row(row[_EDGE_END:])
+
+    async def parents(self, keys: _Keys) -> None:
+        for key in keys:
+            edges = await self._edges("edges_into", work=key)
+            self._found["parents", key] = edges
+            self._want("work", (edge.parent for edge in edges))
+
+    async def graph(self, keys: _Keys) -> None:
+        for key in keys:
+            works = await self._ids("works_of_task", task=key, kind=Kind.EXECUTE)
+            self._found["graph", key] = (works, await self._edges("edges_of_task", task=key))
+            self._want("work", works)
+
+    async def plan_items(self, keys: _Keys) -> None:
+        for key in keys:
+            works = await self._ids("works_of_plan", task=key, kind=Kind.EXECUTE)
+            self._put_works(("plan_items", key), works)
+
+    async def open_works(self, keys: _Keys) -> None:
+        for task, after, n in keys:
+            works = await self._ids("works_open", task=task, after=after, n=n, final=_FINAL)
+            self._put_works(("open_works", (task, after, n)), works, leases=True)
+
+    async def held_works(self, keys: _Keys) -> None:
+        for task, after, n in keys:
+            works = await self._ids("works_in", task=task, after=after, n=n, status=Status.READY)
+            self._put_works(("held_works", (task, after, n)), works)
+
+    async def key_line(self, keys: _Keys) -> None:
+        for line, queue in keys:
+            works = await self._ids("works_in_line", line=line, queue=queue, n=KEY_LINE_READ)
+            self._put_works(("key_line", (line, queue)), works)
+
+    async def jobs(self, keys: _Keys) -> None:
+        wanted = [key for key in keys if ("jobs", key) not in self._found]
+        for key in wanted:
+            self._found["jobs", key] = []
+        for row in await self._for_keys("chores_of_tasks", wanted) if wanted else ():
+            job = rows.JOB.from_row(row)
+            self._found["jobs", job.task].append(job)
+
+    async def messages(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["messages", key] = await self._execution.value("messages_of_task", task=key)
+
+    async def approvals(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["approvals", key] = await self._ids("approvals_of_task", task=key, state="open")
+
+    async def light_payload(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["light_payload", key] = None
+        for key, body in await self._for_keys("load_light_payload", keys, bytes=LIGHT_PAYLOAD_BYTES):
+            self._found["light_payload", key] = body
+
+    # ---- bots, keys, calls -------------------------------------------------------------------------------------------
+
+    async def bot_name(self, keys: _Keys) -> None:
+        for tenant, name, instance in keys:
+            found = await self._ids("bot_by_name", tenant=tenant, name=name, instance=instance)
+            self._found["bot_name", (tenant, name, instance)] = found[0] if found else None
+
+    async def bots_of_key(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["bots_of_key", key] = await self._ids("bots_of_key", key=key)
+
+    async def keys_of_bot(self, keys: _Keys) -> None:
+        for tenant, bot in keys:
+            self._found["keys_of_bot", (tenant, bot)] = await self._ids("keys_of_bot", tenant=tenant, bot=bot)
+
+    async def bots_called(self, keys: _Keys) -> None:
+        for tenant, called in keys:
+            found = await self._ids("bots_called", tenant=tenant, called=called)
+            self._found["bots_called", (tenant, called)] = bool(found)
+
+    async def idempotency(self, keys: _Keys) -> None:
+        for tenant, key in keys:
+            found = await self._fetch("load_idempotency", tenant=tenant, key=key)
+            self._found["idempotency", (tenant, key)] = rows.IDEMPOTENCY.from_row(found[0]) if found else None
+
+    async def _edges(self, statement: str, **parameters: Any) -> list[Edge]:
+        return [rows.EDGE.from_row(row) for row in await self._fetch(statement, **parameters)]
+
+
+# In a row of several records: where each record ends.
+_LEASE_END = len(rows.LEASE.table.columns)
+_WORK_END = _LEASE_END + len(rows.WORK.table.columns)
+_EDGE_END = len(rows.EDGE.table.columns)
+
+# Ordered: a kind that adds other rows comes before those rows' kind.
+GATHER: Mapping[str, Callable[[BulkLoading, _Keys], Awaitable[None]]] = {
+    find.__name__: find
+    for find in (
+        *(
+            BulkLoading.lease_id,
+            BulkLoading.work_key,
+            BulkLoading.claim,
+            BulkLoading.grants,
+            BulkLoading.children,
+            BulkLoading.parents,
+        ),
+        *(
+            BulkLoading.graph,
+            BulkLoading.plan_items,
+            BulkLoading.light_payload,
+            BulkLoading.open_works,
+            BulkLoading.held_works,
+        ),
+        *(
+            BulkLoading.bot_name,
+            BulkLoading.leases_of_bot,
+            BulkLoading.bots_of_key,
+            BulkLoading.keys_of_bot,
+            BulkLoading.bots_called,
+        ),
+        *(
+            BulkLoading.speakers,
+            BulkLoading.messages,
+            BulkLoading.approvals,
+            BulkLoading.jobs,
+            BulkLoading.late,
+            BulkLoading.idempotency,
+        ),
+        BulkLoading.key_line,
+    )
+}
+
+# kind -> (statement, row to record); the first column of a row is its key
+BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any]]] = {
+    "task": ("load_task", rows.TASK.from_row),
+    "work": ("load_work", rows.WORK.from_row),
+    "lease": ("load_lease", rows.LEASE.from_row),
+    "attempt": ("load_attempt", rows.ATTEMPT.from_row),
+    "bot": ("load_bot", rows.BOT.from_row),
+    "key": ("load_key", rows.API_KEY.from_row),
+    "approval": ("load_approval", rows.APPROVAL.from_row),
+    "payload": ("load_payload", lambda row: row[2]),
+    "key_limit": ("load_key_limit", rows.KEY_LIMIT.from_row),
+    "work_rate": ("load_work_rate", rows.WORK_RATE.from_row),
+    "cooldown": ("load_cooldown", rows.COOLDOWN.from_row),
+    "tenant": ("load_tenant", rows.tenant),
+}

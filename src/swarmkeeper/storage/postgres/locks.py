@@ -1,0 +1,111 @@
+"""Locks between replicas: who has a task for the length of a transaction.
+
+Theory. A task and all that belongs to it are changed only by who has the task's lock. Locks are advisory: PostgreSQL
+keeps them by number, here the hash of a name, and frees them when the transaction ends, however it ends. (Two names
+with one hash only wait for each other.) The first load of a transaction takes all locks that it needs in one statement,
+in the order of their names, and waits for them. Later it only asks for locks that are free. So nobody waits while it
+has something that another waits for, and no two wait for each other.
+
+A row that was read before its lock was taken may have changed in between: it has to be read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarmkeeper.core.ports import Key
+from swarmkeeper.storage.postgres.execution import Execution
+from swarmkeeper.storage.rows import to_json
+
+# Kinds of lookups whose key is a task's id, and whose key begins with one.
+_TASK_KEYS = frozenset({"task", "graph", "plan_items", "jobs", "messages", "approvals"})
+_TASK_FIRST = frozenset({"work_key", "open_works", "held_works", "task_part", "records_of_task"})
+# Kinds whose key is, or begins with, the id of a work item; of a lease; of a bot.
+_WORK_KEYS = frozenset({"work", "lease", "parents", "late"})
+# Kinds whose rows belong to no task, and are written without a version to compare.
+_OWN_KEYS = frozenset({"work_rate", "cooldown", "audit_begin"})
+_LEASE_KEYS = frozenset({"lease_id", "attempt"})
+
+
+def task_lock(task: str) -> str:
+    return f"task/{task}"
+
+
+class Locks:
+    """The locks of one transaction."""
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        self._held: set[str] = set()
+        self._busy: set[str] = set()  # that others had when they were asked for
+        self._waits = True  # the next call may wait, being the first
+        self._task_of: dict[str, str] = {}  # by work item, of those that were loaded
+        self.now: int | None = None  # the server's time when the last awaited lock was taken
+
+    def learn(self, work: str, task: str) -> None:
+        """Remember to which task an item belongs, so that nobody has to ask the server."""
+        self._task_of[work] = task
+
+    def has_task(self, task: str) -> bool:
+        return task_lock(task) in self._held
+
+    async def take(self, needs: Iterable[Key]) -> set[str]:
+        """Take the locks for these rows, and return those that others have; the first time, wait for them all."""
+        names = await self._names_of(needs)
+        if self._waits:
+            self._waits = False
+            await self._wait(names)
+            return set()
+        return await self.take_free(names)
+
+    async def take_free(self, names: Iterable[str]) -> set[str]:
+        """Take the locks that are free, and return the others. Ends the time in which a load may wait."""
+        self._waits = False
+        asked = {name for name in names if name not in self._held}
+        wanted = asked - self._busy
+        if wanted:
+            found = await self._execution.fetch("lock_at_once", names=to_json(sorted(wanted)))
+            got = {row[0] for row in found}
+            self._held |= got
+            self._busy |= wanted - got
+        return asked - self._held
+
+    async def _wait(self, names: Iterable[str]) -> None:
+        wanted = sorted(names)
+        if wanted:
+            ((_, self.now),) = await self._execution.fetch("lock_and_wait", names=to_json(wanted))
+            self._held.update(wanted)
+
+    async def _names_of(self, needs: Iterable[Key]) -> set[str]:
+        names: set[str] = set()
+        of: dict[str, set[str]] = {"works": set(), "leases": set(), "approvals": set(), "bots": set()}
+        for kind, key in needs:
+            if kind in _TASK_KEYS:
+                names.add(task_lock(key))
+            elif kind in _TASK_FIRST:
+                names.add(task_lock(key[0]))
+            elif kind in _WORK_KEYS or kind == "children":
+                work = key[0] if kind == "children" else key
+                if work in self._task_of:
+                    names.add(task_lock(self._task_of[work]))
+                else:
+                    of["works"].add(work)
+            elif kind in _LEASE_KEYS:
+                of["leases"].add(key)
+            elif kind == "approval":
+                of["approvals"].add(key)
+            elif kind == "leases_of_bot":
+                of["bots"].add(key)
+            elif kind == "grants":
+                if key[1] is not None:
+                    names.add(task_lock(key[1]))
+            elif kind == "speakers":
+                names.add(task_lock(key[3]))
+            elif kind in ("claim", "idempotency", "legal_hold"):
+                names.add(f"{kind}/{key[0]}/{key[1]}")
+            elif kind in _OWN_KEYS:
+                names.add(f"{kind}/{key}")
+        if any(of.values()):
+            asked = {name: to_json(sorted(keys)) for name, keys in of.items()}
+            names |= {task_lock(row[0]) for row in await self._execution.fetch("tasks_of", **asked)}
+        return names

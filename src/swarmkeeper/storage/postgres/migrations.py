@@ -1,0 +1,93 @@
+"""Migrates the schema of a PostgreSQL store. As with SQLite, numbered files are applied once each, and a released file
+must not change. One process at a time applies them; the others wait, and find none left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from swarmkeeper.storage import migration_files
+from swarmkeeper.storage.migration_files import Migration
+from swarmkeeper.storage.postgres import connections
+from swarmkeeper.storage.refusals import SchemaOlder, StoreRefused
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('swarmkeeper/migrate', 0))"
+_TABLE = "CREATE TABLE migration (number bigint PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL)"
+# The server draws each UUID from a strong random generator: 122 bits of it.
+_PEPPER = "sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8'))"
+
+
+def known() -> list[Migration]:
+    """Return this version's migrations in order."""
+    return migration_files.known(__package__)
+
+
+async def missing(connection: asyncpg.Connection, migrations: Sequence[Migration]) -> list[Migration]:
+    """Return the migrations that were not applied yet; all of them if the database is empty.
+
+    Raises:
+        StoreRefused: it is another program's database, or another version's store.
+    """
+    found = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+    tables = {row["tablename"] for row in found}
+    if "migration" not in tables:
+        if tables:
+            raise StoreRefused("this database has tables of another program: choose another database or schema")
+        return list(migrations)
+    applied = await connection.fetch("SELECT number, name, sha256 FROM migration ORDER BY number")
+    return migration_files.missing([(row["number"], row["name"], row["sha256"]) for row in applied], migrations)
+
+
+async def apply(
+    connection: asyncpg.Connection,
+    migrations: Sequence[Migration],
+    *,
+    create: bool,
+    migrate: bool,
+    pepper: bytes | None = None,
+) -> None:
+    """Bring the schema up to date.
+
+    Args:
+        create: the database may be empty.
+        migrate: an older schema may be changed.
+        pepper: of a new store; by default the server draws one.
+
+    Raises:
+        StoreRefused: it is not up to date, and must not be changed.
+    """
+    if not (lacking := await missing(connection, migrations)):
+        return
+    async with connection.transaction():
+        await connections.allow_any_time(connection)
+        await connection.execute(_LOCK)
+        lacking = await missing(connection, migrations)
+        if not lacking:
+            return
+        is_new = len(lacking) == len(migrations)
+        if is_new and not create:
+            raise StoreRefused("there is no swarmkeeper store in this database: it is empty")
+        if not is_new and not migrate:
+            raise SchemaOlder(
+                f"this store has schema {lacking[0].number - 1}, this version needs {lacking[-1].number}: "
+                "make a backup and run `swarmkeeper migrate`"
+            )
+        if is_new:
+            await connection.execute(_TABLE)
+        for migration in lacking:
+            await connection.execute(migration.sql, timeout=connections.SECONDS_FOR_ALL_ROWS)
+            await connection.execute(
+                "INSERT INTO migration VALUES ($1, $2, $3)", migration.number, migration.name, migration.sha256
+            )
+        await _fill_in(connection, pepper)
+
+
+async def _fill_in(connection: asyncpg.Connection, pepper: bytes | None) -> None:
+    """Fill in the store's own pepper, and its epoch, which each migration increments."""
+    await connection.execute(
+        f"INSERT INTO meta (key, secret) VALUES ('pepper', coalesce($1, {_PEPPER})) ON CONFLICT DO NOTHING", pepper
+    )
+    await connection.execute(
+        "INSERT INTO meta (key, value) VALUES ('epoch', 1) ON CONFLICT (key) DO UPDATE SET value = meta.value + 1"
+    )

@@ -1,0 +1,133 @@
+-- Statements for what only PostgreSQL needs: locks between replicas, timers of leases, and the outbox.
+
+-- name: tasks_of
+-- Tasks of items, leases, approvals and bots' leases. Those of the first three never change.
+SELECT task FROM work WHERE id IN (SELECT value FROM {each :works})
+UNION
+SELECT task FROM lease WHERE lease_id IN (SELECT value FROM {each :leases})
+UNION
+SELECT task FROM attempt WHERE lease_id IN (SELECT value FROM {each :leases})
+UNION
+SELECT task FROM approval WHERE id IN (SELECT value FROM {each :approvals})
+UNION
+SELECT held.task
+  FROM {each :bots} AS wanted
+ CROSS JOIN LATERAL (SELECT task FROM lease WHERE bot = wanted.value OFFSET 0) AS held;  -- bot by bot
+
+-- name: lock_and_wait
+-- Waits for each lock in order, then reads the clock.
+WITH locked AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(hashtextextended(value, 0)) FROM {each :names}
+)
+SELECT count(*), CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS now FROM locked;
+
+-- name: lock_at_once
+-- The names whose locks are free, or this transaction's already.
+SELECT value FROM {each :names} WHERE pg_try_advisory_xact_lock(hashtextextended(value, 0));
+
+-- name: clock
+-- The server's time.
+SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS now;
+
+-- name: share_store
+-- Every orchestrator has this lock together with the others, as long as its session lives.
+SELECT pg_advisory_lock_shared(hashtextextended('swarmkeeper/orchestrator', 0));
+
+-- name: have_store_alone
+-- Whether no other orchestrator has the store, and none gets it before the transaction ends.
+SELECT pg_try_advisory_xact_lock(hashtextextended('swarmkeeper/orchestrator', 0));
+
+-- name: ready_entries
+-- Queue entries of items.
+SELECT {ready.*} FROM {each :keys} AS wanted JOIN ready ON ready.work = wanted.value;
+
+-- name: all_due
+-- Timers of all kinds due by now, with their task if they have one, earliest first.
+SELECT due, kind, ref, task
+  FROM (
+        (SELECT timer.due, timer.kind, timer.ref,
+                coalesce(work.task, approval.task, CASE WHEN timer.kind = 'deadline' THEN timer.ref END) AS task
+           FROM (SELECT due, kind, ref FROM timer WHERE due <= :now ORDER BY due, kind, ref LIMIT :limit) AS timer
+           LEFT JOIN work ON work.id = timer.ref
+           LEFT JOIN approval ON approval.id = timer.ref)
+         UNION ALL
+        (SELECT start_due, 'start', work, task FROM ready WHERE start_due <= :now ORDER BY start_due, work LIMIT :limit)
+         UNION ALL
+        SELECT times.due, times.kind, first.work, first.task
+          FROM (SELECT work, task, greatest(expires_at, expire_put_off) AS expires,
+                       greatest(ends_at, end_put_off) AS ends
+                  FROM lease
+                 WHERE NOT cancelled
+                   AND least(greatest(expires_at, expire_put_off), greatest(ends_at, end_put_off)) <= :now
+                 ORDER BY least(greatest(expires_at, expire_put_off), greatest(ends_at, end_put_off))
+                 LIMIT :limit) AS first
+         CROSS JOIN LATERAL (VALUES (first.expires, 'lease'), (first.ends, 'ends')) AS times (due, kind)
+         WHERE times.due <= :now
+       ) AS timers
+ ORDER BY due, kind, ref
+ LIMIT :limit;
+
+-- name: forget_put_off
+-- Timers of leases follow from their leases again.
+UPDATE lease
+   SET expire_put_off = NULL, end_put_off = NULL
+ WHERE expire_put_off IS NOT NULL OR end_put_off IS NOT NULL;
+
+-- name: insert_outbox
+-- The last statement of a transaction, so that its number is later than those of all that the transaction has seen.
+INSERT INTO outbox (body, counts) VALUES (:body, :counts) RETURNING CAST(pg_current_xact_id() AS text) AS xid;
+
+-- name: newest_outbox
+-- The newest row that waits for the sequencer.
+SELECT max(id) FROM outbox;
+
+-- name: outbox_waits
+-- Whether a row up to a number still waits.
+SELECT EXISTS (SELECT 1 FROM outbox WHERE id <= :id);
+
+-- name: outbox_numbers
+-- The last number that a row of the outbox got.
+SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence('outbox', 'id') AS regclass)), 0);
+
+-- name: take_outbox
+-- The first rows, in order; and a time before which everything that was committed is among them or was before.
+WITH taken AS (
+    DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT :limit) RETURNING id, body
+)
+SELECT id, body, CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) AS until FROM taken ORDER BY id;
+
+-- name: take_numbers
+-- The last of :n new numbers of events. Two sequencers cannot number at the same time: the row stays locked.
+UPDATE meta SET value = value + :n WHERE key = 'pos' RETURNING value;
+
+-- name: sequenced
+-- All that was committed before :until has its numbers; and the latest time that an engine has reached.
+INSERT INTO meta (key, value)
+VALUES ('sequenced_until', CAST(:until AS bigint)), ('alive_at', coalesce(CAST(:alive_at AS bigint), 0))
+    ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value, excluded.value);
+
+-- name: outcome
+-- Whether a transaction has committed: committed, aborted, in progress; NULL if it was too long ago.
+SELECT pg_xact_status(CAST(CAST(:xid AS text) AS xid8));
+
+-- name: others_alive
+-- How many other servers have this database open: each keeps a lock as long as its connection lives.
+SELECT count(*)
+  FROM pg_locks
+ WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted AND pid <> :pid
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND (CAST(classid AS bigint) << 32) | CAST(objid AS bigint) = hashtextextended('swarmkeeper/server', 0);
+
+-- name: end_frozen_sequencer
+-- Ends the connection of a sequencer that has left a row of the outbox alone for too long: its process is stopped.
+SELECT pg_terminate_backend(pid)
+  FROM pg_locks
+ WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND (CAST(classid AS bigint) << 32) | CAST(objid AS bigint) = hashtextextended('swarmkeeper/sequencer', 0)
+   AND EXISTS (SELECT 1 FROM outbox
+                WHERE at < CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - :microseconds);
+
+-- name: pepper
+-- The store's own secret.
+SELECT secret FROM meta WHERE key = 'pepper';

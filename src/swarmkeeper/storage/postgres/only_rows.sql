@@ -1,0 +1,14 @@
+-- Statements for many rows that only PostgreSQL needs; writes.sql says how they work.
+
+-- name: place_event
+-- An event with its number.
+INSERT INTO event (seq, id, at, tenant, task, sequence, work, kind, actor, audit, body, redacted)
+VALUES (:seq, :id, :at, :tenant, :task, :sequence, :work, :kind, :actor, :audit, :body, :redacted);
+
+-- name: put_off_expiry
+-- Sets a lease's timer to another time than the lease's.
+UPDATE lease SET expire_put_off = :expire_put_off WHERE lease.work = :work;
+
+-- name: put_off_end
+-- The same for its other timer.
+UPDATE lease SET end_put_off = :end_put_off WHERE lease.work = :work;

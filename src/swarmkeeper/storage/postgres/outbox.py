@@ -1,0 +1,43 @@
+"""What one transaction tells: its events, audit records and counts, gathered to one row of the outbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.storage import rows
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(slots=True)
+class Told:
+    events: list[rows.Row] = field(default_factory=list)
+    leaves: list[rows.Row] = field(default_factory=list)  # with UNPLACED as their place
+    counts: dict[str, list[int]] = field(default_factory=dict)  # by tenant: as for count_opened
+    alive_at: int | None = None
+
+    def add(self, changes: Changes) -> None:
+        self.events += map(rows.EVENT.to_row, changes.events)
+        self.leaves += map(rows.AUDIT_LEAF.to_row, changes.leaves)
+        for place, counted in enumerate((changes.opened, changes.opened_subtasks, changes.stored)):
+            for tenant, number in counted.items():
+                self.counts.setdefault(tenant, [0, 0, 0])[place] += number
+        if changes.alive_at is not None:
+            self.alive_at = max(changes.alive_at, self.alive_at or 0)
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.leaves or self.counts or self.alive_at is not None)
+
+    def row(self) -> dict[str, Any]:
+        """Return the columns of its row."""
+        body = _pack((self.events, self.leaves, self.counts, self.alive_at))
+        return {"body": body, "counts": rows.to_json(self.counts) if self.counts else None}
+
+
+def unpacked(body: bytes) -> Told:
+    events, leaves, counts, alive_at = msgspec.msgpack.decode(body)
+    return Told(events, leaves, counts, alive_at)

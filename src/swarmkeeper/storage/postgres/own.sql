@@ -1,0 +1,115 @@
+-- What PostgreSQL words in its own way; the shared files say what each statement promises.
+
+-- name: purge_idempotency
+DELETE FROM idempotency
+ WHERE ctid = ANY (ARRAY (SELECT ctid FROM idempotency WHERE expires < :now ORDER BY expires, tenant, key LIMIT :limit));
+
+-- name: load_tenant
+-- With what transactions have counted that the sequencer has not added yet.
+SELECT tenant.id, tenant.weight, tenant.max_backlog, greatest(0, tenant.open_tasks + coming.tasks),
+       greatest(0, tenant.open_subtasks + coming.subtasks), greatest(0, tenant.stored_bytes + coming.bytes),
+       tenant.budget
+  FROM {each :keys} AS wanted
+  JOIN tenant ON tenant.id = wanted.value
+ CROSS JOIN LATERAL (
+           SELECT CAST(coalesce(sum(CAST({json counts} -> tenant.id ->> 0 AS bigint)), 0) AS bigint) AS tasks,
+                  CAST(coalesce(sum(CAST({json counts} -> tenant.id ->> 1 AS bigint)), 0) AS bigint) AS subtasks,
+                  CAST(coalesce(sum(CAST({json counts} -> tenant.id ->> 2 AS bigint)), 0) AS bigint) AS bytes
+             FROM outbox
+            WHERE counts IS NOT NULL
+       ) AS coming;
+
+-- name: update_lease
+UPDATE lease SET {lease=}, expire_put_off = NULL, end_put_off = NULL WHERE lease.work = :work AND lease.lease_id = :lease_id AND lease.version = :version - 1;
+
+-- name: put_ready
+INSERT INTO ready ({ready}, start_due)
+VALUES ({:ready}, coalesce(:start_due, (SELECT ready.start_due FROM ready WHERE ready.work = :work)))
+    ON CONFLICT (work) DO UPDATE
+   SET queue = excluded.queue, tenant = excluded.tenant, priority = excluded.priority, place = excluded.place,
+       since = excluded.since, task = excluded.task, excluded = excluded.excluded, start_due = excluded.start_due;
+
+-- name: put_idempotency
+-- A key that has not expired is another writer's: the insert fails, and the batch is run again.
+INSERT INTO idempotency ({idempotency}) VALUES ({:idempotency})
+    ON CONFLICT (tenant, key) DO UPDATE
+   SET request_hash = excluded.request_hash, status = excluded.status, resource = excluded.resource,
+       expires = excluded.expires;
+
+-- name: put_tree
+INSERT INTO audit_tree ({audit_tree}) VALUES ({:audit_tree})
+    ON CONFLICT (tenant) DO UPDATE SET size = excluded.size, frontier = excluded.frontier, root = excluded.root;
+
+-- name: count_opened
+-- The tenant has a row by then. Never below 0: a count that is wrong must not keep the sequencer from its other work. The
+-- doctor compares counts.
+UPDATE tenant
+   SET open_tasks = greatest(0, open_tasks + :opened), open_subtasks = greatest(0, open_subtasks + :opened_subtasks),
+       stored_bytes = greatest(0, stored_bytes + :stored)
+ WHERE tenant.id = :id;
+
+-- name: put_meta
+INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: doctor_record_events
+SELECT id AS subject FROM audit_leaf GROUP BY id HAVING count(*) > 1
+UNION
+SELECT leaf.id
+  FROM (SELECT id, convert_from(body, 'UTF8') AS body FROM audit_leaf WHERE body IS NOT NULL) AS leaf
+  LEFT JOIN (SELECT audit, count(*) AS named FROM event GROUP BY audit) AS counted ON counted.audit = leaf.id
+  LEFT JOIN (SELECT audit, sum(events) AS events
+               FROM audit_cut
+              WHERE EXISTS (SELECT 1 FROM audit_leaf AS told
+                             WHERE told.task = audit_cut.task AND told.action = :task_erase)
+              GROUP BY audit) AS cut ON cut.audit = leaf.id
+ WHERE CASE WHEN leaf.body IS JSON THEN coalesce(json_array_length(CAST(leaf.body AS json) -> 'events'), 0) ELSE -1 END
+       <> coalesce(counted.named, 0) + coalesce(cut.events, 0)
+ LIMIT :n;
+
+-- name: doctor_clock
+SELECT to_char(to_timestamp(value / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS subject
+  FROM meta
+ WHERE key = 'alive_at' AND value > :latest;
+
+-- name: doctor_damage
+SELECT 'pages with a wrong checksum: ' || checksum_failures AS subject
+  FROM pg_stat_database
+ WHERE datname = current_database() AND checksum_failures > 0
+ LIMIT :n;
+
+-- name: doctor_records
+SELECT seq AS place, id AS subject, leaf AS head, body FROM audit_leaf WHERE seq > :place ORDER BY seq LIMIT :n;
+
+-- name: open_upstream
+SELECT wanted.value AS child,
+       (SELECT coalesce(json_agg(before.key), '[]')
+          FROM (SELECT parent.key
+                  FROM edge JOIN work AS parent ON parent.id = edge.parent
+                 WHERE edge.child = wanted.value AND parent.status IN (SELECT value FROM {each :statuses})
+                 ORDER BY edge.parent
+                 LIMIT :limit) AS before) AS keys
+  FROM {each :works} AS wanted;
+
+-- name: size_of_tables
+-- The number of rows is the planner's estimate.
+SELECT relname AS "table", pg_total_relation_size(oid) AS bytes, CAST(0 AS bigint) AS spare,
+       greatest(0, CAST(reltuples AS bigint)) AS "rows"
+  FROM pg_class
+ WHERE relnamespace = CAST(current_schema() AS regnamespace) AND relkind = 'r'
+ ORDER BY bytes DESC, "table";
+
+-- name: size_of_free
+SELECT CAST(0 AS bigint) AS bytes;
+
+-- name: events_wait
+SELECT greatest(0, coalesce(CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - min(at), 0)) AS microseconds
+  FROM outbox;
+
+-- name: erase_payloads
+DELETE FROM payload
+ WHERE ctid = ANY (ARRAY (
+           SELECT found.ctid
+             FROM {each :works} AS wanted
+            CROSS JOIN LATERAL (SELECT ctid FROM payload WHERE id > wanted.value || '/' AND id < wanted.value || '0' OFFSET 0) AS found
+       ))
+RETURNING id;

@@ -1,0 +1,377 @@
+"""PostgreSQL store: connections, transactions, reads, the engine's start. See transaction.py for loads and saves,
+locks.py for what keeps replicas apart, and sequencer.py for the numbers of events and audit records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+
+from swarmkeeper.core.ports import Entropy, Looked, Read, Started, StoreUnavailable
+from swarmkeeper.storage import rows
+from swarmkeeper.storage.postgres import connections, dialect, migrations
+from swarmkeeper.storage.postgres.connections import translated_errors
+from swarmkeeper.storage.postgres.execution import QUERIES, Execution
+from swarmkeeper.storage.postgres.sequencer import Sequencer, place_turn
+from swarmkeeper.storage.postgres.transaction import PostgresTransaction
+from swarmkeeper.storage.refusals import StoreHeld
+
+READS: Mapping[str, dialect.Statement] = dialect.read("reads.sql", "checks.sql")
+# Reads of what the sequencer writes: they wait for what was committed before them.
+_SEQUENCED = frozenset(
+    {
+        *(name for name in READS if name.startswith(("events_", "audit_", "doctor_")) and name != "events_wait"),
+        *("first_event", "newest_event", "tenant_row", "tenant_shares"),
+    }
+)
+SECONDS_TO_PLACE = 0.25  # how long such a read waits at most
+_SECONDS_BETWEEN_LOOKS = 0.002
+_READERS_MAX = 3  # connections; with the writing one, the sequencer's and the broker's, a server has at most six
+# How long the outcome of a commit is looked for whose answer was lost: a server that was killed is back after seconds.
+_SECONDS_FOR_OUTCOME = 10.0
+_SECONDS_BETWEEN_OUTCOMES = 0.1
+
+# The statements of `set_back`, in order.
+_TIMES = (
+    *("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "rates", "cooldowns", "approvals"),
+    *("bots", "feedback", "answers", "idempotency", "alive"),
+)
+
+
+class PostgresStore:
+    """Implements `core.ports.Store`."""
+
+    shared = True
+
+    def __init__(self, url: str, *, entropy: Entropy | None = None) -> None:
+        """
+        Args:
+            url: postgresql://user:password@host:port/database
+            entropy: draws a new store's pepper; by default the server does.
+        """
+        self._url = url
+        self._entropy = entropy
+        self._turn = asyncio.Lock()  # one transaction of this process at a time
+        self._writing: asyncpg.Connection | None = None
+        self._readers = asyncio.Semaphore(_READERS_MAX)
+        self._idle: list[asyncpg.Connection] = []  # readers that nobody uses
+        self._sequencer: Sequencer | None = None
+        self._is_open = self._exclusive = False
+        self._tenants: set[str] = set()  # that have a row
+        self._makers: dict[tuple[str, type[Any]], Any] = {}
+        self._told = 0  # rows of the outbox that this process has written
+        self._seen: tuple[int, int] | None = None  # last number of the outbox, and `_told` then
+
+    path = None  # it has no file
+
+    @property
+    def damage(self) -> str:
+        """Why events cannot be numbered, if they cannot."""
+        return "" if self._sequencer is None else self._sequencer.trouble
+
+    # ---- opening -----------------------------------------------------------------------------------------------------
+
+    async def open(self, *, exclusive: bool = True, migrate: bool = False, create: bool = True) -> None:
+        """Open the store, and create the schema if it is new.
+
+        Args:
+            exclusive: True for an orchestrator, which also numbers events; False for a tool.
+            migrate: bring an older schema up to date.
+            create: if False, the store must exist.
+
+        Raises:
+            StoreRefused: it cannot be used in its present state; the message says what to do.
+            StoreUnavailable: the server cannot be reached.
+        """
+        assert not self._is_open, "this store is open"
+        self._exclusive = exclusive
+        self._writing = await self._connect_writing()
+        pepper = None if self._entropy is None else self._entropy.secret(32)
+        try:
+            with translated_errors():
+                await migrations.apply(self._writing, migrations.known(), create=create, migrate=migrate, pepper=pepper)
+        except BaseException:
+            await connections.close(self._writing)
+            raise
+        self._is_open = True
+        if exclusive:
+            self._sequencer = Sequencer(self._connect_sequencer)
+            self._sequencer.start()
+
+    async def open_to_read(self) -> None:
+        """Open an existing store only for `read`.
+
+        Raises:
+            StoreRefused, StoreUnavailable: as for `open`.
+        """
+        await self.open(exclusive=False, create=False)
+
+    async def close(self) -> None:
+        async with self._turn:
+            self._is_open = False
+            if self._sequencer is not None:
+                await self._sequencer.stop()
+            for connection in (*self._idle, self._writing):
+                await connections.close(connection)
+            self._idle.clear()
+            self._writing = self._sequencer = self._seen = None
+
+    async def _connect(self, *, writing: bool) -> asyncpg.Connection:
+        return await connections.connect(self._url, writing=writing)
+
+    async def _connect_writing(self) -> asyncpg.Connection:
+        connection = await self._connect(writing=True)
+        if self._exclusive:
+            with translated_errors():
+                await Execution(connection).value("share_store")
+        return connection
+
+    async def _connect_sequencer(self) -> asyncpg.Connection:
+        return await self._connect(writing=True)
+
+    # ---- transactions ------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[PostgresTransaction]:
+        async with self._turn:
+            connection = await self._begin()
+            execution = Execution(connection)
+            transaction = PostgresTransaction(execution, self._tenants)
+            try:
+                yield transaction
+                await self._commit(execution, transaction)
+            except BaseException as error:
+                await self._roll_back(connection, error)
+                raise
+            self._tenants |= transaction.new_tenants
+        if transaction.told and self._sequencer is not None:
+            self._sequencer.hint()
+
+    async def _begin(self) -> asyncpg.Connection:
+        """Begin a transaction. A connection that was lost since the last one is opened again."""
+        assert self._is_open, "this store is not open"
+        if self._writing is not None and not self._writing.is_closed():
+            with suppress(StoreUnavailable), translated_errors():
+                await self._writing.execute("BEGIN")
+                return self._writing
+            self._writing.terminate()
+        self._writing = await self._connect_writing()
+        with translated_errors():
+            await self._writing.execute("BEGIN")
+        return self._writing
+
+    async def _commit(self, execution: Execution, transaction: PostgresTransaction) -> None:
+        xid: str | None = None
+        with translated_errors():
+            if transaction.told:
+                self._told += 1
+                xid = await execution.value("insert_outbox", **transaction.told.row())
+        try:
+            with translated_errors():
+                await execution.connection.execute("COMMIT")
+        except StoreUnavailable:
+            # The answer was lost. Whether the commit was, only the server knows.
+            execution.connection.terminate()
+            if xid is None or not await self._has_committed(xid):
+                raise
+
+    async def _has_committed(self, xid: str) -> bool:
+        """Ask the server until it knows; if it cannot be asked for long, it counts as not committed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SECONDS_FOR_OUTCOME):
+                while True:
+                    with suppress(StoreUnavailable):
+                        outcome = await self._outcome(xid)
+                        if outcome != "in progress":
+                            return outcome == "committed"
+                    await asyncio.sleep(_SECONDS_BETWEEN_OUTCOMES)
+        return False
+
+    async def _outcome(self, xid: str) -> str | None:
+        connection = await self._connect(writing=False)
+        try:
+            with translated_errors():
+                found: str | None = await Execution(connection).value("outcome", xid=xid)
+                return found
+        finally:
+            await connections.close(connection)
+
+    async def _roll_back(self, connection: asyncpg.Connection, error: BaseException) -> None:
+        """Roll back; or drop the connection, if it may not answer: then the server rolls back."""
+        if isinstance(error, (StoreUnavailable, asyncio.CancelledError)):
+            connection.terminate()
+        if connection.is_closed():
+            return
+        try:
+            with translated_errors():
+                if connection.is_in_transaction():
+                    await connection.execute("ROLLBACK")
+        except StoreUnavailable:
+            connection.terminate()
+
+    # ---- what a store in files can lose ------------------------------------------------------------------------------
+
+    is_lost = False
+
+    def check_files(self) -> None:
+        """Do nothing: the server has the files."""
+
+    async def rescue(self) -> str:
+        raise AssertionError("nothing is lost")
+
+    # ---- reading -----------------------------------------------------------------------------------------------------
+
+    def open_reader(self) -> None:
+        """Return no reads for another thread: all reads of this store wait without using the event loop."""
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[asyncpg.Connection]:
+        assert self._is_open, "this store is not open"
+        async with self._readers:
+            connection = None
+            while self._idle and connection is None:
+                found = self._idle.pop()
+                connection = None if found.is_closed() else found
+            if connection is None:
+                connection = await self._connect(writing=False)
+            try:
+                with translated_errors():
+                    yield connection
+            except StoreUnavailable:
+                connection.terminate()
+                raise
+            except asyncio.CancelledError:
+                connection.terminate()  # it may be in the middle of an answer
+                raise
+            finally:
+                if not connection.is_closed() and self._is_open:
+                    self._idle.append(connection)
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        if name in _SEQUENCED:
+            await self._wait_for_sequencer()
+        async with self._reader() as connection:
+            return await self._rows(connection, name, parameters)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[_Snapshot]:
+        await self._wait_for_sequencer()
+        async with self._reader() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            yield _Snapshot(self, connection)
+
+    async def _rows(self, connection: asyncpg.Connection, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        kind = name.row if isinstance(name, Read) else dict
+        statement = READS[name]
+        arguments = [_argument(value) for value in statement.arguments(parameters)]
+        seconds = connections.SECONDS_FOR_ALL_ROWS if name.startswith("doctor_") else None
+        found = await connection.fetch(statement.sql, *arguments, timeout=seconds)
+        if not found:
+            return []
+        make = self._makers.get((name, kind))
+        if make is None:
+            make = self._makers[name, kind] = rows.maker(kind, list(found[0].keys()))
+        return list(map(make, found))
+
+    async def _wait_for_sequencer(self) -> None:
+        """Wait until everything that was committed before has its numbers, but not for long."""
+        async with self._reader() as connection:
+            execution = Execution(connection)
+            newest = await execution.value("newest_outbox")
+            if newest is None:
+                return
+            if self._sequencer is not None:
+                self._sequencer.hint()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SECONDS_TO_PLACE):
+                    while await execution.value("outbox_waits", id=newest):
+                        if self._sequencer is None:
+                            with suppress(StoreUnavailable):  # it may be a standby, where nothing can be written
+                                await place_turn(connection, owns=False)
+                        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    # ---- the engine's start ------------------------------------------------------------------------------------------
+
+    async def start(self) -> Started:
+        await self._wait_for_sequencer()
+        async with self._reader() as connection:
+            execution = Execution(connection)
+            return Started(
+                alive_at=await execution.value("meta", key="alive_at") or 0,
+                pepper=await execution.value("pepper"),
+                **await self._looked(execution),
+            )
+
+    async def look(self) -> Looked:
+        async with self._reader() as connection:
+            return Looked(**await self._looked(Execution(connection)))
+
+    @staticmethod
+    async def _looked(execution: Execution) -> dict[str, Any]:
+        return {
+            "queues": tuple(map(rows.QUEUE.from_row, await execution.fetch("all_queues"))),
+            "waiting": tuple(row[0] for row in await execution.fetch("queues_waiting")),
+            "next_due": await execution.value("next_due"),
+            "jobs": await execution.value("any_chore"),
+            "cooling": tuple(row[0] for row in await execution.fetch("all_cooldowns")),
+        }
+
+    async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
+        async with self._bulk() as execution:
+            if await execution.value("others_alive", pid=0 if self._sequencer is None else self._sequencer.pid):
+                return  # bots could reach another server
+            if moved:
+                await execution.execute("move_leases", by=moved)
+            await execution.execute("grace_leases", now=now)
+            await execution.execute("grace_start_items", floor=start_floor)
+            await execution.execute("grace_ready", floor=start_floor)
+
+    async def set_back(self, by: int, wall: int) -> None:
+        await self._wait_for_sequencer()
+        async with self._bulk() as execution:
+            if not await execution.value("have_store_alone"):
+                raise StoreHeld("an orchestrator uses this store: stop it first")
+            given = {"by": by, "wall": wall}
+            for name in _TIMES:
+                names = QUERIES[f"set_back_{name}"].parameters
+                await execution.execute(f"set_back_{name}", **{each: given[each] for each in names})
+
+    @asynccontextmanager
+    async def _bulk(self) -> AsyncIterator[Execution]:
+        """Begin a transaction for statements that change the times of many rows."""
+        async with self._turn:
+            connection = await self._begin()
+            execution = Execution(connection, connections.SECONDS_FOR_ALL_ROWS)
+            try:
+                with translated_errors():
+                    await connections.allow_any_time(connection)
+                    await execution.execute("forget_put_off")
+                    yield execution
+                    await connection.execute("COMMIT")
+            except BaseException as error:
+                await self._roll_back(connection, error)
+                raise
+
+    async def changed_outside(self) -> bool:
+        async with self._reader() as connection:
+            last = await Execution(connection).value("outbox_numbers")
+        before, self._seen = self._seen, (last, self._told)
+        return before is not None and last - before[0] != self._told - before[1]
+
+
+class _Snapshot:
+    """Implements `core.ports.Reader`."""
+
+    def __init__(self, store: PostgresStore, connection: asyncpg.Connection) -> None:
+        self._store = store
+        self._connection = connection
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        return await self._store._rows(self._connection, name, parameters)
+
+
+def _argument(value: Any) -> Any:
+    """Return a parameter of a read. A text may be given as bytes: SQLite may hold texts that are none."""
+    return value.decode() if isinstance(value, bytes) else value

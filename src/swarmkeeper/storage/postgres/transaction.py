@@ -1,0 +1,297 @@
+"""A PostgreSQL transaction: the engine's loads and saves. store.py begins and commits it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry, TaskRecord, Timer, Work
+from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
+from swarmkeeper.core.rules.match import QueueIdTaken
+from swarmkeeper.storage import retention, rows
+from swarmkeeper.storage.postgres.connections import translated_errors
+from swarmkeeper.storage.postgres.execution import Execution
+from swarmkeeper.storage.postgres.loading import BulkLoading
+from swarmkeeper.storage.postgres.locks import Locks, task_lock
+from swarmkeeper.storage.postgres.outbox import Told
+from swarmkeeper.storage.rows import Row, to_json
+
+_Writes = list[tuple[str, Sequence[Row]]]
+# The timers of a lease: the statement that sets one to another time than the lease's.
+_PUT_OFF = {"lease": "put_off_expiry", "ends": "put_off_end"}
+_NEVER = (1 << 63) - 1
+_MORE = 4  # so many times as many rows are read when too many of them belong to tasks that others have
+
+
+class PostgresTransaction:
+    def __init__(self, execution: Execution, tenants: set[str]) -> None:
+        """
+        Args:
+            tenants: that are known to have a row; the store keeps them.
+        """
+        self._execution = execution
+        self._locks = Locks(execution)
+        self._tenants = tenants
+        self.new_tenants: set[str] = set()
+        self.told = Told()
+
+    # ---- loading -----------------------------------------------------------------------------------------------------
+
+    async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
+        needs = list(needs)
+        with translated_errors():
+            if await self._locks.take(needs):
+                raise RowsBusy(needs)
+            while True:
+                found = await BulkLoading(self._execution).load(needs)
+                others = {task for task in _tasks_of(found) if not self._locks.has_task(task)}
+                if not others:
+                    for record in found.values():
+                        if isinstance(record, Work):
+                            self._locks.learn(record.id, record.task)
+                    return found
+                # A statement found them before they were locked: they may have changed meanwhile.
+                if await self._locks.take_free(map(task_lock, others)):
+                    raise RowsBusy([("task", task) for task in sorted(others)])
+
+    async def now(self, engine: int) -> int:
+        with translated_errors():
+            if self._locks.now is None:
+                self._locks.now = await self._execution.value("clock")
+            return self._locks.now
+
+    async def leases_held(self, bots: Sequence[str]) -> Mapping[str, int]:
+        with translated_errors():
+            found = await self._execution.fetch("leases_held", keys=to_json(list(bots)))
+        return {row[0]: row[1] for row in found}
+
+    # ---- pending work ------------------------------------------------------------------------------------------------
+
+    async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int, int]]:
+        with translated_errors():
+            found = await self._execution.fetch("ready_levels", tenant=tenant, queues=to_json(list(queues)))
+        return sorted(
+            (queue, priority, since)
+            for queue, *levels in found
+            for priority, since in enumerate(levels)
+            if since is not None
+        )
+
+    async def queue_entries(
+        self,
+        tenant: str,
+        owner: str,
+        queue: int,
+        priority: int,
+        limit: int,
+        after: tuple[int, str] | None = None,
+        *,
+        by_age: bool = False,
+    ) -> list[QueueEntry]:
+        assert not (by_age and owner), "by age, entries cannot be filtered by owner"
+        read = "ready_by_age" if by_age else "ready_heads_for" if owner else "ready_heads"
+        position, work = after or (-1, "")
+        asked: dict[str, Any] = {"queue": queue, "tenant": tenant, "priority": priority, "limit": limit}
+        if owner:
+            asked["owner"] = owner
+        found: list[QueueEntry] = []
+        with translated_errors():
+            while True:
+                page = await self._execution.fetch(read, place=position, work=work, **asked)
+                entries = list(map(rows.READY.from_row, page))
+                found += await self._own(entries)
+                if len(found) >= limit or len(entries) < limit:
+                    return found[:limit]
+                position, work = (entries[-1].since if by_age else entries[-1].position), entries[-1].work
+
+    async def _own(self, entries: Sequence[QueueEntry]) -> list[QueueEntry]:
+        """Return those of tasks that this transaction has, or could get, if they are still in their queue."""
+        new = [entry for entry in entries if not self._locks.has_task(entry.task)]
+        if not new:
+            return list(entries)
+        await self._locks.take_free({task_lock(entry.task) for entry in new})
+        got = [entry.work for entry in new if self._locks.has_task(entry.task)]
+        again = await self._execution.fetch("ready_entries", keys=to_json(got)) if got else []
+        now = {entry.work: entry for entry in map(rows.READY.from_row, again)}
+        before = {entry.work for entry in new}
+        return [entry for entry in entries if entry.work not in before or now.get(entry.work) == entry]
+
+    async def due(self, now: int, limit: int) -> list[Timer]:
+        asked = limit
+        with translated_errors():
+            while True:
+                found = await self._execution.fetch("all_due", now=now, limit=asked)
+                tasks = {row["task"] for row in found if row["task"] is not None}
+                if await self._are_new(tasks):
+                    continue  # their timers were read before they were locked
+                own = [row for row in found if row["task"] is None or self._locks.has_task(row["task"])]
+                if len(own) >= limit or len(found) < asked:
+                    return [Timer(row["kind"], row["ref"], row["due"]) for row in own[:limit]]
+                asked *= _MORE
+
+    async def job_tenants(self) -> list[str]:
+        with translated_errors():
+            return [row[0] for row in await self._execution.fetch("chore_tenants")]
+
+    async def next_jobs(self, limit: int, after: str, tenant: str) -> list[BackgroundJob]:
+        asked = limit
+        with translated_errors():
+            while True:
+                found: list[BackgroundJob] = []
+                for name in ("chores_next", "chores_first"):
+                    if len(found) < asked:
+                        page = await self._execution.fetch(name, after=after, limit=asked - len(found), tenant=tenant)
+                        found += map(rows.JOB.from_row, page)
+                if await self._are_new({job.task for job in found}):
+                    continue
+                own = [job for job in found if self._locks.has_task(job.task)]
+                if len(own) >= limit or len(found) < asked:
+                    return own[:limit]
+                asked *= _MORE
+
+    async def _are_new(self, tasks: set[str]) -> bool:
+        """Take the free locks of these tasks; return whether that gave any that this transaction had not."""
+        new = {task for task in tasks if not self._locks.has_task(task)}
+        await self._locks.take_free(map(task_lock, new))
+        return any(map(self._locks.has_task, new))
+
+    async def purge(self, now: int, limit: int) -> int:
+        with translated_errors():
+            return await self._execution.execute("purge_idempotency", now=now, limit=limit)
+
+    # ---- saving ------------------------------------------------------------------------------------------------------
+
+    async def save(self, changes: Changes) -> None:
+        gone: _Writes = []
+        put: _Writes = []
+        self._plans(changes, gone, put)
+        self._leases(changes, gone, put)
+        self._others(changes, gone, put)
+        with translated_errors():
+            # Deletions first: an item may have been released and leased again in the same batch.
+            await self._execution.write(gone)
+            await self._execution.write(put)
+            if changes.tenant_budgets:
+                budgets = [(budget and to_json(budget), name) for name, budget in changes.tenant_budgets.items()]
+                await self._execution.write([("set_tenant_budget", budgets)])
+            if changes.queues:
+                await self._check_queues(changes.queues)
+            if changes.legal_holds or changes.erased:
+                await self._execution.run(retention.save(changes))
+        self.told.add(changes)
+
+    def _plans(self, changes: Changes, gone: _Writes, put: _Writes) -> None:
+        put.append(("insert_queue", list(map(rows.QUEUE.to_row, changes.queues))))
+        payloads = [(name, *payload) for name, payload in changes.payloads.items() if payload is not None]
+        gone.append(("delete_payload", _absent(changes.payloads)))
+        put.append(("put_payload", payloads))
+        _versioned(rows.TASK, changes.tasks.values(), put)
+        _versioned(rows.WORK, changes.works.values(), put)
+        put.append(("insert_edge", list(map(rows.EDGE.to_row, changes.edges))))
+
+    def _leases(self, changes: Changes, gone: _Writes, put: _Writes) -> None:
+        gone.append(("delete_lease", [(work,) for work in changes.leases_gone]))
+        _versioned(rows.LEASE, changes.leases.values(), put)
+        gone.append(("delete_ready", _absent(changes.ready)))
+        row_of = partial(rows.ready_row, changes.timers)
+        put.append(("put_ready", [row_of(work, entry) for work, entry in changes.ready.items() if entry is not None]))
+        self._timers(changes, gone, put)
+        put.append(("insert_attempt", list(map(rows.ATTEMPT.to_row, changes.attempts))))
+
+    def _timers(self, changes: Changes, gone: _Writes, put: _Writes) -> None:
+        """Save timers. Those of leases and queue entries have no rows of their own."""
+        cleared: list[Row] = []
+        timers: list[Row] = []
+        starts: list[Row] = []
+        put_off: dict[str, list[Row]] = {name: [] for name in _PUT_OFF.values()}
+        for (kind, ref), due in changes.timers.items():
+            if kind in _PUT_OFF:
+                if ref not in changes.leases and ref not in changes.leases_gone:
+                    put_off[_PUT_OFF[kind]].append((_NEVER if due is None else due, ref))
+            elif kind == rows.START:
+                if ref not in changes.ready:
+                    starts.append((due, ref))
+            elif due is None:
+                cleared.append((kind, ref))
+            else:
+                timers.append((kind, ref, due))
+        gone.append(("delete_timer", cleared))
+        put.append(("put_timer", timers))
+        put.append(("set_start", starts))
+        # Apart from each other, since no statement can change a row twice at once.
+        gone.append(("put_off_expiry", put_off["put_off_expiry"]))
+        put.append(("put_off_end", put_off["put_off_end"]))
+
+    def _others(self, changes: Changes, gone: _Writes, put: _Writes) -> None:
+        gone.append(("delete_bot", _absent(changes.bots)))
+        _versioned(rows.BOT, _present(changes.bots), put)
+        gone.append(("insert_tenant", [(tenant,) for tenant in sorted(self._unknown_tenants(changes))]))
+        limits = [(tenant.weight, tenant.max_backlog, tenant.id) for tenant in changes.tenants.values()]
+        put.append(("set_tenant", limits))
+        _versioned(rows.API_KEY, changes.keys.values(), put)
+        _versioned(rows.APPROVAL, changes.approvals.values(), put)
+        gone.append(("delete_chore", _absent(changes.jobs)))
+        _versioned(rows.JOB, _present(changes.jobs), put)
+        gone.append(("delete_key_limit", _absent(changes.key_limits)))
+        _versioned(rows.KEY_LIMIT, _present(changes.key_limits), put)
+        gone.append(("delete_work_rate", _absent(changes.rates)))
+        put.append(("put_work_rate", list(map(rows.WORK_RATE.to_row, _present(changes.rates)))))
+        gone.append(("delete_cooldown", _absent(changes.cooldowns)))
+        put.append(("put_cooldown", list(map(rows.COOLDOWN.to_row, _present(changes.cooldowns)))))
+        put.append(("insert_late_result", list(map(rows.LATE_RESULT.to_row, changes.late_results))))
+        put.append(("insert_feedback", list(map(rows.FEEDBACK.to_row, changes.feedback))))
+        put.append(("insert_answered", list(map(rows.ANSWERED.to_row, changes.answered))))
+        put.append(("insert_message", list(map(rows.MESSAGE.to_row, changes.messages))))
+        put.append(("put_idempotency", list(map(rows.IDEMPOTENCY.to_row, changes.idempotency))))
+
+    def _unknown_tenants(self, changes: Changes) -> set[str]:
+        """Return tenants that may have no row yet; the sequencer counts in it."""
+        named = {key.tenant for key in changes.keys.values()}
+        named |= changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys()
+        new = named - self._tenants - self.new_tenants
+        self.new_tenants |= new
+        return new
+
+    async def _check_queues(self, queues: Sequence[Queue]) -> None:
+        """Check new queues. Another writer may have inserted the same ones, since their ids follow from their meaning.
+
+        Raises:
+            QueueIdTaken: the id means another queue.
+            StaleVersion: the queue exists with another id.
+        """
+        for queue in queues:
+            found = await self._execution.fetch("queue_by_id", id=queue.id)
+            if not found:
+                raise StaleVersion(f"{queue} exists already with another id")
+            if rows.QUEUE.from_row(found[0]) != queue:
+                raise QueueIdTaken(queue, rows.QUEUE.from_row(found[0]))
+
+
+def _tasks_of(found: Mapping[Key, Any]) -> set[str]:
+    """Return the tasks to which loaded records belong."""
+    tasks: set[str] = set()
+    for (kind, _), record in found.items():
+        if isinstance(record, TaskRecord):
+            tasks.add(record.id)
+        elif isinstance(record, (Work, LeaseRecord)) or (kind == "approval" and record is not None):
+            tasks.add(record.task)
+    return tasks
+
+
+def _absent(records: Mapping[str, Any]) -> list[Row]:
+    return [(name,) for name, record in records.items() if record is None]
+
+
+def _present(records: Mapping[str, Any]) -> list[Any]:
+    return [record for record in records.values() if record is not None]
+
+
+def _versioned(kind: rows.RecordTable[Any], records: Iterable[Any], put: _Writes) -> None:
+    """Insert records of version 1, and update the others from the version before."""
+    name = kind.table.name
+    position = rows.VERSION[name]
+    many = list(map(kind.to_row, records))
+    put.append((f"insert_{name}", [row for row in many if row[position] == 1]))
+    # Rows are locked in this order: with one order for all writers, no two wait for each other.
+    put.append((f"update_{name}", sorted((row for row in many if row[position] != 1), key=lambda row: row[0])))

@@ -1,0 +1,18 @@
+"""The engine on a store in PostgreSQL: the tests of SQLite once more."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engine.test_approvals import *  # noqa: F403
+from tests.engine.test_fence import *  # noqa: F403
+from tests.engine.test_plans import *  # noqa: F403
+from tests.engine.test_stopping import *  # noqa: F403
+from tests.engine.test_tries import *  # noqa: F403
+from tests.support.postgres import server
+from tests.support.postgres_harness import PostgresHarness, harness
+
+
+@pytest.fixture
+def swarm() -> Iterator[PostgresHarness]:
+    yield from harness(server().new_store())

@@ -1,0 +1,159 @@
+"""Two servers on one database: what is done through one of them counts at the other, too."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from swarmkeeper.app import Orchestrator
+from swarmkeeper.reads import views
+from swarmkeeper.settings import Settings
+from tests.http.conftest import BotCaller, Caller, Fleet
+from tests.http.test_work import planned
+from tests.support.postgres import server
+
+
+@dataclass
+class Pair:
+    a: Orchestrator
+    b: Orchestrator
+
+    async def at_b(self, bot: BotCaller) -> BotCaller:
+        """Return the same bot, which calls the other server."""
+        return BotCaller(Caller(self.b.app, bot.call.key), bot.id)
+
+
+@pytest.fixture
+def store_url() -> str:
+    return server().new_store()
+
+
+@pytest_asyncio.fixture
+async def pair(store_url: str) -> AsyncIterator[Pair]:
+    settings = Settings(store=store_url)
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(Orchestrator(settings)) for _ in range(2)]
+        yield Pair(*servers)
+
+
+async def submitted(pair: Pair, *keys: str) -> str:
+    return await planned(Caller(pair.a.app, await pair.a.make_key("client")), *keys)
+
+
+async def soon(what: Any, seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            if await what():
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_work_submitted_at_one_server_goes_to_a_poll_parked_at_the_other(pair: Pair) -> None:
+    bot = await pair.at_b(await Fleet(pair.a).bot("Executor"))
+    poll = asyncio.create_task(bot.lease(wait_seconds=10))
+    await asyncio.sleep(0.1)
+
+    task = await submitted(pair, "x")
+
+    async with asyncio.timeout(5):
+        answer = await poll
+    assert [lease["task_id"] for lease in answer.json["leases"]] == [task]
+
+
+async def test_work_goes_there_although_every_hint_is_lost(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(topic: str, body: bytes = b"") -> None:
+        """Publish nothing."""
+
+    monkeypatch.setattr(pair.a.broker, "publish", lost)
+    bot = await pair.at_b(await Fleet(pair.a).bot("Executor"))
+    poll = asyncio.create_task(bot.lease(wait_seconds=10))
+    await asyncio.sleep(0.1)
+
+    task = await submitted(pair, "x")
+
+    async with asyncio.timeout(5):
+        assert [lease["task_id"] for lease in (await poll).json["leases"]] == [task]
+
+
+async def test_a_key_revoked_at_one_server_is_refused_at_the_other_and_ends_its_poll(pair: Pair) -> None:
+    bot = await pair.at_b(await Fleet(pair.a).bot("Executor"))
+    assert (await bot.lease()).status == 200  # the other server knows the key now
+    poll = asyncio.create_task(bot.lease(wait_seconds=30))
+    await asyncio.sleep(0.1)
+    admin = Caller(pair.a.app, await pair.a.make_key("admin"))
+    (key,) = [row["id"] for row in (await admin.get("/keys")).json["items"] if row["role"] == "bot:executor"]
+
+    assert (await admin.post(f"/keys/{key}:revoke")).status == 200
+
+    async def refused() -> bool:
+        return (await bot.lease()).status == 401
+
+    await soon(refused, 2)
+    async with asyncio.timeout(2):
+        await poll
+
+
+async def test_a_message_sent_at_one_server_is_told_with_the_next_heartbeat_at_the_other(pair: Pair) -> None:
+    at_a = await Fleet(pair.a).bot("Executor")
+    bot = await pair.at_b(at_a)
+    task = await submitted(pair, "x")
+    lease = await bot.one()
+    client = Caller(pair.a.app, await pair.a.make_key("client"))
+    await bot.call.post(f"/bots/{bot.id}:heartbeat", {"leases": [{"lease_id": lease["lease_id"]}]})
+
+    sent = await client.post(f"/tasks/{task}/messages", {"to_bot": None, "payload": {"say": "hello"}})
+    assert sent.status == 201, sent.json
+
+    async def told() -> bool:
+        answer = await bot.call.post(f"/bots/{bot.id}:heartbeat", {"leases": [{"lease_id": lease["lease_id"]}]})
+        return [message["payload"] for message in answer.json["messages"]] == [{"say": "hello"}]
+
+    await soon(told, 2)
+
+
+async def test_a_task_cancelled_at_one_server_cancels_its_lease_at_the_other(pair: Pair) -> None:
+    bot = await pair.at_b(await Fleet(pair.a).bot("Executor"))
+    task = await submitted(pair, "x")
+    lease = await bot.one()
+    beat = {"leases": [{"lease_id": lease["lease_id"]}]}
+    for _ in range(2):  # from the second on, the other server answers from memory
+        answer = await bot.call.post(f"/bots/{bot.id}:heartbeat", beat)
+        assert [one["directive"] for one in answer.json["leases"]] == ["continue"]
+
+    admin = Caller(pair.a.app, await pair.a.make_key("admin"))
+    assert (await admin.post(f"/tasks/{task}:cancel", {"reason": "r"})).status < 300
+
+    async def cancelled() -> bool:
+        answer = await bot.call.post(f"/bots/{bot.id}:heartbeat", beat)
+        return [one["directive"] for one in answer.json["leases"]] != ["continue"]
+
+    await soon(cancelled, 2)
+
+
+async def test_a_caller_who_waits_at_one_server_is_told_when_the_other_ends_the_task(pair: Pair) -> None:
+    bot = await pair.at_b(await Fleet(pair.a).bot("Executor"))
+    task = await submitted(pair, "x")
+    client = Caller(pair.a.app, await pair.a.make_key("client"))
+    waiting = asyncio.create_task(client.get(f"/tasks/{task}?wait_seconds=30"))
+    await asyncio.sleep(0.1)
+
+    lease = await bot.one()
+    assert (await bot.report(lease, output={})).status == 200
+
+    async with asyncio.timeout(5):
+        assert (await waiting).json["outcome"] == "accepted"
+
+
+async def test_a_server_that_starts_beside_another_prolongs_no_lease(pair: Pair) -> None:
+    bot = await Fleet(pair.a).bot("Executor")
+    await submitted(pair, "x")
+    expires_at = (await bot.one())["expires_at"]
+
+    async with Orchestrator(pair.a.settings) as third:
+        looked = await third.store.look()
+
+    assert views.time(looked.next_due) == expires_at

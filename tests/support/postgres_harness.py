@@ -1,0 +1,186 @@
+"""The harness of the engine's tests, with a store in PostgreSQL.
+
+The harness's loop has virtual time and no sockets. So the store runs in a loop of its own, in a thread, and each of its
+methods is carried out there while the harness's loop stands still. Transactions decide at the engine's time, which the
+harness sets, not at the server's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from swarmkeeper.core.ports import Changes, Key, Looked, Started
+from swarmkeeper.offline import doctor
+from swarmkeeper.sim.harness import Harness
+from swarmkeeper.storage.postgres import PostgresStore
+from swarmkeeper.storage.rows import TABLES
+from swarmkeeper.storage.sqlite import SqliteStore
+
+
+class RealLoop:
+    """A usual event loop in a thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True, name="postgres").start()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+
+_loop: RealLoop | None = None
+
+
+def real_loop() -> RealLoop:
+    global _loop
+    _loop = _loop or RealLoop()
+    return _loop
+
+
+class BlockingTransaction:
+    """Implements `core.ports.Transaction`."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+
+        async def blocking(*arguments: Any, **options: Any) -> Any:
+            return real_loop().run(method(*arguments, **options))
+
+        return blocking
+
+    async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
+        found: Mapping[Key, Any] = real_loop().run(self._inner.load(list(needs)))
+        return found
+
+    async def now(self, engine: int) -> int:
+        return engine
+
+    async def save(self, changes: Changes) -> None:
+        real_loop().run(self._inner.save(changes))
+
+
+class Rows(list[tuple[Any, ...]]):
+    """What a statement found, as apsw's cursors say it."""
+
+    def __init__(self, found: Sequence[Any]) -> None:
+        super().__init__(tuple(row) for row in found)
+        self._names = [(name,) for name in (found[0].keys() if found else ())]
+
+    @property
+    def get(self) -> Any:
+        if not self:
+            return None
+        return self[0][0] if len(self[0]) == 1 else self[0]
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self
+
+    def get_description(self) -> list[tuple[str]]:
+        return self._names
+
+
+class Reading:
+    """Runs statements with `?` for each parameter, past the store."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Rows:
+        return Rows(real_loop().run(self._execute(sql, parameters)))
+
+    async def _execute(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        await self._store._wait_for_sequencer()
+        numbers = iter(range(1, len(parameters) + 1))
+        sql = re.sub(r"\?", lambda _: f"${next(numbers)}", sql)
+        async with self._store._reader() as connection:
+            found: list[Any] = await connection.fetch(sql, *parameters)
+            return found
+
+
+class BlockingStore:
+    """Implements `core.ports.Store`."""
+
+    shared = False  # here one engine has it
+
+    def __init__(self, url: str) -> None:
+        self._inner = PostgresStore(url)
+        self.connection = Reading(self._inner)
+
+    def wrong_kept(self) -> list[str]:
+        return []
+
+    async def open(self) -> None:
+        real_loop().run(self._inner.open())
+
+    async def close(self) -> None:
+        real_loop().run(self._inner.close())
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[BlockingTransaction]:
+        begun = self._inner.begin()
+        transaction = real_loop().run(cast("Any", begun).__aenter__())
+        try:
+            yield BlockingTransaction(transaction)
+        except BaseException as error:
+            real_loop().run(cast("Any", begun).__aexit__(type(error), error, error.__traceback__))
+            raise
+        real_loop().run(cast("Any", begun).__aexit__(None, None, None))
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        found: list[Any] = real_loop().run(self._inner.read(name, parameters))
+        return found
+
+    async def look(self) -> Looked:
+        looked: Looked = real_loop().run(self._inner.look())
+        return looked
+
+    async def start(self) -> Started:
+        started: Started = real_loop().run(self._inner.start())
+        return started
+
+    async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
+        real_loop().run(self._inner.grace(now, start_floor, moved=moved))
+
+    async def set_back(self, by: int, wall: int) -> None:
+        real_loop().run(self._inner.set_back(by, wall))
+
+    async def changed_outside(self) -> bool:
+        return False
+
+
+class PostgresHarness(Harness):
+    """The same harness; its checks are those of `swarmkeeper doctor --deep`."""
+
+    def _new_store(self) -> SqliteStore:
+        return cast("SqliteStore", BlockingStore(self._url))
+
+    def dump(self) -> str:
+        found = [(name, self.store.connection.execute(f"SELECT * FROM {name}").fetchall()) for name in sorted(TABLES)]
+        return hashlib.sha256(repr([(name, sorted(map(repr, rows))) for name, rows in found]).encode()).hexdigest()
+
+    def check(self, *, faults: int = 0) -> None:
+        found: list[str] = []
+        for check in doctor.CHECKS:
+            rows = self.run(self.store.read(check.read, {**doctor.WORDS, "latest": 1 << 62}))
+            found += [f"invariant {check.invariant}: {check.says}: broken by {row['subject']}" for row in rows]
+        if self.engine.stats.faults != faults:
+            found.append(f"the engine has no faults: {[entry for entry in self.log if entry[0] == 'fault']}")
+        found += [f"no exception is lost: {trouble}" for trouble in self.loop.troubles]
+        assert not found, "\n".join(found)
+
+
+def harness(url: str) -> Iterator[PostgresHarness]:
+    """Yield a harness, and check the store at the end."""
+    made = PostgresHarness(seed=1, url=url)
+    yield made
+    made.check()
+    made.close()

