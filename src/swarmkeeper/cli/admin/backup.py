@@ -1,0 +1,234 @@
+"""`backup` and `restore`: a copy of a store while a server runs, and a store from such a copy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from swarmkeeper.cli.framework import running, terminal
+from swarmkeeper.cli.framework.flags import AsJson, Store, flag
+from swarmkeeper.cli.framework.terminal import CliError, Exit
+
+if TYPE_CHECKING:
+    from swarmkeeper.offline.doctor import DoctorFinding
+    from swarmkeeper.settings import Settings
+    from swarmkeeper.storage.sqlite.store import SqliteStore
+
+# What a fresh store has, too.
+_OWN_TABLES = frozenset({"meta", "migration"})
+
+
+def backup(
+    to: Annotated[Path, flag("--to", metavar="FILE", help="The file to write. It must not exist.")],
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Back up a store, also while a server runs on it: one consistent state, checked like `doctor --deep`.
+
+    Exits with 11 if the copy violates an invariant, as then the store does; the copy is kept. Protect it like a secret.
+    """
+    settings = _in_a_file(store)
+    _check_new(to)
+    _copy(settings, to)
+    findings = running.run(_examine(to))
+    facts = {"file": str(to), "bytes": to.stat().st_size, "has_pepper": not _has_own_pepper(settings)}
+    _say(f"{to}: {facts['bytes']} bytes", facts, findings, settings, as_json=as_json)
+
+
+def restore(
+    from_: Annotated[Path, flag("--from", metavar="FILE", help="A file that `backup` wrote.")],
+    to: Annotated[str, flag("--to", metavar="STORE_URL", help="The store to make: sqlite:///…")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a store from a backup. The store must not exist, or be empty, and no server may be using it.
+
+    Exits with 11, and writes nothing, if the backup violates an invariant.
+    """
+    from swarmkeeper.storage.sqlite.store import path_of
+
+    settings = _in_a_file(to)
+    findings = _restore(from_, Path(path_of(settings.store)))
+    facts = {"store": settings.store, "from": str(from_), "restored": not findings}
+    done = f"{settings.store}: restored from {from_}" if not findings else f"{settings.store}: nothing was written"
+    _say(done, facts, findings, settings, as_json=as_json)
+
+
+def _in_a_file(store: str | None) -> Settings:
+    """Return the settings, if the store is in a file.
+
+    Raises:
+        CliError: it is in memory, or in PostgreSQL.
+    """
+    from swarmkeeper.storage.opening import is_postgres, shown
+
+    settings = running.on_disk(store, lost="")
+    if is_postgres(settings.store):
+        detail = f"{shown(settings.store)} is in PostgreSQL, which has backups of its own"
+        fix = "use pg_dump and pg_restore, or pg_basebackup"
+        raise CliError("not_a_file", detail, exit_code=Exit.USAGE, fix=fix)
+    return settings
+
+
+def _check_new(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise _exists(path)
+    if not path.resolve().parent.is_dir():
+        raise CliError("no_folder", f"the folder {path.resolve().parent} does not exist", exit_code=Exit.NOT_FOUND)
+
+
+def _exists(path: Path) -> CliError:
+    fix = "name a file that does not exist"
+    return CliError("exists", f"{path} exists already", exit_code=Exit.CONFLICT, fix=fix)
+
+
+def _has_own_pepper(settings: Settings) -> bool:
+    return bool(settings.pepper or settings.pepper_file)
+
+
+def _about_pepper(settings: Settings) -> str:
+    if _has_own_pepper(settings):
+        return "the pepper is yours and not in the file: without it, no API key of this store is valid"
+    return "the file contains inputs, outputs and the pepper of all API keys: protect it like a secret"
+
+
+def _say(
+    done: str, facts: dict[str, object], findings: list[DoctorFinding], settings: Settings, *, as_json: bool
+) -> NoReturn:
+    """Say what was done and found, and end the command."""
+    if as_json:
+        listed = [
+            {"invariant": finding.check.invariant, "check": finding.check.says, "subject": finding.subject}
+            for finding in findings
+        ]
+        terminal.say_json({**facts, "healthy": not findings, "findings": listed})
+    else:
+        terminal.say(f"{done}, healthy, audit log verified" if not findings else done)
+        for finding in findings:
+            subject = terminal.on_one_line(finding.subject)
+            terminal.say(f"invariant {finding.check.invariant} violated ({finding.check.says}): {subject}")
+        terminal.talk(_about_pepper(settings))
+    raise typer.Exit(Exit.VIOLATION if findings else Exit.OK)
+
+
+def _copy(settings: Settings, to: Path) -> None:
+    from swarmkeeper import files
+    from swarmkeeper.storage.sqlite import copies
+    from swarmkeeper.storage.sqlite.store import SqliteStore
+
+    async def copy() -> None:
+        async with running.store_of(settings) as store:
+            assert isinstance(store, SqliteStore), "the store is in a file"
+            copies.copy_to(store.connection, to)
+
+    try:
+        files.create(to)  # from now on nobody else can make a file of this name
+        running.run(copy())
+    except FileExistsError:
+        raise _exists(to) from None
+    except OSError as error:
+        to.unlink(missing_ok=True)
+        raise CliError("not_written", f"{to} cannot be written: {error.strerror}") from None
+    except BaseException:
+        to.unlink(missing_ok=True)
+        raise
+
+
+async def _examine(file: Path) -> list[DoctorFinding]:
+    """Check a copy that nobody else uses, as `doctor --deep` does."""
+    from swarmkeeper.clock import SystemClock
+    from swarmkeeper.offline import doctor
+
+    try:
+        async with running.store_of(running.settings_of(store=str(file)), reading=True) as copy:
+            found = await doctor.examine(copy, running.shipped_rules(), deep=True, wall=SystemClock().now())
+    except running.Damaged as damaged:
+        return [doctor.DoctorFinding(doctor.DAMAGE, damaged.detail)]
+    return [finding for finding in found if finding.check is not doctor.CLOCK]  # the clock is this machine's
+
+
+def _restore(backed_up: Path, target: Path) -> list[DoctorFinding]:
+    """Make the store under another name, and rename it when it is whole."""
+    import apsw
+
+    from swarmkeeper import files
+
+    _check_target(target)
+    try:
+        with files.beside(target) as new:
+            try:
+                running.run(_make(backed_up, new))
+            finally:
+                for side in ("-wal", "-shm", ".lock"):
+                    Path(f"{new}{side}").unlink(missing_ok=True)
+    except _Unfit as unfit:
+        return unfit.findings
+    except (OSError, apsw.Error) as error:
+        raise CliError("not_written", f"{target} cannot be written: {error}") from None
+    return []
+
+
+async def _make(backed_up: Path, new: Path) -> None:
+    from swarmkeeper.offline import offline_admin
+    from swarmkeeper.storage.sqlite import copies
+
+    async with running.store_of(running.settings_of(store=str(backed_up)), reading=True):
+        copies.copy_file(backed_up, new)  # it is a store of this version: else opening it was refused
+    findings = await _examine(new)
+    if findings:
+        raise _Unfit(findings)
+    async with _alone(new) as store:
+        last = copies.last_event(store.connection)
+        if await offline_admin.record_restore(store, **running.administration()):
+            copies.begin_epoch(store.connection, last)
+
+
+class _Unfit(Exception):
+    """The backup violates invariants."""
+
+    def __init__(self, findings: list[DoctorFinding]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+
+def _check_target(target: Path) -> None:
+    """Check that the store does not exist, or has no rows; its file is replaced.
+
+    Raises:
+        CliError: it has rows, or a server is using it, or there is a log that would be mixed into it.
+    """
+    if target.exists():
+        running.run(_check_empty(target))
+        return
+    _check_new(target)
+    for side in ("-wal", "-shm"):
+        if Path(f"{target.resolve()}{side}").exists():
+            detail = f"{target}{side} of an earlier store is still there, and would be mixed into this one"
+            raise CliError("left_over", detail, exit_code=Exit.CONFLICT, fix=f"move {target}{side} away")
+
+
+async def _check_empty(target: Path) -> None:
+    async with _alone(target) as store:
+        for (table,) in store.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            if table not in _OWN_TABLES and store.connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").get:
+                detail = f"{target} has data, and a restore would replace it (table {table})"
+                raise CliError("has_data", detail, exit_code=Exit.CONFLICT, fix="move it away, or name another store")
+
+
+@asynccontextmanager
+async def _alone(file: Path) -> AsyncIterator[SqliteStore]:
+    """Open an existing store as its only user."""
+    from swarmkeeper.storage.sqlite.store import SqliteStore
+
+    store = SqliteStore(str(file))
+    try:
+        await store.open(create=False)
+    except Exception as error:
+        raise running.of_store(error) from None
+    try:
+        yield store
+    finally:
+        await store.close()
