@@ -1,0 +1,115 @@
+"""compose.yaml is valid, names what exists, and lets no service do more than it needs."""
+
+import importlib.util
+import re
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from swarmkeeper import sync
+from swarmkeeper.sdk.runner import DRAIN_SECONDS
+from swarmkeeper.settings import BY_NAME, Settings
+from tests.acceptance.server import Server
+from tests.tidy.tree import ROOT
+
+SCHEMA = resources.files("check_jsonschema").joinpath("builtin_schemas/vendor/compose-spec.json")
+VALID = jsonschema_rs.validator_for(SCHEMA.read_text(encoding="utf-8"))
+FILE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = FILE["services"]
+BOTS = ("planner", "executor", "evaluator")
+
+
+def seconds(text: str) -> int:
+    return int(text.removesuffix("s"))
+
+
+def test_it_is_a_valid_compose_file() -> None:
+    assert [error.message for error in VALID.iter_errors(FILE)] == []
+    assert not VALID.is_valid({**FILE, "services": {"orchestrator": {"imag": "swarmkeeper"}}})
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_a_read_only_root_and_no_capability(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert [port for port in service.get("ports", ()) if not port.startswith("127.0.0.1:")] == []
+    assert ":" in service["image"] or service["image"] in ("swarmkeeper", "swarmkeeper-bot")
+
+
+def test_what_it_mounts_builds_and_waits_for_exists() -> None:
+    targets = re.findall(r"^FROM .+ AS (\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    for service in SERVICES.values():
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            assert (ROOT / source).exists() if source.startswith("./") else source in FILE["volumes"], volume
+        assert service.get("build", {"target": "bot"})["target"] in targets
+        assert service.get("depends_on", {}).keys() <= SERVICES.keys()
+
+
+def test_each_bot_runs_an_example_with_the_key_that_is_made_for_it() -> None:
+    assert dict(word.split("=") for word in SERVICES["keys"]["command"]) == {
+        **{name: f"bot:{name}" for name in BOTS},
+        "prometheus": "operator",
+    }
+    for name in BOTS:
+        [program] = SERVICES[name]["command"]
+        assert (ROOT / "examples" / program).is_file()
+        assert SERVICES[name]["environment"]["SWARMKEEPER_API_KEY_FILE"] == f"/run/keys/{name}.key"
+        assert SERVICES[name]["depends_on"] == {"keys": {"condition": "service_completed_successfully"}}
+
+
+def test_every_variable_of_ours_is_a_setting() -> None:
+    named = {name for service in SERVICES.values() for name in service.get("environment", ()) if "GF_" not in name}
+
+    assert {name.removeprefix("SWARMKEEPER_").lower() for name in named} <= set(BY_NAME)
+
+
+def test_nothing_is_killed_while_it_finishes_its_work() -> None:
+    assert seconds(SERVICES["orchestrator"]["stop_grace_period"]) > 2 * Settings().stop_seconds
+    for name in BOTS:
+        assert seconds(SERVICES[name]["stop_grace_period"]) > DRAIN_SECONDS + 5
+
+
+# ---- the keys of the others ------------------------------------------------------------------------------------------
+
+
+def make_keys() -> Callable[[Path, dict[str, str]], None]:
+    spec = importlib.util.spec_from_file_location("make_keys", ROOT / "deploy" / "compose" / "make_keys.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    main: Callable[[Path, dict[str, str]], None] = module.main
+    return main
+
+
+def test_keys_are_made_once_and_the_group_may_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = {"counter": "bot:executor", "prometheus": "operator"}
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    with Server(tmp_path / "store.db") as server:
+        monkeypatch.setenv("SWARMKEEPER_URL", server.url)
+        monkeypatch.setenv("SWARMKEEPER_API_KEY", server.key("admin"))
+        make_keys()(folder, wanted)
+        made = {file.name: file.read_text() for file in folder.iterdir()}
+        make_keys()(folder, wanted)
+        with sync.Client() as client:
+            keys = list(client.keys())
+
+    assert made == {file.name: file.read_text() for file in folder.iterdir()}
+    assert sorted(made) == ["counter.key", "prometheus.key"]
+    assert sorted((str(key.role), str(key.bot)) for key in keys if key.role != "admin") == [
+        ("bot:executor", "counter"),
+        ("operator", "None"),
+    ]
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o640}
+    assert folder.stat().st_mode & 0o777 == 0o750
