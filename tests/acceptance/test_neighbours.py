@@ -12,8 +12,9 @@ WAVE = 4  # attacks at once
 WAVE_SECONDS = 2.0
 TIMES = 5
 # What a call may take, however quick it was before. While it waits for its commit, which takes long where the machine
-# is busy, the thread works for others, and that is counted, too. One long body used to take seconds, and many of them.
-UNFELT_MS = 12.0
+# is busy, the thread works for others, and that is counted, too. One long body used to take seconds, and many of them;
+# on a slow machine with both cores taken, 65 ms were seen without any fault.
+UNFELT_MS = 25.0
 MEMORY_MIB = 300
 BEAT_SECONDS = 3
 

@@ -28,7 +28,12 @@ async def list_legal_holds(query: Annotated[PageQuery, Query()], call: CurrentCa
     return Json(page)
 
 
-@router.post("/legal-holds", response_model=v1.LegalHold, status_code=201, responses=refuses(errors.IllegalTransition))
+@router.post(
+    "/legal-holds",
+    response_model=v1.LegalHold,
+    status_code=201,
+    responses=refuses(errors.IllegalTransition, errors.ResourceNotFound),
+)
 async def place_legal_hold(body: v1.LegalHoldRequest, call: CurrentCall, idempotency: Idempotency) -> Response:
     """Place a legal hold on a task, or on everything of the tenant: it is kept until the hold is released.
 
@@ -42,7 +47,7 @@ async def place_legal_hold(body: v1.LegalHoldRequest, call: CurrentCall, idempot
     return Json(await call.after(call.services.queries.legal_hold(call.by, held)), 201, replay_header(answer))
 
 
-@router.post("/legal-holds:release", response_model=v1.LegalHoldState)
+@router.post("/legal-holds:release", response_model=v1.LegalHoldState, responses=refuses(errors.ResourceNotFound))
 async def release_legal_hold(body: v1.LegalHoldRequest, call: CurrentCall, idempotency: Idempotency) -> Response:
     """Release the legal hold on a task, or on the tenant. What was kept long enough is erased soon."""
     held = body.task_id or WHOLE_TENANT
