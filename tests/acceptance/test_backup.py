@@ -14,7 +14,7 @@ from tests.acceptance.server import Caller, Server
 
 
 class Load:
-    """Clients that submit and cancel tasks until they are told to stop; what was acknowledged, in order."""
+    """Threads that submit and cancel tasks until the block ends; they list what the server acknowledged, in order."""
 
     def __init__(self, server: Server, key: str) -> None:
         self.acknowledged: list[str] = []

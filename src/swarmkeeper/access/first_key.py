@@ -1,6 +1,7 @@
 """Creates the administrator's key that the settings name, in a store that has no key yet.
 
-So a container or service starts with an address that others reach, and nobody has to run a command first.
+So a container or service can listen on an address beyond this machine at its first start, without a command that makes
+a key before.
 """
 
 from __future__ import annotations

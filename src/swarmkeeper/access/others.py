@@ -19,15 +19,22 @@ from swarmkeeper.access.identity import Identity
 from swarmkeeper.access.key_watch import KeyWatch
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.named_reads import EventRow, fetch
-from swarmkeeper.core.ports import Broker, LogWriter, Store, StoreDamaged, StoreUnavailable
-from swarmkeeper.engine.loop import LOOK_TOPIC, Engine
+from swarmkeeper.core.ports import (
+    EVENTS_TOPIC,
+    LOOK_TOPIC,
+    Broker,
+    LogWriter,
+    Store,
+    StoreDamaged,
+    StoreUnavailable,
+)
+from swarmkeeper.engine.loop import Engine
 from swarmkeeper.engine.task_waiters import TaskWaiters
 
 SECOND = 1_000_000
 FRESH = SECOND
 LOOK_SECONDS = 0.25  # the delay if a hint is lost
 PAGE = 500
-TOPIC = "events"  # the engine publishes a hint to it after each batch with events
 
 
 class NewestMessages(Protocol):
@@ -73,7 +80,7 @@ class Others:
         await asyncio.gather(self._follow_feed(), self._follow_work())
 
     async def _follow_feed(self) -> None:
-        async with self._broker.subscribe(TOPIC) as hints:
+        async with self._broker.subscribe(EVENTS_TOPIC) as hints:
             while True:
                 try:
                     await self.look()

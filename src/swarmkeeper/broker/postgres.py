@@ -1,7 +1,7 @@
 """Broker for the servers that share a store in PostgreSQL: NOTIFY and LISTEN, on a connection of its own.
 
 Publishing only notes a hint; those of some milliseconds leave together, after the commits that they tell of. A hint
-that is lost with the connection only causes a delay: whoever waits for it looks from time to time.
+that is lost with the connection only causes a delay: subscribers also read the store at intervals.
 """
 
 from __future__ import annotations

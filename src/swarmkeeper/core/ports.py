@@ -360,6 +360,10 @@ class Started(Looked):
     pepper: bytes  # created with the store; used if none is configured
 
 
+EVENTS_TOPIC = "events"  # hints that there are new events
+LOOK_TOPIC = "look"  # hints to other servers: the ids of queues that got items
+
+
 class Broker(Protocol):
     """Carries hints to read again. A lost hint only causes a delay."""
 

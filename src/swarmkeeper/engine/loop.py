@@ -23,6 +23,8 @@ from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.model import BackgroundJob, Limits, Timer
 from swarmkeeper.core.ports import (
+    EVENTS_TOPIC,
+    LOOK_TOPIC,
     Broker,
     Changes,
     Clock,
@@ -62,7 +64,6 @@ BATCH_BYTES = 4 << 20
 BUSY_TICKS = 2  # turns of the event loop between batches: answers leave, and requests already in their sockets join
 QUEUE_COMMANDS = 10_000
 ALIVE_EVERY = 5 * SECOND
-LOOK_TOPIC = "look"  # hints to other servers: the ids of queues that got items
 LOOK_EVERY = SECOND // 2  # in a shared store: how late the work and timers of other servers are found without a hint
 START_FLOOR = 30 * SECOND  # least time after a stop in which a bot may still take a waiting item
 STORE_PAUSE = SECOND // 5  # pause after the store could not take a batch
@@ -514,7 +515,7 @@ class Engine:
             for changes in saved:
                 self._on_commit(changes)
             if any(changes.events for changes in saved):
-                await self._broker.publish("events")
+                await self._broker.publish(EVENTS_TOPIC)
             if self._store.shared:
                 added = {entry.queue for changes in saved for entry in changes.ready.values() if entry is not None}
                 if added:

@@ -14,12 +14,11 @@ from contextlib import asynccontextmanager
 
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.named_reads import EventRow, fetch
-from swarmkeeper.core.ports import Broker, LogWriter, Store, StoreDamaged, StoreUnavailable
+from swarmkeeper.core.ports import EVENTS_TOPIC, Broker, LogWriter, Store, StoreDamaged, StoreUnavailable
 from swarmkeeper.core.states import TASK_CLOSED
 from swarmkeeper.reads import views
 from swarmkeeper.reads.views import View
 
-TOPIC = "events"  # the engine publishes a hint to it after each batch with events
 LAG_MAX = 1_000  # events that may be queued for one follower
 PAGE = 500
 SOME = 100  # events that a follower takes at once
@@ -201,7 +200,7 @@ class Feed:
     async def run(self) -> None:
         """Read the end of the feed for ever: after each hint, and each second, while there are followers."""
         try:
-            async with self._broker.subscribe(TOPIC) as hints:
+            async with self._broker.subscribe(EVENTS_TOPIC) as hints:
                 while True:
                     await self._wanted.wait()
                     try:

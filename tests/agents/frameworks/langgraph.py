@@ -63,7 +63,7 @@ class ScriptedChatModel(BaseChatModel):
         return "scripted"
 
     def _generate(self, *_: Any, **__: Any) -> ChatResult:
-        raise NotImplementedError("it is asked from coroutines")
+        raise AssertionError("the bot asks from coroutines, with _agenerate")
 
     async def _agenerate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
         said = await self.script.answer("\n".join(str(message.content) for message in messages))

@@ -62,7 +62,7 @@ class ScriptedResponses(Model):
         return ModelResponse(output=[_item(said, number)], usage=usage, response_id=None)
 
     def stream_response(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
-        raise NotImplementedError
+        raise AssertionError("the bot asks for whole answers, not for a stream")
 
 
 def _item(said: Say | Call, number: int) -> Any:

@@ -68,13 +68,13 @@ class ScriptedModel(Model):
         self.config = {"model_id": "scripted"}
 
     def update_config(self, **_: Any) -> None:
-        raise NotImplementedError
+        raise AssertionError("the bot changes no configuration")
 
     def get_config(self) -> Any:
         return self.config
 
     def structured_output(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("the bot asks with stream")
 
     async def stream(self, messages: Any, *_: Any, **__: Any) -> AsyncIterator[Any]:
         said = await self._script.answer(json.dumps(messages, ensure_ascii=False, default=str))

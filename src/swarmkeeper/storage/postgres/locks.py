@@ -43,7 +43,7 @@ class Locks:
         self.now: int | None = None  # the server's time when the last awaited lock was taken
 
     def learn(self, work: str, task: str) -> None:
-        """Remember to which task an item belongs, so that nobody has to ask the server."""
+        """Remember to which task an item belongs: that saves a query each time its lock is taken."""
         self._task_of[work] = task
 
     def has_task(self, task: str) -> bool:

@@ -2,9 +2,9 @@
 
 Theory. A transaction writes what it tells as one row of the outbox, in its last statement, and commits: then it is
 durable, but has no number yet. One sequencer at a time takes rows away, whatever is visible, in the order of their
-ids, and numbers their contents in a transaction of its own. So numbers have no gaps, and whoever sees a number has seen
-all before it, as in SQLite. Causes come before effects: if a transaction B has read what A committed, every reader that
-sees B's row sees A's, too; and B's row has the higher id, since it was written after all that B read.
+ids, and numbers their contents in a transaction of its own. So numbers have no gaps, and a reader that sees a number
+sees all numbers before it, as in SQLite. Causes come before effects: if a transaction B has read what A committed,
+every reader that sees B's row sees A's, too; and B's row has the higher id, since it was written after all that B read.
 
 Which replica is the sequencer decides an advisory lock of a session, on a connection of its own. The others try to get
 it again and again. If the owner dies, PostgreSQL frees the lock, and all that was not numbered is still in the outbox.
