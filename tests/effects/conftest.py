@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from swarmkeeper.app import Orchestrator
-from tests.http.conftest import Caller, Json, admin, client, fleet, nobody, swarm
+from tests.http.conftest import Caller, Json, admin, client, fleet, nobody, store_url, swarm
 
-__all__ = ["admin", "client", "fleet", "nobody", "swarm"]
+__all__ = ["admin", "client", "fleet", "nobody", "store_url", "swarm"]
 
 
 async def submitted(client: Caller, *keys: str, **more: Json) -> str:
