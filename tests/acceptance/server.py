@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -27,8 +28,11 @@ BIN = Path(sys.executable).parent
 class Server:
     """`swarmkeeper serve` on a random port. The process started is the one that holds the store: no wrapper between."""
 
-    def __init__(self, store: Path, *, program: list[str] | None = None, port: int = 0) -> None:
+    def __init__(
+        self, store: Path, *, program: list[str] | None = None, port: int = 0, options: Sequence[str] = ()
+    ) -> None:
         self.store = store
+        self._options = options
         self.url = ""
         self.process: Process | None = None
         self._port = port
@@ -49,7 +53,7 @@ class Server:
         return f"sqlite:///{self.store}"
 
     def start(self) -> None:
-        arguments = ["--store", self.store_url, "--port", str(self._port), "--json"]
+        arguments = ["--store", self.store_url, "--port", str(self._port), "--json", *self._options]
         log = self.store.with_suffix(".log")
         self.process = Process([*self._program, *arguments], log=log, environment=_environment())
         line = self.process.stdout.readline()
@@ -63,6 +67,15 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(20)
         self.process.stop()
+
+    def freeze(self) -> None:
+        """Let it stand still, as a machine does that is swapped out or suspended."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         if self.process is not None:

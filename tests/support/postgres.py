@@ -35,6 +35,12 @@ class PostgresServer:
             stdout=subprocess.PIPE,
             start_new_session=True,  # an interrupt from the keyboard is for the tests: these end the server
         )
+        self._listen()
+        self._numbers = itertools.count(1)
+        self._databases: list[str] = []  # the last ones
+        self._has_template = False
+
+    def _listen(self) -> None:
         assert self._keeper.stdout is not None, "it is a pipe"
         said = json.loads(self._keeper.stdout.readline() or "{}")
         if not said:
@@ -42,9 +48,24 @@ class PostgresServer:
         self.folder = Path(said["folder"])
         self.port: int = said["port"]
         self.pid: int = said["pid"]
-        self._numbers = itertools.count(1)
-        self._databases: list[str] = []  # the last ones
-        self._has_template = False
+
+    def _tell(self, what: str) -> None:
+        assert self._keeper.stdin is not None, "it is a pipe"
+        self._keeper.stdin.write(what.encode() + b"\n")
+        self._keeper.stdin.flush()
+        self._listen()
+
+    def halt(self, *, immediate: bool = False) -> None:
+        """Stop the server, until `resume`.
+
+        Args:
+            immediate: as in a crash: nothing more is written, and the next start has to recover.
+        """
+        self._tell("stop immediate" if immediate else "stop fast")
+
+    def resume(self) -> None:
+        """Start the server again, on the same port."""
+        self._tell("start")
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"

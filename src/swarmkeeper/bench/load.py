@@ -6,6 +6,8 @@ It does not use the SDK, which would take processor time from the measured serve
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -44,15 +46,18 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    async def raw(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+    async def raw(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, bytes]:
         """Make one call; return its status and body."""
         assert self._answer is None, "one call at a time"
         if self._transport is None:
             raise CannotMeasure("the server hung up")
         answer: asyncio.Future[tuple[int, bytes]] = self._loop.create_future()
         self._answer = answer
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = (
-            f"{method} {path} HTTP/1.1\r\nhost: bench\r\nx-api-key: {self.key}\r\n"
+            f"{method} {path} HTTP/1.1\r\nhost: bench\r\nx-api-key: {self.key}\r\n{more}"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         self._transport.write(head.encode() + body)

@@ -17,7 +17,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.types import Message, Receive, Scope
 
 from swarmkeeper.core import ids
-from swarmkeeper.core.errors import Internal, Invalid, PermissionDenied, SwarmkeeperError
+from swarmkeeper.core.errors import Internal, Invalid, Overloaded, PermissionDenied, SwarmkeeperError
 from swarmkeeper.core.model import Json, Principal
 from swarmkeeper.core.ports import Rules, StoreUnavailable
 from swarmkeeper.engine.loop import Replayed
@@ -34,6 +34,8 @@ Result = TypeVar("Result")
 UNWANTED_BYTES_MAX = 64 << 10  # accepted after the end of the body; a caller that sends more counts as disconnected
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+# Microseconds between the tries to read what a command has done: a database that is restarted is back within seconds.
+_PAUSES = (100_000, 400_000, 1_000_000, 2_000_000)
 # Visible ASCII (VCHAR in RFC 9110). The length bound protects the store.
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -190,16 +192,27 @@ class Call:
 
         return await self.services.reading_thread.look(self.by, whole)
 
-    async def after(self, reading: Awaitable[Result]) -> Result:
+    async def after(self, reading: Callable[[], Awaitable[Result]]) -> Result:
         """Read the result of a command that has been carried out: a failure here must not look like a refusal.
 
+        A database that is just being restarted is waited for.
+
         Raises:
-            Internal: the command was carried out, but the store cannot be read.
+            Overloaded: the store cannot be read; the caller may repeat the call, because it has an Idempotency-Key.
+            Internal: the store cannot be read, and repeating the call would carry it out twice.
         """
+        for pause in _PAUSES:
+            try:
+                return await reading()
+            except StoreUnavailable:
+                await self.services.clock.sleep(pause)
         try:
-            return await reading
+            return await reading()
         except StoreUnavailable as error:
-            raise Internal("the call was carried out, but its result cannot be read now: read it again") from error
+            said = "the call was carried out, but its result cannot be read now: "
+            if "idempotency-key" in self.headers:
+                raise Overloaded(said + "repeat it with the same Idempotency-Key", retry_after=1) from error
+            raise Internal(said + "read it again") from error
 
     def refused(self, error: SwarmkeeperError) -> None:
         """Log that this call, or a part of it, was refused. Server errors (5xx) are not refusals."""

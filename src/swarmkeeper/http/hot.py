@@ -158,7 +158,7 @@ async def _leases(call: Call, claimed: Claimed) -> JsonValue:
         return []
     if all(granted.facts is not None for granted in claimed.leases):
         return [lease_views.view(granted) for granted in claimed.leases]
-    shown = await call.after(call.read(lambda reads: reads.leases.views(claimed.leases)))
+    shown = await call.after(lambda: call.read(lambda reads: reads.leases.views(claimed.leases)))
     return msgspec.Raw(shown)
 
 
@@ -363,7 +363,7 @@ async def submit_task(call: CurrentCall) -> Response:
     # A small task is read here, not on the reading thread, so that submitting does not wait for other reads.
     queries = call.services.queries
     reading = queries.submitted if asked.subtasks is None else queries.task
-    shown, version = await call.after(reading(call.by, task_id))
+    shown, version = await call.after(lambda: reading(call.by, task_id))
     return Json(shown, 201, {**etag(version), **headers})
 
 

@@ -69,7 +69,7 @@ async def _decide(
         by=call.by, approval=approval_id, verb=verb, idempotency=idempotency, trace=call.trace, **decision
     )
     answer = await call.services.engine.do(command)
-    shown = await call.after(call.read(lambda reads: reads.approval_queries.approval(call.by, approval_id)))
+    shown = await call.after(lambda: call.read(lambda reads: reads.approval_queries.approval(call.by, approval_id)))
     return Json(shown, headers=replay_header(answer))
 
 

@@ -28,7 +28,7 @@ async def _key_response(call: Call, status: int, answer: Any, text: str | None) 
     replayed = isinstance(answer, Replayed)
     key_id = answer.resource if replayed else answer
     call.services.identity.forget([key_id])
-    record = await call.after(call.services.queries.key(call.by, key_id))
+    record = await call.after(lambda: call.services.queries.key(call.by, key_id))
     return Json(record if text is None or replayed else {**record, "key": text}, status, replay_header(answer))
 
 

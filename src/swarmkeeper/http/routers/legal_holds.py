@@ -44,7 +44,7 @@ async def place_legal_hold(body: v1.LegalHoldRequest, call: CurrentCall, idempot
         by=call.by, idempotency=idempotency, trace=call.trace, task=held, reason=body.reason
     )
     answer = await call.services.engine.do(command)
-    return Json(await call.after(call.services.queries.legal_hold(call.by, held)), 201, replay_header(answer))
+    return Json(await call.after(lambda: call.services.queries.legal_hold(call.by, held)), 201, replay_header(answer))
 
 
 @router.post("/legal-holds:release", response_model=v1.LegalHoldState, responses=refuses(errors.ResourceNotFound))

@@ -45,7 +45,7 @@ async def send_message(
         )
     )
     message_id = answer.resource if isinstance(answer, Replayed) else answer
-    return Json(await call.after(call.services.messages.one(task_id, message_id)), 201, replay_header(answer))
+    return Json(await call.after(lambda: call.services.messages.one(task_id, message_id)), 201, replay_header(answer))
 
 
 @router.get("/tasks/{task_id:id}/messages", response_model=v1.MessagePage)

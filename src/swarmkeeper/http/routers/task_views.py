@@ -26,7 +26,7 @@ async def changed_task(
     call: Call, task_id: str, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Answer with a task after a command changed it."""
-    body, version = await call.after(read_task(call, task_id))
+    body, version = await call.after(lambda: read_task(call, task_id))
     return Json(body, status, {**etag(version), **(headers or {})})
 
 

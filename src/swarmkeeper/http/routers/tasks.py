@@ -82,7 +82,7 @@ async def submit_tasks(
         return {"results": [next(tasks) if result is None else result for result in results]}
 
     paced = call.services.quotas.submissions.headers(call.by)
-    return Json(await call.after(call.read(whole)), 200, {**dict(paced), **replayed})
+    return Json(await call.after(lambda: call.read(whole)), 200, {**dict(paced), **replayed})
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------
