@@ -12,7 +12,7 @@ import signal
 import sys
 from dataclasses import replace
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self, TextIO, cast
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -38,6 +38,7 @@ from swarmkeeper.core.ports import (
     Clock,
     Entropy,
     ReadsOnly,
+    SharedStore,
     StoreDamaged,
     StoreLost,
     StoreUnavailable,
@@ -188,7 +189,7 @@ class Orchestrator:
         loop_reads = self._reads(self.store, limits, payload_cache)
         self._messages = loop_reads.messages
         others = Others(
-            *(self.store, self.broker, self.log, self.clock.monotonic, engine, self._identity),
+            *(cast("SharedStore", self.store), self.broker, self.log, self.clock.monotonic, engine, self._identity),
             *(self._key_watch, self._task_waiters, self._messages),
         )
         if self.store.shared:

@@ -171,7 +171,9 @@ class InsistentCaller:
             self._connection.close()
             self._connection = None
 
-    async def __call__(self, method: str, path: str, body: Json = None, *, seconds: float = 120, **headers: str) -> tuple[int, Json]:
+    async def __call__(
+        self, method: str, path: str, body: Json = None, *, seconds: float = 120, **headers: str
+    ) -> tuple[int, Json]:
         content = b"" if body is None else json.dumps(body).encode()
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         until = time.monotonic() + seconds

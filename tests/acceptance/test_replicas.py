@@ -23,8 +23,8 @@ PLAN = [
     {"key": "join", "description": "all", "depends_on": list("abcdef")},
     {"key": "last", "description": "the end", "depends_on": ["join"]},
 ]
-# What callers may be answered: what they asked for, that they should ask again, or that their lease is another's by now.
-ANSWERS = ("200", "201", "503 draining", "503 unavailable", "503 overloaded", "none")
+# What callers may be answered: what they asked for, or that they should ask again.
+ANSWERS = ("200", "201", "503", "none")
 
 
 def plan(lease: Any) -> dict[str, Any]:
@@ -68,8 +68,7 @@ class Swarm:
         call = self.caller()
         for begin in range(0, count, batch):
             asked = [
-                {"title": f"task {number}", "defaults": {"max_attempts": 20}}
-                for number in range(begin, begin + batch)
+                {"title": f"task {number}", "defaults": {"max_attempts": 20}} for number in range(begin, begin + batch)
             ]
             made: list[Any] = []
             while len(made) < len(asked):

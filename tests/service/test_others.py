@@ -1,6 +1,7 @@
 """Two servers on one database: what is done through one of them counts at the other, too."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,12 +10,17 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from swarmkeeper.app import Orchestrator
+from swarmkeeper.access import others
+from swarmkeeper.app import OWN, Orchestrator
+from swarmkeeper.core.commands import SetTenant
 from swarmkeeper.reads import views
 from swarmkeeper.settings import Settings
 from tests.http.conftest import BotCaller, Caller, Fleet
 from tests.http.test_work import planned
 from tests.support.postgres import server
+
+COST = "cost_micro_usd"
+TASKS = 40
 
 
 @dataclass
@@ -33,7 +39,8 @@ def store_url() -> str:
 
 
 @pytest_asyncio.fixture
-async def pair(store_url: str) -> AsyncIterator[Pair]:
+async def pair(store_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pair]:
+    monkeypatch.setattr(others, "PRESENCE_SECONDS", 0.1)
     settings = Settings(store=store_url)
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(Orchestrator(settings)) for _ in range(2)]
@@ -157,3 +164,37 @@ async def test_a_server_that_starts_beside_another_prolongs_no_lease(pair: Pair)
         looked = await third.store.look()
 
     assert views.time(looked.next_due) == expires_at
+
+
+async def test_what_a_tenant_spends_through_several_servers_adds_up(pair: Pair) -> None:
+    at_a = await Fleet(pair.a).bot("Executor", capacity=64)
+    await pair.a.engine.do(SetTenant(by=OWN, budget={COST: 10**9}))
+    bots = [at_a, await pair.at_b(at_a)]
+    await asyncio.sleep(1)  # the other server has heard of the budget
+    for _ in range(TASKS):
+        await submitted(pair, "x")
+    leases = (await at_a.lease(max=TASKS)).json["leases"]
+    assert len(leases) == TASKS
+
+    reports = [bots[n % 2].report(lease, output={}, usage={COST: 7}) for n, lease in enumerate(leases)]
+    answers = await asyncio.gather(*reports)
+
+    assert [answer.status for answer in answers] == [200] * TASKS
+    (row,) = await pair.b.store.read("tenant_budgets", {})
+    account = json.loads(row["budget"])
+    assert account["spent"][COST] == 7 * TASKS
+    assert not account.get("reserved")
+
+
+async def test_a_bot_that_calls_one_server_is_not_away_for_the_other(pair: Pair) -> None:
+    bot = await Fleet(pair.a).bot("Executor")
+    admins = [Caller(each.app, await each.make_key("admin")) for each in (pair.a, pair.b)]
+    before = (await admins[1].get(f"/bots/{bot.id}")).json["last_seen"]
+
+    await bot.lease()
+
+    async def agreed() -> bool:
+        at_a, at_b = [(await admin.get(f"/bots/{bot.id}")).json["last_seen"] for admin in admins]
+        return bool(before < at_a == at_b)
+
+    await soon(agreed, 5)

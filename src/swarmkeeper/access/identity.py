@@ -19,7 +19,7 @@ from swarmkeeper.core.commands import Command, NoteRefusals
 from swarmkeeper.core.errors import AuthenticationFailed, RateLimited, SwarmkeeperError
 from swarmkeeper.core.model import ApiKey, Principal
 from swarmkeeper.core.named_reads import KEY_BY_PUBLIC_ID, SecretKeyRow, fetch
-from swarmkeeper.core.ports import Store
+from swarmkeeper.core.ports import Heard, Store
 from swarmkeeper.govern import keys
 
 SECOND = 1_000_000
@@ -73,12 +73,13 @@ class Buckets:
 @dataclass(slots=True)
 class Presence:
     """When each bot last called, and when it last asked for work, in microseconds. In memory: after a restart, a bot is
-    seen again with its next call, and has time to ask.
+    seen again with its next call, and has time to ask. Servers that share a store tell each other; see others.py.
     """
 
     _now: Callable[[], int]
     _last: dict[str, int] = field(default_factory=dict)
     _asked: dict[str, int] = field(default_factory=dict)
+    _untold: set[str] = field(default_factory=set)  # bots that were heard since `take_untold`
     _began: int = 0
 
     def __post_init__(self) -> None:
@@ -90,6 +91,7 @@ class Presence:
 
     def seen(self, bot_id: str) -> None:
         self._last[bot_id] = self._now()
+        self._untold.add(bot_id)
 
     def last_seen(self, bot_id: str) -> int | None:
         return self._last.get(bot_id)
@@ -97,6 +99,7 @@ class Presence:
     def asked(self, bot_id: str) -> None:
         """Record that the bot asked for work, or that it registered or reported and will ask soon."""
         self._last[bot_id] = self._asked[bot_id] = self._now()
+        self._untold.add(bot_id)
 
     def last_asked(self, bot_id: str) -> int:
         """When the bot last asked for work; if it has not since the start, the time of the start."""
@@ -105,6 +108,24 @@ class Presence:
     def forget(self, bot_id: str) -> None:
         self._last.pop(bot_id, None)
         self._asked.pop(bot_id, None)
+        self._untold.discard(bot_id)
+
+    def take_untold(self) -> list[Heard]:
+        """Return what was heard since the last call, for the other servers."""
+        untold, self._untold = self._untold, set()
+        return [(bot, self._last[bot], self._asked.get(bot, 0)) for bot in untold]
+
+    def keep_untold(self, bots: Iterable[str]) -> None:
+        """Tell again of these, because the other servers may not have got it."""
+        self._untold.update(bot for bot in bots if bot in self._last)
+
+    def hear(self, heard: Iterable[Heard]) -> None:
+        """Learn what other servers have heard. Their clocks may be ahead of this one's: nobody called in the future."""
+        now = self._now()
+        for bot, seen_at, asked_at in heard:
+            self._last[bot] = max(self._last.get(bot, 0), min(seen_at, now))
+            if asked_at:
+                self._asked[bot] = max(self._asked.get(bot, 0), min(asked_at, now))
 
 
 @dataclass(slots=True)

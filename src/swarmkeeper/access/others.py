@@ -6,6 +6,9 @@ of a broker only make it faster.
 
 Memory may answer while it is *fresh*: the feed was read to its end less than FRESH ago, and nothing older waits to get
 its number. Otherwise callers ask the store.
+
+When bots were last heard is no event. Servers tell each other every ten seconds: a bot that polls at one of them is not
+away for the others.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from swarmkeeper.core.ports import (
     LOOK_TOPIC,
     Broker,
     LogWriter,
-    Store,
+    SharedStore,
     StoreDamaged,
     StoreUnavailable,
 )
@@ -35,6 +38,8 @@ SECOND = 1_000_000
 FRESH = SECOND
 LOOK_SECONDS = 0.25  # the delay if a hint is lost
 PAGE = 500
+PRESENCE_SECONDS = 10.0  # between exchanges of when bots were heard
+PRESENCE_READ = 60 * SECOND  # what others told in this time: some exchanges may fail, and some commits come late
 
 
 class NewestMessages(Protocol):
@@ -49,7 +54,7 @@ class Others:
 
     def __init__(
         self,
-        store: Store,
+        store: SharedStore,
         broker: Broker,
         log: LogWriter,
         monotonic: Callable[[], int],
@@ -73,11 +78,12 @@ class Others:
         newest = await fetch(self._store, named_reads.NEWEST_EVENT)
         self._cursor = newest[0].seq if newest else 0
         await self._engine.reload_weights()  # as of this moment
+        await self._share_presence()
         self._engine.is_fresh = self._identity.is_fresh = self._messages.is_fresh = self.is_fresh
 
     async def run(self) -> None:
-        """Follow the feed and the hints about work, for ever."""
-        await asyncio.gather(self._follow_feed(), self._follow_work())
+        """Follow the feed, the hints about work, and when bots are heard, for ever."""
+        await asyncio.gather(self._follow_feed(), self._follow_work(), self._follow_presence())
 
     async def _follow_feed(self) -> None:
         async with self._broker.subscribe(EVENTS_TOPIC) as hints:
@@ -97,6 +103,24 @@ class Others:
         async with self._broker.subscribe(LOOK_TOPIC) as hints:
             async for hint in hints:
                 self._engine.look_at([int(queue) for queue in hint.split(b",") if queue.isdigit()])
+
+    async def _follow_presence(self) -> None:
+        while True:
+            await asyncio.sleep(PRESENCE_SECONDS)
+            try:
+                await self._share_presence()
+            except (StoreUnavailable, StoreDamaged) as error:
+                self._log("others_unknown", reason=str(error))
+
+    async def _share_presence(self) -> None:
+        presence = self._identity.presence
+        untold = presence.take_untold()
+        try:
+            heard = await self._store.share_presence(untold, microseconds=PRESENCE_READ)
+        except BaseException:
+            presence.keep_untold(bot for bot, *_ in untold)
+            raise
+        presence.hear(heard)
 
     async def look(self) -> None:
         """Read the feed to its end."""

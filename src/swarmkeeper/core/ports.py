@@ -364,6 +364,20 @@ EVENTS_TOPIC = "events"  # hints that there are new events
 LOOK_TOPIC = "look"  # hints to other servers: the ids of queues that got items
 
 
+Heard = tuple[str, int, int]  # a bot, when it last called, and when it last asked for work (0: never), in microseconds
+
+
+class SharedStore(Store, Protocol):
+    """A store that several servers may have open."""
+
+    async def share_presence(self, heard: Sequence[Heard], *, microseconds: int) -> Sequence[Heard]:
+        """Tell the other servers which bots this one has heard, and return what all have told in that time.
+
+        Raises:
+            StoreUnavailable: nothing was told.
+        """
+
+
 class Broker(Protocol):
     """Carries hints to read again. A lost hint only causes a delay."""
 

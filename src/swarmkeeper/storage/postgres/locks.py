@@ -12,6 +12,7 @@ A row that was read before its lock was taken may have changed in between: it ha
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from swarmkeeper.core.ports import Key
 from swarmkeeper.storage.postgres.execution import Execution
@@ -34,8 +35,13 @@ def task_lock(task: str) -> str:
 class Locks:
     """The locks of one transaction."""
 
-    def __init__(self, execution: Execution) -> None:
+    def __init__(self, execution: Execution, budgeted: set[str]) -> None:
+        """
+        Args:
+            budgeted: tenants that are known to have a budget; the store keeps them.
+        """
         self._execution = execution
+        self._budgeted = budgeted
         self._held: set[str] = set()
         self._busy: set[str] = set()  # that others had when they were asked for
         self._waits = True  # the next call may wait, being the first
@@ -45,6 +51,14 @@ class Locks:
     def learn(self, work: str, task: str) -> None:
         """Remember to which task an item belongs: that saves a query each time its lock is taken."""
         self._task_of[work] = task
+
+    def account_lock(self, tenant: str) -> str:
+        """Return the lock of a tenant's budget, which has no version: from now on, whoever loads the tenant has it."""
+        self._budgeted.add(tenant)
+        return f"budget/{tenant}"
+
+    def has(self, name: str) -> bool:
+        return name in self._held
 
     def has_task(self, task: str) -> bool:
         return task_lock(task) in self._held
@@ -101,11 +115,17 @@ class Locks:
                     names.add(task_lock(key[1]))
             elif kind == "speakers":
                 names.add(task_lock(key[3]))
-            elif kind in ("claim", "idempotency", "legal_hold"):
-                names.add(f"{kind}/{key[0]}/{key[1]}")
-            elif kind in _OWN_KEYS:
-                names.add(f"{kind}/{key}")
+            else:
+                names |= self._names_of_others(kind, key)
         if any(of.values()):
             asked = {name: to_json(sorted(keys)) for name, keys in of.items()}
             names |= {task_lock(row[0]) for row in await self._execution.fetch("tasks_of", **asked)}
         return names
+
+    def _names_of_others(self, kind: str, key: Any) -> set[str]:
+        """Return the locks of rows that belong to no task."""
+        if kind in ("claim", "idempotency", "legal_hold"):
+            return {f"{kind}/{key[0]}/{key[1]}"}
+        if kind == "tenant" and key in self._budgeted:
+            return {self.account_lock(key)}
+        return {f"{kind}/{key}"} if kind in _OWN_KEYS else set()

@@ -131,3 +131,25 @@ SELECT pg_terminate_backend(pid)
 -- name: pepper
 -- The store's own secret.
 SELECT secret FROM meta WHERE key = 'pepper';
+
+-- name: tell_presence
+-- When this server has heard bots.
+INSERT INTO presence (bot, seen_at, asked_at, told_at)
+SELECT value ->> 0, CAST(value ->> 1 AS bigint), CAST(value ->> 2 AS bigint),
+       CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)
+  FROM {pairs :heard} AS heard (value)
+    ON CONFLICT (bot) DO UPDATE
+   SET seen_at = greatest(presence.seen_at, excluded.seen_at),
+       asked_at = greatest(presence.asked_at, excluded.asked_at),
+       told_at = excluded.told_at;
+
+-- name: presence_told
+-- What servers have told within so many microseconds.
+SELECT bot, seen_at, asked_at
+  FROM presence
+ WHERE told_at > CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - CAST(:microseconds AS bigint);
+
+-- name: forget_presence
+-- Nobody needs what was told longer ago: the bot's row has its time by then.
+DELETE FROM presence
+ WHERE told_at < CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - CAST(:microseconds AS bigint);

@@ -4,13 +4,13 @@ locks.py for what keeps replicas apart, and sequencer.py for the numbers of even
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
 
-from swarmkeeper.core.ports import Entropy, Looked, Read, Started, StoreUnavailable
+from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, Started, StoreUnavailable
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
@@ -34,6 +34,8 @@ _READERS_MAX = 3  # connections; with the writing one, the sequencer's and the b
 _SECONDS_FOR_OUTCOME = 10.0
 _SECONDS_BETWEEN_OUTCOMES = 0.1
 
+_PRESENCE_KEPT = 86_400_000_000
+
 # The statements of `set_back`, in order.
 _TIMES = (
     *("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "rates", "cooldowns", "approvals"),
@@ -42,7 +44,7 @@ _TIMES = (
 
 
 class PostgresStore:
-    """Implements `core.ports.Store`."""
+    """Implements `core.ports.SharedStore`."""
 
     shared = True
 
@@ -61,6 +63,7 @@ class PostgresStore:
         self._sequencer: Sequencer | None = None
         self._is_open = self._exclusive = False
         self._tenants: set[str] = set()  # that have a row
+        self._budgeted: set[str] = set()  # tenants that have, or had, a budget
         self._makers: dict[tuple[str, type[Any]], Any] = {}
         self._told = 0  # rows of the outbox that this process has written
         self._seen: tuple[int, int] | None = None  # last number of the outbox, and `_told` then
@@ -139,7 +142,7 @@ class PostgresStore:
         async with self._turn:
             connection = await self._begin()
             execution = Execution(connection)
-            transaction = PostgresTransaction(execution, self._tenants)
+            transaction = PostgresTransaction(execution, self._tenants, self._budgeted)
             try:
                 yield transaction
                 await self._commit(execution, transaction)
@@ -317,6 +320,15 @@ class PostgresStore:
             "jobs": await execution.value("any_chore"),
             "cooling": tuple(row[0] for row in await execution.fetch("all_cooldowns")),
         }
+
+    async def share_presence(self, heard: Sequence[Heard], *, microseconds: int) -> list[Heard]:
+        async with self._reader() as connection:
+            execution = Execution(connection)
+            if heard:
+                # In one order: so no two servers wait for each other.
+                await execution.execute("tell_presence", heard=rows.to_json(sorted(heard)))
+            await execution.execute("forget_presence", microseconds=_PRESENCE_KEPT)
+            return [tuple(row) for row in await execution.fetch("presence_told", microseconds=microseconds)]
 
     async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
         async with self._bulk() as execution:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry, TaskRecord, Timer, Work
+from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry, TaskRecord, Tenant, Timer, Work
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import retention, rows
@@ -25,13 +25,14 @@ _MORE = 4  # so many times as many rows are read when too many of them belong to
 
 
 class PostgresTransaction:
-    def __init__(self, execution: Execution, tenants: set[str]) -> None:
+    def __init__(self, execution: Execution, tenants: set[str], budgeted: set[str]) -> None:
         """
         Args:
             tenants: that are known to have a row; the store keeps them.
+            budgeted: those that are known to have a budget.
         """
         self._execution = execution
-        self._locks = Locks(execution)
+        self._locks = Locks(execution, budgeted)
         self._tenants = tenants
         self.new_tenants: set[str] = set()
         self.told = Told()
@@ -45,15 +46,17 @@ class PostgresTransaction:
                 raise RowsBusy(needs)
             while True:
                 found = await BulkLoading(self._execution).load(needs)
-                others = {task for task in _tasks_of(found) if not self._locks.has_task(task)}
+                others = {task_lock(task): ("task", task) for task in _tasks_of(found)}
+                others |= {self._locks.account_lock(tenant): ("tenant", tenant) for tenant in _budgeted(found)}
+                others = {name: need for name, need in others.items() if not self._locks.has(name)}
                 if not others:
                     for record in found.values():
                         if isinstance(record, Work):
                             self._locks.learn(record.id, record.task)
                     return found
                 # A statement found them before they were locked: they may have changed meanwhile.
-                if await self._locks.take_free(map(task_lock, others)):
-                    raise RowsBusy([("task", task) for task in sorted(others)])
+                if await self._locks.take_free(others):
+                    raise RowsBusy([need for _, need in sorted(others.items())])
 
     async def now(self, engine: int) -> int:
         with translated_errors():
@@ -277,6 +280,10 @@ def _tasks_of(found: Mapping[Key, Any]) -> set[str]:
         elif isinstance(record, (Work, LeaseRecord)) or (kind == "approval" and record is not None):
             tasks.add(record.task)
     return tasks
+
+
+def _budgeted(found: Mapping[Key, Any]) -> list[str]:
+    return [record.id for record in found.values() if isinstance(record, Tenant) and record.budget is not None]
 
 
 def _absent(records: Mapping[str, Any]) -> list[Row]:

@@ -511,4 +511,13 @@ CREATE TABLE outbox (
     counts text COLLATE "C"  -- JSON: by tenant, what to add to open_tasks, open_subtasks and stored_bytes
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
+-- When bots were last heard, as every server tells the others now and then. Not logged: after a crash it begins empty.
+CREATE UNLOGGED TABLE presence (
+    bot      text COLLATE "C" PRIMARY KEY,
+    seen_at  bigint NOT NULL,
+    asked_at bigint NOT NULL,  -- for work; 0: not yet
+    told_at  bigint NOT NULL  -- the server's time
+) WITH (fillfactor = 60);
+CREATE INDEX presence_told ON presence (told_at);
+
 INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0);
