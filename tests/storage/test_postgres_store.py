@@ -13,6 +13,7 @@ import pytest_asyncio
 from swarmkeeper.core.ports import Changes, RowsBusy, StaleVersion, StoreUnavailable
 from swarmkeeper.storage.opening import shown, store_at
 from swarmkeeper.storage.postgres import PostgresStore
+from swarmkeeper.storage.postgres import sequencer as sequencer_module
 from swarmkeeper.storage.postgres import store as store_module
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
 from swarmkeeper.storage.refusals import StoreHeld, StoreRefused
@@ -360,9 +361,11 @@ async def test_events_get_their_numbers_also_if_their_sequencer_is_killed(
     first: PostgresStore, admin: "asyncpg.Connection"
 ) -> None:
     async def write() -> None:
-        for number in range(1, 60):
+        number = 1
+        while number < 60:  # what also loses its connection is saved again: a task's events have no gaps
             with suppress(StoreUnavailable):
                 await save(first, Changes(events=[records.event(number)], stored={"acme": 1}))
+                number += 1
 
     writing = asyncio.create_task(write())
     for _ in range(5):
@@ -379,6 +382,52 @@ async def test_events_get_their_numbers_also_if_their_sequencer_is_killed(
     assert [sequence for _, sequence in found] == sorted({sequence for _, sequence in found})
     stored = await admin.fetchval("SELECT stored_bytes FROM tenant")
     assert stored == len(found)
+
+
+async def test_nothing_more_is_written_while_too_many_events_wait_for_their_numbers(
+    first: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "OUTBOX_MAX", 3)
+    sequencer = first._sequencer
+    assert sequencer is not None
+    await sequencer.stop()
+    for number in range(1, 5):
+        await save(first, Changes(events=[records.event(number)]))
+
+    await first.look()
+    with pytest.raises(StoreUnavailable, match="4 transactions wait until their events are numbered"):
+        await save(first, Changes(events=[records.event(5)]))
+    sequencer.start()
+
+    async def written() -> bool:
+        await first.look()
+        with suppress(StoreUnavailable):
+            await save(first, Changes(events=[records.event(5)]))
+            return True
+        return False
+
+    await eventually(written, bool)
+    assert await sequences(first) == [(number, number) for number in range(1, 6)]
+
+
+async def test_a_sequencer_that_stands_still_loses_its_place(
+    first: PostgresStore, second: PostgresStore, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequencer_module, "_FROZEN", 300_000)
+    for store in (first, second):
+        assert store._sequencer is not None
+        await store._sequencer.stop()
+    frozen = await asyncpg.connect(database)  # as of a process that was stopped: it has the lock, and does nothing
+    assert await frozen.fetchval(sequencer_module._OWN)
+    await save(first, Changes(events=[records.event(1)]))
+    assert second._sequencer is not None
+    second._sequencer.start()
+
+    await eventually(lambda: sequences(second), bool)
+
+    assert await sequences(second) == [(1, 1)]
+    assert frozen.is_closed()
+    assert second._sequencer.owns
 
 
 async def test_the_events_of_a_tool_are_read_although_no_orchestrator_runs(database: str) -> None:

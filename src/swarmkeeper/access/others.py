@@ -36,6 +36,7 @@ from swarmkeeper.engine.task_waiters import TaskWaiters
 
 SECOND = 1_000_000
 FRESH = SECOND
+LATE = SECOND  # an event that waits for its number for longer is worth a line in the log
 LOOK_SECONDS = 0.25  # the delay if a hint is lost
 PAGE = 500
 PRESENCE_SECONDS = 10.0  # between exchanges of when bots were heard
@@ -69,6 +70,7 @@ class Others:
         self._task_waiters, self._messages = task_waiters, messages
         self._cursor = 0
         self._fresh_until = 0
+        self._is_late = False
 
     def is_fresh(self) -> bool:
         return self._monotonic() < self._fresh_until
@@ -134,7 +136,11 @@ class Others:
                 self._cursor = events[-1].seq
             if len(events) < PAGE:
                 break
-        self._fresh_until = asked + FRESH - waiting[0].microseconds
+        late = waiting[0].microseconds
+        self._fresh_until = asked + FRESH - late
+        if self._is_late != (late > LATE):
+            self._is_late = not self._is_late
+            self._log("events_late" if self._is_late else "events_in_time", milliseconds=late // 1000)
 
     async def _wrote(self, events: Sequence[EventRow]) -> None:
         tasks: dict[str, str] = {}  # with their tenants

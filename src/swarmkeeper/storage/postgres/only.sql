@@ -85,6 +85,10 @@ SELECT max(id) FROM outbox;
 -- Whether a row up to a number still waits.
 SELECT EXISTS (SELECT 1 FROM outbox WHERE id <= :id);
 
+-- name: outbox_rows
+-- How many rows wait, or a few more: between the first and the last, some may have been rolled back.
+SELECT coalesce(max(id) - min(id) + 1, 0) FROM outbox;
+
 -- name: outbox_numbers
 -- The last number that a row of the outbox got.
 SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence('outbox', 'id') AS regclass)), 0);

@@ -34,6 +34,7 @@ _READERS_MAX = 3  # connections; with the writing one, the sequencer's and the b
 _SECONDS_FOR_OUTCOME = 10.0
 _SECONDS_BETWEEN_OUTCOMES = 0.1
 
+OUTBOX_MAX = 50_000  # rows that wait for the sequencer; with more, nothing is written until they are fewer
 _PRESENCE_KEPT = 86_400_000_000
 
 # The statements of `set_back`, in order.
@@ -66,6 +67,7 @@ class PostgresStore:
         self._budgeted: set[str] = set()  # tenants that have, or had, a budget
         self._makers: dict[tuple[str, type[Any]], Any] = {}
         self._told = 0  # rows of the outbox that this process has written
+        self._outbox_rows = 0  # when they were last counted
         self._seen: tuple[int, int] | None = None  # last number of the outbox, and `_told` then
 
     path = None  # it has no file
@@ -139,6 +141,8 @@ class PostgresStore:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[PostgresTransaction]:
+        if self._outbox_rows > OUTBOX_MAX:
+            raise StoreUnavailable(f"{self._outbox_rows} transactions wait until their events are numbered")
         async with self._turn:
             connection = await self._begin()
             execution = Execution(connection)
@@ -309,7 +313,9 @@ class PostgresStore:
 
     async def look(self) -> Looked:
         async with self._reader() as connection:
-            return Looked(**await self._looked(Execution(connection)))
+            execution = Execution(connection)
+            self._outbox_rows = await execution.value("outbox_rows")
+            return Looked(**await self._looked(execution))
 
     @staticmethod
     async def _looked(execution: Execution) -> dict[str, Any]:
