@@ -7,10 +7,10 @@ import json
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -28,17 +28,20 @@ SECONDS_FOR_CALL = 10.0  # for a call of a bot or client that holds no poll open
 class Replica(Server):
     """One orchestrator on a database."""
 
-    def __init__(self, folder: Path, number: int, database: str, *options: str) -> None:
-        super().__init__(folder / f"replica-{number}.db", options=options)
+    def __init__(self, folder: Path, number: int, database: str, settings: Mapping[str, object]) -> None:
+        super().__init__(folder / f"replica-{number}.db", settings=settings)
         self._database = database
 
     @property
     def store_url(self) -> str:
         return self._database
 
-    @property
-    def port(self) -> int:
-        return urlsplit(self.url).port or 0
+    def has_port(self, port: int) -> bool:
+        """Whether a connection of this process has that local port."""
+        assert self.process is not None
+        own = {str(fd.readlink()) for fd in Path(f"/proc/{self.process.pid}/fd").iterdir() if fd.is_symlink()}
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return any(int(line[1].partition(":")[2], 16) == port and f"socket:[{line[9]}]" in own for line in lines)
 
     @property
     def log(self) -> str:
@@ -123,8 +126,10 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 class Cluster:
     """Orchestrators on one database behind a load balancer, while the block lasts. Its key is an administrator's."""
 
-    def __init__(self, folder: Path, database: str, count: int, *options: str) -> None:
-        self.replicas = [Replica(folder, number, database, *options) for number in range(count)]
+    def __init__(
+        self, folder: Path, database: str, count: int, settings: Mapping[str, object] = MappingProxyType({})
+    ) -> None:
+        self.replicas = [Replica(folder, number, database, settings) for number in range(count)]
         self.balancer = LoadBalancer(self.replicas)
         self.key = ""
 
@@ -138,9 +143,15 @@ class Cluster:
             replica.start()
         self._thread = threading.Thread(target=self._balance, daemon=True)
         self._thread.start()
-        while len(self.balancer._healthy) < len(self.replicas):
-            time.sleep(0.02)
+        self.wait_until_ready()
         return self
+
+    def wait_until_ready(self) -> None:
+        """Wait until the load balancer uses all servers."""
+        until = time.monotonic() + 30
+        while len(self.balancer._healthy) < len(self.replicas):
+            assert time.monotonic() < until, [replica.log[-500:] for replica in self.replicas]
+            time.sleep(0.02)
 
     def _balance(self) -> None:
         with asyncio.Runner() as runner, suppress(asyncio.CancelledError):  # it cancels what is left at its end

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -29,10 +29,15 @@ class Server:
     """`swarmkeeper serve` on a random port. The process started is the one that holds the store: no wrapper between."""
 
     def __init__(
-        self, store: Path, *, program: list[str] | None = None, port: int = 0, options: Sequence[str] = ()
+        self,
+        store: Path,
+        *,
+        program: list[str] | None = None,
+        port: int = 0,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         self.store = store
-        self._options = options
+        self._settings = {f"SWARMKEEPER_{name.upper()}": str(value) for name, value in (settings or {}).items()}
         self.url = ""
         self.process: Process | None = None
         self._port = port
@@ -53,9 +58,9 @@ class Server:
         return f"sqlite:///{self.store}"
 
     def start(self) -> None:
-        arguments = ["--store", self.store_url, "--port", str(self._port), "--json", *self._options]
+        arguments = ["--store", self.store_url, "--port", str(self._port), "--json"]
         log = self.store.with_suffix(".log")
-        self.process = Process([*self._program, *arguments], log=log, environment=_environment())
+        self.process = Process([*self._program, *arguments], log=log, environment={**_environment(), **self._settings})
         line = self.process.stdout.readline()
         assert line, log.read_text()[-3000:]
         self.url = json.loads(line)["url"]
@@ -67,6 +72,10 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(20)
         self.process.stop()
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def freeze(self) -> None:
         """Let it stand still, as a machine does that is swapped out or suspended."""

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ PLAN = [
     {"key": "last", "description": "the end", "depends_on": ["join"]},
 ]
 # What callers may be answered: what they asked for, or that they should ask again.
+NO_LIMITS = {"tasks_a_minute_key": 0, "tasks_a_minute_tenant": 0, "open_tasks": 0, "open_subtasks": 0}
+FORTY = [{"key": f"k{number}", "description": "one of many"} for number in range(40)]
+LEASES = "SELECT lease_id, expires_at, ends_at, expire_put_off, end_put_off FROM lease ORDER BY lease_id"
+OLDEST = """SELECT coalesce(extract(epoch FROM clock_timestamp()) - min(at) / 1000000.0, 0)::float8 FROM outbox"""
 ANSWERS = ("200", "201", "503", "none")
 
 
@@ -170,7 +175,7 @@ def play(folder: Path, postgres: PostgresServer, *, seed: int, tasks: int, bots:
     """Play the whole story, check it, and return a line about it."""
     database = postgres.new_database(keep=True)
     began = time.monotonic()
-    with Cluster(folder, database, REPLICAS) as cluster:
+    with Cluster(folder, database, REPLICAS, NO_LIMITS) as cluster:
         swarm = Swarm(cluster)
         chaos = Chaos(cluster, postgres, random.Random(seed))
 
@@ -203,3 +208,147 @@ def test_three_servers_lose_and_double_nothing_while_everything_breaks(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
     print(play(tmp_path, postgres, seed=1, tasks=200, bots=40, faults=6))
+
+
+# ---- many servers at once --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(300)
+def test_eight_servers_hand_out_each_of_four_thousand_items_once(tmp_path: Path, postgres: PostgresServer) -> None:
+    database = postgres.new_database(keep=True)
+    with Cluster(tmp_path, database, 8, NO_LIMITS) as cluster:
+        answers: dict[str, int] = {}
+        client = InsistentCaller(lambda: cluster.url, cluster.key, answers)
+
+        async def submit() -> None:
+            for begin in range(0, 100, 10):
+                asked = [{"title": f"task {begin + n}", "evaluation": "none", "subtasks": FORTY} for n in range(10)]
+                status, answer = await client("POST", "/tasks:batch", {"tasks": asked})
+                assert status == 200, answer
+            client.close()
+
+        asyncio.run(submit())
+        bots: list[InsistentBot] = []
+
+        async def story() -> None:
+            while sum(len(bot.accepted) for bot in bots) < 4_000:  # noqa: ASYNC110  # bots only count
+                await asyncio.sleep(0.1)
+
+        async def work() -> None:
+            for number in range(16):
+                # Each of two bots goes straight to one server: all eight take part from the first moment.
+                server = cluster.replicas[number % 8]
+                call = InsistentCaller(lambda server=server: server.url, cluster.key, answers)  # type: ignore[misc]  # mypy does not infer the default
+                bots.append(InsistentBot(call, "Executor", number, execute, batch=25))
+            await while_it_lasts([bot.run(lease_seconds=60) for bot in bots], story())
+
+        asyncio.run(work())
+    granted = [work for bot in bots for _, work in bot.granted]
+    assert (len(granted), len(set(granted))) == (4_000, 4_000)
+    assert answers.keys() <= {"200", "201"}, answers
+    assert min(len(bot.granted) for bot in bots) > 0
+    (attempts,) = rows(database, "SELECT count(*) AS n, count(DISTINCT work) AS works FROM attempt")
+    assert (attempts["n"], attempts["works"]) == (4_000, 4_000)
+
+
+@pytest.mark.timeout(180)
+def test_a_rolling_restart_fails_no_call_loses_no_lease_and_prolongs_none(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    database = postgres.new_database(keep=True)
+    with Cluster(tmp_path, database, REPLICAS, NO_LIMITS) as cluster:
+        swarm = Swarm(cluster)
+
+        def restart_all() -> None:
+            for replica in cluster.replicas:
+                assert replica.process is not None
+                replica.process.terminate()
+                assert replica.process.wait(30) == 0, replica.log[-2000:]
+                replica.start()
+                cluster.wait_until_ready()
+
+        async def story() -> None:
+            call = swarm.caller()
+            held = await _held_lease(call)
+            before = await _rows(database, LEASES)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(swarm.submit(60))
+                group.create_task(asyncio.to_thread(restart_all))
+            await swarm.all_end()
+            after = await _rows(database, LEASES)
+            assert list(map(tuple, after)) == list(map(tuple, before)) != [], held
+
+        workers = swarm.workers(planners=2, executors=8, evaluators=2)
+        asyncio.run(while_it_lasts(workers, story()))
+    assert {answer.partition(" ")[0] for answer in swarm.answers} <= {"200", "201", "503", "none"}, swarm.answers
+    endings = rows(database, "SELECT ending, count(*) AS n FROM attempt GROUP BY ending")
+    assert {row["ending"]: row["n"] for row in endings} == {"succeeded": 60 * (1 + len(PLAN) + 1)}
+    check_history(database)
+
+
+async def _held_lease(call: InsistentCaller) -> Any:
+    """Return a lease of five minutes, of a bot that says nothing more."""
+    task = {"title": "held", "evaluation": "none", "subtasks": [{"key": "x", "description": "x", "assign_to": "quiet"}]}
+    assert (await call("POST", "/tasks", task))[0] == 201
+    _, bot = await call("POST", "/bots/register", {"type": "Executor", "version": "1", "name": "quiet"})
+    ask = {"bot_id": bot["id"], "max": 1, "wait_seconds": 5, "lease_seconds": 300}
+    status, answer = await call("POST", "/leases", ask)
+    assert status == 200, answer
+    return answer["leases"][0]
+
+
+# ---- planned and unplanned ends --------------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(120)
+def test_events_are_numbered_soon_after_the_server_that_numbers_them_died_or_stood_still(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    database = postgres.new_database(keep=True)
+    with Cluster(tmp_path, database, 3, NO_LIMITS) as cluster:
+        late: list[float] = []
+        for strike in (Replica.kill, Replica.freeze):
+            owner = _numbering(cluster, database)
+            asked = next(one for one in cluster.replicas if one is not owner and one.is_alive)
+            late.append(asyncio.run(_seconds_without_numbers(asked, cluster.key, partial(strike, owner), database)))
+            assert _numbering(cluster, database) is not owner
+        for one in cluster.replicas:
+            one.go_on()
+
+    assert 0 < late[0] < 2, "0.5 s if nothing else runs on the machine"
+    assert 3 < late[1] < 6, "4 s if nothing else runs on the machine"
+
+
+def _numbering(cluster: Cluster, database: str) -> Replica:
+    """Return the server that numbers events."""
+    (row,) = rows(
+        database,
+        "SELECT client_port FROM pg_stat_activity JOIN pg_locks USING (pid)"
+        " WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted"
+        " AND (CAST(classid AS bigint) << 32) | CAST(objid AS bigint) = hashtextextended('swarmkeeper/sequencer', 0)",
+    )
+    (owner,) = [one for one in cluster.replicas if one.is_alive and one.has_port(row["client_port"])]
+    return owner
+
+
+async def _seconds_without_numbers(server: Replica, key: str, strike: Callable[[], None], database: str) -> float:
+    """Strike a server while another one is given tasks; return how long the oldest event waited for its number."""
+    answers: dict[str, int] = {}
+    call = InsistentCaller(lambda: server.url, key, answers)
+    connection = await asyncpg.connect(database)
+    longest, waits, until = 0.0, 0.0, 0.0
+    try:
+        while not until or time.monotonic() < until or waits > 1:
+            status, answer = await call("POST", "/tasks", {"title": "t"})
+            assert status == 201, answer
+            waits = await connection.fetchval(OLDEST)
+            longest = max(longest, waits)
+            if not until:
+                strike()
+                until = time.monotonic() + 2
+            await asyncio.sleep(0.05)
+    finally:
+        call.close()
+        await connection.close()
+    assert answers == {"201": sum(answers.values())}, "commands go on meanwhile"
+    return longest
