@@ -27,8 +27,8 @@ help: ## list what can be made
 setup: .venv/.ready ## make .venv with all that a developer needs (quick when it is up to date)
 	@:
 
-demo: setup ## watch a swarm of bots review a directory
-	@$(BIN)/swarmkeeper demo $(DEMO_ARGS)
+demo: setup ## watch a swarm of bots review a directory (STORE=postgres keeps it in a PostgreSQL of its own)
+	@$(if $(filter postgres,$(STORE)),$(BIN)/python scripts/demo_postgres.py,$(BIN)/swarmkeeper demo) $(DEMO_ARGS)
 
 # Rules, records, engine and store, without servers and bots: enough while writing, not before handing in.
 FAST_TESTS := tests/core tests/engine tests/govern tests/wire tests/service tests/storage tests/observe tests/broker \

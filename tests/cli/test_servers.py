@@ -17,6 +17,7 @@ import pytest
 
 from tests.cli.conftest import Running
 from tests.cli.shell import Server, Shell
+from tests.support import postgres
 
 
 def test_serve_answers_once_it_is_ready_and_stops_on_a_signal(tmp_path: Path) -> None:
@@ -262,8 +263,31 @@ def report_of(said: str) -> str:
     return Path(line.removeprefix("report ").strip()).read_text(encoding="utf-8")
 
 
-def demo(folder: Path) -> str:
-    run = Server("demo", "code", folder=folder, environ={"TMPDIR": str(folder)})
+def test_demo_runs_on_postgresql_too(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "one.py").write_text("def one():\n    return 1\n")
+
+    said = demo(tmp_path, "--store", postgres.server().new_database())
+
+    assert said.splitlines()[0].startswith("accepted: Review code, 1 file in ")
+    assert "audit log verified: " in said
+
+
+def test_demo_says_why_a_store_cannot_be_used(shell: Shell) -> None:
+    (shell.folder / "one.py").write_text("x = 1\n")
+
+    away = shell("demo", ".", "--store", "postgresql://nobody:geheim@127.0.0.1:1/x")
+    unknown = shell("demo", ".", "--store", "other://x")
+
+    assert (away.code, unknown.code) == (1, 1)
+    assert "the database cannot be reached now" in away.err
+    assert "geheim" not in away.err + away.out
+    assert "this is not the address of a SQLite store" in unknown.err
+
+
+def demo(folder: Path, *arguments: str) -> str:
+    run = Server("demo", "code", *arguments, folder=folder, environ={"TMPDIR": str(folder)})
     assert run.process.stdout is not None
     said = run.process.stdout.read()
     assert run.end() == 0, run.said()

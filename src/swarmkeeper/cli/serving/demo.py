@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 def demo(
     path: Annotated[Path | None, typer.Argument(help="The directory or Git repository to review.")] = None,
     timeout_seconds: Annotated[float, seconds("--timeout-seconds", help="Seconds after which to give up.")] = 600,
+    # Not the setting: whoever has set SWARMKEEPER_STORE wants no demo in that store.
+    store_url: Annotated[
+        str | None,
+        typer.Option("--store", metavar="URL", show_default=False, help="Where to keep it; by default a new file."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Watch the sample swarm review a directory. No key, account, model or network is needed.
@@ -46,21 +51,25 @@ def demo(
     if not listing(root).files:
         detail = "nothing to review in this directory: it has no text files, or Git ignores them all"
         raise CliError("nothing_to_review", detail, exit_code=Exit.USAGE, fix="swarmkeeper demo PATH")
-    if running.run_fast(_demo(root, timeout_seconds, as_json=as_json)) != "accepted":
+    if running.run_fast(_demo(root, timeout_seconds, store_url, as_json=as_json)) != "accepted":
         terminal.stop(Exit.TASK_FAILED)
 
 
-async def _demo(root: Path, timeout_seconds: float, *, as_json: bool) -> str | None:
+async def _demo(root: Path, timeout_seconds: float, store_url: str | None, *, as_json: bool) -> str | None:
     from swarmkeeper.offline import doctor
     from swarmkeeper.server import serving
+    from swarmkeeper.storage.opening import shown
 
     folder = Path(tempfile.mkdtemp(prefix="swarmkeeper-demo-"))
-    settings = Settings(store=f"sqlite:///{folder / 'store.db'}", port=0)
-    with files.append(folder / "log.jsonl") as log:
-        async with serving(settings, log=_log_to(log), take_over_logs=True) as served:
-            terminal.talk(f"the orchestrator listens on {served.url}; its store is {folder / 'store.db'}")
-            reviewed = await _review(root, served, timeout_seconds)
-            verdicts = await doctor.verify_audit(served.swarm.store)
+    settings = Settings(store=store_url or f"sqlite:///{folder / 'store.db'}", port=0)
+    try:
+        with files.append(folder / "log.jsonl") as log:
+            async with serving(settings, log=_log_to(log), take_over_logs=True) as served:
+                terminal.talk(f"the orchestrator listens on {served.url}; its store is {shown(settings.store)}")
+                reviewed = await _review(root, served, timeout_seconds)
+                verdicts = await doctor.verify_audit(served.swarm.store)
+    except Exception as error:
+        raise running.of_store(error) from None
     task = reviewed.task
     outcome = None if task.outcome is None else str(task.outcome)
     records = sum(verdict.records for verdict in verdicts.values())
@@ -85,7 +94,7 @@ async def _demo(root: Path, timeout_seconds: float, *, as_json: bool) -> str | N
             bot_names=reviewed.bot_names,
             report=report,
             report_file=file,
-            store=settings.store,
+            store=shown(settings.store),
             audit=f"audit log verified: {records} records" if whole else "the audit log is NOT complete",
         )
         terminal.say("\n".join(demo_end.screen(end)))
