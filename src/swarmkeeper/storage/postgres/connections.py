@@ -23,6 +23,11 @@ _SETTINGS = {
     "application_name": "swarmkeeper",
     "idle_in_transaction_session_timeout": "5s",
     "lock_timeout": "20s",
+    # A machine that is lost closes no connection: its sessions, and the locks that they have, end after 25 seconds.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25s",
     "jit": "off",  # every statement is short
     "random_page_cost": "1.1",  # what is used is in memory, or on a disk that seeks quickly
 }

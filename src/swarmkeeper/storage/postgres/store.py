@@ -34,6 +34,7 @@ _READERS_MAX = 3  # connections; with the writing one, the sequencer's and the b
 _SECONDS_FOR_OUTCOME = 10.0
 _SECONDS_BETWEEN_OUTCOMES = 0.1
 
+_PAUSES_FOR_ENDED = (0.05, 0.1, 0.2, 0.4)  # seconds
 OUTBOX_MAX = 50_000  # rows that wait for the sequencer; with more, nothing is written until they are fewer
 _PRESENCE_KEPT = 86_400_000_000
 
@@ -337,14 +338,24 @@ class PostgresStore:
             return [tuple(row) for row in await execution.fetch("presence_told", microseconds=microseconds)]
 
     async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
+        if await self._is_beside_others():
+            return  # bots could reach another server
         async with self._bulk() as execution:
-            if await execution.value("others_alive", pid=0 if self._sequencer is None else self._sequencer.pid):
-                return  # bots could reach another server
             if moved:
                 await execution.execute("move_leases", by=moved)
             await execution.execute("grace_leases", now=now)
             await execution.execute("grace_start_items", floor=start_floor)
             await execution.execute("grace_ready", floor=start_floor)
+
+    async def _is_beside_others(self) -> bool:
+        """Return whether another server lives. The session of one that has just ended may last a moment longer."""
+        for pause in _PAUSES_FOR_ENDED:
+            async with self._reader() as connection:
+                own = 0 if self._sequencer is None else self._sequencer.pid
+                if not await Execution(connection).value("others_alive", pid=own):
+                    return False
+            await asyncio.sleep(pause)
+        return True
 
     async def set_back(self, by: int, wall: int) -> None:
         await self._wait_for_sequencer()
