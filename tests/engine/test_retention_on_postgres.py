@@ -1,4 +1,4 @@
-"""What was kept long enough leaves a store in PostgreSQL, too: the tests of SQLite that ask nothing of SQLite once more."""
+"""Old tasks and records leave a store in PostgreSQL, too: tests of SQLite that ask nothing special of it, once more."""
 
 from collections.abc import Iterator
 

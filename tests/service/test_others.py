@@ -15,6 +15,7 @@ from swarmkeeper.access import others
 from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.core.commands import SetTenant
 from swarmkeeper.engine import loop
+from swarmkeeper.govern import keys
 from swarmkeeper.settings import Settings
 from tests.http.conftest import BotCaller, Caller, Fleet
 from tests.http.test_work import planned
@@ -206,3 +207,19 @@ async def test_a_bot_that_calls_one_server_is_not_away_for_the_other(pair: Pair)
         return bool(before < at_a == at_b)
 
     await soon(agreed, 5)
+
+
+@pytest.mark.parametrize("database", ["new_database", "new_store"])
+async def test_servers_that_start_at_once_on_an_empty_store_make_one_first_key(database: str) -> None:
+    first = keys.new_key(bytes(range(32))).text
+    url = await asyncio.to_thread(getattr(server(), database))
+    settings = Settings(store=url, bootstrap_key=first)
+    servers = [Orchestrator(settings) for _ in range(4)]
+
+    await asyncio.gather(*(each.__aenter__() for each in servers))
+
+    for each in servers:
+        (key,) = (await Caller(each.app, first).get("/keys")).json["items"]
+        assert key["role"] == "admin"
+    for each in servers:
+        await each.__aexit__(None, None, None)
