@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import signal
-import sys
 from dataclasses import replace
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,7 +25,8 @@ from swarmkeeper.access.quotas import Quotas
 from swarmkeeper.access.request_turns import RequestPacer
 from swarmkeeper.access.retention import Retention
 from swarmkeeper.access.roll_call import RollCall
-from swarmkeeper.broker import broker_beside
+from swarmkeeper.broker import choose, name_of_store
+from swarmkeeper.broker.addresses import BrokerRefused
 from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import ENGINE, ChangeRules, CreateKey, RevokeKey
@@ -56,7 +55,7 @@ from swarmkeeper.http.intake.reader import InlineReader, ProcessReader, Readers
 from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.in_process import InProcess
 from swarmkeeper.observe.happenings import Happenings
-from swarmkeeper.observe.logs import Log
+from swarmkeeper.observe.logs import Log, on_stderr
 from swarmkeeper.observe.metrics import Metrics, Sources
 from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.audit_queries import AuditQueries
@@ -86,7 +85,7 @@ class Orchestrator:
 
     Raises:
         StoreRefused: on entering: the store cannot be used; the message says what helps.
-        BadSetting: on entering: the file of the pepper, or the first key, cannot be used.
+        BadSetting: on entering: the file of the pepper, the first key or the broker cannot be used.
     """
 
     app: FastAPI
@@ -133,16 +132,22 @@ class Orchestrator:
     async def __aenter__(self) -> Self:
         pepper = self.settings.pepper_bytes()
         self.store = store_at(self.settings.store, entropy=self.entropy, inline=self._inline)
-        self.broker = broker_beside(self.settings.store, shared=self.store.shared)
+        try:
+            addresses, shared = (self.settings.broker, self.settings.store), self.store.shared
+            make_broker = choose(*addresses, shared=shared, entropy=self.entropy, log=self.log)
+        except BrokerRefused as error:
+            raise BadSetting(f"broker: {error}") from None
         await self.store.open(migrate=self._migrate)
         try:
-            await self._start(pepper)
+            own_pepper = (await self.store.start()).pepper
+            self.broker = make_broker(name_of_store(own_pepper))
+            await self._start(pepper or own_pepper)
         except BaseException:
             await self.store.close()
             raise
         return self
 
-    async def _start(self, pepper: bytes | None) -> None:
+    async def _start(self, pepper: bytes) -> None:
         limits = self.settings.limits()
         self.engine = engine = Engine(
             self.store,
@@ -155,7 +160,6 @@ class Orchestrator:
             on_commit=self._committed,
             queue_commands=self.settings.queue_commands,
         )
-        pepper = pepper or (await self.store.start()).pepper
         self.rules.tags = Tags(pepper)
         self._identity = Identity(
             self.store,
@@ -522,18 +526,7 @@ def _rules(settings: Settings) -> Rulebook:
 
 def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:
     """Make the log on stderr in the format and level of the settings."""
-    stream: TextIO = sys.stderr or _Discard()  # None: the parent process closed it
-    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
-    log = Log(stream, rules, clock.now, level=settings.log_level, as_json=as_json)
-    log.people = settings.log_format == "auto" and not as_json
-    return log
-
-
-class _Discard(io.StringIO):
-    """Discards what is written to it."""
-
-    def write(self, text: str) -> int:
-        return len(text)
+    return on_stderr(rules, clock.now, level=settings.log_level, form=settings.log_format)
 
 
 def http_limits(settings: Settings) -> HttpLimits:
