@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -164,6 +165,13 @@ def _broker(value: Any) -> str:
     return checked(_text(value))
 
 
+def _stream_name(value: Any) -> str:
+    name = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) or name == "swarmkeeper-hints":
+        raise ValueError("expected 1 to 64 letters, digits, _ or -, and not swarmkeeper-hints")
+    return name
+
+
 def _shown_store(value: str) -> str:
     from swarmkeeper.storage.opening import shown
 
@@ -209,6 +217,19 @@ class Settings:
         "How servers that share a store tell each other to look: nats://…, tls://…, valkey://…, redis://… or rediss://…;"
         " empty: through the store",
         show=_shown_broker,
+    )
+    stream: str = _setting(
+        "",
+        _broker,
+        "A server to which all events are published for other programs: nats://…, tls://…, valkey://…, redis://… or"
+        " rediss://…; empty: none",
+        show=_shown_broker,
+    )
+    stream_name: str = _setting("swarmkeeper-events", _stream_name, "The name of the stream there")
+    stream_length: int = _setting(
+        1_000_000,
+        _bound(1, 1 << 40),
+        "About how many events the stream keeps, unless it exists and NATS keeps it; 0: no limit",
     )
     host: str = _setting("127.0.0.1", _nonempty, "The address that `serve` and `dev` listen on")
     port: int = _setting(7700, _whole(0, 65535), "The port that `serve` and `dev` listen on; 0 picks a free one")

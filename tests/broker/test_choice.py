@@ -15,7 +15,6 @@ from swarmkeeper.broker.nats import NatsBroker
 from swarmkeeper.broker.postgres import PostgresBroker
 from swarmkeeper.broker.remote import RemoteBroker
 from swarmkeeper.broker.valkey import ValkeyBroker
-from swarmkeeper.clock import SystemEntropy
 from swarmkeeper.settings import BadSetting, Settings, read
 from tests.broker.suite import heard, running, until
 from tests.cli.shell import Shell
@@ -33,7 +32,7 @@ def store_url() -> str:
 
 
 def chosen(address: str, store: str = POSTGRES, *, shared: bool = True) -> LocalBroker | RemoteBroker:
-    return choose(address, store, shared=shared, entropy=SystemEntropy(), log=unlogged)("store")
+    return choose(address, store, shared=shared, own="this-server", log=unlogged)("store")
 
 
 def unlogged(event: str, **fields: Any) -> None:
@@ -205,7 +204,7 @@ async def test_a_password_lets_in_and_a_wrong_one_does_not(
             broker.url.replace("hidden", "mistaken"),
             *(POSTGRES,),
             shared=True,
-            entropy=SystemEntropy(),
+            own="this-server",
             log=lambda event, **fields: logged.append((event, fields)),
         )("store")
         assert isinstance(right, RemoteBroker)

@@ -93,10 +93,15 @@ class BrokerServer:
 
 class NatsServer(BrokerServer):
     scheme = "nats"
+    payload_max = 0  # bytes; 0: a megabyte
 
     def command(self) -> list[str]:
         program = Path(sysconfig.get_path("scripts")) / "nats-server"
         options = ["--addr", "127.0.0.1", "--port", str(self.port), "-js", "--store_dir", str(self.folder)]
+        if self.payload_max:
+            file = self.folder / "nats.conf"
+            file.write_text(f"max_payload: {self.payload_max}\n")
+            options += ["--config", str(file)]
         return [str(program), *options, *(("--user", "someone", "--pass", self.secret) if self.secret else ())]
 
 

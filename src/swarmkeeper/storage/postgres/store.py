@@ -34,12 +34,6 @@ _READERS_MAX = 3  # connections; with the writing one, the sequencer's and the b
 _SECONDS_FOR_OUTCOME = 10.0
 _SECONDS_BETWEEN_OUTCOMES = 0.1
 
-# The statements of `set_back`, in order.
-_TIMES = (
-    *("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "rates", "cooldowns", "approvals"),
-    *("bots", "feedback", "answers", "idempotency", "alive"),
-)
-
 
 class PostgresStore:
     """Implements `core.ports.Store`."""
@@ -334,7 +328,7 @@ class PostgresStore:
             if not await execution.value("have_store_alone"):
                 raise StoreHeld("an orchestrator uses this store: stop it first")
             given = {"by": by, "wall": wall}
-            for name in _TIMES:
+            for name in rows.TIMES:
                 names = QUERIES[f"set_back_{name}"].parameters
                 await execution.execute(f"set_back_{name}", **{each: given[each] for each in names})
 
@@ -353,6 +347,13 @@ class PostgresStore:
             except BaseException as error:
                 await self._roll_back(connection, error)
                 raise
+
+    async def keep_sink(self, name: str, owner: str, seq: int, *, seconds: float) -> int | None:
+        async with self._reader() as connection:
+            lasts = int(seconds * 1_000_000)
+            execution = Execution(connection)
+            found: int | None = await execution.value("keep_sink", name=name, owner=owner, seq=seq, lasts=lasts)
+            return found
 
     async def changed_outside(self) -> bool:
         async with self._reader() as connection:
