@@ -72,7 +72,9 @@ async def test_of_those_sent_at_once_none_is_stored_after_one_that_is_lost(
     """The publication of one event is lost on the way."""
 
     class Lossy(connections._StrictClient):
-        async def publish(self, subject, payload=b"", reply="", headers=None) -> None:  # type: ignore[no-untyped-def]
+        async def publish(
+            self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
+        ) -> None:
             if payload != b'{"id": "20"}':
                 await super().publish(subject, payload, reply, headers)
 
