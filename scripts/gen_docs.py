@@ -270,6 +270,7 @@ def _signature(thing: Any) -> str:
 def metrics_page() -> str:
     from swarmkeeper.engine.stats import Stats
     from swarmkeeper.observe.metrics import Metrics, Sources
+    from swarmkeeper.outgoing.publisher import OutgoingFigures
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
     def none() -> int:
@@ -280,7 +281,9 @@ def metrics_page() -> str:
     def limits() -> dict[str, int]:
         return {"polls": 0}
 
-    sources = Sources(lambda: figures, none, none, none, limits, limits, bool, none, str, none, none)
+    sources = Sources(
+        lambda: figures, none, none, none, limits, limits, bool, none, str, none, none, outgoing=OutgoingFigures
+    )
     metrics = Metrics(SqliteStore(":memory:"), sources, version="")
     metrics.answered("GET", "/tasks", 200, 0)
     exposed = metrics.text()[0].decode()

@@ -77,7 +77,19 @@ _HOME = {
 # What the distribution swarmkeeper-sdk leaves out. A packaging test keeps this and the distributions the same.
 _SERVER_ONLY = {
     *("access", "app", "bench", "bots", "broker", "cli", "clock", "engine", "govern", "http", "in_process", "observe"),
-    *("offline", "pages", "reads", "request_id", "rulefiles", "server", "settings", "sim", "storage", "testing"),
+    *(
+        "offline",
+        "outgoing",
+        "pages",
+        "reads",
+        "request_id",
+        "rulefiles",
+        "server",
+        "settings",
+        "sim",
+        "storage",
+        "testing",
+    ),
 }
 
 

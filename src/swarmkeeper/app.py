@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import signal
-import sys
 from dataclasses import replace
 from types import TracebackType
-from typing import Self, TextIO, cast
+from typing import Self, cast
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,7 +25,8 @@ from swarmkeeper.access.quotas import Quotas
 from swarmkeeper.access.request_turns import RequestPacer
 from swarmkeeper.access.retention import Retention
 from swarmkeeper.access.roll_call import RollCall
-from swarmkeeper.broker import broker_beside
+from swarmkeeper.broker import choose, name_of_store, stream_at
+from swarmkeeper.broker.addresses import BrokerRefused
 from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import ENGINE, ChangeRules, CreateKey, RevokeKey
@@ -57,8 +56,9 @@ from swarmkeeper.http.intake.reader import InlineReader, ProcessReader, Readers
 from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.in_process import InProcess
 from swarmkeeper.observe.happenings import Happenings
-from swarmkeeper.observe.logs import Log
+from swarmkeeper.observe.logs import Log, on_stderr
 from swarmkeeper.observe.metrics import Metrics, Sources
+from swarmkeeper.outgoing.publisher import Publisher
 from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.audit_queries import AuditQueries
 from swarmkeeper.reads.explain import Explainer, Now
@@ -68,7 +68,7 @@ from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread, Reads, SmallTasks
-from swarmkeeper.rulefiles import load
+from swarmkeeper.rulefiles import load, rulebook_of
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.settings import BadSetting, Settings, read
 from swarmkeeper.storage.opening import OpenedStore, shown, store_at
@@ -87,7 +87,7 @@ class Orchestrator:
 
     Raises:
         StoreRefused: on entering: the store cannot be used; the message says what helps.
-        BadSetting: on entering: the file of the pepper, or the first key, cannot be used.
+        BadSetting: on entering: the file of the pepper, the first key, the broker or the stream cannot be used.
     """
 
     app: FastAPI
@@ -119,7 +119,7 @@ class Orchestrator:
         self.settings = settings or read().settings
         self.clock = clock or SystemClock()
         self.entropy = entropy or SystemEntropy()
-        self.rules = rules or _rules(self.settings)
+        self.rules = rules or rulebook_of(self.settings)
         self.log = log or make_log(self.settings, self.rules, self.clock)
         self._logs_requests = self.log.writes("request")
         self.ended = asyncio.Event()
@@ -134,16 +134,26 @@ class Orchestrator:
     async def __aenter__(self) -> Self:
         pepper = self.settings.pepper_bytes()
         self.store = store_at(self.settings.store, entropy=self.entropy, inline=self._inline)
-        self.broker = broker_beside(self.settings.store, shared=self.store.shared)
+        # Drawn only if it is needed: a simulation's chance stays as it is.
+        own = self.entropy.secret(8).hex() if self.settings.broker or self.settings.stream else ""
+        try:
+            addresses, shared = (self.settings.broker, self.settings.store), self.store.shared
+            make_broker = choose(*addresses, shared=shared, own=own, log=self.log)
+            self._stream = stream_at(self.settings.stream, self.settings.stream_name, self.settings.stream_length)
+        except BrokerRefused as error:
+            raise BadSetting(str(error)) from None
         await self.store.open(migrate=self._migrate)
         try:
-            await self._start(pepper)
+            own_pepper = (await self.store.start()).pepper
+            self.broker = make_broker(name_of_store(own_pepper))
+            self._publisher = self._make_publisher(own)
+            await self._start(pepper or own_pepper)
         except BaseException:
             await self.store.close()
             raise
         return self
 
-    async def _start(self, pepper: bytes | None) -> None:
+    async def _start(self, pepper: bytes) -> None:
         limits = self.settings.limits()
         self.engine = engine = Engine(
             self.store,
@@ -156,7 +166,6 @@ class Orchestrator:
             on_commit=self._committed,
             queue_commands=self.settings.queue_commands,
         )
-        pepper = pepper or (await self.store.start()).pepper
         self.rules.tags = Tags(pepper)
         self._identity = Identity(
             self.store,
@@ -213,6 +222,7 @@ class Orchestrator:
             asyncio.create_task(self._tick(), name="swarmkeeper-tick"),
             asyncio.create_task(self.retention.run(), name="swarmkeeper-retention"),
             asyncio.create_task(self.broker.run(), name="swarmkeeper-broker"),
+            *([asyncio.create_task(self._publisher.run(), name="swarmkeeper-outgoing")] if self._publisher else ()),
             *([asyncio.create_task(others.run(), name="swarmkeeper-others")] if self.store.shared else ()),
             asyncio.create_task(
                 self._key_watch.run(lambda: self._http_limits.key_check_every), name="swarmkeeper-key-watch"
@@ -220,6 +230,12 @@ class Orchestrator:
         ]
         await asyncio.sleep(0)  # let the engine start
         self.log("started", version=__version__, store=shown(self.settings.store))
+
+    def _make_publisher(self, own: str) -> Publisher | None:
+        if self._stream is None:
+            return None
+        monotonic = self.clock.monotonic
+        return Publisher(self._stream, self.store, self.broker, owner=own, monotonic=monotonic, log=self.log)
 
     def _make_metrics(self, engine: Engine) -> Metrics:
         return Metrics(
@@ -236,6 +252,7 @@ class Orchestrator:
                 text=self.rules.text,
                 now=engine.now,
                 ahead=engine.time.ahead,
+                outgoing=lambda: None if self._publisher is None else self._publisher.figures,
             ),
             version=__version__,
         )
@@ -514,27 +531,9 @@ class Orchestrator:
                 self.log("store_damaged", error=self.store.damage, fix="swarmkeeper doctor --deep names what is broken")
 
 
-def _rules(settings: Settings) -> Rulebook:
-    try:
-        return Rulebook(load(settings.redaction))
-    except BadRules as error:
-        raise BadSetting(f"redaction: {error}") from None
-
-
 def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:
     """Make the log on stderr in the format and level of the settings."""
-    stream: TextIO = sys.stderr or _Discard()  # None: the parent process closed it
-    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
-    log = Log(stream, rules, clock.now, level=settings.log_level, as_json=as_json)
-    log.people = settings.log_format == "auto" and not as_json
-    return log
-
-
-class _Discard(io.StringIO):
-    """Discards what is written to it."""
-
-    def write(self, text: str) -> int:
-        return len(text)
+    return on_stderr(rules, clock.now, level=settings.log_level, form=settings.log_format)
 
 
 def http_limits(settings: Settings) -> HttpLimits:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from swarmkeeper.govern.redaction.packs import BadRules
 from swarmkeeper.govern.redaction.redactor import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
+from swarmkeeper.settings import BadSetting, Settings
 
 BYTES_MAX = 4 << 20  # of one file; ten times the shipped rules plus all rules of gitleaks
 
@@ -27,6 +29,18 @@ def load(files: Sequence[str]) -> Redactor:
         for number, file in enumerate(files, 2):
             message = message.replace(f"rule pack {number}", file)
         raise BadRules(message) from None
+
+
+def rulebook_of(settings: Settings) -> Rulebook:
+    """Return the rules that the settings name.
+
+    Raises:
+        BadSetting: a file cannot be read or is invalid.
+    """
+    try:
+        return Rulebook(load(settings.redaction))
+    except BadRules as error:
+        raise BadSetting(f"redaction: {error}") from None
 
 
 def _text(file: str) -> str:

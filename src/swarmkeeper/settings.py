@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -156,9 +157,44 @@ def _files(value: Any) -> tuple[str, ...]:
     return _texts(value, "expected names of files, separated by commas")
 
 
-def _setting(default: Any, parse: Parser, meaning: str, *, unit: str = "", secret: bool = False) -> Any:
-    metadata = {"parse": parse, "meaning": meaning, "unit": unit, "secret": secret}
-    return field(default=default, metadata=metadata, repr=not secret)
+def _broker(value: Any) -> str:
+    if not _text(value):
+        return ""
+    from swarmkeeper.broker.addresses import checked
+
+    return checked(_text(value))
+
+
+def _stream_name(value: Any) -> str:
+    name = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) or name == "swarmkeeper-hints":
+        raise ValueError("expected 1 to 64 letters, digits, _ or -, and not swarmkeeper-hints")
+    return name
+
+
+def _shown_store(value: str) -> str:
+    from swarmkeeper.storage.opening import shown
+
+    return shown(value)
+
+
+def _shown_broker(value: str) -> str:
+    from swarmkeeper.broker.addresses import shown
+
+    return shown(value) if value else ""
+
+
+def _setting(
+    default: Any,
+    parse: Parser,
+    meaning: str,
+    *,
+    unit: str = "",
+    secret: bool = False,
+    show: Callable[[str], str] | None = None,
+) -> Any:
+    metadata = {"parse": parse, "meaning": meaning, "unit": unit, "secret": secret, "show": show}
+    return field(default=default, metadata=metadata, repr=not secret and show is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +209,27 @@ class Settings:
         "sqlite:///swarmkeeper.db",
         _nonempty,
         "The store: sqlite:///relative.db, sqlite:////absolute.db, sqlite://:memory: or postgresql://user@host/database",
+        show=_shown_store,
+    )
+    broker: str = _setting(
+        "",
+        _broker,
+        "How servers that share a store tell each other to look: nats://…, tls://…, valkey://…, redis://… or rediss://…;"
+        " empty: through the store",
+        show=_shown_broker,
+    )
+    stream: str = _setting(
+        "",
+        _broker,
+        "A server to which all events are published for other programs: nats://…, tls://…, valkey://…, redis://… or"
+        " rediss://…; empty: none",
+        show=_shown_broker,
+    )
+    stream_name: str = _setting("swarmkeeper-events", _stream_name, "The name of the stream there")
+    stream_length: int = _setting(
+        1_000_000,
+        _bound(1, 1 << 40),
+        "About how many events the stream keeps, unless it exists and NATS keeps it; 0: no limit",
     )
     host: str = _setting("127.0.0.1", _nonempty, "The address that `serve` and `dev` listen on")
     port: int = _setting(7700, _whole(0, 65535), "The port that `serve` and `dev` listen on; 0 picks a free one")
@@ -382,6 +439,7 @@ class Setting:
     meaning: str
     unit: str
     secret: bool
+    show: Callable[[str], str] | None  # returns what people may see of a value, if that is not all of it
 
     @property
     def variable(self) -> str:

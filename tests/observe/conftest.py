@@ -8,6 +8,7 @@ import pytest
 from swarmkeeper.engine.stats import Stats
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.observe.metrics import Metrics, Sources
+from swarmkeeper.outgoing.publisher import OutgoingFigures
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 SECOND = 1_000_000
@@ -64,5 +65,6 @@ def metrics(store: CountedStore, stats: Stats, clock: Clock) -> Metrics:
         text=REDACTOR.text,
         now=lambda: clock.now,
         ahead=lambda: 90_000_000,
+        outgoing=lambda: OutgoingFigures(published=9, skipped=10, behind=11),
     )
     return Metrics(store, sources, version="9.9")

@@ -1,73 +1,44 @@
-"""Broker for the servers that share a store in PostgreSQL: NOTIFY and LISTEN, on a connection of its own.
-
-Publishing only notes a hint; those of some milliseconds leave together, after the commits that they tell of. A hint
-that is lost with the connection only causes a delay: subscribers also read the store at intervals.
-"""
+"""Broker for the servers that share a store in PostgreSQL: NOTIFY and LISTEN, on a connection of its own."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import asyncpg
 
-from swarmkeeper.broker.local import LocalBroker
+from swarmkeeper.broker.remote import HINT_BYTES_MAX, SECONDS_TO_CONNECT, RemoteBroker
+from swarmkeeper.core.ports import LogWriter
 
-CHANNEL = "swarmkeeper"
-SECONDS_TO_GATHER = 0.005
-SECONDS_BETWEEN_TRIES = 0.5
-PAYLOAD_MAX = 7_900  # bytes; the server takes less than 8,000
-
-_LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError)
+CHANNEL = "swarmkeeper"  # of one database: those of others are apart
+_NOTIFY = "SELECT pg_notify($1, text) FROM unnest(CAST($2 AS text[])) AS text"
 
 
-class PostgresBroker:
-    """Implements `core.ports.Broker`: hints reach subscribers in this process at once, and in others by NOTIFY."""
-
-    def __init__(self, url: str) -> None:
+class PostgresBroker(RemoteBroker):
+    def __init__(self, url: str, log: LogWriter) -> None:
+        super().__init__("postgresql", log)
         self._url = url
-        self._local = LocalBroker()
-        self._waiting: dict[tuple[str, bytes], None] = {}
-        self._more = asyncio.Event()
-
-    async def publish(self, topic: str, body: bytes = b"") -> None:
-        await self._local.publish(topic, body)
-        self._waiting[topic, body] = None
-        self._more.set()
-
-    @asynccontextmanager
-    async def subscribe(self, topic: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        async with self._local.subscribe(topic) as hints:
-            yield hints
-
-    async def run(self) -> None:
-        """Exchange hints with the other servers, for ever. A connection that is lost is opened again."""
-        while True:
-            with suppress(*_LOST):
-                await self._exchange()
-            await asyncio.sleep(SECONDS_BETWEEN_TRIES)
 
     async def _exchange(self) -> None:
-        connection = await asyncpg.connect(self._url, timeout=5, server_settings={"application_name": "swarmkeeper"})
+        connection = await asyncpg.connect(
+            self._url, timeout=SECONDS_TO_CONNECT, server_settings={"application_name": "swarmkeeper"}
+        )
         heard: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
         own = connection.get_server_pid()
         hearing: asyncio.Task[None] | None = None
         try:
-            connection.add_termination_listener(lambda _: self._more.set())
+            connection.add_termination_listener(lambda _: self._wake())
             await connection.add_listener(CHANNEL, lambda _, pid, __, text: heard.put_nowait((pid, str(text))))
             hearing = asyncio.create_task(self._hear(heard, own))
-            while True:
-                await self._more.wait()
+            self._connected()
+            while not connection.is_closed():
+                # A payload is text: bytes that are not in our own hints are escaped.
+                texts = [f"{topic} {quote_from_bytes(body, safe=',')}" for topic, body in await self._gathered()]
                 if connection.is_closed():
                     return
-                await asyncio.sleep(SECONDS_TO_GATHER)
-                self._more.clear()
-                hints, self._waiting = list(self._waiting), {}
-                for topic, body in hints:
-                    text = f"{topic} {body.decode()}"
-                    if len(text) <= PAYLOAD_MAX:  # a longer one is left out, as if it were lost
-                        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, text)
+                fit = [text for text in texts if len(text) <= HINT_BYTES_MAX]  # a longer one is as if it were lost
+                if fit:
+                    await connection.execute(_NOTIFY, CHANNEL, fit, timeout=SECONDS_TO_CONNECT)
         finally:
             if hearing is not None:
                 hearing.cancel()
@@ -78,4 +49,4 @@ class PostgresBroker:
             pid, text = await heard.get()
             if pid != own:
                 topic, _, body = text.partition(" ")
-                await self._local.publish(topic, body.encode())
+                await self._heard(topic, unquote_to_bytes(body))

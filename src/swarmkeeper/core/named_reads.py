@@ -519,6 +519,18 @@ class CursorRow(NamedTuple):
     seq: int
 
 
+class FeedGapRow(NamedTuple):
+    """No event of this store has a number in between: the store before it was lost."""
+
+    after: int
+    upto: int
+
+
+class SinkRow(NamedTuple):
+    seq: int
+    behind: int  # how many events come after it
+
+
 _AUDIT_PAGE = ("tenant", "after", "limit")
 
 EVENTS_WAIT = Read("events_wait", EventsWaitRow)
@@ -532,7 +544,9 @@ AUDIT_POSITIONS_OF_ACTION = Read("audit_positions_of_action", AuditPositionRow, 
 AUDIT_RECORDS_AT = Read("audit_records_at", AuditRecordRow, "tenant", "places")
 FEED_START = Read("feed_start", CursorRow, "tenant")
 FEED_GAP = Read("feed_gap", CursorRow, "cursor")
+FEED_GAPS = Read("feed_gaps", FeedGapRow)
 NEWEST_EVENT = Read("newest_event", CursorRow)
+SINK = Read("sink", SinkRow, "name")
 
 
 # ---- what leaves ----------------------------------------------------------------------------------------------------

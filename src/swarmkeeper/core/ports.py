@@ -344,6 +344,19 @@ class Store(ReadsOnly, Protocol):
     async def changed_outside(self) -> bool:
         """Return whether another process has written since the last call."""
 
+    async def keep_sink(self, name: str, owner: str, seq: int, *, seconds: float) -> int | None:
+        """Own the sink for some seconds, and move its cursor forward to the event `seq`; never back.
+
+        Calling it again changes nothing but the time.
+
+        Args:
+            name: of the sink; one that is new begins before the first event.
+            seconds: for how long others are kept away; 0 lets it go.
+
+        Returns:
+            the cursor; None if another owner has the sink.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
@@ -358,6 +371,41 @@ class Looked:
 class Started(Looked):
     alive_at: int  # engine time that the last run reached; 0 for a new store
     pepper: bytes  # created with the store; used if none is configured
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingEvent:
+    seq: int
+    id: str  # no other event of any store has it
+    tenant: str
+    kind: str
+    body: bytes  # a CloudEvent as JSON
+
+
+class OutgoingStream(Protocol):
+    """Takes events for programs outside. Every error may be temporary: open it again, and append from the cursor on."""
+
+    name: str  # what the store remembers the cursor by
+    place: str  # where it is, without credentials
+
+    async def open(self) -> None:
+        """Connect. Raises what the driver raises."""
+
+    async def append(self, events: Sequence[OutgoingEvent]) -> int:
+        """Append events in order, and return how many of the first ones are stored there for certain, at least one.
+
+        If it raises, some of the first ones may be stored, but none without those before it.
+
+        Raises:
+            EventTooLarge: the first event is; the others may be appended without it.
+        """
+
+    async def close(self) -> None:
+        """Disconnect. Never raises; may be called at any time."""
+
+
+class EventTooLarge(Exception):
+    """The other side takes no event of this size."""
 
 
 EVENTS_TOPIC = "events"  # hints that there are new events

@@ -5,9 +5,11 @@ The product calls `Log`. `Handler` forwards what libraries log through Python's 
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -27,6 +29,10 @@ LOUDNESS: Mapping[str, str] = {
     "internal": "error",
     "stream_broken": "warning",
     "feed_waits": "warning",
+    "broker_lost": "warning",
+    "outgoing_waits": "warning",
+    "outgoing_skipped": "warning",
+    "outgoing_too_large": "warning",
     "rules_refused": "error",
     "task_failed": "warning",
     "work_failed": "warning",
@@ -108,6 +114,26 @@ class Log:
             self._unreported += 1
             return False
         return True
+
+
+class _Discard(io.StringIO):
+    """Discards what is written to it."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def on_stderr(rules: RedactionRules, now: Callable[[], int], *, level: str, form: str) -> Log:
+    """Make the log of a process.
+
+    Args:
+        form: json, text, or auto (for people on a terminal, else json).
+    """
+    stream: TextIO = sys.stderr or _Discard()  # None: the parent process closed it
+    as_json = form == "json" or (form == "auto" and not stream.isatty())
+    log = Log(stream, rules, now, level=level, as_json=as_json)
+    log.people = form == "auto" and not as_json
+    return log
 
 
 class Handler(logging.Handler):

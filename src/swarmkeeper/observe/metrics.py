@@ -66,6 +66,14 @@ class EngineCounters(Protocol):
     def attempt_times(self) -> HistogramData: ...
 
 
+class OutgoingCounters(Protocol):
+    """How the outgoing stream is. See outgoing/publisher.py."""
+
+    published: int
+    skipped: int
+    behind: int
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where the metrics are read from."""
@@ -81,6 +89,7 @@ class Sources:
     text: Callable[[str], str]  # redaction
     now: Callable[[], int]
     ahead: Callable[[], int]  # microseconds that engine time is ahead of the wall clock
+    outgoing: Callable[[], OutgoingCounters | None] = lambda: None
 
 
 class Metrics:
@@ -207,6 +216,13 @@ class _EngineCollector(Collector):
         yield _gauge(
             "clock_ahead_seconds", "Seconds by which engine time is ahead of the wall clock.", sources.ahead() / _SECOND
         )
+        outgoing = sources.outgoing()
+        if outgoing is not None:
+            yield _counter("outgoing_published", "Events published to the outgoing stream.", outgoing.published)
+            yield _counter(
+                "outgoing_skipped", "Events that left the store before, or were too large.", outgoing.skipped
+            )
+            yield _gauge("outgoing_behind", "Events still to be published, by any server.", outgoing.behind)
         yield _gauge("up", "Whether the engine runs.", int(sources.running()))
 
 

@@ -376,3 +376,7 @@ UPDATE idempotency SET expires = expires - :by;
 -- name: set_back_alive
 -- The store's time.
 UPDATE meta SET value = value - :by WHERE key = 'alive_at';
+
+-- name: keep_sink
+-- Owns a sink and moves its cursor, never back; returns the cursor, or no row if another owner has the sink.
+{own};

@@ -500,6 +500,17 @@ SELECT seq FROM feed_start WHERE tenant = :tenant;
 -- The last event before a restore, if the cursor is of the store that was lost then.
 SELECT after AS seq FROM feed_gap WHERE after < :cursor AND upto > :cursor;
 
+-- name: feed_gaps
+-- Numbers that no event of this store has, because it was restored: those greater than `after`, up to `upto`.
+SELECT after, upto FROM feed_gap ORDER BY after;
+
+-- name: sink
+-- Up to which event a sink has got them, and how many come after it: also those that have left the store.
+SELECT cursor.seq,
+       CAST(coalesce((SELECT max(seq) FROM event), 0) - cursor.seq
+            - coalesce((SELECT sum(upto - after) FROM feed_gap WHERE after >= cursor.seq), 0) AS bigint) AS behind
+  FROM (SELECT coalesce((SELECT seq FROM sink WHERE name = :name), 0) AS seq) AS cursor;
+
 -- ---- what leaves ----------------------------------------------------------------------------------------------------
 
 -- name: old_tasks

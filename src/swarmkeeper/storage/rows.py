@@ -467,3 +467,9 @@ def _hot(table: Table) -> Hot:
 
 
 HOT: Mapping[str, Hot] = {name: _hot(table) for name, table in TABLES.items() if table.hot}
+
+# The statements of a store's `set_back`, in order.
+TIMES = (
+    *("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "rates", "cooldowns", "approvals"),
+    *("bots", "feedback", "answers", "idempotency", "alive"),
+)

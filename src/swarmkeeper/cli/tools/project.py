@@ -118,6 +118,9 @@ def explain(
 def _shown_value(name: str, value: Any) -> str:
     if BY_NAME[name].secret and value:
         return _SECRET
+    show = BY_NAME[name].show
+    if show is not None:
+        value = show(value)
     return terminal.shown(",".join(value) if isinstance(value, tuple) else str(value))
 
 

@@ -113,3 +113,12 @@ DELETE FROM payload
             CROSS JOIN LATERAL (SELECT ctid FROM payload WHERE id > wanted.value || '/' AND id < wanted.value || '0' OFFSET 0) AS found
        ))
 RETURNING id;
+
+-- name: keep_sink
+INSERT INTO sink (name, seq, owner, until)
+VALUES (:name, :seq, :owner, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + CAST(:lasts AS bigint))
+    ON CONFLICT (name) DO UPDATE
+   SET seq = greatest(sink.seq, excluded.seq), owner = excluded.owner, until = excluded.until
+ WHERE sink.owner = excluded.owner
+    OR sink.until <= CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)
+RETURNING seq;

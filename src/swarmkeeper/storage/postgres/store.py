@@ -38,12 +38,6 @@ _PAUSES_FOR_ENDED = (0.05, 0.1, 0.2, 0.4)  # seconds
 OUTBOX_MAX = 50_000  # rows that wait for the sequencer; with more, nothing is written until they are fewer
 _PRESENCE_KEPT = 86_400_000_000
 
-# The statements of `set_back`, in order.
-_TIMES = (
-    *("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "rates", "cooldowns", "approvals"),
-    *("bots", "feedback", "answers", "idempotency", "alive"),
-)
-
 
 class PostgresStore:
     """Implements `core.ports.SharedStore`."""
@@ -363,7 +357,7 @@ class PostgresStore:
             if not await execution.value("have_store_alone"):
                 raise StoreHeld("an orchestrator uses this store: stop it first")
             given = {"by": by, "wall": wall}
-            for name in _TIMES:
+            for name in rows.TIMES:
                 names = QUERIES[f"set_back_{name}"].parameters
                 await execution.execute(f"set_back_{name}", **{each: given[each] for each in names})
 
@@ -382,6 +376,13 @@ class PostgresStore:
             except BaseException as error:
                 await self._roll_back(connection, error)
                 raise
+
+    async def keep_sink(self, name: str, owner: str, seq: int, *, seconds: float) -> int | None:
+        async with self._reader() as connection:
+            lasts = int(seconds * 1_000_000)
+            execution = Execution(connection)
+            found: int | None = await execution.value("keep_sink", name=name, owner=owner, seq=seq, lasts=lasts)
+            return found
 
     async def changed_outside(self) -> bool:
         async with self._reader() as connection:

@@ -88,3 +88,9 @@ DELETE FROM payload
                 FROM {each :works} AS wanted
                CROSS JOIN payload ON payload.id > wanted.value || '/' AND payload.id < wanted.value || '0')
 RETURNING id;
+
+-- name: keep_sink
+-- One server has the file, so nobody else can own the sink.
+INSERT INTO sink (name, seq, owner, until) VALUES (:name, :seq, :owner, :lasts)
+    ON CONFLICT (name) DO UPDATE SET seq = max(sink.seq, excluded.seq), owner = excluded.owner
+RETURNING seq;

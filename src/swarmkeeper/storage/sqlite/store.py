@@ -51,12 +51,6 @@ _WAL_BYTES_MAX = 64 * 1024 * 1024
 
 MEMORY = ":memory:"
 
-# The statements of `set_back`, in order.
-_TIMES = (
-    *("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "rates", "cooldowns", "approvals"),
-    *("bots", "feedback", "answers", "idempotency", "alive"),
-)
-
 
 def path_of(url: str) -> str:
     """Return the path in a store's URL: sqlite:///relative.db, sqlite:////absolute.db, sqlite://:memory:, or a path.
@@ -567,8 +561,14 @@ class SqliteStore:
         async with self.begin():
             self._forget_kept()
             execute = self._open_writing().execute
-            for name in _TIMES:
+            for name in rows.TIMES:
                 execute(QUERIES[f"set_back_{name}"], {"by": by, "wall": wall})
+
+    async def keep_sink(self, name: str, owner: str, seq: int, *, seconds: float) -> int | None:
+        async with self.begin():
+            given = {"name": name, "owner": owner, "seq": seq, "lasts": int(seconds * 1_000_000)}
+            found: int | None = self._open_writing().execute(QUERIES["keep_sink"], given).get
+        return found
 
     async def changed_outside(self) -> bool:
         if self.path is None:

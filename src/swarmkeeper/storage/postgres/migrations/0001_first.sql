@@ -502,6 +502,15 @@ CREATE TABLE feed_gap (
     PRIMARY KEY (after)
 );
 
+-- For the outgoing stream: up to which event another program's stream has got them, and which server publishes.
+CREATE TABLE sink (
+    name text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    owner text COLLATE "C" NOT NULL,
+    until bigint NOT NULL,  -- others may take it over then
+    PRIMARY KEY (name)
+);
+
 -- What a transaction tells: its events and audit records, complete but for their numbers, and what it counts. The
 -- sequencer numbers them in this order and takes the row away (storage/postgres/sequencer.py).
 CREATE TABLE outbox (
