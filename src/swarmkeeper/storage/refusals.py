@@ -21,3 +21,7 @@ class SchemaNewer(StoreRefused):
 
 class SchemaAltered(StoreRefused):
     """An applied migration differs from this version's migration of the same number."""
+
+
+class StoreMoved(StoreRefused):
+    """Its rows were moved to another store, which goes on from there."""

@@ -144,6 +144,9 @@ def of_store(error: Exception) -> Exception:
             return CliError("schema_older", str(error), exit_code=Exit.CONFLICT, fix="swarmkeeper migrate")
         case refusals.StoreHeld():
             return CliError("store_held", str(error), exit_code=Exit.CONFLICT)
+        case refusals.StoreMoved():
+            fix = "to use this one again, if nothing has used the other: swarmkeeper migrate --reopen"
+            return CliError("store_moved", str(error), exit_code=Exit.CONFLICT, fix=fix)
         case refusals.StoreRefused():
             missing = str(error).startswith(("there is no store", "there is no swarmkeeper store"))
             code, exit_code = ("no_store", Exit.NOT_FOUND) if missing else ("store_refused", Exit.ERROR)
