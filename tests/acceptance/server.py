@@ -27,8 +27,14 @@ BIN = Path(sys.executable).parent
 class Server:
     """`swarmkeeper serve` on a random port. The process started is the one that holds the store: no wrapper between."""
 
-    def __init__(self, store: Path, *, program: list[str] | None = None, port: int = 0) -> None:
+    def __init__(self, store: Path, *, program: list[str] | None = None, port: int = 0, database: str = "") -> None:
+        """
+        Args:
+            store: the file of the store; the log is beside it.
+            database: keep the store in PostgreSQL at this address instead.
+        """
         self.store = store
+        self._database = database
         self.url = ""
         self.process: Process | None = None
         self._port = port
@@ -46,7 +52,7 @@ class Server:
 
     @property
     def store_url(self) -> str:
-        return f"sqlite:///{self.store}"
+        return self._database or f"sqlite:///{self.store}"
 
     def start(self) -> None:
         arguments = ["--store", self.store_url, "--port", str(self._port), "--json"]

@@ -62,10 +62,11 @@ def missing(applied: Sequence[Applied], migrations: Sequence[Migration]) -> list
     """
     last = migrations[-1].number
     for later in applied[len(migrations) :]:
-        if (later.runs_from or later.number) > last:
+        least = later.runs_from or later.number
+        if least > last:
             raise SchemaNewer(
-                f"this store has schema {applied[-1].number}, which needs a version with schema {later.runs_from or later.number}"
-                f" or later, and this version has {last}: use the version of swarmkeeper that made it, or a later one"
+                f"this store has schema {applied[-1].number} for versions that know {least}, this version knows up to "
+                f"{last}: use the version of swarmkeeper that made it, or a later one"
             )
     for done, migration in zip(applied, migrations, strict=False):
         if (done.number, done.sha256) != (migration.number, migration.sha256):

@@ -11,6 +11,10 @@ class StoreHeld(StoreRefused):
     """Another orchestrator has it open."""
 
 
+class StoreNotEmpty(StoreRefused):
+    """It has rows, which a copy of another store would be mixed with."""
+
+
 class SchemaOlder(StoreRefused):
     """An older version made it: open it with `migrate=True`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -61,15 +60,15 @@ async def _move(source: str, target: str) -> tuple[dict[str, Any], list[DoctorFi
             raise CliError("store_moved", f"this store was moved to {before} already", exit_code=Exit.CONFLICT)
         connection.execute("BEGIN IMMEDIATE")  # commands beside, such as `key create`, must not write meanwhile
         content = SqliteContent(connection)
-        async with filling_of(target, content.origin) as filled:
-            clock = Clock()
+        async with _not_twice(before), filling_of(target, content.origin) as filled:
+            watch = Stopwatch()
             rows = await filled.copy(content)
-            copied = clock.seconds()
+            copied = watch.seconds()
             await filled.check(content)
             await filled.number(content, anew=False)
             findings = await examined(target)
             facts = {"moved": not findings, "to": address, "rows": dict(rows), **await filled.facts()}
-            facts["seconds"] = {"copied": copied, "checked": clock.seconds()}
+            facts["seconds"] = {"copied": copied, "checked": watch.seconds()}
             if not findings:
                 # In this order: if the process ends in between, neither store is served, and the move can be repeated.
                 copies.mark_moved(connection, address)
@@ -78,16 +77,32 @@ async def _move(source: str, target: str) -> tuple[dict[str, Any], list[DoctorFi
         return facts, findings
 
 
-class Clock:
+@asynccontextmanager
+async def _not_twice(before: str) -> AsyncIterator[None]:
+    """Say that a move is complete; not that its target has rows."""
+    try:
+        yield
+    except CliError as error:
+        if before and error.code == "has_data":
+            raise CliError(
+                "store_moved", f"this store was moved to {before} already", exit_code=Exit.CONFLICT
+            ) from None
+        raise
+
+
+class Stopwatch:
     """Measures one step after another."""
 
     def __init__(self) -> None:
-        self._begun = time.monotonic()
+        from swarmkeeper.clock import SystemClock
+
+        self._clock = SystemClock()
+        self._begun = self._clock.monotonic()
 
     def seconds(self) -> float:
         """Return the seconds since the last call."""
-        before, self._begun = self._begun, time.monotonic()
-        return round(self._begun - before, 1)
+        before, self._begun = self._begun, self._clock.monotonic()
+        return round((self._begun - before) / 1_000_000, 1)
 
 
 @asynccontextmanager

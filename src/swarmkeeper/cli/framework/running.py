@@ -147,6 +147,8 @@ def of_store(error: Exception) -> Exception:
         case refusals.StoreMoved():
             fix = "to use this one again, if nothing has used the other: swarmkeeper migrate --reopen"
             return CliError("store_moved", str(error), exit_code=Exit.CONFLICT, fix=fix)
+        case refusals.StoreNotEmpty():
+            return CliError("has_data", str(error), exit_code=Exit.CONFLICT)
         case refusals.StoreRefused():
             missing = str(error).startswith(("there is no store", "there is no swarmkeeper store"))
             code, exit_code = ("no_store", Exit.NOT_FOUND) if missing else ("store_refused", Exit.ERROR)

@@ -1,4 +1,4 @@
-"""What a copy is made of: tables with their rows in the order of their keys, and the facts that a store keeps of itself."""
+"""What a copy is made of: tables with their rows in the order of their keys, and what a store keeps of itself."""
 
 from __future__ import annotations
 

@@ -23,9 +23,8 @@ from swarmkeeper.storage.copying import postgres_content
 from swarmkeeper.storage.copying.content import Content, NotCopied, Origin, Row, StoredTable, epoch_after
 from swarmkeeper.storage.postgres import connections, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
-from swarmkeeper.storage.postgres.execution import Execution
 from swarmkeeper.storage.postgres.sequencer import place_turn
-from swarmkeeper.storage.refusals import SchemaOlder, StoreHeld, StoreRefused
+from swarmkeeper.storage.refusals import SchemaOlder, StoreHeld, StoreNotEmpty, StoreRefused
 
 _TABLE = """
 CREATE TABLE filling (
@@ -95,7 +94,7 @@ async def _begin(connection: asyncpg.Connection, origin: Origin) -> None:
 async def _check_empty(connection: asyncpg.Connection) -> None:
     for table in await postgres_content.tables_of(connection):
         if await connection.fetchval(f"SELECT EXISTS (SELECT 1 FROM {table.name})"):
-            raise StoreRefused(f"this database has rows (table {table.name}): name an empty one")
+            raise StoreNotEmpty(f"this database has rows (table {table.name}): name an empty one")
 
 
 async def empty(connection: asyncpg.Connection) -> None:
@@ -238,19 +237,8 @@ class Filling:
             await self._connection.execute("DROP TABLE filling")
 
     async def facts(self) -> dict[str, Any]:
-        """Return what people compare: the sum of all versions, size and root of each audit log, the last event."""
-        versions = 0
-        for table in self.tables:
-            if table.version:
-                versions += await self._connection.fetchval(
-                    f"SELECT CAST(coalesce(sum({table.version}), 0) AS bigint) FROM {table.name}"
-                )
-        trees = await self._connection.fetch("SELECT tenant, size, root FROM audit_tree ORDER BY tenant")
-        return {
-            "versions": versions,
-            "audit": {row["tenant"]: {"size": row["size"], "root": row["root"].hex()} for row in trees},
-            "events": await Execution(self._connection).value("meta", key="pos"),
-        }
+        """Return what people compare; see `postgres_content.facts_of`."""
+        return await postgres_content.facts_of(self._connection, self.tables)
 
 
 async def _both(one: Awaitable[One], two: Awaitable[Two]) -> tuple[One, Two]:
@@ -269,7 +257,7 @@ def _difference(table: StoredTable, expected: list[Row], found: list[Row]) -> st
     def key_of(row: Row) -> list[Any]:
         return [row[place] for place in key]
 
-    one, two = next((pair for pair in zip_longest(expected, found) if pair[0] != pair[1]))
+    one, two = next(pair for pair in zip_longest(expected, found) if pair[0] != pair[1])
     if one is None or (two is not None and key_of(two) < key_of(one)):
         return f"row {key_of(two)} is not of the source"
     if two is None or key_of(one) < key_of(two):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import asyncpg
 
 from swarmkeeper.storage.copying.content import BYTES_MAX, ROWS_MAX, MetaRow, Origin, Row, StoredTable
+from swarmkeeper.storage.postgres import migrations
 
 # What a copy makes anew, or writes at its end.
 OWN_TABLES = frozenset({"meta", "migration", "filling"})
@@ -59,6 +61,32 @@ async def chunks_of(connection: asyncpg.Connection, table: StoredTable) -> Async
             taken, size = [], 0
     if taken:
         yield taken
+
+
+async def facts_of(connection: asyncpg.Connection, tables: Sequence[StoredTable]) -> dict[str, Any]:
+    """Return what people compare: the sum of all versions, size and root of each audit log, the last event's number."""
+    versions = 0
+    for table in tables:
+        if table.version:
+            versions += await connection.fetchval(
+                f"SELECT CAST(coalesce(sum({table.version}), 0) AS bigint) FROM {table.name}"
+            )
+    trees = await connection.fetch("SELECT tenant, size, root FROM audit_tree ORDER BY tenant")
+    return {
+        "versions": versions,
+        "audit": {row["tenant"]: {"size": row["size"], "root": row["root"].hex()} for row in trees},
+        "last_event": await connection.fetchval("SELECT value FROM meta WHERE key = 'pos'"),
+    }
+
+
+async def schema_of(connection: asyncpg.Connection) -> list[list[Any]]:
+    """Return number and hash of each migration that the store has, in order."""
+    return [list(row) for row in await connection.fetch("SELECT number, sha256 FROM migration ORDER BY number")]
+
+
+def known_schema() -> list[list[Any]]:
+    """Return the same for a new store of this version."""
+    return [[migration.number, migration.sha256] for migration in migrations.known()]
 
 
 class PostgresContent:

@@ -40,7 +40,9 @@ class SqliteContent:
 
     @property
     def meta(self) -> Sequence[MetaRow]:
-        kept = dict(self._connection.execute("SELECT key, value FROM meta WHERE key IN ('pepper', 'alive_at', 'epoch')"))
+        kept = dict(
+            self._connection.execute("SELECT key, value FROM meta WHERE key IN ('pepper', 'alive_at', 'epoch')")
+        )
         return [(key, None, value) if isinstance(value, bytes) else (key, value, None) for key, value in kept.items()]
 
     def _columns(self, table: str) -> set[str]:

@@ -78,7 +78,9 @@ def moved_to(connection: apsw.Connection) -> str:
 def mark_moved(connection: apsw.Connection, address: str) -> None:
     """Write into the store, in the open transaction if there is one, where its rows are now; empty: here again."""
     if address:
-        connection.execute("INSERT INTO meta VALUES ('moved_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value", (address,))
+        connection.execute(
+            "INSERT INTO meta VALUES ('moved_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value", (address,)
+        )
     else:
         connection.execute("DELETE FROM meta WHERE key = 'moved_to'")
 

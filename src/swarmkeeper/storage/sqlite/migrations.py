@@ -100,9 +100,7 @@ def apply(connection: apsw.Connection, migrations: Sequence[Migration], pepper: 
         for migration in lacking:
             connection.execute(migration.sql)
             recorded = (migration.number, migration.name, migration.sha256, migration.runs_from)
-            connection.execute(
-                "INSERT INTO migration (number, name, sha256, runs_from) VALUES (?, ?, ?, ?)", recorded
-            )
+            connection.execute("INSERT INTO migration (number, name, sha256, runs_from) VALUES (?, ?, ?, ?)", recorded)
         if lacking:
             _fill_in(connection, pepper)
         connection.execute("COMMIT")
