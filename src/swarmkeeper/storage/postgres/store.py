@@ -29,7 +29,7 @@ _SEQUENCED = frozenset(
 )
 SECONDS_TO_PLACE = 0.25  # how long such a read waits at most
 _SECONDS_BETWEEN_LOOKS = 0.002
-_LOOKS_FOR_QUIET = 400  # of a backup, for a moment at which the outbox is empty
+_SECONDS_FOR_QUIET = 2.0  # in which a backup looks for a moment at which the outbox is empty
 _READERS_MAX = 3  # connections; with the writing one, the sequencer's and the broker's, a server has at most six
 # How long the outcome of a commit is looked for whose answer was lost: a server that was killed is back after seconds.
 _SECONDS_FOR_OUTCOME = 10.0
@@ -288,10 +288,11 @@ class PostgresStore:
         Yields:
             The snapshot, and whether every event has its number.
         """
-        for left in range(_LOOKS_FOR_QUIET, -1, -1):
+        last = asyncio.get_running_loop().time() + _SECONDS_FOR_QUIET
+        while True:
             async with self.snapshot() as begun:
                 is_quiet = await Execution(begun.connection).value("newest_outbox") is None
-                if is_quiet or not left:
+                if is_quiet or asyncio.get_running_loop().time() > last:
                     await begun.connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
                     yield begun, is_quiet
                     return
@@ -319,13 +320,13 @@ class PostgresStore:
                 return
             if self._sequencer is not None:
                 self._sequencer.hint()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SECONDS_TO_PLACE):
-                    while await execution.value("outbox_waits", id=newest):
-                        if self._sequencer is None:
-                            with suppress(StoreUnavailable):  # it may be a standby, where nothing can be written
-                                await place_turn(connection, owns=False)
-                        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            # Not a timeout: it would end a transaction in the middle, and the connection is used again.
+            last = asyncio.get_running_loop().time() + SECONDS_TO_PLACE
+            while await execution.value("outbox_waits", id=newest) and asyncio.get_running_loop().time() < last:
+                if self._sequencer is None:
+                    with suppress(StoreUnavailable):  # it may be a standby, where nothing can be written
+                        await place_turn(connection, owns=False)
+                await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
     # ---- the engine's start ------------------------------------------------------------------------------------------
 
