@@ -119,7 +119,8 @@ async def test_all_rows_arrive_and_the_numbers_go_on(source: apsw.Connection, da
             f"SELECT max(seq), nextval(pg_get_serial_sequence('{table}', 'seq')) FROM {table}",
         )
         assert coming == seq + 1
-    kept = dict(source.execute("SELECT key, value FROM meta WHERE key IN ('alive_at', 'epoch', 'pepper')").fetchall())
+    asked = "SELECT key, value FROM meta WHERE key IN ('alive_at', 'epoch', 'pepper')"
+    kept: dict[Any, Any] = dict(source.execute(asked).fetchall())  # type: ignore[arg-type]  # each row is a pair
     meta = await ask(database, "SELECT key, value, secret FROM meta WHERE key IN ('alive_at', 'epoch', 'pepper')")
     assert {key: secret if value is None else value for key, value, secret in meta} == kept
 

@@ -31,7 +31,6 @@ async def write(url: str, to: Path) -> tuple[dict[str, Any], list[DoctorFinding]
     async with running.store_of(running.settings_of(store=url), reading=True) as store:
         opened: PostgresStore = store  # type: ignore[assignment]  # the address says so
         with files.beside(to) as new:
-            files.create(new)
             async with opened.quiet_snapshot() as (snapshot, is_quiet):
                 content = await postgres_content.PostgresContent.of(snapshot.connection)
                 tables = await postgres_content.tables_of(snapshot.connection)
@@ -41,7 +40,7 @@ async def write(url: str, to: Path) -> tuple[dict[str, Any], list[DoctorFinding]
                 rows = await archive.write(new, content, tables, facts)
                 findings = await _of_snapshot(snapshot, is_quiet=is_quiet)
             try:
-                archive.Archive(new)  # it is on the disk as it was meant
+                archive.BackupFile(new)  # it is on the disk as it was meant
             except NotCopied as error:
                 raise CliError("not_written", str(error)) from None
     return {"rows": sum(rows.values()), "audit": facts["audit"], "rows_checked": is_quiet}, findings
@@ -75,11 +74,11 @@ async def restore(backed_up: Path, url: str) -> list[DoctorFinding]:
     Raises:
         CliError: the file is damaged, or the database cannot be filled.
     """
-    from swarmkeeper.storage.copying.archive import Archive
+    from swarmkeeper.storage.copying.archive import BackupFile
     from swarmkeeper.storage.copying.content import NotCopied
 
     try:
-        archive = Archive(backed_up)
+        archive = BackupFile(backed_up)
     except NotCopied as error:
         raise CliError("not_a_backup", str(error)) from None
     except OSError as error:

@@ -24,7 +24,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from swarmkeeper.storage.copying.content import Content, MetaRow, NotCopied, Origin, Row, StoredTable
+from swarmkeeper import files
+from swarmkeeper.storage.copying.content import Content, CopyOrigin, MetaRow, NotCopied, Row, StoredTable
 
 FORMAT = "swarmkeeper-backup"
 NUMBER = 1
@@ -64,7 +65,7 @@ class _Writer:
 async def write(
     file: Path, content: Content, tables: Sequence[StoredTable], facts: Mapping[str, Any]
 ) -> dict[str, int]:
-    """Write all rows to an existing, empty file; return how many each table has.
+    """Write all rows to a new file; return how many each table has.
 
     Args:
         facts: for the first line: what people want to know of the snapshot.
@@ -73,7 +74,7 @@ async def write(
         OSError: it cannot be written.
     """
     numbers: dict[str, int] = {}
-    with file.open("wb") as opened:
+    with files.create_binary(file) as opened:
         writer = _Writer(opened)
         head = {"format": FORMAT, "number": NUMBER, **facts, "tables": [asdict(table) for table in tables]}
         writer.put(json.dumps(head).encode() + b"\n")
@@ -95,7 +96,7 @@ class _Frame:
     length: int
 
 
-class Archive:
+class BackupFile:
     """A file that `write` wrote, and that is whole. Implements `Content`."""
 
     def __init__(self, file: Path) -> None:
@@ -115,7 +116,7 @@ class Archive:
             self.tables = [_table(table) for table in self.head["tables"]]
         except (ValueError, LookupError, TypeError, zlib.error, msgspec.MsgspecError) as error:
             raise NotCopied(f"{file} is not a whole backup: it was cut off, or damaged ({error})") from None
-        self.origin = Origin(digest, "")
+        self.origin = CopyOrigin(digest, "")
 
     def _index(self, opened: BinaryIO) -> tuple[dict[str, Any], str]:
         found = hashlib.sha256()

@@ -43,7 +43,7 @@ class StoredTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class CopyOrigin:
     """Which store the rows are from, and in which state."""
 
     store: str  # the same for each state of a store; tells nothing of its secrets
@@ -57,7 +57,7 @@ class Content(Protocol):
     """All rows of one state of a store."""
 
     @property
-    def origin(self) -> Origin: ...
+    def origin(self) -> CopyOrigin: ...
 
     @property
     def meta(self) -> Sequence[MetaRow]:

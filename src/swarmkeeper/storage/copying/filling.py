@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from swarmkeeper.storage.copying import postgres_content
-from swarmkeeper.storage.copying.content import Content, NotCopied, Origin, Row, StoredTable, epoch_after
+from swarmkeeper.storage.copying.content import Content, CopyOrigin, NotCopied, Row, StoredTable, epoch_after
 from swarmkeeper.storage.postgres import connections, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.sequencer import place_turn
@@ -46,7 +46,7 @@ _META = "INSERT INTO meta (key, value, secret) VALUES ($1, $2, $3)"
 
 
 @asynccontextmanager
-async def filling(url: str, origin: Origin) -> AsyncIterator[Filling]:
+async def filling(url: str, origin: CopyOrigin) -> AsyncIterator[Filling]:
     """Begin to fill a database, or go on if the same copy was interrupted; the block does the steps.
 
     Raises:
@@ -66,7 +66,7 @@ async def filling(url: str, origin: Origin) -> AsyncIterator[Filling]:
         await connections.close(connection)
 
 
-async def _begin(connection: asyncpg.Connection, origin: Origin) -> None:
+async def _begin(connection: asyncpg.Connection, origin: CopyOrigin) -> None:
     known = migrations.known()
     async with _long(connection):
         lacking = await migrations.missing(connection, known, filling=True)
@@ -103,7 +103,7 @@ async def empty(connection: asyncpg.Connection) -> None:
     await connection.execute(f"TRUNCATE {', '.join(table.name for table in tables)}")
 
 
-async def _note(connection: asyncpg.Connection, origin: Origin, step: str, rows: int = 0) -> None:
+async def _note(connection: asyncpg.Connection, origin: CopyOrigin, step: str, rows: int = 0) -> None:
     await connection.execute("INSERT INTO filling VALUES ($1, $2, $3, $4)", step, origin.store, origin.state, rows)
 
 
@@ -119,7 +119,7 @@ async def _long(connection: asyncpg.Connection) -> AsyncIterator[None]:
 class Filling:
     """The steps, in order: `copy`, `check`, `number`, `place`, `complete`. Each may be done again."""
 
-    def __init__(self, connection: asyncpg.Connection, origin: Origin, tables: list[StoredTable]) -> None:
+    def __init__(self, connection: asyncpg.Connection, origin: CopyOrigin, tables: list[StoredTable]) -> None:
         self._connection = connection
         self._origin = origin
         self.tables = tables
@@ -152,7 +152,7 @@ class Filling:
     async def _copy_table(self, content: Content, table: StoredTable) -> int:
         number = 0
         chunks = content.chunks(table)
-        chunk = await anext(chunks, [])
+        chunk: list[Row] = await anext(chunks, [])
         while chunk:
             number += len(chunk)
             _, chunk = await _both(self._send(table, chunk), anext(chunks, []))

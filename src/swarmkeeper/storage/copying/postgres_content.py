@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from swarmkeeper.storage.copying.content import BYTES_MAX, ROWS_MAX, MetaRow, Origin, Row, StoredTable
+from swarmkeeper.storage.copying.content import BYTES_MAX, ROWS_MAX, CopyOrigin, MetaRow, Row, StoredTable
 from swarmkeeper.storage.postgres import migrations
 
 # What a copy makes anew, or writes at its end.
@@ -92,7 +92,7 @@ def known_schema() -> list[list[Any]]:
 class PostgresContent:
     """Implements `Content`, for a connection in a transaction with one snapshot."""
 
-    origin = Origin("", "")  # an archive gets its own
+    origin = CopyOrigin("", "")  # an archive gets its own
 
     def __init__(self, connection: asyncpg.Connection, meta: Sequence[MetaRow]) -> None:
         self._connection = connection

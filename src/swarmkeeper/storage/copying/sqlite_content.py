@@ -9,7 +9,7 @@ from itertools import islice
 
 import apsw
 
-from swarmkeeper.storage.copying.content import BYTES_MAX, ROWS_MAX, MetaRow, NotCopied, Origin, Row, StoredTable
+from swarmkeeper.storage.copying.content import BYTES_MAX, ROWS_MAX, CopyOrigin, MetaRow, NotCopied, Row, StoredTable
 
 # Columns that only PostgreSQL has, and what stands for them. SQLite numbers rows by itself; and a timer of a lease that
 # was put off is due again after a start, as it is after a restart on SQLite.
@@ -23,14 +23,14 @@ class SqliteContent:
         self._connection = connection
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> CopyOrigin:
         pepper = self._connection.execute("SELECT value FROM meta WHERE key = 'pepper'").get
-        return Origin(hashlib.sha256(b"store " + pepper).hexdigest(), self._state())
+        return CopyOrigin(hashlib.sha256(b"store " + pepper).hexdigest(), self._state())
 
     def _state(self) -> str:
         named = self._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
         found: list[object] = []
-        for table in [name for (name,) in named if name != "meta"]:  # it also says whether the store was moved
+        for table in [str(name) for (name,) in named if name != "meta"]:  # it also says whether the store was moved
             sums = ["count(*)"] + [f"sum({name})" for name in self._columns(table) & {"version", "row_version"}]
             found.append((table, self._connection.execute(f"SELECT {', '.join(sums)} FROM {table}").fetchall()))
         found += self._connection.execute("SELECT max(seq) FROM event").fetchall()
