@@ -15,6 +15,7 @@ import apsw
 import asyncpg
 import pytest
 
+from swarmkeeper.storage.copying.sqlite_content import SqliteContent
 from tests.acceptance.server import BIN, Caller, Server
 from tests.support.postgres import server as postgres
 
@@ -125,6 +126,10 @@ async def kill_in_the_middle(source: str, database: str) -> None:
             assert moving.poll() is None, moving.stdout
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
+        beside = apsw.Connection(source.removeprefix("sqlite:///"))
+        with pytest.raises(apsw.BusyError):  # so a command beside cannot write what would not be moved
+            beside.execute("BEGIN IMMEDIATE")
+        beside.close()
         moving.send_signal(signal.SIGKILL)
         moving.wait(20)
         await watching.close()
@@ -163,10 +168,6 @@ def test_a_move_that_died_before_its_last_step_is_completed(tmp_path: Path) -> N
     server.cli("migrate", "--from", server.store_url, "--to", database)
     # The last step removes this table: the process ended after it had marked the source.
     name = database.rpartition("/")[2]
-    source = apsw.Connection(str(tmp_path / "store.db"))
-    source.close()
-    from swarmkeeper.storage.copying.sqlite_content import SqliteContent
-
     opened = apsw.Connection(str(tmp_path / "store.db"))
     origin = SqliteContent(opened).origin
     opened.close()

@@ -212,8 +212,9 @@ def migrate(
 
         try:
             opened = store_at(settings.store)
-            # Only a store in a file must not be used meanwhile.
-            await opened.open(exclusive=not opened.shared, migrate=True, create=False)
+            # Only a store in a file must not be used meanwhile. And an empty database was made to be a store, while a
+            # file that does not exist is more likely a wrong name.
+            await opened.open(exclusive=not opened.shared, migrate=True, create=opened.shared)
         except Exception as error:
             raise running.of_store(error) from None
         await opened.close()
