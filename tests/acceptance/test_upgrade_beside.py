@@ -115,7 +115,8 @@ async def test_a_migration_does_not_wait_long_for_a_table_that_is_in_use(tmp_pat
     reader = await asyncpg.connect(database)
     async with reader.transaction():
         await reader.fetch("SELECT 1 FROM event")
-        refused = await asyncio.to_thread(run, program, "migrate", "--store", database)
+        async with asyncio.timeout(18):  # a session of ours waits for 20 seconds
+            refused = await asyncio.to_thread(run, program, "migrate", "--store", database)
     await reader.close()
 
     assert (refused.returncode, "try again in a moment" in refused.stderr) == (1, True)
