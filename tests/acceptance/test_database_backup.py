@@ -158,7 +158,7 @@ def test_what_has_no_number_yet_gets_one_in_the_restored_store(tmp_path: Path) -
     server.cli("restore", "--from", str(file), "--to", second)
 
     assert not made["rows_checked"]
-    assert BackupFile(file).rows["outbox"] == 1
+    assert BackupFile(file).rows["outbox"] >= 1
     assert ask(second, "SELECT 1 FROM outbox") == []
     numbers = [row["seq"] for row in ask(second, f"SELECT seq FROM event WHERE task = '{task}'")]
     assert numbers
