@@ -145,14 +145,14 @@ def of_store(error: Exception) -> Exception:
         case refusals.StoreHeld():
             return CliError("store_held", str(error), exit_code=Exit.CONFLICT)
         case refusals.StoreMoved():
-            fix = "to use this one again, if nothing has used the other: swarmkeeper migrate --reopen"
-            return CliError("store_moved", str(error), exit_code=Exit.CONFLICT, fix=fix)
+            again = "to use this one again, if nothing has used the other: swarmkeeper migrate --reopen"
+            return CliError("store_moved", str(error), exit_code=Exit.CONFLICT, fix=again)
         case refusals.StoreNotEmpty():
             return CliError("has_data", str(error), exit_code=Exit.CONFLICT)
         case refusals.StoreRefused():
             missing = str(error).startswith(("there is no store", "there is no swarmkeeper store"))
             code, exit_code = ("no_store", Exit.NOT_FOUND) if missing else ("store_refused", Exit.ERROR)
-            fix = "name another with --store or SWARMKEEPER_STORE" if missing else None
+            moved_fix = "name another with --store or SWARMKEEPER_STORE" if missing else None
             return CliError(code, str(error), exit_code=exit_code, fix=fix)
         case StoreUnavailable():
             return CliError("store_unavailable", str(error), fix="try again in a moment")
