@@ -152,7 +152,7 @@ def of_store(error: Exception) -> Exception:
         case refusals.StoreRefused():
             missing = str(error).startswith(("there is no store", "there is no swarmkeeper store"))
             code, exit_code = ("no_store", Exit.NOT_FOUND) if missing else ("store_refused", Exit.ERROR)
-            moved_fix = "name another with --store or SWARMKEEPER_STORE" if missing else None
+            fix = "name another with --store or SWARMKEEPER_STORE" if missing else None
             return CliError(code, str(error), exit_code=exit_code, fix=fix)
         case StoreUnavailable():
             return CliError("store_unavailable", str(error), fix="try again in a moment")
