@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -80,6 +80,15 @@ def descriptor(path: Path, flags: int, mode: int = PRIVATE_FILE) -> int:
         OSError: it cannot be opened.
     """
     return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, mode)
+
+
+def create_binary(path: Path) -> BinaryIO:
+    """Create a file, and open it to write bytes.
+
+    Raises:
+        OSError: it exists, or cannot be created.
+    """
+    return os.fdopen(descriptor(path, os.O_WRONLY | os.O_EXCL), "wb")
 
 
 def append(path: Path) -> TextIO:

@@ -29,12 +29,7 @@ class Replica(Server):
     """One orchestrator on a database."""
 
     def __init__(self, folder: Path, number: int, database: str, settings: Mapping[str, object]) -> None:
-        super().__init__(folder / f"replica-{number}.db", settings=settings)
-        self._database = database
-
-    @property
-    def store_url(self) -> str:
-        return self._database
+        super().__init__(folder / f"replica-{number}.db", database=database, settings=settings)
 
     def has_port(self, port: int) -> bool:
         """Whether a connection of this process has that local port."""

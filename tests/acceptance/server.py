@@ -34,9 +34,16 @@ class Server:
         *,
         program: list[str] | None = None,
         port: int = 0,
+        database: str = "",
         settings: Mapping[str, object] | None = None,
     ) -> None:
+        """
+        Args:
+            store: the file of the store; the log is beside it.
+            database: keep the store in PostgreSQL at this address instead.
+        """
         self.store = store
+        self._database = database
         self._settings = {f"SWARMKEEPER_{name.upper()}": str(value) for name, value in (settings or {}).items()}
         self.url = ""
         self.process: Process | None = None
@@ -55,7 +62,7 @@ class Server:
 
     @property
     def store_url(self) -> str:
-        return f"sqlite:///{self.store}"
+        return self._database or f"sqlite:///{self.store}"
 
     def start(self) -> None:
         arguments = ["--store", self.store_url, "--port", str(self._port), "--json"]

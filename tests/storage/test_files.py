@@ -473,6 +473,52 @@ async def test_a_newer_store_is_refused(path: Path, newer: list[Migration], monk
             await SqliteStore(str(path)).open(migrate=migrate)
 
 
+async def test_a_newer_store_that_says_so_is_used_by_this_version(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await make(path)
+    known = migrations.known()
+    adds = f"-- runs from: schema {known[-1].number}\nALTER TABLE task ADD COLUMN mood TEXT;"
+    later = one_more("adds", adds)
+    again = Migration(later.number + 1, "again", f"-- runs from: schema {later.number}\nDROP INDEX work_of_task;")
+
+    monkeypatch.setattr(migrations, "known", lambda: [*known, later])
+    store = SqliteStore(str(path))
+    await store.open(migrate=True)
+    await store.close()
+    monkeypatch.setattr(migrations, "known", lambda: known)
+    store = SqliteStore(str(path))
+    await store.open()
+    await save(store, big("more"))
+    assert await payload(store, "kept") is not None
+    await store.close()
+
+    monkeypatch.setattr(migrations, "known", lambda: [*known, later, again])
+    store = SqliteStore(str(path))
+    await store.open(migrate=True)
+    await store.close()
+    monkeypatch.setattr(migrations, "known", lambda: known)
+    with pytest.raises(SchemaNewer):  # the second one does not say so of this version
+        await SqliteStore(str(path)).open()
+
+
+async def test_a_store_that_does_not_record_who_can_use_it_is_migrated(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make(path)
+    connection = apsw.Connection(str(path))
+    connection.execute("ALTER TABLE migration DROP COLUMN runs_from")
+    connection.close()
+    known = [*migrations.known(), one_more("adds", "-- runs from: schema 3\nSELECT 1;")]
+    await (store := SqliteStore(str(path))).open()
+    await store.close()
+    monkeypatch.setattr(migrations, "known", lambda: known)
+
+    await (store := SqliteStore(str(path))).open(migrate=True)
+
+    found = store.connection.execute("SELECT runs_from FROM migration ORDER BY number").fetchall()
+    assert found == [(None,)] * (len(known) - 1) + [(3,)]
+    await store.close()
+
+
 async def test_a_store_with_another_history_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await make(path)
     first, *later = migrations.known()

@@ -13,7 +13,7 @@ from swarmkeeper.core import named_reads
 from swarmkeeper.core.errors import PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import AuditRecordRow, fetch
-from swarmkeeper.core.ports import ReadsOnly, Rules
+from swarmkeeper.core.ports import Reader, ReadsOnly, Rules
 from swarmkeeper.core.rules.tree import leaf_hash
 from swarmkeeper.govern import audit
 from swarmkeeper.reads import views
@@ -134,7 +134,7 @@ def text_of(kept: bytes) -> str:
     return kept.decode("utf-8", "surrogateescape")
 
 
-async def first_mismatch(store: ReadsOnly, tenant: bytes, size: int, *, begin: int = 0) -> tuple[int, str, bool] | None:
+async def first_mismatch(store: Reader, tenant: bytes, size: int, *, begin: int = 0) -> tuple[int, str, bool] | None:
     """Compare the tenant's first `size` records, from the index `begin` on, with their events.
 
     Records without a body, and records of versions that did not hash events, are skipped. Of a record that lists events
@@ -173,7 +173,7 @@ async def first_mismatch(store: ReadsOnly, tenant: bytes, size: int, *, begin: i
 class _EventsByRecord:
     """Groups a tenant's events by the audit record they name, in one pass over the feed."""
 
-    def __init__(self, store: ReadsOnly, tenant: bytes) -> None:
+    def __init__(self, store: Reader, tenant: bytes) -> None:
         self._store, self._tenant = store, tenant
         self._after = 0
         self._ended = False

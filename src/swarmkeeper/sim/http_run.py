@@ -95,7 +95,7 @@ class ProductOrchestrator(Orchestrator):
         Raises:
             StoreUnavailable: the store cannot be used now; try again.
         """
-        await self._start(None)
+        await self._start((await self.store.start()).pepper)
 
 
 @dataclass(frozen=True, slots=True)

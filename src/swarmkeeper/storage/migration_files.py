@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
 from swarmkeeper.storage.refusals import SchemaAltered, SchemaNewer
+
+_RUNS_FROM = re.compile(r"^-- runs from: schema ([0-9]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,16 @@ class Migration:
     number: int
     name: str
     sql: str
+
+    @property
+    def runs_from(self) -> int:
+        """Return the oldest schema whose versions of swarmkeeper work with this one: by default no older one.
+
+        The file says it in a line `-- runs from: schema 3`, if all that it does is to add what older versions need not
+        know: tables, indexes, columns that may be NULL or have a default.
+        """
+        said = _RUNS_FROM.search(self.sql)
+        return self.number if said is None else int(said[1])
 
     @property
     def sha256(self) -> str:
@@ -31,24 +44,34 @@ def known(package: str) -> list[Migration]:
     return sorted(found, key=lambda migration: migration.number)
 
 
-def missing(applied: Sequence[tuple[int, str, str]], migrations: Sequence[Migration]) -> list[Migration]:
-    """Return the migrations that were not applied yet.
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A migration that a store records."""
 
-    Args:
-        applied: number, name and hash of each that was, in order.
+    number: int
+    name: str
+    sha256: str
+    runs_from: int | None = None  # None: recorded before there was such a number
+
+
+def missing(applied: Sequence[Applied], migrations: Sequence[Migration]) -> list[Migration]:
+    """Return the migrations that were not applied yet; `applied` are those that were, in order.
 
     Raises:
         SchemaNewer, SchemaAltered: it is another version's store.
     """
-    if len(applied) > len(migrations):
-        raise SchemaNewer(
-            f"this store has schema {applied[-1][0]}, this version knows up to {migrations[-1].number}: "
-            "use the version of swarmkeeper that made it, or a later one"
-        )
-    for (number, name, sha256), migration in zip(applied, migrations, strict=False):
-        if (number, sha256) != (migration.number, migration.sha256):
+    last = migrations[-1].number
+    for later in applied[len(migrations) :]:
+        least = later.runs_from or later.number
+        if least > last:
+            raise SchemaNewer(
+                f"this store has schema {applied[-1].number} for versions that know {least}, this version knows up to "
+                f"{last}: use the version of swarmkeeper that made it, or a later one"
+            )
+    for done, migration in zip(applied, migrations, strict=False):
+        if (done.number, done.sha256) != (migration.number, migration.sha256):
             raise SchemaAltered(
-                f"migration {name} of this store differs from this version's {migration.name}: "
+                f"migration {done.name} of this store differs from this version's {migration.name}: "
                 "use the version of swarmkeeper that made it"
             )
     return list(migrations[len(applied) :])

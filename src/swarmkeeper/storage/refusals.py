@@ -11,6 +11,10 @@ class StoreHeld(StoreRefused):
     """Another orchestrator has it open."""
 
 
+class StoreNotEmpty(StoreRefused):
+    """It has rows, which a copy of another store would be mixed with."""
+
+
 class SchemaOlder(StoreRefused):
     """An older version made it: open it with `migrate=True`."""
 
@@ -21,3 +25,7 @@ class SchemaNewer(StoreRefused):
 
 class SchemaAltered(StoreRefused):
     """An applied migration differs from this version's migration of the same number."""
+
+
+class StoreMoved(StoreRefused):
+    """Its rows were moved to another store, which goes on from there."""

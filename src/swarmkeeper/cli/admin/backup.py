@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from swarmkeeper.cli.admin import move
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, Store, flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
@@ -31,46 +32,57 @@ def backup(
 
     Exits with 11 if the copy violates an invariant, as then the store does; the copy is kept. Protect it like a secret.
     """
-    settings = _in_a_file(store)
+    settings = running.on_disk(store, lost="")
     _check_new(to)
-    _copy(settings, to)
-    findings = running.run(_examine(to))
-    facts = {"file": str(to), "bytes": to.stat().st_size, "has_pepper": not _has_own_pepper(settings)}
+    facts, findings = _write(settings, to)
+    facts = {"file": str(to), "bytes": to.stat().st_size, "has_pepper": not _has_own_pepper(settings), **facts}
     _say(f"{to}: {facts['bytes']} bytes", facts, findings, settings, as_json=as_json)
 
 
 def restore(
     from_: Annotated[Path, flag("--from", metavar="FILE", help="A file that `backup` wrote.")],
-    to: Annotated[str, flag("--to", metavar="STORE_URL", help="The store to make: sqlite:///…")],
+    to: Annotated[str, flag("--to", metavar="STORE_URL", help="The store to make: sqlite:///… or postgresql://…")],
     as_json: AsJson = False,
 ) -> None:
     """Make a store from a backup. The store must not exist, or be empty, and no server may be using it.
 
     Exits with 11, and writes nothing, if the backup violates an invariant.
     """
-    from swarmkeeper.storage.sqlite.store import path_of
+    from swarmkeeper.storage.opening import is_postgres, shown
 
-    settings = _in_a_file(to)
-    findings = _restore(from_, Path(path_of(settings.store)))
-    facts = {"store": settings.store, "from": str(from_), "restored": not findings}
-    done = f"{settings.store}: restored from {from_}" if not findings else f"{settings.store}: nothing was written"
+    settings = running.on_disk(to, lost="")
+    _check_backup(from_, to_postgres=is_postgres(settings.store))
+    if is_postgres(settings.store):
+        from swarmkeeper.cli.admin import database_backup
+
+        findings = running.run(database_backup.restore(from_, settings.store))
+    else:
+        from swarmkeeper.storage.sqlite.store import path_of
+
+        findings = _restore(from_, Path(path_of(settings.store)))
+    name = shown(settings.store)
+    facts = {"store": name, "from": str(from_), "restored": not findings}
+    done = f"{name}: restored from {from_}" if not findings else f"{name}: nothing was written"
     _say(done, facts, findings, settings, as_json=as_json)
 
 
-def _in_a_file(store: str | None) -> Settings:
-    """Return the settings, if the store is in a file.
+def _check_backup(file: Path, *, to_postgres: bool) -> None:
+    """Check that a backup is of the kind of store that is to be made.
 
     Raises:
-        CliError: it is in memory, or in PostgreSQL.
+        CliError: it is not, or it does not exist.
     """
-    from swarmkeeper.storage.opening import is_postgres, shown
+    from swarmkeeper.storage.copying import archive
 
-    settings = running.on_disk(store, lost="")
-    if is_postgres(settings.store):
-        detail = f"{shown(settings.store)} is in PostgreSQL, which has backups of its own"
-        fix = "use pg_dump and pg_restore, or pg_basebackup"
-        raise CliError("not_a_file", detail, exit_code=Exit.USAGE, fix=fix)
-    return settings
+    if not file.is_file():
+        raise CliError("no_store", f"there is no backup at {file}", exit_code=Exit.NOT_FOUND)
+    if archive.is_archive(file) and not to_postgres:
+        detail, fix = f"{file} is a backup of a store in PostgreSQL", "--to postgresql://…"
+        raise CliError("another_kind", detail, exit_code=Exit.USAGE, fix=fix)
+    if not archive.is_archive(file) and to_postgres:
+        detail = f"{file} is not a backup of a store in PostgreSQL"
+        fix = "restore it to sqlite:///…, and move that: swarmkeeper migrate --from sqlite:///… --to postgresql://…"
+        raise CliError("another_kind", detail, exit_code=Exit.USAGE, fix=fix)
 
 
 def _check_new(path: Path) -> None:
@@ -100,33 +112,33 @@ def _say(
 ) -> NoReturn:
     """Say what was done and found, and end the command."""
     if as_json:
-        listed = [
-            {"invariant": finding.check.invariant, "check": finding.check.says, "subject": finding.subject}
-            for finding in findings
-        ]
-        terminal.say_json({**facts, "healthy": not findings, "findings": listed})
+        terminal.say_json({**facts, "healthy": not findings, "findings": move.listed(findings)})
     else:
-        terminal.say(f"{done}, healthy, audit log verified" if not findings else done)
-        for finding in findings:
-            subject = terminal.on_one_line(finding.subject)
-            terminal.say(f"invariant {finding.check.invariant} violated ({finding.check.says}): {subject}")
+        terminal.say(f"{done}, {_verdict(facts)}" if not findings else done)
+        move.say_findings(findings)
         terminal.talk(_about_pepper(settings))
     raise typer.Exit(Exit.VIOLATION if findings else Exit.OK)
 
 
-def _copy(settings: Settings, to: Path) -> None:
-    from swarmkeeper import files
-    from swarmkeeper.storage.sqlite import copies
-    from swarmkeeper.storage.sqlite.store import SqliteStore
+def _verdict(facts: Mapping[str, object]) -> str:
+    if facts.get("rows_checked", True):
+        return "healthy, audit log verified"
+    return "audit log verified; the other checks are left to `restore`, since events were being numbered all the time"
 
-    async def copy() -> None:
-        async with running.store_of(settings) as store:
-            assert isinstance(store, SqliteStore), "the store is in a file"
-            copies.copy_to(store.connection, to)
+
+def _write(settings: Settings, to: Path) -> tuple[dict[str, Any], list[DoctorFinding]]:
+    """Write the backup; return what is to be said about it besides its size, and what is wrong with it."""
+    from swarmkeeper import files
+    from swarmkeeper.storage.opening import is_postgres
 
     try:
         files.create(to)  # from now on nobody else can make a file of this name
-        running.run(copy())
+        if is_postgres(settings.store):
+            from swarmkeeper.cli.admin import database_backup
+
+            return running.run(database_backup.write(settings.store, to))
+        running.run(_copy(settings, to))
+        return {}, running.run(_examine(to))
     except FileExistsError:
         raise _exists(to) from None
     except OSError as error:
@@ -135,6 +147,15 @@ def _copy(settings: Settings, to: Path) -> None:
     except BaseException:
         to.unlink(missing_ok=True)
         raise
+
+
+async def _copy(settings: Settings, to: Path) -> None:
+    from swarmkeeper.storage.sqlite import copies
+    from swarmkeeper.storage.sqlite.store import SqliteStore
+
+    async with running.store_of(settings) as store:
+        assert isinstance(store, SqliteStore), "the store is in a file"
+        copies.copy_to(store.connection, to)
 
 
 async def _examine(file: Path) -> list[DoctorFinding]:

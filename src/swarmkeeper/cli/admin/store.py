@@ -174,16 +174,47 @@ async def _examine(settings: Settings, *, deep: bool) -> list[DoctorFinding]:
         return [doctor.DoctorFinding(doctor.DAMAGE, damaged.detail)]
 
 
-def migrate(store: Store = None, as_json: AsJson = False) -> None:
-    """Migrate a store to this version's schema, after a copy next to the file. No server may be using the store."""
+def migrate(
+    store: Store = None,
+    from_: Annotated[
+        str | None, flag("--from", metavar="STORE_URL", help="Move the rows of this store: sqlite:///… Needs --to.")
+    ] = None,
+    to: Annotated[
+        str | None, flag("--to", metavar="STORE_URL", help="The store to move to: postgresql://… It must be empty.")
+    ] = None,
+    reopen: Annotated[
+        bool, flag("--reopen", help="Let a store be used again that was moved. Its other copy must not be used.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Migrate a store to this version's schema; or, with --from and --to, move a SQLite store to PostgreSQL.
+
+    A SQLite store is copied next to its file first, and no server may be using it. Servers may be using a store in
+    PostgreSQL. A move can be repeated until it is complete; every row is compared, and the source is kept, but refused
+    by `serve` from then on.
+    """
+    if from_ is not None or to is not None:
+        from swarmkeeper.cli.admin import move
+
+        if from_ is None or to is None or reopen or store is not None:
+            raise CliError("usage", "a move needs --from and --to, and nothing else", exit_code=Exit.USAGE)
+        move.move(running.settings_of(store=from_), running.settings_of(store=to), as_json=as_json)
+        return
     settings = running.settings_of(store=store)
+    if reopen:
+        from swarmkeeper.cli.admin import move
+
+        move.reopen(settings, as_json=as_json)
+        return
 
     async def work() -> None:
         from swarmkeeper.storage.opening import store_at
 
         try:
             opened = store_at(settings.store)
-            await opened.open(migrate=True, create=False)
+            # Only a store in a file must not be used meanwhile. And an empty database was made to be a store, while a
+            # file that does not exist is more likely a wrong name.
+            await opened.open(exclusive=not opened.shared, migrate=True, create=opened.shared)
         except Exception as error:
             raise running.of_store(error) from None
         await opened.close()

@@ -144,6 +144,11 @@ def of_store(error: Exception) -> Exception:
             return CliError("schema_older", str(error), exit_code=Exit.CONFLICT, fix="swarmkeeper migrate")
         case refusals.StoreHeld():
             return CliError("store_held", str(error), exit_code=Exit.CONFLICT)
+        case refusals.StoreMoved():
+            again = "to use this one again, if nothing has used the other: swarmkeeper migrate --reopen"
+            return CliError("store_moved", str(error), exit_code=Exit.CONFLICT, fix=again)
+        case refusals.StoreNotEmpty():
+            return CliError("has_data", str(error), exit_code=Exit.CONFLICT)
         case refusals.StoreRefused():
             missing = str(error).startswith(("there is no store", "there is no swarmkeeper store"))
             code, exit_code = ("no_store", Exit.NOT_FOUND) if missing else ("store_refused", Exit.ERROR)

@@ -8,12 +8,16 @@ from collections.abc import Sequence
 import asyncpg
 
 from swarmkeeper.storage import migration_files
-from swarmkeeper.storage.migration_files import Migration
+from swarmkeeper.storage.migration_files import Applied, Migration
 from swarmkeeper.storage.postgres import connections
 from swarmkeeper.storage.refusals import SchemaOlder, StoreRefused
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('swarmkeeper/migrate', 0))"
-_TABLE = "CREATE TABLE migration (number bigint PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL)"
+_TABLE = (
+    "CREATE TABLE migration"
+    " (number bigint PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL, runs_from bigint NOT NULL)"
+)
+_MILLISECONDS_FOR_TABLES = 2_000
 # The server draws each UUID from a strong random generator: 122 bits of it.
 _PEPPER = "sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8'))"
 
@@ -23,11 +27,16 @@ def known() -> list[Migration]:
     return migration_files.known(__package__)
 
 
-async def missing(connection: asyncpg.Connection, migrations: Sequence[Migration]) -> list[Migration]:
+async def missing(
+    connection: asyncpg.Connection, migrations: Sequence[Migration], *, filling: bool = False
+) -> list[Migration]:
     """Return the migrations that were not applied yet; all of them if the database is empty.
 
+    Args:
+        filling: its rows may be incomplete: for the one who copies them.
+
     Raises:
-        StoreRefused: it is another program's database, or another version's store.
+        StoreRefused: it is another program's database, or another version's store, or its rows are incomplete.
     """
     found = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
     tables = {row["tablename"] for row in found}
@@ -35,8 +44,13 @@ async def missing(connection: asyncpg.Connection, migrations: Sequence[Migration
         if tables:
             raise StoreRefused("this database has tables of another program: choose another database or schema")
         return list(migrations)
-    applied = await connection.fetch("SELECT number, name, sha256 FROM migration ORDER BY number")
-    return migration_files.missing([(row["number"], row["name"], row["sha256"]) for row in applied], migrations)
+    if "filling" in tables and not filling:
+        raise StoreRefused(
+            "this database is being filled with the rows of another store, or was when that ended early: "
+            "run the same `swarmkeeper migrate --from` or `swarmkeeper restore` again to its end"
+        )
+    applied = await connection.fetch("SELECT number, name, sha256, runs_from FROM migration ORDER BY number")
+    return migration_files.missing([Applied(**row) for row in applied], migrations)
 
 
 async def apply(
@@ -46,6 +60,7 @@ async def apply(
     create: bool,
     migrate: bool,
     pepper: bytes | None = None,
+    filling: bool = False,
 ) -> None:
     """Bring the schema up to date.
 
@@ -53,16 +68,18 @@ async def apply(
         create: the database may be empty.
         migrate: an older schema may be changed.
         pepper: of a new store; by default the server draws one.
+        filling: as for `missing`.
 
     Raises:
         StoreRefused: it is not up to date, and must not be changed.
+        asyncpg.LockNotAvailableError: a table is in use for long; nothing was changed.
     """
-    if not (lacking := await missing(connection, migrations)):
+    if not (lacking := await missing(connection, migrations, filling=filling)):
         return
     async with connection.transaction():
         await connections.allow_any_time(connection)
-        await connection.execute(_LOCK)
-        lacking = await missing(connection, migrations)
+        await _wait_for_turn(connection)
+        lacking = await missing(connection, migrations, filling=filling)
         if not lacking:
             return
         is_new = len(lacking) == len(migrations)
@@ -78,9 +95,20 @@ async def apply(
         for migration in lacking:
             await connection.execute(migration.sql, timeout=connections.SECONDS_FOR_ALL_ROWS)
             await connection.execute(
-                "INSERT INTO migration VALUES ($1, $2, $3)", migration.number, migration.name, migration.sha256
+                "INSERT INTO migration (number, name, sha256, runs_from) VALUES ($1, $2, $3, $4)",
+                *(migration.number, migration.name, migration.sha256, migration.runs_from),
             )
         await _fill_in(connection, pepper)
+
+
+async def _wait_for_turn(connection: asyncpg.Connection) -> None:
+    """Wait for another process that migrates, however long that takes; but not for the tables.
+
+    A statement that waits for a table keeps all servers from using it, even if it waits for a read that takes long.
+    """
+    await connection.execute("SET LOCAL lock_timeout = 0")
+    await connection.execute(_LOCK, timeout=connections.SECONDS_FOR_ALL_ROWS)
+    await connection.execute(f"SET LOCAL lock_timeout = {_MILLISECONDS_FOR_TABLES}")
 
 
 async def _fill_in(connection: asyncpg.Connection, pepper: bytes | None) -> None:

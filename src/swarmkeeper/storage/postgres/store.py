@@ -29,6 +29,7 @@ _SEQUENCED = frozenset(
 )
 SECONDS_TO_PLACE = 0.25  # how long such a read waits at most
 _SECONDS_BETWEEN_LOOKS = 0.002
+_SECONDS_FOR_QUIET = 2.0  # in which a backup looks for a moment at which the outbox is empty
 _READERS_MAX = 3  # connections; with the writing one, the sequencer's and the broker's, a server has at most six
 # How long the outcome of a commit is looked for whose answer was lost: a server that was killed is back after seconds.
 _SECONDS_FOR_OUTCOME = 10.0
@@ -44,13 +45,15 @@ class PostgresStore:
 
     shared = True
 
-    def __init__(self, url: str, *, entropy: Entropy | None = None) -> None:
+    def __init__(self, url: str, *, entropy: Entropy | None = None, filling: bool = False) -> None:
         """
         Args:
             url: postgresql://user:password@host:port/database
             entropy: draws a new store's pepper; by default the server does.
+            filling: open it also while its rows are being copied: for the one who copies them.
         """
         self._url = url
+        self._filling = filling
         self._entropy = entropy
         self._turn = asyncio.Lock()  # one transaction of this process at a time
         self._writing: asyncpg.Connection | None = None
@@ -88,11 +91,14 @@ class PostgresStore:
         """
         assert not self._is_open, "this store is open"
         self._exclusive = exclusive
+        if exclusive:
+            await self._check_whole()
         self._writing = await self._connect_writing()
         pepper = None if self._entropy is None else self._entropy.secret(32)
+        how: dict[str, Any] = {"create": create, "migrate": migrate, "pepper": pepper, "filling": self._filling}
         try:
             with translated_errors():
-                await migrations.apply(self._writing, migrations.known(), create=create, migrate=migrate, pepper=pepper)
+                await migrations.apply(self._writing, migrations.known(), **how)
         except BaseException:
             await connections.close(self._writing)
             raise
@@ -100,6 +106,19 @@ class PostgresStore:
         if exclusive:
             self._sequencer = Sequencer(self._connect_sequencer)
             self._sequencer.start()
+
+    async def _check_whole(self) -> None:
+        """Say at once that the rows are being copied: the lock that an orchestrator waits for is taken meanwhile.
+
+        Raises:
+            StoreRefused: they are.
+        """
+        connection = await self._connect(writing=False)
+        try:
+            with translated_errors():
+                await migrations.missing(connection, migrations.known(), filling=self._filling)
+        finally:
+            await connections.close(connection)
 
     async def open_to_read(self) -> None:
         """Open an existing store only for `read`.
@@ -264,6 +283,23 @@ class PostgresStore:
         async with self._reader() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             yield _Snapshot(self, connection)
 
+    @asynccontextmanager
+    async def quiet_snapshot(self) -> AsyncIterator[tuple[_Snapshot, bool]]:
+        """Begin a snapshot that may last, in which every event has its number; or any, if there is no such moment soon.
+
+        Yields:
+            The snapshot, and whether every event has its number.
+        """
+        last = asyncio.get_running_loop().time() + _SECONDS_FOR_QUIET
+        while True:
+            async with self.snapshot() as begun:
+                is_quiet = await Execution(begun.connection).value("newest_outbox") is None
+                if is_quiet or asyncio.get_running_loop().time() > last:
+                    await begun.connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                    yield begun, is_quiet
+                    return
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+
     async def _rows(self, connection: asyncpg.Connection, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         kind = name.row if isinstance(name, Read) else dict
         statement = READS[name]
@@ -286,13 +322,13 @@ class PostgresStore:
                 return
             if self._sequencer is not None:
                 self._sequencer.hint()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SECONDS_TO_PLACE):
-                    while await execution.value("outbox_waits", id=newest):
-                        if self._sequencer is None:
-                            with suppress(StoreUnavailable):  # it may be a standby, where nothing can be written
-                                await place_turn(connection, owns=False)
-                        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            # Not a timeout: it would end a transaction in the middle, and the connection is used again.
+            last = asyncio.get_running_loop().time() + SECONDS_TO_PLACE
+            while await execution.value("outbox_waits", id=newest) and asyncio.get_running_loop().time() < last:
+                if self._sequencer is None:
+                    with suppress(StoreUnavailable):  # it may be a standby, where nothing can be written
+                        await place_turn(connection, owns=False)
+                await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
     # ---- the engine's start ------------------------------------------------------------------------------------------
 
@@ -396,10 +432,10 @@ class _Snapshot:
 
     def __init__(self, store: PostgresStore, connection: asyncpg.Connection) -> None:
         self._store = store
-        self._connection = connection
+        self.connection = connection
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-        return await self._store._rows(self._connection, name, parameters)
+        return await self._store._rows(self.connection, name, parameters)
 
 
 def _argument(value: Any) -> Any:

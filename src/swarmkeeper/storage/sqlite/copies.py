@@ -1,4 +1,5 @@
-"""Copies a store: before a migration, after it was lost, and as a backup; and begins anew from a backup."""
+"""Copies a store: before a migration, after it was lost, and as a backup; begins anew from a backup; and marks a store
+whose rows were moved to another one."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from pathlib import Path
 import apsw
 
 from swarmkeeper import files
+from swarmkeeper.storage.copying.content import epoch_after
+from swarmkeeper.storage.refusals import StoreMoved
 from swarmkeeper.storage.sqlite import reading
 
 
@@ -47,11 +50,6 @@ def free_name(path: Path, word: str) -> Path:
     return free
 
 
-# Each restored store numbers its events from the next multiple on: more than any store reaches, while a thousand
-# restores stay below 2^53.
-EPOCH = 1 << 40
-
-
 def last_event(connection: apsw.Connection) -> int:
     """Return the number of the last event."""
     found = connection.execute("SELECT coalesce(max(seq), 0) FROM event").get
@@ -64,8 +62,34 @@ def begin_epoch(connection: apsw.Connection, last: int) -> None:
 
     Cursors between are of that store. The next events follow the highest number, so there must be one after `last`.
     """
-    base = (last // EPOCH + 1) * EPOCH
+    base = epoch_after(last)
     with connection:
         connection.execute("UPDATE event SET seq = seq - ?1 + ?2 WHERE seq > ?1", (last, base))
         connection.execute("INSERT INTO feed_gap (after, upto) VALUES (?, ?)", (last, base))
         connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'epoch'")
+
+
+def moved_to(connection: apsw.Connection) -> str:
+    """Return the address that the store's rows were moved to, without its password; empty if they were not."""
+    found: str | None = connection.execute("SELECT value FROM meta WHERE key = 'moved_to'").get
+    return found or ""
+
+
+def mark_moved(connection: apsw.Connection, address: str) -> None:
+    """Write into the store, in the open transaction if there is one, where its rows are now; empty: here again."""
+    if address:
+        connection.execute(
+            "INSERT INTO meta VALUES ('moved_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value", (address,)
+        )
+    else:
+        connection.execute("DELETE FROM meta WHERE key = 'moved_to'")
+
+
+def refuse_moved(connection: apsw.Connection) -> None:
+    """Refuse a store whose rows were moved: two stores would go on from the same state, and give out the same work.
+
+    Raises:
+        StoreMoved: they were; the message says where.
+    """
+    if address := moved_to(connection):
+        raise StoreMoved(f"this store was moved to {address}: use that one")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import apsw
 
+from swarmkeeper.core.ports import Entropy
 from swarmkeeper.storage import migration_files
-from swarmkeeper.storage.migration_files import Migration
+from swarmkeeper.storage.migration_files import Applied, Migration
 from swarmkeeper.storage.refusals import SchemaOlder, StoreRefused
 from swarmkeeper.storage.sqlite.copies import copy_to, free_name
 
@@ -31,10 +32,35 @@ def missing(connection: apsw.Connection, migrations: Sequence[Migration]) -> lis
         if tables:
             raise StoreRefused("this file is a database of another program: choose another path")
         return list(migrations)
-    applied: list[tuple[int, str, str]] = list(
-        connection.execute("SELECT number, name, sha256 FROM migration ORDER BY number")
-    )
+    columns = "number, name, sha256" + (", runs_from" if _records_runs_from(connection) else "")
+    applied = [Applied(*row) for row in connection.execute(f"SELECT {columns} FROM migration ORDER BY number")]
     return migration_files.missing(applied, migrations)
+
+
+def _records_runs_from(connection: apsw.Connection) -> bool:
+    found = connection.execute("SELECT count(*) FROM pragma_table_info('migration') WHERE name = 'runs_from'").get
+    return bool(found)
+
+
+def prepare(
+    connection: apsw.Connection, path: Path | None, *, migrate: bool, create: bool, entropy: Entropy | None
+) -> None:
+    """Bring the schema of a store that is being opened up to date, after copying its file.
+
+    Raises:
+        StoreRefused: it is not up to date, and must not be changed.
+    """
+    lacking = missing(connection, known())
+    if not lacking:
+        return
+    if not is_empty(connection):
+        if not migrate:
+            refuse_older(lacking)
+        if path is not None:
+            copy_beside(connection, path, lacking[0])
+    elif not create:
+        raise StoreRefused(f"there is no swarmkeeper store in {path}: the database is empty")
+    apply(connection, known(), None if entropy is None else entropy.secret(32))
 
 
 def is_empty(connection: apsw.Connection) -> bool:
@@ -66,13 +92,15 @@ def apply(connection: apsw.Connection, migrations: Sequence[Migration], pepper: 
     try:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS migration"
-            " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT"
+            " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, runs_from INTEGER) STRICT"
         )
+        if not _records_runs_from(connection):
+            connection.execute("ALTER TABLE migration ADD COLUMN runs_from INTEGER")
         lacking = missing(connection, migrations)
         for migration in lacking:
             connection.execute(migration.sql)
-            recorded = (migration.number, migration.name, migration.sha256)
-            connection.execute("INSERT INTO migration VALUES (?, ?, ?)", recorded)
+            recorded = (migration.number, migration.name, migration.sha256, migration.runs_from)
+            connection.execute("INSERT INTO migration (number, name, sha256, runs_from) VALUES (?, ?, ?, ?)", recorded)
         if lacking:
             _fill_in(connection, pepper)
         connection.execute("COMMIT")

@@ -21,7 +21,7 @@ from swarmkeeper import files
 from swarmkeeper.core.ports import Entropy, Looked, Started, StoreDamaged, StoreLost, StoreUnavailable
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.refusals import StoreRefused
-from swarmkeeper.storage.sqlite import kept_rows, migrations, reading, rescue
+from swarmkeeper.storage.sqlite import copies, kept_rows, migrations, reading, rescue
 from swarmkeeper.storage.sqlite.committer import Committer
 from swarmkeeper.storage.sqlite.kept_rows import KeptRows
 from swarmkeeper.storage.sqlite.loading import QUERIES, load_afresh
@@ -125,12 +125,14 @@ class SqliteStore:
         crash: Callable[[str], None] | None = None,
         vfs: str | None = None,  # SQLite's file layer; a simulation injects disk errors there
         keep_bytes: int = kept_rows.BYTES_MAX,  # rows kept in memory between transactions
+        may_be_moved: bool = False,  # open it also if its rows were moved to another store
     ) -> None:
         where = path_of(url)
         self.path = None if where == MEMORY else Path(where)
         self._entropy = entropy
         self._crash = crash
         self._vfs = vfs
+        self._may_be_moved = may_be_moved
         self._threaded = self.path is not None and not inline
         self._turn = asyncio.Lock()  # one transaction at a time
         self._owner: asyncio.Task[Any] | None = None  # the task that runs the open transaction
@@ -162,6 +164,9 @@ class SqliteStore:
             StoreRefused: it cannot be used in its present state; the message says what to do.
             StoreUnavailable: another process keeps it locked, or the disk fails.
         """
+        await self._open(exclusive=exclusive, migrate=migrate, create=create, moved=self._may_be_moved)
+
+    async def _open(self, *, exclusive: bool, migrate: bool, create: bool, moved: bool) -> None:
         assert self._writing is None, "this store is open"
         self._busy = 0 if exclusive else _BUSY_MILLISECONDS
         async with self._opening():
@@ -169,6 +174,8 @@ class SqliteStore:
                 self._prepare_file(self.path, exclusive=exclusive or migrate, create=create)
             self._writing = self.connect(writing=True)
             self._prepare_schema(self._writing, migrate=migrate, create=create)
+            if not moved:
+                copies.refuse_moved(self._writing)
             self._writing.set_busy_timeout(self._busy)
             if self.path is None:
                 self._reading = self._writing
@@ -187,7 +194,7 @@ class SqliteStore:
         """
         assert self._writing is self._reading is None, "this store is open"
         if self.path is None or (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)):
-            await self.open(exclusive=False, create=False)
+            await self._open(exclusive=False, migrate=False, create=False, moved=True)
             return
         async with self._opening():
             self._check_path(self.path, create=False)
@@ -334,18 +341,7 @@ class SqliteStore:
         return connection
 
     def _prepare_schema(self, connection: apsw.Connection, *, migrate: bool, create: bool) -> None:
-        known = migrations.known()
-        lacking = migrations.missing(connection, known)
-        if not lacking:
-            return
-        if not migrations.is_empty(connection):
-            if not migrate:
-                migrations.refuse_older(lacking)
-            if self.path is not None:
-                migrations.copy_beside(connection, self.path, lacking[0])
-        elif not create:
-            raise StoreRefused(f"there is no swarmkeeper store in {self.path}: the database is empty")
-        migrations.apply(connection, known, None if self._entropy is None else self._entropy.secret(32))
+        migrations.prepare(connection, self.path, migrate=migrate, create=create, entropy=self._entropy)
 
     @property
     def connection(self) -> apsw.Connection:
