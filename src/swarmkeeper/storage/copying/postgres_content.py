@@ -20,6 +20,7 @@ SELECT c.relname AS name, a.attname AS column, format_type(a.atttypid, NULL) AS 
   JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN pg_index AS i ON i.indrelid = c.oid AND i.indisprimary
  WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND c.relkind = 'r'
+   AND c.relpersistence = 'p'  -- what is not logged is not worth keeping, either
  ORDER BY c.relname, a.attnum
 """
 
