@@ -97,4 +97,4 @@ def test_the_prometheus_of_compose_reads_these_rules_and_the_key_that_is_made_fo
     assert config["rule_files"] == [volumes[f"./{RULES.relative_to(ROOT)}"]]
     assert job["authorization"]["credentials_file"] == f"{volumes['keys']}/prometheus.key"
     assert "prometheus=operator" in compose["services"]["keys"]["command"]
-    assert job["static_configs"] == [{"targets": ["orchestrator:7700"]}]
+    assert job["dns_sd_configs"] == [{"names": ["orchestrator"], "type": "A", "port": 7700}]

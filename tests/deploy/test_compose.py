@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema_rs
 import pytest
@@ -24,6 +25,16 @@ SERVICES: dict[str, dict[str, Any]] = FILE["services"]
 BOTS = ("planner", "executor", "evaluator")
 
 
+class _Overlay(yaml.SafeLoader):
+    """Reads a file that replaces parts of another one."""
+
+
+_Overlay.add_constructor("!reset", lambda loader, node: RESET)
+RESET = "reset"
+OVER = yaml.load((ROOT / "compose.postgresql.yaml").read_text(encoding="utf-8"), Loader=_Overlay)  # it is a SafeLoader
+NEW: dict[str, dict[str, Any]] = {name: made for name, made in OVER["services"].items() if name not in SERVICES}
+
+
 def seconds(text: str) -> int:
     return int(text.removesuffix("s"))
 
@@ -33,9 +44,9 @@ def test_it_is_a_valid_compose_file() -> None:
     assert not VALID.is_valid({**FILE, "services": {"orchestrator": {"imag": "swarmkeeper"}}})
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [*SERVICES, *NEW])
 def test_every_service_has_a_read_only_root_and_no_capability(name: str) -> None:
-    service = SERVICES[name]
+    service = {**SERVICES, **NEW}[name]
 
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -77,6 +88,62 @@ def test_nothing_is_killed_while_it_finishes_its_work() -> None:
     assert seconds(SERVICES["orchestrator"]["stop_grace_period"]) > 2 * Settings().stop_seconds
     for name in BOTS:
         assert seconds(SERVICES[name]["stop_grace_period"]) > DRAIN_SECONDS + 5
+
+
+# ---- two orchestrators, PostgreSQL and NATS --------------------------------------------------------------------------
+
+
+def _merged() -> dict[str, Any]:
+    """Return the services of both files together, as far as these files need it."""
+    merged = {name: dict(service) for name, service in SERVICES.items()} | NEW
+    for name in OVER["services"].keys() & SERVICES.keys():
+        for part, value in OVER["services"][name].items():
+            if value == RESET:
+                merged[name].pop(part, None)
+            elif isinstance(value, dict):
+                merged[name][part] = {**merged[name].get(part, {}), **value}
+            else:
+                raise AssertionError(f"{name}: {part} is neither a mapping nor taken away")
+    return merged
+
+
+def test_both_files_together_are_a_valid_compose_file() -> None:
+    volumes = {**FILE["volumes"], **OVER["volumes"]}
+    merged = {**FILE, "services": _merged(), "volumes": volumes}
+
+    assert [error.message for error in VALID.iter_errors(merged)] == []
+    for service in _merged().values():
+        assert service.get("depends_on", {}).keys() <= merged["services"].keys()
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            assert (ROOT / source).exists() if source.startswith("./") else source in volumes, volume
+
+
+def test_several_orchestrators_share_what_must_be_shared_and_no_port_or_file() -> None:
+    orchestrator = _merged()["orchestrator"]
+    settings = {
+        name.removeprefix("SWARMKEEPER_").lower(): value
+        for name, value in orchestrator["environment"].items()
+        if name.startswith("SWARMKEEPER_") and "$" not in value
+    }
+
+    assert orchestrator["deploy"] == {"replicas": 2}
+    assert not orchestrator.keys() & {"ports", "volumes"}
+    assert settings.keys() == {"store", "broker", "stream"}
+    assert settings.keys() <= BY_NAME.keys()
+    assert urlsplit(settings["store"]).hostname in NEW
+    assert {urlsplit(settings[name]).hostname for name in ("broker", "stream")} == {"nats"}
+
+
+def test_everybody_calls_through_the_load_balancer_which_asks_whether_a_server_is_ready() -> None:
+    config = (ROOT / "deploy" / "compose" / "haproxy.cfg").read_text(encoding="utf-8")
+    waits = {int(found) for found in re.findall(r"timeout (?:client|server) (\d+)s", config)}
+
+    for name in ("keys", *BOTS):
+        assert _merged()[name]["environment"]["SWARMKEEPER_URL"] == "http://door:7700"
+    assert "httpchk GET /readyz" in config
+    assert "orchestrator:7700 resolvers" in config
+    assert min(waits) > Settings().wait_seconds_max
 
 
 # ---- the keys of the others ------------------------------------------------------------------------------------------
