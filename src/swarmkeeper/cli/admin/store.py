@@ -11,9 +11,11 @@ from swarmkeeper.cli.framework.flags import AsJson, Store, flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 if TYPE_CHECKING:
+    from swarmkeeper.core.ports import Reader
     from swarmkeeper.govern.audit import AuditVerification
     from swarmkeeper.offline.doctor import DoctorFinding
     from swarmkeeper.settings import Settings
+    from swarmkeeper.storage.postgres import PostgresStore
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log.")
 
@@ -165,13 +167,32 @@ async def _set_back(settings: Settings) -> int:
 
 async def _examine(settings: Settings, *, deep: bool) -> list[DoctorFinding]:
     from swarmkeeper.clock import SystemClock
+    from swarmkeeper.core.named_reads import EVENTS_WAIT, fetch
     from swarmkeeper.offline import doctor
+
+    async def examined(reader: Reader) -> list[DoctorFinding]:
+        return await doctor.examine(reader, running.shipped_rules(), deep=deep, wall=SystemClock().now())
 
     try:
         async with running.store_of(settings, reading=True) as store:
-            return await doctor.examine(store, running.shipped_rules(), deep=deep, wall=SystemClock().now())
+            if not store.shared:
+                return await examined(store)
+            opened: PostgresStore = store  # type: ignore[assignment]  # no other store is shared
+            # Servers write meanwhile. What has no number yet is not in the feed, but counts in the rows of its tasks.
+            async with opened.quiet_snapshot() as (snapshot, is_quiet):
+                if is_quiet:
+                    return await examined(snapshot)
+            (wait,) = await fetch(store, EVENTS_WAIT)
     except running.Damaged as damaged:
         return [doctor.DoctorFinding(doctor.DAMAGE, damaged.detail)]
+    detail = "so much is written that there is no moment in which all events have their numbers"
+    if wait.microseconds > _LATE:
+        detail = f"events have waited for their numbers for {wait.microseconds / 1_000_000:.0f} s"
+    fix = "see the log of the orchestrators; or examine a copy: `swarmkeeper backup`, then `restore`"
+    raise CliError("store_busy", detail, exit_code=Exit.CONFLICT, fix=fix)
+
+
+_LATE = 5_000_000  # microseconds
 
 
 def migrate(
