@@ -10,7 +10,10 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from swarmkeeper.cli.admin.store import _examine as examine
+from swarmkeeper.cli.framework.terminal import CliError
 from swarmkeeper.core.ports import Changes, RowsBusy, StaleVersion, StoreUnavailable
+from swarmkeeper.settings import Settings
 from swarmkeeper.storage.opening import shown, store_at
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.storage.postgres import sequencer as sequencer_module
@@ -428,6 +431,23 @@ async def test_a_sequencer_that_stands_still_loses_its_place(
     assert await sequences(second) == [(1, 1)]
     assert frozen.is_closed()
     assert second._sequencer.owns
+
+
+async def test_the_doctor_examines_no_moment_in_which_events_have_no_numbers(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_SECONDS_FOR_QUIET", 0.1)
+    tool = PostgresStore(database)
+    await tool.open(exclusive=False)
+    frozen = await asyncpg.connect(database)
+    assert await frozen.fetchval(sequencer_module._OWN)
+    await save(tool, of_one_task(records.work(), events=[records.event(1)]))
+
+    with pytest.raises(CliError, match="there is no moment in which all events have their numbers"):
+        await examine(Settings(store=database), deep=True)
+    await frozen.close()
+    await examine(Settings(store=database), deep=True)
+    await tool.close()
 
 
 async def test_the_events_of_a_tool_are_read_although_no_orchestrator_runs(database: str) -> None:
