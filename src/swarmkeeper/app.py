@@ -127,6 +127,7 @@ class Orchestrator:
         self._draining = False
         self._store_answers = True
         self._is_lost = False  # the store's files were replaced or deleted
+        self._publisher: Publisher | None = None
         self._running: list[asyncio.Task[None]] = []
         self._own_key: tuple[str, str] | None = None  # (id of its record, text)
         self._own_key_turn = asyncio.Lock()
