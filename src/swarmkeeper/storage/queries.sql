@@ -109,9 +109,12 @@ SELECT {edge.*}, {work.*}
  CROSS JOIN work ON work.id = edge.child
  ORDER BY edge.parent, edge.child;
 
--- name: edges_into
--- All incoming edges of an item.
-SELECT {edge.*} FROM edge WHERE child = :work ORDER BY parent;
+-- name: edges_into_each
+-- All incoming edges of each item.
+SELECT {edge.*}
+  FROM {each :keys} AS wanted
+ CROSS JOIN edge ON edge.child = wanted.value
+ ORDER BY edge.child, edge.parent;
 
 -- name: edges_of_task
 -- The whole graph of a task.

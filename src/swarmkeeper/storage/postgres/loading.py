@@ -134,9 +134,11 @@ class BulkLoading:
 
     async def parents(self, keys: _Keys) -> None:
         for key in keys:
-            edges = await self._edges("edges_into", work=key)
-            self._found["parents", key] = edges
-            self._want("work", (edge.parent for edge in edges))
+            self._found["parents", key] = []
+        for row in await self._for_keys("edges_into_each", keys):
+            edge = rows.EDGE.from_row(row)
+            self._found["parents", edge.child].append(edge)
+            self._want("work", (edge.parent,))
 
     async def graph(self, keys: _Keys) -> None:
         for key in keys:

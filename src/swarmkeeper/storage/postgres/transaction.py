@@ -21,6 +21,8 @@ _Writes = list[tuple[str, Sequence[Row]]]
 # The timers of a lease: the statement that sets one to another time than the lease's.
 _PUT_OFF = {"lease": "put_off_expiry", "ends": "put_off_end"}
 _NEVER = (1 << 63) - 1
+# Deletions of rows that the same changes write only if an item was released and leased again.
+_ALONE = frozenset({"delete_lease", "delete_ready", "delete_timer", "delete_payload"})
 _MORE = 4  # so many times as many rows are read when too many of them belong to tasks that others have
 
 
@@ -115,6 +117,8 @@ class PostgresTransaction:
             return list(entries)
         await self._locks.take_free({task_lock(entry.task) for entry in new})
         got = [entry.work for entry in new if self._locks.has_task(entry.task)]
+        for entry in new:
+            self._locks.learn(entry.work, entry.task)
         again = await self._execution.fetch("ready_entries", keys=to_json(got)) if got else []
         now = {entry.work: entry for entry in map(rows.READY.from_row, again)}
         before = {entry.work for entry in new}
@@ -171,6 +175,10 @@ class PostgresTransaction:
         self._plans(changes, gone, put)
         self._leases(changes, gone, put)
         self._others(changes, gone, put)
+        if changes.leases_gone.keys().isdisjoint(changes.leases):
+            # Nothing is deleted and written again: one statement does both.
+            put += [write for write in gone if write[0] in _ALONE]
+            gone = [write for write in gone if write[0] not in _ALONE]
         with translated_errors():
             # Deletions first: an item may have been released and leased again in the same batch.
             await self._execution.write(gone)

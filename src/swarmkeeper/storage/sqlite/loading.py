@@ -197,11 +197,15 @@ class Loading:
                     self._kept.put_measured(("children", work), edges)
 
     def parents(self, keys: _Keys) -> None:
+        kept = {key: self._kept.get(("parents", key)) for key in keys}
+        absent: dict[str, list[Edge]] = {key: [] for key, edges in kept.items() if edges is ABSENT}
+        for row in self._for_keys("edges_into_each", absent) if absent else ():
+            edge = rows.EDGE.from_row(row)
+            absent[edge.child].append(edge)
+        for key, edges in absent.items():
+            self._kept.put_measured(("parents", key), edges)
         for key in keys:
-            edges = self._kept.get(("parents", key))
-            if edges is ABSENT:
-                edges = self._edges("edges_into", work=key)
-                self._kept.put_measured(("parents", key), edges)
+            edges = absent[key] if key in absent else kept[key]
             self._found["parents", key] = edges
             self._want_works(edge.parent for edge in edges)
 
