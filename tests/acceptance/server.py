@@ -61,6 +61,11 @@ class Server:
         self.stop()
 
     @property
+    def is_file(self) -> bool:
+        """Whether the store is in a file."""
+        return not self._database
+
+    @property
     def store_url(self) -> str:
         return self._database or f"sqlite:///{self.store}"
 

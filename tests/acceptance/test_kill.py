@@ -1,7 +1,8 @@
-"""P1 and P2: two hundred tasks under load, and the process that holds the store is killed with -9 again and again."""
+"""P1 and P2: two hundred tasks under load, and the process that has the store is killed with -9 again and again."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import sqlite3
@@ -11,9 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.acceptance.server import Caller, Server
+from tests.support import postgres
 
 TASKS = 200
 KILLS = 20
@@ -83,9 +86,11 @@ class Bots:
 
 
 @pytest.mark.timeout(240)
-def test_nothing_acknowledged_is_lost_when_the_orchestrator_is_killed_twenty_times(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_nothing_acknowledged_is_lost_when_the_orchestrator_is_killed_twenty_times(tmp_path: Path, kind: str) -> None:
     chance = random.Random(7)
-    with Server(tmp_path / "store.db") as server:
+    database = postgres.server().new_store() if kind == "postgresql" else ""
+    with Server(tmp_path / "store.db", database=database) as server:
         key = server.key("admin")
         bots = Bots(server, key)
         bots.start()
@@ -120,7 +125,7 @@ def test_nothing_acknowledged_is_lost_when_the_orchestrator_is_killed_twenty_tim
         assert bots.faults == []
         server.stop()
 
-        _one_accepted_result_per_round(tmp_path / "store.db")
+        _one_accepted_result_per_round(server)
         server.cli("audit", "verify", server.store_url)
         server.cli("doctor", "--deep", "--store", server.store_url)
 
@@ -145,15 +150,31 @@ def _sequence(call: Caller, task: str) -> list[int]:
     return found
 
 
-def _one_accepted_result_per_round(store: Path) -> None:
-    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as rows:
-        twice = rows.execute(
-            "SELECT work, round FROM attempt WHERE ending = 'succeeded' GROUP BY work, round HAVING count(*) > 1"
-        ).fetchall()
-        without = rows.execute(
-            "SELECT work.id FROM work JOIN task ON task.id = work.task WHERE task.status = 'ARCHIVED'"
-            " AND task.outcome = 'accepted' AND work.kind = 'execute' AND work.status = 'SUCCEEDED' AND NOT EXISTS"
-            " (SELECT 1 FROM attempt WHERE attempt.work = work.id AND ending = 'succeeded')"
-        ).fetchall()
+def _one_accepted_result_per_round(server: Server) -> None:
+    twice = _rows(
+        server, "SELECT work, round FROM attempt WHERE ending = 'succeeded' GROUP BY work, round HAVING count(*) > 1"
+    )
+    without = _rows(
+        server,
+        "SELECT work.id FROM work JOIN task ON task.id = work.task WHERE task.status = 'ARCHIVED'"
+        " AND task.outcome = 'accepted' AND work.kind = 'execute' AND work.status = 'SUCCEEDED' AND NOT EXISTS"
+        " (SELECT 1 FROM attempt WHERE attempt.work = work.id AND ending = 'succeeded')",
+    )
     assert twice == []
     assert without == []
+
+
+def _rows(server: Server, query: str) -> list[Any]:
+    if server.is_file:
+        with sqlite3.connect(f"file:{server.store}?mode=ro", uri=True) as connection:
+            return connection.execute(query).fetchall()
+    return asyncio.run(_fetched(server.store_url, query))
+
+
+async def _fetched(url: str, query: str) -> list[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        found: list[Any] = await connection.fetch(query)
+        return found
+    finally:
+        await connection.close()
