@@ -25,7 +25,7 @@ SERVICES: dict[str, dict[str, Any]] = FILE["services"]
 BOTS = ("planner", "executor", "evaluator")
 
 
-class _Overlay(yaml.SafeLoader):
+class _Overlay(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types here
     """Reads a file that replaces parts of another one."""
 
 
