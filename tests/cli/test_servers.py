@@ -182,7 +182,8 @@ def test_an_older_store_is_unchanged_until_migrate_is_given(shell: Shell) -> Non
     connection = apsw.Connection("a.db")
     connection.execute("CREATE TABLE older (x)")
     connection.execute(
-        "INSERT INTO migration (number, name, sha256) SELECT number + 1, 'later', sha256 FROM migration ORDER BY number DESC LIMIT 1"
+        "INSERT INTO migration (number, name, sha256)"
+        " SELECT number + 1, 'later', sha256 FROM migration ORDER BY number DESC LIMIT 1"
     )
     connection.close()
 
