@@ -11,6 +11,8 @@ from swarmkeeper.broker.remote import HINT_BYTES_MAX, SECONDS_TO_CONNECT, Remote
 from swarmkeeper.core.ports import LogWriter
 
 CHANNEL = "swarmkeeper"  # of one database: those of others are apart
+# A hint need not be on the disk before it is sent.
+_SETTINGS = {"application_name": "swarmkeeper", "synchronous_commit": "off"}
 _NOTIFY = "SELECT pg_notify($1, text) FROM unnest(CAST($2 AS text[])) AS text"
 
 
@@ -20,9 +22,7 @@ class PostgresBroker(RemoteBroker):
         self._url = url
 
     async def _exchange(self) -> None:
-        connection = await asyncpg.connect(
-            self._url, timeout=SECONDS_TO_CONNECT, server_settings={"application_name": "swarmkeeper"}
-        )
+        connection = await asyncpg.connect(self._url, timeout=SECONDS_TO_CONNECT, server_settings=_SETTINGS)
         heard: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
         own = connection.get_server_pid()
         hearing: asyncio.Task[None] | None = None

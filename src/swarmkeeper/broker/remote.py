@@ -1,7 +1,7 @@
 """What brokers between servers have in common.
 
-Publishing only notes a hint, so it never waits and never fails. A task in the background sends what was noted, a few
-milliseconds later and equal hints once, and opens the connection again whenever it is lost. Hints are lost with it:
+Publishing only notes a hint, so it never waits and never fails. A task in the background sends what was noted, at most
+each few milliseconds and equal hints once, and opens the connection again whenever it is lost. Hints are lost with it:
 that only causes a delay, because subscribers also read the store at intervals.
 """
 
@@ -40,6 +40,7 @@ class RemoteBroker(ABC):
         self._local = LocalBroker()
         self._waiting: dict[str, dict[bytes, None]] = {}  # by topic
         self._more = asyncio.Event()
+        self._gathered_at = 0.0
         self._is_lost = False
         self.is_connected = False
 
@@ -89,10 +90,13 @@ class RemoteBroker(ABC):
 
     async def _gathered(self, seconds: float | None = None) -> list[tuple[str, bytes]]:
         """Wait for hints of this process and return them; an empty list after `seconds`, or if woken."""
+        now = asyncio.get_running_loop().time
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._more.wait()
-                await asyncio.sleep(SECONDS_TO_GATHER)
+                # The first one after a pause leaves at once; those that follow it soon leave together.
+                await asyncio.sleep(self._gathered_at + SECONDS_TO_GATHER - now())
+        self._gathered_at = now()
         self._more.clear()
         waiting, self._waiting = self._waiting, {}
         return [(topic, body) for topic, bodies in waiting.items() for body in bodies if len(body) <= HINT_BYTES_MAX]
