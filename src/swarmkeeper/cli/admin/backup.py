@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from swarmkeeper.cli.admin import move
+from swarmkeeper.cli.admin import examination
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, Store, flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
@@ -17,7 +16,6 @@ from swarmkeeper.cli.framework.terminal import CliError, Exit
 if TYPE_CHECKING:
     from swarmkeeper.offline.doctor import DoctorFinding
     from swarmkeeper.settings import Settings
-    from swarmkeeper.storage.sqlite.store import SqliteStore
 
 # What a fresh store has, too.
 _OWN_TABLES = frozenset({"meta", "migration"})
@@ -112,10 +110,10 @@ def _say(
 ) -> NoReturn:
     """Say what was done and found, and end the command."""
     if as_json:
-        terminal.say_json({**facts, "healthy": not findings, "findings": move.listed(findings)})
+        terminal.say_json({**facts, "healthy": not findings, "findings": examination.as_json(findings)})
     else:
         terminal.say(f"{done}, {_verdict(facts)}" if not findings else done)
-        move.say_findings(findings)
+        examination.say(findings)
         terminal.talk(_about_pepper(settings))
     raise typer.Exit(Exit.VIOLATION if findings else Exit.OK)
 
@@ -160,15 +158,13 @@ async def _copy(settings: Settings, to: Path) -> None:
 
 async def _examine(file: Path) -> list[DoctorFinding]:
     """Check a copy that nobody else uses, as `doctor --deep` does."""
-    from swarmkeeper.clock import SystemClock
     from swarmkeeper.offline import doctor
 
     try:
         async with running.store_of(running.settings_of(store=str(file)), reading=True) as copy:
-            found = await doctor.examine(copy, running.shipped_rules(), deep=True, wall=SystemClock().now())
+            return await examination.of_copy(copy)
     except running.Damaged as damaged:
         return [doctor.DoctorFinding(doctor.DAMAGE, damaged.detail)]
-    return [finding for finding in found if finding.check is not doctor.CLOCK]  # the clock is this machine's
 
 
 def _restore(backed_up: Path, target: Path) -> list[DoctorFinding]:
@@ -195,13 +191,14 @@ def _restore(backed_up: Path, target: Path) -> list[DoctorFinding]:
 async def _make(backed_up: Path, new: Path) -> None:
     from swarmkeeper.offline import offline_admin
     from swarmkeeper.storage.sqlite import copies
+    from swarmkeeper.storage.sqlite.store import SqliteStore
 
     async with running.store_of(running.settings_of(store=str(backed_up)), reading=True):
         copies.copy_file(backed_up, new)  # it is a store of this version: else opening it was refused
     findings = await _examine(new)
     if findings:
         raise _Unfit(findings)
-    async with _alone(new) as store:
+    async with running.alone(SqliteStore(str(new))) as store:
         last = copies.last_event(store.connection)
         if await offline_admin.record_restore(store, **running.administration()):
             copies.begin_epoch(store.connection, last)
@@ -232,24 +229,10 @@ def _check_target(target: Path) -> None:
 
 
 async def _check_empty(target: Path) -> None:
-    async with _alone(target) as store:
+    from swarmkeeper.storage.sqlite.store import SqliteStore
+
+    async with running.alone(SqliteStore(str(target))) as store:
         for (table,) in store.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
             if table not in _OWN_TABLES and store.connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").get:
                 detail = f"{target} has data, and a restore would replace it (table {table})"
                 raise CliError("has_data", detail, exit_code=Exit.CONFLICT, fix="move it away, or name another store")
-
-
-@asynccontextmanager
-async def _alone(file: Path) -> AsyncIterator[SqliteStore]:
-    """Open an existing store as its only user."""
-    from swarmkeeper.storage.sqlite.store import SqliteStore
-
-    store = SqliteStore(str(file))
-    try:
-        await store.open(create=False)
-    except Exception as error:
-        raise running.of_store(error) from None
-    try:
-        yield store
-    finally:
-        await store.close()

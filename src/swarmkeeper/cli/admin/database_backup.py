@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swarmkeeper.cli.admin import examination
 from swarmkeeper.cli.admin.move import examined, filling_of
 from swarmkeeper.cli.framework import running
 from swarmkeeper.cli.framework.terminal import CliError
@@ -54,12 +55,10 @@ def _now() -> str:
 
 async def _of_snapshot(snapshot: Any, *, is_quiet: bool) -> list[DoctorFinding]:
     """Check a snapshot as `doctor --deep` does; of one in which events have no numbers yet, only the audit log."""
-    from swarmkeeper.clock import SystemClock
     from swarmkeeper.offline import doctor
 
     if is_quiet:
-        found = await doctor.examine(snapshot, running.shipped_rules(), deep=True, wall=SystemClock().now())
-        return [finding for finding in found if finding.check is not doctor.CLOCK]
+        return await examination.of_copy(snapshot)
     verdicts = await doctor.verify_audit(snapshot)
     return [
         doctor.DoctorFinding(doctor.AUDIT, f"tenant {tenant}: {verdict.status}: {verdict.reason}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from swarmkeeper.cli.admin import examination
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.terminal import CliError, Exit
 
@@ -28,14 +29,14 @@ def move(source: Settings, target: Settings, *, as_json: bool) -> None:
     running.on_disk(source.store, lost="")
     facts, findings = running.run(_move(source.store, target.store))
     if as_json:
-        terminal.say_json({**facts, "healthy": not findings, "findings": listed(findings)})
+        terminal.say_json({**facts, "healthy": not findings, "findings": examination.as_json(findings)})
     else:
         rows, seconds = sum(facts["rows"].values()), facts["seconds"]
         terminal.say(
             f"{facts['rows']['task']} tasks with {facts['rows']['work']} items, {rows} rows in all, "
             f"were copied in {seconds['copied']} s"
         )
-        say_findings(findings)
+        examination.say(findings)
         if not findings:
             terminal.say(f"every row is the same, the audit log verifies, the store is healthy: {seconds['checked']} s")
             for tenant, tree in facts["audit"].items():
@@ -110,17 +111,12 @@ async def _to_move(source: str) -> AsyncIterator[SqliteStore]:
     """Open a SQLite store as its only user, also if it was moved."""
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
-    store = SqliteStore(source, may_be_moved=True)
-    try:
-        await store.open(create=False)
-    except Exception as error:
-        raise running.of_store(error) from None
-    try:
-        yield store
-    finally:
-        if store.connection.in_transaction:
-            store.connection.execute("ROLLBACK")
-        await store.close()
+    async with running.alone(SqliteStore(source, may_be_moved=True)) as store:
+        try:
+            yield store
+        finally:
+            if store.connection.in_transaction:
+                store.connection.execute("ROLLBACK")
 
 
 @asynccontextmanager
@@ -153,30 +149,14 @@ async def filling_of(url: str, origin: Any) -> AsyncIterator[Filling]:
 
 async def examined(url: str) -> list[DoctorFinding]:
     """Check a store that is being filled, as `doctor --deep` does."""
-    from swarmkeeper.clock import SystemClock
-    from swarmkeeper.offline import doctor
     from swarmkeeper.storage.postgres import PostgresStore
 
     store = PostgresStore(url, filling=True)
     await store.open_to_read()
     try:
-        found = await doctor.examine(store, running.shipped_rules(), deep=True, wall=SystemClock().now())
+        return await examination.of_copy(store)
     finally:
         await store.close()
-    return [finding for finding in found if finding.check is not doctor.CLOCK]  # the clock is this machine's
-
-
-def listed(findings: list[DoctorFinding]) -> list[Mapping[str, Any]]:
-    return [
-        {"invariant": finding.check.invariant, "check": finding.check.says, "subject": finding.subject}
-        for finding in findings
-    ]
-
-
-def say_findings(findings: list[DoctorFinding]) -> None:
-    for finding in findings:
-        subject = terminal.on_one_line(finding.subject)
-        terminal.say(f"invariant {finding.check.invariant} violated ({finding.check.says}): {subject}")
 
 
 def reopen(settings: Settings, *, as_json: bool) -> None:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swarmkeeper.cli.admin import examination
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, Store, flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 if TYPE_CHECKING:
-    from swarmkeeper.core.ports import Reader
     from swarmkeeper.govern.audit import AuditVerification
     from swarmkeeper.offline.doctor import DoctorFinding
     from swarmkeeper.settings import Settings
@@ -116,20 +116,14 @@ def doctor(
     if reset_clock:
         _reset_clock(running.settings_of(store=store), as_json=as_json)
         return
-    findings = running.run(_examine(running.settings_of(store=store), deep=deep))
+    found = running.run(_examine(running.settings_of(store=store), deep=deep))
     if as_json:
-        listed = [
-            {"invariant": finding.check.invariant, "check": finding.check.says, "subject": finding.subject}
-            for finding in findings
-        ]
-        terminal.say_json({"healthy": not findings, "deep": deep, "findings": listed})
+        terminal.say_json({"healthy": not found, "deep": deep, "findings": examination.as_json(found)})
     else:
-        for finding in findings:
-            subject = terminal.on_one_line(finding.subject)
-            terminal.say(f"invariant {finding.check.invariant} violated ({finding.check.says}): {subject}")
-        if not findings:
+        examination.say(found)
+        if not found:
             terminal.say("healthy" if deep else "healthy (the file; --deep checks every row)")
-    raise typer.Exit(Exit.VIOLATION if findings else Exit.OK)
+    raise typer.Exit(Exit.VIOLATION if found else Exit.OK)
 
 
 def _reset_clock(settings: Settings, *, as_json: bool) -> None:
@@ -153,35 +147,25 @@ async def _set_back(settings: Settings) -> int:
     from swarmkeeper.storage.refusals import StoreRefused
 
     try:
-        opened = store_at(settings.store)
-        await opened.open(create=False)
-    except Exception as error:
-        raise running.of_store(error) from None
-    try:
-        return await offline_admin.reset_clock(opened, **running.administration())
+        async with running.alone(store_at(settings.store)) as opened:
+            return await offline_admin.reset_clock(opened, **running.administration())
     except StoreRefused as error:
         raise running.of_store(error) from None
-    finally:
-        await opened.close()
 
 
 async def _examine(settings: Settings, *, deep: bool) -> list[DoctorFinding]:
-    from swarmkeeper.clock import SystemClock
     from swarmkeeper.core.named_reads import EVENTS_WAIT, fetch
     from swarmkeeper.offline import doctor
-
-    async def examined(reader: Reader) -> list[DoctorFinding]:
-        return await doctor.examine(reader, running.shipped_rules(), deep=deep, wall=SystemClock().now())
 
     try:
         async with running.store_of(settings, reading=True) as store:
             if not store.shared:
-                return await examined(store)
+                return await examination.of_store(store, deep=deep)
             opened: PostgresStore = store  # type: ignore[assignment]  # no other store is shared
             # Servers write meanwhile. What has no number yet is not in the feed, but counts in the rows of its tasks.
             async with opened.quiet_snapshot() as (snapshot, is_quiet):
                 if is_quiet:
-                    return await examined(snapshot)
+                    return await examination.of_store(snapshot, deep=deep)
             (wait,) = await fetch(store, EVENTS_WAIT)
     except running.Damaged as damaged:
         return [doctor.DoctorFinding(doctor.DAMAGE, damaged.detail)]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from swarmkeeper.storage.opening import OpenedStore
 
 Value = TypeVar("Value")
+Opened = TypeVar("Opened", bound="OpenedStore")
 
 NAME = "swarmkeeper"
 
@@ -98,6 +99,23 @@ async def store_of(settings: Settings, *, create: bool = False, reading: bool = 
         yield store
     except (StoreUnavailable, StoreDamaged, apsw.Error, UnicodeDecodeError) as error:
         raise of_store(error) from None
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def alone(store: Opened) -> AsyncIterator[Opened]:
+    """Open an existing store as an orchestrator does: no other one may use its file.
+
+    Raises:
+        CliError: it cannot be used.
+    """
+    try:
+        await store.open(create=False)
+    except Exception as error:
+        raise of_store(error) from None
+    try:
+        yield store
     finally:
         await store.close()
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def demo(
     path: Annotated[Path | None, typer.Argument(help="The directory or Git repository to review.")] = None,
     timeout_seconds: Annotated[float, seconds("--timeout-seconds", help="Seconds after which to give up.")] = 600,
-    # Not the setting: whoever has set SWARMKEEPER_STORE wants no demo in that store.
+    # An option of its own: SWARMKEEPER_STORE must not put the demo's tasks into a store that is in use.
     store_url: Annotated[
         str | None,
         typer.Option("--store", metavar="URL", show_default=False, help="Where to keep it; by default a new file."),
