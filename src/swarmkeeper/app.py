@@ -198,11 +198,12 @@ class Orchestrator:
         self._refusals = Refusals(self.log, self.clock.monotonic)
         loop_reads = self._reads(self.store, limits, payload_cache)
         self._messages = loop_reads.messages
-        others = Others(
-            *(cast("SharedStore", self.store), self.broker, self.log, self.clock.monotonic, engine, self._identity),
-            *(self._key_watch, self._task_waiters, self._messages),
-        )
+        others: Others | None = None
         if self.store.shared:
+            others = Others(
+                *(cast("SharedStore", self.store), self.broker, self.log, self.clock.monotonic, engine),
+                *(self._identity, self._key_watch, self._task_waiters, self._messages),
+            )
             await others.begin()
         await self._messages.start()
         self._http_limits = http_limits(self.settings)
@@ -224,7 +225,7 @@ class Orchestrator:
             asyncio.create_task(self.retention.run(), name="swarmkeeper-retention"),
             asyncio.create_task(self.broker.run(), name="swarmkeeper-broker"),
             *([asyncio.create_task(self._publisher.run(), name="swarmkeeper-outgoing")] if self._publisher else ()),
-            *([asyncio.create_task(others.run(), name="swarmkeeper-others")] if self.store.shared else ()),
+            *([asyncio.create_task(others.run(), name="swarmkeeper-others")] if others else ()),
             asyncio.create_task(
                 self._key_watch.run(lambda: self._http_limits.key_check_every), name="swarmkeeper-key-watch"
             ),
