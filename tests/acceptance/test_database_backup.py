@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import stat
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
 
 from swarmkeeper.core.rules.tree import Frontier
 from swarmkeeper.storage.copying.archive import BackupFile
 from tests.acceptance.server import Caller, Server
 from tests.acceptance.test_backup import Load
+from tests.support.postgres import rows
 from tests.support.postgres import server as postgres
-
-
-def ask(database: str, sql: str) -> list[Any]:
-    async def work() -> list[Any]:
-        connection = await asyncpg.connect(database)
-        try:
-            found: list[Any] = await connection.fetch(sql)
-            return found
-        finally:
-            await connection.close()
-
-    return asyncio.run(work())
 
 
 def root_of_first(database: str, tenant: str, size: int) -> str:
     """Return the root of a tenant's audit log when it had so many records."""
     sql = f"SELECT hash FROM audit_leaf WHERE tenant = '{tenant}' AND place < {size} ORDER BY place"
     frontier = Frontier()
-    for row in ask(database, sql):
+    for row in rows(database, sql):
         frontier.append(row["hash"])
     assert frontier.size == size
     return frontier.root().hex()
@@ -123,7 +109,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(backed_up: tuple
 
     server.cli("restore", "--from", str(file), "--to", database, code=1)
 
-    assert ask(database, "SELECT 1 FROM pg_tables WHERE schemaname = 'public'") == []
+    assert rows(database, "SELECT 1 FROM pg_tables WHERE schemaname = 'public'") == []
 
 
 def test_a_store_that_violates_an_invariant_is_told_and_not_restored(backed_up: tuple[Server, Path]) -> None:
@@ -136,7 +122,7 @@ def test_a_store_that_violates_an_invariant_is_told_and_not_restored(backed_up: 
 
     assert not said["healthy"]
     assert "the audit log verifies" in refused
-    assert ask(database, "SELECT 1 FROM audit_leaf") == []
+    assert rows(database, "SELECT 1 FROM audit_leaf") == []
     server.cli("restore", "--from", str(file), "--to", database)  # the database is as good as new
     server.cli("doctor", "--deep", "--store", database)
 
@@ -159,8 +145,8 @@ def test_what_has_no_number_yet_gets_one_in_the_restored_store(tmp_path: Path) -
 
     assert not made["rows_checked"]
     assert BackupFile(file).rows["outbox"] >= 1
-    assert ask(second, "SELECT 1 FROM outbox") == []
-    numbers = [row["seq"] for row in ask(second, f"SELECT seq FROM event WHERE task = '{task}'")]
+    assert rows(second, "SELECT 1 FROM outbox") == []
+    numbers = [row["seq"] for row in rows(second, f"SELECT seq FROM event WHERE task = '{task}'")]
     assert numbers
     assert min(numbers) > 1 << 40
     server.cli("doctor", "--deep", "--store", second)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import sqlite3
@@ -12,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from tests.acceptance.server import Caller, Server
@@ -168,13 +166,4 @@ def _rows(server: Server, query: str) -> list[Any]:
     if server.is_file:
         with sqlite3.connect(f"file:{server.store}?mode=ro", uri=True) as connection:
             return connection.execute(query).fetchall()
-    return asyncio.run(_fetched(server.store_url, query))
-
-
-async def _fetched(url: str, query: str) -> list[Any]:
-    connection = await asyncpg.connect(url)
-    try:
-        found: list[Any] = await connection.fetch(query)
-        return found
-    finally:
-        await connection.close()
+    return postgres.rows(server.store_url, query)

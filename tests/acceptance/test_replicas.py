@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import time
-from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,9 +15,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from swarmkeeper.cli.framework.terminal import Exit
 from tests.acceptance.replicas import Cluster, InsistentBot, InsistentCaller, Replica, while_it_lasts
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, rows
 
 REPLICAS = 3
 PLAN = [
@@ -144,19 +141,6 @@ class Chaos:
         await asyncio.to_thread(self._postgres.resume)
 
 
-async def _rows(url: str, query: str) -> list[Any]:
-    connection = await asyncpg.connect(url)
-    try:
-        found: list[Any] = await connection.fetch(query)
-        return found
-    finally:
-        await connection.close()
-
-
-def rows(url: str, query: str) -> list[Any]:
-    return asyncio.run(_rows(url, query))
-
-
 def check_history(url: str) -> dict[str, int]:
     """Check what the store says of the whole run; return how much there was."""
     twice = rows(
@@ -273,12 +257,12 @@ def test_a_rolling_restart_fails_no_call_loses_no_lease_and_prolongs_none(
         async def story() -> None:
             call = swarm.caller()
             held = await _held_lease(call)
-            before = await _rows(database, LEASES)
+            before = await asyncio.to_thread(rows, database, LEASES)
             async with asyncio.TaskGroup() as group:
                 group.create_task(swarm.submit(60))
                 group.create_task(asyncio.to_thread(restart_all))
             await swarm.all_end()
-            after = await _rows(database, LEASES)
+            after = await asyncio.to_thread(rows, database, LEASES)
             assert list(map(tuple, after)) == list(map(tuple, before)) != [], held
 
         workers = swarm.workers(planners=2, executors=8, evaluators=2)
@@ -298,33 +282,6 @@ async def _held_lease(call: InsistentCaller) -> Any:
     status, answer = await call("POST", "/leases", ask)
     assert status == 200, answer
     return answer["leases"][0]
-
-
-@pytest.mark.timeout(180)
-def test_the_doctor_finds_nothing_wrong_while_servers_write(tmp_path: Path, postgres: PostgresServer) -> None:
-    database = postgres.new_database(keep=True)
-    with Cluster(tmp_path, database, 2, NO_LIMITS) as cluster:
-        swarm = Swarm(cluster)
-        ended = asyncio.Event()
-        examined: list[str] = []
-
-        async def examine() -> None:
-            doctor = [sys.executable, "-m", "swarmkeeper.cli", "doctor", "--deep", "--store", database]
-            while not ended.is_set() or len(examined) < 2:
-                process = await asyncio.create_subprocess_exec(*doctor, stdout=PIPE, stderr=STDOUT)
-                said, _ = await process.communicate()
-                # It may say that there was no quiet moment; it may not find what is not there.
-                assert process.returncode in (0, Exit.CONFLICT), said.decode()
-                examined.append(said.decode())
-
-        async def story() -> None:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(examine())
-                await swarm.submit(60)
-                await swarm.all_end()
-                ended.set()
-
-        asyncio.run(while_it_lasts(swarm.workers(planners=2, executors=8, evaluators=2), story()))
 
 
 # ---- planned and unplanned ends --------------------------------------------------------------------------------------

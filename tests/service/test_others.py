@@ -195,6 +195,17 @@ async def test_what_a_tenant_spends_through_several_servers_adds_up(pair: Pair) 
     assert not account.get("reserved")
 
 
+async def test_a_share_that_is_set_at_one_server_counts_at_the_other(pair: Pair) -> None:
+    await pair.a.make_key("client")  # so that the tenant is known
+
+    await pair.a.engine.do(SetTenant(by=OWN, weight=7))
+
+    async def heard() -> bool:
+        return pair.b.engine.weights.get("default") == 7
+
+    await soon(heard, 2)
+
+
 async def test_a_bot_that_calls_one_server_is_not_away_for_the_other(pair: Pair) -> None:
     bot = await Fleet(pair.a).bot("Executor")
     admins = [Caller(each.app, await each.make_key("admin")) for each in (pair.a, pair.b)]

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +23,7 @@ KEEPER = Path(__file__).with_name("process_keeper.py")
 SECONDS_TO_START = 30
 
 
-class BrokerServer:
+class BrokerServer(ABC):
     """A server on a port of its own, from `start` to `kill`, as often as a test wants."""
 
     scheme = ""
@@ -42,8 +43,9 @@ class BrokerServer:
         user = f"someone:{self.secret}@" if self.secret else ""
         return f"{self.scheme}://{user}127.0.0.1:{self.port}"
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """Return the program and its arguments."""
 
     def start(self) -> None:
         assert self._keeper is None, "it runs"

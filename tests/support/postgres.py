@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -113,6 +114,20 @@ class PostgresServer:
         assert self._keeper.stdin is not None, "it is a pipe"
         self._keeper.stdin.close()
         self._keeper.wait(30)
+
+
+def rows(url: str, query: str) -> list[Any]:
+    """Run one statement on a connection of its own, and return what it found. No event loop may run."""
+
+    async def work() -> list[Any]:
+        connection = await asyncpg.connect(url)
+        try:
+            found: list[Any] = await connection.fetch(query)
+            return found
+        finally:
+            await connection.close()
+
+    return asyncio.run(work())
 
 
 _server: PostgresServer | None = None
