@@ -6,7 +6,7 @@ database share this machine's processors, so the figures say how the parts compa
 - `subtasks_per_second`: tasks of 8 subtasks through lean bots, 50 a call, by the number of servers
 - `handoff`: from sending a result at one server to reading the dependent's lease at the other, in milliseconds
 - `feed`: from the commit of an event to its number, while tasks run at about half of what one server can, and the same
-  with a transaction of somebody else left open in the database
+  while another program keeps a transaction open in the database
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from swarmkeeper.bench import swarm
 from swarmkeeper.bench.load import HttpConnection
 from swarmkeeper.bench.report import percentile
-from swarmkeeper.bench.scenarios.handoff import _once
+from swarmkeeper.bench.scenarios.handoff import hand_over
 from swarmkeeper.bench.swarm import register
 from swarmkeeper.clock import SystemClock
 from tests.acceptance.replicas import Cluster
@@ -93,7 +93,7 @@ async def _handoff(cluster: Cluster, times: int) -> list[float]:
     taker = await HttpConnection.open(at_b, cluster.key)
     first = await register(maker, "Executor", "first", skills=["first"])
     second = await register(taker, "Executor", "second", skills=["second"])
-    return [(await _once(client, maker, taker, first, second, number))[0] for number in range(times)]
+    return [(await hand_over(client, maker, taker, first, second, number))[0] for number in range(times)]
 
 
 async def _lag(cluster: Cluster, database: str, tasks: int, *, foreign: bool) -> list[float]:

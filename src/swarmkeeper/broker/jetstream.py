@@ -93,7 +93,7 @@ class JetStreamStream:
         except NoStreamResponseError:
             if after is not None:
                 raise
-        # No stream takes the subject. One that somebody else has made is used as it is.
+        # No stream takes the subject, so make one. (If an operator has made one that does, it is used unchanged.)
         await self._context.add_stream(
             StreamConfig(
                 name=self._stream,

@@ -61,7 +61,7 @@ class ValkeyBroker(RemoteBroker):
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
-            # Nothing is told to a server that may not answer.
+            # Cut the connections first, so that closing sends nothing to a server that may not answer.
             await self._client.connection_pool.disconnect(inuse_connections=True)
             await subscriber.aclose()  # type: ignore[no-untyped-call]  # the driver has types, but not here
 

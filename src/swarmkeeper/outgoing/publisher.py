@@ -241,7 +241,7 @@ class Publisher:
     async def _watch(self) -> None:
         """Count what is still to be published, and tell the log again and again while it waits."""
         while True:
-            with suppress(Exception):  # the store's trouble is told elsewhere
+            with suppress(Exception):  # the engine logs errors of the store
                 (row,) = await fetch(self._store, named_reads.SINK, name=self._stream.name)
                 self.figures.behind = max(0, row.behind - max(0, self._cursor - row.seq))
                 if row.seq > self._waits_at:

@@ -29,7 +29,7 @@ async def handoff(options: ScenarioOptions) -> BenchReport:
         second = await register(taker, "Executor", "second", skills=["second"])
         handed, answered = [], []
         for number in range(chosen.tasks):
-            took = await _once(client, maker, taker, first, second, number)
+            took = await hand_over(client, maker, taker, first, second, number)
             handed.append(took[0])
             answered.append(took[1])
     median = percentile(handed, 0.5)
@@ -50,7 +50,7 @@ async def handoff(options: ScenarioOptions) -> BenchReport:
     )
 
 
-async def _once(
+async def hand_over(
     client: HttpConnection, maker: HttpConnection, taker: HttpConnection, first: str, second: str, number: int
 ) -> tuple[float, float]:
     """Return the milliseconds until the dependent was leased, and until the result was answered."""
