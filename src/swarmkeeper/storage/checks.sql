@@ -320,13 +320,17 @@ SELECT seq AS place, id AS subject, NULL AS head, body FROM event WHERE seq > :p
 -- 10: contents of audit records, by page: the leaf and, unless erased, the body.
 {own};
 
+-- part: accounts
+-- All budgets, with what they are of.
+account (subject, level, budget) AS (
+    SELECT id, 'tenant', budget FROM tenant WHERE budget IS NOT NULL
+     UNION ALL SELECT id, 'task', budget FROM task WHERE budget IS NOT NULL
+     UNION ALL SELECT id, 'subtask', budget FROM work WHERE budget IS NOT NULL
+);
+
 -- name: doctor_budget_limit
 -- 6: a budget of which more is spent and reserved than its limit and its recorded overshoot, or less than nothing.
-WITH account (subject, budget) AS (
-    SELECT id, budget FROM tenant WHERE budget IS NOT NULL
-     UNION ALL SELECT id, budget FROM task WHERE budget IS NOT NULL
-     UNION ALL SELECT id, budget FROM work WHERE budget IS NOT NULL
-)
+WITH {part accounts}
 SELECT account.subject
   FROM account, {members {json account.budget} -> 'limit'} AS most
  WHERE coalesce(CAST({json account.budget} -> 'spent' ->> most.key AS bigint), 0)
@@ -340,11 +344,7 @@ SELECT account.subject
 
 -- name: doctor_budget_reserved
 -- 6: a budget whose reserved amounts are not those of its live leases.
-WITH account (subject, level, budget) AS (
-    SELECT id, 'tenant', budget FROM tenant WHERE budget IS NOT NULL
-     UNION ALL SELECT id, 'task', budget FROM task WHERE budget IS NOT NULL
-     UNION ALL SELECT id, 'subtask', budget FROM work WHERE budget IS NOT NULL
-), held (subject, level, amount, total) AS (
+WITH {part accounts}, held (subject, level, amount, total) AS (
     SELECT CASE level.value WHEN 'tenant' THEN lease.tenant WHEN 'task' THEN lease.task ELSE lease.work END,
            level.value, amount.key, sum(CAST(amount.value AS bigint))
       FROM lease, {each {json lease.reserved} -> 'levels'} AS level, {members {json lease.reserved} -> 'amounts'} AS amount
@@ -371,11 +371,7 @@ SELECT task.id AS subject
 
 -- name: doctor_budget_spent
 -- 6: a budget whose spent amounts are not those that its ended attempts and late results have settled.
-WITH account (subject, level, budget) AS (
-    SELECT id, 'tenant', budget FROM tenant WHERE budget IS NOT NULL
-     UNION ALL SELECT id, 'task', budget FROM task WHERE budget IS NOT NULL
-     UNION ALL SELECT id, 'subtask', budget FROM work WHERE budget IS NOT NULL
-), ended (tenant, task, work, settled) AS (
+WITH {part accounts}, ended (tenant, task, work, settled) AS (
     SELECT tenant, task, work, settled FROM attempt WHERE settled IS NOT NULL
      UNION ALL SELECT tenant, task, work, settled FROM late_result WHERE settled IS NOT NULL
 ), settled (subject, level, amount, total) AS (

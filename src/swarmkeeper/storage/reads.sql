@@ -57,8 +57,8 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
 -- Payloads by id.
 SELECT payload.id, payload.body FROM {each :ids} AS wanted CROSS JOIN payload ON payload.id = wanted.value;
 
--- name: subtasks_page
--- A page of a task's subtasks in plan order, with the planned payload, the bot, and the end of the last attempt.
+-- part: subtask
+-- A subtask with the planned payload, the bot, and the end of the last attempt.
 SELECT work.seq, {work.*}, payload.body AS spec,
        coalesce(lease.granted_at, last.started) AS started, last.ended, last.attempt AS last_attempt, last.ending,
        last.round AS last_round, last.error AS last_error, last.reason, lease.work IS NOT NULL AS held,
@@ -69,24 +69,18 @@ SELECT work.seq, {work.*}, payload.body AS spec,
   LEFT JOIN attempt AS last ON last.work = work.id
                            AND last.attempt = work.attempt - CASE WHEN lease.work IS NULL THEN 0 ELSE 1 END
   LEFT JOIN bot AS holder ON holder.id = lease.bot
-  LEFT JOIN bot AS tried ON tried.id = last.bot
+  LEFT JOIN bot AS tried ON tried.id = last.bot;
+
+-- name: subtasks_page
+-- A page of a task's subtasks in plan order.
+{part subtask}
  WHERE work.task = :task AND work.kind = :kind AND work.seq > :after
  ORDER BY work.seq
  LIMIT :limit;
 
 -- name: subtask_row
 -- The same for one subtask by key, or one work item of any kind by id.
-SELECT work.seq, {work.*}, payload.body AS spec,
-       coalesce(lease.granted_at, last.started) AS started, last.ended, last.attempt AS last_attempt, last.ending,
-       last.round AS last_round, last.error AS last_error, last.reason, lease.work IS NOT NULL AS held,
-       lease.progress AS said,
-       coalesce(holder.name, lease.bot) AS holder, coalesce(tried.name, last.bot) AS tried_by
-  FROM work LEFT JOIN payload ON payload.id = work.payload
-  LEFT JOIN lease ON lease.work = work.id
-  LEFT JOIN attempt AS last ON last.work = work.id
-                           AND last.attempt = work.attempt - CASE WHEN lease.work IS NULL THEN 0 ELSE 1 END
-  LEFT JOIN bot AS holder ON holder.id = lease.bot
-  LEFT JOIN bot AS tried ON tried.id = last.bot
+{part subtask}
  WHERE work.task = :task AND (work.id = :ref OR (work.key = :ref AND work.kind = :kind));
 
 -- name: last_failure_of_task

@@ -24,6 +24,8 @@ Others stand for what the databases spell differently; each dialect has its own 
     {seq}        the order in which rows of a table were inserted
 
 A statement whose text is `{own}` is in the file own.sql of each dialect.
+
+A text that several statements of a file share follows `-- part: x`, and stands for `{part x}` in them.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-_NAME = re.compile(r"^-- name: *(\w+)[ ]*$", re.MULTILINE)
+_NAME = re.compile(r"^-- (name|part): *(\w+)[ ]*$", re.MULTILINE)
+_PART = re.compile(r"\{part (\w+)\}")
 _COMMENT = re.compile(r"^ *--.*$", re.MULTILINE)
 _COLUMNS = re.compile(r"\{(:?)(\w+)(\.\*|=|~|)\}")
 _MACRO = re.compile(r"\{(\w+)(?: ([^{}]+))?\}")
@@ -110,12 +113,12 @@ def own_names(dialect: Dialect) -> set[str]:
 
 
 def _parts(package: str, file: str) -> dict[str, str]:
-    parts = _NAME.split(files(package).joinpath(file).read_text("utf-8"))
-    found: dict[str, str] = {}
-    for name, text in zip(parts[1::2], parts[2::2], strict=True):
-        assert name not in found, f"{file} has two statements named {name}"
-        found[name] = _COMMENT.sub("", text).strip().removesuffix(";")
-    return found
+    pieces = _NAME.split(files(package).joinpath(file).read_text("utf-8"))
+    found: dict[str, dict[str, str]] = {"name": {}, "part": {}}
+    for kind, name, text in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        assert name not in found[kind], f"{file} has two statements or parts named {name}"
+        found[kind][name] = _COMMENT.sub("", text).strip().removesuffix(";")
+    return {name: _PART.sub(lambda match: found["part"][match[1]], sql) for name, sql in found["name"].items()}
 
 
 def _columns(match: re.Match[str], tables: Mapping[str, Table], row: list[Table]) -> str:
