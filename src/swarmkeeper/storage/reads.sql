@@ -534,7 +534,8 @@ SELECT size, frontier FROM audit_start WHERE tenant = :tenant;
 
 -- name: audit_front
 -- The oldest audit records, and whether the task of each still exists.
-SELECT place, at, hash, task IS NOT NULL AND EXISTS (SELECT 1 FROM task WHERE task.id = audit_leaf.task) AS needed
+-- Not EXISTS: for that, PostgreSQL may read all tasks.
+SELECT place, at, hash, (SELECT 1 FROM task WHERE task.id = audit_leaf.task) IS NOT NULL AS needed
   FROM audit_leaf
  WHERE tenant = :tenant AND place >= :begin
  ORDER BY place
