@@ -5,7 +5,7 @@
 # .venv-frameworks/ holds an environment for each framework of agents that is not among the locked requirements.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check coverage explore bench sim docs frameworks images lock dist lowest clean
+.PHONY: help setup demo test check coverage explore bench sim docs frameworks images lock dist sbom lowest clean
 
 # The first Python on the path that is new enough. `make setup PYTHON=python3.13` chooses another.
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -81,6 +81,9 @@ images: setup ## build both container images and run them from their files, as r
 
 lock: $(UV) ## choose the newest versions again and write requirements/ (KEEP=1 adds what is new, and moves nothing else)
 	@UV="$(UV)" KEEP="$(KEEP)" sh scripts/lock.sh
+
+sbom: dist ## write the components of a release into dist/ (CycloneDX), beside the distributions
+	@$(BIN)/python scripts/sbom.py
 
 dist: setup ## build the distributions swarmkeeper-sdk and swarmkeeper into dist/, each as source archive and wheel
 	@$(BIN)/python scripts/dist.py "$(CURDIR)/$(UV)"

@@ -38,6 +38,7 @@ SUBTASKS = 8
 BATCH = 50
 SETTINGS = {
     "log_level": "warning",
+    "four_eyes": False,
     "tasks_a_minute_key": 0,
     "tasks_a_minute_tenant": 0,
     "open_tasks": 0,

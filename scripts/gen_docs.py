@@ -1,4 +1,5 @@
-"""Writes the generated pages of docs/: life cycle, errors, events, settings, API, CLI, SDK, metrics, roles.
+"""Writes the generated pages of docs/: life cycle, errors, events, settings, API, CLI, SDK, metrics, roles, redaction
+rules; and the redaction rules in the form that a server reads.
 
 Run by `make docs`. CI runs it with `--check`, which writes nothing and fails if a page differs from the code.
 """
@@ -12,6 +13,7 @@ import re
 import shutil
 import sys
 import textwrap
+import tomllib
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -262,7 +264,7 @@ def _signature(thing: Any) -> str:
     if isinstance(thing, type) and issubclass(thing, swarmkeeper.BaseBot):
         return "()"  # what BaseBot.__new__ takes is for the authors' own __init__
     try:
-        return re.sub(r"<function [^>]*>+? at 0x[0-9a-f]+>", "…", str(inspect.signature(thing)).replace("'", ""))
+        return re.sub(r"<function .*? at 0x[0-9a-f]+>", "…", str(inspect.signature(thing)).replace("'", ""))
     except (TypeError, ValueError):
         return ""
 
@@ -271,6 +273,7 @@ def metrics_page() -> str:
     from swarmkeeper.engine.stats import Stats
     from swarmkeeper.observe.metrics import Metrics, Sources
     from swarmkeeper.outgoing.publisher import OutgoingFigures
+    from swarmkeeper.sinks.reader import SinkFigures
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
     def none() -> int:
@@ -282,7 +285,9 @@ def metrics_page() -> str:
         return {"polls": 0}
 
     sources = Sources(
-        lambda: figures, none, none, none, limits, limits, bool, none, str, none, none, outgoing=OutgoingFigures
+        *(lambda: figures, none, none, none, limits, limits, bool, none, str, none, none),
+        outgoing=OutgoingFigures,
+        sinks=lambda: {"siem": (SinkFigures(), 0.0)},
     )
     metrics = Metrics(SqliteStore(":memory:"), sources, version="")
     metrics.answered("GET", "/tasks", 200, 0)
@@ -317,6 +322,7 @@ ACTION_WORDS = {
     "task.update": "change priority, labels or deadline",
     "task.cancel": "cancel a task",
     "task.pause": "pause a task",
+    "task.erase": "erase a task for good, on request",
     "task.resume": "resume a task",
     "task.retry": "retry a failed task",
     "task.archive": "archive a task",
@@ -339,8 +345,14 @@ ACTION_WORDS = {
     "audit.read": "read the audit log",
     "redaction.test": "test redaction rules",
     "approval.read": "read every approval and question",
+    "secret.resolve": "get values of secrets under a lease of one's own",
+    "secret.read": "list secrets, without their values",
+    "secret.manage": "put, retire and delete secrets that the server keeps",
     "legal_hold.read": "list legal holds",
     "legal_hold.manage": "place and release legal holds",
+    "kill.read": "list kills",
+    "kill.manage": "kill bots, owners and skills, and lift kills",
+    "kill.tenant": "kill the tenant, and lift that",
     "approval.decide": "decide approvals and questions; an admin may also decide its own",
     "key.read": "list keys, without their secrets",
     "key.manage": "create, rotate and revoke keys",
@@ -357,7 +369,7 @@ def roles_page() -> str:
     titles = table(("role", "who"), ((f"`{role}`", roles.ROLES[role]) for role in Role))
     bots = ROLES[Role.EXECUTOR]
     assert all(ROLES[role] == bots for role in (Role.PLANNER, Role.EVALUATOR)), "the three kinds of bots share a column"
-    columns = [Role.CLIENT, Role.EXECUTOR, Role.OPERATOR, Role.APPROVER, Role.AUDITOR, Role.ADMIN]
+    columns = [Role.CLIENT, Role.EXECUTOR, Role.OPERATOR, Role.APPROVER, Role.VIEWER, Role.AUDITOR, Role.ADMIN]
     names = ["bot" if role is Role.EXECUTOR else str(role) for role in columns]
     rows = (
         (f"`{action}`", ACTION_WORDS[action], *("yes" if action in ROLES[role] else "" for role in columns))
@@ -375,6 +387,39 @@ def roles_page() -> str:
     )
 
 
+def rules_page() -> str:
+    from swarmkeeper.govern.redaction.redactor import SHIPPED, default_rules
+
+    sections = []
+    total = 0
+    for name, text in zip(SHIPPED, default_rules(), strict=True):
+        rules = tomllib.loads(text).get("detector", [])
+        total += len(rules)
+        about = "" if name == "default" else text.split(".", 1)[0].removeprefix("# ")
+        rows = ((f"`{rule['id']}`", rule.get("about", ""), _linked(rule.get("source", ""))) for rule in rules)
+        sections.append(f"## {about or 'The most frequent issuers'}\n\n" + table(("rule", "what", "source"), rows))
+    return (
+        "# Shipped redaction rules\n\n"
+        + NOTE
+        + f"The {total} rules that find secrets in texts, in their order: if two\n"
+        "match the same characters, the earlier one wins. [Redaction](../concepts/redaction.md) says how they are\n"
+        "applied, and [the guide](../guides/redaction-rules.md) how to add yours. *Seen in use* marks formats that\n"
+        "the issuer does not publish, or only in part.\n\n" + "\n".join(sections)
+    )
+
+
+def _linked(source: str) -> str:
+    return re.sub(r"https?://(\S+[^\s;,.)])", lambda match: f"[{match[1].split('/')[0]}]({match[0]})", source)
+
+
+def shipped_rules_file() -> str:
+    """The shipped rules in the form that a server reads at its start."""
+    from swarmkeeper.govern.redaction.packs import encoded, read_packs
+    from swarmkeeper.govern.redaction.redactor import default_rules
+
+    return encoded(read_packs(*default_rules()))
+
+
 PAGES = {
     "concepts/life-cycle.md": life_cycle,
     "reference/errors.md": error_pages,
@@ -386,6 +431,8 @@ PAGES = {
     "reference/sdk.md": sdk_page,
     "reference/metrics.md": metrics_page,
     "reference/roles.md": roles_page,
+    "reference/shipped-rules.md": rules_page,
+    "../src/swarmkeeper/govern/rules/shipped.json": shipped_rules_file,
 }
 
 

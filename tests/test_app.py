@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,8 @@ async def beside(settings: Settings, statement: str) -> None:
 
 
 async def test_others_are_not_let_near_a_server_without_keys_or_with_an_open_store(tmp_path: Path) -> None:
-    settings = Settings(store=f"sqlite:///{tmp_path / 'a.db'}", host="0.0.0.0", port=0, log_level="error")
+    plain = Settings(store=f"sqlite:///{tmp_path / 'a.db'}", host="0.0.0.0", port=0, log_level="error")
+    settings = replace(plain, insecure=True)
     with pytest.raises(CannotServe) as refused:
         async with serving(settings):
             pass
@@ -170,8 +172,12 @@ async def test_others_are_not_let_near_a_server_without_keys_or_with_an_open_sto
             pass
 
     (tmp_path / "a.db").chmod(0o600)
-    async with serving(settings) as served:
-        assert served.url.startswith("http://0.0.0.0:")
+    with pytest.raises(CannotServe, match="without TLS"):
+        async with serving(plain):
+            pass
+    for allowed in (settings, replace(plain, trusted_proxy=("10.0.0.0/8",))):
+        async with serving(allowed) as served:
+            assert served.url.startswith("http://0.0.0.0:")
 
 
 async def test_a_port_that_is_taken_is_refused_with_what_to_do() -> None:

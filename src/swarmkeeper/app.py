@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
+import platform
 from dataclasses import replace
 from types import TracebackType
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from swarmkeeper import __version__
 from swarmkeeper.access.admission import Admission
@@ -29,7 +29,7 @@ from swarmkeeper.broker import choose, name_of_store, stream_at
 from swarmkeeper.broker.addresses import BrokerRefused
 from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.answers import not_replayed
-from swarmkeeper.core.commands import ENGINE, ChangeRules, CreateKey, RevokeKey
+from swarmkeeper.core.commands import CreateKey, RevokeKey
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Json, Limits, Principal
 from swarmkeeper.core.ports import (
@@ -37,6 +37,7 @@ from swarmkeeper.core.ports import (
     Clock,
     Entropy,
     ReadsOnly,
+    ServerSeen,
     SharedStore,
     StoreDamaged,
     StoreLost,
@@ -47,7 +48,6 @@ from swarmkeeper.engine.loop import Engine
 from swarmkeeper.engine.task_waiters import TaskWaiters
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
-from swarmkeeper.govern.redaction.packs import BadRules
 from swarmkeeper.govern.redaction.tags import Tags
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.app import HttpLimits, Services
@@ -58,6 +58,7 @@ from swarmkeeper.in_process import InProcess
 from swarmkeeper.observe.happenings import Happenings
 from swarmkeeper.observe.logs import Log, on_stderr
 from swarmkeeper.observe.metrics import Metrics, Sources
+from swarmkeeper.observe.readiness import State
 from swarmkeeper.outgoing.publisher import Publisher
 from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.audit_queries import AuditQueries
@@ -68,10 +69,26 @@ from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread, Reads, SmallTasks
-from swarmkeeper.rulefiles import load, rulebook_of
+from swarmkeeper.rulefiles import reload_policies, reload_rules, rulebook_of
 from swarmkeeper.sdk.client import Client
-from swarmkeeper.settings import BadSetting, Settings, read
+from swarmkeeper.secrets.broker import SecretBroker
+from swarmkeeper.secrets.config import BadSecrets
+from swarmkeeper.secrets.opening import open_broker
+from swarmkeeper.secrets.upkeep import SecretUpkeep
+from swarmkeeper.settings import BadSetting, Settings, read, read_secret
+from swarmkeeper.sinks import sinks_of
+from swarmkeeper.sinks.bad_sinks import BadSinks
 from swarmkeeper.storage.opening import OpenedStore, shown, store_at
+from swarmkeeper.tokens import tokens_of
+from swarmkeeper.tokens.own import SignedTokens
+from swarmkeeper.tokens.refusals import BadIdentity
+from swarmkeeper.transparency.notes import BadKey
+from swarmkeeper.transparency.published import PublishedLogs
+from swarmkeeper.transparency.signer import Signer, read_keys
+
+if TYPE_CHECKING:
+    from swarmkeeper.sinks.running import Sinks
+    from swarmkeeper.tokens.verifying import Tokens
 
 SECOND = 1_000_000
 TENANT = "default"
@@ -87,12 +104,14 @@ class Orchestrator:
 
     Raises:
         StoreRefused: on entering: the store cannot be used; the message says what helps.
-        BadSetting: on entering: the file of the pepper, the first key, the broker or the stream cannot be used.
+        BadSetting: on entering: the file of the pepper, the first key, the secrets, the broker or the stream cannot be
+            used.
     """
 
     app: FastAPI
     engine: Engine
     store: OpenedStore
+    secrets: SecretBroker
 
     def __init__(
         self,
@@ -128,29 +147,45 @@ class Orchestrator:
         self._store_answers = True
         self._is_lost = False  # the store's files were replaced or deleted
         self._publisher: Publisher | None = None
+        self._others: Others | None = None
+        self._signer: Signer | None = None
+        self._sinks: Sinks | None = None
+        self._tokens: Tokens | None = None
+        self._pepper_is_outside = False
         self._running: list[asyncio.Task[None]] = []
         self._own_key: tuple[str, str] | None = None  # (id of its record, text)
         self._own_key_turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         pepper = self.settings.pepper_bytes()
+        self._pepper_is_outside = bool(pepper)
         self.store = store_at(self.settings.store, entropy=self.entropy, inline=self._inline)
         # Drawn only if it is needed: a simulation's chance stays as it is.
-        own = self.entropy.secret(8).hex() if self.settings.broker or self.settings.stream else ""
+        named = self.settings.broker or self.settings.stream or self.settings.sinks or self.store.shared
+        self._name = own = self.entropy.secret(8).hex() if named else ""
         try:
             addresses, shared = (self.settings.broker, self.settings.store), self.store.shared
             make_broker = choose(*addresses, shared=shared, own=own, log=self.log)
             self._stream = stream_at(self.settings.stream, self.settings.stream_name, self.settings.stream_length)
-        except BrokerRefused as error:
+            self._sinks = sinks_of(self.settings.sinks, read_secret, self.clock, self.log)
+            self._tokens = tokens_of(self.settings.identity, self.clock, self.log)
+            if self.settings.audit_key_file:
+                keys = read_keys(read_secret(self.settings.audit_key_file, "audit_key_file"))
+                self._signer = Signer(self.store, keys, wall=self.clock.now, log=self.log)
+        except (BrokerRefused, BadIdentity, BadKey, BadSinks) as error:
             raise BadSetting(str(error)) from None
         await self.store.open(migrate=self._migrate)
         try:
             own_pepper = (await self.store.start()).pepper
             self.broker = make_broker(name_of_store(own_pepper))
-            self._publisher = self._make_publisher(own)
+            if self._stream is not None:
+                clock, log = self.clock.monotonic, self.log
+                self._publisher = Publisher(self._stream, self.store, self.broker, owner=own, monotonic=clock, log=log)
             await self._start(pepper or own_pepper)
-        except BaseException:
+        except BaseException as error:
             await self.store.close()
+            if isinstance(error, BadSecrets):
+                raise BadSetting(str(error)) from None
             raise
         return self
 
@@ -167,14 +202,23 @@ class Orchestrator:
             on_commit=self._committed,
             queue_commands=self.settings.queue_commands,
         )
+        if self._sinks is not None:
+            self._sinks.attach(engine, self.store, self.broker, self._name, self.rules.text)
         self.rules.tags = Tags(pepper)
-        self._identity = Identity(
-            self.store,
-            pepper,
+        self.secrets = await open_broker(
+            *(self.settings.secrets, self.settings.secrets_key_file),
+            store=self.store,
+            do=engine.do,
+            rules=self.rules,
+            entropy=self.entropy,
             now=engine.now,
-            wall=self.clock.now,
-            monotonic=self.clock.monotonic,
+            log=self.log,
         )
+        clock = self.clock
+        times = {"now": engine.now, "wall": clock.now, "monotonic": clock.monotonic}
+        # With a pepper of the store, whoever reads the store could sign.
+        own_tokens = SignedTokens(pepper, clock.now) if self._pepper_is_outside else None
+        self._identity = Identity(self.store, pepper, **times, tokens=self._tokens, own_tokens=own_tokens)
         self._feed = Feed(self.store, self.broker, self.log)
         self._task_waiters = TaskWaiters()
         self._key_watch = KeyWatch(self._identity, engine.scheduler.parked_bots)
@@ -188,9 +232,9 @@ class Orchestrator:
         self.roll_call = RollCall(
             self.store, self._identity.presence, limits.forget_bots, now=engine.now, do_all=engine.do_all
         )
-        periods = self.settings.retention()
+        periods, unread = self.settings.retention(), None if self._sinks is None else self._sinks.unread
         self.retention = Retention(
-            self.store, periods, now=engine.now, clock=self.clock, do_all=engine.do_all, log=self.log
+            self.store, periods, now=engine.now, clock=clock, do_all=engine.do_all, log=self.log, unread=unread
         )
         self._payload_cache = payload_cache = PayloadCache(self.store)
         self._small_tasks = SmallTasks()
@@ -198,13 +242,14 @@ class Orchestrator:
         self._refusals = Refusals(self.log, self.clock.monotonic)
         loop_reads = self._reads(self.store, limits, payload_cache)
         self._messages = loop_reads.messages
-        others: Others | None = None
         if self.store.shared:
-            others = Others(
+            self._others = Others(
                 *(cast("SharedStore", self.store), self.broker, self.log, self.clock.monotonic, engine),
-                *(self._identity, self._key_watch, self._task_waiters, self._messages),
+                *(self._identity, self._key_watch, self._task_waiters, self._messages, self.secrets),
+                about=lambda: ServerSeen(f"{platform.node()}/{self._name}", __version__, self.rules.hash),
             )
-            await others.begin()
+            self.secrets.others = self._others
+            await self._others.begin()
         await self._messages.start()
         self._http_limits = http_limits(self.settings)
         self._beside = self.store.open_reader()
@@ -216,6 +261,7 @@ class Orchestrator:
         if self.settings.has_bootstrap_key:
             has_keys = await self.has_keys()
             await create_first_key(engine, self.settings.first_key, self._identity.digest, self.log, has_keys=has_keys)
+        upkeep = SecretUpkeep(self.secrets, self.store, do=engine.do, clock=self.clock, log=self.log)
         loop = asyncio.create_task(engine.run(), name="swarmkeeper-engine")
         loop.add_done_callback(self._engine_ended)
         self._running = [
@@ -225,19 +271,16 @@ class Orchestrator:
             asyncio.create_task(self.retention.run(), name="swarmkeeper-retention"),
             asyncio.create_task(self.broker.run(), name="swarmkeeper-broker"),
             *([asyncio.create_task(self._publisher.run(), name="swarmkeeper-outgoing")] if self._publisher else ()),
-            *([asyncio.create_task(others.run(), name="swarmkeeper-others")] if others else ()),
+            *([asyncio.create_task(self._sinks.run(), name="swarmkeeper-sinks")] if self._sinks else ()),
+            *([asyncio.create_task(self._signer.run(), name="swarmkeeper-signer")] if self._signer else ()),
+            *([asyncio.create_task(upkeep.run(), name="swarmkeeper-secrets")] if self.secrets.config else ()),
+            *([asyncio.create_task(self._others.run(), name="swarmkeeper-others")] if self._others else ()),
             asyncio.create_task(
                 self._key_watch.run(lambda: self._http_limits.key_check_every), name="swarmkeeper-key-watch"
             ),
         ]
         await asyncio.sleep(0)  # let the engine start
         self.log("started", version=__version__, store=shown(self.settings.store))
-
-    def _make_publisher(self, own: str) -> Publisher | None:
-        if self._stream is None:
-            return None
-        monotonic = self.clock.monotonic
-        return Publisher(self._stream, self.store, self.broker, owner=own, monotonic=monotonic, log=self.log)
 
     def _make_metrics(self, engine: Engine) -> Metrics:
         return Metrics(
@@ -255,6 +298,7 @@ class Orchestrator:
                 now=engine.now,
                 ahead=engine.time.ahead,
                 outgoing=lambda: None if self._publisher is None else self._publisher.figures,
+                sinks=lambda: {} if self._sinks is None else self._sinks.figures(),
             ),
             version=__version__,
         )
@@ -275,6 +319,7 @@ class Orchestrator:
             identity=self._identity,
             quotas=self.quotas,
             key_watch=self._key_watch,
+            secrets=self.secrets,
             rules=self.rules,
             clock=self.clock,
             entropy=self.entropy,
@@ -285,6 +330,9 @@ class Orchestrator:
             readiness=self.readiness,
             answered=self._answered,
             limits=self._http_limits,
+            erasable=self.retention.erasable,
+            trace_of_lease=None if self._sinks is None else self._sinks.trace_of_lease(),
+            log_keys=lambda tenant: [] if self._signer is None else self._signer.verifier_keys(tenant),
         )
 
     def _reads(
@@ -302,6 +350,7 @@ class Orchestrator:
             asked=presence.last_asked,
             parked=engine.scheduler.parked_bots,
             payload_cache=payload_cache,
+            on_read=self._identity.accesses.read,
         )
         now = Now(
             time=engine.now,
@@ -310,6 +359,7 @@ class Orchestrator:
             parked=engine.scheduler.parked_bots,
             stuck=self._identity.stuck.of,
             usage=self.quotas.usage,
+            policies=lambda: self.rules.policies,
             overloaded=lambda: not engine.store_answers or 2 * engine.waiting > self.settings.queue_commands,
         )
         return Reads(
@@ -319,6 +369,7 @@ class Orchestrator:
             approval_queries=ApprovalQueries(store, self.rules),
             messages=Messages(store, queries, newest),
             explainer=Explainer(queries, limits, now),
+            published_logs=PublishedLogs(store, self.rules),
         )
 
     async def __aexit__(
@@ -326,15 +377,21 @@ class Orchestrator:
     ) -> None:
         try:
             await self._revoke_own_key()
+            with contextlib.suppress(SwarmkeeperError):
+                await self._identity.accesses.write(self.engine.do_all, at_once=True)
             self.drain()
             self._refusals.log_rest(at_once=True)
             engine, *others = self._running
             for task in others:
                 task.cancel()
             await asyncio.gather(engine, *others, return_exceptions=True)
+            if self._others is not None:
+                await self._others.leave()
         finally:
             self._readers.close()
             self._reading_thread.close()
+            await self.secrets.close()
+            await asyncio.gather(*([self._tokens.close()] if self._tokens else ()))
             if self._beside is not None:
                 self._beside.close()
             if self.store.is_lost:  # checks again: it may be noticed only now
@@ -356,29 +413,13 @@ class Orchestrator:
 
     def readiness(self, verbose: bool = False) -> dict[str, Json]:
         """Return whether the server can take calls; with `verbose`, also each check and some numbers."""
-        store = self._state_of_store()
-        checks: dict[str, Json] = {
-            "engine": "running" if self.engine.running else "stopped",
-            "store": store,
-            "draining": self._draining,
-        }
-        ready = self.engine.running and store == "answers" and not self._draining
-        if not verbose:
-            return {"ready": ready}
-        stats = {"waiting_commands": self.engine.waiting, "parked_polls": len(self.engine.scheduler.parked)}
-        return {"ready": ready, "version": __version__, **checks, **stats, **self._clock_state()}
-
-    def _clock_state(self) -> dict[str, Json]:
-        """Return how far engine time is ahead of the wall clock; with a warning if it is too far."""
-        ahead = self.engine.time.ahead()
-        warnings = []
-        if ahead > APART:
-            days, seconds = divmod(ahead // SECOND, 86_400)
-            warnings.append(
-                f"the store's time is {days} d {seconds} s ahead of the wall clock, which was ahead in an earlier run:"
-                " stop the server and run `swarmkeeper doctor --reset-clock`"
-            )
-        return {"clock_ahead_seconds": round(ahead / SECOND, 3), "warnings": warnings}
+        warnings = [] if self._others is None else self._others.warnings()
+        warnings += [] if self._signer is None else self._signer.warnings()
+        warnings += [] if self._sinks is None else self._sinks.warnings()
+        warnings += [] if self._tokens is None else self._tokens.warnings()
+        engine, parked, ahead = self.engine, len(self.engine.scheduler.parked), self.engine.time.ahead()
+        state = State(engine, self._state_of_store(), self._draining, parked, ahead, APART, warnings)
+        return state.shown(__version__) if verbose else {"ready": state.ready}
 
     def _state_of_store(self) -> str:
         try:
@@ -400,27 +441,11 @@ class Orchestrator:
 
         A change or a refusal is recorded in each tenant's audit log.
         """
-        before, problem = self.rules.hash, ""
-        try:
-            redactor = await asyncio.to_thread(load, self.settings.redaction)
-        except BadRules as error:
-            problem = str(error)
-            self.log("rules_refused", problem=problem, rules=before)
-        else:
-            self.rules.change(redactor)
-            self.log("rules_changed", before=before, rules=redactor.hash)
-            if redactor.hash == before:
-                return True
-        after = self.rules.hash
-        tenants = [str(row["id"]) for row in await self.store.read("tenants", {})]
-        changes = [
-            ChangeRules(by=replace(ENGINE, tenant=tenant), before=before, after=after, problem=problem)
-            for tenant in tenants
-        ]
-        for answer in await self.engine.do_all(changes):
-            if isinstance(answer, SwarmkeeperError):
-                raise answer
-        return not problem
+        return await reload_rules(self.rules, self.settings, self.store, self.engine, self.log)
+
+    async def reload_policies(self) -> bool:
+        """Read the policy files again. Returns False if they are invalid; then the former policies stay."""
+        return await reload_policies(self.rules, self.settings, self.store, self.engine, self.log)
 
     # ---- calls from within this process ----------------------------------------------------------------------------
 
@@ -516,7 +541,7 @@ class Orchestrator:
                     self._small_tasks.forget_all()
                     await self.engine.reload_weights()
                 self._refusals.log_rest()
-                await self._identity.write_refusals(self.engine.do)
+                await self._identity.accesses.write(self.engine.do_all)
                 await self._metrics.refresh()
                 await self.roll_call.look()
                 self._store_answers = True
@@ -557,43 +582,6 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     Run it with `uvicorn --factory swarmkeeper.app:create_app`.
     """
-    return _Hosted(settings)
+    from swarmkeeper.server import Hosted  # it needs this module
 
-
-class _Hosted:
-    """Runs an orchestrator during the lifespan of its server."""
-
-    def __init__(self, settings: Settings | None) -> None:
-        self._settings = settings
-        self._swarm: Orchestrator | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-            return
-        if self._swarm is None:
-            raise RuntimeError("the server runs no lifespan: mount Orchestrator(...).app instead")
-        await self._swarm.app(scope, receive, send)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            swarm = await Orchestrator(self._settings).__aenter__()
-        except Exception as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            raise
-        self._swarm = swarm
-        watching = asyncio.create_task(_end_process_with(swarm))
-        try:
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        finally:
-            watching.cancel()
-            self._swarm = None
-            await swarm.__aexit__(None, None, None)
-        await send({"type": "lifespan.shutdown.complete"})
-
-
-async def _end_process_with(swarm: Orchestrator) -> None:
-    await swarm.ended.wait()
-    signal.raise_signal(signal.SIGTERM)  # the server then stops as usual
+    return Hosted(settings)

@@ -16,6 +16,10 @@ class SystemClock:
     def monotonic(self) -> int:
         return time.monotonic_ns() // 1000
 
+    def used(self) -> int:
+        """Return the processor time of this thread."""
+        return time.thread_time_ns() // 1000
+
     async def sleep(self, microseconds: int) -> None:
         await asyncio.sleep(max(0, microseconds) / 1_000_000)
 

@@ -1,4 +1,4 @@
-"""Serves the orchestrator on a socket with uvicorn."""
+"""Serves the orchestrator on a socket with uvicorn, or on another ASGI server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import ctypes
 import gc
 import ipaddress
 import math
+import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -17,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.observe.logs import Log, take_over
-from swarmkeeper.settings import Settings
+from swarmkeeper.settings import BadSetting, Settings, read_secret
 from swarmkeeper.storage import library
 from swarmkeeper.storage.opening import shown
 
@@ -53,6 +55,7 @@ class Served:
     swarm: Orchestrator
     stop: asyncio.Event  # set it to make the server refuse new calls; leaving the block waits for its end
     hang_up: Callable[[tuple[str, int]], None]  # cuts the connection of a client, given as in `scope["client"]`
+    reload_certificate: Callable[[], None]  # raises BadSetting, and goes on with the old one
 
 
 @asynccontextmanager
@@ -77,7 +80,8 @@ async def serving(
         around: wraps the application.
 
     Raises:
-        CannotServe: others could reach the server and it has no keys or an open secret, or the address is in use.
+        CannotServe: others could reach the server and it has no keys, no TLS or an open secret, or the address is in
+            use, or the certificate cannot be used.
         StoreRefused, BadSetting: as for Orchestrator.
     """
     listening = asyncio.Event()
@@ -86,9 +90,12 @@ async def serving(
     async with Orchestrator(settings, migrate=migrate, log=log) as swarm:
         if not _is_loopback(settings.host):
             _check_open_host(settings, swarm, has_keys=await swarm.has_keys())
+        certificate = _certificate(settings) if settings.tls_cert else None
         listener = _bind(settings.host, settings.port)
         put_back = take_over(swarm.log) if take_over_logs else None
         server = _http_server(swarm.app if around is None else around(swarm.app), settings, listening)
+        server.config.load()
+        server.config.ssl = certificate
         answering = asyncio.create_task(server.serve(sockets=[listener]))
         stop = asyncio.Event()
         stopping = asyncio.create_task(_stop_when(stop, swarm, server))
@@ -97,9 +104,9 @@ async def serving(
             if take_over_logs:
                 swarm.rules.redactor.compile_again()
                 settle_memory()
-            url = _url(settings.host, listener.getsockname()[1])
+            url = _url(settings.host, listener.getsockname()[1], secure=certificate is not None)
             swarm.log("listening", url=url)
-            yield Served(url, swarm, stop, partial(_hang_up, server))
+            yield Served(url, swarm, stop, partial(_hang_up, server), partial(_reload, certificate, settings))
         finally:
             stop.set()
             await stopping
@@ -198,8 +205,42 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _url(host: str, port: int, *, secure: bool) -> str:
+    scheme = "https" if secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _certificate(settings: Settings) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        _reload(context, settings)
+    except BadSetting as error:
+        raise CannotServe(str(error), "name a certificate and its key as PEM files") from None
+    return context
+
+
+def _reload(context: ssl.SSLContext | None, settings: Settings) -> None:
+    """Read the certificate from its files; connections that are open keep the one they have.
+
+    Raises:
+        BadSetting: the files cannot be used.
+    """
+    if context is None:
+        return
+    read_secret(settings.tls_key, "tls_key")  # says why, if it cannot be read or everyone may
+    try:
+        # Tried out first: half of a new pair must not be left in the one that is used.
+        for each in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):
+            each.load_cert_chain(settings.tls_cert, settings.tls_key, password=_no_password)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error.__class__.__name__
+        raise BadSetting(f"tls_cert and tls_key cannot be used together ({reason})") from None
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a password")
 
 
 def _is_loopback(host: str) -> bool:
@@ -222,6 +263,12 @@ def _check_open_host(settings: Settings, swarm: Orchestrator, *, has_keys: bool)
             "others could reach this server, and it has no keys",
             f"make the first key: {first_key_command(settings)}, or name it with SWARMKEEPER_BOOTSTRAP_KEY_FILE",
         )
+    if not (settings.tls_cert or settings.trusted_proxy or settings.insecure):
+        raise CannotServe(
+            "others could reach this server without TLS, and read keys on their way",
+            "give it a certificate (--tls-cert, --tls-key), or name the proxy in front of it (--trusted-proxy);"
+            " --insecure allows plain text",
+        )
     files = {"the key file": settings.api_key_file, "the store": str(swarm.store.path or "")}
     for what, file in files.items():
         if file and Path(file).exists() and Path(file).stat().st_mode & 0o007:
@@ -231,3 +278,45 @@ def _check_open_host(settings: Settings, swarm: Orchestrator, *, has_keys: bool)
 def first_key_command(settings: Settings) -> str:
     """Return the command that creates the first key of an empty store."""
     return f"swarmkeeper key create --store {shown(settings.store)} --role admin"
+
+
+# ---- on another ASGI server ----------------------------------------------------------------------------------------
+
+
+class Hosted:
+    """Runs an orchestrator during the lifespan of its server."""
+
+    def __init__(self, settings: Settings | None) -> None:
+        self._settings = settings
+        self._swarm: Orchestrator | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if self._swarm is None:
+            raise RuntimeError("the server runs no lifespan: mount Orchestrator(...).app instead")
+        await self._swarm.app(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            swarm = await Orchestrator(self._settings).__aenter__()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        self._swarm = swarm
+        watching = asyncio.create_task(_end_process_with(swarm))
+        try:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        finally:
+            watching.cancel()
+            self._swarm = None
+            await swarm.__aexit__(None, None, None)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _end_process_with(swarm: Orchestrator) -> None:
+    await swarm.ended.wait()
+    signal.raise_signal(signal.SIGTERM)  # the server then stops as usual

@@ -69,9 +69,13 @@ class Client:
         api_key: str | None = None,
         *,
         api_key_file: str | os.PathLike[str] | None = None,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
         transport: Transport | None = None,
     ) -> None:
-        self._client = client.Client(url, api_key, api_key_file=api_key_file, transport=transport)
+        self._client = client.Client(
+            url, api_key, api_key_file=api_key_file, token=token, token_file=token_file, transport=transport
+        )
         calls = self._client.calls
         self._open: set[AsyncIterator[Any]] = set()  # lists and feeds that are being iterated over
         self._loop = BackgroundLoop(
@@ -109,6 +113,7 @@ class Client:
     graph = _blocking(client.Client.graph)
     events = _iterating(client.Client.events)
     audit = _iterating(client.Client.audit)
+    audit_file = _blocking(client.Client.audit_file)
     cancel = _blocking(client.Client.cancel)
     pause = _blocking(client.Client.pause)
     resume = _blocking(client.Client.resume)
@@ -133,9 +138,18 @@ class Client:
     create_key = _blocking(client.Client.create_key)
     rotate_key = _blocking(client.Client.rotate_key)
     revoke_key = _blocking(client.Client.revoke_key)
+    secrets = _iterating(client.Client.secrets)
+    put_secret = _blocking(client.Client.put_secret)
+    retire_secret = _blocking(client.Client.retire_secret)
+    delete_secret = _blocking(client.Client.delete_secret)
     legal_holds = _iterating(client.Client.legal_holds)
     place_legal_hold = _blocking(client.Client.place_legal_hold)
     release_legal_hold = _blocking(client.Client.release_legal_hold)
+    make_token = _blocking(client.Client.make_token)
+    erase_task = _blocking(client.Client.erase_task)
+    kills = _iterating(client.Client.kills)
+    place_kill = _blocking(client.Client.place_kill)
+    lift_kill = _blocking(client.Client.lift_kill)
     health = _blocking(client.Client.health)
     call = _blocking(client.Client.call)
 

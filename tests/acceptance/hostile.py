@@ -137,6 +137,7 @@ class Hostile:
     large: str = ""  # a task's id
     leases: list[Json] = field(default_factory=list)  # of its executor
     answers: dict[tuple[str, int], int] = field(default_factory=dict)
+    answered: set[Attack] = field(default_factory=set)  # those that came to their end at least once
 
     @classmethod
     async def open(cls, server: Weighed) -> Hostile:
@@ -163,6 +164,7 @@ class Hostile:
         async def go_on(attack: Attack) -> None:
             while True:
                 await attack(self)
+                self.answered.add(attack)
 
         running = [asyncio.create_task(go_on(attack)) for attack in attacks]
         try:

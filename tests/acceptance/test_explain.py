@@ -37,9 +37,21 @@ BOTS = {
 }
 
 
+POLICIES = """
+@id("all")
+permit (principal, action, resource);
+@id("vault")
+@message("what is for the vault needs the bot keeper")
+forbid (principal, action == Action::"work.claim", resource)
+when { resource.labels.contains("vault") && principal.bot != "keeper" };
+"""
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("serve") / "store.db") as running:
+    folder = tmp_path_factory.mktemp("serve")
+    (folder / "vault.cedar").write_text(POLICIES)
+    with Server(folder / "store.db", settings={"policies": folder / "vault.cedar"}) as running:
         yield running
 
 
@@ -437,6 +449,33 @@ def test_what_waits_while_the_store_takes_nothing_says_so(tenant: Tenant) -> Non
         another.close()
 
     tenant.gone(task, "a", WaitingReason.OVERLOADED)
+
+
+# ---- what a person or a policy has stopped -------------------------------------------------------------------------
+
+
+def test_what_is_killed_waits_until_the_kill_is_lifted(tenant: Tenant) -> None:
+    tenant.bot("counter")
+    task = tenant.submit({"key": "a"})
+    assert tenant.shell("kill", "bot", "counter", "--reason", "it loops").code == 0
+
+    found = tenant.waits(task, "a", WaitingReason.KILLED)
+    assert found["detail"].endswith(": it loops")
+    tenant.type(found["fix"])
+
+    tenant.gone(task, "a", WaitingReason.KILLED)
+
+
+def test_what_a_policy_keeps_from_the_bots_that_there_are_waits_for_another(tenant: Tenant) -> None:
+    tenant.bot("counter")
+    task = tenant.submit({"key": "a"}, labels={"vault": "1"})
+
+    found = tenant.waits(task, "a", WaitingReason.POLICY)
+    assert found["fix"] is None
+    assert found["detail"].endswith("vault: what is for the vault needs the bot keeper")
+    tenant.bot("keeper")
+
+    tenant.gone(task, "a", WaitingReason.POLICY)
 
 
 # ---- beside the reasons --------------------------------------------------------------------------------------------

@@ -79,7 +79,9 @@ async def costs(batch: int, url: str) -> Costs:
         )
 
 
-async def work(engine, bot: str, batch: int, **result) -> None:  # type: ignore[no-untyped-def]  # a report's fields
+async def work(engine, bot: str, batch: int, **result) -> int:  # type: ignore[no-untyped-def]  # a report's fields
+    """Do whatever is ready for this bot; return how many leases that were."""
+    done = 0
     leases = (await engine.claim(ClaimWork(by=OWN, bot=bot, most=batch), parks=False).answer).leases
     while leases:
         reports = [
@@ -97,7 +99,9 @@ async def work(engine, bot: str, batch: int, **result) -> None:  # type: ignore[
         claim = ClaimWork(by=OWN, bot=bot, most=batch, claim_id=leases[0].lease_id)
         answers, claimed = await engine.report(reports, claim)
         assert not any(isinstance(answer, BaseException) for answer in answers)
+        done += len(leases)
         leases = claimed.leases
+    return done
 
 
 def url_of(folder: Path) -> str:
@@ -153,5 +157,5 @@ def test_results_that_come_together_share_pages_and_rows(single: Costs, some: Co
 
 
 def test_a_subtask_takes_a_bounded_number_of_python_calls(single: Costs, some: Costs) -> None:
-    assert single.calls <= 1_580
-    assert some.calls <= 770
+    assert single.calls <= 1_660  # about a hundred of them for the hashes of written rows in the audit log
+    assert some.calls <= 830

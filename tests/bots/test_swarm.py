@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 async def reviewed(root: Path, bots: list[BaseBot]) -> tuple[Any, dict[str, Any]]:
     """Return the task once its outcome is known, and its result."""
-    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
+    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error", four_eyes=False)) as swarm:
         client = swarm.client()
         stop = asyncio.Event()
         served = asyncio.create_task(serve(bots, client, stop=stop))

@@ -25,7 +25,8 @@ class Running:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("serve")
     store = f"sqlite:///{folder / 'store.db'}"
-    server = Server("serve", "--store", store, "--port", "0", "--json", folder=folder)
+    one_key = {"SWARMKEEPER_FOUR_EYES": "false"}
+    server = Server("serve", "--store", store, "--port", "0", "--json", folder=folder, environ=one_key)
     try:
         url = server.first_line()["url"]
         made = Server("key", "create", "--store", store, "--role", "admin", "--json", folder=folder)

@@ -28,6 +28,11 @@ class Said:
     def json(self) -> Any:
         return json.loads(self.out)
 
+    @property
+    def lines(self) -> list[Any]:
+        """The documents of an output that has one in each line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
 
 class Shell:
     """Runs commands as a person in `folder` would type them."""

@@ -63,7 +63,8 @@ def test_key_create_creates_a_missing_store_and_prints_only_the_key(shell: Shell
     [
         (["--role", "boss"], "/role"),
         (["--role", "client", "--bot", "x"], "/bot"),
-        (["--role", "admin", "--expires-days", "0"], "/expires_days"),
+        (["--role", "admin", "--expires-days", "-1"], "/expires_days"),
+        (["--role", "admin", "--networks", "home"], "/networks/0"),
         (["--role", "admin", "--tenant", "a\x1bb"], "/tenant"),
         (["--role", "admin", "--owner", "a\u202eb"], "/owner"),
         (["--role", "bot:executor", "--bot", "a\u200bb"], "/bot"),

@@ -77,11 +77,11 @@ def test_a_terminal_shows_the_page_formatted_and_links_as_commands() -> None:
     assert b"redaction.md" not in drawn
 
 
-def test_the_help_of_key_create_and_the_page_on_roles_name_all_eight(shell: Shell) -> None:
+def test_the_help_of_key_create_and_the_page_on_roles_name_all_nine(shell: Shell) -> None:
     words = " ".join(shell("key", "create", "--help").out.split())
     page = shell("docs", "roles").out
 
-    assert len(Role) == 8
+    assert len(Role) == 9
     for role in Role:
         assert role in words
         assert f"| `{role}` |" in page

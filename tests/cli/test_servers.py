@@ -4,12 +4,14 @@ import json
 import os
 import pty
 import signal
+import ssl
 import stat
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
@@ -18,6 +20,7 @@ import pytest
 from tests.cli.conftest import Running
 from tests.cli.shell import Server, Shell
 from tests.support import postgres
+from tests.test_tls import certificate, replace_by
 
 
 def test_serve_answers_once_it_is_ready_and_stops_on_a_signal(tmp_path: Path) -> None:
@@ -99,6 +102,68 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
 
+def test_serve_shows_a_renewed_certificate_after_a_hangup_and_keeps_it_if_the_next_one_is_broken(
+    tmp_path: Path,
+) -> None:
+    files, renewed = certificate(tmp_path), certificate(tmp_path, "renewed")
+    flags = ("--tls-cert", files["tls_cert"], "--tls-key", files["tls_key"])
+    server = Server("serve", "--store", "sqlite:///a.db", "--port", "0", "--json", *flags, folder=tmp_path)
+
+    def shown() -> str:
+        return ssl.get_server_certificate(("127.0.0.1", port))
+
+    def hang_up_until(done: Callable[[], bool]) -> None:
+        server.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 20
+        while not done():
+            assert time.monotonic() < until, server.said()
+            time.sleep(0.1)
+
+    try:
+        port = int(server.first_line()["url"].removeprefix("https://127.0.0.1:"))
+        assert shown() == Path(files["tls_cert"]).read_text()
+        for setting, file in files.items():
+            replace_by(file, renewed[setting])
+        hang_up_until(lambda: shown() == Path(renewed["tls_cert"]).read_text())
+
+        Path(files["tls_cert"]).write_text("no certificate")
+        hang_up_until(lambda: "certificate_refused" in server.said())
+        assert shown() == Path(renewed["tls_cert"]).read_text()
+    finally:
+        server.stop()
+
+
+def test_serve_takes_changed_policies_on_a_hangup_only_if_they_are_valid(tmp_path: Path) -> None:
+    policies = tmp_path / "ours.cedar"
+    permit = '@id("all") permit (principal, action, resource);'
+    policies.write_text(permit)
+    store = f"sqlite:///{tmp_path / 'a.db'}"
+    server = Server("serve", "--store", store, "--port", "0", "--json", "--policies", str(policies), folder=tmp_path)
+
+    def hang_up_until(said: str) -> None:
+        server.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 20
+        while said not in server.said():
+            assert time.monotonic() < until, server.said()
+            time.sleep(0.1)
+
+    try:
+        url = server.first_line()["url"]
+        made = Server("key", "create", "--store", store, "--role", "client", "--json", folder=tmp_path)
+        key = made.first_line()["key"]
+        made.end()
+        policies.write_text("permit;")
+        hang_up_until("policies_refused")
+        assert call(url, key, "/tasks", {"title": "t"})["status"] == "CREATED"
+
+        policies.write_text(permit + '\n@id("none") forbid (principal, action == Action::"task.submit", resource);')
+        hang_up_until("policies_changed")
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            call(url, key, "/tasks", {"title": "t"})
+    finally:
+        server.stop()
+
+
 def test_serve_ends_polls_and_streams_when_it_stops(running: Running, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 'a.db'}"
     server = Server("serve", "--store", store, "--port", "0", "--json", "--stop-seconds", "20", folder=tmp_path)
@@ -160,7 +225,7 @@ def test_serve_with_a_generated_first_key_listens_beyond_loopback_and_writes_the
     shell: Shell, tmp_path: Path
 ) -> None:
     key = shell("key", "generate").out.strip()
-    words = ("serve", "--store", "sqlite:///a.db", "--host", "0.0.0.0", "--port", "0", "--json")
+    words = ("serve", "--store", "sqlite:///a.db", "--host", "0.0.0.0", "--port", "0", "--insecure", "--json")
     server = Server(
         *words, folder=tmp_path, environ={"SWARMKEEPER_BOOTSTRAP_KEY": key, "SWARMKEEPER_LOG_LEVEL": "debug"}
     )

@@ -13,9 +13,13 @@ import pytest
 from swarmkeeper.core import commands
 from swarmkeeper.core.catalogue import CATALOGUE
 from swarmkeeper.core.errors import TaskClosed
+from swarmkeeper.core.kills.commands import LiftKill, PlaceKill
+from swarmkeeper.core.kills.records import KillKind
 from swarmkeeper.core.model import Event, Limits
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.rules.tree import EMPTY_ROOT
+from swarmkeeper.core.secrets import commands as of_secrets
+from swarmkeeper.core.secrets.records import ReleasedValue, Sealed
 from swarmkeeper.sim.harness import ADMIN, CLIENT, Harness
 from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
@@ -98,6 +102,27 @@ def play_what_people_and_operators_do() -> None:
 
     for hold in (commands.PlaceLegalHold, commands.ReleaseLegalHold):
         swarm.do(hold(by=ADMIN, reason="case 12"))
+    killed = swarm.do(PlaceKill(by=ADMIN, kind=KillKind.BOT, name="nobody", reason="a drill"))
+    swarm.do(LiftKill(by=ADMIN, kill=killed))
+    sealed = Sealed("k", b"n", b"s")
+    for number in (1, 2):
+        swarm.do(of_secrets.PutSecret(by=ADMIN, name="token", version=number, sealed=sealed))
+    swarm.submit(["a"])
+    reader = swarm.bot("reader")
+    held = swarm.take(reader)
+    payload = str(swarm.work(held.task, "a").payload)
+    value = ReleasedValue(ADMIN.tenant, "token", "tag", "2", "builtin", sealed)
+    release = of_secrets.ReleaseSecrets(
+        by=swarm.principal(reader),
+        lease_id=held.lease_id,
+        payload=payload,
+        values=(value,),
+        lease_max=1,
+        minute_max=(1,),
+    )
+    swarm.do(release)
+    swarm.do(of_secrets.RetireSecret(by=ADMIN, name="token"))
+    swarm.do(of_secrets.DeleteSecret(by=ADMIN, name="token"))
     swarm.do(commands.RecordRestore(by=ADMIN, reached=swarm.now))
     engine = replace(commands.ENGINE, tenant=ADMIN.tenant)
     assert swarm.do(commands.EraseTask(by=engine, task=cancelled, after=0))

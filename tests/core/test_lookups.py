@@ -5,22 +5,24 @@ from __future__ import annotations
 from swarmkeeper.core import lookups
 from swarmkeeper.core.decide.working_set import VOLATILE
 from swarmkeeper.core.lookups import Lookup
-from swarmkeeper.storage import retention
+from swarmkeeper.core.secrets import lookups as of_secrets
+from swarmkeeper.storage import retention, secrets
 from swarmkeeper.storage.postgres import loading as of_postgres
 from swarmkeeper.storage.sqlite import loading
 
-ALL = [value for value in vars(lookups).values() if isinstance(value, Lookup)]
+PLACES = {**vars(lookups), **vars(of_secrets)}
+ALL = [value for value in PLACES.values() if isinstance(value, Lookup)]
 
 
 def test_the_store_has_a_loader_for_each_lookup() -> None:
     own = ["tree"]  # heads of audit trees, which the SQLite store itself appends to
 
-    assert sorted([*ALL, *own]) == sorted([*loading.GATHER, *loading.BY_KEY, *retention.LOOKUPS])
-    assert sorted(ALL) == sorted([*of_postgres.GATHER, *of_postgres.BY_KEY, *retention.LOOKUPS])
+    assert sorted([*ALL, *own]) == sorted([*loading.GATHER, *loading.BY_KEY, *retention.LOOKUPS, *secrets.LOOKUPS])
+    assert sorted(ALL) == sorted([*of_postgres.GATHER, *of_postgres.BY_KEY, *retention.LOOKUPS, *secrets.LOOKUPS])
 
 
 def test_a_lookup_is_named_by_its_word() -> None:
-    assert {name: str(value) for name, value in vars(lookups).items() if isinstance(value, Lookup)} == {
+    assert {name: str(value) for name, value in PLACES.items() if isinstance(value, Lookup)} == {
         lookup.upper(): str(lookup) for lookup in ALL
     }
 

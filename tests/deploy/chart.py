@@ -47,6 +47,9 @@ POSTGRESQL: Object = {
     "orchestrator": {
         "replicas": 3,
         "pepper": {"secret": {"name": "pepper", "key": "pepper"}},
+        "auditKey": {"secret": {"name": "audit", "key": "key"}},
+        "broker": {"secret": {"name": "broker", "key": "url"}},
+        "stream": {"secret": {"name": "broker", "key": "url"}},
         "settings": {"lease_seconds": 60, "metrics_open": True, "public_url": "https://swarm.example.org"},
     },
     "bots": [{**COUNTER, "replicas": 0}, SCALED],

@@ -30,8 +30,10 @@ OF_OPERATORS = {"ScaledObject": "keda.sh/v1alpha1"} | dict.fromkeys(
 WARNING = 2  # of helm lint; below it are hints
 # Settings that the chart sets itself or that are secrets.
 NOT_IN_VALUES = {
-    *("store", "host", "port", "stop_seconds", "url", "api_key", "api_key_file"),
+    *("store", "host", "port", "stop_seconds", "url", "api_key", "api_key_file", "token", "token_file"),
+    *("insecure", "tls_cert", "tls_key"),
     *("bootstrap_key", "bootstrap_key_file", "pepper", "pepper_file"),
+    *("broker", "stream", "audit_key_file"),  # the URL may have a password
 }
 
 
@@ -95,6 +97,8 @@ def changed(values: Object, path: str, value: Any) -> Object:
         ({}, "store/postgresql/url", "postgresql://u:p@host/db", "url"),
         ({}, "orchestrator/firstKey/secret/name", "", "/orchestrator/firstKey/secret/name"),
         ({}, "orchestrator/settings/pepper", "hot", "pepper"),
+        ({}, "orchestrator/settings/broker", "nats://u:p@host", "broker"),
+        ({}, "orchestrator/broker/url", "nats://u:p@host", "url"),
         ({}, "orchestrator/settings/lease_second", 1, "lease_second"),
         ({}, "image/digest", "sha256:12", "/image/digest"),
         ({}, "metrics/serviceMonitor/enabled", True, "/metrics/serviceMonitor/key/secret/name"),
@@ -179,7 +183,7 @@ def test_the_server_understands_its_variables(name: str) -> None:
     for setting, value in VARIANTS[name].get("orchestrator", {}).get("settings", {}).items():
         assert getattr(settings, setting) == value
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
-    for file in filter(None, (settings.bootstrap_key_file, settings.pepper_file)):
+    for file in filter(None, (settings.bootstrap_key_file, settings.pepper_file, settings.audit_key_file)):
         assert file.rpartition("/")[0] in mounts
     volumes = rendered(VARIANTS[name]).orchestrator()["spec"]["volumes"]
     assert [volume["secret"].get("optional") for volume in volumes if volume["name"] == "first-key"] == [True]

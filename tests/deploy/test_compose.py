@@ -129,7 +129,7 @@ def test_several_orchestrators_share_what_must_be_shared_and_no_port_or_file() -
 
     assert orchestrator["deploy"] == {"replicas": 2}
     assert not orchestrator.keys() & {"ports", "volumes"}
-    assert settings.keys() == {"store", "broker", "stream"}
+    assert settings.keys() == {"store", "broker", "stream", "insecure"}
     assert settings.keys() <= BY_NAME.keys()
     assert urlsplit(settings["store"]).hostname in NEW
     assert {urlsplit(settings[name]).hostname for name in ("broker", "stream")} == {"nats"}

@@ -3,6 +3,7 @@ of its own of one orchestrator."""
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
@@ -48,7 +49,11 @@ def script_of(blocks: list[Block]) -> str:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("pages") / "store.db") as running:
+    folder = tmp_path_factory.mktemp("pages")
+    keys = folder / "secrets.key"
+    keys.write_text(base64.b64encode(os.urandom(32)).decode())
+    keys.chmod(0o600)
+    with Server(folder / "store.db", settings={"secrets_key_file": keys}) as running:
         yield running
 
 

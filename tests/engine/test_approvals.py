@@ -24,17 +24,18 @@ def test_the_submitter_of_a_task_cannot_approve_it_in_any_role(swarm: Harness) -
     assert swarm.task(task).hold_reasons == ()
 
 
-def test_the_bot_that_asked_or_planned_may_not_decide_unless_it_is_an_administrator(swarm: Harness) -> None:
+def test_the_bot_that_asked_or_planned_may_not_decide_whatever_its_role(swarm: Harness) -> None:
     task = swarm.submit(approval="plan")
     planner = swarm.bot("architect", "Planner")
     swarm.report(swarm.take(planner))
     (plan,) = swarm.approvals(task)
     own = Principal(TENANT, "key_other", "approver", bot="architect")
 
-    with pytest.raises(PermissionDenied):
-        swarm.decide(plan, "approve", by=own)
+    for decider in (own, Principal(TENANT, "key_other", "admin", bot="architect")):
+        with pytest.raises(PermissionDenied):
+            swarm.decide(plan, "approve", by=decider)
 
-    swarm.decide(plan, "approve", by=Principal(TENANT, "key_other", "admin", bot="architect"))
+    swarm.decide(plan, "approve", by=Principal(TENANT, "key_third", "approver"))
     question = swarm.ask(swarm.take(swarm.bot("worker")))
     with pytest.raises(PermissionDenied):
         swarm.decide(question, "answer", answer=1, by=Principal(TENANT, "key_else", "approver", bot="worker"))

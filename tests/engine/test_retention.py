@@ -10,6 +10,7 @@ import pytest
 
 from swarmkeeper.access.retention import AT_ONCE, TRIM_MIN, Retention, RetentionPeriods
 from swarmkeeper.core import commands
+from swarmkeeper.core.erasure.commands import EraseNow
 from swarmkeeper.core.errors import IllegalTransition, PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.retention import WHOLE_TENANT
@@ -99,6 +100,22 @@ def test_nothing_is_left_of_the_reference_story_but_its_evidence(tmp_path: Path)
     machine.check()
     machine.close()
     assert doctor(machine.disk.folder / "store.db") == []
+
+
+def test_who_asks_for_an_erasure_that_is_under_way_changes_nothing() -> None:
+    swarm = Harness(seed=1, limits=replace(Limits(), slice_rows=3))
+    task = swarm.submit([{"key": f"k{n}"} for n in range(9)], evaluation="none")
+    swarm.drive(task)
+    swarm.advance(60)
+    asked = EraseNow(by=ADMIN, task=task, reason="request 17", until=swarm.engine.now())
+
+    assert swarm.do_all([asked, replace(asked, reason="again")]) == [task, task]
+    swarm.advance(60)
+
+    assert left(swarm, task) in ({}, {"event": 1})
+    assert len(swarm.rows("SELECT 1 FROM audit_leaf WHERE action = 'task.erase'")) == 1
+    swarm.check()
+    swarm.close()
 
 
 @pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
@@ -251,7 +268,7 @@ def test_more_tasks_than_are_erased_at_once_all_leave(swarm: Harness) -> None:
             "UPDATE audit_leaf SET body = NULL, salt = x'' WHERE task = (SELECT id FROM task)",
             "the body is missing, and no later record says that it was erased",
         ),
-        ("DELETE FROM audit_leaf WHERE action = 'task.erase'", "record 3 is missing"),
+        ("DELETE FROM audit_leaf WHERE action = 'task.erase'", "record 4 is missing"),
         ("DELETE FROM audit_leaf WHERE place = 0", "record 0 is missing"),
         ("DELETE FROM event WHERE kind = 'tenant.set'", "an event of the record is missing"),
         ("DELETE FROM task", "a task that was erased leaves nothing behind"),

@@ -12,9 +12,10 @@ CLIENT = {
     *("task.archive", "task.message", "output.read"),
 }
 BOT = {
-    *("bot.register", "work.lease", "work.report", "work.beat", "work.release", "work.ask"),
+    *("bot.register", "work.lease", "work.report", "work.beat", "work.release", "work.ask", "secret.resolve"),
     *("task.read_held", "task.message_held"),
 }
+VIEWER = {"task.read", "bot.read", "skill.read", "event.read", "approval.read"}
 TABLE: dict[str, set[str]] = {
     "client": CLIENT,
     "bot:planner": BOT,
@@ -22,11 +23,14 @@ TABLE: dict[str, set[str]] = {
     "bot:evaluator": BOT,
     "operator": CLIENT
     | {"bot.read", "bot.drain", "bot.enable", "bot.delete", "skill.read", "event.read", "late.read"}
-    | {"ops.metrics", "ops.verbose", "legal_hold.read", "legal_hold.manage"},
-    "approver": {"task.read", "output.read", "approval.read", "approval.decide"},
+    | {"approval.read", "ops.metrics", "ops.verbose", "legal_hold.read", "legal_hold.manage"}
+    | {"kill.read", "kill.manage"},
+    "approver": VIEWER | {"output.read", "approval.decide"},
+    "viewer": VIEWER,
     "auditor": {
         *("task.read", "bot.read", "skill.read", "event.read", "audit.read", "approval.read", "key.read"),
         "legal_hold.read",
+        "kill.read",
         "redaction.test",
     },
     "admin": {str(action) for action in Action},

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Event, FieldRedaction
 from swarmkeeper.core.rules.tree import leaf_hash, place
 from swarmkeeper.govern import audit
+from swarmkeeper.govern.audit import KeptRoot
 from swarmkeeper.govern.redaction.redactor import Redactor
 from tests.examples import examples
 
@@ -136,7 +137,7 @@ def test_a_leaf_has_exactly_the_documented_fields() -> None:
         "body": {"alg": "sha256-salted", "commitment": sha256(entry.salt + body).hexdigest()},
     }
     assert audit.decode_body(body) == ((entry.events[0].id,), {"password": "[redacted:secret-field]"})
-    assert audit.hash_of_events(body) == sha256(rfc8785.dumps([audit.fact(entry.events[0])])).hexdigest()
+    assert audit.hashes_of_events(body).whole == sha256(rfc8785.dumps([audit.fact(entry.events[0])])).hexdigest()
     assert b"hunter2" not in leaf + body
 
 
@@ -180,7 +181,7 @@ def test_a_log_appended_in_pieces_is_the_log_appended_at_once() -> None:
 def test_an_unchanged_log_is_whole(size: int) -> None:
     leaves, tree = a_log(size)
 
-    assert audit.verify(leaves, tree) == audit.AuditVerification("whole", size)
+    assert audit.verify(leaves, tree) == audit.AuditVerification("whole", size, kept=KeptRoot(size, tree.root))
 
 
 def test_no_log_at_all_is_whole_and_records_without_a_tree_are_not() -> None:
@@ -194,7 +195,10 @@ def test_a_record_whose_body_was_erased_verifies_if_a_later_record_says_so() -> 
     leaves, tree = appended(None, *entries)
     leaves[2] = replace(leaves[2], body=None, salt=b"")
 
-    assert audit.verify(leaves, tree) == audit.AuditVerification("whole", 6, erased=1, erasures=1, erased_by=(5,))
+    kept = KeptRoot(6, tree.root)
+    assert audit.verify(leaves, tree) == audit.AuditVerification(
+        "whole", 6, erased=1, erasures=1, erased_by=(5,), kept=kept
+    )
     leaves[4] = replace(leaves[4], body=None, salt=b"")  # of another task
     verdict = audit.verify(leaves, tree)
     assert (verdict.status, verdict.index) == ("tampered", 4)
@@ -207,7 +211,8 @@ def test_a_log_whose_first_records_left_verifies_if_a_record_names_their_tree() 
 
     leaves, whole = appended(tree, *rest)
 
-    assert audit.verify(leaves, whole, tree.frontier) == audit.AuditVerification("whole", 2, begin=3)
+    kept = KeptRoot(5, whole.root)
+    assert audit.verify(leaves, whole, tree.frontier) == audit.AuditVerification("whole", 2, begin=3, kept=kept)
     assert audit.verify(leaves, whole).status == "tampered"
     assert audit.verify([*first, *leaves], whole).status == "whole"
     untold, other = appended(tree, an_entry(3))
@@ -221,6 +226,53 @@ def test_a_body_removed_without_its_salt_is_not_an_erasure() -> None:
     verdict = audit.verify(leaves, tree)
 
     assert (verdict.status, verdict.index) == ("tampered", 2)
+
+
+@given(st.integers(1, 9), st.integers(0, 8))
+def test_a_log_that_was_rewritten_as_a_whole_differs_from_a_kept_root(kept: int, changed: int) -> None:
+    leaves, tree = a_log(9)
+    since = KeptRoot(kept, a_log(kept)[1].root)
+    other, forged = appended(None, *(an_entry(n, **({"outcome": "refused"} if n == changed else {})) for n in range(9)))
+
+    assert audit.verify(leaves, tree, since=since).status == "whole"
+    assert audit.verify(other, forged).status == "whole"
+    assert audit.verify(other, forged, since=since).status == ("tampered" if changed < kept else "whole")
+
+
+def test_a_log_that_lost_its_end_is_shorter_than_a_kept_root_says() -> None:
+    since = KeptRoot(9, a_log(9)[1].root)
+    leaves, tree = a_log(8)
+
+    verdict = audit.verify(leaves, tree, since=since)
+
+    assert (verdict.status, verdict.index) == ("incomplete", 8)
+
+
+def test_a_kept_root_older_than_what_is_left_of_the_log_is_not_compared() -> None:
+    _, tree = a_log(3)
+    told = f"{tree.size}:{tree.root.hex()}"
+    rest = [an_entry(3), an_entry(4, action=audit.TRIM, resource=told, task_id=None)]
+    leaves, whole = appended(tree, *rest)
+
+    def status(size: int) -> str:
+        return audit.verify(leaves, whole, tree.frontier, since=KeptRoot(size, a_log(size)[1].root)).status
+
+    assert [status(2), status(3)] == ["incomplete", "whole"]
+    assert audit.verify(leaves, whole, tree.frontier, since=KeptRoot(3, bytes(32))).status == "tampered"
+
+
+def test_events_of_several_tasks_have_a_hash_for_each() -> None:
+    entry = an_entry(1, events=(an_event(1), an_event(2), replace(an_event(3), task=an_event(1).task)))
+
+    _, body, _ = audit.encode_leaf(entry, RULES)
+
+    said = audit.hashes_of_events(body)
+    assert said.whole is None
+    first, second, third = entry.events
+    assert said.by_task == {
+        first.task: (2, audit.events_hash([audit.fact(first), audit.fact(third)])),
+        second.task: (1, audit.events_hash([audit.fact(second)])),
+    }
 
 
 def flipped(value: Any, draw: Callable[[int], int]) -> Any:

@@ -64,6 +64,12 @@ def test_a_frontier_restored_from_bytes_continues_the_tree(leaves: list[bytes], 
     assert len(second.to_bytes()) <= 8 + 32 * max(1, len(leaves).bit_length())
 
 
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_leaf_hash_has_the_length_of_a_hash(length: int) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Frontier().append(bytes(length))
+
+
 def test_no_bytes_are_the_frontier_of_the_empty_tree() -> None:
     assert Frontier.from_bytes(b"").root() == EMPTY_ROOT
     assert Frontier.from_bytes(Frontier().to_bytes()).size == 0

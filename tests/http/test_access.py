@@ -1,9 +1,13 @@
 """Permissions over HTTP, keys, and the calls that need no key."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.govern import access
+from swarmkeeper.settings import Settings
 from tests.http.conftest import Caller, Fleet, key_of
 
 OPEN = ("/", "/health", "/livez", "/readyz", "/version", "/openapi.json", "/docs")
@@ -122,12 +126,78 @@ async def test_a_rotated_key_has_two_secrets_for_a_while(swarm: Orchestrator, ad
     assert [(await each.get("/tasks")).status for each in (old, middle, newest)] == [401, 401, 200]
 
 
+async def test_a_key_is_used_only_from_its_networks(swarm: Orchestrator, admin: Caller) -> None:
+    networks = ["10.1.0.0/16", "2001:db8::/32"]
+    made = (await admin.post("/keys", {"role": "client", "networks": networks})).json
+
+    for address in ("10.1.2.3", "::ffff:10.1.2.3", "2001:db8::7"):
+        for _ in range(2):  # the second time from memory
+            assert (await Caller(swarm.app, made["key"], client=address).get("/tasks")).status == 200
+    for address in ("10.2.0.1", "2001:db9::1", "127.0.0.1", "", "10.1.2.3.example"):
+        refused = await Caller(swarm.app, made["key"], client=address).get("/tasks")
+        assert (refused.status, refused.json["code"]) == (401, "unauthenticated")
+    assert made["networks"] == networks
+
+
+async def test_calls_from_elsewhere_with_a_good_key_are_told_apart_in_the_audit_log(
+    swarm: Orchestrator, admin: Caller
+) -> None:
+    made = (await admin.post("/keys", {"role": "client", "networks": ["10.1.0.0/16"]})).json
+    for _ in range(3):
+        await Caller(swarm.app, made["key"], client="192.0.2.1").get("/tasks")
+    await swarm._identity.accesses.write(swarm.engine.do_all)
+
+    refused = [each for each in (await admin.get("/audit")).json["items"] if each["event"] == "access.refused"]
+    assert [each["payload"]["code"] for each in refused] == ["key_network"]
+    assert refused[0]["payload"]["count"] == 3
+
+
+@pytest.mark.parametrize("networks", [[], ["10.1.0.1/16"], ["home"], ["10.1.0.0/33"], [7], ["10.0.0.0/8"] * 33])
+async def test_what_is_no_network_is_refused_with_its_place(admin: Caller, networks: Any) -> None:
+    refused = await admin.post("/keys", {"role": "client", "networks": networks})
+
+    assert refused.status == 422
+    assert refused.json["errors"][0]["pointer"].startswith("/networks")
+
+
+@pytest.mark.parametrize(("days", "expires"), [(None, 365), (0, None), (7, 7)])
+async def test_a_key_expires_after_a_year_unless_it_says_otherwise(
+    admin: Caller, days: int | None, expires: int | None
+) -> None:
+    asked = {"role": "client"} if days is None else {"role": "client", "expires_days": days}
+    made = (await admin.post("/keys", asked)).json
+
+    if expires is None:
+        assert made["expires_at"] is None
+    else:
+        lasts = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
+        assert abs(lasts - timedelta(days=expires)) < timedelta(minutes=1)
+
+
+async def test_a_servers_own_number_of_days_counts_for_new_keys() -> None:
+    async with Orchestrator(Settings(store="sqlite://:memory:", key_days=0)) as swarm:
+        admin = Caller(swarm.app, await swarm.make_key("admin"))
+        assert (await admin.post("/keys", {"role": "client"})).json["expires_at"] is None
+
+
+async def test_a_key_shows_when_it_was_last_used(swarm: Orchestrator, admin: Caller) -> None:
+    made = (await admin.post("/keys", {"role": "client"})).json
+    assert made["last_used"] is None
+    await admin.with_key(made["key"]).get("/tasks")
+    await swarm._identity.accesses.write(swarm.engine.do_all, at_once=True)
+
+    shown = {each["id"]: each["last_used"] for each in (await admin.get("/keys")).json["items"]}
+    assert shown[made["id"]] is not None
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(shown[made["id"]])) < timedelta(minutes=1)
+
+
 async def test_metrics_are_open_on_this_machine_only_if_enabled(swarm: Orchestrator, nobody: Caller) -> None:
     assert (await nobody.get("/metrics")).status == 401
     object.__setattr__(swarm.app.state.services.limits, "metrics_open", True)
 
     assert (await nobody.get("/metrics")).headers["content-type"].startswith("text/plain")
-    assert (await nobody.get("/metrics", x_forwarded_for="10.0.0.1")).status == 401
+    for name in ("x_forwarded_for", "x_forwarded_host", "x_real_ip", "forwarded", "via", "cf_connecting_ip"):
+        assert (await nobody.get("/metrics", **{name: "10.0.0.1"})).status == 401, name
     assert (await Caller(swarm.app, client="10.0.0.1").get("/metrics")).status == 401
 
 
@@ -148,7 +218,10 @@ async def test_releasing_without_permission_is_forbidden_rather_than_lease_lost(
         assert (answer.status, answer.json["code"]) == (403, "forbidden")
 
 
-async def test_guessing_keys_is_slowed_down_and_a_valid_key_is_not(admin: Caller, nobody: Caller) -> None:
+async def test_guessing_keys_is_slowed_down_and_a_valid_key_is_not(
+    swarm: Orchestrator, admin: Caller, nobody: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swarm._identity, "_monotonic", lambda: 1)  # however long the calls take here
     await admin.get("/health")
     assert (await admin.get("/tasks")).status == 200
     guesses = [await nobody.get("/tasks", x_api_key="swk_guess") for _ in range(12)]
@@ -159,7 +232,10 @@ async def test_guessing_keys_is_slowed_down_and_a_valid_key_is_not(admin: Caller
     assert (await Caller(nobody.app, client="10.0.0.9").get("/tasks")).status == 401
 
 
-async def test_behind_a_trusted_proxy_callers_are_distinguished_by_the_forwarded_address(swarm: Orchestrator) -> None:
+async def test_behind_a_trusted_proxy_callers_are_distinguished_by_the_forwarded_address(
+    swarm: Orchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swarm._identity, "_monotonic", lambda: 1)  # however long the calls take here
     limits = swarm.app.state.services.limits
     object.__setattr__(limits, "trusted_proxies", ("127.0.0.0/8",))
     proxy, stranger = Caller(swarm.app), Caller(swarm.app, client="10.0.0.9")
@@ -178,8 +254,49 @@ async def test_refusals_of_a_valid_key_are_logged_and_counted(
     for _ in range(3):
         assert (await client.get("/keys")).status == 403
 
-    await swarm._identity.write_refusals(swarm.engine.do)
+    (refused,) = await written(swarm, b"access.refused")
+    assert b'"count":3' in refused["body"]
 
+
+async def written(swarm: Orchestrator, action: bytes) -> list[Any]:
+    """Have written what was counted, and return the records with this action."""
+    await swarm._identity.accesses.write(swarm.engine.do_all, at_once=True)
     leaves = await swarm.store.read("audit_records", {"tenant": "default", "place": 0, "size": 100, "n": 100})
-    (refused,) = [leaf for leaf in leaves if b"access.refused" in leaf["leaf"]]
-    assert b'"count":3' in refused["body"].replace(b" ", b"")
+    return [leaf for leaf in leaves if leaf["action"] == action]
+
+
+async def test_calls_without_a_key_and_looks_at_what_is_not_there_are_recorded(
+    swarm: Orchestrator, client: Caller
+) -> None:
+    stranger = Caller(swarm.app, client="10.0.0.9")
+    for _ in range(4):
+        assert (await stranger.get("/tasks")).status == 401
+        assert (await client.get("/tasks/tsk_0123456789ABCDEFGHIJKLMNOP")).status == 404
+
+    bodies = [record["body"] for record in await written(swarm, b"access.refused")]
+
+    assert len(bodies) == 2
+    assert b'"code":"not_found","count":4' in bodies[0]
+    assert b'"code":"authentication_failed","count":4' in bodies[1]
+    assert b"10.0.0.9" in bodies[1]
+
+
+async def test_reads_of_outputs_and_of_keys_are_recorded_with_their_number(
+    swarm: Orchestrator, client: Caller, admin: Caller, fleet: Fleet
+) -> None:
+    executor = await fleet.bot("Executor")
+    wanted = {"title": "x", "subtasks": [{"key": "a", "description": "y"}], "evaluation": "none"}
+    task = (await client.post("/tasks", wanted)).json["id"]
+    assert (await client.get(f"/tasks/{task}")).json["result"] is None
+    assert await written(swarm, b"output.read") == [], "there is no output yet"
+    await executor.report(await executor.one(), output={"n": 1})
+    for path in ("", "/subtasks/a", "/subtasks/a/output"):
+        assert (await client.get(f"/tasks/{task}{path}")).status == 200
+    assert (await admin.get("/keys")).status == 200
+
+    (outputs,) = await written(swarm, b"output.read")
+    (listed,) = await written(swarm, b"key.read")
+
+    assert b'"count":3' in outputs["body"]
+    assert outputs["task"] == task.encode()
+    assert b'"count":1' in listed["body"]

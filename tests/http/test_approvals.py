@@ -11,7 +11,7 @@ from tests.http.conftest import Caller, key_of
 from tests.http.town import Json, Town, town
 
 WEEK = 7 * 24 * 3600
-SECRET = "AKIAIOSFODNN7EXAMPLE"
+SECRET = "AKIAQX4B7ZJ2M5N8P3RT"
 
 
 @pytest.fixture
@@ -436,20 +436,15 @@ def test_a_decision_repeated_with_its_idempotency_key_is_replayed(place: Town, v
 # ---- who -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_requester_may_not_decide_but_an_administrator_may(place: Town) -> None:
+def test_the_requester_may_not_decide(place: Town) -> None:
     _, approval = planned(place)
     body = {"subject_hash": approval["subject_hash"]}
 
     refused = place.client.post(f"/approvals/{approval['id']}:approve", body)
     by_bot = place.bot("Executor").person.post(f"/approvals/{approval['id']}:approve", body)
-    own = place.admin.ok("/tasks", {"title": "mine", "approval": "plan", "subtasks": [{"description": ""}]})["id"]
 
     assert (refused.status, refused.json["code"]) == (403, "forbidden")
     assert by_bot.status == 403
-    mine = place.open_approval(own)
-    assert mine["asked_by"].startswith("key_")
-    decided = place.admin.ok(f"/approvals/{mine['id']}:approve", {"subject_hash": mine["subject_hash"]})
-    assert decided["decision"]["by"] == mine["asked_by"]
 
 
 def test_a_decision_says_who_made_it_and_when(place: Town) -> None:

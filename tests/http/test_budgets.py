@@ -98,7 +98,9 @@ async def test_work_without_a_budget_has_no_allowance(client: Caller, fleet: Fle
     assert await budget_of(client, task) is None
 
 
-async def test_at_the_limit_explain_says_so_and_a_person_raises_it(client: Caller, fleet: Fleet) -> None:
+async def test_at_the_limit_explain_says_so_and_a_person_raises_it(
+    client: Caller, fleet: Fleet, swarm: Orchestrator
+) -> None:
     task = await submitted(client, "a", "b", budget={COST: 100, "at_limit": "ask"})
     worker = await fleet.bot("Executor")
     await worker.report(await worker.one(), output={}, usage={COST: 100})
@@ -110,7 +112,8 @@ async def test_at_the_limit_explain_says_so_and_a_person_raises_it(client: Calle
     assert explained["waiting"][0]["fix"] == f"swarmkeeper approval show {approval['id']}"
     assert approval["kind"] == "budget"
     assert approval["subject"]["raise_by"] == {COST: 100}
-    await client.post(f"/approvals/{approval['id']}:approve", {"subject_hash": approval["subject_hash"]})
+    approver = Caller(swarm.app, await swarm.make_key("approver"))
+    await approver.post(f"/approvals/{approval['id']}:approve", {"subject_hash": approval["subject_hash"]})
 
     assert (await budget_of(client, task))["limit"] == {COST: 200}
     assert len(await leases(worker)) == 1

@@ -4,6 +4,7 @@ The engine runs in the event loop of another thread; each request is passed ther
 """
 
 import asyncio
+import contextlib
 import re
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ from typing import Any
 import hypothesis
 import pytest
 import schemathesis
+from hypothesis.errors import FlakyStrategyDefinition
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core import NotSet
 from schemathesis.core.result import Ok
 from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.generation.hypothesis.builder import (
@@ -141,6 +144,12 @@ def as_written(value: Any) -> Any:
     return value
 
 
+def write_body(case: Any) -> None:
+    # A body set to "none" would be checked anew against the schema, which an optional body's absence does not match.
+    if not isinstance(case.body, NotSet):
+        case.body = as_written(case.body)
+
+
 def use_each_key_once(case: Any) -> None:
     """Make each Idempotency-Key unique: another body with the same key is refused."""
     key = (case.headers or {}).get("Idempotency-Key")
@@ -164,6 +173,9 @@ TOGETHER = {
     "must have only one of plan, output and verdict",
     "one of plan, output and verdict is required when status is succeeded",
     "one of lease_id and task_id is required",
+    "must be a network like 10.0.0.0/8, without bits beyond its length",
+    "a task that was submitted without a budget gets none later",
+    "must be later than now",
     "must contain the last ETag",  # of a header, where the query waits for a change
 }
 
@@ -191,7 +203,7 @@ OPERATIONS = {found.ok().label: found.ok() for found in schema.get_all_operation
 
 @CALLS
 def conforms_to_the_document(case: Any) -> None:
-    case.body = as_written(case.body)
+    write_body(case)
     use_each_key_once(case)
 
     response = case.call(headers={ADMIN: THERE.key})
@@ -220,7 +232,7 @@ class Sequences(schema.as_state_machine()):  # type: ignore[misc]  # made from t
     """Sequences of calls that use values of earlier answers, mostly ids."""
 
     def before_call(self, case: Any) -> None:
-        case.body = as_written(case.body)
+        write_body(case)
         use_each_key_once(case)
 
     def get_call_kwargs(self, case: Any) -> dict[str, Any]:
@@ -231,7 +243,16 @@ class Sequences(schema.as_state_machine()):  # type: ignore[misc]  # made from t
 
 
 Sequences.TestCase.settings = SEQUENCES
-TestSequences = Sequences.TestCase
+
+
+def test_sequences_of_calls_conform_to_the_document() -> None:
+    # Ids in answers differ from run to run. When a sequence is repeated, they may lead the generator another way; it
+    # then gives up, which says nothing of the server.
+    for _ in range(3):
+        with contextlib.suppress(FlakyStrategyDefinition):
+            Sequences.TestCase().runTest()
+            return
+    raise AssertionError("the generator gave up three times")
 
 
 def test_every_route_is_tested() -> None:

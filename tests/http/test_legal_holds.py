@@ -61,7 +61,7 @@ async def test_a_finished_task_leaves_after_retention_tasks_seconds() -> None:
 
 
 async def test_by_default_everything_is_kept() -> None:
-    async with running() as (swarm, admin, clock):
+    async with running(key_days=0) as (swarm, admin, clock):
         task = await a_cancelled_task(admin)
         clock.ahead += 10_000 * HOUR
 

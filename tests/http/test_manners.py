@@ -12,7 +12,7 @@ from swarmkeeper.core.errors import Malformed, TooLarge
 from swarmkeeper.http.intake.limits import read_body
 from tests.http.conftest import Caller
 
-SECRET = "AKIAIOSFODNN7EXAMPLE-hunter2"
+SECRET = "AKIAQX4B7ZJ2M5N8P3RT-hunter2"
 JSON = {"content-type": "application/json"}
 
 

@@ -18,7 +18,7 @@ NAMED = {
     "GET /tasks",
     "GET /tasks/{task_id}",
     "PATCH /tasks/{task_id}",
-    *(f"POST /tasks/{{task_id}}:{verb}" for verb in ("cancel", "pause", "resume", "retry", "archive")),
+    *(f"POST /tasks/{{task_id}}:{verb}" for verb in ("cancel", "pause", "resume", "retry", "archive", "erase")),
     "GET /tasks/{task_id}/subtasks",
     "GET /tasks/{task_id}/subtasks/{subtask}",
     "GET /tasks/{task_id}/subtasks/{subtask}/output",
@@ -45,11 +45,22 @@ NAMED = {
     "GET /keys",
     "POST /keys/{key_id}:rotate",
     "POST /keys/{key_id}:revoke",
+    "POST /leases/{lease_id}/secrets:resolve",
+    "GET /secrets",
+    "PUT /secrets/{name}",
+    "DELETE /secrets/{name}",
+    "POST /secrets:retire",
+    "PUT /kills",
+    "GET /kills",
+    "GET /kills/{kill_id}",
+    "DELETE /kills/{kill_id}",
     "GET /legal-holds",
     "POST /legal-holds",
     "POST /legal-holds:release",
+    "POST /token",
     "GET /events",
     "GET /audit",
+    *(f"GET /audit/{path}" for path in ("log", "checkpoint", "tile/{path}", "{index}/proof")),
     "POST /redaction:test",
     *(f"GET /{name}" for name in ("", "health", "livez", "readyz", "metrics", "version", "openapi.json", "docs")),
 }
@@ -85,7 +96,7 @@ def test_each_operation_declares_parameters_body_and_responses() -> None:
             in_path = [each["name"] for each in operation["parameters"] if each["in"] == "path"]
             assert all(f"{{{name}}}" in path for name in in_path)
             assert len(in_path) == path.count("{")
-            assert ("requestBody" in operation) <= (method in ("post", "patch"))
+            assert ("requestBody" in operation) <= (method in ("post", "put", "patch"))
             for status, answer in operation["responses"].items():
                 if "$ref" in answer:
                     answer = document["components"]["responses"][answer["$ref"].rpartition("/")[2]]

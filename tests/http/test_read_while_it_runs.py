@@ -52,7 +52,7 @@ def test_choices_that_look_alike_when_redacted_are_refused(place: Town) -> None:
     worker = place.bot("Executor")
     place.submit(["a"], evaluation="none")
     lease = worker.take()
-    keys = ["AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLF"]
+    keys = ["AKIAQX4B7ZJ2M5N8P3RT", "AKIAIOSFODNN7EXAMPLF"]
 
     refused = worker.person.post(f"/leases/{lease['lease_id']}:ask", {"question": "which?", "choices": keys})
 

@@ -36,8 +36,8 @@ def test_only_these_routes_need_no_key() -> None:
 async def test_other_routes_read_nothing_of_a_call_without_a_key(nobody: Caller) -> None:
     for route in ROUTES:
         if not route.open:
-            path = route.path_format.replace("{subtask}", "a")
-            for name in ("task_id", "bot_id", "lease_id", "approval_id", "key_id"):
+            path = route.path_format.replace("{subtask}", "a").replace("{index}", "0").replace("{name}", "n")
+            for name in ("task_id", "bot_id", "lease_id", "approval_id", "key_id", "kill_id"):
                 path = path.replace(f"{{{name}}}", "tsk_0")
             answer = await nobody.call(route.method, f"{path}?unknown=1", raw=b"no JSON")
             # 429: many calls without a key are slowed down.

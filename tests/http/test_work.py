@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from swarmkeeper.app import Orchestrator
 from tests.http.conftest import BotCaller, Caller, Fleet, Json, key_of
 
@@ -267,6 +269,16 @@ async def test_claims_with_the_same_id_get_the_same_leases(client: Caller, fleet
     other = (await bot.lease(claim_id="c2")).json["leases"]
 
     assert first[0]["lease_id"] == again[0]["lease_id"] != other[0]["lease_id"]
+
+
+@pytest.mark.parametrize("process", ["", "p" * 256])
+async def test_a_bot_process_that_is_empty_or_too_long_is_refused(fleet: Fleet, process: str) -> None:
+    bot = await fleet.bot("Executor")
+
+    answer = await bot.call.post("/leases", {"bot_id": bot.id}, **{"bot-process": process})
+
+    assert answer.status == 422
+    assert answer.json["errors"][0]["pointer"] == "/headers/bot-process"
 
 
 async def test_two_processes_that_poll_as_one_bot_are_warned_and_a_restarted_one_is_not(fleet: Fleet) -> None:

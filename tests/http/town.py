@@ -91,11 +91,11 @@ class Worker:
 class Town:
     """One orchestrator, its people and its bots."""
 
-    def __init__(self, loop: VirtualLoop) -> None:
+    def __init__(self, loop: VirtualLoop, **settings: Any) -> None:
         self.loop = loop
         self.clock = VirtualClock(loop)
         self.swarm = Orchestrator(
-            Settings(store="sqlite://:memory:", log_level="error"),
+            Settings(store="sqlite://:memory:", log_level="error", **settings),
             clock=self.clock,
             entropy=SeededChance(1),
             inline=True,
@@ -127,8 +127,8 @@ class Town:
         self.run(self.swarm.__aexit__(None, None, None))
         self.loop.close()
 
-    def person(self, role: str) -> Person:
-        return Person(self, Caller(self.swarm.app, self.run(self.swarm.make_key(role))))
+    def person(self, role: str, *, owner: str | None = None) -> Person:
+        return Person(self, Caller(self.swarm.app, self.run(self.swarm.make_key(role, owner=owner))))
 
     def bot(self, type_: str, name: str | None = None, *, owner: str | None = None, **more: Json) -> Worker:
         name = name or type_.lower()
@@ -163,8 +163,8 @@ class Town:
 
 
 @contextmanager
-def town() -> Iterator[Town]:
-    place = Town(virtual_loop())
+def town(**settings: Any) -> Iterator[Town]:
+    place = Town(virtual_loop(), **settings)
     place.open()
     try:
         yield place

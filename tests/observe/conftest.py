@@ -9,6 +9,7 @@ from swarmkeeper.engine.stats import Stats
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.observe.metrics import Metrics, Sources
 from swarmkeeper.outgoing.publisher import OutgoingFigures
+from swarmkeeper.sinks.reader import Lag, SinkFigures
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 SECOND = 1_000_000
@@ -66,5 +67,6 @@ def metrics(store: CountedStore, stats: Stats, clock: Clock) -> Metrics:
         now=lambda: clock.now,
         ahead=lambda: 90_000_000,
         outgoing=lambda: OutgoingFigures(published=9, skipped=10, behind=11),
+        sinks=lambda: {"siem": (SinkFigures(sent=12, failures=13, lag=Lag(14, 1), failed_at=15_000_000), 16.0)},
     )
     return Metrics(store, sources, version="9.9")

@@ -10,6 +10,7 @@ DASHBOARD = ROOT / "deploy" / "grafana" / "swarmkeeper.json"
 NOT_SHOWN = {
     "swarmkeeper_clock_ahead_seconds",  # `/readyz?verbose` warns of it
     "swarmkeeper_build",  # a fact, not a figure
+    "swarmkeeper_sink_last_failure_timestamp_seconds",  # a moment, not a figure: `/readyz?verbose` has the reason
     "swarmkeeper_batches",  # the count of batch_seconds
     "swarmkeeper_batch_commands",  # batch_size has more detail
     "swarmkeeper_process_virtual_memory_bytes",

@@ -10,7 +10,7 @@ import pytest
 from nats.js.api import StreamConfig
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.outgoing import publisher
+from swarmkeeper.outgoing import owned, publisher
 from swarmkeeper.settings import Settings
 from tests.http.conftest import Caller, Fleet
 from tests.http.test_work import planned
@@ -63,9 +63,9 @@ async def tasks(swarm: Orchestrator, count: int, **more: Any) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let it wait only briefly where it waits."""
-    monkeypatch.setattr(publisher, "WAIT_SECONDS_MAX", 0.5)
-    monkeypatch.setattr(publisher, "WATCH_SECONDS", 0.2)
-    monkeypatch.setattr(publisher, "TAKE_OVER_SECONDS", 0.2)
+    monkeypatch.setattr(owned, "WAIT_SECONDS_MAX", 0.5)
+    monkeypatch.setattr(owned, "WATCH_SECONDS", 0.2)
+    monkeypatch.setattr(owned, "TAKE_OVER_SECONDS", 0.2)
 
 
 async def test_each_event_is_published_in_order_as_the_feed_shows_it(store_url: str, outside: BrokerServer) -> None:

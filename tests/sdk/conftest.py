@@ -18,7 +18,7 @@ from tests.sdk.bot_thread import Serving
 
 @pytest.fixture
 async def swarm() -> AsyncIterator[Orchestrator]:
-    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
+    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error", four_eyes=False)) as swarm:
         yield swarm
 
 

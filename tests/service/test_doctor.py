@@ -51,7 +51,7 @@ async def at_work(file: Path) -> AsyncIterator[Engine]:
         clock=SystemClock(),
         entropy=SystemEntropy(),
         rules=RULES,
-        limits=Limits(),
+        limits=Limits(four_eyes=False),
         broker=LocalBroker(),
         log=quiet,
     )
@@ -239,6 +239,11 @@ BROKEN = [
     ("doctor_task_changes", "UPDATE event SET body = json_set(body, '$.from', 'FAILED') WHERE kind = 'task.started'"),
     ("doctor_grants", "UPDATE event SET kind = 'work.noted' WHERE kind = 'work.leased'"),
     ("doctor_event_without_record", "UPDATE event SET audit = 'aud_nobody' WHERE sequence = 1"),
+    ("doctor_erased_events", "UPDATE audit_leaf SET body = NULL, salt = x'' WHERE action = 'work.report'"),
+    ("doctor_cuts", "INSERT INTO audit_cut VALUES ('aud_nobody', 'tsk_nobody', 1)"),
+    ("doctor_granted_bot", "UPDATE lease SET bot = 'bot_other'"),
+    ("doctor_granted_bot", "UPDATE attempt SET bot = 'bot_other'"),
+    ("replay", "UPDATE task SET title = 'another title'"),
     ("doctor_record_events", f"UPDATE audit_leaf SET id = (SELECT id FROM audit_leaf LIMIT 1) WHERE {A_LEAF}"),
     ("doctor_record_events", "UPDATE event SET audit = (SELECT audit FROM event LIMIT 1)"),
     ("doctor_budget_limit", "UPDATE task SET budget = json_set(budget, '$.limit.tokens', 80000)"),
@@ -272,6 +277,8 @@ BROKEN = [
     ("doctor_cooldowns", "DELETE FROM timer WHERE kind = 'cooldown'"),
     ("doctor_cooldowns", "UPDATE cooldown SET phase = 'due'"),
     ("doctor_cooldowns", "DELETE FROM cooldown"),
+    ("doctor_kills", "INSERT INTO kill VALUES ('kil_1', 'default', 'bot', 'a-bot', '', '', 0, NULL)"),
+    ("doctor_kills", "INSERT INTO timer (kind, ref, due) VALUES ('kill', 'kil_gone', 1)"),
     ("doctor_waiting", "DELETE FROM timer WHERE kind = 'wake'"),
     ("doctor_waiting", "DELETE FROM timer WHERE kind = 'answer'"),
     ("doctor_waiting", "UPDATE approval SET state = 'decided'"),
@@ -320,13 +327,15 @@ async def test_a_trace_id_that_looks_like_a_card_number_is_not_redacted(store_fi
 
 
 def test_every_check_has_a_broken_store_that_it_finds() -> None:
-    checks = {check.read for check in (*doctor.CHECKS, *doctor.EVIDENCE, doctor.AUDIT)} - {doctor.DAMAGE.read}
+    checks = {check.read for check in (*doctor.CHECKS, *doctor.EVIDENCE, doctor.AUDIT, doctor.ROWS)}
+    checks -= {doctor.DAMAGE.read}
 
     assert checks == {check for check, _ in BROKEN}
 
 
 def test_every_invariant_that_rows_can_show_is_broken_by_one_update() -> None:
-    invariant = {check.read: check.invariant for check in (*doctor.CHECKS, *doctor.EVIDENCE, doctor.AUDIT)}
+    every = (*doctor.CHECKS, *doctor.EVIDENCE, doctor.AUDIT, doctor.ROWS)
+    invariant = {check.read: check.invariant for check in every}
 
     assert {invariant[read] for read, statement in BROKEN if statement.startswith("UPDATE")} == {
         0,

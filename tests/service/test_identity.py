@@ -1,4 +1,4 @@
-"""Keys on the real store: cached, looked up, rotated, revoked, guessed; and the record of refusals."""
+"""Keys on the real store: cached, looked up, rotated, revoked, guessed."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,7 +9,7 @@ from swarmkeeper.access.identity import FAILURES_A_SECOND, LOOKUPS_A_SECOND, SEC
 from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.answers import not_replayed
-from swarmkeeper.core.commands import Command, CreateKey, NoteRefusals, RevokeKey, RotateKey
+from swarmkeeper.core.commands import CreateKey, RevokeKey, RotateKey
 from swarmkeeper.core.errors import AuthenticationFailed, RateLimited
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.engine.loop import Engine
@@ -176,50 +176,24 @@ async def test_unknown_keys_are_looked_up_only_so_often_and_good_ones_do_not_cou
     assert desk.reads == LOOKUPS_A_SECOND
 
 
-async def test_refusals_are_written_once_a_minute_for_each_key_and_code_with_their_number(desk: Desk) -> None:
-    written: list[NoteRefusals] = []
+async def test_the_use_of_a_key_that_is_revoked_expired_or_guessed_is_counted_for_its_tenant(desk: Desk) -> None:
+    revoked_id, revoked = await desk.key()
+    await desk.engine.once(RevokeKey(by=ADMIN, key=revoked_id))
+    _, good = await desk.key()
+    expired_id, expired = await desk.key(expires=SECOND)
+    desk.at += 2 * SECOND
+    known = keys.parse(good)
+    assert known is not None
 
-    async def do(command: Command[Any]) -> None:
-        assert isinstance(command, NoteRefusals)
-        written.append(command)
+    for text in (revoked, expired, expired, keys.written(known[0], "A" * 43), "swk_nonsense", None):
+        assert await desk.fails(text)
 
-    async def flush() -> list[tuple[str, str, int]]:
-        written.clear()
-        await desk.identity.write_refusals(do)
-        return [(each.by.key_id, each.code, each.count) for each in written]
-
-    one, two = Principal("acme", "key_1", "client"), Principal("acme", "key_2", "client")
-    for _ in range(3):
-        desk.identity.refused(one, "forbidden", "GET /keys")
-    desk.identity.refused(two, "forbidden", "GET /keys")
-
-    assert await flush() == [("key_1", "forbidden", 3), ("key_2", "forbidden", 1)]
-    desk.identity.refused(one, "forbidden", "GET /keys")
-    desk.identity.refused(one, "forbidden", "GET /audit")
-    desk.at += 60 * SECOND - 1
-    assert await flush() == []
-    desk.at += 1
-    assert await flush() == [("key_1", "forbidden", 2)]
-    desk.at += 60 * SECOND
-    assert await flush() == []
-
-
-async def test_a_refusal_that_could_not_be_written_stays_due(desk: Desk) -> None:
-    async def fails(command: Command[Any]) -> None:
-        raise RateLimited("not now")
-
-    async def do(command: Command[Any]) -> None:
-        assert isinstance(command, NoteRefusals)
-        counts.append(command.count)
-
-    counts: list[int] = []
-    desk.identity.refused(ADMIN, "forbidden", "GET /keys")
-    with pytest.raises(RateLimited):
-        await desk.identity.write_refusals(fails)
-
-    await desk.identity.write_refusals(do)
-
-    assert counts == [1]
+    counts = {key_and_code: noted.count for key_and_code, noted in desk.identity.accesses._refusals.items()}
+    assert counts[revoked_id, "key_revoked"] == 1
+    assert counts[expired_id, "key_expired"] == 2
+    assert sum(count for (_, code), count in counts.items() if code == "key_wrong") == 1
+    assert {noted.by.tenant for noted in desk.identity.accesses._refusals.values()} == {"acme"}
+    assert desk.identity.accesses._strangers["here"].count == 2
 
 
 async def test_it_is_known_when_a_bot_was_heard_of_last(desk: Desk) -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -17,6 +18,7 @@ from swarmkeeper.core.commands import SetTenant
 from swarmkeeper.engine import loop
 from swarmkeeper.govern import keys
 from swarmkeeper.settings import Settings
+from swarmkeeper.storage.postgres import PostgresStore
 from tests.http.conftest import BotCaller, Caller, Fleet
 from tests.http.test_work import planned
 from tests.support.postgres import server
@@ -24,6 +26,16 @@ from tests.support.postgres import server
 SECOND = 1_000_000
 COST = "cost_micro_usd"
 TASKS = 40
+RULE = """
+version = 1
+
+[[detector]]
+id = "hush"
+keywords = ["hush"]
+pattern = 'hush-[0-9]+'
+hit = ["hush-123"]
+miss = ["hush"]
+"""
 
 
 @dataclass
@@ -218,6 +230,40 @@ async def test_a_bot_that_calls_one_server_is_not_away_for_the_other(pair: Pair)
         return bool(before < at_a == at_b)
 
     await soon(agreed, 5)
+
+
+async def test_other_redaction_rules_at_another_server_are_a_warning_until_they_agree(
+    pair: Pair, store_url: str, tmp_path: Path
+) -> None:
+    extra = tmp_path / "rules.toml"
+    extra.write_text(RULE, encoding="utf-8")
+
+    def warned(server: Orchestrator) -> bool:
+        return any("redaction rules" in warning for warning in server.readiness(True)["warnings"])
+
+    async def all_warn() -> bool:
+        return all(map(warned, (pair.a, pair.b, different)))
+
+    async def nobody_warns() -> bool:
+        return not any(map(warned, (pair.a, pair.b)))
+
+    assert not warned(pair.a), "they agree"
+    async with Orchestrator(Settings(store=store_url, redaction=(str(extra),))) as different:
+        await soon(all_warn, 5)
+        assert different.readiness()["ready"], "it is a warning"
+        different.rules.change(pair.a.rules.redactor)
+        await soon(nobody_warns, 5)
+
+
+async def test_more_servers_than_the_database_has_locks_for_are_a_warning(pair: Pair) -> None:
+    assert isinstance(pair.b.store, PostgresStore)
+    pair.b.store.servers_max = 1
+
+    async def warns() -> bool:
+        return any("max_locks_per_transaction" in warning for warning in pair.b.readiness(True)["warnings"])
+
+    await soon(warns, 5)
+    assert pair.a.readiness(True)["warnings"] == []
 
 
 @pytest.mark.parametrize("database", ["new_database", "new_store"])

@@ -16,6 +16,7 @@ A_BLOCKED_ONE_READY = (
     "UPDATE ready SET work = (SELECT id FROM work WHERE status = 'BLOCKED' LIMIT 1)"
     " WHERE work = (SELECT max(work) FROM ready)"
 )
+A_KILL = "INSERT INTO kill SELECT 'kil_x', tenant, '{kind}', {name}, 'r', 'key_x', 0, NULL FROM lease LIMIT 1"
 DAMAGE = {
     "two results": (
         ANOTHER_ATTEMPT.format(started="started", ended="ended", ending="ending"),
@@ -78,6 +79,8 @@ DAMAGE = {
         "INSERT INTO cooldown VALUES ('cdn_x', 'default', 'provider', 'cooling', 1)",
         "a cooldown that runs has a timer",
     ),
+    "a kill without a timer": (A_KILL.format(kind="skill", name="'nothing'"), "a kill has a timer"),
+    "a grant to what is killed": (A_KILL.format(kind="tenant", name="tenant"), "nothing is granted to what is killed"),
     "deadline gone": ("DELETE FROM timer WHERE kind = 'deadline'", "has a deadline timer"),
     "timer of what is over": (
         "INSERT INTO timer SELECT 'wake', id, 1 FROM work WHERE status = 'SUCCEEDED' LIMIT 1",

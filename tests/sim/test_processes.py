@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +15,8 @@ from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People
 from swarmkeeper.sim.process.run import run_processes
 from swarmkeeper.sim.process.runtime import PACE, is_supported, sped_up
 from swarmkeeper.sim.run import Case, RunOutcome
+from swarmkeeper.storage.sqlite.store import path_of
+from tests.support.postgres import rows, server
 
 # A tenth of these seconds passes in wall time: leases have a TTL of two seconds.
 SHORT = replace(
@@ -34,6 +36,14 @@ SHORT = replace(
 BRIEF = replace(SHORT, hours=30 / 3600, tasks_max=3, people=People(cancel=0, pause=0, patch=0, tell=0, retry=0))
 
 
+STORES = ("SQLite", "PostgreSQL")
+
+
+def empty(store: str) -> str:
+    """Return the URL of a database for a run; empty for the run's own file."""
+    return server().new_database() if store == "PostgreSQL" else ""
+
+
 def killed_at(*moments: int) -> tuple[str, ...]:
     return tuple(f"orch.crash@orchestrator:moment#{number}" for number in moments)
 
@@ -48,11 +58,12 @@ def played(seed: int, *faults: str, **options: Any) -> RunOutcome:
 
 
 @pytest.mark.timeout(240)
-def test_nothing_that_was_acknowledged_is_lost_when_real_processes_are_killed() -> None:
+@pytest.mark.parametrize("store", STORES)
+def test_nothing_that_was_acknowledged_is_lost_when_real_processes_are_killed(store: str) -> None:
     kills = killed_at(2, 4, 7)
     dying = bot_faults("bot.crash", "t1/s1") + bot_faults("bot.freeze", "t2/s1") + bot_faults("bot.duplicate", "t3/s1")
 
-    outcome = run_processes(Case(9, SHORT, faults=kills + dying, level="process"))
+    outcome = run_processes(Case(9, SHORT, faults=kills + dying, level="process"), store=empty(store))
 
     assert outcome.violation is None, outcome.violation
     assert outcome.boots == 4
@@ -68,14 +79,19 @@ def test_nothing_that_was_acknowledged_is_lost_when_real_processes_are_killed() 
 # ---- violations that must be found -----------------------------------------------------------------------------------
 
 
-def tampered(sql: str) -> tuple[Callable[[Path], None], list[int]]:
+def tampered(sql: str) -> tuple[Callable[[str], None], list[int]]:
     """Return a function that changes one row once there is one, and the list of its numbers of changed rows."""
     changed: list[int] = []
 
-    def tamper(store: Path) -> None:
-        if not any(changed):
-            with closing(sqlite3.connect(store)) as connection, connection:
-                changed.append(connection.execute(sql).rowcount)
+    def tamper(store: str) -> None:
+        if any(changed):
+            return
+        if store.startswith("postgresql:"):
+            with ThreadPoolExecutor() as thread:  # the loop of the run goes on in this one
+                changed.append(len(thread.submit(rows, store, f"{sql} RETURNING 1").result()))
+            return
+        with closing(sqlite3.connect(path_of(store))) as connection, connection:
+            changed.append(connection.execute(sql).rowcount)
 
     return tamper, changed
 
@@ -87,12 +103,18 @@ DELETED = "DELETE FROM event WHERE seq = (SELECT min(seq) FROM event WHERE kind 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
-    ("sql", "found_by"), [(UNENDED, "7.acknowledged"), (DELETED, "5.feed")], ids=["a result", "an event"]
+    ("store", "sql", "found_by"),
+    [
+        ("SQLite", UNENDED, "7.acknowledged"),
+        ("SQLite", DELETED, "5.feed"),
+        ("PostgreSQL", UNENDED, "7.acknowledged"),
+    ],
+    ids=["a result", "an event", "a result on PostgreSQL"],
 )
-def test_a_change_of_the_store_while_the_orchestrator_is_dead_is_found(sql: str, found_by: str) -> None:
+def test_a_change_of_the_store_while_the_orchestrator_is_dead_is_found(store: str, sql: str, found_by: str) -> None:
     tamper, changed = tampered(sql)
 
-    outcome = played(9, *killed_at(2, 3, 4), between=tamper)
+    outcome = played(9, *killed_at(2, 3, 4), between=tamper, store=empty(store))
 
     assert changed[-1] == 1
     assert outcome.violation is not None

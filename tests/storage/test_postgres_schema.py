@@ -10,17 +10,26 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from swarmkeeper.core.named_reads import READS as NAMED
+from swarmkeeper.core import named_reads
+from swarmkeeper.core.kills import reads as kill_reads
+from swarmkeeper.core.secrets import reads as secret_reads
+from swarmkeeper.sinks import sink_reads
 from swarmkeeper.storage import rows, statements
 from swarmkeeper.storage.postgres import dialect, migrations
 from swarmkeeper.storage.postgres.dialect import POSTGRES
 from swarmkeeper.storage.sqlite import migrations as of_sqlite
 from swarmkeeper.storage.sqlite.dialect import SQLITE
+from swarmkeeper.transparency import log_reads
 from tests.storage.test_schema import WORDS
 from tests.support.postgres import PostgresServer
 from tests.tidy import data_classification
 
-SHARED = ("queries.sql", "limits.sql", "reads.sql", "checks.sql", "retention.sql")
+NAMED = {**named_reads.READS, **log_reads.READS, **secret_reads.READS, **kill_reads.READS, **sink_reads.READS}
+
+SHARED = (
+    *("queries.sql", "limits.sql", "reads.sql", "checks.sql", "anchors.sql", "retention.sql"),
+    *("secrets.sql", "secret_reads.sql", "sinks.sql", "kills.sql"),
+)
 STATEMENTS: dict[str, Any] = {**dialect.read(*SHARED), **dialect.read_only_here(), **dialect.read_row_statements()}
 
 

@@ -50,6 +50,7 @@ async def admin(database: str) -> "AsyncIterator[asyncpg.Connection]":
 
 async def sequences(store: PostgresStore) -> list[tuple[int, int]]:
     """Return the events' numbers, and their order within the task."""
+    await store._wait_for_sequencer()
     rows = await store.read("events_after", {"after": 0, "limit": 10_000})
     return [(row["seq"], row["sequence"]) for row in rows]
 
@@ -204,8 +205,8 @@ async def test_what_a_load_finds_is_as_it_is_once_it_is_locked(
     async with second.begin() as transaction:
         wait = transaction._locks._wait
 
-        async def wait_and_be_late(names: Any) -> None:
-            await wait(names)
+        async def wait_and_be_late(*named: Any) -> None:
+            await wait(*named)
             await save(first, granted)
 
         monkeypatch.setattr(transaction._locks, "_wait", wait_and_be_late)
@@ -436,15 +437,16 @@ async def test_a_sequencer_that_stands_still_loses_its_place(
 async def test_the_doctor_examines_no_moment_in_which_events_have_no_numbers(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_SECONDS_FOR_QUIET", 0.1)
     tool = PostgresStore(database)
     await tool.open(exclusive=False)
     frozen = await asyncpg.connect(database)
     assert await frozen.fetchval(sequencer_module._OWN)
     await save(tool, of_one_task(records.work(), events=[records.event(1)]))
 
-    with pytest.raises(CliError, match="there is no moment in which all events have their numbers"):
-        await examine(Settings(store=database), deep=True)
+    with monkeypatch.context() as hurried:
+        hurried.setattr(store_module, "_SECONDS_FOR_QUIET", 0.1)
+        with pytest.raises(CliError, match="there is no moment in which all events have their numbers"):
+            await examine(Settings(store=database), deep=True)
     await frozen.close()
     await examine(Settings(store=database), deep=True)
     await tool.close()

@@ -7,13 +7,19 @@ import apsw
 import apsw.ext
 import pytest
 
-from swarmkeeper.core import model, states
-from swarmkeeper.core.named_reads import READS as NAMED
+from swarmkeeper.core import model, named_reads, states
+from swarmkeeper.core.kills import reads as kill_reads
+from swarmkeeper.core.kills import records as kill_records
+from swarmkeeper.core.secrets import reads as secret_reads
+from swarmkeeper.sinks import sink_reads
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.sqlite import migrations
 from swarmkeeper.storage.sqlite.dialect import read
 from swarmkeeper.storage.sqlite.loading import QUERIES
 from swarmkeeper.storage.sqlite.reading import READS
+from swarmkeeper.transparency import log_reads
+
+NAMED = {**named_reads.READS, **log_reads.READS, **secret_reads.READS, **kill_reads.READS, **sink_reads.READS}
 
 WORDS = {
     ("task", "status"): states.TaskStatus,
@@ -40,6 +46,7 @@ RECORDS = {
     "timer": model.Timer,
     "key_limit": model.KeyLimit,
     "work_rate": model.WorkRate,
+    "kill": kill_records.KillRecord,
     "cooldown": model.Cooldown,
     "attempt": model.AttemptRecord,
     "late_result": model.LateResultRecord,
@@ -138,7 +145,7 @@ def _nothing(sql: str) -> dict[str, None] | tuple[None, ...]:
 
 
 def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:
-    reads = read("reads.sql")
+    reads = read("reads.sql", "sinks.sql", "secret_reads.sql")
     asked = {name: frozenset(re.findall(r"(?<![\w:]):([a-z_]+)", sql)) for name, sql in reads.items()}
 
     assert asked == {name: read.parameters for name, read in NAMED.items()}

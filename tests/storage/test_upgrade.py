@@ -42,7 +42,9 @@ async def test_a_store_of_an_earlier_release_is_migrated_and_usable(file: Path) 
     async def judge(candidate: object) -> Accept:
         return Accept(1.0)
 
-    async with Orchestrator(Settings(store=f"sqlite:///{file}", log_level="error"), migrate=True) as swarm:
+    async with Orchestrator(
+        Settings(store=f"sqlite:///{file}", log_level="error", four_eyes=False), migrate=True
+    ) as swarm:
         client, stop = swarm.client(), asyncio.Event()
         serving = asyncio.create_task(serve([plan, work, judge], client, stop=stop))
         found = [task async for task in client.tasks()]
@@ -81,7 +83,9 @@ async def test_tasks_of_an_earlier_release_are_shown_as_they_were_sent(
     file: Path, request: pytest.FixtureRequest
 ) -> None:
     """Their stored definitions also contain the title, which is now only in the task's row."""
-    async with Orchestrator(Settings(store=f"sqlite:///{file}", log_level="error"), migrate=True) as swarm:
+    async with Orchestrator(
+        Settings(store=f"sqlite:///{file}", log_level="error", four_eyes=False), migrate=True
+    ) as swarm:
         client = swarm.client()
         shown = [await client.get(task.id) async for task in client.tasks()]
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from swarmkeeper.core.ports import Changes, Key, Looked, Started
 from swarmkeeper.offline import doctor
+from swarmkeeper.offline.replay import replay
 from swarmkeeper.sim.harness import Harness
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.storage.rows import TABLES
@@ -172,6 +173,7 @@ class PostgresHarness(Harness):
         for check in doctor.CHECKS:
             rows = self.run(self.store.read(check.read, {**doctor.WORDS, "latest": 1 << 62}))
             found += [f"invariant {check.invariant}: {check.says}: broken by {row['subject']}" for row in rows]
+        found += [f"the audit log says otherwise: {row}" for row in self.run(replay(self.store)).mismatches]
         if self.engine.stats.faults != faults:
             found.append(f"the engine has no faults: {[entry for entry in self.log if entry[0] == 'fault']}")
         found += [f"no exception is lost: {trouble}" for trouble in self.loop.troubles]

@@ -118,7 +118,7 @@ BOT = {"type": "Planner", "version": "1"}
         at_most("findings", [{"category": "rules"}], [{"category": "taste"}], Verdict, {"decision": "accept"}),
         at_most("targets", [], [{"subtask": "a"}], Verdict, {"decision": "accept"}),
         at_most("subtasks", [], [SUB], Verdict, {"decision": "reject"}),
-        at_most("expires_days", 1, 0, KeyRequest, {"role": "bot:executor"}),
+        at_most("expires_days", 0, -1, KeyRequest, {"role": "bot:executor"}),
         at_most("role", "bot:executor", "bot", KeyRequest, {}),
         at_most("question", "?", "", people.Ask, {}),
         at_most("choices", ["x"] * 100, ["x"] * 101, people.Ask, {"question": "?"}),

@@ -44,6 +44,7 @@ async def create_first_key(
         return
     public_id, secret = key()
     command = CreateKey(
+        expires=0,  # a start without a hand on it needs it again, perhaps in years
         by=BOOTSTRAP,
         idempotency=("first key", public_id),
         role=Role.ADMIN,

@@ -1,4 +1,4 @@
-"""Authenticates API keys. Keys are cached in memory and read again when they may have changed.
+"""Authenticates API keys and tokens. Keys are cached in memory and read again when they may have changed.
 
 An unknown key is looked up in the store at once, so that a new key works at once. Callers that send wrong keys are
 slowed down by source address; a valid cached key is never refused for that. The module also keeps when each bot last
@@ -8,17 +8,19 @@ called.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Protocol
 
+from swarmkeeper.access.accesses import Accesses
 from swarmkeeper.access.duplicate_processes import Processes
 from swarmkeeper.access.stuck_code import StuckCodeRegistry
-from swarmkeeper.core.commands import Command, NoteRefusals
-from swarmkeeper.core.errors import AuthenticationFailed, RateLimited, SwarmkeeperError
-from swarmkeeper.core.model import ApiKey, Principal
-from swarmkeeper.core.named_reads import KEY_BY_PUBLIC_ID, SecretKeyRow, fetch
+from swarmkeeper.core.errors import AuthenticationFailed, NotSupported, PermissionDenied, RateLimited, SwarmkeeperError
+from swarmkeeper.core.model import ApiKey, Principal, TokenLogin
+from swarmkeeper.core.named_reads import KEY_BY_PUBLIC_ID, TENANT_ROW, SecretKeyRow, fetch
 from swarmkeeper.core.ports import Heard, Store
 from swarmkeeper.govern import keys
 
@@ -29,8 +31,7 @@ FAILURES_A_SECOND = 10
 LOOKUPS_A_SECOND = 100
 SOURCES_MAX = 10_000
 KEYS_MAX = 50_000
-REFUSALS_EVERY = 60 * SECOND
-REFUSALS_MAX = 10_000
+TENANTS_MAX = 10_000
 
 _REFUSED = "the API key is missing, unknown, expired or revoked"
 
@@ -128,12 +129,30 @@ class Presence:
                 self._asked[bot] = max(self._asked.get(bot, 0), min(asked_at, now))
 
 
-@dataclass(slots=True)
-class _Refusals:
-    by: Principal
-    action: str
-    count: int = 0
-    written_at: int | None = None
+OWN_ISSUER = "urn:swarmkeeper:own"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedOwnToken:
+    """What a token that this server gave says; its signature was verified."""
+
+    public_id: str  # of the API key
+    role: str
+    login: TokenLogin
+
+
+class OwnTokens(Protocol):
+    """Makes and verifies the server's own tokens; see tokens/own.py."""
+
+    def made(self, public_id: str, key_id: str, role: str, seconds: int) -> str: ...
+    def verified(self, text: str) -> VerifiedOwnToken | None: ...
+
+
+class TokenVerifier(Protocol):
+    """Verifies tokens of identity providers; see tokens/verifying.py."""
+
+    async def principal(self, text: str) -> Principal: ...
+    def still_good(self, login: TokenLogin) -> bool: ...
 
 
 class Identity:
@@ -143,6 +162,8 @@ class Identity:
         now: engine time, for the presence of bots.
         wall: the wall clock, by which keys expire.
         monotonic: monotonic time, for rate limits.
+        tokens: what verifies tokens of identity providers; None: none of them is accepted.
+        own_tokens: likewise for those that this server gives.
     """
 
     def __init__(
@@ -153,43 +174,55 @@ class Identity:
         now: Callable[[], int],
         wall: Callable[[], int],
         monotonic: Callable[[], int],
+        tokens: TokenVerifier | None = None,
+        own_tokens: OwnTokens | None = None,
     ) -> None:
         self.presence = Presence(now)
         self.processes = Processes()
         self.stuck = StuckCodeRegistry()
         # Whether what is cached may be used; see access/others.py.
         self.is_fresh: Callable[[], bool] = lambda: True
+        self.accesses = Accesses(monotonic, wall)
         self.failures = 0  # calls without a valid credential, for metrics
-        self._store, self._pepper = store, pepper
+        self._store, self._pepper, self._tokens = store, pepper, tokens
+        self._own_tokens = own_tokens
         self._wall, self._monotonic = wall, monotonic
         self._keys: dict[str, ApiKey] = {}  # by public id
         self._public_ids: dict[str, str] = {}  # id of the key's record -> public id
         # By the hash of a key's text that was found valid: saves checking it again. The hash itself is no credential.
         self._known: dict[bytes, tuple[ApiKey, Principal]] = {}
+        self._tenants = set[str]()  # that exist, as far as it is known; none ever ends
         self._generation = 0
         self._failing = Buckets(FAILURES_A_SECOND)
         self._looking_up = Buckets(LOOKUPS_A_SECOND)
-        self._refusals: dict[tuple[str, str], _Refusals] = {}
 
     # ---- authentication --------------------------------------------------------------------------------------------
 
-    async def authenticate(self, text: str | None, source: str = "") -> Principal:
-        """Return the principal of a key.
+    async def authenticate(self, text: str | None, source: str = "", *, as_bearer: bool = False) -> Principal:
+        """Return the principal of a key or token.
 
         Args:
-            text: the key as sent; None if there is none.
+            text: the key or token as sent; None if there is none.
             source: the caller's address, for rate limits.
+            as_bearer: whether it may be a token: only `Authorization: Bearer` carries one.
 
         Raises:
-            AuthenticationFailed: the key is missing, unknown, expired or revoked.
-            RateLimited: too many wrong keys came from this source.
+            AuthenticationFailed: the key or token is missing, unknown, expired or revoked.
+            PermissionDenied: the token is good, but gives no role.
+            RateLimited: too many wrong keys or tokens came from this source.
+            Overloaded: whether the token is good is not known now.
         """
+        if as_bearer and text is not None and "." in text:  # no key has a dot
+            return await self._by_token(text, source)
         shown = b"" if text is None else hashlib.sha256(text.encode(errors="replace")).digest()
         fresh = self.is_fresh()
         if fresh and (known := self._known.get(shown)) is not None:
             # A changed key is a different record.
-            if self._keys.get(known[0].public_id) is known[0] and self._good(known[0]):
-                return known[1]
+            shown_key, principal = known
+            is_same = self._keys.get(shown_key.public_id) is shown_key
+            if is_same and self._good(shown_key) and _may_come_from(source, shown_key):
+                self.accesses.used.add(shown_key.id)
+                return principal
             del self._known[shown]
         parsed = keys.parse(text) if text is not None else None
         if parsed is None:
@@ -198,12 +231,61 @@ class Identity:
         key = self._keys.get(public_id) if fresh else None
         if key is None:
             key = await self._look_up(public_id, source)
-        if key is None or not self._good(key) or not self._fits(key, secret):
+        if key is None:
             raise self._failed(source)
+        if (why := self._why_not(key, secret, source)) is not None:
+            self.accesses.refused(_principal(key), why, "authenticate")
+            raise self._failed(source, is_known=True)
         principal = _principal(key)
+        self.accesses.used.add(key.id)
         if key.previous_digest is None:  # during a rotation, the old text is valid only for a while
             self._remember(shown, key, principal)
         return principal
+
+    async def _by_token(self, text: str, source: str) -> Principal:
+        try:
+            own = None if self._own_tokens is None else self._own_tokens.verified(text)
+            if own is not None:
+                return await self._by_own_token(own, source)
+            if self._tokens is None:
+                raise AuthenticationFailed(_REFUSED)
+            principal = await self._tokens.principal(text)
+            if not await self._has_tenant(principal.tenant):
+                raise PermissionDenied("the token is good, but its tenant does not exist: its first key creates it")
+        except (AuthenticationFailed, PermissionDenied) as error:
+            limited = self._failed(source)
+            raise limited if isinstance(limited, RateLimited) else error from None
+        return principal
+
+    async def _by_own_token(self, own: VerifiedOwnToken, source: str) -> Principal:
+        key = self._keys.get(own.public_id) if self.is_fresh() else None
+        key = key or await self._look_up(own.public_id, source)
+        if key is None or key.id != own.login.subject or not self._good(key) or not _may_come_from(source, key):
+            raise AuthenticationFailed("the token is not accepted: its API key is revoked, expired or elsewhere")
+        self.accesses.used.add(key.id)
+        return replace(_principal(key), role=own.role, token=own.login)
+
+    def token(self, by: Principal, role: str, seconds: int) -> str:
+        """Return a token that is worth as much as the caller's key, or less.
+
+        Args:
+            by: a caller with an API key.
+
+        Raises:
+            NotSupported: the pepper is in the store.
+        """
+        if self._own_tokens is None:
+            raise NotSupported("this server makes no tokens: they need a pepper outside of the store: `pepper`")
+        return self._own_tokens.made(self._public_ids[by.key_id], by.key_id, role, seconds)
+
+    async def _has_tenant(self, tenant: str) -> bool:
+        if tenant not in self._tenants:
+            if not await fetch(self._store, TENANT_ROW, tenant=tenant):
+                return False
+            if len(self._tenants) >= TENANTS_MAX:
+                self._tenants.pop()
+            self._tenants.add(tenant)
+        return True
 
     def _remember(self, shown: bytes, key: ApiKey, principal: Principal) -> None:
         if len(self._known) >= KEYS_MAX:
@@ -211,7 +293,12 @@ class Identity:
         self._known[shown] = key, principal
 
     async def still_good(self, principal: Principal) -> bool:
-        """Whether the caller's key is still valid. Reads the store only after keys have changed."""
+        """Whether the caller's key or token is still valid. Reads the store only after keys have changed."""
+        if principal.token is not None:
+            if principal.token.issuer != OWN_ISSUER:
+                return self._tokens is not None and self._tokens.still_good(principal.token)
+            if self._wall() >= principal.token.expires_at:
+                return False
         public_id = self._public_ids.get(principal.key_id)
         if public_id is None:
             return False
@@ -233,9 +320,21 @@ class Identity:
             return current
         return keys.same(digest, key.previous_digest) or current
 
-    def _failed(self, source: str) -> SwarmkeeperError:
+    def _why_not(self, key: ApiKey, secret: str, source: str) -> str | None:
+        """Return why the key is not accepted, as a word for the audit log; None if it is."""
+        if not self._fits(key, secret):
+            return "key_wrong"
+        if key.revoked_at is not None:
+            return "key_revoked"
+        if not self._good(key):
+            return "key_expired"
+        return None if _may_come_from(source, key) else "key_network"
+
+    def _failed(self, source: str, *, is_known: bool = False) -> SwarmkeeperError:
         self.failures += 1
         now = self._monotonic()
+        if not is_known:
+            self.accesses.strange(source)
         if self._failing.of(source, now).take(now):
             return AuthenticationFailed(_REFUSED)
         return RateLimited("too many calls without a good API key", retry_after=1)
@@ -245,6 +344,7 @@ class Identity:
         bucket = self._looking_up.of(source, now)
         if not bucket.take(now):
             self.failures += 1
+            self.accesses.strange(source)
             raise RateLimited("too many calls with unknown API keys", retry_after=1)
         key = await self._read(public_id)
         if key is not None:
@@ -283,35 +383,22 @@ class Identity:
         self._generation += 1
         self._keys.clear()
 
-    # ---- refusals --------------------------------------------------------------------------------------------------
 
-    def refused(self, by: Principal, code: str, action: str) -> None:
-        """Count a refused call with a valid key, for `write_refusals`."""
-        noted = self._refusals.get((by.key_id, code))
-        if noted is None:
-            if len(self._refusals) >= REFUSALS_MAX:
-                del self._refusals[next(iter(self._refusals))]
-            noted = self._refusals[by.key_id, code] = _Refusals(by, action)
-        noted.count += 1
-        noted.action = action
+def _may_come_from(source: str, key: ApiKey) -> bool:
+    """Return whether the key may be used from the caller's address."""
+    if key.networks is None:
+        return True
+    try:
+        address = ipaddress.ip_address(source)
+    except ValueError:
+        return False  # a caller within this process has none
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in network for network in _parsed(key.networks))
 
-    async def write_refusals(self, do: Callable[[Command[Any]], Awaitable[object]]) -> None:
-        """Write refusals to the audit log, at most once a minute for each key and code. Call it each second.
 
-        Raises:
-            SwarmkeeperError: from the engine; refusals that were not written stay due.
-        """
-        now = self._monotonic()
-        for key_and_code, noted in list(self._refusals.items()):
-            if noted.written_at is not None and now - noted.written_at < REFUSALS_EVERY:
-                continue
-            if not noted.count:
-                del self._refusals[key_and_code]
-                continue
-            count = noted.count
-            await do(NoteRefusals(by=noted.by, code=key_and_code[1], action=noted.action, count=count))
-            noted.count -= count
-            noted.written_at = now
+@lru_cache(maxsize=1_000)
+def _parsed(networks: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(map(ipaddress.ip_network, networks))
 
 
 def _principal(key: ApiKey) -> Principal:
@@ -326,5 +413,7 @@ def _principal(key: ApiKey) -> Principal:
 
 
 def _key(row: SecretKeyRow) -> ApiKey:
-    skills = None if row.skills is None else tuple(json.loads(row.skills))
-    return ApiKey(**{**row._asdict(), "skills": skills})
+    lists = {
+        name: text and tuple(json.loads(text)) for name, text in (("skills", row.skills), ("networks", row.networks))
+    }
+    return ApiKey(**{**row._asdict(), **lists})

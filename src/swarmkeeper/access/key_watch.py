@@ -19,20 +19,22 @@ class KeyWatch:
     def __init__(self, identity: Identity, parked_bots: Callable[[], Iterable[str]]) -> None:
         self.checks = 0  # keys checked so far
         self._identity, self._parked_bots = identity, parked_bots
-        self._waiting: dict[str, tuple[Principal, dict[int, asyncio.Future[None]]]] = {}  # by key id
+        self._waiting: dict[str, tuple[Principal, dict[int, asyncio.Future[None]]]] = {}  # by credential
 
     @contextmanager
     def of(self, principal: Principal) -> Iterator[asyncio.Future[None]]:
-        """Watch a key until the block ends; yield a future that is done within a second of the key becoming invalid."""
+        """Watch a key or token until the block ends; yield a future that is done within a second of its end."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        _, of_key = self._waiting.setdefault(principal.key_id, (principal, {}))
+        # Two tokens of one subject have one key id, and end at two times.
+        credential = principal.key_id if principal.token is None else principal.token.id
+        _, of_key = self._waiting.setdefault(credential, (principal, {}))
         of_key[id(ended)] = ended
         try:
             yield ended
         finally:
             del of_key[id(ended)]
-            if not of_key and self._waiting.get(principal.key_id, (None, None))[1] is of_key:
-                del self._waiting[principal.key_id]
+            if not of_key and self._waiting.get(credential, (None, None))[1] is of_key:
+                del self._waiting[credential]
 
     async def run(self, pause: Callable[[], float]) -> None:
         """Check for ever, with `pause()` seconds in between."""

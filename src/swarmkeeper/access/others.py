@@ -8,14 +8,20 @@ Memory may answer while it is *fresh*: the feed was read to its end less than FR
 its number. Otherwise callers ask the store.
 
 When bots were last heard is no event. Servers tell each other every ten seconds: a bot that polls at one of them is not
-away for the others.
+away for the others. They also tell their version and redaction rules, since a secret that one server hides must not be
+shown by another.
+
+A secret that one server releases is told to the others by its event. Each says up to which event it knows them: the
+server that releases one waits for that before it answers (secrets/broker.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 from swarmkeeper.access.identity import Identity
@@ -25,8 +31,10 @@ from swarmkeeper.core.named_reads import EventRow, fetch
 from swarmkeeper.core.ports import (
     EVENTS_TOPIC,
     LOOK_TOPIC,
+    WRITTEN_TOPIC,
     Broker,
     LogWriter,
+    ServerSeen,
     SharedStore,
     StoreDamaged,
     StoreUnavailable,
@@ -40,6 +48,7 @@ LATE = SECOND  # an event that waits for its number for longer is worth a line i
 LOOK_SECONDS = 0.25  # the delay if a hint is lost
 PAGE = 500
 PRESENCE_SECONDS = 10.0  # between exchanges of when bots were heard
+SERVER_READ = 25 * SECOND  # a server that has not told for so long has ended
 PRESENCE_READ = 60 * SECOND  # what others told in this time: some exchanges may fail, and some commits come late
 
 
@@ -48,6 +57,13 @@ class NewestMessages(Protocol):
 
     newest: dict[str, str]  # by task
     is_fresh: Callable[[], bool]
+
+
+class Secrets(Protocol):
+    """What a server knows of secrets that were released."""
+
+    async def load(self) -> None: ...
+    async def learn(self, released: Iterable[tuple[str, str, int]]) -> bool: ...
 
 
 class Others:
@@ -64,10 +80,17 @@ class Others:
         key_watch: KeyWatch,
         task_waiters: TaskWaiters,
         messages: NewestMessages,
+        secrets: Secrets,
+        about: Callable[[], ServerSeen],
     ) -> None:
         self._store, self._broker, self._log, self._monotonic = store, broker, log, monotonic
         self._engine, self._identity, self._key_watch = engine, identity, key_watch
         self._task_waiters, self._messages = task_waiters, messages
+        self._secrets = secrets
+        self._known = 0  # up to which event this server knows the secrets that were released
+        self._ignorant = False  # one of them could not be read
+        self._about = about
+        self._servers: Sequence[ServerSeen] = ()
         self._cursor = 0
         self._fresh_until = 0
         self._is_late = False
@@ -75,17 +98,38 @@ class Others:
     def is_fresh(self) -> bool:
         return self._monotonic() < self._fresh_until
 
+    def warnings(self) -> list[str]:
+        """Say which of the other servers have other redaction rules than this one, and if the database lacks room."""
+        own, servers = self._about(), self._servers
+        warnings = []
+        different = sorted(each.id for each in servers if each.rules != own.rules and each.id != own.id)
+        if different:
+            where = f"{len(different)} of {len(servers)} servers ({', '.join(different)})"
+            warnings.append(f"other redaction rules than here at {where}: give all the same files")
+        if len(servers) > self._store.servers_max:
+            warnings.append(
+                f"the database has room for the locks of {self._store.servers_max} servers, and {len(servers)} run:"
+                " raise max_locks_per_transaction"
+            )
+        return warnings
+
     async def begin(self) -> None:
         """Begin at the end of the feed. Call this before anything is remembered."""
         newest = await fetch(self._store, named_reads.NEWEST_EVENT)
         self._cursor = newest[0].seq if newest else 0
+        await self._secrets.load()  # what is released from here on comes with the feed
+        self._known = self._cursor
         await self._engine.reload_weights()  # as of this moment
         await self._share_presence()
+        self._store.on_numbered(lambda: self._broker.publish(EVENTS_TOPIC))
+        # A server that has released a secret before it could see this one has not waited for it.
+        await self.look()
         self._engine.is_fresh = self._identity.is_fresh = self._messages.is_fresh = self.is_fresh
 
     async def run(self) -> None:
         """Follow the feed, the hints about work, and when bots are heard, for ever."""
-        await asyncio.gather(self._follow_feed(), self._follow_work(), self._follow_presence())
+        follow = (self._follow_feed(), self._follow_work(), self._follow_written(), self._follow_presence())
+        await asyncio.gather(*follow)
 
     async def _follow_feed(self) -> None:
         async with self._broker.subscribe(EVENTS_TOPIC) as hints:
@@ -106,6 +150,12 @@ class Others:
             async for hint in hints:
                 self._engine.look_at([int(queue) for queue in hint.split(b",") if queue.isdigit()])
 
+    async def _follow_written(self) -> None:
+        """Number what other servers write as soon as they say so, if this server numbers events."""
+        async with self._broker.subscribe(WRITTEN_TOPIC) as hints:
+            async for _ in hints:
+                self._store.look_for_events()
+
     async def _follow_presence(self) -> None:
         while True:
             await asyncio.sleep(PRESENCE_SECONDS)
@@ -123,6 +173,25 @@ class Others:
             presence.keep_untold(bot for bot, *_ in untold)
             raise
         presence.hear(heard)
+        before = self.warnings()
+        await self._meet()
+        for warning in self.warnings():
+            if warning not in before:
+                self._log("servers_warning", reason=warning)
+
+    async def _meet(self) -> None:
+        own = replace(self._about(), known=self._known)
+        self._servers = await self._store.meet(own, microseconds=SERVER_READ)
+
+    async def all_know(self, seq: int) -> bool:
+        """Whether every server knows the secrets that were released up to this event."""
+        await self._meet()
+        return all(server.known >= seq for server in self._servers)
+
+    async def leave(self) -> None:
+        """Tell the others that this server ends: they need not wait for it any more."""
+        with suppress(StoreUnavailable, StoreDamaged):  # then they see it within some seconds
+            await self._store.leave(self._about().id)
 
     async def look(self) -> None:
         """Read the feed to its end."""
@@ -134,6 +203,8 @@ class Others:
             if events:
                 await self._wrote(events)
                 self._cursor = events[-1].seq
+                if not self._ignorant:
+                    self._known = self._cursor
             if len(events) < PAGE:
                 break
         late = waiting[0].microseconds
@@ -145,6 +216,7 @@ class Others:
     async def _wrote(self, events: Sequence[EventRow]) -> None:
         tasks: dict[str, str] = {}  # with their tenants
         works, bots, keys = set[str](), set[str](), set[str]()
+        released: list[tuple[str, str, int]] = []
         for event in events:
             kind = event.kind.partition(".")[0]
             if event.work is not None:
@@ -155,6 +227,8 @@ class Others:
                 bots.add(self._bot_changed(event))
             elif kind == "key":
                 keys.add(_body(event)["key"])
+            elif event.kind == "secret.released":
+                released += [(event.tenant, tag, event.seq) for tag in _body(event)["tags"]]
             elif event.kind == "task.message":
                 assert event.task is not None, "a message belongs to a task"
                 self._messages.newest[event.task] = _body(event)["message"]
@@ -169,8 +243,20 @@ class Others:
         for task in self._task_waiters.awaited(tasks):
             for row in await fetch(self._store, named_reads.TASK_ROW, tenant=tasks[task], task=task):
                 self._task_waiters.changed(task, row.version, final=row.outcome is not None)
-        if any(event.kind.startswith("tenant.") for event in events):
+        killed = any(event.kind.startswith("kill.") for event in events)
+        if killed or any(event.kind.startswith("tenant.") for event in events):
             await self._engine.reload_weights()
+        if killed:
+            self._engine.look_again()  # ends the polls of what is killed, and tries those of what was lifted
+        if released:
+            await self._learn(released)
+
+    async def _learn(self, released: Sequence[tuple[str, str, int]]) -> None:
+        """Make released secrets known to this server, and tell the others."""
+        self._ignorant = not await self._secrets.learn(released) or self._ignorant
+        if not self._ignorant:
+            self._known = max(seq for _, _, seq in released)
+            await self._meet()
 
     def _bot_changed(self, event: EventRow) -> str:
         bot: str = _body(event)["bot"]

@@ -38,6 +38,11 @@ class RetentionPeriods:
     audit: int = 0  # audit records
 
 
+# Returns a function that says for a tenant from which time on records are not to be erased yet: older ones may go.
+# None: none of them may go.
+Unread = Callable[[], Awaitable[Callable[[str], int | None]]]
+
+
 class Retention:
     def __init__(
         self,
@@ -48,9 +53,16 @@ class Retention:
         clock: Clock,
         do_all: Callable[[Sequence[Command[bool]]], Awaitable[Sequence[bool | SwarmkeeperError]]],
         log: LogWriter,
+        unread: Unread | None = None,
     ) -> None:
+        """
+        Args:
+            unread: what readers of the audit log have not got yet, which stays; None: there are no such readers.
+        """
         self._store, self._periods = store, periods
         self._now, self._clock, self._do_all, self._log = now, clock, do_all, log
+        self._unread = unread
+        self._waits: set[str] = set()  # tenants of which nothing is erased, because a reader is behind
 
     async def run(self) -> None:
         """Look again and again, for ever; return at once if everything is kept."""
@@ -71,16 +83,42 @@ class Retention:
         waiting = await fetch(self._store, named_reads.EVENTS_WAIT)
         if waiting[0].microseconds > EVENTS_WAIT_MAX:
             return  # events of a task that ended long ago may come to the feed yet, and must not come after it has left
+        read_until = None if self._unread is None else await self._unread()
         for tenant in await fetch(self._store, named_reads.TENANTS):
             if await fetch(self._store, named_reads.LEGAL_HOLD, tenant=tenant.id, task=WHOLE_TENANT):
                 continue
+            until = self._now() if read_until is None else read_until(tenant.id)
+            self._note_wait(tenant.id, waits=until is None)
+            if until is None:
+                continue
             if self._periods.tasks:
-                await self._erase_tasks(tenant.id)
+                await self._erase_tasks(tenant.id, until)
             if self._periods.audit:
-                await self._trim_audit(tenant.id)
+                await self._trim_audit(tenant.id, until)
 
-    async def _erase_tasks(self, tenant: str) -> None:
-        before = self._now() - self._periods.tasks
+    async def erasable(self, tenant: str) -> int:
+        """Return until when a task of this tenant must have changed last, so that it may be erased on request now.
+
+        What changed later may not have its numbers in the feed yet, or a sink lacks it.
+
+        Raises:
+            StoreUnavailable, StoreDamaged: it is not known.
+        """
+        waiting = await fetch(self._store, named_reads.EVENTS_WAIT)
+        until = self._now() - waiting[0].microseconds - EVENTS_WAIT_MAX
+        if self._unread is not None:
+            read_until = (await self._unread())(tenant)
+            until = min(until, 0 if read_until is None else read_until)
+        return until
+
+    def _note_wait(self, tenant: str, *, waits: bool) -> None:
+        """Log once that nothing of a tenant is erased for now."""
+        if waits and tenant not in self._waits:
+            self._log("retention_waits", tenant=tenant, reason="a sink has not got this tenant's audit records yet")
+        (self._waits.add if waits else self._waits.discard)(tenant)
+
+    async def _erase_tasks(self, tenant: str, until: int) -> None:
+        before = min(self._now() - self._periods.tasks, until)
         at, task = -1, ""
         while True:
             rows = await fetch(
@@ -96,8 +134,8 @@ class Retention:
                 return
             at, task = rows[-1].created_at, rows[-1].id
 
-    async def _trim_audit(self, tenant: str) -> None:
-        before = self._now() - self._periods.audit
+    async def _trim_audit(self, tenant: str, until: int) -> None:
+        before = min(self._now() - self._periods.audit, until)
         while True:
             starts = await fetch(self._store, named_reads.AUDIT_START, tenant=tenant)
             frontier = Frontier.from_bytes(starts[0].frontier if starts else b"")

@@ -23,6 +23,7 @@ from swarmkeeper.storage.sqlite.store import path_of
 # Limits are switched off, because the machine is measured, not the limits.
 _SETTINGS: Mapping[str, object] = {
     "log_level": "warning",
+    "four_eyes": False,  # all bots have one key
     **dict.fromkeys(("tasks_a_minute_key", "tasks_a_minute_tenant", "open_tasks", "open_subtasks", "stored_bytes"), 0),
 }
 
@@ -75,14 +76,9 @@ class BenchServer(ServerProcess):
 
     def __init__(self, store: str | None) -> None:
         self.place = Place(store)
-        path = self.place.path
-        super().__init__(path, program=self.program, folder=path.parent, settings=_SETTINGS)
+        super().__init__(self.place.url, program=self.program, folder=self.place.path.parent, settings=_SETTINGS)
         self._connections = AsyncExitStack()
         self._clock = SystemClock()
-
-    @property
-    def store_url(self) -> str:
-        return self.place.url
 
     async def __aenter__(self) -> Self:
         try:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import typer
 
+from swarmkeeper.cli import published
 from swarmkeeper.cli.admin import audit, backup, hold, key, size, store, tenant
 from swarmkeeper.cli.bots import bot
+from swarmkeeper.cli.erasure import erase
+from swarmkeeper.cli.kills import kill
+from swarmkeeper.cli.policies import policy
+from swarmkeeper.cli.secrets import secret
 from swarmkeeper.cli.serving import demo, dev, run, server
 from swarmkeeper.cli.tasks import approval, message, task
-from swarmkeeper.cli.tools import bench, calibrate, docs, project, redact, simulate, swarm
+from swarmkeeper.cli.tools import bench, calibrate, docs, identity, project, redact, simulate, sinks, swarm
 
 app = typer.Typer(
     name="swarmkeeper",
@@ -29,10 +34,17 @@ task.app.command()(message.messages)
 app.add_typer(task.app, name="task")
 app.add_typer(bot.app, name="bot")
 app.add_typer(key.app, name="key")
+app.add_typer(secret.app, name="secret")
 app.add_typer(approval.app, name="approval")
 app.add_typer(audit.app, name="audit")
+audit.app.command("key")(published.key)
+audit.app.command()(published.prove)
+audit.app.command()(published.export)
+audit.app.command()(published.witness)
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(hold.app, name="hold")
+app.command()(erase.erase)
+app.add_typer(kill.app, name="kill")
 app.add_typer(size.app, name="store")
 app.command()(store.doctor)
 app.command()(store.migrate)
@@ -43,6 +55,9 @@ app.command()(calibrate.calibrate)
 app.command()(bench.bench)
 app.add_typer(project.config, name="config")
 app.add_typer(redact.redact, name="redact")
+app.add_typer(identity.app, name="identity")
+app.add_typer(sinks.app, name="sinks")
+app.add_typer(policy.app, name="policy")
 app.add_typer(swarm.swarm, name="swarm")
 app.command()(project.api)
 app.command()(project.completion)

@@ -69,9 +69,6 @@ class Repeatable(Command[T_co | Replayed]):
     """A command that may have an idempotency key. If it was carried out before, the answer is `Replayed`."""
 
 
-# ---- clients -------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submit(Repeatable[str]):
     title: str
@@ -368,15 +365,17 @@ class CreateKey(Repeatable[str]):
     bot: str | None = None
     owner: str | None = None
     skills: tuple[str, ...] | None = None
-    expires: int | None = None  # microseconds from now
+    expires: int | None = None  # microseconds from now; 0: never; None: as the limits say
+    networks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRules(Command[None]):
-    """Record for each tenant that the operator reloaded the redaction rules."""
+    """Record for each tenant that the operator reloaded the redaction rules, or the policies."""
 
     before: str  # hash of the rules
     after: str  # likewise
+    what: str = "redaction"
     problem: str = ""  # why the old rules stay in force; holds only fixed texts and rule names
 
 
@@ -447,14 +446,28 @@ class SetRate(Repeatable[str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteRefusals(Command[None]):
-    """Record that calls with a valid credential were refused: at most once a minute for each key and code."""
+    """Record that calls were refused: at most once a minute for each key and code, or each source."""
 
     code: str
     action: str
     count: int
+    source: str = ""  # the caller's address, if there was no key that is known
 
 
-# ---- retention -----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteReads(Command[None]):
+    """Record that a caller has read outputs or keys: at most once a minute for each key and task."""
+
+    action: str
+    task: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteKeyUses(Command[None]):
+    """Keep when keys were last used."""
+
+    uses: Mapping[str, int]  # key -> microseconds, by the wall clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -508,7 +521,9 @@ class TrimAudit(Command[bool]):
     at: int  # time of the last record that leaves
 
     def _own_needs(self) -> list[Key]:
-        return [lookups.AUDIT_BEGIN.of(self.by.tenant), lookups.LEGAL_HOLD.of((self.by.tenant, WHOLE_TENANT))]
+        tenant = self.by.tenant
+        kinds = (lookups.AUDIT_BEGIN, lookups.ROWS_OF_TENANT)
+        return [*(kind.of(tenant) for kind in kinds), lookups.LEGAL_HOLD.of((tenant, WHOLE_TENANT))]
 
 
 # ---- people --------------------------------------------------------------------------------------------------------
@@ -560,6 +575,8 @@ class TimerFired(Command[None]):
                 return [lookups.KEY_LIMIT.of(self.ref)]
             case "cooldown":
                 return [lookups.COOLDOWN.of(self.ref)]
+            case "kill":
+                return []
             case _:
                 return [lookups.APPROVAL.of(self.ref)]
 

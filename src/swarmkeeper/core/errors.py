@@ -24,15 +24,16 @@ class SwarmkeeperError(Exception):
 
 
 class AuthenticationFailed(SwarmkeeperError):
-    """The key is missing, unknown, expired or revoked. Use another key."""
+    """The key or token is missing, unknown, expired or revoked. Use another one."""
 
     code = "unauthenticated"
 
 
 class PermissionDenied(SwarmkeeperError):
-    """The key is valid, but its role, bot or owner does not allow this action."""
+    """The key or token is valid, but its role, bot or owner does not allow this action, or a policy denies it."""
 
     code = "forbidden"
+    policies: tuple[str, ...] = ()  # ids of the policies that deny it
 
 
 class ResourceNotFound(SwarmkeeperError):
@@ -173,6 +174,32 @@ class RateLimited(SwarmkeeperError):
     retryable = True
 
 
+class SecretNotFound(SwarmkeeperError):
+    """No such secret for this work; `errors` says which names.
+
+    A secret that does not exist, one that its rule does not let this bot have, one of another tenant, and one that the
+    inputs of this work do not refer to all look the same on purpose.
+    """
+
+    code = "secret_not_found"
+
+
+class SecretsUnavailable(SwarmkeeperError):
+    """The back end that has the secret does not answer, or refuses the server. Try again after `Retry-After`."""
+
+    code = "secrets_unavailable"
+    retryable = True
+
+
+class Killed(SwarmkeeperError):
+    """An operator has stopped the whole tenant; `detail` says why. Reads go on.
+
+    Do not repeat the call: it is accepted again when an administrator lifts the kill (`swarmkeeper kill list`).
+    """
+
+    code = "killed"
+
+
 class BacklogFull(SwarmkeeperError):
     """The tenant has reached its limit of open tasks, open subtasks or stored bytes; `errors` says which.
 
@@ -201,4 +228,15 @@ class AuditUnavailable(SwarmkeeperError):
     """Nothing was done, because the audit log could not be written."""
 
     code = "audit_unavailable"
+    retryable = True
+
+
+class AuditSinkBehind(SwarmkeeperError):
+    """Nothing was done: a sink that must have the audit log has not got its latest records.
+
+    Try again after `Retry-After`. Results of work in progress are taken for another minute; reads, heartbeats,
+    cancelling, pausing and revoking keys always work. Operators: `/readyz?verbose` says which sink, and why.
+    """
+
+    code = "audit_sink_behind"
     retryable = True

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Annotated, Self
 
 from swarmkeeper.core.catalogue import EventBody, Mark, Omitted, Own, event
+from swarmkeeper.core.kills import events as _of_kills  # noqa: F401 - enters its kinds in the catalogue
 from swarmkeeper.core.model import Json, Work
 from swarmkeeper.core.rules.graph import NAMED_MAX
+from swarmkeeper.core.secrets import events as _of_secrets  # noqa: F401 - enters its kinds in the catalogue
 from swarmkeeper.core.states import BotType, Decision, FailureCode, Kind, Outcome, TaskStatus
 
 KEYS_MAX = NAMED_MAX  # subtasks that an event names by key; `count` counts all of them

@@ -11,6 +11,8 @@ from hashlib import blake2b, sha256
 # In ASCII order (RFC 4648, "extended hex"), so that ids sort like the numbers that they encode.
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUV"
 _PAIRS = tuple(chr(first) + chr(second) for first in _ALPHABET for second in _ALPHABET)  # of ten bits
+TOKEN_PREFIX = "oid"
+_SUBJECT_END = len(TOKEN_PREFIX) + 1 + 26
 _LETTER_OF = bytes(_ALPHABET[byte & 31] for byte in range(256))
 
 
@@ -50,3 +52,33 @@ def salt(seed: bytes) -> bytes:
 def next_seed(seed: bytes) -> bytes:
     """Return a seed that shows nothing of this one, and that no salt or id shows."""
     return sha256(b"next" + seed).digest()
+
+
+def traceparent(seed: bytes) -> str:
+    """Return the traceparent of a call that came without one: a new trace, whose parent is a span that nobody sends.
+
+    That the parent is the end of the trace id tells it from a caller's span.
+    """
+    trace = seed[:16].hex()
+    return f"00-{trace}-{trace[16:]}-01"
+
+
+def of_token(tenant: str, issuer: str, subject: str, owner: str) -> str:
+    """Return the key id of callers with tokens: it is the same for all tokens of one subject in one tenant.
+
+    Its end depends on the owner alone, so that two ids can be compared by owner, without a table of subjects.
+    """
+    subject_hash = blake2b(f"{tenant}\0{issuer}\0{subject}".encode(), digest_size=26).digest()
+    return f"{TOKEN_PREFIX}_{subject_hash.translate(_LETTER_OF).decode('ascii')}{_owner_mark(owner)}"
+
+
+def is_same_person(key_id: str, caller: str, owner: str | None) -> bool:
+    """Whether a token's key id belongs to a caller: by the subject of the caller's own key id, or by its owner."""
+    if not key_id.startswith(f"{TOKEN_PREFIX}_"):
+        return False
+    same_owner = owner is not None and key_id.endswith(_owner_mark(owner))
+    return same_owner or key_id[:_SUBJECT_END] == caller[:_SUBJECT_END]
+
+
+def _owner_mark(owner: str) -> str:
+    return blake2b(owner.encode(), person=b"owner", digest_size=20).digest().translate(_LETTER_OF).decode("ascii")

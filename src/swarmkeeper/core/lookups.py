@@ -130,3 +130,5 @@ TASK_PART: Lookup[Page, TaskPart] = Lookup("task_part")
 RECORDS_OF_TASK: Lookup[tuple[str, int, int], list[int]] = Lookup("records_of_task")
 # Tenant -> number of audit records that have left, from the first on
 AUDIT_BEGIN: Lookup[str, int] = Lookup("audit_begin")
+# Tenant -> its rows that belong to no task and are anchored in its log: itself, its keys, bots, rates, hold
+ROWS_OF_TENANT: Lookup[str, list[object]] = Lookup("rows_of_tenant")

@@ -43,6 +43,17 @@ class Redacted:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogin:
+    """The token of an identity provider by which a caller is known. The token itself is kept nowhere."""
+
+    issuer: str
+    subject: str
+    id: str  # a hash of the token
+    key: str  # the provider's key that signed it
+    expires_at: int  # microseconds of the wall clock
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The caller, as identified by the credential."""
 
@@ -52,6 +63,7 @@ class Principal:
     bot: str | None = None  # the only bot name it may act as
     owner: str | None = None
     skills: frozenset[str] | None = None  # skills that its bots may register; None: any
+    token: TokenLogin | None = None  # None: the credential is an API key
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,10 @@ class Limits:
     # What a lease reserves of a budget, until attempts of its kind have shown what they need.
     reserve_cost: int = 50_000  # micro-USD
     reserve_tokens: int = 20_000
+    key_expires: int = 0  # unless it is created with another time; 0: never
+    # Nobody reviews or approves their own work. False: bots of one key count as different owners, and an administrator
+    # may decide on anything: for a server that one person uses alone.
+    four_eyes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +287,7 @@ class BotRecord:
     name: str
     instance: str
     version: str
-    owner: str  # the bot's id if the key has no owner
+    owner: str  # of its key; the key's id if that has none
     key_id: str
     created_at: int
     skills: tuple[str, ...] = ()  # sorted
@@ -311,6 +327,7 @@ class ApiKey:
     revoked_at: int | None = None
     previous_digest: bytes | None = None  # valid after a rotation, until previous_until
     previous_until: int | None = None
+    networks: tuple[str, ...] | None = None  # from which it may be used; None: from anywhere
     version: int = 0
 
 
@@ -503,6 +520,7 @@ class AuditEntry:
     body: Redacted
     salt: bytes
     trace: str = ""
+    rows: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)  # anchors; see govern/anchors.py
 
 
 UNPLACED = -1  # the index of an audit record that the store has not put into its tree yet

@@ -45,6 +45,7 @@ class TaskRow(NamedTuple):
     loading: int
     round: int
     labels: JsonText
+    submitted_by: str
     planner_skills: JsonText
     evaluator_skills: JsonText
     evaluation: str
@@ -354,9 +355,11 @@ class KeyRow(NamedTuple):
     bot: str | None
     owner: str | None
     skills: JsonText | None
+    networks: JsonText | None
     created_at: int
     expires_at: int | None
     revoked_at: int | None
+    used_at: int | None
 
 
 class SecretKeyRow(NamedTuple):
@@ -375,6 +378,7 @@ class SecretKeyRow(NamedTuple):
     revoked_at: int | None
     previous_digest: bytes | None
     previous_until: int | None
+    networks: JsonText | None
     version: int
 
 

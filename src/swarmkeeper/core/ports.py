@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from swarmkeeper.core.errors import Detail
+from swarmkeeper.core.kills.records import KillRecord
 from swarmkeeper.core.model import (
     AnswerRecord,
     ApiKey,
@@ -38,7 +39,9 @@ from swarmkeeper.core.model import (
     Work,
     WorkRate,
 )
+from swarmkeeper.core.policies.records import Policies
 from swarmkeeper.core.retention import LegalHoldRecord
+from swarmkeeper.core.secrets.records import RowKey, SecretRecord
 
 
 class Clock(Protocol):
@@ -69,6 +72,7 @@ class Rules(Protocol):
     """The rules of access and redaction that decisions use; govern implements them."""
 
     hash: str
+    policies: Policies | None  # what else restricts callers; None: nothing
 
     def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tenant: str | None = None) -> Redacted:
         """Return the value without its secrets.
@@ -99,6 +103,27 @@ class Rules(Protocol):
 Key = tuple[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class TileHash:
+    """The root of a full tile of a tenant's audit log: of 256 records at level 1, of 256 such tiles at level 2, …"""
+
+    tenant: str
+    level: int
+    place: int  # its number in the level
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """Size and root of a tenant's audit log, signed."""
+
+    tenant: str
+    size: int
+    root: bytes
+    at: int  # microseconds
+    note: str  # as it is published
+
+
 @dataclass(slots=True)
 class Changes:
     """All writes of one batch, or of a part of it. Records with a `version` replace version - 1."""
@@ -119,6 +144,7 @@ class Changes:
     )  # id -> (task id, JSON); None removes it
     bots: dict[str, BotRecord | None] = field(default_factory=dict)
     keys: dict[str, ApiKey] = field(default_factory=dict)
+    key_uses: dict[str, int] = field(default_factory=dict)  # key -> when it was last used, by the wall clock
     tenants: dict[str, Tenant] = field(default_factory=dict)  # shares and limits; `opened` has the counts
     tenant_budgets: dict[str, BudgetAccount | None] = field(default_factory=dict)
     opened: dict[str, int] = field(default_factory=dict)  # by tenant: tasks opened less tasks that became final
@@ -140,6 +166,11 @@ class Changes:
     legal_holds: dict[tuple[str, str], LegalHoldRecord | None] = field(default_factory=dict)  # by tenant and task
     # Statements of retention.sql with their parameters, run in order after everything else was written.
     erased: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    tile_hashes: list[TileHash] = field(default_factory=list)  # one that is stored already stays
+    checkpoints: list[SignedCheckpoint] = field(default_factory=list)  # of an hour, only the largest is kept
+    sink_cursors: dict[str, int] = field(default_factory=dict)  # by name; they move forward, never back
+    kills: dict[str, KillRecord | None] = field(default_factory=dict)  # None removes it
+    secret_rows: dict[RowKey, SecretRecord | None] = field(default_factory=dict)  # None removes it
     alive_at: int | None = None
     requests: dict[str, str] = field(default_factory=dict)  # audit id of events -> request id; only for the log
 
@@ -409,20 +440,57 @@ class EventTooLarge(Exception):
 
 
 EVENTS_TOPIC = "events"  # hints that there are new events
+WRITTEN_TOPIC = "written"  # hints to the server that numbers events: another one has written some
 LOOK_TOPIC = "look"  # hints to other servers: the ids of queues that got items
 
 
 Heard = tuple[str, int, int]  # a bot, when it last called, and when it last asked for work (0: never), in microseconds
 
 
+@dataclass(frozen=True, slots=True)
+class ServerSeen:
+    """A server that has a shared store open."""
+
+    id: str  # drawn at its start
+    version: str
+    rules: str  # hash of its redaction rules
+    known: int = 0  # up to which event of the feed it knows the secrets that were released
+
+
 class SharedStore(Store, Protocol):
     """A store that several servers may have open."""
+
+    servers_max: int  # for how many it has room, as the database is configured; set when it is opened
+
+    @property
+    def numbers_events(self) -> bool:
+        """Whether this server numbers the events of all: one does at a time. Until then nobody reads them."""
+
+    def on_numbered(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Have this called whenever this server has numbered events."""
+
+    def look_for_events(self) -> None:
+        """Number at once what other servers have written, if this server numbers events."""
 
     async def share_presence(self, heard: Sequence[Heard], *, microseconds: int) -> Sequence[Heard]:
         """Tell the other servers which bots this one has heard, and return what all have told in that time.
 
         Raises:
             StoreUnavailable: nothing was told.
+        """
+
+    async def meet(self, own: ServerSeen, *, microseconds: int) -> Sequence[ServerSeen]:
+        """Tell the other servers of this one, and return all that have told in that time, this one among them.
+
+        Raises:
+            StoreUnavailable: nothing was told.
+        """
+
+    async def leave(self, server: str) -> None:
+        """Tell the other servers that this one has ended.
+
+        Raises:
+            StoreUnavailable: they were not told, and see it when it has not told for some time.
         """
 
 

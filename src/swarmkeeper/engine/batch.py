@@ -7,20 +7,20 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from swarmkeeper.core import lookups
+from swarmkeeper.core import ids, lookups
 from swarmkeeper.core.answers import Refusal, Replayed, ReportReceipt
-from swarmkeeper.core.commands import Command, Continue, ReleaseLease, ReportResult, TimerFired
+from swarmkeeper.core.commands import ENGINE, Command, Continue, ReleaseLease, ReportResult, TimerFired
 from swarmkeeper.core.decide import decide
 from swarmkeeper.core.decide.loaded_rows import NotLoaded
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
-from swarmkeeper.core.model import BackgroundJob, Idempotency, Timer
+from swarmkeeper.core.model import AuditEntry, BackgroundJob, Idempotency, Timer
 from swarmkeeper.core.ports import Changes, Key, Transaction
 from swarmkeeper.core.states import Kind
 from swarmkeeper.engine.dispatcher import Dispatcher
 from swarmkeeper.engine.lease_facts import FactsGatherer
 from swarmkeeper.engine.polls import Claimed, Poll, Scheduler
-from swarmkeeper.govern import audit
+from swarmkeeper.govern import anchors, audit
 
 ROUNDS_MAX = 1_000  # detects endless loads; decisions ask for rows in bulk and need a few rounds
 # Chooses the timers and the job of a batch, once it is known at which time it decides.
@@ -280,12 +280,36 @@ class Batch:
     async def _finish(self, *, alive: bool) -> None:
         """Write the rest, with the audit records, and record that the engine is alive."""
         changes = self.working.take_changes()
+        anchors.attach(self.working.entries, self.working.anchored, self._further_record)
         changes.leaves += audit.leaves_of(self.working.entries, self.working.rules.hash)
         if changes or self.saved or alive:
             # Many positions assigned at one moment run ahead of the time; the next run starts after them.
             changes.alive_at = self.working.position
             await self.transaction.save(changes)
             self.saved.append(changes)
+
+    def _further_record(self, tenant: str, task: str) -> AuditEntry:
+        """Add an audit record for rows of a task, or of none, that changed with a command on something else."""
+        seed, now = self.seed(), self.working.now
+        entry = AuditEntry(
+            id=ids.timed("aud", now, seed, "audit"),
+            at=now,
+            tenant=tenant,
+            actor_type="engine",
+            actor="engine",
+            key_id=ENGINE.key_id,
+            action="rows.anchor",
+            resource=task or tenant,
+            task_id=task or None,
+            outcome="accepted",
+            effect="allow",
+            reasons=(),
+            events=(),
+            body=self.working.rules.redact({}),
+            salt=ids.salt(seed),
+        )
+        self.working.entries.append(entry)
+        return entry
 
 
 def _adds_items(changes: Changes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 from swarmkeeper.core import lookups
-from swarmkeeper.core.decide import key_lines, work_rates
+from swarmkeeper.core.decide import key_lines, killed, work_rates
 from swarmkeeper.core.decide.decisions import budgets
 from swarmkeeper.core.decide.decisions import work as decisions
 from swarmkeeper.core.decide.effects import closing, cooldowns, owners
@@ -13,6 +13,8 @@ from swarmkeeper.core.decide.loaded_rows import NotLoaded
 from swarmkeeper.core.decide.undo_log import copied
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import SwarmkeeperError
+from swarmkeeper.core.kills.lookups import KILLS
+from swarmkeeper.core.kills.records import KILLED
 from swarmkeeper.core.model import BotRecord, LeaseRecord, QueueEntry
 from swarmkeeper.core.ports import Key, Transaction
 from swarmkeeper.core.rules.cooldowns import cooldown_id, is_closed, scope_of
@@ -85,11 +87,12 @@ class Dispatcher:
                 continue
             if poll.arrival in unloaded and not await self._wake(poll, unloaded, came):
                 continue
+            before = poll.found.reason
             poll.begin_try()
             found = await self._decide(poll, save)
             poll.end_try(found)
             granted += len(found.leases)
-            if found.leases or not poll.parks or poll.answer.done():
+            if found.leases or not poll.parks or poll.answer.done() or poll.is_stopped(before):
                 answered.append(poll)
         self._try_again(new)
         return answered
@@ -121,8 +124,9 @@ class Dispatcher:
         return self._scheduler.served(poll, bot, self._working.queues)
 
     def _open(self, bot: BotRecord, queues: frozenset[int]) -> frozenset[int]:
-        """Return those of the queues whose skills' rates allow a lease now."""
+        """Return those of the queues whose skills are not killed, and whose rates allow a lease now."""
         working = self._working
+        queues = killed.alive(working, bot.tenant, queues)
         if bot.tenant not in working.rates:
             return queues
         skills_of = working.queues.by_id
@@ -150,7 +154,9 @@ class Dispatcher:
             if not poll.with_report:
                 self._working.arrivals.polled(bot.id, poll.claim.claim_id, self._working.now)
             able.append((poll, bot))
-        for tenant in {bot.tenant for _, bot in able} if self._working.rates else ():
+        tenants = {bot.tenant for _, bot in able}
+        await self._load_missing((KILLS, tenant) for tenant in sorted(tenants) if self._working.kills.may_have(tenant))
+        for tenant in tenants if self._working.rates else ():
             await self._load_missing(
                 (lookups.WORK_RATE, name) for name in work_rates.ids_of(self._working.rates, tenant)
             )
@@ -217,6 +223,8 @@ class Dispatcher:
     async def _decide(self, poll: Poll, save: Save) -> Claimed:
         bot = poll.bot
         assert bot is not None, "a poll is loaded with its bot before it is tried"
+        if killed.of_bot(self._working, bot) is not None:
+            return Claimed((), KILLED)
         if (again := await self._granted_before(poll, bot)) is not None:
             return Claimed(again, None)
         if bot.status != "active":
@@ -248,7 +256,9 @@ class Dispatcher:
             if not found and len(further) >= HEADS_MAX:
                 self._scheduler.retry(poll, soon=False)
         if not found:
-            if len(queues) < len(served):
+            if served and not (open_ := killed.alive(self._working, bot.tenant, served)):
+                return Claimed((), KILLED)
+            if served and len(queues) < len(open_):
                 return Claimed((), RATE_LIMITED)
             return Claimed((), "nothing_ready" if queues else "no_match")
         return Claimed(found, None)

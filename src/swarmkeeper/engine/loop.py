@@ -18,13 +18,13 @@ from typing import Any, cast
 
 from swarmkeeper.core.answers import Refusal, Replayed, ReportReceipt, T
 from swarmkeeper.core.commands import ClaimWork, Command, ReportResult, SendHeartbeat, TimerFired
-from swarmkeeper.core.decide import work_rates
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.model import BackgroundJob, Limits, Timer
 from swarmkeeper.core.ports import (
     EVENTS_TOPIC,
     LOOK_TOPIC,
+    WRITTEN_TOPIC,
     Broker,
     Changes,
     Clock,
@@ -34,6 +34,7 @@ from swarmkeeper.core.ports import (
     Looked,
     RowsBusy,
     Rules,
+    SharedStore,
     StaleVersion,
     Store,
     StoreLost,
@@ -91,8 +92,7 @@ class Engine:
         self.limits = limits
         self.stats = Stats()
         self.scheduler = Scheduler()
-        self._arrived = Arrivals()
-        self._budgets = BudgetBook()
+        self._arrived, self._budgets = Arrivals(), BudgetBook()
         self.running = False
         self.store_answers = True  # False after a failed batch, until a batch succeeds
         self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
@@ -104,15 +104,13 @@ class Engine:
         self._heartbeat_cache = HeartbeatCache()
         # Whether memory may answer: in a shared store, only while what others change is followed.
         self.is_fresh: Callable[[], bool] = lambda: True
+        self.gate: Callable[[Command[Any]], SwarmkeeperError | None] = lambda command: None  # why one is refused now
         self.time = EngineTime(clock)
         self._apart = False  # whether engine time was far ahead of the wall clock when last logged
-        self._position = 0
         self._tenants = 1  # active now or recently
-        self._costs = Costs()
-        self._upkeep = Upkeep(self.weights)
+        self._costs, self._upkeep = Costs(), Upkeep(self.weights)
         self._alive_due = self._purge_due = self._pause_until = self._look_due = 0
-        self._looked_at = 0
-        self._arrivals = 0
+        self._looked_at = self._arrivals = self._position = 0
         self._stalled = self._stopping = False
         self._lost: StoreLost | None = None
         self._moved = 0  # microseconds by which time jumped forward, not yet applied in the store
@@ -166,7 +164,7 @@ class Engine:
         """
         asked = tuple(self._queued(report) for report in reports)
         poll = None
-        if claim is not None and asked:
+        if claim is not None and asked and self.gate(claim) is None:
             poll = self._poll(claim, parks=False, with_report=True)
             asked[-1].poll, asked[-1].group = poll, asked[:-1]
         answers = await ask_all(asked, self._enqueue)
@@ -219,11 +217,10 @@ class Engine:
         self._heartbeat_cache.forget(bots=bots, tasks=tasks, works=works)
 
     async def reload_weights(self) -> None:
-        """Read the tenants' weights and rates, and which have budgets, again; another process may have changed them."""
+        """Read the tenants' weights, rates and kills, and which have budgets, again; others may have changed them."""
         self.weights.update({row["id"]: row["weight"] for row in await self._store.read("tenant_shares", {})})
         self._budgets.tenants.update({row["id"]: None for row in await self._store.read("tenant_budgets", {})})
-        # A batch that runs keeps the rates that it began with.
-        self.scheduler.rates = work_rates.by_tenant(await self._store.read("all_rates", {}))
+        await self.scheduler.read(self._store)
 
     async def run(self) -> None:
         """Run batches until `stop`. If this raises, no command will be answered any more: end the process.
@@ -300,10 +297,12 @@ class Engine:
         return Poll(claim, self._entropy.seed(), self._arrivals, answer, parks, with_report)
 
     def _enqueue(self, item: Queued | Poll) -> None:
-        by = item.claim.by if isinstance(item, Poll) else item.command.by
-        if self._stopping or not self._queue.has_room(by.tenant):
+        command = item.claim if isinstance(item, Poll) else item.command
+        if self._stopping or not self._queue.has_room(command.by.tenant):
             raise Overloaded("the orchestrator is overloaded at the moment", retry_after=1)
-        self._queue.put(by.tenant, item)
+        if (refusal := self.gate(command)) is not None:
+            raise refusal
+        self._queue.put(command.by.tenant, item)
         self._woken.set()
 
     async def _wait(self) -> None:
@@ -428,6 +427,7 @@ class Engine:
             self._stalled, self._moved = False, 0
         now = self.now()
         known = set(self._queues.by_id)
+        self.scheduler.kills.fresh = self.is_fresh()
         rules = self._rules.in_force()  # audit records name the rules that applied to them
         working = WorkingSet(
             now=now,
@@ -439,6 +439,7 @@ class Engine:
             arrivals=self._arrived,
             budgets=self._budgets,
             rates=self.scheduler.rates,
+            kills=self.scheduler.kills,
         )
         for queued in commands:
             queued.reset()
@@ -460,8 +461,7 @@ class Engine:
             raise
         if upkeep:
             self._upkeep.committed()
-        if batch.saved:  # a batch that writes nothing succeeds even on a full disk
-            self.store_answers = True
+        self.store_answers |= bool(batch.saved)  # a batch that writes nothing succeeds even on a full disk
         self._committed(batch, began)
         self._costs.learn(commands)
         for queued in commands:
@@ -514,12 +514,13 @@ class Engine:
         try:
             for changes in saved:
                 self._on_commit(changes)
-            if any(changes.events for changes in saved):
-                await self._broker.publish(EVENTS_TOPIC)
-            if self._store.shared:
-                added = {entry.queue for changes in saved for entry in changes.ready.values() if entry is not None}
-                if added:
-                    await self._broker.publish(LOOK_TOPIC, ",".join(map(str, sorted(added))).encode())
+            shared = cast("SharedStore", self._store) if self._store.shared else None
+            # Nobody can read events of a shared store before one server has numbered them; it then tells all.
+            if any(changes.events for changes in saved) and not (shared and shared.numbers_events):
+                await self._broker.publish(WRITTEN_TOPIC if shared else EVENTS_TOPIC)
+            entries = [entry for changes in saved for entry in changes.ready.values()] if shared else []
+            if added := {entry.queue for entry in entries if entry is not None}:
+                await self._broker.publish(LOOK_TOPIC, ",".join(map(str, sorted(added))).encode())
         except Exception as error:
             self._fault(error, "hint")
 

@@ -14,9 +14,11 @@ from types import MappingProxyType
 
 from swarmkeeper.core import ids
 from swarmkeeper.core.commands import ClaimWork
+from swarmkeeper.core.decide import work_rates
 from swarmkeeper.core.errors import SwarmkeeperError
+from swarmkeeper.core.kills.records import KILLED, KillBook
 from swarmkeeper.core.model import BotRecord
-from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.ports import Changes, Store
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.match import QueueBook
 from swarmkeeper.engine.lease_facts import Granted
@@ -31,7 +33,7 @@ RATE_LIMITED = "rate_limited"  # the reason of a poll whose bot's scope cools
 @dataclass(frozen=True, slots=True)
 class Claimed:
     leases: tuple[Granted, ...]
-    reason: str | None  # why there are no leases: nothing_ready | no_match | at_capacity | rate_limited | draining
+    reason: str | None  # why there are no leases: see wire/answers.py
 
 
 class PollState(Enum):
@@ -92,6 +94,13 @@ class Poll:
         """Give what its next try writes ids of its own: this one has written something, and found no lease."""
         self.seed = ids.next_seed(self.seed)
 
+    def is_stopped(self, before: str | None) -> bool:
+        """Whether it is to end because of a kill that came while it was parked; `before` is its reason until then.
+
+        A poll that comes after the kill may wait: else its bot would ask again and again.
+        """
+        return self.found.reason == KILLED and before not in (None, KILLED)
+
     def undo(self) -> None:
         """Drop the leases of a batch that was rolled back."""
         self.found = Claimed((), self.found.reason)
@@ -132,6 +141,7 @@ class Scheduler:
     # Ids of cooldowns, so that no row is looked for where there is none. A batch reads the rows themselves.
     cooling: set[str] = field(default_factory=set)
     rates: dict[str, dict[str, int | None]] = field(default_factory=dict)  # by tenant and key; see decide/work_rates.py
+    kills: KillBook = field(default_factory=KillBook)
     _some_due: bool = False  # a parked poll may be due; saves a look at each of them in every batch
     _retry_undone: bool = False  # all polls were to be tried again while this batch was being committed
     _of_bot: dict[str, dict[int, Poll]] = field(default_factory=dict)  # parked polls, by bot and arrival
@@ -217,6 +227,11 @@ class Scheduler:
             ):
                 self.retry(poll)
 
+    async def read(self, store: Store) -> None:
+        """Read again what another process may have changed: rates and kills. A batch that runs keeps its rates."""
+        self.rates = work_rates.by_tenant(await store.read("all_rates", {}))
+        self.kills.tenants = {row["id"]: None for row in await store.read("killed_tenants", {})}
+
     def begin_batch(self) -> None:
         self.has_due = self._some_due = self._retry_undone = False
 
@@ -234,7 +249,7 @@ class Scheduler:
         return list(self._of_bot)
 
     def limited(self, changes: Changes) -> None:
-        """Remember which rates and cooldowns the store has. A removed rate is known until they are read again."""
+        """Remember the rates, cooldowns and kills of the store. A removed rate is known until they are read again."""
         for rate in changes.rates.values():
             if rate is not None:
                 self.rates.setdefault(rate.tenant, {})[rate.key] = rate.most
@@ -243,6 +258,9 @@ class Scheduler:
                 self.cooling.discard(name)
             else:
                 self.cooling.add(name)
+        if changes.kills:
+            self.kills.tenants.update(dict.fromkeys(kill.tenant for kill in changes.kills.values() if kill is not None))
+            self.retry_all()
 
     def committed(self, held: dict[str, int], changed: Collection[str]) -> None:
         """Retry polls of bots that have room again or were changed.

@@ -23,6 +23,7 @@ class Action(StrEnum):
     TASK_RESUME = "task.resume"
     TASK_RETRY = "task.retry"
     TASK_ARCHIVE = "task.archive"
+    TASK_ERASE = "task.erase"
     TASK_MESSAGE = "task.message"
     TASK_MESSAGE_HELD = "task.message_held"
     OUTPUT_READ = "output.read"
@@ -46,8 +47,14 @@ class Action(StrEnum):
     KEY_READ = "key.read"
     KEY_MANAGE = "key.manage"
     TENANT_MANAGE = "tenant.manage"
+    SECRET_RESOLVE = "secret.resolve"
+    SECRET_READ = "secret.read"  # names and versions, never values
+    SECRET_MANAGE = "secret.manage"
     LEGAL_HOLD_READ = "legal_hold.read"
     LEGAL_HOLD_MANAGE = "legal_hold.manage"
+    KILL_READ = "kill.read"
+    KILL_MANAGE = "kill.manage"  # of bots, owners and skills
+    KILL_TENANT = "kill.tenant"
     OPS_METRICS = "ops.metrics"
     OPS_VERBOSE = "ops.verbose"
 
@@ -59,6 +66,7 @@ class Role(StrEnum):
     EVALUATOR = "bot:evaluator"
     OPERATOR = "operator"
     APPROVER = "approver"
+    VIEWER = "viewer"
     AUDITOR = "auditor"
     ADMIN = "admin"
 
@@ -85,6 +93,7 @@ _BOT = frozenset(
         Action.WORK_BEAT,
         Action.WORK_RELEASE,
         Action.WORK_ASK,
+        Action.SECRET_RESOLVE,
         Action.TASK_READ_HELD,
         Action.TASK_MESSAGE_HELD,
     }
@@ -97,13 +106,18 @@ _OPERATOR = _CLIENT | {
     Action.SKILL_READ,
     Action.EVENT_READ,
     Action.LATE_READ,
+    Action.APPROVAL_READ,
     Action.LEGAL_HOLD_READ,
     Action.LEGAL_HOLD_MANAGE,
+    Action.KILL_READ,
+    Action.KILL_MANAGE,
     Action.OPS_METRICS,
     Action.OPS_VERBOSE,
 }
-# An approver has to see the outputs that it approves.
-_APPROVER = frozenset({Action.TASK_READ, Action.OUTPUT_READ, Action.APPROVAL_READ, Action.APPROVAL_DECIDE})
+# Sees what goes on, for dashboards and people who only look: no outputs, no keys, no audit log.
+_VIEWER = frozenset({Action.TASK_READ, Action.BOT_READ, Action.SKILL_READ, Action.EVENT_READ, Action.APPROVAL_READ})
+# An approver has to see the outputs that it approves, and who made them.
+_APPROVER = _VIEWER | {Action.OUTPUT_READ, Action.APPROVAL_DECIDE}
 # Reads everything except outputs; late results are outputs, too.
 _AUDITOR = frozenset(
     {
@@ -115,6 +129,7 @@ _AUDITOR = frozenset(
         Action.APPROVAL_READ,
         Action.KEY_READ,
         Action.LEGAL_HOLD_READ,
+        Action.KILL_READ,
         Action.REDACTION_TEST,
     }
 )
@@ -127,6 +142,7 @@ ROLES: Mapping[str, frozenset[Action]] = MappingProxyType(
         Role.EVALUATOR: _BOT,
         Role.OPERATOR: _OPERATOR,
         Role.APPROVER: _APPROVER,
+        Role.VIEWER: _VIEWER,
         Role.AUDITOR: _AUDITOR,
         Role.ADMIN: frozenset(Action),
     }

@@ -9,7 +9,7 @@ nothing about the erased text.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -18,7 +18,7 @@ import msgspec
 import rfc8785
 
 from swarmkeeper.core.model import UNPLACED, AuditEntry, AuditLeaf, AuditTree, Event, FieldRedaction, Json
-from swarmkeeper.core.rules.tree import EMPTY_ROOT, Frontier, leaf_hash
+from swarmkeeper.core.rules.tree import Frontier, leaf_hash
 
 LEAF_MAX = 16 << 10  # bytes
 LEAF_VERSION = 1
@@ -104,20 +104,33 @@ def commitment(salt: bytes, body: bytes) -> str:
 def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes, bool]:
     """Return the leaf and the body of a record, both in canonical JSON, and whether the leaf was cut to LEAF_MAX.
 
-    The body is `{"events": [ids], "events_hash", "payload": redacted value}`, without the hash if there are no events.
-    In a leaf that was cut, texts and reasons are shorter, and the last entry of `redacted_fields`, with action
-    `omitted`, counts the omitted ones.
+    The body is `{"events": [ids], "events_hash", "payload": redacted value, "rows"}`, without the hash if there are no
+    events. Events of several tasks have one hash for each task in place of that, since a task may be erased before
+    others: `"events_hashes": {task: [number, hash]}`. `rows` has name and hash of each row that was written, by task
+    (anchors.py). In a leaf that was cut, texts and reasons are shorter, and the last entry of `redacted_fields`, with
+    action `omitted`, counts the omitted ones.
     """
     content: dict[str, Json] = {"events": [event.id for event in entry.events], "payload": entry.body.value}
-    if entry.events:
-        facts = _of_evidence([fact(event) for event in entry.events], [event.body.value for event in entry.events])
-        content["events_hash"] = sha256(facts).hexdigest()
+    # Pairs, and no objects: a hash under the name of a key would look like a secret.
+    content["rows"] = {task: [list(row) for row in rows.items()] for task, rows in entry.rows.items()}
+    by_task: dict[str, list[Event]] = {}
+    for event in entry.events:
+        by_task.setdefault(event.task or "", []).append(event)
+    if len(by_task) > 1:
+        content["events_hashes"] = {task: [len(own), _hash_of(own)] for task, own in by_task.items()}
+    elif by_task:
+        content["events_hash"] = _hash_of(entry.events)
     body = _of_evidence(content, (entry.body.value,))
     envelope = _envelope(entry, rules_hash, commitment(entry.salt, body), entry.reasons, entry.body.fields)
     leaf = _encode_in_order(envelope)  # canonical: its keys are in order, and it has no floats
     if len(leaf) > LEAF_MAX:
         return _shortened(entry, rules_hash, commitment(entry.salt, body)), body, True
     return leaf, body, False
+
+
+def _hash_of(events: Sequence[Event]) -> str:
+    facts = _of_evidence([fact(event) for event in events], [event.body.value for event in events])
+    return sha256(facts).hexdigest()
 
 
 def _envelope(
@@ -188,10 +201,52 @@ def decode_body(body: bytes) -> tuple[tuple[str, ...], Json]:
     return tuple(content["events"]), content["payload"]
 
 
-def hash_of_events(body: bytes) -> str | None:
-    """Return the `events_hash` in a body; None if the record has no events or was written by an earlier version."""
-    found: str | None = msgspec.json.decode(body).get("events_hash")
-    return found
+@dataclass(frozen=True, slots=True)
+class EventHashes:
+    """What the body of a record says about its events."""
+
+    ids: tuple[str, ...]
+    whole: str | None  # hash of all events; None if they have several tasks, or an earlier version wrote the record
+    by_task: Mapping[str, tuple[int, str]]  # number and hash of each task's events; "" stands for no task
+
+
+def hashes_of_events(body: bytes) -> EventHashes:
+    content = msgspec.json.decode(body)
+    by_task = {task: (number, said) for task, (number, said) in content.get("events_hashes", {}).items()}
+    return EventHashes(tuple(content["events"]), content.get("events_hash"), by_task)
+
+
+def rows_of(body: bytes) -> dict[str, dict[str, str | None]] | None:
+    """Return the hashes of written rows in a body, by task; None if an earlier version wrote it. See anchors.py."""
+    try:
+        found = msgspec.json.decode(body, type=_Anchors)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}  # altered: verifying the log finds that
+    return None if found.rows is None else {task: dict(rows) for task, rows in found.rows.items()}
+
+
+class Trim(msgspec.Struct):
+    """What a record says about the first records, which have left."""
+
+    to: int  # index of the first record that stayed
+    at: int  # time of the last one that left
+    rows: Literal["anchored"]  # the record has the hashes of all rows of the tenant that belong to no task
+
+
+class _OfTrim(msgspec.Struct):
+    payload: Trim
+
+
+def trim_of(body: bytes) -> Trim | None:
+    """Return what the record of a trim says; None if an earlier version wrote it."""
+    try:
+        return msgspec.json.decode(body, type=_OfTrim).payload
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+class _Anchors(msgspec.Struct):
+    rows: dict[str, list[tuple[str, str | None]]] | None = None
 
 
 def leaves_of(entries: Iterable[AuditEntry], rules_hash: str) -> list[AuditLeaf]:
@@ -231,24 +286,36 @@ class AuditVerification:
     begin: int = 0  # index of the first record: those before it have left
     erasures: int = 0  # records that say that bodies were erased
     erased_by: tuple[int, ...] = ()  # the indexes of the first of these, at most ERASURES_SHOWN
+    kept: KeptRoot | None = None  # of all records, to keep elsewhere; None if the log is not whole
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRoot:
+    """How many records a log had, and the root of their tree. Kept elsewhere, it shows a log that was rewritten."""
+
+    size: int
+    root: bytes
 
 
 class _RecordMismatch(Exception):
     """A record differs from what was written; the message says how."""
 
 
-def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None, start: bytes = b"") -> AuditVerification:
+def verify(
+    rows: Iterable[AuditLeaf], tree: AuditTree | None, start: bytes = b"", *, since: KeptRoot | None = None
+) -> AuditVerification:
     """Verify one tenant's log: its records in order of index, against the head of its tree.
 
     Checks every stored column: the hash against the leaf, body and salt against the commitment, the others against the
     leaf; then size, frontier and root. This proves that the records are those of this tree. It cannot detect that the
-    whole tree was replaced; only a head saved earlier can.
+    whole tree was replaced; only a root that was kept elsewhere can.
 
     A body may be missing only if a later record says that the bodies of its task were erased. The first records may be
     missing only if a record names their number and the root of their tree.
 
     Args:
         start: the frontier of the records that have left, from which the log goes on; empty for a log that is complete.
+        since: what an earlier verification gave as `kept`: the log must begin with the same records.
     """
     try:
         frontier = Frontier.from_bytes(start)
@@ -256,15 +323,18 @@ def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None, start: bytes = b""
         return AuditVerification("tampered", 0, index=0, reason="the log's beginning is not that of a tree")
     begin, told = frontier.size, f"{frontier.size}:{frontier.root().hex()}"
     seen = _Erasures(is_told=begin == 0)
-    size, root = (tree.size, tree.root) if tree is not None else (0, EMPTY_ROOT)
+    size = 0 if tree is None else tree.size
 
     def verdict(
         status: Literal["whole", "tampered", "incomplete"], records: int, index: int | None = None, reason: str = ""
     ) -> AuditVerification:
+        kept = KeptRoot(frontier.size, frontier.root()) if status == "whole" else None
         return AuditVerification(
-            status, records - begin, seen.erased, index, reason, begin, seen.count, tuple(seen.indexes)
+            status, records - begin, seen.erased, index, reason, begin, seen.count, tuple(seen.indexes), kept
         )
 
+    if since is not None and since.size < begin:
+        return verdict("incomplete", begin, begin, f"the kept root is of {since.size} records, which have all left")
     for index, row in enumerate(rows, begin):
         try:
             if index >= size:
@@ -273,16 +343,11 @@ def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None, start: bytes = b""
         except _RecordMismatch as bad:
             return verdict("tampered", index + 1, index, str(bad))
         seen.add(index, leaf, has_body=row.body is not None, told=told)
+        if not _goes_on(frontier, since):
+            break
         frontier.append(row.hash)
-    if tree is not None and not _is_sound(tree):
-        return verdict("tampered", frontier.size, None, "the head of the log contradicts itself")
-    if frontier.size < size:
-        reason = f"the tree has {size} records, and the last {size - frontier.size} are missing"
-        return verdict("incomplete", frontier.size, frontier.size, reason)
-    if tree is not None and frontier.root() != root:
-        return verdict("tampered", size, None, "the records do not give the stored root")
-    if tree is not None and frontier.to_bytes() != tree.frontier and (size or tree.frontier):
-        return verdict("tampered", size, None, "the records do not give the stored frontier")
+    if (wrong := _wrong_end(frontier, tree, since)) is not None:
+        return verdict(wrong[0], frontier.size, *wrong[1:])
     if not seen.is_told:
         reason = f"the log begins with record {begin}, and no record says that those before it were removed"
         return verdict("tampered", size, begin, reason)
@@ -290,6 +355,33 @@ def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None, start: bytes = b""
         reason = "the body is missing, and no later record says that it was erased"
         return verdict("tampered", size, min(seen.untold.values()), reason)
     return verdict("whole", size)
+
+
+def _wrong_end(
+    frontier: Frontier, tree: AuditTree | None, since: KeptRoot | None
+) -> tuple[Literal["tampered", "incomplete"], int | None, str] | None:
+    """Compare what the records give with the head of the log, and with the kept root."""
+    found = frontier.size
+    if not _goes_on(frontier, since):
+        return "tampered", None, f"the first {found} records are not those of the kept root"
+    if since is not None and found < since.size:
+        return "incomplete", found, f"the kept root is of {since.size} records, and the log has {found}"
+    if tree is None:
+        return None
+    if not _is_sound(tree):
+        return "tampered", None, "the head of the log contradicts itself"
+    if found < tree.size:
+        return "incomplete", found, f"the tree has {tree.size} records, and the last {tree.size - found} are missing"
+    if frontier.root() != tree.root:
+        return "tampered", None, "the records do not give the stored root"
+    if frontier.to_bytes() != tree.frontier and (tree.size or tree.frontier):
+        return "tampered", None, "the records do not give the stored frontier"
+    return None
+
+
+def _goes_on(frontier: Frontier, since: KeptRoot | None) -> bool:
+    """Return False at the size of the kept root, if the root is another."""
+    return since is None or frontier.size != since.size or frontier.root() == since.root
 
 
 class _Erasures:

@@ -7,6 +7,7 @@ from copy import copy
 
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Json, Principal, Redacted
+from swarmkeeper.core.policies.records import Policies
 from swarmkeeper.govern import access, schemas
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.redaction.tags import Tags, TenantTags
@@ -18,6 +19,8 @@ class Rulebook:
     def __init__(self, redactor: Redactor, tags: Tags | None = None) -> None:
         self.redactor = redactor
         self.hash = redactor.hash
+        self.known = redactor.known  # stays the same when the rules change
+        self.policies: Policies | None = None
         self.tags = tags  # of placeholders; without them, equal secrets cannot be recognised as equal
 
     def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tenant: str | None = None) -> Redacted:
@@ -33,6 +36,7 @@ class Rulebook:
 
     def change(self, redactor: Redactor) -> None:
         """Replace the rules. Copies from `in_force` keep the old ones."""
+        redactor.known = self.known
         self.redactor, self.hash = redactor, redactor.hash
 
     def _tags_of(self, tenant: str | None) -> TenantTags | None:

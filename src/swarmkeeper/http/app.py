@@ -9,18 +9,35 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from swarmkeeper.http import hot
+from swarmkeeper.http.erasure import router as erasure
 from swarmkeeper.http.exception_handlers import install_handlers
 from swarmkeeper.http.intake.limits import HttpLimits
+from swarmkeeper.http.kills import router as kills
 from swarmkeeper.http.middleware import HotRoutes, RequestContext, UnhandledExceptions
 from swarmkeeper.http.openapi import DESCRIPTION, TAGS, describe
-from swarmkeeper.http.routers import approvals, bots, evidence, keys, legal_holds, messages, ops, tasks, work
+from swarmkeeper.http.routers import (
+    approvals,
+    audit_proofs,
+    bots,
+    evidence,
+    keys,
+    legal_holds,
+    messages,
+    ops,
+    tasks,
+    work,
+)
 from swarmkeeper.http.routing import HotRoute, StrictRoute
+from swarmkeeper.http.secrets import router as secrets
 from swarmkeeper.http.services import Services
 
 __all__ = ["ROUTES", "HttpLimits", "Services", "create_app", "openapi_document"]
 
 # FastAPI tries the routers in this order. `hot` is last, because `RequestContext` answers most of its calls itself.
-_ROUTERS = (tasks, bots, work, messages, approvals, keys, legal_holds, evidence, ops, hot)
+_ROUTERS = (
+    *(tasks, bots, work, messages, approvals, keys, secrets, kills, legal_holds, erasure, evidence, audit_proofs, ops),
+    hot,
+)
 
 
 def _routes() -> Iterator[StrictRoute]:

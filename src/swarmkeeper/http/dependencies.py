@@ -38,6 +38,7 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-
 _PAUSES = (100_000, 400_000, 1_000_000, 2_000_000)
 # Visible ASCII (VCHAR in RFC 9110). The length bound protects the store.
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_BOT_PROCESS_MAX = 255  # characters
 
 
 class Call:
@@ -75,7 +76,7 @@ class Call:
             self.request_id = ids.timed("req", services.engine.now(), seed, "request")
         self.trace = self.headers.get("traceparent", "")
         if not _TRACEPARENT.fullmatch(self.trace):
-            self.trace = f"00-{seed.hex()}-{ids.salt(seed)[:8].hex()}-01"
+            self.trace = ids.traceparent(seed)
 
     # ---- the caller ------------------------------------------------------------------------------------------------
 
@@ -101,13 +102,17 @@ class Call:
         return public.rstrip("/")
 
     async def authenticate(self) -> None:
-        """Set `principal` from the request's API key.
+        """Set `principal` from the request's API key or token.
 
         Raises:
-            AuthenticationFailed: the request has no valid key.
+            AuthenticationFailed: the request has no valid key or token.
+            PermissionDenied: its token is good, but gives no role.
             RateLimited: too many requests without a valid key came from this address.
+            Overloaded: the keys of the token's issuer cannot be read now.
         """
-        self.principal = await self.services.identity.authenticate(credential(self.headers), self.source)
+        self.principal = await self.services.identity.authenticate(
+            credential(self.headers), self.source, as_bearer="x-api-key" not in self.headers
+        )
 
     def safe(self, name: str) -> str:
         """Return a name chosen by the caller, redacted if it may be a secret."""
@@ -170,6 +175,20 @@ class Call:
                 details=(("/headers/idempotency-key", "invalid", "must be 1 to 255 visible ASCII characters"),),
             )
         return key, f"{self.by.key_id} {self.method} {self.scope['path']}\n".encode()
+
+    def bot_process(self) -> str | None:
+        """Return the header Bot-Process; None without it.
+
+        Raises:
+            Invalid: the header is malformed.
+        """
+        process = self.headers.get("bot-process")
+        if process is not None and not 1 <= len(process) <= _BOT_PROCESS_MAX:
+            raise Invalid(
+                "the header Bot-Process is not valid",
+                details=(("/headers/bot-process", "invalid", f"must have 1 to {_BOT_PROCESS_MAX} characters"),),
+            )
+        return process
 
     # ---- running work ----------------------------------------------------------------------------------------------
 
@@ -236,7 +255,7 @@ def replay_header(answer: Any) -> dict[str, str]:
 
 
 def credential(headers: Mapping[str, str]) -> str | None:
-    """Return the API key from `X-API-KEY` or `Authorization: Bearer`; None if absent or if the two differ."""
+    """Return the key or token from `X-API-KEY` or `Authorization: Bearer`; None if absent or if the two differ."""
     own = headers.get("x-api-key")
     scheme, _, rest = headers.get("authorization", "").partition(" ")
     bearer = rest.strip() if scheme.lower() == "bearer" else None
@@ -358,7 +377,7 @@ BotProcess = Annotated[
         "Bot-Process",
         "A name for the bot's process, chosen by it. If two processes poll as one bot, the answer says so.",
         minLength=1,
-        maxLength=255,
+        maxLength=_BOT_PROCESS_MAX,
     ),
 ]
 IfNoneMatch = Annotated[

@@ -15,9 +15,11 @@ CALL = "swarmkeeper.call"  # the key of a request's `Call` in the ASGI scope
 STATUS: Mapping[type[errors.SwarmkeeperError], tuple[int, str]] = MappingProxyType(
     {
         errors.Malformed: (400, "Malformed body"),
-        errors.AuthenticationFailed: (401, "Valid API key required"),
-        errors.PermissionDenied: (403, "Not allowed for this key"),
+        errors.AuthenticationFailed: (401, "Valid API key or token required"),
+        errors.PermissionDenied: (403, "Not allowed for this key or token"),
+        errors.Killed: (403, "Tenant is killed"),
         errors.ResourceNotFound: (404, "Not found"),
+        errors.SecretNotFound: (404, "No such secret for this work"),
         errors.MethodNotAllowed: (405, "Method not allowed"),
         errors.LeaseLost: (409, "Lease lost"),
         errors.LeaseRequired: (409, "Lease id required"),
@@ -40,7 +42,9 @@ STATUS: Mapping[type[errors.SwarmkeeperError], tuple[int, str]] = MappingProxyTy
         errors.BacklogFull: (429, "Backlog full"),
         errors.Internal: (500, "Internal error"),
         errors.Overloaded: (503, "Overloaded"),
+        errors.SecretsUnavailable: (503, "Secrets unavailable"),
         errors.AuditUnavailable: (503, "Audit log unavailable"),
+        errors.AuditSinkBehind: (503, "Audit sink behind"),
     }
 )
 

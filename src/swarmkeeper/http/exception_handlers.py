@@ -25,11 +25,14 @@ def problem_response(call: Call, error: errors.SwarmkeeperError, headers: Mappin
 
 
 def refuse(call: Call, error: errors.SwarmkeeperError) -> Response:
-    """Log a refusal and return its response. `PermissionDenied` is also audited."""
+    """Log a refusal and return its response. What was not allowed, or not found, is also audited."""
     services = call.services
     call.refused(error)
-    if isinstance(error, errors.PermissionDenied) and call.principal is not None:
-        services.identity.refused(call.principal, error.code, f"{call.method} {call.path}")
+    named = isinstance(error, errors.ResourceNotFound) and call.path_params  # it may be another tenant's
+    if call.principal is not None and (named or isinstance(error, errors.PermissionDenied)):
+        denied_by = error.policies if isinstance(error, errors.PermissionDenied) else ()
+        action = " ".join((call.method, call.path, *(f"policy:{name}" for name in denied_by)))
+        services.identity.accesses.refused(call.principal, error.code, action)
     if isinstance(error, errors.Internal):
         services.log("internal", request_id=call.request_id, path=call.path, cause=repr(error.__cause__))
     headers = {}

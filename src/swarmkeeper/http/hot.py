@@ -10,7 +10,7 @@ and answers leave as bytes. Add a route here only if a measurement justifies it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -24,6 +24,7 @@ from swarmkeeper.core.decide.decisions import review
 from swarmkeeper.core.errors import AuthenticationFailed, Invalid, SwarmkeeperError
 from swarmkeeper.core.model import Json as JsonValue
 from swarmkeeper.core.rules.stuck import Stuck
+from swarmkeeper.engine.lease_facts import Granted
 from swarmkeeper.engine.loop import Claimed, Poll, Replayed
 from swarmkeeper.govern.access import Action
 from swarmkeeper.http.dependencies import (
@@ -80,6 +81,7 @@ async def lease_work(call: CurrentCall) -> Response:
     A repeated call with the same `claim_id` returns the same leases. A bot that disconnects while it waits gets none.
     """
     body = call.body
+    process = call.bot_process()
     claim = commands.ClaimWork(
         by=call.by,
         bot=body.bot_id,
@@ -99,7 +101,7 @@ async def lease_work(call: CurrentCall) -> Response:
     call.services.identity.presence.asked(body.bot_id)
     leases, reason = claimed
     page: dict[str, JsonValue] = {"leases": leases, "reason": reason}
-    if call.services.identity.processes.another(body.bot_id, call.headers.get("bot-process")):
+    if call.services.identity.processes.another(body.bot_id, process):
         page["another_process"] = True
     return Json(page)
 
@@ -150,16 +152,24 @@ async def _parked(call: Call, poll: Poll, gone: asyncio.Future[None], until: flo
 
 async def _still_good(call: Call) -> None:
     if not await call.services.identity.still_good(call.by):
-        raise AuthenticationFailed("the API key was revoked or has expired")
+        raise AuthenticationFailed("the API key or token was revoked or has expired")
 
 
 async def _leases(call: Call, claimed: Claimed) -> JsonValue:
-    if not claimed.leases:
+    leases = claimed.leases
+    if not leases:
         return []
-    if all(granted.facts is not None for granted in claimed.leases):
-        return [lease_views.view(granted) for granted in claimed.leases]
-    shown = await call.after(lambda: call.read(lambda reads: reads.leases.views(claimed.leases)))
+    if call.services.trace_of_lease is not None:
+        leases = tuple(_traced(granted, call.services.trace_of_lease) for granted in leases)
+    if all(granted.facts is not None for granted in leases):
+        return [lease_views.view(granted) for granted in leases]
+    shown = await call.after(lambda: call.read(lambda reads: reads.leases.views(leases)))
     return msgspec.Raw(shown)
+
+
+def _traced(granted: Granted, trace_of_lease: Callable[[str, str], str]) -> Granted:
+    trace = trace_of_lease(granted.of_task.trace, granted.lease.lease_id)
+    return replace(granted, of_task=replace(granted.of_task, trace=trace))
 
 
 # ---- reports -------------------------------------------------------------------------------------------------------
@@ -416,6 +426,6 @@ async def _wait(call: Call, task_id: str, known: frozenset[int] | None) -> None:
                 if gone.done():
                     raise ClientDisconnected
                 if ended.done():
-                    raise AuthenticationFailed("the API key was revoked or has expired")
+                    raise AuthenticationFailed("the API key or token was revoked or has expired")
         finally:
             gone.cancel()

@@ -22,7 +22,7 @@ from swarmkeeper.http.services import Services
 from swarmkeeper.request_id import REQUEST
 
 # Responses depend on the caller and change over time; forbid caching.
-_NO_STORE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_NO_STORE = (b"cache-control", b"no-store")
 
 
 class RequestContext:
@@ -101,8 +101,9 @@ def _stamped(headers: Iterable[tuple[bytes, bytes]], call: Call) -> list[tuple[b
         if name == b"cache-control":
             break
     else:
-        stamped += _NO_STORE
+        stamped.append(_NO_STORE)
     stamped += (
+        (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", call.request_id.encode()),
         (b"traceparent", call.trace.encode()),
         (b"api-version", b"1"),

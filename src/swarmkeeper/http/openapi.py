@@ -42,15 +42,24 @@ TAGS = {
     "messages": "Messages to bots about a task.",
     "bots": "Registered bots.",
     "keys": "API keys.",
+    "secrets": "Values that bots get under a lease, and what the server keeps of them.",
+    "kills": "What is stopped at once: bots, owners, skills, the tenant.",
     "legal holds": "What is not erased, however old it is.",
     "evidence": "Events and audit records.",
     "ops": "Health, metrics, API description.",
 }
-SUCCESS_WORDS = {200: "Success.", 201: "Created.", 204: "Deleted.", 304: "Not modified.", 503: "Not ready."}
+SUCCESS_WORDS = {
+    200: "Success.",
+    201: "Created.",
+    202: "Begun.",
+    204: "Deleted.",
+    304: "Not modified.",
+    503: "Not ready.",
+}
 # Malformed and Invalid, because any route's query can be wrong.
 EVERY_ROUTE = (errors.Internal, errors.Overloaded, errors.Malformed, errors.Invalid)
 
-_METHODS = ("post", "get", "patch", "delete")  # in the document's order
+_METHODS = ("post", "get", "put", "patch", "delete")  # in the document's order
 _SCHEMAS = "#/components/schemas/"
 _EVERY_RESPONSE = ("X-Request-Id", "API-Version", "traceparent")
 _HEADERS: Mapping[str, Any] = {

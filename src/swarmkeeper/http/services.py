@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from swarmkeeper.access.admission import Admission
@@ -23,6 +23,7 @@ from swarmkeeper.reads.feed import Feed
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread, SmallTasks
+from swarmkeeper.secrets.broker import SecretBroker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Services:
     identity: Identity
     quotas: Quotas
     key_watch: KeyWatch
+    secrets: SecretBroker
     rules: Rulebook
     clock: Clock
     entropy: Entropy
@@ -48,6 +50,10 @@ class Services:
     version: str
     refusals: Refusals
     metrics: Callable[[], tuple[bytes, str]]  # the text and its media type
+    log_keys: Callable[[str], Sequence[str]]  # what verifies the checkpoints of a tenant's audit log
     readiness: Callable[[bool], Mapping[str, Json]]  # has "ready"; True also returns every check
     answered: Callable[[str, str, int, int], None]  # method, path template, status, microseconds
     limits: HttpLimits
+    erasable: Callable[[str], Awaitable[int]]  # by tenant: until when what is erased on request has changed last
+    # Makes the traceparent of a lease from that of its task and the lease's id; None: a lease has that of its task.
+    trace_of_lease: Callable[[str, str], str] | None = None

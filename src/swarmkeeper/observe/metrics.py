@@ -74,6 +74,19 @@ class OutgoingCounters(Protocol):
     behind: int
 
 
+class SinkCounters(Protocol):
+    """How a sink of the audit log is. See sinks/reader.py."""
+
+    sent: int
+    failures: int
+    stopped: bool
+    failed_at: int  # microseconds since the epoch; 0: never
+
+    @property
+    def behind(self) -> int:
+        """Return how many records it lacks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where the metrics are read from."""
@@ -90,6 +103,7 @@ class Sources:
     now: Callable[[], int]
     ahead: Callable[[], int]  # microseconds that engine time is ahead of the wall clock
     outgoing: Callable[[], OutgoingCounters | None] = lambda: None
+    sinks: Callable[[], Mapping[str, tuple[SinkCounters, float]]] = dict  # with the seconds that each is behind
 
 
 class Metrics:
@@ -223,14 +237,37 @@ class _EngineCollector(Collector):
                 "outgoing_skipped", "Events that left the store before, or were too large.", outgoing.skipped
             )
             yield _gauge("outgoing_behind", "Events still to be published, by any server.", outgoing.behind)
+        yield from _of_sinks(sources.sinks())
         yield _gauge("up", "Whether the engine runs.", int(sources.running()))
+
+
+def _of_sinks(sinks: Mapping[str, tuple[SinkCounters, float]]) -> Iterator[Metric]:
+    if not sinks:
+        return
+    counted = {name: figures for name, (figures, _) in sinks.items()}
+
+    def by_sink(value: Callable[[SinkCounters], float]) -> dict[str, float]:
+        return {name: value(figures) for name, figures in counted.items()}
+
+    yield _counters("sink_sent", "Records sent to a sink.", "sink", by_sink(lambda each: each.sent))
+    yield _counters("sink_failures", "Failed tries to send to a sink.", "sink", by_sink(lambda each: each.failures))
+    yield _gauges("sink_behind_records", "Records that a sink lacks.", "sink", by_sink(lambda each: each.behind))
+    seconds = {name: age for name, (_, age) in sinks.items()}
+    yield _gauges("sink_behind_seconds", "Age of the oldest record that a sink lacks.", "sink", seconds)
+    yield _gauges("sink_stopped", "Whether a sink has refused a record.", "sink", by_sink(lambda each: each.stopped))
+    yield _gauges(
+        "sink_last_failure_timestamp_seconds",
+        "When sending to a sink has failed last, in seconds since the epoch; 0: never.",
+        "sink",
+        by_sink(lambda each: each.failed_at / _SECOND),
+    )
 
 
 def _counter(name: str, meaning: str, value: float) -> Metric:
     return CounterMetricFamily(f"swarmkeeper_{name}", meaning, value=value)
 
 
-def _counters(name: str, meaning: str, label: str, values: Mapping[str, int]) -> Metric:
+def _counters(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
     return _filled(CounterMetricFamily(f"swarmkeeper_{name}", meaning, labels=[label]), values)
 
 
@@ -246,11 +283,11 @@ def _gauge(name: str, meaning: str, value: float) -> Metric:
     return GaugeMetricFamily(f"swarmkeeper_{name}", meaning, value=value)
 
 
-def _gauges(name: str, meaning: str, label: str, values: Mapping[str, int]) -> Metric:
+def _gauges(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
     return _filled(GaugeMetricFamily(f"swarmkeeper_{name}", meaning, labels=[label]), values)
 
 
-def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[str, int]) -> Metric:
+def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[str, float]) -> Metric:
     for word, count in sorted(values.items()):
         family.add_metric([word], count)
     return family

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from swarmkeeper.core.decide.retention import ERASE
@@ -19,7 +20,8 @@ from swarmkeeper.core.retention import WHOLE_TENANT
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, AttemptOutcome, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.engine.engine_time import APART
 from swarmkeeper.govern import audit
-from swarmkeeper.govern.audit import AuditVerification
+from swarmkeeper.govern.audit import AuditVerification, KeptRoot
+from swarmkeeper.offline.replay import Replay, replay
 from swarmkeeper.reads.audit_queries import first_mismatch, text_of
 
 PAGE = 500
@@ -29,10 +31,18 @@ SHOWN = 20  # findings listed for one check; run it again after a repair to see 
 # ---- the audit log -------------------------------------------------------------------------------------------------
 
 
-async def verify_audit(store: Reader) -> dict[str, AuditVerification]:
-    """Verify the audit log of each tenant. A server may be running: records that it adds meanwhile are not checked."""
+async def verify_audit(
+    store: Reader, since: Mapping[str, KeptRoot] = MappingProxyType({})
+) -> dict[str, AuditVerification]:
+    """Verify the audit log of each tenant. A server may be running: records that it adds meanwhile are not checked.
+
+    Args:
+        since: by tenant, what an earlier verification gave as `kept`: each log must begin with the same records.
+    """
     tenants = [row["tenant"] for row in await store.read("audit_tenants", {})]
-    verdicts = {text_of(tenant): await _verify_one(store, tenant) for tenant in tenants}
+    verdicts = {text_of(tenant): await _verify_one(store, tenant, since.get(text_of(tenant))) for tenant in tenants}
+    for tenant in since.keys() - verdicts.keys():
+        verdicts[tenant] = AuditVerification("incomplete", 0, reason="the whole log of a kept root is missing")
     lost = await store.read("doctor_event_without_record", WORDS)
     for row in lost:
         # If records are missing together with the head of their log, only the events still refer to them.
@@ -43,12 +53,30 @@ async def verify_audit(store: Reader) -> dict[str, AuditVerification]:
     return verdicts
 
 
-async def _verify_one(store: Reader, tenant: bytes) -> AuditVerification:
+async def verify_deep(
+    store: Reader, since: Mapping[str, KeptRoot] = MappingProxyType({})
+) -> tuple[dict[str, AuditVerification], Replay, list[DoctorFinding]]:
+    """Verify the audit log of each tenant, and all rows and events against it. Nothing may be written meanwhile.
+
+    Returns:
+        the verdicts by tenant, what the rows have told, and what the events have told that no record lists.
+    """
+    verdicts = await verify_audit(store, since)
+    findings = []
+    for check in OF_EVENTS:
+        rows = await store.read(check.read, WORDS)
+        findings += [DoctorFinding(check, str(row["subject"])) for row in rows]
+    return verdicts, await replay(store), findings
+
+
+async def _verify_one(store: Reader, tenant: bytes, since: KeptRoot | None) -> AuditVerification:
     head = await _head(store, tenant)
     tree = None if head is None else AuditTree(text_of(tenant), head["size"], head["frontier"], head["root"])
     size = 1 << 62 if tree is None else tree.size
     begun = await store.read("audit_log_start", {"tenant": tenant})
     begin, start = (begun[0]["size"], begun[0]["frontier"]) if begun else (0, b"")
+    if begun and begin != int.from_bytes(start[:8]):
+        return AuditVerification("tampered", 0, index=0, reason="the log's beginning contradicts itself")
     loop = asyncio.get_running_loop()
 
     def records() -> Iterator[AuditLeaf]:
@@ -64,7 +92,7 @@ async def _verify_one(store: Reader, tenant: bytes) -> AuditVerification:
                 return
             place = rows[-1]["place"] + 1
 
-    verdict = await asyncio.to_thread(lambda: audit.verify(records(), tree, start))
+    verdict = await asyncio.to_thread(lambda: audit.verify(records(), tree, start, since=since))
     if verdict.status != "tampered" and tree is not None:
         # The head, and whether there are records beyond it, read in one statement.
         now = await _head(store, tenant)
@@ -125,6 +153,14 @@ class DoctorFinding:
 
 DAMAGE = DoctorCheck(0, "doctor_damage", "the database file is undamaged")
 CLOCK = DoctorCheck(0, "doctor_clock", "the store's time agrees with the wall clock (if not: doctor --reset-clock)")
+OF_EVENTS = (
+    DoctorCheck(5, "doctor_task_changes", "each change of a task's state has exactly one event"),
+    DoctorCheck(5, "doctor_sequence", "events of a task are numbered 1, 2, 3… without gaps"),
+    DoctorCheck(5, "doctor_event_without_record", "each event names an existing audit record"),
+    DoctorCheck(5, "doctor_record_events", "each audit record can be read, and lists the events that name it"),
+    DoctorCheck(5, "doctor_erased_events", "no event names a record that was erased with its task"),
+    DoctorCheck(5, "doctor_cuts", "only an erased task explains that a record has lost events"),
+)
 CHECKS: tuple[DoctorCheck, ...] = (
     DAMAGE,
     CLOCK,
@@ -137,11 +173,9 @@ CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck(4, "doctor_done", "a COMPLETED task has no open subtask, and an accepted one no open item"),
     DoctorCheck(4, "doctor_open_tasks", "a tenant's counter of open tasks matches its tasks"),
     DoctorCheck(4, "doctor_open_subtasks", "a tenant's counter of open subtasks matches its tasks"),
-    DoctorCheck(5, "doctor_sequence", "events of a task are numbered 1, 2, 3… without gaps"),
-    DoctorCheck(5, "doctor_task_changes", "each change of a task's state has exactly one event"),
     DoctorCheck(5, "doctor_grants", "each granted lease has exactly one event"),
-    DoctorCheck(5, "doctor_event_without_record", "each event names an existing audit record"),
-    DoctorCheck(5, "doctor_record_events", "each audit record can be read, and lists the events that name it"),
+    *OF_EVENTS,
+    DoctorCheck(5, "doctor_granted_bot", "each lease is of the bot that its event names"),
     DoctorCheck(6, "doctor_budget_limit", "no more of a budget is spent and reserved than its limit and overshoot"),
     DoctorCheck(6, "doctor_budget_reserved", "what a budget has reserved is what its active leases may use"),
     DoctorCheck(6, "doctor_budget_spent", "what a budget has spent was settled by its attempts, each once"),
@@ -155,6 +189,7 @@ CHECKS: tuple[DoctorCheck, ...] = (
         "a cancelled lease has a timer, and no timer repeats another row",
     ),
     DoctorCheck(8, "doctor_cooldowns", "each cooldown that runs has a timer that ends it"),
+    DoctorCheck(8, "doctor_kills", "each kill has the timer that takes back what the killed holds"),
     DoctorCheck(8, "doctor_waiting", "each WAITING item waits for a time or an answer"),
     DoctorCheck(8, "doctor_in_review", "each IN_REVIEW item has an open review"),
     DoctorCheck(8, "doctor_idle_task", "each open task has something that moves it on, and a closed task has nothing"),
@@ -166,6 +201,7 @@ EVIDENCE = (
     DoctorCheck(10, "doctor_records", "no audit record holds a secret that the rules know"),
 )
 AUDIT = DoctorCheck(11, "audit_records", "the audit log verifies")
+ROWS = DoctorCheck(11, "replay", "each row is as the audit log says")
 
 
 def _json(words: Any) -> str:
@@ -198,6 +234,7 @@ WORDS: Mapping[str, Any] = {
     "timer_grace": "grace",
     "timer_cooldown": "cooldown",
     "timer_line": "line",
+    "timer_kill": "kill",
     "due": "due",
     "timers_without_rows": _json({"lease", "ends", "start"}),
     "erase": ERASE,
@@ -226,6 +263,7 @@ async def examine(store: Reader, rules: Rules, *, deep: bool, wall: int) -> list
             if verdict.status != "whole":
                 place = "" if verdict.index is None else f" at index {verdict.index}"
                 findings.append(DoctorFinding(AUDIT, f"tenant {tenant}: {verdict.status}{place}: {verdict.reason}"))
+        findings += [DoctorFinding(ROWS, str(mismatch)) for mismatch in (await replay(store)).mismatches]
     return findings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ class KeySpec:
     bot: str | None = None
     owner: str | None = None
     skills: tuple[str, ...] | None = None
-    expires_days: int | None = None
+    expires_days: int | None = None  # None, 0: never
+    networks: tuple[str, ...] | None = None
     tenant: str = TENANT
 
 
@@ -90,7 +92,8 @@ async def create_key(
             bot=wish.bot,
             owner=wish.owner,
             skills=wish.skills,
-            expires=None if wish.expires_days is None else wish.expires_days * DAY,
+            expires=(wish.expires_days or 0) * DAY,
+            networks=wish.networks,
         )
     )
     return not_replayed(answer), made.text
@@ -225,8 +228,13 @@ def _check(wish: KeySpec) -> None:
     may_be_a_bot = wish.role == Role.ADMIN or wish.role.startswith("bot:")
     if not may_be_a_bot and (wish.bot is not None or wish.skills is not None):
         wrong.append(("/bot", "bots_only", "bot and skills are allowed only with bot roles and admin"))
-    if wish.expires_days is not None and not 1 <= wish.expires_days <= DAYS_MAX:
-        wrong.append(("/expires_days", "invalid", f"must be from 1 to {DAYS_MAX}"))
+    if wish.expires_days is not None and not 0 <= wish.expires_days <= DAYS_MAX:
+        wrong.append(("/expires_days", "invalid", f"must be from 0 (never) to {DAYS_MAX}"))
+    for number, network in enumerate(wish.networks or ()):
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            wrong.append((f"/networks/{number}", "invalid", "must be a network like 10.0.0.0/8"))
     if wrong:
         raise Invalid("such a key cannot be created", details=tuple(wrong))
 

@@ -1,10 +1,10 @@
 """Publishes the feed to a stream outside.
 
-Theory. The store keeps a cursor for the stream: all events up to it are stored there. One server at a time owns it, for
-some seconds from each call on. The owner reads the events after the cursor, appends them in order, waits until the
-other side has stored them, and only then moves the cursor. So nothing is left out, whatever dies when; what was
-appended and not yet noted is appended again. A server that stood still while another one took over may append once more
-what it had read: those are repeats, too, since the cursor had not passed them when the other one began.
+Theory. The store keeps a cursor for the stream: all events up to it are stored there. One server at a time owns it
+(owned.py). The owner reads the events after the cursor, appends them in order, waits until the other side has stored
+them, and only then moves the cursor. So nothing is left out, whatever dies when; what was appended and not yet noted is
+appended again. A server that stood still while another one took over may append once more what it had read: those are
+repeats, too, since the cursor had not passed them when the other one began.
 
 Events that left the store before they were published cannot be published any more: their number is logged.
 """
@@ -13,38 +13,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.named_reads import EventRow, FeedGapRow, fetch
-from swarmkeeper.core.ports import (
-    EVENTS_TOPIC,
-    Broker,
-    EventTooLarge,
-    LogWriter,
-    OutgoingEvent,
-    OutgoingStream,
-    Store,
+from swarmkeeper.core.ports import Broker, EventTooLarge, LogWriter, OutgoingEvent, OutgoingStream, Store
+from swarmkeeper.outgoing.owned import (
+    APPEND_SECONDS_MAX,
+    OWN_AGAIN_SECONDS,
+    OWNED_SECONDS,
+    SECOND,
+    SECONDS_BETWEEN_NOTES,
+    OwnedReader,
 )
 from swarmkeeper.reads import views
 
-SECOND = 1_000_000
 PAGE = 100
-LOOK_SECONDS = 1.0  # the delay if a hint is lost
-# If the owner dies, another server takes over after so long. The owner calls again after a third of it, and a call of
-# the other side may take no longer than another third.
-OWNED_SECONDS = 15.0
-OWN_AGAIN_SECONDS = OWNED_SECONDS / 3
-APPEND_SECONDS_MAX = OWNED_SECONDS / 3
-# Noting the cursor is a commit: it waits while there are events, because after a crash some repeats do no harm.
-SECONDS_BETWEEN_NOTES = 1.0
-TAKE_OVER_SECONDS = 2.0  # how often other servers try to become the owner
-WAIT_SECONDS_MIN, WAIT_SECONDS_MAX = 0.5, 15.0
-WATCH_SECONDS = 5.0
-TELL_AGAIN_SECONDS = 60.0
 
 encode = msgspec.json.Encoder().encode
 
@@ -79,7 +65,7 @@ class OutgoingFigures:
     behind: int = 0  # events that are still to be published, by any server; about 5 s old
 
 
-class Publisher:
+class Publisher(OwnedReader):
     def __init__(
         self,
         stream: OutgoingStream,
@@ -94,62 +80,18 @@ class Publisher:
         Args:
             owner: what only this server has.
         """
-        self._stream, self._store, self._broker = stream, store, broker
-        self._owner, self._monotonic, self._log = owner, monotonic, log
+        super().__init__(stream.name, store, broker, owner=owner, monotonic=monotonic)
+        self._stream, self._log = stream, log
         self.figures = OutgoingFigures()
         self._cursor = 0  # stored on the other side up to here
         self._noted = 0  # as the store knows
-        self._noted_at = 0
-        self._owns = False
         self._told_to = 0  # the log knows which events up to here are missing
-        self._waits_since: int | None = None  # when publishing failed, and has failed since
-        self._waits_at = 0  # the cursor then
-        self._reason = ""
-        self._told_at = 0
+        self._waits_at = 0  # the cursor when publishing began to fail
 
-    async def run(self) -> None:
-        """Publish for ever."""
-        watching = asyncio.create_task(self._watch(), name="swarmkeeper-outgoing-watch")
-        try:
-            async with self._broker.subscribe(EVENTS_TOPIC) as hints:
-                await self._run(hints)
-        finally:
-            watching.cancel()
+    async def _begin(self, cursor: int) -> None:
+        self._cursor = self._noted = cursor
 
-    async def _run(self, hints: AsyncIterator[bytes]) -> None:
-        wait = WAIT_SECONDS_MIN
-        while True:
-            published = self.figures.published
-            try:
-                if not await self._own():
-                    await asyncio.sleep(TAKE_OVER_SECONDS)
-                    continue
-                await self._publish(hints)
-            except Exception as error:  # of the store, or whatever a driver raises: all of it may be temporary
-                self._waits(error)
-            finally:
-                await self._let_go()
-            if self.figures.published > published:
-                wait = WAIT_SECONDS_MIN
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, WAIT_SECONDS_MAX)
-
-    async def _own(self) -> bool:
-        """Become the owner, and begin at the store's cursor; return False if another server is."""
-        found = await self._store.keep_sink(self._stream.name, self._owner, 0, seconds=OWNED_SECONDS)
-        self._noted_at = self._monotonic()
-        if found is None:
-            return False
-        self._cursor = self._noted = found
-        self._owns = True
-        return True
-
-    async def _publish(self, hints: AsyncIterator[bytes]) -> None:
-        """Publish until another server has become the owner.
-
-        Raises:
-            Exception: anything, from the store or the other side.
-        """
+    async def _send_all(self, hints: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(APPEND_SECONDS_MAX):
             await self._stream.open()
         while True:
@@ -160,9 +102,7 @@ class Publisher:
                 await self._append(rows)
                 continue
             self._goes_on()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await anext(hints)
+            await self._hint(hints)
 
     async def _append(self, rows: Sequence[EventRow]) -> None:
         if rows[-1].seq - self._cursor != len(rows):
@@ -176,6 +116,7 @@ class Publisher:
             self.figures.skipped += 1
             self._cursor = events[0].seq
             return
+        self._sent += stored
         self.figures.published += stored
         self._cursor = events[stored - 1].seq
         self._goes_on()
@@ -208,54 +149,33 @@ class Publisher:
         if age < OWN_AGAIN_SECONDS and not (has_moved and (at_once or age >= SECONDS_BETWEEN_NOTES)):
             return True
         cursor, called_at = self._cursor, self._monotonic()
-        if await self._store.keep_sink(self._stream.name, self._owner, cursor, seconds=OWNED_SECONDS) is None:
+        if await self._store.keep_sink(self._name, self._owner, cursor, seconds=OWNED_SECONDS) is None:
             return False
         self._noted, self._noted_at = cursor, called_at
         return True
 
-    async def _let_go(self) -> None:
-        """Disconnect, note the cursor and let another server publish: it may reach the other side."""
-        if not self._owns:
-            return
-        self._owns = False
+    async def _disconnect(self) -> None:
         await self._stream.close()
-        with suppress(Exception):  # what the store does not know is published again
-            async with asyncio.timeout(APPEND_SECONDS_MAX):
-                await self._store.keep_sink(self._stream.name, self._owner, self._cursor, seconds=0)
+
+    async def _note_last(self) -> None:
+        await self._store.keep_sink(self._name, self._owner, self._cursor, seconds=0)
 
     # ---- how it is -------------------------------------------------------------------------------------------------
 
     def _waits(self, error: Exception) -> None:
-        self._reason = str(error) or type(error).__name__
         if self._waits_since is None:
-            self._waits_since = self._monotonic()
             self._waits_at = self._cursor
-            self._told_at = 0
+        super()._waits(error)
 
-    def _goes_on(self) -> None:
-        if self._waits_since is not None:
-            if self._told_at:
-                self._log("outgoing_goes_on", stream=self._stream.place, behind=self.figures.behind)
-            self._waits_since = None
+    async def _look(self) -> None:
+        (row,) = await fetch(self._store, named_reads.SINK, name=self._name)
+        self.figures.behind = max(0, row.behind - max(0, self._cursor - row.seq))
+        if row.seq > self._waits_at:
+            self._goes_on()  # perhaps another server does
 
-    async def _watch(self) -> None:
-        """Count what is still to be published, and tell the log again and again while it waits."""
-        while True:
-            with suppress(Exception):  # the engine logs errors of the store
-                (row,) = await fetch(self._store, named_reads.SINK, name=self._stream.name)
-                self.figures.behind = max(0, row.behind - max(0, self._cursor - row.seq))
-                if row.seq > self._waits_at:
-                    self._goes_on()  # perhaps another server does
-            now = self._monotonic()
-            if self._waits_since is not None and (
-                not self._told_at or now - self._told_at >= TELL_AGAIN_SECONDS * SECOND
-            ):
-                self._told_at = now
-                self._log(
-                    "outgoing_waits",
-                    stream=self._stream.place,
-                    reason=self._reason,
-                    behind=self.figures.behind,
-                    seconds=(now - self._waits_since) // SECOND,
-                )
-            await asyncio.sleep(WATCH_SECONDS)
+    def _tell_waits(self, seconds: int) -> None:
+        place, behind = self._stream.place, self.figures.behind
+        self._log("outgoing_waits", stream=place, reason=self._reason, behind=behind, seconds=seconds)
+
+    def _tell_goes_on(self) -> None:
+        self._log("outgoing_goes_on", stream=self._stream.place, behind=self.figures.behind)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core import named_reads
+from swarmkeeper.core.decide import policies
 from swarmkeeper.core.errors import PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import AuditRecordRow, fetch
@@ -56,6 +57,7 @@ class AuditQueries:
         """
         if not self._rules.may(principal, "audit.read"):
             raise PermissionDenied(self._rules.why_not(principal, "audit.read"))
+        policies.audit(self._rules, principal)
         if page_token:
             after = max(after, views.read_token(page_token, int)[0])
         read, by = named_reads.AUDIT_POSITIONS, {}
@@ -81,7 +83,7 @@ class AuditQueries:
             return views.page([], following)
         wanted = msgspec.json.encode(places).decode()
         rows = await fetch(self._store, named_reads.AUDIT_RECORDS_AT, tenant=principal.tenant, places=wanted)
-        return views.page([_record(row) for row in rows], following)
+        return views.page([public_record(row) for row in rows], following)
 
     async def audit_of_task(self, principal: Principal, task_id: str, **filters: Any) -> View:
         """Return the audit records of one task; see `audit`.
@@ -97,7 +99,7 @@ class AuditQueries:
         return page
 
 
-def _record(row: AuditRecordRow) -> View:
+def public_record(row: AuditRecordRow) -> View:
     """Return the leaf and its body as a public record."""
     leaf: Mapping[str, Any] = msgspec.json.decode(row.leaf)
     events, payload = audit.decode_body(row.body) if row.body is not None else ((), None)
@@ -122,6 +124,12 @@ def _record(row: AuditRecordRow) -> View:
     }
 
 
+def time_of(row: AuditRecordRow) -> int:
+    """Return the time of a record, in microseconds."""
+    at: int = msgspec.json.decode(row.leaf)["at"]
+    return at
+
+
 # ---- events, whose hashes the log contains ---------------------------------------------------------------------------
 
 _PAGE = 500
@@ -137,8 +145,8 @@ def text_of(kept: bytes) -> str:
 async def first_mismatch(store: Reader, tenant: bytes, size: int, *, begin: int = 0) -> tuple[int, str, bool] | None:
     """Compare the tenant's first `size` records, from the index `begin` on, with their events.
 
-    Records without a body, and records of versions that did not hash events, are skipped. Of a record that lists events
-    of an erased task, too, only the number of the others is compared.
+    Records without a body, and records of versions that did not hash events, are skipped. Events of a task that was
+    erased, as a record says, may be missing. If an earlier version wrote the record, the others are only counted then.
 
     Returns:
         For the first record that does not match: its index, the reason, and True if an event was altered, False if one
@@ -146,28 +154,45 @@ async def first_mismatch(store: Reader, tenant: bytes, size: int, *, begin: int 
     """
     feed = _EventsByRecord(store, tenant)
     cuts = {row["audit"]: row["events"] for row in await store.read("audit_cuts", {"task_erase": audit.TASK_ERASE})}
-    place = begin
+    erased = {row["task"] for row in await store.read("audit_erased", {"task_erase": audit.TASK_ERASE})} if cuts else ()
+    place, last = begin, 0
     while place < size:
         asked = {"tenant": tenant, "place": place, "size": size, "n": _PAGE}
         records = await store.read("audit_records", asked)
         if not records:
-            return None
+            break
         for record in records:
             place = record["place"] + 1
-            ids: tuple[str, ...] = ()
-            said: str | None = None
-            if record["body"] is not None:
-                ids, _ = audit.decode_body(record["body"])
-                said = audit.hash_of_events(record["body"])
-            left = cuts.get(record["id"], 0)
-            rows = await feed.of_record(record["id"], len(ids) - left)
-            if said is None:
+            if record["body"] is None:
+                feed.skip(record["id"])
                 continue
-            if len(rows) < len(ids) - left:
+            said = audit.hashes_of_events(record["body"])
+            lost = [task for task in said.by_task if task in erased]
+            left = cuts.get(record["id"], 0)
+            rows = await feed.of_record(record["id"], len(said.ids) - left)
+            if said.whole is None and not said.by_task:
+                if rows and not said.ids:
+                    return record["place"], "an event names this record, which does not list it", True
+                continue
+            if len(rows) < len(said.ids) - left:
                 return record["place"], "an event of the record is missing", False
-            if not left and not _match(rows, said):
+            if not _fits(rows, said, lost, left):
                 return record["place"], "the events of the record differ from its hash", True
+            if rows and rows[0]["seq"] <= last:
+                return record["place"], "the events of the record have another place in the feed", True
+            last = max([last, *(row["seq"] for row in rows)])
     return None
+
+
+def _fits(rows: list[Row], said: audit.EventHashes, lost: list[str], left: int) -> bool:
+    if said.whole is not None:
+        return left > 0 or _match(rows, said.whole)
+    by_task: dict[str, list[Row]] = {}
+    for row in rows:
+        by_task.setdefault("" if row["task"] is None else text_of(row["task"]), []).append(row)
+    hashes = {task: hashed for task, (_, hashed) in said.by_task.items() if task not in lost}
+    kept = {task: own for task, own in by_task.items() if task not in lost}  # an erasure may be in progress
+    return kept.keys() == hashes.keys() and all(_match(own, hashes[task]) for task, own in kept.items())
 
 
 class _EventsByRecord:
@@ -179,6 +204,10 @@ class _EventsByRecord:
         self._ended = False
         self._waiting: dict[bytes, list[Row]] = {}
         self._held = 0
+
+    def skip(self, record: bytes) -> None:
+        """Drop what was read of a record that says nothing any more."""
+        self._held -= len(self._waiting.pop(record, ()))
 
     async def of_record(self, record: bytes, count: int) -> list[Row]:
         while len(self._waiting.get(record, ())) < count and not self._ended and self._held < _HELD_MAX:

@@ -5,7 +5,7 @@ The number of statements does not depend on the number of subtasks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -14,8 +14,13 @@ import msgspec
 from swarmkeeper.access.quotas import NEAR, LimitUsage
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.decide.decisions import tenants
+from swarmkeeper.core.decide.policies import of_bot as of_bot_facts
+from swarmkeeper.core.decide.policies import why
+from swarmkeeper.core.kills.reads import KILLS_OF_TENANT
+from swarmkeeper.core.kills.records import KillRecord, in_force, of_bot
 from swarmkeeper.core.model import BotRecord, BudgetAccount, Limits, Principal, Queue, Tenant
 from swarmkeeper.core.named_reads import BotRow, LastAttemptRow, OpenCountRow, OpenItemRow, TaskRow
+from swarmkeeper.core.policies.records import Policies, PolicyAction, facts, labels_of
 from swarmkeeper.core.ports import Read
 from swarmkeeper.core.rules import budgets, explain, work_rates
 from swarmkeeper.core.rules.cooldowns import scope_of
@@ -58,6 +63,7 @@ class Now:
     parked: Callable[[], Iterable[str]] = tuple  # ids of the bots that wait for work
     stuck: Callable[[str], tuple[Stuck, ...]] = lambda bot: ()  # a bot's code that does not end
     overloaded: Callable[[], bool] = lambda: False
+    policies: Callable[[], Policies | None] = lambda: None
     usage: Callable[[Principal], list[LimitUsage]] = lambda principal: []  # of the limits that are counted in memory
 
 
@@ -101,8 +107,9 @@ class _Moment:
         found: list[tuple[Item, Why]] = []
         if task.status not in TASK_CLOSED:
             rates = await self._used_up(task.tenant)
-            task = replace(task, rates=rates)
-            fleet = BotIndex(await self._bots(task.tenant, rates))
+            kills = in_force(await self._fetch(KILLS_OF_TENANT, tenant=task.tenant), self._now.time())
+            task = replace(task, rates=rates, kills=kills)
+            fleet = BotIndex(self._permitted(row, await self._bots(task.tenant, rates, kills)))
             groups = await self._fetch(
                 named_reads.OPEN_COUNTS,
                 task=task.task,
@@ -182,7 +189,7 @@ class _Moment:
         opens = {rate.key: work_rates.opens_at(rate) for rate in rates}
         return {key: moment for key, moment in opens.items() if moment > now}
 
-    async def _bots(self, tenant: str, rates: Mapping[str, int]) -> list[BotFacts]:
+    async def _bots(self, tenant: str, rates: Mapping[str, int], kills: Sequence[KillRecord]) -> list[BotFacts]:
         parked = set(self._now.parked())
         now = self._now.time()
         found = []
@@ -200,8 +207,31 @@ class _Moment:
             until = max(cooling.get(scope, 0), rates.get(work_rates.of_scope(scope), 0))
             limited = (scope, until) if until else None
             stuck = self._now.stuck(bot.id)
-            found.append(BotFacts(bot, here, row.held, asks, asked_at, stuck=stuck, limited=limited))
+            killed = of_bot(kills, bot)
+            found.append(BotFacts(bot, here, row.held, asks, asked_at, stuck=stuck, limited=limited, killed=killed))
         return found
+
+    def _permitted(self, row: TaskRow, bots: list[BotFacts]) -> list[BotFacts]:
+        """Return the bots with what the policies say about them and the task's items."""
+        policies = self._now.policies()
+        if policies is None:
+            return bots
+        of_task: dict[str, Any] = {
+            "tenant": row.tenant,
+            "labels": labels_of(views.json_of(row.labels)),
+            "submitter": row.submitted_by,
+            "priority": row.priority,
+        }
+
+        def asked_for(bot: BotRecord) -> Callable[[Item], str]:
+            def denies(item: Item) -> str:
+                work = facts("Work", "work", kind=str(item.kind), skills=item.queue.skills, **of_task)
+                decision = policies.decide(PolicyAction.WORK_CLAIM, of_bot_facts(bot), work)
+                return "" if decision.allowed else why(decision)
+
+            return denies
+
+        return [replace(seen, denies=asked_for(seen.bot)) for seen in bots]
 
     async def _items(self, task: TaskFacts, ahead: Mapping[str, int]) -> list[Item]:
         """Return the first ITEMS_MAX open items with the details of each."""

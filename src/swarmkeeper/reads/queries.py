@@ -87,6 +87,7 @@ class Queries:
         stuck: a bot's code that does not end, as it reported.
         asked: when a bot last asked for work; None: all bots ask.
         parked: the ids of the bots whose polls are waiting.
+        on_read: called when outputs of a task are read, for the audit log.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Queries:
         asked: Callable[[str], int] | None = None,
         parked: Callable[[], Iterable[str]] = tuple,
         payload_cache: PayloadCache | None = None,
+        on_read: Callable[[Principal, str, str], None] = lambda principal, action, task: None,
     ) -> None:
         self._store = store
         self._reader: Reader = store
@@ -112,6 +114,7 @@ class Queries:
         self._asked = asked
         self._parked = parked
         self._stuck = stuck
+        self._on_read = on_read
 
     async def _fetch(self, read: Read[R], **parameters: Any) -> list[R]:
         return await named_reads.fetch(self._reader, read, **parameters)
@@ -224,6 +227,8 @@ class Queries:
         if shown["progress"]["failed"]:
             shown["progress"]["cancelled"] = await self._cancelled(row, shown, whole=not more)
         shown["result"] = await self._result(row) if await self._sees_outputs(principal, task_id) else None
+        if shown["result"] is not None:
+            self._on_read(principal, "output.read", task_id)
         shown["verdict"] = views.verdict(None if row.verdict is None else payload_cache.get(row.verdict))
         return shown, row.version
 
@@ -388,6 +393,7 @@ class Queries:
         shown = _item(row, TaskStatus(task.status), room=len(row.spec or b""), seen=seen)
         shown["output"] = None
         if row.result is not None and seen:
+            self._on_read(principal, "output.read", task_id)
             body = (await self._bodies.of([row.result]))[row.result]
             fits = Inline().fits(len(body))
             whole = views.json_of(body) if fits else None
@@ -429,6 +435,7 @@ class Queries:
             wanted = next((row.result for row in tried if row.attempt == attempt), None)
         if wanted is None:
             raise ResourceNotFound("it has no output")
+        self._on_read(principal, "output.read", task_id)
         return (await self._bodies.of([wanted]))[wanted]
 
     async def graph(self, principal: Principal, task_id: str) -> View:

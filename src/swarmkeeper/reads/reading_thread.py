@@ -21,6 +21,7 @@ from swarmkeeper.reads.explain import Explainer
 from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.queries import Queries
+from swarmkeeper.transparency.published import PublishedLogs
 
 Shown = TypeVar("Shown")
 
@@ -39,6 +40,7 @@ class Reads:
     approval_queries: ApprovalQueries
     messages: Messages
     explainer: Explainer
+    published_logs: PublishedLogs
 
 
 class SmallTasks:

@@ -366,9 +366,11 @@ def key(row: KeyRow) -> View:
         "bot": row.bot,
         "owner": row.owner,
         "skills": json_of(row.skills),
+        "networks": json_of(row.networks),
         "created_at": time(row.created_at),
         "expires_at": time(row.expires_at),
         "revoked_at": time(row.revoked_at),
+        "last_used": time(row.used_at),
     }
 
 

@@ -9,6 +9,7 @@ from swarmkeeper.core.rules.explain import (
     RANK,
     CreateEvaluatorKey,
     EnableBot,
+    EndKill,
     Fix,
     ListApprovals,
     RaiseTenantBudget,
@@ -39,6 +40,8 @@ def _words(fix: Fix) -> list[str]:
             return ["bot", "enable", bot]
         case ResumeTask(task):
             return ["task", "resume", task]
+        case EndKill(kill):
+            return ["kill", "lift", kill]
         case RetryTask(task):
             return ["task", "retry", task]
         case ShowApproval(approval):

@@ -45,7 +45,20 @@ from swarmkeeper.wire.answers import (
 )
 from swarmkeeper.wire.events import CloudEvent, EventPage, SseReader
 from swarmkeeper.wire.explain import Explanation
-from swarmkeeper.wire.people import Approval, ApprovalPage, LegalHold, LegalHoldPage, LegalHoldState
+from swarmkeeper.wire.people import (
+    Approval,
+    ApprovalPage,
+    Erasure,
+    Kill,
+    KillPage,
+    KnownSecret,
+    LegalHold,
+    LegalHoldPage,
+    LegalHoldState,
+    OwnToken,
+    SecretPage,
+    SecretState,
+)
 from swarmkeeper.wire.requests import TaskDefinition
 from swarmkeeper.wire.shapes import read_answer
 
@@ -57,9 +70,10 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 class Client:
-    """Calls the orchestrator at `url` with the rights of `api_key`.
+    """Calls the orchestrator at `url` with the rights of `api_key`, or of the token of an identity provider.
 
-    By default both come from the environment (SWARMKEEPER_URL, and SWARMKEEPER_API_KEY or SWARMKEEPER_API_KEY_FILE),
+    By default both come from the environment (SWARMKEEPER_URL, and SWARMKEEPER_API_KEY or SWARMKEEPER_API_KEY_FILE,
+    or SWARMKEEPER_TOKEN or SWARMKEEPER_TOKEN_FILE; a file is read again when its key or token is refused),
     else from .swarmkeeper/ or swarmkeeper.toml in the current folder, as for commands. A key in a file that also holds
     a URL is used for that URL only. Every call may raise `ApiError`: the subclass says how to react, and `code` says
     exactly what happened.
@@ -71,10 +85,20 @@ class Client:
         api_key: str | None = None,
         *,
         api_key_file: str | os.PathLike[str] | None = None,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
         transport: Transport | None = None,
         chance: Chance | None = None,
     ) -> None:
-        self.calls = Calls(url, api_key=api_key, api_key_file=api_key_file, transport=transport, chance=chance)
+        self.calls = Calls(
+            url,
+            api_key=api_key,
+            api_key_file=api_key_file,
+            token=token,
+            token_file=token_file,
+            transport=transport,
+            chance=chance,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -248,6 +272,14 @@ class Client:
         path = "/audit" if task_id is None else f"{_task(task_id)}/audit"
         return self._items(path, AuditPage, {"actor": actor, "action": action, "after": after})
 
+    async def audit_file(self, path: str) -> bytes:
+        """Read a file of the published audit log: `checkpoint`, `log`, `tile/0/000.p/7`, `tile/entries/000`, `7/proof`.
+
+        For auditors and administrators. The files are those of c2sp.org/tlog-tiles; `log` is JSON.
+        """
+        found: bytes = (await self.calls.call("GET", f"/audit/{path}", headers={"accept": "*/*"}, raw=True)).body
+        return found
+
     # ---- controlling
 
     async def cancel(self, task_id: str, reason: str | None = None) -> Task:
@@ -390,9 +422,16 @@ class Client:
         owner: str | None = None,
         skills: Sequence[str] | None = None,
         expires_days: int | None = None,
+        networks: Sequence[str] | None = None,
     ) -> KeyRecord:
-        """Create a key. Its text is in `key` of this answer only: it cannot be read again."""
+        """Create a key. Its text is in `key` of this answer only: it cannot be read again.
+
+        Args:
+            expires_days: 0: never; None: what the server sets.
+            networks: the only ones from which it may be used, such as 10.0.0.0/8.
+        """
         body = {"role": role, "bot": bot, "owner": owner, "skills": skills, "expires_days": expires_days}
+        body["networks"] = networks
         return await self._command("POST", "/keys", _given(body), KeyRecord)
 
     async def rotate_key(self, key_id: str, *, overlap_seconds: float = 0) -> KeyRecord:
@@ -402,6 +441,21 @@ class Client:
 
     async def revoke_key(self, key_id: str) -> KeyRecord:
         return await self._command("POST", f"/keys/{_segment(key_id)}:revoke", {}, KeyRecord)
+
+    def secrets(self) -> AsyncIterator[KnownSecret]:
+        """List secrets, without their values."""
+        return self._items("/secrets", SecretPage)
+
+    async def put_secret(self, name: str, value: str) -> SecretState:
+        """Keep a value as the newest version of a secret; the version before it stays until it is retired."""
+        return await self._command("PUT", f"/secrets/{quote(name)}", {"value": value}, SecretState)
+
+    async def retire_secret(self, name: str) -> SecretState:
+        """Remove the versions of a secret before the newest."""
+        return await self._command("POST", "/secrets:retire", {"name": name}, SecretState)
+
+    async def delete_secret(self, name: str) -> None:
+        await self.calls.call("DELETE", f"/secrets/{quote(name)}")
 
     def legal_holds(self) -> AsyncIterator[LegalHold]:
         return self._items("/legal-holds", LegalHoldPage)
@@ -413,6 +467,28 @@ class Client:
     async def release_legal_hold(self, task_id: str | None = None, *, reason: str) -> LegalHoldState:
         body = _given({"task_id": task_id, "reason": reason})
         return await self._command("POST", "/legal-holds:release", body, LegalHoldState)
+
+    async def make_token(self, *, role: str | None = None, expires_seconds: int = 900) -> OwnToken:
+        """Exchange the API key for a token that is good for 60 to 3,600 seconds, optionally with a narrower role."""
+        answer = await self.calls.call("POST", "/token", _given({"role": role, "expires_seconds": expires_seconds}))
+        return read_answer(OwnToken, answer.body)
+
+    async def erase_task(self, task_id: str, *, reason: str) -> Erasure:
+        """Begin to erase a task that has ended. It is gone when reading it raises `NotFound`."""
+        return await self._command("POST", f"{_task(task_id)}:erase", {"reason": reason}, Erasure)
+
+    def kills(self) -> AsyncIterator[Kill]:
+        """List what is stopped in the tenant."""
+        return self._items("/kills", KillPage)
+
+    async def place_kill(self, kind: str, name: str, *, reason: str, until: datetime | None = None) -> Kill:
+        """Stop a `bot`, an `owner`, a `skill` or the `tenant` at once: no more leases, and those held are revoked."""
+        body = {"kind": kind, "name": name, "reason": reason, "until": None if until is None else until.isoformat()}
+        return await self._command("PUT", "/kills", _given(body), Kill)
+
+    async def lift_kill(self, kill_id: str) -> None:
+        """Let what was stopped work again."""
+        await self.calls.call("DELETE", f"/kills/{_segment(kill_id)}")
 
     async def health(self) -> Health:
         return await self._read("/health", Health)

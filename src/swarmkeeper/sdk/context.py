@@ -1,11 +1,12 @@
 """The context of an attempt: what a bot's code may read and report beyond the work itself.
 
-It makes no calls: the runner sends what is reported here with the next heartbeat or report. Everything here may be
-used from threads and from coroutines.
+The runner sends what is reported here with the next heartbeat or report; only `secret` makes a call. Everything here
+may be used from threads and from coroutines.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import threading
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from swarmkeeper.core.rules.heartbeat_log import joined
+from swarmkeeper.sdk.attempts.secrets import SCHEME, AskForSecrets, Masking, cannot_ask
 from swarmkeeper.sdk.attempts.sendable import cut, sendable, within
 from swarmkeeper.sdk.processes.subprocesses import OUTPUT_BYTES_MAX, Argv, CommandOptions, CommandResult, Commands
 from swarmkeeper.wire.answers import Answered, BotMessage, Feedback, Previous
@@ -67,6 +69,7 @@ class Context:
         traceparent: str | None = None,
         allowance: Mapping[str, int] | None = None,
         wake: Callable[[], None] = lambda: None,
+        ask_for_secrets: AskForSecrets = cannot_ask,
     ) -> None:
         self.task_id = task_id
         self.work_id = work_id
@@ -82,6 +85,8 @@ class Context:
         # more, it is cancelled, unless the budget has room.
         self.allowance = None if allowance is None else dict(allowance)
         self._wake = wake
+        self._ask_for_secrets = ask_for_secrets
+        self.masked = Masking()  # replaces the secrets that this attempt has got in a text
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
         self._fraction: float | None = None
@@ -104,12 +109,12 @@ class Context:
             raise ValueError("progress must be between 0 and 1")
         with self._lock:
             self._fraction = float(fraction)
-            self._message = None if message is None else cut(str(message), TEXT_LENGTH_MAX)
+            self._message = None if message is None else cut(self.masked(str(message)), TEXT_LENGTH_MAX)
 
     def log(self, line: str) -> None:
         """Add a line to the attempt's log. The last 100 lines between two heartbeats are kept."""
         with self._lock:
-            self._log = [*self._log, cut(str(line), TEXT_LENGTH_MAX)][-LOG_LINES_MAX:]
+            self._log = [*self._log, cut(self.masked(str(line)), TEXT_LENGTH_MAX)][-LOG_LINES_MAX:]
 
     async def run(
         self,
@@ -177,7 +182,38 @@ class Context:
         """Log a line of a command's output and make it the progress message."""
         self.log(line)
         with self._lock:
-            self._message = cut(line, TEXT_LENGTH_MAX)
+            self._message = cut(self.masked(line), TEXT_LENGTH_MAX)
+
+    async def secret(self, name: str) -> str:
+        """Return the value of a secret that the input of this work refers to with `secret://`.
+
+        Keep it in memory, and ask again in the next attempt. What this attempt logs and reports as progress or as an
+        error has the value masked; the orchestrator hides it in all that it records.
+
+        Args:
+            name: what stands in the input, with or without `secret://`.
+
+        Raises:
+            NotFound: this work may have no such secret.
+            Conflict: the lease is lost.
+            Busy: the lease or the secret has had too many calls.
+            RuntimeError: the code runs in a process of its own (`isolated`), which has no connection.
+        """
+        return self._got(await asyncio.wrap_future(self._ask_for_secrets([name.removeprefix(SCHEME)])))
+
+    def secret_sync(self, name: str) -> str:
+        """Do the same as `secret`, for a plain `def`.
+
+        Raises:
+            RuntimeError: it was called in a coroutine, whose event loop it would stop.
+        """
+        if _in_coroutine():
+            raise RuntimeError("in a coroutine, write `await context.secret(…)`: this call would wait for itself")
+        return self._got(self._ask_for_secrets([name.removeprefix(SCHEME)]).result())
+
+    def _got(self, values: list[str]) -> str:
+        self.masked.add(values)
+        return values[0]
 
     def use(self, *, tokens: float = 0, cost_micro_usd: float = 0, unpriced_tokens: float = 0) -> None:
         """Add to the usage of this attempt; each amount is rounded up. The runner reports the total.
@@ -363,3 +399,12 @@ class Outbox:
                 context._log = context._log[len(sent) :]
             if "checkpoint" in part:
                 self._arrived_checkpoint = part["checkpoint"]
+
+
+def _in_coroutine() -> bool:
+    """Return whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from swarmkeeper.sdk.answers import Answer
+from swarmkeeper.sdk.attempts.secrets import AskForSecrets, cannot_ask
 from swarmkeeper.sdk.connection.calls import is_reference
 from swarmkeeper.sdk.context import Candidate, Context, Outbox
 from swarmkeeper.sdk.errors import ApiError
@@ -24,7 +25,7 @@ Work = TaskDefinition | SubTask | Candidate
 class HeldLease:
     """A lease that this bot holds: the right to one attempt at one piece of work."""
 
-    def __init__(self, lease: Lease, wake: Callable[[], None]) -> None:
+    def __init__(self, lease: Lease, wake: Callable[[], None], ask_for_secrets: AskForSecrets = cannot_ask) -> None:
         self.lease_id = lease.lease_id
         self.kind = lease.kind
         self.task_id = lease.task_id
@@ -42,6 +43,7 @@ class HeldLease:
             traceparent=lease.traceparent,
             allowance=lease.allowance,
             wake=wake,
+            ask_for_secrets=ask_for_secrets,
         )
         self.outbox = Outbox(self.context)
         self.confirmed = False  # a heartbeat has confirmed that the lease arrived

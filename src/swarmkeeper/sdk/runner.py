@@ -379,7 +379,7 @@ class BotRunner:
         raise asyncio.CancelledError
 
     def _failed(self, lease: HeldLease, error: BaseException) -> Failed:
-        detail = self.session.own.describe(error)
+        detail = lease.context.masked(self.session.own.describe(error))
         self.session.note("failed", lease_id=lease.lease_id, task_id=lease.task_id, error=kind_of(error), detail=detail)
         attempt = f"attempt {lease.context.attempt} at {lease.work_id}"
         if isinstance(error, RaisedElsewhere):

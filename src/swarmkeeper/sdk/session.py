@@ -23,6 +23,7 @@ from swarmkeeper.sdk.answers import Accept, Answer, Ask, Done, Failed, Later, Pl
 from swarmkeeper.sdk.attempts import preparing
 from swarmkeeper.sdk.attempts.failures import OwnCode
 from swarmkeeper.sdk.attempts.heartbeat_groups import heartbeat_groups
+from swarmkeeper.sdk.attempts.secrets import asking
 from swarmkeeper.sdk.attempts.sides import OneLoop, Sides
 from swarmkeeper.sdk.attempts.stuck import StuckCodeReport
 from swarmkeeper.sdk.attempts.user_code import Outcome, Raised, Returned, Stopped
@@ -278,7 +279,7 @@ class Session:
         for granted in leases:
             if granted.lease_id in self.held or granted.lease_id in self.lingering:
                 continue  # a replayed answer: this lease is held already
-            lease = HeldLease(granted, wake)
+            lease = HeldLease(granted, wake, asking(lambda: self.calls, granted.lease_id, loop))
             due_at = loop.time() + lease.heartbeat_after_seconds
             self._next_heartbeat_at = min(self._next_heartbeat_at, due_at) if self.held else due_at
             self.held[lease.lease_id] = lease

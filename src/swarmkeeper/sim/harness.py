@@ -21,6 +21,7 @@ from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import TASK_CLOSED, ErrorClass
 from swarmkeeper.engine.loop import Claimed, Granted, Poll
+from swarmkeeper.offline.replay import replay
 from swarmkeeper.sim.kernel.chance import SeededChance
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import SECOND, Host, virtual_loop
@@ -461,6 +462,9 @@ class Harness:
     def check(self, *, faults: int = 0) -> None:
         """Assert that the invariants on rows hold, and that the engine had exactly `faults` faults."""
         found = [*checks.broken(self.store.connection), *self.store.wrong_kept()]
+        found += [
+            f"invariant 11: the audit log says otherwise: {row}" for row in self.run(replay(self.store)).mismatches
+        ]
         overdue = [row for row in self.timers() if row["due"] < self.now]
         found += [f"invariant 8: every timer is processed when it is due: broken by {row}" for row in overdue[:5]]
         if self.engine.stats.faults != faults:

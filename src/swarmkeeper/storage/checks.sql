@@ -17,10 +17,12 @@ SELECT count(*) AS leases FROM lease;
 SELECT EXISTS (SELECT 1 FROM api_key) AS found;
 
 -- name: audit_tenants
--- Tenants with an audit log, including logs whose head or records are missing.
+-- Tenants with an audit log, also if its head or its records are missing.
 SELECT {bytes tenant} AS tenant FROM audit_tree
 UNION
 SELECT {bytes tenant} FROM audit_leaf
+UNION
+SELECT {bytes tenant} FROM audit_start
  ORDER BY tenant;
 
 -- name: audit_head
@@ -74,10 +76,12 @@ SELECT work.id
  LIMIT :n;
 
 -- name: doctor_lease
--- 3: a lease on an item that is not LEASED, a LEASED item without a lease, or a lease not of the newest attempt.
+-- 3: a lease on an item that is not LEASED, a LEASED item without a lease, or a lease not of the newest attempt or not
+-- of the item's task.
 SELECT work.id AS subject
   FROM work LEFT JOIN lease ON lease.work = work.id
  WHERE (work.status = :leased) <> (lease.work IS NOT NULL) OR lease.attempt <> work.attempt
+    OR (lease.task, lease.tenant) <> (work.task, work.tenant)
  LIMIT :n;
 
 -- name: doctor_attempts
@@ -175,6 +179,30 @@ SELECT work.id AS subject
  WHERE work.attempt <> coalesce(counted.events, 0)
  LIMIT :n;
 
+-- name: doctor_cuts
+-- 5: lost events of a record that does not exist, or that no erased task explains.
+SELECT audit AS subject
+  FROM audit_cut
+ WHERE audit NOT IN (SELECT id FROM audit_leaf)
+    OR NOT EXISTS (SELECT 1 FROM audit_leaf AS told WHERE told.task = audit_cut.task AND told.action = :task_erase)
+ LIMIT :n;
+
+-- name: doctor_granted_bot
+-- 5: a lease, or a lease that has ended, of another bot than its event says.
+WITH granted (work, attempt, bot) AS (
+    SELECT work, CAST({json body} ->> 'attempt' AS bigint), {json body} ->> 'bot'
+      FROM (SELECT work, kind, CASE WHEN {valid body} THEN body END AS body FROM event) AS told
+     WHERE kind = :event_leased
+)
+SELECT granted.work AS subject
+  FROM granted JOIN lease ON lease.work = granted.work AND lease.attempt = granted.attempt
+ WHERE lease.bot IS DISTINCT FROM granted.bot
+UNION
+SELECT granted.work
+  FROM granted JOIN attempt ON attempt.work = granted.work AND attempt.attempt = granted.attempt
+ WHERE attempt.bot IS DISTINCT FROM granted.bot
+ LIMIT :n;
+
 -- name: doctor_event_without_record
 -- 5: an event that names a missing audit record, unless it is as old as the records that have left.
 SELECT id AS subject, tenant
@@ -252,6 +280,15 @@ SELECT id AS subject
  WHERE (phase <> :due) <> EXISTS (SELECT 1 FROM timer WHERE timer.kind = :timer_cooldown AND timer.ref = cooldown.id)
 UNION
 SELECT ref FROM timer WHERE kind = :timer_cooldown AND ref NOT IN (SELECT id FROM cooldown)
+ LIMIT :n;
+
+-- name: doctor_kills
+-- 8: a kill without its timer, or a timer of a kill that was lifted.
+SELECT id AS subject
+  FROM kill
+ WHERE NOT EXISTS (SELECT 1 FROM timer WHERE timer.kind = :timer_kill AND timer.ref = kill.id)
+UNION
+SELECT ref FROM timer WHERE kind = :timer_kill AND ref NOT IN (SELECT id FROM kill)
  LIMIT :n;
 
 -- name: doctor_waiting
@@ -421,7 +458,7 @@ SELECT task AS subject
 
 -- name: audit_log_start
 -- How many of the first records have left a log, and the frontier of their tree.
-SELECT size, frontier FROM audit_start WHERE tenant = {text :tenant};
+SELECT size, frontier, at FROM audit_start WHERE tenant = {text :tenant};
 
 -- name: audit_cuts
 -- Records that list events which left with the task of others, where a record of that erasure exists.
@@ -429,6 +466,19 @@ SELECT {bytes audit} AS audit, sum(events) AS events
   FROM audit_cut
  WHERE EXISTS (SELECT 1 FROM audit_leaf AS told WHERE told.task = audit_cut.task AND told.action = :task_erase)
  GROUP BY audit;
+
+-- name: audit_erased
+-- Tasks that were erased although records of others list their events.
+SELECT DISTINCT audit_cut.task
+  FROM audit_cut
+ WHERE EXISTS (SELECT 1 FROM audit_leaf AS told WHERE told.task = audit_cut.task AND told.action = :task_erase);
+
+-- name: doctor_erased_events
+-- 5: an event of a task that names a record whose body was erased with its task.
+SELECT event.id AS subject
+  FROM audit_leaf JOIN event ON event.task = audit_leaf.task AND event.audit = audit_leaf.id
+ WHERE audit_leaf.body IS NULL AND event.task NOT IN (SELECT task FROM chore WHERE kind = :erase)
+ LIMIT :n;
 
 -- ---- what holds how much ---------------------------------------------------------------------------------------------
 

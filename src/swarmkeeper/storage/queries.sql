@@ -383,3 +383,21 @@ UPDATE meta SET value = value - :by WHERE key = 'alive_at';
 -- name: keep_sink
 -- Owns a sink and moves its cursor, never back; returns the cursor, or no row if another owner has the sink.
 {own};
+
+-- name: move_sink
+-- Moves a cursor of a sink forward, never back. Which server owns the sink is no matter: what was sent was sent.
+INSERT INTO sink (name, seq, owner, until) VALUES (:name, :seq, '', 0)
+    ON CONFLICT (name) DO UPDATE SET seq = {greatest}(sink.seq, excluded.seq);
+
+-- name: insert_audit_hash
+-- The root of a full tile. Another server may have stored it already: it is the same.
+INSERT INTO audit_hash (tenant, level, place, hash) VALUES (:tenant, :level, :place, :hash) ON CONFLICT DO NOTHING;
+
+-- name: insert_checkpoint
+-- A signed checkpoint. Another server may have signed the same one.
+INSERT INTO checkpoint (tenant, size, root, at, note) VALUES (:tenant, :size, :root, :at, :note) ON CONFLICT DO NOTHING;
+
+-- name: thin_checkpoints
+-- Of each hour, the last one stays.
+DELETE FROM checkpoint
+ WHERE tenant = :tenant AND size < :size AND at / 3600000000 = CAST(:at AS bigint) / 3600000000;

@@ -336,7 +336,8 @@ SELECT queue.id, queue.skills, count(*) AS waiting, min(ready.since) AS since
 
 -- name: keys_page
 -- A page of a tenant's keys, without secrets.
-SELECT id, role, bot, owner, skills, created_at, expires_at, revoked_at
+SELECT id, role, bot, owner, skills, networks, created_at, expires_at, revoked_at,
+       (SELECT at FROM key_use WHERE key_use.key = api_key.id) AS used_at
   FROM api_key WHERE tenant = :tenant AND id > :after ORDER BY id LIMIT :limit;
 
 -- name: tenant_shares
@@ -353,7 +354,8 @@ SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes FROM ten
 
 -- name: key_row
 -- One key of a tenant, without secrets.
-SELECT id, role, bot, owner, skills, created_at, expires_at, revoked_at
+SELECT id, role, bot, owner, skills, networks, created_at, expires_at, revoked_at,
+       (SELECT at FROM key_use WHERE key_use.key = api_key.id) AS used_at
   FROM api_key WHERE tenant = :tenant AND id = :key;
 
 -- name: key_by_public_id
@@ -528,6 +530,14 @@ SELECT task AS id, reason, placed_by, placed_at
  ORDER BY task
  LIMIT :limit;
 
+-- name: kills_of_tenant
+-- A tenant's kills.
+SELECT {kill} FROM kill WHERE tenant = :tenant ORDER BY id;
+
+-- name: killed_tenants
+-- Tenants that have kills.
+SELECT DISTINCT tenant AS id FROM kill;
+
 -- name: audit_start_row
 -- Where the tenant's audit log begins; no row if it begins with its first record.
 SELECT size, frontier FROM audit_start WHERE tenant = :tenant;
@@ -540,3 +550,41 @@ SELECT place, at, hash, (SELECT 1 FROM task WHERE task.id = audit_leaf.task) IS 
  WHERE tenant = :tenant AND place >= :begin
  ORDER BY place
  LIMIT :limit;
+
+-- name: audit_heads
+-- Every tenant's audit log, with the first record that is still there and the newest checkpoint.
+SELECT tree.tenant, tree.size, tree.root, coalesce(start.size, 0) AS begin,
+       (SELECT max(checkpoint.size) FROM checkpoint WHERE checkpoint.tenant = tree.tenant) AS signed
+  FROM audit_tree AS tree
+  LEFT JOIN audit_start AS start ON start.tenant = tree.tenant
+ ORDER BY tree.tenant;
+
+-- name: audit_log
+-- The same for one tenant, with the frontier of the records that have left.
+SELECT tree.size, tree.root, coalesce(start.size, 0) AS begin, start.frontier
+  FROM audit_tree AS tree
+  LEFT JOIN audit_start AS start ON start.tenant = tree.tenant
+ WHERE tree.tenant = :tenant;
+
+-- name: newest_checkpoint
+-- The one with the most records.
+SELECT size, root, at, note FROM checkpoint WHERE tenant = :tenant ORDER BY size DESC LIMIT 1;
+
+-- name: audit_hashes
+-- Roots of full tiles, by level and number.
+SELECT place, hash
+  FROM audit_hash
+ WHERE tenant = :tenant AND level = :level AND place >= :begin AND place < :end
+ ORDER BY place;
+
+-- name: audit_hashes_end
+-- The number after the last stored one of a level.
+SELECT max(place) + 1 AS place FROM audit_hash WHERE tenant = :tenant AND level = :level;
+
+-- name: audit_leaf_hashes
+-- Hashes of records, by index.
+SELECT place, hash FROM audit_leaf WHERE tenant = :tenant AND place >= :begin AND place < :end ORDER BY place;
+
+-- name: audit_entries
+-- The records that are hashed, by index.
+SELECT place, leaf FROM audit_leaf WHERE tenant = :tenant AND place >= :begin AND place < :end ORDER BY place;

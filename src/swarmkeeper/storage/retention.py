@@ -7,15 +7,23 @@ its database, and one that does not, share them.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from swarmkeeper.core.ports import Changes, Key
 from swarmkeeper.core.retention import ERASING_ACTIONS, LegalHoldRecord, TaskPart
+from swarmkeeper.storage import rows
 
 _OWN_ACTIONS = json.dumps(ERASING_ACTIONS)
-LOOKUPS = frozenset({"legal_hold", "task_part", "records_of_task", "audit_begin"})
+LOOKUPS = frozenset({"legal_hold", "task_part", "records_of_task", "audit_begin", "rows_of_tenant"})
+_OF_TENANT: Mapping[str, Callable[[Any], Any]] = {
+    "load_tenant_row": rows.tenant,
+    "load_keys_of_tenant": rows.API_KEY.from_row,
+    "load_bots_of_tenant": rows.BOT.from_row,
+    "load_rates_of_tenant": rows.WORK_RATE.from_row,
+    "load_kills_of_tenant": rows.KILL.from_row,
+}
 
 
 def load(
@@ -24,20 +32,25 @@ def load(
     """Return the rows of retention's own lookups among `wanted`, which has the keys by lookup."""
     found: dict[Key, Any] = {}
     for tenant, task in wanted.get("legal_hold", ()):
-        rows = yield "load_legal_hold", {"tenant": tenant, "task": task}
-        found["legal_hold", (tenant, task)] = LegalHoldRecord(*rows[0]) if rows else None
+        got = yield "load_legal_hold", {"tenant": tenant, "task": task}
+        found["legal_hold", (tenant, task)] = LegalHoldRecord(*got[0]) if got else None
     for task, after, n in wanted.get("task_part", ()):
-        rows = yield "load_task_part", {"task": task, "after": after, "n": n}
-        works = tuple(row[0] for row in rows)
+        got = yield "load_task_part", {"task": task, "after": after, "n": n}
+        works = tuple(row[0] for row in got)
         owners = works if len(works) == n else (*works, task)
         [[stored]] = yield "stored_of", {"owners": json.dumps(owners)}
         found["task_part", (task, after, n)] = TaskPart(works, int(stored))
     for task, place, n in wanted.get("records_of_task", ()):
-        rows = yield "load_records_of_task", {"task": task, "after": place, "n": n, "own": _OWN_ACTIONS}
-        found["records_of_task", (task, place, n)] = [row[0] for row in rows]
+        got = yield "load_records_of_task", {"task": task, "after": place, "n": n, "own": _OWN_ACTIONS}
+        found["records_of_task", (task, place, n)] = [row[0] for row in got]
     for tenant in wanted.get("audit_begin", ()):
         [[begin]] = yield "load_audit_begin", {"tenant": tenant}
         found["audit_begin", tenant] = begin
+    for tenant in wanted.get("rows_of_tenant", ()):
+        own: list[Any] = []
+        for statement, record in _OF_TENANT.items():
+            own += map(record, (yield statement, {"tenant": tenant}))
+        found["rows_of_tenant", tenant] = own
     return found
 
 
@@ -53,6 +66,6 @@ def save(changes: Changes) -> Generator[tuple[str, Mapping[str, Any]], list[Any]
         plain = {
             name: json.dumps(value) if isinstance(value, (list, tuple)) else value for name, value in parameters.items()
         }
-        rows = yield statement, plain
-        gone += [row[0] for row in rows]
+        got = yield statement, plain
+        gone += [row[0] for row in got]
     return gone

@@ -28,6 +28,26 @@ SELECT tenant, task, reason, placed_by, placed_at FROM legal_hold WHERE tenant =
 -- How many records have left the tenant's log.
 SELECT coalesce((SELECT size FROM audit_start WHERE tenant = :tenant), 0);
 
+-- name: load_tenant_row
+-- A tenant, with what is counted of it.
+SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes, budget FROM tenant WHERE id = :tenant;
+
+-- name: load_keys_of_tenant
+-- All of them.
+SELECT {api_key} FROM api_key WHERE tenant = :tenant;
+
+-- name: load_bots_of_tenant
+-- All of them.
+SELECT {bot} FROM bot WHERE tenant = :tenant;
+
+-- name: load_rates_of_tenant
+-- All of them.
+SELECT {work_rate} FROM work_rate WHERE tenant = :tenant;
+
+-- name: load_kills_of_tenant
+-- All of them.
+SELECT {kill} FROM kill WHERE tenant = :tenant;
+
 -- name: put_legal_hold
 -- A hold that is in place is not changed.
 INSERT INTO legal_hold (tenant, task, reason, placed_by, placed_at)

@@ -18,6 +18,7 @@ from typing import Any, Generic, NoReturn, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from swarmkeeper.core.kills.records import KillRecord
 from swarmkeeper.core.model import (
     AnswerRecord,
     ApiKey,
@@ -256,9 +257,14 @@ def _refuse(record: type[Any], _: Row) -> NoReturn:
 def maker(kind: type[R], columns: Sequence[str]) -> Callable[[Row], R]:
     """Return the function that converts a row to a dict of all columns, or to a record of those that have a field.
 
+    With all columns of a table, and the class of its records, values are decoded, too.
+
     Raises:
         LookupError: a field without a default has no column.
     """
+    whole = _WHOLE.get(kind)
+    if whole is not None and list(columns) == whole[0]:
+        return whole[1]
     if issubclass(kind, dict):
         return lambda row: kind(zip(columns, row, strict=True))
     fields = inspect.signature(kind).parameters.values()
@@ -353,8 +359,8 @@ API_KEY = RecordTable(
     ApiKey,
     "api_key",
     "id public_id tenant role created_at",
-    "digest bot owner skills expires_at revoked_at previous_digest previous_until version",
-    codecs={"skills": NULLABLE_LIST},
+    "digest bot owner skills expires_at revoked_at previous_digest previous_until networks version",
+    codecs={"skills": NULLABLE_LIST, "networks": NULLABLE_LIST},
 )
 APPROVAL = RecordTable(
     ApprovalRecord,
@@ -384,6 +390,7 @@ KEY_LIMIT = RecordTable(
     codecs={"lines": OBJECT},
 )
 WORK_RATE = RecordTable(WorkRate, "work_rate", "id tenant key", "most per_minute tokens_per_minute calls_at tokens_at")
+KILL = RecordTable(KillRecord, "kill", "id tenant kind name", "reason placed_by placed_at until")
 COOLDOWN = RecordTable(Cooldown, "cooldown", "id tenant scope phase until")
 TIMER = RecordTable(Timer, "timer", "kind ref due")
 ATTEMPT = RecordTable(
@@ -440,12 +447,16 @@ def tenant(row: Row) -> Tenant:
 
 RECORDS: tuple[RecordTable[Any], ...] = (
     *(TASK, WORK, LEASE, BOT, API_KEY, APPROVAL, JOB, QUEUE, EDGE, READY, TIMER, ATTEMPT, LATE_RESULT, FEEDBACK),
-    *(KEY_LIMIT, WORK_RATE, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
+    *(KEY_LIMIT, WORK_RATE, KILL, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
 )
 PAYLOAD = Table("payload", ("id", "task", "body"))
 
 
 TABLES: Mapping[str, Table] = {table.name: table for table in (*(records.table for records in RECORDS), PAYLOAD)}
+_WHOLE: Mapping[type[Any], tuple[list[str], Callable[[Row], Any]]] = {
+    **{records.record: (list(records.table.columns), records.from_row) for records in RECORDS},
+    Tenant: (["id", "weight", "max_backlog", "open_tasks", "open_subtasks", "stored_bytes", "budget"], tenant),
+}  # by class: the columns of its table, and what makes a record of them
 VERSION: Mapping[str, int] = {
     name: table.columns.index("row_version" if name == "bot" else "version")
     for name, table in TABLES.items()

@@ -198,6 +198,10 @@ INSERT INTO work_rate ({work_rate}) VALUES ({:work_rate})
 -- Removes a rate.
 DELETE FROM work_rate WHERE work_rate.id = :id;
 
+-- name: put_key_use
+-- When a key was last used.
+INSERT INTO key_use (key, at) VALUES (:key, :at) ON CONFLICT (key) DO UPDATE SET at = excluded.at;
+
 -- name: put_cooldown
 -- Sets or replaces.
 INSERT INTO cooldown ({cooldown}) VALUES ({:cooldown})

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swarmkeeper.app import Orchestrator
@@ -60,7 +61,7 @@ def run_swarm(
         virtual_time: sleeping takes no real time, and one seed gives one run. The bots must then be coroutines that
             wait for nothing outside this process.
         seed: of ids and jitter, only with virtual time; default 1.
-        settings: default: a store in memory and default settings.
+        settings: default: a store in memory and default settings. `four_eyes` is off: all bots have one key.
 
     Raises:
         SwarmStuck: not all of them ended in time.
@@ -88,7 +89,8 @@ async def running_swarm(bots: Bots, *, settings: Settings | None = None) -> Asyn
 
 
 def _quiet(settings: Settings | None) -> Settings:
-    return settings or Settings(store="sqlite://:memory:", log_level="error")
+    # All bots run with one key, which would count as one owner that may not review its own work.
+    return replace(settings or Settings(store="sqlite://:memory:", log_level="error"), four_eyes=False)
 
 
 def _on(loop: VirtualLoop, work: Coroutine[Any, Any, _Answer]) -> _Answer:

@@ -345,7 +345,7 @@ class LeasePage(Answer):
     """Leases for a bot, or the reason why there are none."""
 
     leases: list[Lease]
-    reason: Literal["nothing_ready", "no_match", "at_capacity", "rate_limited", "draining"] | None = None
+    reason: Literal["nothing_ready", "no_match", "at_capacity", "rate_limited", "draining", "killed"] | None = None
     another_process: Annotated[
         bool, Field(description="Another process polls as the same bot and instance; they share its capacity.")
     ] = False
@@ -472,9 +472,11 @@ class KeyRecord(Answer):
     bot: str | None = None
     owner: str | None = None
     skills: list[str] | None = None
+    networks: Annotated[list[str] | None, Field(description="From which it may be used; null: from anywhere.")] = None
     created_at: Time
     expires_at: Time | None = None
     revoked_at: Time | None = None
+    last_used: Annotated[Time | None, Field(description="To about a minute; null: never, or not yet noted.")] = None
 
 
 class RedactedField(Answer):
@@ -568,6 +570,13 @@ class KeyPage(Page[KeyRecord]):
 
 class MessagePage(Page[BotMessage]):
     """Messages."""
+
+
+class AuditLogFacts(Answer):
+    """What a verifier of a tenant's audit log needs to know first."""
+
+    begin: int = Field(description="Index of the first record that is still there: retention removes the oldest.")
+    keys: list[str] = Field(description="Its verifier keys, `name+id+key`. Get them by a way that you trust.")
 
 
 class AuditPage(Page[AuditLog]):

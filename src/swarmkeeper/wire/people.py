@@ -1,14 +1,15 @@
-"""Records of questions, approvals and the decisions that people make on them; legal holds."""
+"""Records of questions, approvals and the decisions that people make on them; legal holds, kills, secrets."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from swarmkeeper.wire.answers import Page
 from swarmkeeper.wire.approvals import Moment, check_moments
-from swarmkeeper.wire.requests import Id, Progress
+from swarmkeeper.wire.requests import Id, Progress, Role
 from swarmkeeper.wire.shapes import YEAR_SECONDS, Answer, Json, Object, Request, Text, Texts, Time, json_within
 
 ApprovalKind = Literal["plan", "final", "rounds", "question", "budget"]
@@ -164,5 +165,138 @@ class LegalHoldState(Answer):
     held: bool
 
 
+class TokenRequest(Request):
+    """Exchanges an API key for a short-lived token."""
+
+    role: Annotated[Role | None, Field(description="By default the key's; another may do no more.")] = None
+    expires_seconds: Annotated[int, Field(ge=60, le=3600)] = 900
+
+
+class OwnToken(Answer):
+    """A token of this server, for `Authorization: Bearer`. It is stored nowhere."""
+
+    token: str
+    role: str
+    expires_seconds: int
+
+
+class ErasureRequest(Request):
+    """Why a task is erased."""
+
+    reason: Annotated[
+        str,
+        Field(description="Stays in the audit log for good: name no person in it.", min_length=1, max_length=8 * 1024),
+    ]
+
+
+class Erasure(Answer):
+    """A task that is being erased, in the background."""
+
+    task_id: str
+
+
 class LegalHoldPage(Page[LegalHold]):
     """Legal holds."""
+
+
+# ---- kills ---------------------------------------------------------------------------------------------------------
+
+
+def _written_time(value: Any) -> Any:
+    """Let only texts through: Pydantic would guess whether a number means seconds."""
+    if not isinstance(value, str) or "T" not in value.upper():
+        raise ValueError("must be a time as RFC 3339 writes it: 2026-01-31T23:59:59Z")
+    return value
+
+
+WrittenTime = Annotated[
+    AwareDatetime, Field(strict=False), BeforeValidator(_written_time, json_schema_input_type=datetime)
+]
+
+
+class KillRequest(Request):
+    """Stops what has this name, at once."""
+
+    kind: Annotated[Literal["bot", "owner", "skill", "tenant"], Field(description="What is stopped.")]
+    name: Annotated[
+        str,
+        Field(
+            description="Its name; of a bot also its id; of a tenant, the caller's own.", min_length=1, max_length=200
+        ),
+    ]
+    reason: Annotated[str, Field(description="Shown to all who wait for it.", min_length=1, max_length=1024)]
+    until: Annotated[WrittenTime | None, Field(description="When it ends by itself; null: when it is lifted.")] = None
+
+
+class Kill(Answer):
+    """What is stopped, by whom and why."""
+
+    id: str
+    kind: str
+    name: str
+    reason: str
+    placed_by: Annotated[str, Field(description="The id of the key that placed it.")]
+    placed_at: Time
+    until: Time | None = None
+
+
+class KillPage(Page[Kill]):
+    """Kills of the tenant. There are few, so one page has all."""
+
+
+# ---- secrets -------------------------------------------------------------------------------------------------------
+
+SecretName = Annotated[str, Field(description="What follows `secret://` in the inputs.", min_length=1, max_length=400)]
+
+
+class ResolveSecrets(Request):
+    """Asks for values of secrets that the inputs of the leased work refer to."""
+
+    names: Annotated[list[SecretName], Field(min_length=1, max_length=64)]
+
+
+class ResolvedSecret(Answer):
+    """The value of a secret. Keep it in memory only."""
+
+    name: str
+    value: str
+
+
+class ResolvedSecrets(Answer):
+    """The values, in the order of the names."""
+
+    secrets: list[ResolvedSecret]
+
+
+class SecretValue(Request):
+    """A new value of a secret that the server keeps."""
+
+    value: Annotated[str, Field(description="8 to 65,536 characters; never shown again.", max_length=64 << 10)]
+
+
+class SecretAction(Request):
+    """Names a secret."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class SecretState(Answer):
+    """The newest version of a secret."""
+
+    name: str
+    version: int
+
+
+class KnownSecret(Answer):
+    """A version of a secret that the server keeps, or that was released from another back end."""
+
+    name: str
+    version: str
+    backend: str
+    created_at: Annotated[Time | None, Field(description="null: the server does not keep it itself.")] = None
+    released_at: Annotated[Time | None, Field(description="When a bot last got it; null: not yet.")] = None
+    released: Annotated[int, Field(description="How often a bot got it.")]
+
+
+class SecretPage(Page[KnownSecret]):
+    """Secrets by name, without their values."""

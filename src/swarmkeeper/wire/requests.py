@@ -34,6 +34,7 @@ from swarmkeeper.wire.shapes import (
     Metadata,
     Name,
     NameOrNone,
+    Networks,
     OnlyServerSets,
     Output,
     Priority,
@@ -53,7 +54,9 @@ from swarmkeeper.wire.shapes import (
 When = Literal["success", "done", "failure"]
 OnFailure = Literal["fail", "continue"]
 BotTypeName = Literal["Planner", "Executor", "Evaluator"]
-Role = Literal["client", "bot:planner", "bot:executor", "bot:evaluator", "operator", "approver", "auditor", "admin"]
+Role = Literal[
+    "client", "bot:planner", "bot:executor", "bot:evaluator", "operator", "approver", "viewer", "auditor", "admin"
+]
 
 GiveUp = Annotated[
     Deadline | None,
@@ -358,7 +361,8 @@ class KeyRequest(Request):
     bot: Annotated[Name | None, Field(description="The only bot name it may act as.")] = None
     owner: Name | None = None
     skills: Annotated[Skills | None, Field(description="Skills its bot may register; any if omitted.")] = None
-    expires_days: Annotated[int | None, Field(ge=1, le=3650)] = None
+    expires_days: Annotated[int | None, Field(ge=0, le=3650, description="0: never; else as the server sets.")] = None
+    networks: Annotated[Networks | None, Field(description="Only from there; from anywhere if omitted.")] = None
 
     @model_validator(mode="after")
     def _bot_only_where_it_can_be_one(self) -> KeyRequest:

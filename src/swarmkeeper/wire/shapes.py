@@ -5,6 +5,7 @@ Bounds are defined only here. A number without a reason beside it is fixed by th
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -204,6 +205,17 @@ _LABEL_NAMES = {"propertyNames": {"minLength": 1, "maxLength": 128, "pattern": _
 Text = Annotated[str, Field(max_length=8 * 1024)]
 Texts = Annotated[list[Text], Field(max_length=100)]
 Skills = Annotated[list[Name], Field(max_length=100)]
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise broken_rule("network", "must be a network like 10.0.0.0/8, without bits beyond its length") from None
+
+
+_Network = Annotated[str, Field(max_length=64), AfterValidator(_network)]
+Networks = Annotated[list[_Network], Field(min_length=1, max_length=32)]
 Labels = Annotated[dict[_LabelName, NameOrNone], Field(max_length=32, json_schema_extra=_LABEL_NAMES)]
 Object = dict[str, Json]
 Metadata = Annotated[Object, json_within(16 * 1024), Field(description="Any object of at most 16 KiB, handed to bots.")]
@@ -233,6 +245,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def at(micros: int) -> datetime:
     """Convert microseconds since 1970 to a UTC datetime."""
     return _EPOCH + timedelta(microseconds=micros)
+
+
+def of_datetime(moment: datetime) -> int:
+    """Convert to microseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def rfc3339(micros: int) -> str:

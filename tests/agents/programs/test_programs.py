@@ -101,15 +101,20 @@ def test_the_program_gets_what_is_named_and_nothing_else(programs: Programs, mon
     monkeypatch.setenv("SWARMKEEPER_API_KEY", "swk_the_bots_own_key")
     monkeypatch.setenv("SWARMKEEPER_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("COPY_OF_KEY", "Bearer swk_the_bots_own_key")
+    monkeypatch.setenv("SWARMKEEPER_TOKEN", "the.bots.token")
+    monkeypatch.setenv("COPY_OF_TOKEN", "Bearer the.bots.token")
     monkeypatch.setenv("NAMED", "yes")
     monkeypatch.setenv("OTHER", "no")
 
-    found = got(programs, env={"NAMED": None, "COPY_OF_KEY": None, "GIVEN": "text", "ABSENT": None})["environment"]
+    found = got(
+        programs, env={"NAMED": None, "COPY_OF_KEY": None, "COPY_OF_TOKEN": None, "GIVEN": "text", "ABSENT": None}
+    )["environment"]
 
     assert found["NAMED"] == "yes"
     assert found["GIVEN"] == "text"
     assert not {"SWARMKEEPER_API_KEY", "SWARMKEEPER_URL", "COPY_OF_KEY", "OTHER", "ABSENT"} & set(found)
     assert "swk_the_bots_own_key" not in json.dumps(found)
+    assert "the.bots.token" not in json.dumps(found)
     known = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "NAMED", "GIVEN", "PWD"}
     known |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"}
     assert {name for name in found if not name.startswith(("LC_", "GIT_CONFIG_"))} <= known

@@ -111,10 +111,24 @@ spec:
         {{- include "swarmkeeper.storeVariable" . | nindent 8 }}
         - {name: SWARMKEEPER_HOST, value: 0.0.0.0}
         - {name: SWARMKEEPER_PORT, value: "7700"}
+        # Within the cluster; TLS ends at what lets others in.
+        - {name: SWARMKEEPER_INSECURE, value: "true"}
         - {name: SWARMKEEPER_STOP_SECONDS, value: {{ $set.stopSeconds | quote }}}
         - {name: SWARMKEEPER_BOOTSTRAP_KEY_FILE, value: /run/secrets/swarmkeeper/first/key}
         {{- if $set.pepper.secret.name }}
         - {name: SWARMKEEPER_PEPPER_FILE, value: /run/secrets/swarmkeeper/pepper/pepper}
+        {{- end }}
+        {{- if $set.auditKey.secret.name }}
+        - {name: SWARMKEEPER_AUDIT_KEY_FILE, value: /run/secrets/swarmkeeper/audit/key}
+        {{- end }}
+        {{- range $name := list "broker" "stream" }}
+        {{- with (index $set $name).secret }}
+        {{- if .name }}
+        - name: SWARMKEEPER_{{ upper $name }}
+          valueFrom:
+            secretKeyRef: {name: {{ .name }}, key: {{ .key }}}
+        {{- end }}
+        {{- end }}
         {{- end }}
         {{- range $name, $value := $set.settings }}
         - {name: SWARMKEEPER_{{ upper $name }}, value: {{ if kindIs "float64" $value }}{{ $value | toJson | quote }}{{ else }}{{ $value | toString | quote }}{{ end }}}
@@ -146,6 +160,9 @@ spec:
         {{- if $set.pepper.secret.name }}
         - {name: pepper, mountPath: /run/secrets/swarmkeeper/pepper, readOnly: true}
         {{- end }}
+        {{- if $set.auditKey.secret.name }}
+        - {name: audit-key, mountPath: /run/secrets/swarmkeeper/audit, readOnly: true}
+        {{- end }}
         - {name: data, mountPath: /data}
   volumes:
     - name: tmp
@@ -161,6 +178,13 @@ spec:
       secret:
         secretName: {{ $set.pepper.secret.name }}
         items: [{key: {{ $set.pepper.secret.key }}, path: pepper}]
+        defaultMode: 0440
+    {{- end }}
+    {{- if $set.auditKey.secret.name }}
+    - name: audit-key
+      secret:
+        secretName: {{ $set.auditKey.secret.name }}
+        items: [{key: {{ $set.auditKey.secret.key }}, path: key}]
         defaultMode: 0440
     {{- end }}
     {{- if ne .Values.store.kind "sqlite" }}

@@ -10,7 +10,7 @@ _BASE = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"}
     | {"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"}
 )
-_BOT_KEY = "SWARMKEEPER_API_KEY"
+_BOT_CREDENTIALS = ("SWARMKEEPER_API_KEY", "SWARMKEEPER_TOKEN")
 
 
 def checked_names(env: object) -> dict[str, str | None]:
@@ -34,12 +34,12 @@ def checked_names(env: object) -> dict[str, str | None]:
 
 
 def environment_for(named: Mapping[str, str | None]) -> dict[str, str]:
-    """Return a program's environment. A value that equals the bot's key is left out, whatever its name is."""
+    """Return a program's environment. A value with the bot's key or token is left out, whatever its name is."""
     own = os.environ
     passed = {name: value for name, value in own.items() if name in _BASE or name.startswith("LC_")}
     passed |= {name: own[name] if value is None else value for name, value in named.items() if value or name in own}
-    key = own.get(_BOT_KEY)
-    return {name: value for name, value in passed.items() if not key or key not in value}
+    secrets = [own[name] for name in _BOT_CREDENTIALS if own.get(name)]
+    return {name: value for name, value in passed.items() if not any(secret in value for secret in secrets)}
 
 
 def values_of(named: Mapping[str, str | None]) -> dict[str, str]:

@@ -50,19 +50,12 @@ async def backlog(options: ScenarioOptions, *, times: int = TIMES) -> BenchRepor
         described = machine.describe(place.file().parent)
         settings = Settings(store=place.url, log_level="error", open_tasks=0, open_subtasks=0)
         async with Orchestrator(settings) as swarm:
-            register = Register(
-                by=OWN,
-                type="Executor",
-                version="1",
-                name="bench",
-                skills=SKILLS,
-                capacity=2 * (CLAIMS + COUNTED_CLAIMS),
-            )
-            bot, _ = not_replayed(await swarm.engine.do(register))
+            # A bot each: what a bot holds costs its claims something, too.
+            first, second = await _bot(swarm, "first"), await _bot(swarm, "second")
             await _fill(swarm, small)
-            of_small = await _claims(swarm, bot)
+            of_small = await _claims(swarm, first)
             await _fill(swarm, large - small)
-            of_large = await _claims(swarm, bot)
+            of_large = await _claims(swarm, second)
         durability = await machine.durability(place.url)
     finally:
         place.close()
@@ -84,6 +77,12 @@ async def backlog(options: ScenarioOptions, *, times: int = TIMES) -> BenchRepor
     )
 
 
+async def _bot(swarm: Orchestrator, name: str) -> str:
+    capacity = CLAIMS + COUNTED_CLAIMS
+    register = Register(by=OWN, type="Executor", version="1", name=name, skills=SKILLS, capacity=capacity)
+    return not_replayed(await swarm.engine.do(register))[0]
+
+
 async def _fill(swarm: Orchestrator, items: int) -> None:
     """Add `items` ready subtasks, spread over ten queues."""
     while items > 0:
@@ -97,7 +96,11 @@ async def _fill(swarm: Orchestrator, items: int) -> None:
 
 
 async def _claims(swarm: Orchestrator, bot: str) -> dict[str, float]:
-    """Return the medians of claims, each in its own batch."""
+    """Return what a claim costs, each in its own batch: the least calls, and the medians of all else.
+
+    The loop may do other work while a claim waits for the store. That only adds calls, and on a busy machine to most
+    claims.
+    """
     clock = SystemClock()
     steps: list[float] = []
     cpu: list[float] = []
@@ -113,8 +116,8 @@ async def _claims(swarm: Orchestrator, bot: str) -> dict[str, float]:
             cpu.append((machine.own_cpu_seconds() - used) * 1000)
             steps.append(sum(count))
             await asyncio.sleep(0)
-    figures = {"steps": steps, "calls": calls, "cpu_ms": cpu, "wall_ms": wall}
-    return {name: percentile(measured, 0.5) for name, measured in figures.items()}
+    figures = {"steps": steps, "cpu_ms": cpu, "wall_ms": wall}
+    return {"calls": min(calls)} | {name: percentile(measured, 0.5) for name, measured in figures.items()}
 
 
 async def _claim(swarm: Orchestrator, bot: str) -> None:

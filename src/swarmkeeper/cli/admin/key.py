@@ -14,6 +14,7 @@ from swarmkeeper.settings import BadSetting
 
 if TYPE_CHECKING:
     from swarmkeeper.offline.offline_admin import KeySpec
+    from swarmkeeper.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="API keys: create, generate, list, rotate, revoke.")
 
@@ -28,7 +29,11 @@ def create(
         str, flag("--tenant", help="The key's tenant. The first key of a tenant creates it.")
     ] = "default",
     expires_days: Annotated[
-        int | None, flag("--expires-days", help="Days until the key expires. By default it does not expire.")
+        int | None,
+        flag("--expires-days", help="Days until the key expires; 0: never. Else as key_days says."),
+    ] = None,
+    networks: Annotated[
+        str | None, flag("--networks", help="The only networks from which it may be used: 10.0.0.0/8,…")
     ] = None,
     store: Store = None,
     as_json: AsJson = False,
@@ -42,22 +47,25 @@ def create(
 
     roles.check(role)
     listed = None if skills is None else tuple(skill.strip() for skill in skills.split(",") if skill.strip())
-    wish = KeySpec(role, bot, owner, listed, expires_days, tenant)
+    settings = running.on_disk(store, lost=", and its key with it")
+    days = settings.key_days if expires_days is None else expires_days
+    within = None if networks is None else tuple(part.strip() for part in networks.split(",") if part.strip())
+    wish = KeySpec(role, bot, owner, listed, days, within, tenant)
     try:
-        key_id, text = running.run(_create(wish, store))
+        key_id, text = running.run(_create(wish, settings))
     except Invalid as error:
         raise running.invalid(error) from None
     if as_json:
         terminal.say_json({"id": key_id, "key": text, "role": role})
         return
     terminal.say(text)
-    terminal.talk(f"{key_id}, role {role}: the key is shown only this once")
+    until = f"it expires in {days} days" if days else "it does not expire"
+    terminal.talk(f"{key_id}, role {role}: the key is shown only this once; {until}")
 
 
-async def _create(wish: KeySpec, store: str | None) -> tuple[str, str]:
+async def _create(wish: KeySpec, settings: Settings) -> tuple[str, str]:
     from swarmkeeper.offline import offline_admin
 
-    settings = running.on_disk(store, lost=", and its key with it")
     try:
         pepper = settings.pepper_bytes()
     except BadSetting as error:
@@ -89,7 +97,8 @@ def list_(connection: Connection) -> None:
         for row in rows:
             terminal.say_json(row)
     else:
-        terminal.say_table(rows, ("id", "role", "bot", "owner", "created_at", "expires_at", "revoked_at"))
+        columns = ("id", "role", "bot", "owner", "created_at", "last_used", "expires_at", "revoked_at")
+        terminal.say_table(rows, columns)
 
 
 @app.command()

@@ -12,7 +12,8 @@ ROLES = {
     "bot:executor": "a bot that executes subtasks",
     "bot:evaluator": "a bot that reviews results",
     "operator": "a client that also manages bots, and reads metrics and the whole feed",
-    "approver": "a person who decides approvals and questions, and reads the tasks concerned",
+    "approver": "a person who decides approvals and questions, and sees tasks, bots and the feed",
+    "viewer": "sees tasks, bots, approvals and the feed, without outputs, and changes nothing",
     "auditor": "reads everything except outputs, and changes nothing",
     "admin": "may do everything; the only role that creates keys and tenants",
 }

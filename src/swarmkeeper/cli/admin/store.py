@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swarmkeeper.cli.admin import examination
+from swarmkeeper.cli import published
+from swarmkeeper.cli.admin import examination, verdicts
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, Store, flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 if TYPE_CHECKING:
-    from swarmkeeper.govern.audit import AuditVerification
+    from swarmkeeper.cli.admin.verdicts import Verified
+    from swarmkeeper.core.ports import Reader
+    from swarmkeeper.core.ports import Store as OpenStore
+    from swarmkeeper.govern.audit import KeptRoot
     from swarmkeeper.offline.doctor import DoctorFinding
     from swarmkeeper.settings import Settings
     from swarmkeeper.storage.postgres import PostgresStore
@@ -25,78 +32,90 @@ WHOLE, TAMPERED, INCOMPLETE = 0, 1, 2
 
 @audit.command()
 def verify(
-    store_url: Annotated[str | None, typer.Argument(metavar="STORE_URL", help="A store: sqlite:///…")] = None,
+    store_url: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A store: sqlite:///… Or what is published: http://…, a folder of `audit export`, a .tlog-proof.",
+        ),
+    ] = None,
+    keys: published.Keys = None,
+    witnesses: Annotated[
+        list[str] | None,
+        flag("--witness", metavar="NAME+ID+KEY", help="A witness that must have cosigned the log. Repeatable."),
+    ] = None,
+    deep: Annotated[bool, flag("--deep", help="Compare all rows that are evidence with the log, too.")] = False,
+    since: Annotated[
+        Path | None,
+        flag("--since", metavar="FILE", help="Kept elsewhere: what `audit verify --json` printed, or a checkpoint."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Verify the audit log of every tenant: records, tree, commitments to bodies.
 
     Exits with 0 if it is complete, 1 if it was tampered with, 2 if something is missing.
     """
-    if store_url is not None and store_url.startswith(("http://", "https://")):
-        raise CliError(
-            "not_supported",
-            "this version verifies a store, not a server",
-            exit_code=Exit.USAGE,
-            fix="swarmkeeper audit verify sqlite:///…",
-        )
-    status, verdicts, records = running.run(_verify(running.settings_of(store=store_url)))
-    if as_json:
-        logs = [
-            {
-                "tenant": tenant,
-                "status": verdict.status,
-                "records": verdict.records,
-                "begin": verdict.begin,
-                "erased": verdict.erased,
-                "erasures": verdict.erasures,
-                "erased_by": list(verdict.erased_by),
-                "first_bad_index": verdict.index,
-                "reason": verdict.reason,
-            }
-            for tenant, verdict in verdicts.items()
-        ]
-        terminal.say_json({"status": ("whole", "tampered", "incomplete")[status], "records": records, "logs": logs})
-    else:
-        say_verdicts(verdicts, records)
+    if store_url is not None and published.is_published(store_url):
+        published.verify(store_url, keys, witnesses or (), since, as_json=as_json)
+        return
+    if keys or witnesses:
+        detail = "--key and --witness are for a log at a server, in a folder or in a proof: a store has no signature"
+        raise CliError("usage", detail, exit_code=Exit.USAGE)
+    kept = {} if since is None else verdicts.read(since)
+    status, found = running.run(_verify(running.settings_of(store=store_url), kept, deep=deep))
+    verdicts.say(status, found, as_json=as_json)
     raise typer.Exit(status)
 
 
-def say_verdicts(verdicts: dict[str, AuditVerification], records: int) -> None:
-    """Print one line if all logs are whole, else one for each log that is not, with its first bad index."""
-    bad = {tenant: verdict for tenant, verdict in verdicts.items() if verdict.status != "whole"}
-    if not bad:
-        terminal.say(f"audit log verified: {records} records")
-        for tenant, verdict in verdicts.items():
-            if verdict.erased or verdict.begin:
-                terminal.say(f"  tenant {terminal.on_one_line(tenant)}: {_what_left(verdict)}")
-    for tenant, verdict in bad.items():
-        place = "" if verdict.index is None else f", first bad index {verdict.index}"
-        terminal.say(f"audit log {verdict.status}: tenant {terminal.on_one_line(tenant)}{place}: {verdict.reason}")
-
-
-def _what_left(verdict: AuditVerification) -> str:
-    parts = []
-    if verdict.begin:
-        parts.append(f"the first {verdict.begin} records have left, as a record says")
-    if verdict.erased:
-        named = ", ".join(map(str, verdict.erased_by)) + (", …" if verdict.erasures > len(verdict.erased_by) else "")
-        parts.append(f"{verdict.erased} bodies were erased, as these {verdict.erasures} records say: {named}")
-    return "; ".join(parts)
-
-
-async def _verify(settings: Settings) -> tuple[int, dict[str, AuditVerification], int]:
+async def _verify(settings: Settings, since: Mapping[str, KeptRoot], *, deep: bool) -> tuple[int, Verified]:
+    from swarmkeeper.cli.admin.verdicts import Verified
     from swarmkeeper.govern.audit import AuditVerification
     from swarmkeeper.offline import doctor
 
     try:
         async with running.store_of(settings, reading=True) as store:
-            verdicts = await doctor.verify_audit(store)
+            if not deep:
+                found = Verified(await doctor.verify_audit(store, since))
+            else:
+                async with _still(store) as snapshot:
+                    found = Verified(*await doctor.verify_deep(snapshot, since))
     except running.Damaged as damaged:
         # A file that SQLite refuses to read was changed after it was written.
-        verdicts = {"(all)": AuditVerification("tampered", 0, reason=damaged.detail)}
-    found = {verdict.status for verdict in verdicts.values()}
-    status = TAMPERED if "tampered" in found else INCOMPLETE if "incomplete" in found else WHOLE
-    return status, verdicts, sum(verdict.records for verdict in verdicts.values())
+        found = Verified({"(all)": AuditVerification("tampered", 0, reason=damaged.detail)})
+    statuses = {verdict.status for verdict in found.verdicts.values()}
+    if "tampered" in statuses or found.findings or (found.rows is not None and found.rows.mismatches):
+        return TAMPERED, found
+    return (INCOMPLETE if "incomplete" in statuses else WHOLE), found
+
+
+@asynccontextmanager
+async def _still(store: OpenStore) -> AsyncIterator[Reader]:
+    """Read the store as of one moment in which all events have their numbers.
+
+    Raises:
+        CliError: servers write so much that there is no such moment.
+    """
+    from swarmkeeper.core.named_reads import EVENTS_WAIT, fetch
+
+    if not store.shared:
+        async with store.snapshot() as reader:
+            yield reader
+        return
+    opened: PostgresStore = store  # type: ignore[assignment]  # no other store is shared
+    # Servers write meanwhile. What has no number yet is not in the feed, but counts in the rows of its tasks.
+    async with opened.quiet_snapshot() as (snapshot, is_quiet):
+        if is_quiet:
+            yield snapshot
+            return
+    (wait,) = await fetch(store, EVENTS_WAIT)
+    detail = "so much is written that there is no moment in which all events have their numbers"
+    if wait.microseconds > _LATE:
+        detail = f"events have waited for their numbers for {wait.microseconds / 1_000_000:.0f} s"
+    fix = "see the log of the orchestrators; or examine a copy: `swarmkeeper backup`, then `restore`"
+    raise CliError("store_busy", detail, exit_code=Exit.CONFLICT, fix=fix)
+
+
+_LATE = 5_000_000  # microseconds
 
 
 def doctor(
@@ -154,29 +173,16 @@ async def _set_back(settings: Settings) -> int:
 
 
 async def _examine(settings: Settings, *, deep: bool) -> list[DoctorFinding]:
-    from swarmkeeper.core.named_reads import EVENTS_WAIT, fetch
     from swarmkeeper.offline import doctor
 
     try:
         async with running.store_of(settings, reading=True) as store:
-            if not store.shared:
-                return await examination.of_store(store, deep=deep)
-            opened: PostgresStore = store  # type: ignore[assignment]  # no other store is shared
-            # Servers write meanwhile. What has no number yet is not in the feed, but counts in the rows of its tasks.
-            async with opened.quiet_snapshot() as (snapshot, is_quiet):
-                if is_quiet:
-                    return await examination.of_store(snapshot, deep=deep)
-            (wait,) = await fetch(store, EVENTS_WAIT)
+            if not deep:
+                return await examination.of_store(store, deep=False)
+            async with _still(store) as snapshot:
+                return await examination.of_store(snapshot, deep=True)
     except running.Damaged as damaged:
         return [doctor.DoctorFinding(doctor.DAMAGE, damaged.detail)]
-    detail = "so much is written that there is no moment in which all events have their numbers"
-    if wait.microseconds > _LATE:
-        detail = f"events have waited for their numbers for {wait.microseconds / 1_000_000:.0f} s"
-    fix = "see the log of the orchestrators; or examine a copy: `swarmkeeper backup`, then `restore`"
-    raise CliError("store_busy", detail, exit_code=Exit.CONFLICT, fix=fix)
-
-
-_LATE = 5_000_000  # microseconds
 
 
 def migrate(

@@ -11,7 +11,16 @@ import typer
 
 from swarmkeeper.cli.bots import bot_files
 from swarmkeeper.cli.framework import running, terminal
-from swarmkeeper.cli.framework.connection import ApiKey, ApiKeyFile, Connection, Url, check_key, connected
+from swarmkeeper.cli.framework.connection import (
+    ApiKey,
+    ApiKeyFile,
+    Connection,
+    Token,
+    TokenFile,
+    Url,
+    check_key,
+    connected,
+)
 from swarmkeeper.cli.framework.flags import AsJson, flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
 from swarmkeeper.cli.tasks.task import read_task
@@ -128,6 +137,8 @@ def run(
     url: Url = None,
     api_key: ApiKey = None,
     api_key_file: ApiKeyFile = None,
+    token: Token = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Run a bot until SIGTERM or SIGINT, then let it finish what it holds; a second signal ends it at once.
 
@@ -137,7 +148,7 @@ def run(
         detail = "--name and --skill apply to one bot, but --all runs all bots of the file"
         raise CliError("invalid", detail, exit_code=Exit.USAGE, fix="leave them out, or name one bot: FILE:CLASS")
     host, port = _address(health_port)
-    settings = Connection.of(url, api_key, api_key_file).settings
+    settings = Connection.of(url, api_key, api_key_file, token, token_file).settings
     check_key(settings)
     _set_environment(settings)
     bots = bot_files.load_all(target) if every else [bot_files.load(target)]
@@ -161,7 +172,8 @@ def run(
 def _set_environment(settings: Settings) -> None:
     """Set the variables that `run` reads, and a Client that the bot's code creates."""
     os.environ["SWARMKEEPER_URL"] = settings.url
-    for variable, value in (("API_KEY", settings.api_key), ("API_KEY_FILE", settings.api_key_file)):
+    for name in ("api_key", "api_key_file", "token", "token_file"):
+        variable, value = name.upper(), getattr(settings, name)
         os.environ.pop(f"SWARMKEEPER_{variable}", None)
         if value:
             os.environ[f"SWARMKEEPER_{variable}"] = value

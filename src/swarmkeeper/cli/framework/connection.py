@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, TypeVar
 
-from swarmkeeper.cli.framework import running
+from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, setting
 from swarmkeeper.cli.framework.terminal import CliError, Exit
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Url = Annotated[str | None, setting("url", metavar="URL")]
 ApiKeyFile = Annotated[str | None, setting("api_key_file", metavar="FILE")]
 ApiKey = Annotated[str | None, setting("api_key", metavar="KEY")]
+TokenFile = Annotated[str | None, setting("token_file", metavar="FILE")]
+Token = Annotated[str | None, setting("token", metavar="TOKEN")]
 
 Value = TypeVar("Value")
 
@@ -46,14 +48,21 @@ class Connection:
 
     @classmethod
     def of(
-        cls, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
+        cls,
+        url: Url = None,
+        api_key: ApiKey = None,
+        api_key_file: ApiKeyFile = None,
+        token: Token = None,
+        token_file: TokenFile = None,
+        as_json: AsJson = False,
     ) -> Connection:
         """Read the flags; its parameters are the flags that `connected` adds to a command.
 
         Raises:
             CliError: a setting cannot be used.
         """
-        return cls(running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file), as_json)
+        flags = {"api_key": api_key, "api_key_file": api_key_file, "token": token, "token_file": token_file}
+        return cls(running.settings_of(url=url, **flags), as_json)
 
     def call(self, ask: Callable[[Client], Awaitable[Value]]) -> Value:
         """Connect, run `ask` with the client, and return its answer. An interrupt ends the command with 130.
@@ -80,6 +89,14 @@ class Connection:
                 show(item)
 
         self.call(work)
+
+    def say_rows(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+        """Show rows as a table, or each as a line of JSON."""
+        if self.as_json:
+            for row in rows:
+                terminal.say_json(row)
+        else:
+            terminal.say_table(rows, columns)
 
     def all(self, ask: Callable[[Client], AsyncIterator[Value]]) -> list[Value]:
         """Return all items of a list of the API.
@@ -155,10 +172,11 @@ def _client(settings: Settings) -> Client:
     from swarmkeeper.cli.framework.typed_calls import TypedCalls
     from swarmkeeper.sdk.client import Client
 
-    file = settings.api_key_file or None
+    token, token_file, file = settings.token or None, settings.token_file or None, settings.api_key_file or None
+    # An empty key means no key: the environment has been read already.
+    key = settings.api_key if file is None and token is None and token_file is None else None
     with _key_errors():
-        # An empty key means no key: the environment has been read already.
-        client = Client(settings.url, settings.api_key if file is None else None, api_key_file=file)
+        client = Client(settings.url, key, api_key_file=file, token=token, token_file=token_file)
     client.calls = TypedCalls.like(client.calls)
     return client
 

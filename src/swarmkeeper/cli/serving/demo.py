@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from swarmkeeper import files
-from swarmkeeper.cli.admin import store
+from swarmkeeper.cli.admin.verdicts import say_verdicts
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, seconds
 from swarmkeeper.cli.framework.terminal import CliError, Exit
@@ -99,7 +99,7 @@ async def _demo(root: Path, timeout_seconds: float, store_url: str | None, *, as
         )
         terminal.say("\n".join(demo_end.screen(end)))
         if not whole:
-            store.say_verdicts(verdicts, records)
+            say_verdicts(verdicts, records)
     if not whole:
         terminal.stop(Exit.VIOLATION)
     return outcome

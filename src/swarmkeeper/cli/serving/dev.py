@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,9 +36,12 @@ def dev(
     All data is kept in .swarmkeeper/, which Git ignores. Commands in this folder find the server and the key there.
     """
     folder = Path(DEV_FOLDER)
-    settings = flags.found(
+    found = flags.found(
         port=port, store=f"sqlite:///{folder / 'store.db'}", api_key_file=str(key_file(folder, "admin"))
-    ).settings
+    )
+    settings = found.settings
+    if found.explain("four_eyes")[0].source == "default":
+        settings = replace(settings, four_eyes=False)  # one person, who has all keys
     server.warn_of_unread(context)
     if running.run_fast(_dev(folder, settings, with_bots=not no_demo, as_json=as_json)):
         terminal.stop(Exit.ERROR)
@@ -132,9 +136,13 @@ def _introduce(folder: Path, served: Served, new_key: str | None, bots: Sequence
         return
     lines = [f"server   {served.url}", f"kept in  {folder}/ (ignored by Git)"]
     if new_key is not None:
-        lines.append(f"key      {new_key}   (role admin; shown this once, kept in {admin_file})")
+        days = served.swarm.settings.key_days
+        lasts = f"expires in {days} days" if days else "does not expire"
+        lines.append(f"key      {new_key}   (role admin; shown this once, kept in {admin_file}; {lasts})")
     else:
         lines.append(f"key      in {admin_file} (role admin)")
+    if not served.swarm.settings.four_eyes:
+        lines.append("review   for one person: a key may approve its own task (four_eyes is off)")
     if bots:
         lines.append(f"bots     {', '.join(bots)}")
     if bots:

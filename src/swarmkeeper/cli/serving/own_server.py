@@ -68,7 +68,7 @@ async def orchestrator_for(found: Found) -> AsyncIterator[Settings]:
         else:
             raise CliError("store_held", "another run of this folder is ending; try again", exit_code=Exit.CONFLICT)
         key_file = str(dev.key_file(Path(DEV_FOLDER), _KEY))
-        yield replace(found.settings, url=served.url, api_key="", api_key_file=key_file)
+        yield replace(found.settings, url=served.url, api_key="", api_key_file=key_file, token="", token_file="")
         waiting = False
         while not users.leave_as_last():
             if not waiting:
@@ -113,7 +113,7 @@ class FolderUsers:
 
 def _is_named(found: Found) -> bool:
     """Return whether somebody has named a server or a key: then no other will do."""
-    sources = {found.explain(name)[0].source for name in ("url", "api_key", "api_key_file")}
+    sources = {found.explain(name)[0].source for name in ("url", "api_key", "api_key_file", "token", "token_file")}
     return bool(sources - {".swarmkeeper", "default"})
 
 
@@ -139,7 +139,7 @@ async def _started(settings: Settings) -> AsyncIterator[Served]:
     from swarmkeeper.server import serving
 
     folder = Path(DEV_FOLDER)
-    own = replace(settings, store=f"sqlite:///{folder / 'store.db'}", host="127.0.0.1", port=0)
+    own = replace(settings, store=f"sqlite:///{folder / 'store.db'}", host="127.0.0.1", port=0, four_eyes=False)
     async with AsyncExitStack() as stack:
         try:
             dev.prepare(folder)

@@ -29,6 +29,9 @@ def serve(
     public_url: Annotated[str | None, setting("public_url", metavar="URL")] = None,
     root_path: Annotated[str | None, setting("root_path", metavar="PATH")] = None,
     trusted_proxy: Annotated[str | None, setting("trusted_proxy", metavar="CIDR,…")] = None,
+    tls_cert: Annotated[str | None, setting("tls_cert", metavar="FILE")] = None,
+    tls_key: Annotated[str | None, setting("tls_key", metavar="FILE")] = None,
+    insecure: Annotated[bool | None, setting("insecure")] = None,
     metrics_open: Annotated[bool | None, setting("metrics_open")] = None,
     log_level: Annotated[str | None, setting("log_level")] = None,
     log_format: Annotated[str | None, setting("log_format")] = None,
@@ -43,7 +46,13 @@ def serve(
     stop_seconds: Annotated[str | None, setting("stop_seconds", metavar="N")] = None,
     pepper_file: Annotated[str | None, setting("pepper_file", metavar="FILE")] = None,
     bootstrap_key_file: Annotated[str | None, setting("bootstrap_key_file", metavar="FILE")] = None,
+    identity: Annotated[str | None, setting("identity", metavar="FILE")] = None,
+    sinks: Annotated[str | None, setting("sinks", metavar="FILE")] = None,
+    secrets: Annotated[str | None, setting("secrets", metavar="FILE")] = None,
+    secrets_key_file: Annotated[str | None, setting("secrets_key_file", metavar="FILE")] = None,
     redaction: Annotated[str | None, setting("redaction", metavar="FILE,…")] = None,
+    policies: Annotated[str | None, setting("policies", metavar="DIR|FILE,…")] = None,
+    policies_shadow: Annotated[str | None, setting("policies_shadow", metavar="DIR|FILE,…")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the orchestrator. Prints "listening on http://…" on stderr when ready (with --json {"url": …} on stdout)."""
@@ -100,7 +109,7 @@ async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:
 async def until_stopped(served: Served) -> None:
     """Wait for SIGTERM, SIGINT or the engine's end; a second signal ends the process immediately.
 
-    SIGHUP reloads the redaction rules; if the terminal was closed, it stops the server.
+    SIGHUP reloads redaction rules, policies and the certificate; if the terminal was closed, it stops the server.
     """
     loop = asyncio.get_running_loop()
 
@@ -143,3 +152,11 @@ async def _reload_when(again: asyncio.Event, served: Served) -> None:
             await served.swarm.reload_rules()
         except Exception as error:  # the store does not answer: the next signal tries again
             served.swarm.log("rules_reload_failed", exception=error)
+        try:
+            await served.swarm.reload_policies()
+        except Exception as error:
+            served.swarm.log("policies_reload_failed", exception=error)
+        try:
+            served.reload_certificate()
+        except Exception as error:  # the old one stays in use
+            served.swarm.log("certificate_refused", reason=str(error))

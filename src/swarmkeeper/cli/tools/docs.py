@@ -24,6 +24,7 @@ _KINDS = {
     "": "First",
     "guides": "How to",
     "concepts": "How it works",
+    "security": "Security",
     "reference": "Reference",
     "internals": "Inside",
     "internals/decisions": "Decisions",

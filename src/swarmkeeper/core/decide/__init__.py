@@ -11,7 +11,7 @@ from typing import Any
 from swarmkeeper.core import commands
 from swarmkeeper.core.answers import Refusal, T
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.decide import retention
+from swarmkeeper.core.decide import kills, retention, secrets
 from swarmkeeper.core.decide.decisions import (
     approvals,
     bots,
@@ -26,6 +26,9 @@ from swarmkeeper.core.decide.decisions import (
 )
 from swarmkeeper.core.decide.effects import closing
 from swarmkeeper.core.decide.working_set import WorkingSet
+from swarmkeeper.core.erasure.commands import EraseNow
+from swarmkeeper.core.kills import commands as of_kills
+from swarmkeeper.core.secrets import commands as of_secrets
 
 DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     commands.Submit: planning.submit,
@@ -53,12 +56,23 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     commands.ChangeRules: rules.change_rules,
     commands.ResetClock: rules.reset_clock,
     commands.RecordRestore: rules.record_restore,
+    commands.NoteReads: bots.note_reads,
+    commands.NoteKeyUses: bots.note_key_uses,
     commands.NoteRefusals: bots.note_refusals,
     commands.Decide: approvals.decide,
     commands.PlaceLegalHold: retention.place_hold,
     commands.ReleaseLegalHold: retention.release_hold,
     commands.EraseTask: retention.erase_task,
     commands.TrimAudit: retention.trim_audit,
+    EraseNow: retention.erase_now,
+    of_secrets.CheckLease: secrets.check_lease,
+    of_secrets.ReleaseSecrets: secrets.release,
+    of_secrets.PutSecret: secrets.put,
+    of_secrets.RetireSecret: secrets.retire,
+    of_secrets.DeleteSecret: secrets.delete,
+    of_secrets.KeepSecretRows: secrets.keep_rows,
+    of_kills.PlaceKill: kills.place,
+    of_kills.LiftKill: kills.lift,
     commands.TimerFired: timers.timer_fired,
     commands.Continue: timers.continue_job,
 }

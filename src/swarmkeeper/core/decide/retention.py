@@ -11,15 +11,18 @@ the feed never becomes free.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import EraseTask, PlaceLegalHold, ReleaseLegalHold, TrimAudit
+from swarmkeeper.core.decide import anchors
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.effects.steps import begin_job, step
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import IllegalTransition
-from swarmkeeper.core.model import BackgroundJob, TaskRecord
+from swarmkeeper.core.erasure.commands import EraseNow
+from swarmkeeper.core.errors import IllegalTransition, StillStopping
+from swarmkeeper.core.model import BackgroundJob, Json, TaskRecord
 from swarmkeeper.core.retention import WHOLE_TENANT, LegalHoldRecord
 
 ERASE = "erase"  # the kind of job
@@ -86,15 +89,47 @@ def erase_task(working: WorkingSet, command: EraseTask) -> bool:
     task: TaskRecord | None = working.get(lookups.TASK, command.task)
     if task is None or task.outcome is None or working.now - task.updated_at < command.after or working.jobs(task):
         return False
-    if any(working.get(lookups.LEGAL_HOLD, (task.tenant, held)) for held in (WHOLE_TENANT, task.id)):
+    if _is_held(working, task) or working.get(lookups.OPEN_WORKS, (task.id, "", 1)):  # a lease in its grace period
         return False
-    if working.get(lookups.OPEN_WORKS, (task.id, "", 1)):  # a lease in its grace period
-        return False
+    _begin(working, task, after=command.after)
+    return True
+
+
+def erase_now(working: WorkingSet, command: EraseNow) -> str:
+    """Begin to erase a task because somebody asks for it; a task that is being erased already goes on.
+
+    Raises:
+        IllegalTransition: it has not ended, or a legal hold keeps it.
+        StillStopping: it has just ended, and something of it is still under way.
+    """
+    check_may(working, command.by, "task.erase")
+    task = working.task(command.task, command.by.tenant)
+    jobs = working.jobs(task)
+    if any(job.kind == ERASE for job in jobs):
+        return task.id
+    if task.outcome is None:
+        raise IllegalTransition("a task that has not ended is not erased: cancel it first")
+    if _is_held(working, task):
+        raise IllegalTransition("a legal hold keeps this task: release the hold first")
+    holds_lease = bool(working.get(lookups.OPEN_WORKS, (task.id, "", 1)))
+    if jobs or holds_lease:
+        raise StillStopping("the task is still stopping", retry_after=1)
+    if task.updated_at > command.until:
+        raise StillStopping("the feed, or a sink of the audit log, lacks events of this task", retry_after=1)
+    _begin(working, task, after=0, body={"reason": command.reason})
+    return task.id
+
+
+def _is_held(working: WorkingSet, task: TaskRecord) -> bool:
+    return any(working.get(lookups.LEGAL_HOLD, (task.tenant, held)) for held in (WHOLE_TENANT, task.id))
+
+
+def _begin(working: WorkingSet, task: TaskRecord, *, after: int, body: Mapping[str, Json] | None = None) -> None:
     outcome, ended = str(task.outcome), task.updated_at
-    working.record("task.erase", task.id, task=task, own={"outcome": outcome, "at": ended, "after": command.after})
+    own: dict[str, Json] = {"outcome": outcome, "at": ended, "after": after}
+    working.record("task.erase", task.id, task=task, own=own, body=body)
     working.emit(events.TaskErased(task=task.id))
     begin_job(working, task, ERASE, {})
-    return True
 
 
 @step(ERASE)
@@ -148,7 +183,11 @@ def trim_audit(working: WorkingSet, command: TrimAudit) -> bool:
     if held or working.get(lookups.AUDIT_BEGIN, tenant) != command.begin:
         return False
     # Verifying begins at this tree, and requires this record of it.
-    working.record("audit.trim", f"{command.end}:{command.root.hex()}", own={"from": command.begin, "to": command.end})
+    own = {"from": command.begin, "to": command.end, "at": command.at, "rows": "anchored"}
+    working.record("audit.trim", f"{command.end}:{command.root.hex()}", own=own)
+    # The records that leave may have the hashes of these rows. Rows of tasks need none: records of their tasks stay.
+    for row in (*working.get(lookups.ROWS_OF_TENANT, tenant), *working.queues.by_id.values()):
+        anchors.put(working.anchored, row)
     working.emit(events.AuditTrimmed(before=command.end))
     for statement in OF_AUDIT:
         _erase(working, statement, tenant=tenant, end=command.end, n=TRIMMED_EVENTS_MAX)

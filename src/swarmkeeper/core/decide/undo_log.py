@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from swarmkeeper.core import ids
+from swarmkeeper.core.decide import anchors
 from swarmkeeper.core.lookups import KEY_LIMIT, K, Lookup, V
 from swarmkeeper.core.model import (
     ApiKey,
@@ -65,6 +66,14 @@ class CommandContext:
     ids_made: int = 0
 
 
+def _body(context: CommandContext) -> Json:
+    """Return what is redacted for the audit record. The key id of a token is a hash: this says whose it is."""
+    body, login = context.body if context.body is not None else {}, context.by.token
+    if login is None or not isinstance(body, dict):
+        return body
+    return {**body, "identity": {"issuer": login.issuer, "subject": login.subject}}
+
+
 class UndoLog:
     def __init__(self, *, now: int, rules: Rules) -> None:
         self.now = now
@@ -72,6 +81,7 @@ class UndoLog:
         self.rows: dict[Key, Any] = {}
         self.changes = Changes()
         self.entries: list[AuditEntry] = []
+        self.anchored: anchors.Anchored = {}  # the rows written so far that the audit records of this batch must prove
         self.rows_written = 0  # by the current command; limits its slice
         self.context: CommandContext | None = None
         self._undo: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
@@ -110,15 +120,15 @@ class UndoLog:
                     effect=context.effect,
                     reasons=context.reasons,
                     events=events,
-                    body=self.rules.redact(
-                        context.body if context.body is not None else {}, context.own, tenant=context.tenant
-                    ),
+                    body=self.rules.redact(_body(context), context.own, tenant=context.tenant),
                     salt=ids.salt(context.seed),
                     trace=context.trace,
                 )
             )
         else:
             assert not events, "a command that emits events must have an audit record"
+        if self._before:
+            anchors.put_changed(self.anchored, self._before.values())
         if self._undo or self._before:
             for want in self._volatile:
                 self.rows.pop(want, None)
@@ -174,6 +184,7 @@ class UndoLog:
         """Return the changes since the last call, with versions raised. Call this only between commands."""
         assert self.context is None, "changes can be taken only between commands"
         changes, self.changes = self.changes, Changes()
+        anchors.put_new(self.anchored, changes)
         for versioned in (changes.tasks, changes.works, changes.leases, changes.keys, changes.approvals):
             for row in versioned.values():
                 row.version += 1

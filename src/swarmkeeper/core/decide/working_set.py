@@ -16,9 +16,11 @@ from typing import Any, Concatenate, ParamSpec
 from swarmkeeper.core import ids, lookups, states
 from swarmkeeper.core.catalogue import EventBody
 from swarmkeeper.core.decide import key_lines, work_rates
+from swarmkeeper.core.decide.anchors import AnchoredRow
 from swarmkeeper.core.decide.loaded_rows import LoadedRows
 from swarmkeeper.core.errors import ResourceNotFound
 from swarmkeeper.core.events import TaskMoved
+from swarmkeeper.core.kills.records import KillBook
 from swarmkeeper.core.model import (
     ApiKey,
     ApprovalRecord,
@@ -84,6 +86,7 @@ class WorkingSet(LoadedRows):
         wall: int | None = None,
         budgets: BudgetBook | None = None,
         rates: work_rates.Rates | None = None,
+        kills: KillBook | None = None,
     ) -> None:
         super().__init__(now=now, rules=rules)
         self.arrivals = Arrivals() if arrivals is None else arrivals
@@ -91,6 +94,7 @@ class WorkingSet(LoadedRows):
         self.wall = now if wall is None else wall  # wall clock time; API keys expire by it
         self.limits = limits
         self.rates: work_rates.Rates = {} if rates is None else rates
+        self.kills = KillBook() if kills is None else kills
         self.queues = queues
         self.touched: dict[int, None] = {}  # queues that got new items to lease, in order
         self.opened: dict[str, None] = {}  # ids of cooldowns that let work through again
@@ -239,6 +243,7 @@ class WorkingSet(LoadedRows):
         self.put_row(lookups.BOT, bot.id, None)
         self.put_row(lookups.BOT_NAME, (bot.tenant, bot.name, bot.instance), None)
         self.put(self.changes.bots, bot.id, None)
+        self.put(self.anchored, ("bot", bot.id), AnchoredRow(bot.tenant, "", None))
 
     def add_key(self, key: ApiKey) -> None:
         self.put_row(lookups.KEY, key.id, key)

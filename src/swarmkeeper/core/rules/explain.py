@@ -6,11 +6,13 @@ reads/wording.py turns a fix into a command line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from swarmkeeper.core.kills import records as kills
+from swarmkeeper.core.kills.records import KillRecord
 from swarmkeeper.core.model import BotRecord, Queue
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.stuck import Stuck
@@ -25,6 +27,7 @@ QUESTION_LENGTH_MAX = 200  # characters; `approval show` has the whole text
 class WaitingReason(StrEnum):
     """In the order in which they are shown: first those that need a person."""
 
+    KILLED = "killed"
     PAUSED = "paused"
     BUDGET = "budget"
     APPROVAL = "approval"
@@ -33,6 +36,7 @@ class WaitingReason(StrEnum):
     NO_CAPABLE_BOT = "no_capable_bot"
     ASSIGNED_BOT_AWAY = "assigned_bot_away"
     NO_INDEPENDENT_EVALUATOR = "no_independent_evaluator"
+    POLICY = "policy"
     DRAINING = "draining"
     BOT_NOT_ASKING = "bot_not_asking"
     OVERLOADED = "overloaded"
@@ -65,6 +69,11 @@ class ResumeTask:
 
 
 @dataclass(frozen=True, slots=True)
+class EndKill:
+    kill: str
+
+
+@dataclass(frozen=True, slots=True)
 class RetryTask:
     task: str
 
@@ -91,7 +100,15 @@ class RaiseTenantBudget:
 
 
 Fix = (
-    RaiseTenantBudget | RunBot | EnableBot | ResumeTask | RetryTask | ShowApproval | ListApprovals | CreateEvaluatorKey
+    RaiseTenantBudget
+    | RunBot
+    | EnableBot
+    | ResumeTask
+    | EndKill
+    | RetryTask
+    | ShowApproval
+    | ListApprovals
+    | CreateEvaluatorKey
 )
 
 
@@ -165,6 +182,7 @@ class TaskFacts:
     approvals: tuple[OpenApproval, ...] = ()
     overloaded: bool = False  # the server grants no leases now
     tenant_budget: str = ""  # why the tenant's budget allows no attempt; empty if it does
+    kills: Sequence[KillRecord] = ()  # in force in the tenant
     rates: Mapping[str, int] = field(default_factory=dict)  # rates that are used up, and when each allows leases again
 
 
@@ -178,11 +196,13 @@ class BotFacts:
     asks: bool = True  # parked, or asked for work within the last two minutes
     asked_at: int = 0  # when it last asked for work
     stuck: tuple[Stuck, ...] = ()  # its code that still runs after its lease ended
+    killed: KillRecord | None = None  # what stops it, its owner or its tenant
+    denies: Callable[[Item], str] = lambda item: ""  # why the policies do not let it have an item
     limited: tuple[str, int] | None = None  # the scope that its provider limits, and until when
 
     @property
     def living(self) -> bool:
-        return self.here and self.bot.status == "active"
+        return self.here and self.bot.status == "active" and self.killed is None
 
     @property
     def room(self) -> bool:
@@ -275,6 +295,8 @@ def _budget_asked(approval: OpenApproval) -> Why:
 
 def _startable(item: Item, task: TaskFacts, fleet: BotIndex) -> Why:
     """Return the reason for an item that no dependency holds back."""
+    if (kill := kills.of_tenant(task.kills) or kills.of_skills(task.kills, item.queue.skills)) is not None:
+        return _killed(kill)
     if (held := hold(task)) is not None:
         return held
     if task.loading:
@@ -293,6 +315,11 @@ def _startable(item: Item, task: TaskFacts, fleet: BotIndex) -> Why:
     if task.overloaded and found.reason in (WaitingReason.QUEUED, WaitingReason.BOTS_AT_CAPACITY):
         found = Why(WaitingReason.OVERLOADED, "the orchestrator is overloaded, or cannot write to its store")
     return Why(found.reason, found.detail, found.fix, until=found.until or item.start_due)
+
+
+def _killed(kill: KillRecord, whom: str = "") -> Why:
+    detail = f"{whom or f'{kill.kind} {kill.name} is'} killed by {kill.id}: {_short(kill.reason)}"
+    return Why(WaitingReason.KILLED, detail, EndKill(kill.id), until=kill.until)
 
 
 def _used_up(item: Item, rates: Mapping[str, int]) -> Why | None:
@@ -352,10 +379,18 @@ def _taker(item: Item, fleet: BotIndex, tenant: str) -> Why:
     living = [seen for seen in here if seen.living]
     if not here:
         return Why(WaitingReason.NO_CAPABLE_BOT, _nobody(item, fleet, independent), start)
+    killed = next((seen.killed for seen in here if seen.killed is not None), None)
+    if not living and killed is not None and all(seen.killed is not None for seen in here):
+        return _killed(killed, f"{_few(_names(here), what='bot')} could take it, but is")
     if not living:
         names = _few(_names(here), what="bot")
         detail = f"{names} could take it, but takes no new work ({here[0].bot.status})"
         return Why(WaitingReason.DRAINING, detail, EnableBot(here[0].bot.id))
+    permitted = [seen for seen in living if not seen.denies(item)]
+    if not permitted:
+        names = _few(_names(living), what="bot")
+        return Why(WaitingReason.POLICY, f"{names} could take it, but policy denies it: {living[0].denies(item)}")
+    living = permitted
     free = _names(seen for seen in living if seen.room and seen.asks and seen.limited is None)
     limited = [seen.limited for seen in living if seen.room and seen.limited is not None]
     if limited and not free:

@@ -7,7 +7,7 @@ digits of n. Their roots (the frontier) are enough to append, and folding them f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
@@ -37,13 +37,23 @@ class Frontier:
             raise ValueError("a frontier has one hash for each 1 among the binary digits of its size")
 
     def append(self, hashed: bytes) -> None:
-        """Append a leaf, given by its leaf hash."""
+        """Append a leaf, given by its leaf hash.
+
+        Raises:
+            ValueError: it does not have the length of a hash.
+        """
+        if len(hashed) != HASH_BYTES:
+            raise ValueError(f"a hash has {HASH_BYTES} bytes, and not {len(hashed)}")
         size = self.size
         while size & 1:  # a complete subtree of the same height is at the right: join them
             hashed = node_hash(self._subtrees.pop(), hashed)
             size >>= 1
         self._subtrees.append(hashed)
         self.size += 1
+
+    @property
+    def subtrees(self) -> Sequence[bytes]:
+        return self._subtrees
 
     def root(self) -> bytes:
         if not self._subtrees:

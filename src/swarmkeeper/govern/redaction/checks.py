@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 import msgspec
 
-Check = Callable[[str], int | None]
+from swarmkeeper.govern.redaction import values, wallets
+from swarmkeeper.govern.redaction.names import SecretKind, kind_of
+from swarmkeeper.govern.redaction.values import entropy
 
-_SEPARATORS = " -"
+# How many of the first characters are the secret, or from where to where; None: nothing is.
+Check = Callable[[str], int | tuple[int, int] | None]
+
+_SEPARATORS = " -."
 
 # Card brands by their first digits, and how long their numbers are (ISO/IEC 7812 as the networks publish it).
 _BRANDS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
@@ -27,7 +30,12 @@ _BRANDS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
     (370, 379, (15,)),
     (380, 399, (14, 16)),
     (400, 499, (13, 16, 19)),
+    (501, 503, (12, 13, 14, 15, 16, 17, 18, 19)),
     (510, 559, (16,)),
+    (561, 561, (12, 13, 14, 15, 16, 17, 18, 19)),
+    (589, 589, (12, 13, 14, 15, 16, 17, 18, 19)),
+    (630, 630, (12, 13, 14, 15, 16, 17, 18, 19)),
+    (675, 676, (12, 13, 14, 15, 16, 17, 18, 19)),
     (222, 272, (16,)),
     (601, 601, (16, 19)),
     (620, 629, (16, 17, 18, 19)),
@@ -68,7 +76,7 @@ def luhn(candidate: str) -> int | None:
 
 def mod97(candidate: str) -> int | None:
     """An IBAN: length of its country, correct check digits (ISO 7064)."""
-    return next((len(text) for text in _heads(candidate) if _is_iban(_squeezed(text))), None)
+    return next((len(text) for text in _heads(candidate) if _is_iban(_squeezed(text).upper())), None)
 
 
 def jwt(candidate: str) -> int | None:
@@ -92,14 +100,61 @@ def mixed(candidate: str) -> int | None:
     return len(candidate) if (letters and digits) or (letters and entropy(candidate) >= 3.7) else None
 
 
-def entropy(text: str) -> float:
-    """Return the Shannon entropy, in bits per character."""
-    size = len(text)
-    return -sum(count / size * math.log2(count / size) for count in Counter(text).values())
+def varied(candidate: str) -> int | None:
+    """A generated token, beyond doubt: long, of letters and digits, and more varied than a name with a number."""
+    return len(candidate) if values.is_very_varied(candidate) else None
+
+
+def block(candidate: str) -> int | None:
+    """The first lines of an indented block: those with the indentation of the first, or more."""
+    lines = candidate.splitlines(keepends=True)
+    indentation = len(lines[0]) - len(lines[0].lstrip()) if lines else 0
+    size = 0
+    for line in lines:
+        if line.strip() and len(line) - len(line.lstrip()) < indentation:
+            break
+        size += len(line)
+    kept = candidate[:size].rstrip()
+    return None if not kept.strip() or values.stands_for_a_secret(kept.strip()) else len(kept)
+
+
+def _named_block(name: str, value: str, bare: bool) -> int | None:
+    """An indented block under the name of a password or secret."""
+    del bare
+    return block(value) if kind_of(name) in (SecretKind.PASSWORD, SecretKind.SECRET) else None
 
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
-    {"basic": basic, "jwt": jwt, "luhn": luhn, "mixed": mixed, "mod97": mod97}
+    {
+        "base58": wallets.base58check,
+        "basic": basic,
+        "bip39": wallets.seed_phrase,
+        "block": block,
+        "jwt": jwt,
+        "luhn": luhn,
+        "mixed": mixed,
+        "mod97": mod97,
+        "varied": varied,
+    }
+)
+
+# Checks by a checksum: what passes is real, even if it contains a word such as `example`.
+CHECKSUMS = frozenset({"base58", "bip39", "luhn", "mod97"})
+
+# Checks that also need the name of the value, which is the group `name` of the pattern. A value in the group `bare` has
+# no quotes around it.
+NAMED_CHECKS: Mapping[str, values.NamedCheck] = MappingProxyType(
+    {
+        "argument": values.argument,
+        "any-secret": values.any_secret,
+        "client-id": values.client_id,
+        "named-block": _named_block,
+        "password": values.password,
+        "password-of-user": values.password_of_user,
+        "prose": values.prose,
+        "varied-secret": values.varied_secret,
+        "secret": values.secret,
+    }
 )
 
 
@@ -116,7 +171,7 @@ def _squeezed(text: str) -> str:
 
 
 def _is_card(digits: str) -> bool:
-    if not 13 <= len(digits) <= 19 or not any(
+    if not 12 <= len(digits) <= 19 or not any(
         first <= int(digits[:3]) <= last and len(digits) in lengths for first, last, lengths in _BRANDS
     ):
         return False

@@ -1,5 +1,5 @@
-"""Decodes encoded parts of a text once: base64, hexadecimal, percent and backslash escapes. detectors.py decides what
-to do with the decoded text, and how deep to go.
+"""Decodes encoded parts of a text once: base64, hexadecimal, percent, backslash and HTML escapes. detectors.py
+decides what to do with the decoded text, and how deep to go.
 
 A run is an unbroken sequence of letters of base64 (either alphabet) or hexadecimal, or several such lines of a wrapped
 block. It is decoded from each offset at which it could begin, since a word may be attached to it. Only a result that is
@@ -14,6 +14,7 @@ decoded from the same offsets.
 from __future__ import annotations
 
 import binascii
+import html
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,19 +44,22 @@ _HEX_SPACED = bytes(code if code in _HEX_LETTERS else 0x20 for code in range(256
 
 _LETTER = "[0-9A-Za-z+/_-]"
 _BREAK = r"(?:\r?\n|\\r\\n|\\n)"  # also as written in a JSON text
-_ESCAPED = r"(?:%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})"
+_ENTITY_NAMES = "quot|apos|lt|gt|amp|nbsp|equals|colon|commat|sol|lowbar|dollar|excl|num|period"
+_ENTITY = rf"&(?:#(?:[0-9]{{1,6}}|[xX][0-9A-Fa-f]{{1,5}})|{_ENTITY_NAMES});"
+_ESCAPED = rf"(?:%[0-9A-Fa-f]{{2}}|\\u[0-9A-Fa-f]{{4}}|\\x[0-9A-Fa-f]{{2}}|{_ENTITY})"
 POSSIBLE = f"{_LETTER}{{{_RUN_MIN}}}|{_ESCAPED}"  # a text without a match contains nothing encoded
 _ANY = re2.compile(POSSIBLE)
 _RUN = re2.compile(f"{_LETTER}{{{_RUN_MIN},}}={{0,2}}")
 _BLOCK = re2.compile(f"(?:{_LETTER}{{{_LINE_MIN},}}{_BREAK})+{_LETTER}+={{0,2}}")
 _HEX = re2.compile(f"[0-9A-Fa-f]{{{_HEX_MIN}}}")
 _ESCAPED_LINE = re2.compile(rf"[^\n]*{_ESCAPED}[^\n]*")
-_ESCAPES_PATTERN = r"((?:%[0-9A-Fa-f]{2})+)|\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))"
+_ESCAPES_PATTERN = rf"((?:%[0-9A-Fa-f]{{2}})+)|({_ENTITY})|\\+(?:u([0-9A-Fa-f]{{4}})|x([0-9A-Fa-f]{{2}}))"
 _ESCAPES = re2.compile(_ESCAPES_PATTERN)
 # These use `re` and not RE2, because its `sub` is fast. They are ours, and linear: a row of backslashes is tried only
 # at its beginning.
 _ESCAPING_BACKSLASH = re.compile(rb"(?<!\0)\0+(?=u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _ESCAPING_PERCENT = re.compile(rb"%(?=[0-9A-Fa-f]{2})")
+_ENTITIES = re.compile(_ENTITY)
 _ESCAPES_OF_TEXT = re.compile(_ESCAPES_PATTERN.replace(r"|\\+", r"|(?<!\\)\\+"))
 
 
@@ -119,7 +123,7 @@ def batches(data: bytes, budget: Budget) -> Iterator[DecodedBatch]:
         yield from _batches_of_base64([run for run in runs if _may_be_base64(run)], budget)
         if _HEX.search(data) is not None:
             yield _batch_of_hex(runs, budget)
-    if (b"%" in data or b"\\" in data) and _ESCAPES.search(data) is not None:
+    if (b"%" in data or b"\\" in data or b"&" in data) and _ESCAPES.search(data) is not None:
         yield _batch_of_escapes(data, budget)
 
 
@@ -148,12 +152,14 @@ def _batch_of_hex(runs: list[bytes], budget: Budget) -> DecodedBatch:
 
 
 def _batch_of_escapes(data: bytes, budget: Budget) -> DecodedBatch:
-    lines = [line for line in data.split(b"\n") if b"%" in line or b"\\" in line]
+    lines = [line for line in data.split(b"\n") if b"%" in line or b"\\" in line or b"&" in line]
     whole = b"\n".join(lines)
     budget.take(len(whole))
     # Python's own decoder of backslashes is a hundred times as fast as a loop. It gets only the escapes that we decode.
     marked = _ESCAPING_BACKSLASH.sub(rb"\\", whole.replace(b"\\", b"\0"))
     text = _ESCAPING_PERCENT.sub(rb"\\x", marked).decode("unicode_escape")
+    if b"&" in whole:
+        text = _ENTITIES.sub(lambda match: _letter_of_entity(match[0]), text)
     raw = text.encode("latin-1", "replace")  # percent signs encode bytes
     if not text.isascii():
         raw += b"\n" + text.encode("utf-8", "replace")  # and backslashes encode characters
@@ -171,7 +177,7 @@ def decoded(text: str, budget: Budget) -> Iterator[DecodedRun | View]:
     for run in _runs_and_blocks(data):
         budget.take(len(run.text))
         yield run
-    if b"%" in data or b"\\" in data:
+    if b"%" in data or b"\\" in data or b"&" in data:
         for line in _ESCAPED_LINE.finditer(data):
             yield _unescaped(text, data, line.start(), line.end(), budget)
 
@@ -247,16 +253,22 @@ def _unescaped_text(line: str) -> str:
 
 
 def _read_escape(match: re.Match[str]) -> str:
-    percents, wide, narrow = match.groups()
+    percents, entity, wide, narrow = match.groups()
     if percents:
         return "".join([letter for letter, _ in _letters(binascii.unhexlify(percents.replace("%", "")))])
-    return _letter_of(wide or narrow)
+    return _letter_of_entity(entity) if entity else _letter_of(wide or narrow)
 
 
 def _letter_of(digits: str | bytes) -> str:
     code = int(digits, 16)
     # A surrogate is not a character, and no rule matches one.
     return "\ufffd" if 0xD800 <= code < 0xE000 else chr(code)
+
+
+def _letter_of_entity(entity: str) -> str:
+    """Return the one character of an entity of HTML."""
+    letter = html.unescape(entity)
+    return letter if len(letter) == 1 else "\ufffd"
 
 
 def _unescaped(text: str, data: bytes, start: int, end: int, budget: Budget) -> View:
@@ -275,7 +287,7 @@ def _unescaped(text: str, data: bytes, start: int, end: int, budget: Budget) -> 
     for match in _ESCAPES.finditer(data[start:end]):
         first, last = start + match.start(), start + match.end()
         keep(at, first)
-        percents, wide, narrow = match.groups()
+        percents, entity, wide, narrow = match.groups()
         if percents:
             budget.take(len(percents) // 3)
             raw = binascii.unhexlify(percents.replace(b"%", b""))
@@ -285,7 +297,7 @@ def _unescaped(text: str, data: bytes, start: int, end: int, budget: Budget) -> 
                 first += 3 * size
                 ends.append(first)
         else:
-            letters.append(_letter_of(wide or narrow))
+            letters.append(_letter_of_entity(entity.decode()) if entity else _letter_of(wide or narrow))
             starts.append(first)
             ends.append(last)
             budget.take(1)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from swarmkeeper.core.model import Json
 from swarmkeeper.govern.redaction import views
-from swarmkeeper.govern.redaction.checks import entropy
 from swarmkeeper.govern.redaction.detectors import Unscanned
 from swarmkeeper.govern.redaction.packs import UNSCANNED
 from swarmkeeper.govern.redaction.redactor import Redactor, segment
+from swarmkeeper.govern.redaction.values import entropy
 
 
 @dataclass(frozen=True, slots=True)

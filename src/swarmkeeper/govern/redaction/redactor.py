@@ -9,14 +9,15 @@ whole. Reversed secrets, and secrets split over two fields, are not found. Nothi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 
 import re2
 
 from swarmkeeper.core.model import FieldRedaction, Json, Redacted
+from swarmkeeper.govern.known_values import RULE, KnownValues
 from swarmkeeper.govern.redaction.detectors import TAG, TEXT_MAX, Detectors, Span
-from swarmkeeper.govern.redaction.packs import UNSCANNED, BadRules, FieldRule, Pack, read_packs
+from swarmkeeper.govern.redaction.packs import UNSCANNED, BadRules, FieldRule, Pack, decoded, read_packs
 from swarmkeeper.govern.redaction.tags import TenantTags
 
 VALUE_MAX = 4 << 20  # characters in all texts of one value; texts beyond are hidden unseen
@@ -29,9 +30,15 @@ _KEYS_REMEMBERED = 4_096
 _TEXTS_REMEMBERED = 16_384
 _KEY_REMEMBERED_MAX = 64
 
-# Reading, compiling and trying the shipped rules takes a tenth of a second; they never change, so they are shared.
+# Reading and compiling the shipped rules takes a tenth of a second; they never change, so they are shared.
 _read = lru_cache(maxsize=4)(read_packs)
 _compiled = lru_cache(maxsize=4)(Detectors)
+
+# The shipped packs. If rules of two of them match the same characters, the earlier wins, so general ones come last.
+SHIPPED = (
+    *("default", "clouds", "code", "models", "payments", "messaging", "monitoring", "applications"),
+    *("crypto", "commands", "notations", "personal"),
+)
 
 # States of the pointer rules while walking down: places in their lists of segments.
 _States = frozenset[tuple[int, int]]
@@ -52,6 +59,8 @@ class Redactor:
     """
 
     def __init__(self, pack: Pack) -> None:
+        self.known = KnownValues()  # secrets that were released; a rulebook replaces it by its own
+        self._known_version = 0
         self.hash = pack.hash
         self.rules = (*(rule.id for rule in pack.fields), *(rule.id for rule in pack.detectors))
         self.places = frozenset(rule.id for rule in pack.fields)  # ids of the field rules
@@ -64,7 +73,7 @@ class Redactor:
     @classmethod
     def default(cls, *more: str) -> Redactor:
         """Return a redactor with the shipped rules, followed by those of other packs, given as text."""
-        return cls(_read(default_rules(), *more))
+        return cls(_read(*more, shipped=shipped_rules()))
 
     def compile_again(self) -> None:
         """Free what the trial of the rules left in memory; see `Detectors.compile_again`."""
@@ -76,6 +85,8 @@ class Redactor:
         `own` are further members of the value, an object, which contain nothing from callers: detectors skip them. If a
         field rule may match one of their names, they are treated like all other members.
         """
+        if self._known_version != self.known.version:
+            self._forget_quiet()
         if own is not None:
             plain = self._quiet_keys.issuperset(own) or all(map(self._quiet_key, own))
             if self._places.pointers or not plain:
@@ -85,24 +96,25 @@ class Redactor:
             clean = self.redact(value, tags=tags)
             return Redacted({**own, **clean.value}, clean.fields)
         texts: list[str] = []
+        quiet = self._quiet_texts
         try:
             copy = self._copy(value, texts, 0)
             if not texts:
                 return Redacted(copy)
             # Separated by an empty line, or two digests would look like one encoded block and take the slow path.
             lines = "\n\n".join(texts)
-            if len(lines) <= TEXT_MAX and self._detectors.quiet(lines):
-                self._remember(texts)
+            if len(lines) <= TEXT_MAX and self._detectors.quiet(lines, self.known):
+                self._remember(texts, quiet)
                 return Redacted(copy)
         except (_Suspect, UnicodeEncodeError):
             pass  # the slow path finds the reason and the place
-        walk = _RedactionWalk(self._detectors, self._places, tags)
+        walk = _RedactionWalk(self._detectors, self._places, tags, self.known)
         clean = walk.value(value, "", 0, self._places.start)
         return Redacted(clean, tuple(walk.fields))
 
     def text(self, value: str, *, tags: TenantTags | None = None) -> str:
         """Return the text with its secrets replaced."""
-        return _redact_text(self._detectors, value, tags)[0]
+        return _redact_text(self._detectors, value, tags, self.known)[0]
 
     def find(self, text: str) -> list[Span]:
         """Return where the secrets of a text are and which rule found each, for reports about secrets.
@@ -110,7 +122,7 @@ class Redactor:
         Raises:
             Unscanned: the text is too long, or contains too many secrets.
         """
-        return self._detectors.find(text)
+        return self._detectors.find(text, self.known)
 
     def why_not(self, text: str, rule: str) -> str:
         """Explain why a rule finds nothing in a text itself."""
@@ -132,7 +144,7 @@ class Redactor:
         if kind is float and -_CARD_MIN < value < _CARD_MIN:
             return value
         if kind is int:
-            if not -_CARD_MIN < value < _CARD_MIN:
+            if not -_CARD_MIN < value < _CARD_MIN or self.known.is_number(value):
                 _add_number(value, texts)
             return value
         if value is None or kind is bool:
@@ -166,23 +178,43 @@ class Redactor:
                 return False
         return True
 
-    def _remember(self, texts: list[str]) -> None:
-        if len(self._quiet_texts) > _TEXTS_REMEMBERED:
-            self._quiet_texts.clear()
-        self._quiet_texts.update(text for text in texts if len(text) <= _KEY_REMEMBERED_MAX)
+    def _remember(self, texts: list[str], quiet: set[str]) -> None:
+        if len(quiet) > _TEXTS_REMEMBERED:
+            quiet.clear()
+        quiet.update(text for text in texts if len(text) <= _KEY_REMEMBERED_MAX)
+
+    def _forget_quiet(self) -> None:
+        """Search all texts again: a secret was released since they were found harmless."""
+        version = self.known.version
+        # New sets: another thread may be about to add to the old ones what it searched for before.
+        self._quiet_keys, self._quiet_texts = set(), set()
+        self._known_version = version
 
     def _quiet_key(self, key: object) -> bool:
         """Return whether no field rule matches this name."""
-        if type(key) is not str or self._places.by_key(key) is not None or _redact_text(self._detectors, key, None)[1]:
+        quiet = self._quiet_keys
+        if (
+            type(key) is not str
+            or self._places.by_key(key) is not None
+            or _redact_text(self._detectors, key, None, self.known)[1]
+        ):
             return False
-        if len(self._quiet_keys) < _KEYS_REMEMBERED and len(key) <= _KEY_REMEMBERED_MAX:
-            self._quiet_keys.add(key)
+        if len(quiet) < _KEYS_REMEMBERED and len(key) <= _KEY_REMEMBERED_MAX:
+            quiet.add(key)
         return True
 
 
-def default_rules() -> str:
-    """Return the text of the shipped rule pack."""
-    return resources.files("swarmkeeper.govern").joinpath("rules/default.toml").read_text(encoding="utf-8")
+def default_rules() -> tuple[str, ...]:
+    """Return the texts of the shipped rule packs, in their order."""
+    folder = resources.files("swarmkeeper.govern").joinpath("rules")
+    return tuple(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8") for name in SHIPPED)
+
+
+@cache
+def shipped_rules() -> Pack:
+    """Return the shipped rules. `scripts/gen_docs.py` makes their file from the packs; tests try all examples."""
+    file = resources.files("swarmkeeper.govern").joinpath("rules/shipped.json")
+    return decoded(file.read_text(encoding="utf-8"))
 
 
 class _Suspect(Exception):
@@ -192,7 +224,8 @@ class _Suspect(Exception):
 class _RedactionWalk:
     """One careful pass over a value, which records what was hidden and where."""
 
-    def __init__(self, detectors: Detectors, places: _FieldRules, tags: TenantTags | None) -> None:
+    def __init__(self, detectors: Detectors, places: _FieldRules, tags: TenantTags | None, known: KnownValues) -> None:
+        self._known = known
         self._detectors = detectors
         self._places = places
         self._tags = tags
@@ -252,14 +285,16 @@ class _RedactionWalk:
 
     def _redacted(self, value: str) -> tuple[str, tuple[str, ...]]:
         self._left -= len(value)
-        return _redact_text(self._detectors, value, self._tags) if self._left >= 0 else _hidden()
+        return _redact_text(self._detectors, value, self._tags, self._known) if self._left >= 0 else _hidden()
 
     def _number(self, value: int, pointer: str) -> Json:
         if abs(value) > _INTEGER_MAX:
             return self._unscanned(pointer)
+        if self._known.is_number(value):
+            return self._replace(pointer, RULE)
         if abs(value) < _CARD_MIN:
             return value
-        rules = _redact_text(self._detectors, str(abs(value)), None)[1]
+        rules = _redact_text(self._detectors, str(abs(value)), None, self._known)[1]
         return self._replace(pointer, rules[0]) if rules else value
 
     def _field(self, value: Json, pointer: str, rule: str) -> str:
@@ -353,10 +388,12 @@ class _FieldRules:
         return owner
 
 
-def _redact_text(detectors: Detectors, value: str, tags: TenantTags | None) -> tuple[str, tuple[str, ...]]:
+def _redact_text(
+    detectors: Detectors, value: str, tags: TenantTags | None, known: KnownValues
+) -> tuple[str, tuple[str, ...]]:
     """Return the text with its secrets replaced, and the rules that found them, each once."""
     try:
-        spans = detectors.find(value)
+        spans = detectors.find(value, known)
     except Exception:  # whatever a rule does, the text is not shown
         return _hidden()
     if not spans:

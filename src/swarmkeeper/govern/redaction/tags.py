@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 
-from swarmkeeper.govern.redaction.checks import entropy
+from swarmkeeper.govern.redaction.values import entropy
 
 # Generated secrets are longer and more varied than this. Guessing one would need too many calls.
 _MADE_MIN = 16
@@ -24,12 +24,16 @@ class TenantTags:
         self._key = key
         self._key_id = hmac.digest(key, b"id", "sha256").hex()[:8]
 
+    def mark(self, secret: str) -> str:
+        """Return `<key id>:<tag>` of any secret, also of one that could be guessed: not for placeholders."""
+        tag = hmac.digest(self._key, b"tag\0" + secret.encode("utf-8", "replace"), "sha256").hex()[:16]
+        return f"{self._key_id}:{tag}"
+
     def of(self, secret: str) -> str:
         """Return what follows the rule's name in a placeholder: `:<key id>:<tag>`; nothing for a guessable secret."""
         if len(secret) < _MADE_MIN or entropy(secret) < _MADE_ENTROPY:
             return ""
-        tag = hmac.digest(self._key, b"tag\0" + secret.encode("utf-8", "replace"), "sha256").hex()[:16]
-        return f":{self._key_id}:{tag}"
+        return f":{self.mark(secret)}"
 
 
 class Tags:

@@ -32,6 +32,10 @@ _INVISIBLE_RANGES = (
 _ANY_INVISIBLE = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in _INVISIBLE_RANGES) + "]")
 _INVISIBLE = {code: None for first, last in _INVISIBLE_RANGES for code in range(first, last + 1)}
 
+# Full-width forms of the ASCII characters, and the wide space. They are compared as what they look like.
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+_ANY_WIDE = re.compile("[\uff01-\uff5e\u3000]")
+
 
 def _sign(code: int) -> str:
     raw = chr(code).encode()
@@ -41,7 +45,10 @@ def _sign(code: int) -> str:
 
 # Patterns for UTF-8 read as Latin-1: characters that folding removes between ASCII letters, and characters that NFC or
 # a comparison without case turns into ASCII letters.
-TRANSFORMED = tuple(sorted({_sign(code) for code in (*_INVISIBLE, 0x212A, 0x017F, 0x037E, 0x1FEF)}))
+TRANSFORMED = (
+    *sorted({_sign(code) for code in (*_INVISIBLE, 0x212A, 0x017F, 0x037E, 0x1FEF, 0x3000)}),
+    r"\xef(?:\xbc[\x81-\xbf]|\xbd[\x80-\x9e])",  # full-width
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +66,15 @@ class View:
 
 def folded(text: str) -> str:
     """Return the text as rules see it, for a quick check whether anything matches."""
+    if text.isascii():
+        return text
+    text = _narrow(text)
     return text if _is_plain(text) else unicodedata.normalize("NFC", text.translate(_INVISIBLE))
 
 
 def plain(text: str) -> View:
     """Return the view that detectors match against."""
+    text = _narrow(text)
     if _is_plain(text):
         return View(text)
     letters: list[str] = []
@@ -76,6 +87,11 @@ def plain(text: str) -> View:
         starts.extend([start] * len(composed))
         ends.extend([end] * len(composed))
     return View("".join(letters), tuple(starts), tuple(ends))
+
+
+def _narrow(text: str) -> str:
+    """Replace full-width characters; the length stays the same."""
+    return text if text.isascii() or _ANY_WIDE.search(text) is None else text.translate(_WIDE)
 
 
 def _is_plain(text: str) -> bool:

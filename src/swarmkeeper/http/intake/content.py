@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from swarmkeeper.core import commands, errors
-from swarmkeeper.core.errors import Detail, SwarmkeeperError
+from swarmkeeper.core.errors import Detail, Invalid, SwarmkeeperError
 from swarmkeeper.core.model import Json, Principal
 from swarmkeeper.core.rules import graph
+from swarmkeeper.core.secrets import references
 from swarmkeeper.wire import v1
 from swarmkeeper.wire.parsing.strict import parse_json
 from swarmkeeper.wire.problems import SEGMENT_LENGTH_MAX, Safe
@@ -210,6 +211,8 @@ def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | Non
     checked: tuple[Detail, ...] | None = None
     if kind == "plan":
         subtasks, shape_errors = v1.read_plan(result.plan, safe=safe, task=task)
+        if _may_refer(received) and not shape_errors:
+            shape_errors = [*shape_errors, *_bad_references(subtasks, "/plan", safe)]
         plan = v1.specs(subtasks)
         checked = tuple(graph.check_plan(plan, at="/plan"))
         if not checked and not shape_errors:
@@ -218,6 +221,8 @@ def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | Non
             plan = ()  # only its errors are used
     elif kind == "verdict":
         read_verdict, shape_errors = v1.read_verdict(result.verdict, safe=safe, task=task)
+        if _may_refer(received) and read_verdict is not None and not shape_errors:
+            shape_errors = [*_bad_references(read_verdict.subtasks or (), "/verdict", safe)]
         verdict = None if read_verdict is None else read_verdict.record()
     output = _encode(result.output) if kind == "output" else None
     return commands.ReportResult(
@@ -263,6 +268,11 @@ def submit(
     safe: Safe,
     refused: RefusedResults,
 ) -> commands.Submit:
+    if _may_refer(received):
+        in_input = _bad_reference(body.input, "/input", safe)
+        bad = [*in_input, *_bad_references(body.subtasks or (), "", safe)]
+        if bad:
+            raise Invalid("a reference to a secret is malformed", details=tuple(bad))
     spec = {  # fields that are not in the task's row; until 0.4.0 also the title
         "description": body.description,
         "input": body.input,
@@ -297,6 +307,25 @@ def submit(
         written=written,
         budget=None if body.budget is None else body.budget.limits(),
     )
+
+
+def _may_refer(received: ReceivedBody) -> bool:
+    """Return whether the body may have a reference to a secret: walking all inputs takes time, and few have one."""
+    return b"secret:" in received.raw
+
+
+def _bad_references(subtasks: Iterable[v1.SubTask], at: str, safe: Safe) -> Iterator[Detail]:
+    for number, subtask in enumerate(subtasks):
+        yield from _bad_reference(subtask.input, f"{at}/subtasks/{number}/input", safe)
+
+
+def _bad_reference(value: Json, at: str, safe: Safe) -> Iterator[Detail]:
+    for _, *place in references.malformed(value, at):
+        yield (
+            "/".join([at, *(safe(part).replace("~", "~0").replace("/", "~1") for part in place)]),
+            "invalid",
+            references.SHAPE,
+        )
 
 
 def submits(

@@ -181,8 +181,19 @@ def source_of(scope: Scope, headers: Mapping[str, str], limits: HttpLimits) -> s
     return str(peer)
 
 
+# What proxies add, and a program on this machine that calls by itself does not.
+_OF_PROXIES = frozenset(
+    {
+        *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip"),
+        *("fastly-client-ip", "x-original-forwarded-for", "x-envoy-external-address", "x-azure-clientip"),
+    }
+)
+
+
 def is_loopback(scope: Scope, headers: Mapping[str, str]) -> bool:
-    """Whether the caller is on this machine and no proxy is in between."""
+    """Whether the caller is on this machine, and no proxy says that it is in between."""
     client = scope.get("client")
     address = _address(client[0]) if client else None
-    return address is not None and address.is_loopback and "x-forwarded-for" not in headers
+    if address is None or not address.is_loopback:
+        return False
+    return not any(name in _OF_PROXIES or name.startswith("x-forwarded") for name in headers)

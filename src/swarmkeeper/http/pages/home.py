@@ -38,7 +38,7 @@ def page(version: str, base: str) -> bytes:
         "<p>Every call for tasks, bots or keys needs a key. Create one on the server's machine, with the server's "
         "store; it is shown once:</p>"
         f"<pre>{escape('swarmkeeper key create --role client --store sqlite:///PATH')}</pre>"
-        "<p><code>swarmkeeper dev</code> prints its key when it starts. There are eight roles: "
+        "<p><code>swarmkeeper dev</code> prints its key when it starts. There are nine roles: "
         "<code>swarmkeeper docs roles</code>.</p>"
         "<h2>Submit a task, and list tasks</h2>"
         f"<pre>{escape(_CALLS)}</pre>"

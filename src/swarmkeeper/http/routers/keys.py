@@ -7,8 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query
 from starlette.responses import Response
 
+from swarmkeeper.access.identity import OWN_ISSUER
 from swarmkeeper.core import commands, errors
+from swarmkeeper.core.errors import PermissionDenied
 from swarmkeeper.engine.loop import Replayed
+from swarmkeeper.govern.access import ROLES
 from swarmkeeper.govern.keys import ENTROPY_BYTES, new_key, written
 from swarmkeeper.http.dependencies import Call, CurrentCall, Idempotency, KeyId, NoBody, replay_header
 from swarmkeeper.http.openapi import refuses
@@ -32,12 +35,45 @@ async def _key_response(call: Call, status: int, answer: Any, text: str | None) 
     return Json(record if text is None or replayed else {**record, "key": text}, status, replay_header(answer))
 
 
+@router.post("/token", response_model=v1.OwnToken, status_code=201, responses=refuses(errors.NotSupported))
+async def make_token(
+    body: Annotated[v1.TokenRequest, Body(default_factory=v1.TokenRequest)], call: CurrentCall
+) -> Response:
+    """Exchange the caller's API key for a short-lived token, for `Authorization: Bearer`.
+
+    It is worth as much as the key, or less: with a narrower role, and no longer than the key itself. It makes no
+    further tokens and no keys.
+    """
+    _with_key(call)
+    if call.by.token is not None:
+        raise PermissionDenied("a token of an identity provider is exchanged there: use an API key here")
+    role = body.role or call.by.role
+    # A bot's key belongs to one bot; another key has none to give.
+    if role != call.by.role and (role.startswith("bot:") or not ROLES[role] <= ROLES[call.by.role]):
+        raise PermissionDenied(f"a key of role {call.by.role} makes no token of role {role}")
+    text = call.services.identity.token(call.by, role, body.expires_seconds)
+    call.services.identity.accesses.read(call.by, "token.make")
+    return Json({"token": text, "role": role, "expires_seconds": body.expires_seconds}, 201)
+
+
+def _with_key(call: Call) -> None:
+    """Check that the caller has no token of this server: what it made would outlive it.
+
+    Raises:
+        PermissionDenied: it has a token of this server.
+    """
+    token = call.by.token
+    if token is not None and token.issuer == OWN_ISSUER:
+        raise PermissionDenied("a token of this server makes no keys and no tokens: use the API key")
+
+
 @router.post("/keys", response_model=v1.KeyRecord, status_code=201)
 async def create_key(body: v1.KeyRequest, call: CurrentCall, idempotency: Idempotency) -> Response:
     """Create an API key.
 
     The key is shown once. A repeated call with the same Idempotency-Key returns the record without the key.
     """
+    _with_key(call)
     made = new_key(call.services.entropy.secret(ENTROPY_BYTES))
     command = commands.CreateKey(
         by=call.by,
@@ -50,6 +86,7 @@ async def create_key(body: v1.KeyRequest, call: CurrentCall, idempotency: Idempo
         owner=body.owner,
         skills=None if body.skills is None else tuple(body.skills),
         expires=None if body.expires_days is None else micros(body.expires_days * _DAY_SECONDS),
+        networks=None if body.networks is None else tuple(body.networks),
     )
     return await _key_response(call, 201, await call.services.engine.do(command), made.text)
 
@@ -60,6 +97,7 @@ async def list_keys(query: Annotated[PageQuery, Query()], call: CurrentCall) -> 
     page = await call.read(
         lambda reads: reads.queries.keys(call.by, page_size=query.page_size, page_token=query.page_token)
     )
+    call.services.identity.accesses.read(call.by, "key.read")
     return Json(page)
 
 
@@ -71,6 +109,7 @@ async def rotate_key(
     idempotency: Idempotency,
 ) -> Response:
     """Give a key a new secret. The old one stays valid for the overlap."""
+    _with_key(call)
     secret = new_key(call.services.entropy.secret(ENTROPY_BYTES)).secret
     command = commands.RotateKey(
         by=call.by,

@@ -32,7 +32,6 @@ _PAGE_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
-    "x-content-type-options": "nosniff",
 }
 _OPERATORS = refuses(errors.PermissionDenied, errors.AuthenticationFailed, errors.RateLimited)
 

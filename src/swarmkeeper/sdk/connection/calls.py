@@ -25,6 +25,7 @@ from swarmkeeper.sdk.errors import ApiError, Unauthenticated, Unreachable, error
 Json = Any
 
 _KEY_VARIABLES = ("SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE")
+_TOKEN_VARIABLES = ("SWARMKEEPER_TOKEN", "SWARMKEEPER_TOKEN_FILE")
 URL_DEFAULT = "http://127.0.0.1:7700"
 # Added to the time that an answer may wait on purpose. A commit takes milliseconds, a stalled disk some seconds.
 ANSWER_SECONDS_MAX = 15.0
@@ -34,22 +35,40 @@ STREAM_SILENCE_SECONDS_MAX = 45.0
 
 
 class Credential:
-    """The API key, from a value or from a file that a rotation may rewrite."""
+    """The API key or token, from a value or from a file that a rotation may rewrite."""
 
-    def __init__(self, value: str | None, file: Path | None) -> None:
-        self._file = file
+    def __init__(self, value: str | None, file: Path | None, *, is_token: bool = False) -> None:
+        self._file, self._is_token = file, is_token
         self.value = _checked(value) if file is None else _read_key(file)
 
     @classmethod
     def of(
-        cls, api_key: str | None, api_key_file: str | os.PathLike[str] | None, kept: KeptServer | None = None
+        cls,
+        api_key: str | None,
+        api_key_file: str | os.PathLike[str] | None,
+        kept: KeptServer | None = None,
+        *,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
     ) -> Credential:
-        """Take the key passed, else SWARMKEEPER_API_KEY, else the file SWARMKEEPER_API_KEY_FILE names, else `kept`.
+        """Take the key or token passed, else that of the environment's variables, else `kept`.
 
         Raises:
             OSError: the file cannot be read.
-            ValueError: it is not a valid key.
+            ValueError: it is not a valid key or token, or both are given.
         """
+        is_key_given = api_key is not None or api_key_file is not None
+        if token is not None or token_file is not None:
+            if is_key_given:
+                raise ValueError("a key and a token cannot be used together: keep one")
+            return cls(token, None if token is not None or token_file is None else Path(token_file), is_token=True)
+        if not is_key_given and any(map(os.environ.get, _TOKEN_VARIABLES)):
+            if any(map(os.environ.get, _KEY_VARIABLES)):
+                raise ValueError(
+                    "the environment has a key and a token (SWARMKEEPER_API_KEY…, SWARMKEEPER_TOKEN…): keep one"
+                )
+            value, named = map(os.environ.get, _TOKEN_VARIABLES)
+            return cls(value, None, is_token=True) if value else cls(None, Path(named or ""), is_token=True)
         if api_key is not None:
             return cls(api_key, None)
         if api_key_file is not None:
@@ -61,6 +80,12 @@ class Credential:
         if kept is not None and kept.api_key_file is not None:
             return cls(None, Path(kept.api_key_file))
         return cls(None if kept is None else kept.api_key, None)
+
+    def headers(self) -> dict[str, str]:
+        """Return the header that carries it; none if there is no credential."""
+        if self.value is None:
+            return {}
+        return {"authorization": f"Bearer {self.value}"} if self._is_token else {"x-api-key": self.value}
 
     def reread(self) -> bool:
         """Read the file again; True if it holds another key now. An unreadable file counts as unchanged."""
@@ -79,7 +104,7 @@ def _read_key(file: Path) -> str:
     try:
         return _checked(file.read_text(encoding="utf-8").strip()) or ""
     except ValueError:
-        raise ValueError("the API key's file holds no key: one line of ASCII letters without spaces") from None
+        raise ValueError("the file holds no key or token: one line of ASCII letters without spaces") from None
 
 
 def _checked(key: str | None) -> str | None:
@@ -89,7 +114,7 @@ def _checked(key: str | None) -> str | None:
         ValueError: a header cannot carry it.
     """
     if key is not None and not all("!" <= letter <= "~" for letter in key):
-        raise ValueError("the API key is invalid: it must consist of ASCII characters without spaces")
+        raise ValueError("the API key or token is invalid: it must consist of ASCII characters without spaces")
     return key
 
 
@@ -116,16 +141,23 @@ class Calls:
         *,
         api_key: str | None = None,
         api_key_file: str | os.PathLike[str] | None = None,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
         transport: Transport | None = None,
         chance: Chance | None = None,
     ) -> None:
         named = url or os.environ.get("SWARMKEEPER_URL")
-        has_key = api_key is not None or api_key_file is not None or any(map(os.environ.get, _KEY_VARIABLES))
+        given = (api_key, api_key_file, token, token_file)
+        has_key = any(each is not None for each in given) or any(
+            map(os.environ.get, (*_KEY_VARIABLES, *_TOKEN_VARIABLES))
+        )
         # With a transport that was passed in, the folder's files do not matter: it chose its server itself.
         kept = [] if transport is not None or (named and has_key) else kept_servers(Path())
         found = next((server.url for server in kept if server.url is not None), None)
         self.url = (named or found or URL_DEFAULT).rstrip("/")
-        self.credential = Credential.of(api_key, api_key_file, kept_for(self.url, kept))
+        self.credential = Credential.of(
+            api_key, api_key_file, kept_for(self.url, kept), token=token, token_file=token_file
+        )
         self.transport = transport or HttpTransport(self.url)
         self.chance = chance or chances.real()
 
@@ -152,6 +184,7 @@ class Calls:
         patience: float = PATIENCE_SECONDS,
         trouble: Callable[[ApiError, int], None] | None = None,
         texts: bool = False,
+        raw: bool = False,
     ) -> ApiResponse:
         """Make a call and return its answer, if that is 2xx or 304.
 
@@ -165,6 +198,7 @@ class Calls:
             patience: for how many seconds to retry; 0: never.
             trouble: called with each error that will be retried, and the number of the attempt.
             texts: accept an answer of another content type than JSON, too, as a string.
+            raw: return the bytes of the answer, of whatever content type.
 
         Raises:
             ApiError: the subclass says how to react.
@@ -178,7 +212,7 @@ class Calls:
             attempt += 1
             try:
                 timeout = wait_seconds + ANSWER_SECONDS_MAX
-                return await self._once(method, full_path, encoded, headers or {}, timeout, texts=texts)
+                return await self._once(method, full_path, encoded, headers or {}, timeout, texts=texts, raw=raw)
             except Unauthenticated:
                 # A rotated key is on disk before the old one expires: read it and retry at once.
                 if not self.credential.reread():
@@ -192,12 +226,22 @@ class Calls:
                 await asyncio.sleep(delay)
 
     async def _once(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float, *, texts: bool
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        timeout: float,
+        *,
+        texts: bool,
+        raw: bool,
     ) -> ApiResponse:
         sent = self._headers({"accept": "application/json", **headers})
         if body is not None:
             sent["content-type"] = "application/json"
         answer = await self.transport.request(method, path, sent, body, timeout)
+        if raw and answer.status == 200:
+            return ApiResponse(answer.status, answer.headers, answer.body)
         if texts and answer.status == 200 and not is_json(answer.headers):
             return ApiResponse(answer.status, answer.headers, answer.body.decode(errors="replace"))
         document = _decode(answer)
@@ -224,10 +268,7 @@ class Calls:
             yield streamed
 
     def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
-        headers = {"user-agent": "swarmkeeper-sdk", **more}
-        if self.credential.value is not None:
-            headers["x-api-key"] = self.credential.value
-        return headers
+        return {"user-agent": "swarmkeeper-sdk", **more, **self.credential.headers()}
 
     async def aclose(self) -> None:
         await self.transport.aclose()

@@ -345,9 +345,29 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         8,
+        "a kill has a timer, and nothing else has one of its kind",
+        f"""SELECT id FROM kill WHERE NOT {_timer("kill", "kill.id")}
+             UNION SELECT ref FROM timer WHERE kind = 'kill' AND ref NOT IN (SELECT id FROM kill)""",
+    ),
+    Invariant(
+        4,
+        "nothing is granted to what is killed",
+        """SELECT lease.lease_id
+             FROM kill
+             JOIN lease ON lease.tenant = kill.tenant AND lease.granted_at > kill.placed_at
+             JOIN bot ON bot.id = lease.bot
+             JOIN work ON work.id = lease.work
+             JOIN queue ON queue.id = work.queue
+            WHERE (kill.until IS NULL OR lease.granted_at < kill.until)
+              AND CASE kill.kind WHEN 'bot' THEN kill.name IN (bot.name, bot.id) WHEN 'owner' THEN kill.name = bot.owner
+                                 WHEN 'skill' THEN kill.name IN (SELECT value FROM json_each(queue.skills))
+                                 ELSE 1 END""",
+    ),
+    Invariant(
+        8,
         "no timer refers to a final item",
         f"""SELECT timer.ref FROM timer LEFT JOIN work ON work.id = timer.ref
-             WHERE timer.kind NOT IN ('deadline', 'answer', 'cooldown', 'line', 'rate', 'remind', 'escalate')
+             WHERE timer.kind NOT IN ('deadline', 'answer', 'cooldown', 'line', 'rate', 'remind', 'escalate', 'kill')
                AND (work.id IS NULL OR work.status {_IS_FINAL})""",
     ),
 )

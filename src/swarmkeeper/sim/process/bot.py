@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import apsw
 import msgspec
 
 from swarmkeeper import files
@@ -36,7 +35,6 @@ from swarmkeeper.sim.kernel.loop import SECOND, Host, VirtualLoop
 from swarmkeeper.sim.kernel.named_choice import NamedChoice
 from swarmkeeper.sim.kernel.trace import Trace
 from swarmkeeper.sim.oracle.http_answers import HttpModel
-from swarmkeeper.sim.oracle.seen import LeaseSeen
 from swarmkeeper.sim.play.bots import Provider
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess
@@ -50,6 +48,7 @@ from swarmkeeper.sim.process.runtime import (
     WireTransport,
     sped_up,
 )
+from swarmkeeper.sim.process.stored_rows import leases_of
 
 POLL_SECONDS = 0.05  # between checks for ended processes
 
@@ -64,7 +63,7 @@ class Orders:
     run: int  # the number of this bot's process, from 1
     url: str
     key: str
-    store: str  # to read what the SDK does not give: an item's key, round and tries
+    store: str  # URL, to read what the SDK does not give: an item's key, round and tries
     lines: str  # path of the file that it writes
     healed: str
     struck: tuple[str, ...]  # faults that struck earlier processes of this bot
@@ -92,39 +91,11 @@ class _Reached(Counter[str]):
         self._lines("reached", what)
 
 
-class _StoredLeases:
-    """Reads leases from the store. Only the bot's random choices depend on them, not its work."""
-
-    _ROW = """SELECT g.lease_id, work.id, work.task, task.title, work.key, work.kind, g.attempt, work.tries, work.round,
-                     g.bot, 0, 0
-                FROM (SELECT lease_id, work, attempt, bot FROM lease UNION ALL
-                      SELECT lease_id, work, attempt, bot FROM attempt) AS g
-                JOIN work ON work.id = g.work JOIN task ON task.id = work.task WHERE g.lease_id = ?"""
-
-    def __init__(self, store: str) -> None:
-        self._store = open_read_only(Path(store))
-
-    def __getitem__(self, lease_id: str) -> LeaseSeen:
-        row: Any = self._store.execute(self._ROW, (lease_id,)).fetchone()
-        if row is None:
-            raise KeyError(lease_id)
-        return LeaseSeen(*row)
-
-
-def open_read_only(store: Path) -> apsw.Connection:
-    """Open a read-only connection. It writes nothing, not even a checkpoint when it is closed last."""
-    connection = apsw.Connection(str(store), apsw.SQLITE_OPEN_READWRITE)
-    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-    connection.set_busy_timeout(10_000)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
-
-
 class _LeasesOnly:
     """The part of the model that bots read."""
 
     def __init__(self, store: str) -> None:
-        self.leased = _StoredLeases(store)
+        self.leased = leases_of(store)
 
 
 class _ThisProcess(Host):

@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import apsw
 import msgspec
 
 from swarmkeeper import files
@@ -42,7 +41,7 @@ from swarmkeeper.sim.outcome import Case, RunOutcome, ended_as
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http.sdk_people import WATCHER, SdkCalls, SdkEdge
 from swarmkeeper.sim.play.people import Approver, TaskClient
-from swarmkeeper.sim.process.bot import Orders, open_read_only
+from swarmkeeper.sim.process.bot import Orders
 from swarmkeeper.sim.process.history import History, Stored, open_tasks_and_leases
 from swarmkeeper.sim.process.runtime import (
     PACE,
@@ -54,6 +53,7 @@ from swarmkeeper.sim.process.runtime import (
     sped_up,
 )
 from swarmkeeper.sim.process.server import SERVE, ServerProcess, environment
+from swarmkeeper.sim.process.stored_rows import StoredRows, rows_of
 
 PEOPLE = ("client", "approver", WATCHER)
 POLL_SECONDS = 0.1  # between reads of the bots' lines
@@ -67,13 +67,14 @@ def run_processes(
     *,
     keep: bool = False,
     server: Sequence[str] = SERVE,
-    between: Callable[[Path], None] | None = None,
+    store: str = "",
+    between: Callable[[str], None] | None = None,
 ) -> RunOutcome:
     """Play a case with real processes, at `runtime.PACE` times its pace, to its end or the first violation.
 
     The outcome's `trace_hash` is empty, because runs differ. `server` is the orchestrator's program, as arguments of
-    Python. `between` is
-    called with the store's path each time the orchestrator is dead, after the store was checked.
+    Python. `store` is the URL of an empty database in PostgreSQL; by default the store is a file. `between`
+    is called with the store's URL each time the orchestrator is dead, after the store was checked.
 
     Raises:
         ValueError: the case uses what this level does not support.
@@ -83,7 +84,7 @@ def run_processes(
     if case.scenario.tenants > 1:
         raise ValueError("level process plays one tenant")
     with tempfile.TemporaryDirectory(prefix="swarmkeeper-sim-") as folder, counting() as found:
-        driver = Driver(case, Path(folder), server, between, keep=keep)
+        driver = Driver(case, Path(folder), server, store, between, keep=keep)
         return asyncio.run(driver.play(found))
 
 
@@ -123,12 +124,19 @@ class RemoteProcess:
 
 class Driver:
     def __init__(
-        self, case: Case, folder: Path, server: Sequence[str], between: Callable[[Path], None] | None, *, keep: bool
+        self,
+        case: Case,
+        folder: Path,
+        server: Sequence[str],
+        store: str,
+        between: Callable[[str], None] | None,
+        *,
+        keep: bool,
     ) -> None:
         self.case, self.folder, self.scenario = case, folder, sped_up(case.scenario)
         bounds = self.scenario.bounds
         self.server = ServerProcess(
-            folder / "swarm.db",
+            store or f"sqlite:///{folder / 'swarm.db'}",
             program=server,
             log=folder / "server.log",
             settings={
@@ -155,7 +163,7 @@ class Driver:
         self.model = Stored(wall.loop, trace)
         self.history = History(self.model)
         self.faults = ProcessFaults(self.choice, trace, self.scenario, only=self.case.faults, healed=self._healed)
-        self._store: apsw.Connection | None = None
+        self._store: StoredRows | None = None
         try:
             await self._play_until_over(self._story())
         finally:
@@ -192,7 +200,7 @@ class Driver:
         admin = await self.server.key("admin")
         await self.server.start()
         self._trace("boot", "orchestrator", "1")
-        self._store = open_read_only(self.server.store)
+        self._store = rows_of(self.server.store_url)
         await self._give_keys(admin)
         self._start(self._poll_processes())
         for bot in self._bots:
@@ -294,22 +302,22 @@ class Driver:
     async def _dead(self, why: str, down: float) -> None:
         """The orchestrator is dead, so nothing writes: check the store, then start a new orchestrator on it."""
         self._trace("crash", "orchestrator", why)
-        self._check_store(audit=False)
+        await self._check_store(audit=False)
         if self._between is not None:
-            self._between(self.server.store)
+            self._between(self.server.store_url)
         await asyncio.sleep(down)
         await self.server.start()
         self._trace("boot", "orchestrator", str(self.server.starts))
 
-    def _check_store(self, *, audit: bool) -> None:
+    async def _check_store(self, *, audit: bool) -> None:
         assert self._store is not None
         for bot in self._bots:
             for process in bot.processes:
                 self._read_lines(process)
-        with self._store:  # one view of all tables
-            self.model.read(self._store)
+        async with self._store.view() as view:
+            self.model.read(view)
             self.history.check()
-            self.model.check(self._store, audit=audit)
+            self.model.check(view, audit=audit)
 
     # ---- bots ------------------------------------------------------------------------------------------------------
 
@@ -347,7 +355,7 @@ class Driver:
             run=bot.runs,
             url=self.server.url,
             key=bot.key,
-            store=str(self.server.store),
+            store=self.server.store_url,
             lines=str(orders.with_suffix(".lines")),
             healed=str(self._healed),
             struck=tuple(bot.struck),
@@ -445,8 +453,8 @@ class Driver:
         assert self._store is not None
         ends = self.wall.now + round(self.scenario.heal_hours * 3600 * SECOND)
         while True:
-            with self._store:
-                titles, leases = open_tasks_and_leases(self._store)
+            async with self._store.view() as view:
+                titles, leases = open_tasks_and_leases(view)
             if not (titles or leases or client.under_way):
                 return
             if self.wall.now >= ends:
@@ -464,7 +472,7 @@ class Driver:
                 process.expected, process.down = True, None
                 process.signal(signal.SIGKILL)  # also those that are stopped
         await self._stop_server()
-        self._check_store(audit=True)
+        await self._check_store(audit=True)
         if len(self.history.received) < len(self.model.feed):
             words = self.model.feed[len(self.history.received)]
             self.model.broken("5.feed", words[2], f"{words[0]} was never received by the follower of the feed")
@@ -478,8 +486,7 @@ class Driver:
         assert self._store is not None
         ends = self.wall.now + round(FEED_SECONDS_MAX * SECOND)
         while self.wall.now < ends:
-            ((count,),) = self._store.execute("SELECT count(*) FROM event").fetchall()
-            if len(self.history.received) >= int(str(count)):
+            if len(self.history.received) >= await self._store.events():
                 return
             await asyncio.sleep(POLL_SECONDS)
 
@@ -492,7 +499,7 @@ class Driver:
             await self._fork_server.wait()
         await self.server.stop(signal.SIGKILL)
         if self._store is not None:
-            self._store.close()
+            await self._store.close()
 
     # ---- background tasks and the trace ----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The orchestrator as a process of its own: `swarmkeeper serve` on a store in a file, as an operator starts it. Level
+"""The orchestrator as a process of its own: `swarmkeeper serve` on a durable store, as an operator starts it. Level
 process and the benchmarks use it.
 """
 
@@ -35,26 +35,23 @@ class ServerProcess:
 
     def __init__(
         self,
-        store: Path,
+        store: str,
         *,
         program: Sequence[str] = SERVE,
         log: Path | None = None,
         folder: Path | None = None,
         settings: Mapping[str, object],
     ) -> None:
-        """Args: `program` are the arguments of Python, `log` is the file for its stderr (None: dropped), and `folder`
-        its working directory (None: that of this process). It has no other settings than these."""
-        self.store = store
+        """Args: `store` is a URL, `program` are the arguments of Python, `log` is the file for its stderr (None:
+        dropped), and `folder` its working directory (None: that of this process). It has no other settings.
+        """
+        self.store_url = store
         self.url = ""
         self.starts = 0
         self.process: Process | None = None  # None: not started, or stopped
         self._program, self._log, self._folder = program, log, folder
         self._env = environment(settings)
         self._port = 0
-
-    @property
-    def store_url(self) -> str:
-        return f"sqlite:///{self.store}"
 
     async def key(self, role: str, *, bot: str | None = None, tenant: str = offline_admin.TENANT) -> str:
         """Create a key directly in the store, and return its text.

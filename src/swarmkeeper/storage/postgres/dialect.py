@@ -52,6 +52,7 @@ _BESIDE: Mapping[str, str] = {
     "id": "text",
     "key": "text",
     "value": "bigint",
+    "at": "bigint",
 }
 _TARGET = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
 _VALUES = re.compile(r"\bVALUES \((.*?)\)(?=\s*(?:ON CONFLICT|$))", re.DOTALL)

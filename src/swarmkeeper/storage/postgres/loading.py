@@ -12,11 +12,12 @@ from swarmkeeper.core.lookups import KEY_LINE_READ, LIGHT_PAYLOAD_BYTES
 from swarmkeeper.core.model import Edge
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
-from swarmkeeper.storage import retention, rows
+from swarmkeeper.storage import kills, retention, rows, secrets
 from swarmkeeper.storage.postgres.execution import Execution
 
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
+_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS  # those that have modules of their own
 
 
 class BulkLoading:
@@ -30,13 +31,15 @@ class BulkLoading:
         found, wanted_of = self._found, self._wanted
         for kind, key in needs:
             wanted_of.setdefault(kind, {})[key] = None
-        unknown = wanted_of.keys() - GATHER.keys() - BY_KEY.keys() - retention.LOOKUPS
+        unknown = wanted_of.keys() - GATHER.keys() - BY_KEY.keys() - _APART
         assert not unknown, f"unknown kinds to load: {', '.join(sorted(unknown))}"
         for kind, find in GATHER.items():
             if kind in wanted_of:
                 await find(self, wanted_of[kind])
-        if not retention.LOOKUPS.isdisjoint(wanted_of):
+        if not _APART.isdisjoint(wanted_of):
             found |= await self._execution.run(retention.load(wanted_of))
+            found |= await self._execution.run(secrets.load(wanted_of))
+            found |= await self._execution.run(kills.load(wanted_of))
         for kind, (statement, record) in BY_KEY.items():
             keys = [key for key in wanted_of.get(kind, ()) if (kind, key) not in found]
             if keys:

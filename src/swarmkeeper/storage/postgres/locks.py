@@ -11,7 +11,8 @@ A row that was read before its lock was taken may have changed in between: it ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from swarmkeeper.core.ports import Key
@@ -65,11 +66,13 @@ class Locks:
 
     async def take(self, needs: Iterable[Key]) -> set[str]:
         """Take the locks for these rows, and return those that others have; the first time, wait for them all."""
-        names = await self._names_of(needs)
+        names, of = self._names_of(needs)
         if self._waits:
             self._waits = False
-            await self._wait(names)
+            await self._wait(names, of)
             return set()
+        if of:
+            names |= {task_lock(row[0]) for row in await self._execution.fetch("tasks_of", **of)}
         return await self.take_free(names)
 
     async def take_free(self, names: Iterable[str]) -> set[str]:
@@ -84,13 +87,17 @@ class Locks:
             self._busy |= wanted - got
         return asked - self._held
 
-    async def _wait(self, names: Iterable[str]) -> None:
-        wanted = sorted(names)
-        if wanted:
-            ((_, self.now),) = await self._execution.fetch("lock_and_wait", names=to_json(wanted))
-            self._held.update(wanted)
+    async def _wait(self, names: set[str], of: Mapping[str, str]) -> None:
+        if of:
+            given = to_json(sorted(names))
+            ((locked, self.now),) = await self._execution.fetch("lock_tasks_and_wait", names=given, **of)
+            self._held.update(json.loads(locked or "[]"))
+        elif names:
+            ((_, self.now),) = await self._execution.fetch("lock_and_wait", names=to_json(sorted(names)))
+            self._held.update(names)
 
-    async def _names_of(self, needs: Iterable[Key]) -> set[str]:
+    def _names_of(self, needs: Iterable[Key]) -> tuple[set[str], Mapping[str, str]]:
+        """Return the names of locks, and of what else the tasks have to be locked, for the statement `tasks_of`."""
         names: set[str] = set()
         of: dict[str, set[str]] = {"works": set(), "leases": set(), "approvals": set(), "bots": set()}
         for kind, key in needs:
@@ -117,14 +124,11 @@ class Locks:
                 names.add(task_lock(key[3]))
             else:
                 names |= self._names_of_others(kind, key)
-        if any(of.values()):
-            asked = {name: to_json(sorted(keys)) for name, keys in of.items()}
-            names |= {task_lock(row[0]) for row in await self._execution.fetch("tasks_of", **asked)}
-        return names
+        return names, {name: to_json(sorted(keys)) for name, keys in of.items()} if any(of.values()) else {}
 
     def _names_of_others(self, kind: str, key: Any) -> set[str]:
         """Return the locks of rows that belong to no task."""
-        if kind in ("claim", "idempotency", "legal_hold"):
+        if kind in ("claim", "idempotency", "legal_hold", "secret", "secret_use"):
             return {f"{kind}/{key[0]}/{key[1]}"}
         if kind == "tenant" and key in self._budgeted:
             return {self.account_lock(key)}

@@ -1,6 +1,6 @@
 -- Statements for what only PostgreSQL needs: locks between replicas, timers of leases, and the outbox.
 
--- name: tasks_of
+-- part: tasks_of
 -- Tasks of items, leases, approvals and bots' leases. Those of the first three never change.
 SELECT task FROM work WHERE id IN (SELECT value FROM {each :works})
 UNION
@@ -10,9 +10,12 @@ SELECT task FROM attempt WHERE lease_id IN (SELECT value FROM {each :leases})
 UNION
 SELECT task FROM approval WHERE id IN (SELECT value FROM {each :approvals})
 UNION
-SELECT held.task
+SELECT held.task  -- bot by bot
   FROM {each :bots} AS wanted
- CROSS JOIN LATERAL (SELECT task FROM lease WHERE bot = wanted.value OFFSET 0) AS held;  -- bot by bot
+ CROSS JOIN LATERAL (SELECT task FROM lease WHERE bot = wanted.value OFFSET 0) AS held;
+
+-- name: tasks_of
+{part tasks_of};
 
 -- name: lock_and_wait
 -- Waits for each lock in order, then reads the clock.
@@ -20,6 +23,18 @@ WITH locked AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(hashtextextended(value, 0)) FROM {each :names}
 )
 SELECT count(*), CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS now FROM locked;
+
+-- name: lock_tasks_and_wait
+-- The same, with the locks of tasks that are known by what belongs to them. Returns all names.
+WITH task_of (task) AS ({part tasks_of}
+), wanted AS MATERIALIZED (
+    SELECT name
+      FROM (SELECT value AS name FROM {each :names} UNION SELECT 'task/' || task FROM task_of) AS named
+     ORDER BY name COLLATE "C"
+), locked AS MATERIALIZED (
+    SELECT name, pg_advisory_xact_lock(hashtextextended(name, 0)) FROM wanted
+)
+SELECT json_agg(name) AS names, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS now FROM locked;
 
 -- name: lock_at_once
 -- The names whose locks are free, or this transaction's already.
@@ -101,14 +116,12 @@ WITH taken AS (
 SELECT id, body, CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) AS until FROM taken ORDER BY id;
 
 -- name: take_numbers
--- The last of :n new numbers of events. Two sequencers cannot number at the same time: the row stays locked.
-UPDATE meta SET value = value + :n WHERE key = 'pos' RETURNING value;
-
--- name: sequenced
--- All that was committed before :until has its numbers; and the latest time that an engine has reached.
-INSERT INTO meta (key, value)
-VALUES ('sequenced_until', CAST(:until AS bigint)), ('alive_at', coalesce(CAST(:alive_at AS bigint), 0))
-    ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value, excluded.value);
+-- The last of :n new numbers of events, with heads of audit trees by tenant, if there are any. Two sequencers cannot
+-- number at the same time: the row stays locked.
+WITH taken AS (UPDATE meta SET value = value + :n WHERE key = 'pos' RETURNING value)
+SELECT taken.value AS last, {audit_tree.*}
+  FROM taken
+  LEFT JOIN ({each :keys} AS wanted CROSS JOIN audit_tree) ON audit_tree.tenant = wanted.value;
 
 -- name: outcome
 -- Whether a transaction has committed: committed, aborted, in progress; NULL if it was too long ago.
@@ -152,6 +165,37 @@ SELECT value ->> 0, CAST(value ->> 1 AS bigint), CAST(value ->> 2 AS bigint),
 SELECT bot, seen_at, asked_at
   FROM presence
  WHERE told_at > CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - CAST(:microseconds AS bigint);
+
+-- name: lock_room
+-- How many locks all transactions together may hold.
+SELECT CAST(current_setting('max_locks_per_transaction') AS bigint) * CAST(current_setting('max_connections') AS bigint);
+
+-- name: tell_server
+-- That this server lives.
+INSERT INTO server (id, version, rules, known, told_at)
+VALUES (:id, :version, :rules, :known, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint))
+    ON CONFLICT (id) DO UPDATE
+   SET version = excluded.version, rules = excluded.rules, known = excluded.known, told_at = excluded.told_at;
+
+-- name: servers_told
+-- The servers that have told within so many microseconds.
+SELECT id, version, rules, known
+  FROM server
+ WHERE told_at > CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - CAST(:microseconds AS bigint)
+ ORDER BY id;
+
+-- name: forget_server
+-- It has ended.
+DELETE FROM server WHERE id = :id;
+
+-- name: forget_servers
+-- Those that have ended, or will tell again.
+DELETE FROM server
+ WHERE id IN (SELECT id
+                FROM server
+               WHERE told_at <= CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)
+                                - CAST(:microseconds AS bigint)
+                 FOR UPDATE SKIP LOCKED);
 
 -- name: forget_presence
 -- Nobody needs what was told longer ago: the bot's row has its time by then.

@@ -5,6 +5,11 @@
 INSERT INTO event (seq, id, at, tenant, task, sequence, work, kind, actor, audit, body, redacted)
 VALUES (:seq, :id, :at, :tenant, :task, :sequence, :work, :kind, :actor, :audit, :body, :redacted);
 
+-- name: raise_meta
+-- A number that only grows.
+INSERT INTO meta (key, value) VALUES (:key, :value)
+    ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value, excluded.value);
+
 -- name: put_off_expiry
 -- Sets a lease's timer to another time than the lease's.
 UPDATE lease SET expire_put_off = :expire_put_off WHERE lease.work = :work;

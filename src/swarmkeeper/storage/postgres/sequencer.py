@@ -37,15 +37,16 @@ _FROZEN = 3_000_000  # microseconds
 _SECONDS_IDLE_MIN, _SECONDS_IDLE_MAX = 0.005, 0.1  # without a hint: rows that other processes have written
 
 
-async def place_turn(connection: asyncpg.Connection, *, owns: bool) -> int:
+async def place_turn(connection: asyncpg.Connection, *, owns: bool, filled: bool = False) -> int:
     """Number the first rows of the outbox, and return how many they were.
 
     Args:
         owns: this connection is the sequencer's. Otherwise nothing is done while there is one.
+        filled: there are some, so that it is not worth asking first.
     """
     with translated_errors():
         execution = Execution(connection)
-        if await execution.value("newest_outbox") is None:
+        if not filled and await execution.value("newest_outbox") is None:
             return 0
         async with connection.transaction():
             if not owns and not await connection.fetchval(_OWN_FOR_NOW):
@@ -59,24 +60,26 @@ async def place_turn(connection: asyncpg.Connection, *, owns: bool) -> int:
 async def _place(execution: Execution, told: list[Any], until: int) -> None:
     events = [tuple(event) for one in told for event in one.events]
     _check_sequences(events)
-    last = await execution.value("take_numbers", n=len(events))
-    numbered = [(number, *event) for number, event in enumerate(events, last - len(events) + 1)]
     leaves = [rows.AUDIT_LEAF.from_row(leaf) for one in told for leaf in one.leaves]
     tenants = sorted({leaf.tenant for leaf in leaves})
-    known = await execution.fetch("load_tree", keys=rows.to_json(tenants)) if tenants else []
+    taken = await execution.fetch("take_numbers", n=len(events), keys=rows.to_json(tenants))
+    last = taken[0]["last"]
+    numbered = [(number, *event) for number, event in enumerate(events, last - len(events) + 1)]
+    known = [tuple(row)[1:] for row in taken if row["tenant"] is not None]
     trees = dict.fromkeys(tenants) | {row[0]: rows.AUDIT_TREE.from_row(row) for row in known}
     placed, grown = tree.place(trees, leaves)
     counts = _summed(one.counts for one in told)
+    alive = [one.alive_at for one in told if one.alive_at is not None]
     await execution.write(
         [
             ("place_event", numbered),
             ("insert_audit_leaf", list(map(rows.AUDIT_LEAF.to_row, placed))),
             ("put_tree", list(map(rows.AUDIT_TREE.to_row, grown.values()))),
             ("count_opened", [(*numbers, tenant) for tenant, numbers in sorted(counts.items())]),
+            # All that was committed before `until` has its numbers; and the latest time that an engine has reached.
+            ("raise_meta", [("sequenced_until", until), ("alive_at", max(alive, default=0))]),
         ]
     )
-    alive = [one.alive_at for one in told if one.alive_at is not None]
-    await execution.fetch("sequenced", until=until, alive_at=max(alive, default=None))
 
 
 def _check_sequences(events: Iterable[rows.Row]) -> None:
@@ -107,6 +110,9 @@ class Sequencer:
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
         self._connect = connect
         self._hinted = asyncio.Event()
+        self._filled = False  # this process has written rows since the last turn began
+        self._waiting: list[asyncio.Future[bool]] = []  # for the end of a turn that has not begun
+        self.on_numbered: Callable[[], Awaitable[None]] = _nobody
         self._task: asyncio.Task[None] | None = None
         self.owns = False
         self.pid = 0  # of its connection, while there is one
@@ -122,9 +128,27 @@ class Sequencer:
                 await self._task
             self._task = None
 
-    def hint(self) -> None:
-        """Look at once: something was told."""
+    def hint(self, *, filled: bool = False) -> None:
+        """Look at once: something may have been told.
+
+        Args:
+            filled: something was, by this process.
+        """
+        self._filled |= filled
         self._hinted.set()
+
+    async def numbered(self) -> bool:
+        """Wait until everything that was committed before has its numbers; return False if others must be asked for it.
+
+        It ends soon: with the next turn, or when this server is not the sequencer any more.
+        """
+        if not self.owns:
+            return False
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        self._hinted.set()
+        is_numbered: bool = await waiting
+        return is_numbered
 
     async def _run(self) -> None:
         while True:
@@ -148,10 +172,9 @@ class Sequencer:
             self.owns = True
             idle = _SECONDS_IDLE_MIN
             while True:
-                self._hinted.clear()
-                if await place_turn(connection, owns=True):
+                if await self._place_all(connection):
                     self.trouble, idle = "", _SECONDS_IDLE_MIN
-                    continue
+                    await self.on_numbered()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(idle):
                         await self._hinted.wait()
@@ -159,4 +182,29 @@ class Sequencer:
                 idle = min(2 * idle, _SECONDS_IDLE_MAX)
         finally:
             self.owns, self.pid = False, 0
+            self._answer(self._waiting, is_numbered=False)
             await close(connection)
+
+    async def _place_all(self, connection: asyncpg.Connection) -> bool:
+        """Number what the outbox holds now, and answer those who wait for it; return whether it held anything."""
+        self._hinted.clear()
+        filled, self._filled = self._filled, False
+        waiting, self._waiting = self._waiting, []
+        is_numbered = found_any = False
+        try:
+            while (placed := await place_turn(connection, owns=True, filled=filled)) == ROWS_MAX:
+                found_any = True
+            is_numbered = True
+        finally:
+            self._answer(waiting, is_numbered=is_numbered)
+        return found_any or placed > 0
+
+    @staticmethod
+    def _answer(waiting: Iterable[asyncio.Future[bool]], *, is_numbered: bool) -> None:
+        for each in waiting:
+            if not each.done():  # its task may have been cancelled
+                each.set_result(is_numbered)
+
+
+async def _nobody() -> None:
+    """Tell nobody."""

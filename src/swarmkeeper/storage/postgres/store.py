@@ -4,13 +4,14 @@ locks.py for what keeps replicas apart, and sequencer.py for the numbers of even
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from typing import Any
 
 import asyncpg
 
-from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, Started, StoreUnavailable
+from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, ServerSeen, Started, StoreUnavailable
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
@@ -19,11 +20,13 @@ from swarmkeeper.storage.postgres.sequencer import Sequencer, place_turn
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
 from swarmkeeper.storage.refusals import StoreHeld
 
-READS: Mapping[str, dialect.Statement] = dialect.read("reads.sql", "checks.sql")
+READS: Mapping[str, dialect.Statement] = dialect.read(
+    "reads.sql", "checks.sql", "anchors.sql", "sinks.sql", "secret_reads.sql"
+)
 # Reads of what the sequencer writes: they wait for what was committed before them.
 _SEQUENCED = frozenset(
     {
-        *(name for name in READS if name.startswith(("events_", "audit_", "doctor_")) and name != "events_wait"),
+        *(name for name in READS if name.startswith(("events_of_", "audit_", "doctor_"))),
         *("first_event", "newest_event", "tenant_row", "tenant_shares"),
     }
 )
@@ -37,6 +40,7 @@ _SECONDS_BETWEEN_OUTCOMES = 0.1
 
 _PAUSES_FOR_ENDED = (0.05, 0.1, 0.2, 0.4)  # seconds
 OUTBOX_MAX = 50_000  # rows that wait for the sequencer; with more, nothing is written until they are fewer
+LOCKS_OF_SERVER = 704  # that a transaction may hold: those of 128 commands, and of 576 items to hand out
 _PRESENCE_KEPT = 86_400_000_000
 
 
@@ -44,6 +48,7 @@ class PostgresStore:
     """Implements `core.ports.SharedStore`."""
 
     shared = True
+    servers_max = 0
 
     def __init__(self, url: str, *, entropy: Entropy | None = None, filling: bool = False) -> None:
         """
@@ -104,6 +109,7 @@ class PostgresStore:
             raise
         self._is_open = True
         if exclusive:
+            self.servers_max = await Execution(self._writing).value("lock_room") // LOCKS_OF_SERVER
             self._sequencer = Sequencer(self._connect_sequencer)
             self._sequencer.start()
 
@@ -169,7 +175,7 @@ class PostgresStore:
                 raise
             self._tenants |= transaction.new_tenants
         if transaction.told and self._sequencer is not None:
-            self._sequencer.hint()
+            self._sequencer.hint(filled=True)
 
     async def _begin(self) -> asyncpg.Connection:
         """Begin a transaction. A connection that was lost since the last one is opened again."""
@@ -233,6 +239,20 @@ class PostgresStore:
         except StoreUnavailable:
             connection.terminate()
 
+    # ---- numbers of events -------------------------------------------------------------------------------------------
+
+    @property
+    def numbers_events(self) -> bool:
+        return self._sequencer is not None and self._sequencer.owns
+
+    def on_numbered(self, call: Callable[[], Awaitable[None]]) -> None:
+        assert self._sequencer is not None, "only an orchestrator's store numbers events"
+        self._sequencer.on_numbered = call
+
+    def look_for_events(self) -> None:
+        if self._sequencer is not None:
+            self._sequencer.hint()
+
     # ---- what a store in files can lose ------------------------------------------------------------------------------
 
     is_lost = False
@@ -279,7 +299,6 @@ class PostgresStore:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[_Snapshot]:
-        await self._wait_for_sequencer()
         async with self._reader() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             yield _Snapshot(self, connection)
 
@@ -292,6 +311,7 @@ class PostgresStore:
         """
         last = asyncio.get_running_loop().time() + _SECONDS_FOR_QUIET
         while True:
+            await self._wait_for_sequencer()
             async with self.snapshot() as begun:
                 is_quiet = await Execution(begun.connection).value("newest_outbox") is None
                 if is_quiet or asyncio.get_running_loop().time() > last:
@@ -315,6 +335,11 @@ class PostgresStore:
 
     async def _wait_for_sequencer(self) -> None:
         """Wait until everything that was committed before has its numbers, but not for long."""
+        if self._sequencer is not None and self._sequencer.owns:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SECONDS_TO_PLACE):
+                    if await self._sequencer.numbered():
+                        return
         async with self._reader() as connection:
             execution = Execution(connection)
             newest = await execution.value("newest_outbox")
@@ -366,6 +391,17 @@ class PostgresStore:
                 await execution.execute("tell_presence", heard=rows.to_json(sorted(heard)))
             await execution.execute("forget_presence", microseconds=_PRESENCE_KEPT)
             return [tuple(row) for row in await execution.fetch("presence_told", microseconds=microseconds)]
+
+    async def meet(self, own: ServerSeen, *, microseconds: int) -> list[ServerSeen]:
+        async with self._reader() as connection:
+            execution = Execution(connection)
+            await execution.execute("tell_server", **asdict(own))
+            await execution.execute("forget_servers", microseconds=microseconds)
+            return [ServerSeen(*row) for row in await execution.fetch("servers_told", microseconds=microseconds)]
+
+    async def leave(self, server: str) -> None:
+        async with self._reader() as connection:
+            await Execution(connection).execute("forget_server", id=server)
 
     async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
         if await self._is_beside_others():

@@ -9,7 +9,7 @@ from typing import Any
 from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry, TaskRecord, Tenant, Timer, Work
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
-from swarmkeeper.storage import retention, rows
+from swarmkeeper.storage import checkpoints, kills, retention, rows, secrets
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
 from swarmkeeper.storage.postgres.loading import BulkLoading
@@ -55,6 +55,8 @@ class PostgresTransaction:
                     for record in found.values():
                         if isinstance(record, Work):
                             self._locks.learn(record.id, record.task)
+                        elif isinstance(record, LeaseRecord):
+                            self._locks.learn(record.work, record.task)
                     return found
                 # A statement found them before they were locked: they may have changed meanwhile.
                 if await self._locks.take_free(others):
@@ -112,13 +114,13 @@ class PostgresTransaction:
 
     async def _own(self, entries: Sequence[QueueEntry]) -> list[QueueEntry]:
         """Return those of tasks that this transaction has, or could get, if they are still in their queue."""
+        for entry in entries:
+            self._locks.learn(entry.work, entry.task)
         new = [entry for entry in entries if not self._locks.has_task(entry.task)]
         if not new:
             return list(entries)
         await self._locks.take_free({task_lock(entry.task) for entry in new})
         got = [entry.work for entry in new if self._locks.has_task(entry.task)]
-        for entry in new:
-            self._locks.learn(entry.work, entry.task)
         again = await self._execution.fetch("ready_entries", keys=to_json(got)) if got else []
         now = {entry.work: entry for entry in map(rows.READY.from_row, again)}
         before = {entry.work for entry in new}
@@ -190,6 +192,12 @@ class PostgresTransaction:
                 await self._check_queues(changes.queues)
             if changes.legal_holds or changes.erased:
                 await self._execution.run(retention.save(changes))
+            if changes.tile_hashes or changes.checkpoints or changes.sink_cursors:
+                await self._execution.run(checkpoints.save(changes))
+            if changes.secret_rows:
+                await self._execution.run(secrets.save(changes))
+            if changes.kills:
+                await self._execution.run(kills.save(changes))
         self.told.add(changes)
 
     def _plans(self, changes: Changes, gone: _Writes, put: _Writes) -> None:
@@ -250,6 +258,7 @@ class PostgresTransaction:
         put.append(("put_work_rate", list(map(rows.WORK_RATE.to_row, _present(changes.rates)))))
         gone.append(("delete_cooldown", _absent(changes.cooldowns)))
         put.append(("put_cooldown", list(map(rows.COOLDOWN.to_row, _present(changes.cooldowns)))))
+        put.append(("put_key_use", list(changes.key_uses.items())))
         put.append(("insert_late_result", list(map(rows.LATE_RESULT.to_row, changes.late_results))))
         put.append(("insert_feedback", list(map(rows.FEEDBACK.to_row, changes.feedback))))
         put.append(("insert_answered", list(map(rows.ANSWERED.to_row, changes.answered))))

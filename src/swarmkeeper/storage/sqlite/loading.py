@@ -13,16 +13,20 @@ from swarmkeeper.core.lookups import KEY_LINE_READ, LIGHT_PAYLOAD_BYTES
 from swarmkeeper.core.model import Edge, LeaseRecord
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
-from swarmkeeper.storage import retention, rows
+from swarmkeeper.storage import kills, retention, rows, secrets
 from swarmkeeper.storage.sqlite.dialect import read
 from swarmkeeper.storage.sqlite.kept_rows import ABSENT, KINDS, KeptRows
 
-QUERIES: Mapping[str, str] = read("queries.sql", "limits.sql", "writes.sql", "retention.sql")
+QUERIES: Mapping[str, str] = read(
+    "queries.sql", "limits.sql", "writes.sql", "retention.sql", "secrets.sql", "kills.sql"
+)
 
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
 _T = TypeVar("_T")
 _child = attrgetter("child")
+
+_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS  # those that have modules of their own
 
 
 def run(execute: Callable[..., Iterable[Any]], steps: Generator[tuple[str, Mapping[str, Any]], list[Any], _T]) -> _T:
@@ -72,9 +76,11 @@ class Loading:
                     for key in keys:
                         if found[kind, key] is not None or kind == "lease":
                             self._kept.put_measured((kind, key), found[kind, key])
-        if not retention.LOOKUPS.isdisjoint(self._wanted):
+        if not _APART.isdisjoint(self._wanted):
             found |= run(self._execute, retention.load(self._wanted))
-        unknown = self._wanted.keys() - GATHER.keys() - BY_KEY.keys() - retention.LOOKUPS
+            found |= run(self._execute, secrets.load(self._wanted))
+            found |= run(self._execute, kills.load(self._wanted))
+        unknown = self._wanted.keys() - GATHER.keys() - BY_KEY.keys() - _APART
         assert not unknown, f"unknown kinds to load: {', '.join(sorted(unknown))}"
         return self._found
 

@@ -12,7 +12,7 @@ from swarmkeeper.core.model import AuditLeaf, BackgroundJob, Queue, QueueEntry, 
 from swarmkeeper.core.ports import Changes, Key, StaleVersion
 from swarmkeeper.core.rules import tree
 from swarmkeeper.core.rules.match import QueueIdTaken
-from swarmkeeper.storage import retention, rows
+from swarmkeeper.storage import checkpoints, kills, retention, rows, secrets
 from swarmkeeper.storage.sqlite.kept_rows import LEASE_TIMES, KeptRows, LeaseTimers
 from swarmkeeper.storage.sqlite.loading import QUERIES, Loading, run
 
@@ -104,6 +104,8 @@ class SqliteTransaction:
             self._put_versioned("delete_key_limit", rows.KEY_LIMIT, changes.key_limits)
             self._put("put_work_rate", "delete_work_rate", changes.rates, lambda _, row: rows.WORK_RATE.to_row(row))
             self._put("put_cooldown", "delete_cooldown", changes.cooldowns, lambda _, row: rows.COOLDOWN.to_row(row))
+        if changes.key_uses:
+            self._insert("put_key_use", list(changes.key_uses.items()))
         counted = changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys()
         for name, budget in changes.tenant_budgets.items():
             self._insert("set_tenant_budget", [(budget and rows.to_json(budget), name)])
@@ -128,6 +130,11 @@ class SqliteTransaction:
         self._kept.saved(changes)
         if changes.legal_holds or changes.erased:
             self._kept.erased(changes.erased, run(self._connection.execute, retention.save(changes)))
+        if changes.tile_hashes or changes.checkpoints or changes.sink_cursors:
+            run(self._connection.execute, checkpoints.save(changes))
+        if changes.secret_rows or changes.kills:
+            run(self._connection.execute, secrets.save(changes))
+            run(self._connection.execute, kills.save(changes))
 
     def _place(self, leaves: Iterable[AuditLeaf]) -> None:
         """Append audit records to the trees of their tenants."""

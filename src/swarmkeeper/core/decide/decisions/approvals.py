@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from swarmkeeper.core import events, lookups
+from swarmkeeper.core import events, ids, lookups
 from swarmkeeper.core.commands import Decide
+from swarmkeeper.core.decide import policies
 from swarmkeeper.core.decide.decisions import review
 from swarmkeeper.core.decide.decisions import work as work_decisions
 from swarmkeeper.core.decide.effects import accounts, closing, deadline, holding, questions
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
 from swarmkeeper.core.errors import AlreadyDecided, Invalid, PermissionDenied, ResourceNotFound, StaleApproval
-from swarmkeeper.core.model import AnswerRecord, ApprovalRecord, Json, TaskRecord
+from swarmkeeper.core.model import AnswerRecord, ApiKey, ApprovalRecord, Json, Principal, TaskRecord
 from swarmkeeper.core.states import FailureCode, Status, TaskStatus, Transition
 
 _VERBS: Mapping[str, tuple[str, ...]] = {
@@ -45,13 +46,13 @@ def decide(working: WorkingSet, command: Decide) -> str:
         raise AlreadyDecided(f"the question is {approval.state}")
     if command.verb not in _VERBS[approval.kind]:
         raise AlreadyDecided(f"an approval of kind {approval.kind} allows {' or '.join(_VERBS[approval.kind])}")
-    if command.by.role != "admin" and approval.asked_by in (command.by.key_id, command.by.bot):
-        raise PermissionDenied("the key or bot that asked may not decide")
+    task = working.task(approval.task, approval.tenant)
+    _check_independent(working, command.by, approval, task)
+    policies.approval(working, command.by, approval, task, command.verb)
     if command.verb == "approve" and command.subject_hash != approval.subject_hash:
         raise StaleApproval("the subject of the approval has changed since it was read")
     if command.verb == "answer":
         _check_answer(working, approval, command.answer)
-    task = working.task(approval.task, approval.tenant)
     reason = working.rules.text(command.reason, tenant=task.tenant)
     body = {"approval": approval.id, "kind": approval.kind, "verb": command.verb, "reason": reason}
     answered = {"question": approval.question, "answer": command.answer} if command.verb == "answer" else {}
@@ -66,6 +67,27 @@ def decide(working: WorkingSet, command: Decide) -> str:
     else:
         _carry_out(working, task, approval, command.answer)
     return approval.id
+
+
+def _check_independent(working: WorkingSet, by: Principal, approval: ApprovalRecord, task: TaskRecord) -> None:
+    """Check that nobody decides on what they asked for; and, except for bots' questions, on their own task or work.
+
+    Raises:
+        PermissionDenied: the caller does.
+    """
+    if not working.limits.four_eyes:
+        return
+    own = {by.key_id, by.bot, by.owner} - {None}
+    if approval.asked_by in own or ids.is_same_person(approval.asked_by, by.key_id, by.owner):
+        raise PermissionDenied("the key or bot that asked may not decide")
+    if approval.kind == "question":
+        return
+    submitter: ApiKey | None = working.get(lookups.KEY, task.submitted_by)
+    submitters = {task.submitted_by, *([submitter.owner] if submitter else [])}
+    if not own.isdisjoint(submitters) or ids.is_same_person(task.submitted_by, by.key_id, by.owner):
+        raise PermissionDenied("whoever submitted the task may not decide on it: ask somebody else (four_eyes)")
+    if not own.isdisjoint(task.contributors):
+        raise PermissionDenied("whoever owns a part of the task may not decide on it: ask somebody else (four_eyes)")
 
 
 def _check_answer(working: WorkingSet, approval: ApprovalRecord, answer: Json) -> None:

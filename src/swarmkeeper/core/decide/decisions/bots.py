@@ -9,18 +9,21 @@ from swarmkeeper.core.commands import (
     DeleteBot,
     Drain,
     Enable,
+    NoteKeyUses,
+    NoteReads,
     NoteRefusals,
     Register,
     RevokeKey,
     RotateKey,
 )
+from swarmkeeper.core.decide import policies
 from swarmkeeper.core.decide.decisions import work as work_decisions
 from swarmkeeper.core.decide.effects import accounts
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import BotTypeFixed, IllegalTransition, PermissionDenied, ResourceNotFound
 from swarmkeeper.core.events import OfBot
-from swarmkeeper.core.model import ApiKey, BotRecord, Principal
+from swarmkeeper.core.model import ApiKey, BotRecord, Principal, Work
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, BotType, Transition
 
 
@@ -63,7 +66,7 @@ def register(working: WorkingSet, command: Register) -> tuple[str, bool]:
         name=name or bot_id,
         instance=command.instance,
         version=command.version,
-        owner=by.owner or _own_owner(name, bot_id),
+        owner=_owner(working, by, name, bot_id),
         key_id=by.key_id,
         created_at=working.now,
         skills=skills,
@@ -89,7 +92,7 @@ def _register_again(
     bot.version, bot.skills, bot.capacity = command.version, skills, command.capacity
     bot.dedicated, bot.endpoint, bot.labels = command.dedicated, command.endpoint, command.labels
     bot.scope = ""  # this process may use another model
-    bot.owner = command.by.owner or _own_owner(bot.name, bot.id)
+    bot.owner = _owner(working, command.by, bot.name, bot.id)
     bot.key_id, bot.last_seen = command.by.key_id, working.now
     _registered(working, bot)
     return bot.id
@@ -102,8 +105,12 @@ def _registered(working: WorkingSet, bot: BotRecord) -> None:
     working.emit(events.BotRegistered(bot=bot.id, name=bot.name, type=bot.type, version=bot.version, skills=skills))
 
 
-def _own_owner(name: str | None, bot_id: str) -> str:
-    """Return the owner of a bot whose key has none: the bot itself. All processes of one name have the same owner."""
+def _owner(working: WorkingSet, by: Principal, name: str | None, bot_id: str) -> str:
+    """Return who is responsible for a bot. All processes of one name have the same owner."""
+    if by.owner:
+        return by.owner
+    if working.limits.four_eyes:
+        return by.key_id  # so bots of one key do not judge each other's work
     return bot_id if name is None or name == bot_id else f"bot:{name}"
 
 
@@ -159,20 +166,28 @@ def check(working: WorkingSet, command: CheckBot) -> None:
 def _release_all(working: WorkingSet, bot: BotRecord) -> None:
     for work_id in working.get(lookups.LEASES_OF_BOT, bot.id):
         work = working.work(work_id)
-        task = working.task(work.task)
+        working.task(work.task)
         lease = working.lease_of(work)
-        if lease is None or lease.bot != bot.id:
-            continue
-        if task.status in TASK_CLOSED:
-            accounts.end_attempt(working, task, work, lease, AttemptOutcome.CANCELLED)
-            working.move_work(task, work, Transition.CANCELLED)
-            working.emit(events.WorkCancelled.of([work]), task=task, work=work)
-        else:
-            work_decisions.give_back(working, task, work, lease, AttemptOutcome.RELEASED, Transition.RELEASED)
+        if lease is not None and lease.bot == bot.id:
+            take_back(working, work)
+
+
+def take_back(working: WorkingSet, work: Work) -> None:
+    """End the lease on an item, without counting a crash: it returns to its queue, or ends with its task."""
+    task, lease = working.task(work.task), working.lease_of(work)
+    assert lease is not None, "only a leased item can be taken back"
+    if task.status in TASK_CLOSED:
+        accounts.end_attempt(working, task, work, lease, AttemptOutcome.CANCELLED)
+        working.move_work(task, work, Transition.CANCELLED)
+        working.emit(events.WorkCancelled.of([work]), task=task, work=work)
+    else:
+        work_decisions.give_back(working, task, work, lease, AttemptOutcome.RELEASED, Transition.RELEASED)
 
 
 def create_key(working: WorkingSet, command: CreateKey) -> str:
     check_may(working, command.by, "key.manage")
+    policies.key(working, command.by, role=command.role, bot=command.bot, owner=command.owner)
+    expires = working.limits.key_expires if command.expires is None else command.expires
     key = ApiKey(
         id=working.new_id("key"),
         public_id=command.public_id,
@@ -183,10 +198,13 @@ def create_key(working: WorkingSet, command: CreateKey) -> str:
         bot=command.bot,
         owner=command.owner,
         skills=None if command.skills is None else tuple(sorted(set(command.skills))),
-        expires_at=None if command.expires is None else working.wall + command.expires,
+        networks=command.networks,
+        expires_at=working.wall + expires if expires else None,
     )
     working.add_key(key)
-    working.record("key.create", key.id, body={"role": key.role, "bot": key.bot, "owner": key.owner})
+    until = None if key.expires_at is None else key.expires_at // 1_000_000
+    own = {"expires_at": until, "networks": list(key.networks or ())}
+    working.record("key.create", key.id, body={"role": key.role, "bot": key.bot, "owner": key.owner}, own=own)
     working.emit(events.KeyCreated(key=key.id, role=key.role))
     return key.id
 
@@ -196,6 +214,7 @@ def _key(working: WorkingSet, by: Principal, key_id: str) -> ApiKey:
     key: ApiKey | None = working.get(lookups.KEY, key_id)
     if key is None or key.tenant != by.tenant:
         raise ResourceNotFound("no such key")
+    policies.key(working, by, role=key.role, bot=key.bot, owner=key.owner)
     return key
 
 
@@ -232,9 +251,25 @@ def revoke_key(working: WorkingSet, command: RevokeKey) -> str:
 
 
 def note_refusals(working: WorkingSet, command: NoteRefusals) -> None:
-    """Record refused calls that had a valid credential."""
-    working.record("access.refused", command.by.key_id, body={"code": command.code, "count": command.count})
+    """Record refused calls."""
+    body = {"code": command.code, "count": command.count}
+    if command.source:
+        body["source"] = command.source
+    working.record("access.refused", command.source or command.by.key_id, body=body)
     working.refused(command.code)
     context = working.context
     assert context is not None
     context.effect, context.reasons = "deny", (command.code, command.action)
+
+
+def note_key_uses(working: WorkingSet, command: NoteKeyUses) -> None:
+    """Keep when keys were last used. That is no record of the audit log: what they were used for is."""
+    working.changes.key_uses.update(command.uses)
+
+
+def note_reads(working: WorkingSet, command: NoteReads) -> None:
+    """Record reads of outputs or keys. The task is not loaded, so that nobody waits for it; it may be gone."""
+    working.record(command.action, command.task or command.by.key_id, own={"count": command.count})
+    context = working.context
+    assert context is not None
+    context.task = command.task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, RetryFailedTask, Update
+from swarmkeeper.core.decide import policies
 from swarmkeeper.core.decide.decisions import budgets
 from swarmkeeper.core.decide.effects import accounts, closing, deadline, holding, loading, questions, steps
 from swarmkeeper.core.decide.effects.owners import check_may
@@ -38,6 +39,8 @@ def update(working: WorkingSet, command: Update) -> str:
         raise PreconditionFailed("the task has changed since it was read")
     if task.status in TASK_CLOSED:
         raise IllegalTransition(f"a task that is {task.status} cannot be changed")
+    after = task.labels if command.labels is None else command.labels
+    policies.update(working, command.by, task, after, task.priority if command.priority is None else command.priority)
     labels = deadline_seconds = priority = None
     if command.labels is not None and dict(command.labels) != dict(task.labels):
         working.edit_task(task).labels = command.labels

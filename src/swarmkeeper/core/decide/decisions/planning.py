@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from swarmkeeper.core import events
 from swarmkeeper.core.commands import Submit
+from swarmkeeper.core.decide import killed, policies
 from swarmkeeper.core.decide.decisions import budgets as budget_decisions
 from swarmkeeper.core.decide.decisions import tenants
 from swarmkeeper.core.decide.effects import holding, loading, questions, rows
@@ -25,6 +26,8 @@ def submit(working: WorkingSet, command: Submit) -> str:
         if errors:
             raise InvalidPlan("the subtasks are not a valid plan", details=tuple(errors))
     number = len(command.subtasks or ()) if command.written is None else command.written.count
+    killed.check_submission(working, command.by.tenant)
+    policies.submission(working, command.by, command.labels, command.priority)
     tenants.admit(working, command.by.tenant, number)
     task_id = working.new_id("tsk")
     task = TaskRecord(

@@ -8,12 +8,12 @@ from swarmkeeper.core.decide.working_set import WorkingSet
 
 
 def change_rules(working: WorkingSet, command: ChangeRules) -> None:
-    """Record that the redaction rules changed, or why the old ones stay in force. The caller changes them."""
+    """Record that redaction rules or policies changed, or why the old ones stay in force. The caller changes them."""
     body = {"from": command.before, "to": command.after}
     if not command.problem:
-        working.record("rules.change", "redaction", body=body)
+        working.record("rules.change", command.what, body=body)
         return
-    working.record("rules.change", "redaction", body=body | {"problem": command.problem})
+    working.record("rules.change", command.what, body=body | {"problem": command.problem})
     working.refused("bad_rules")
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import SetRate, SetTenant
 from swarmkeeper.core.decide import work_rates
+from swarmkeeper.core.decide.anchors import AnchoredRow
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import BacklogFull, Detail, Invalid, ResourceNotFound
@@ -90,6 +91,7 @@ def set_rate(working: WorkingSet, command: SetRate) -> str:
     kept = None if numbers == (None, None, None) else work_rates.renewed(known, wanted)
     working.put_row(lookups.WORK_RATE, wanted.id, kept)
     working.put(working.changes.rates, wanted.id, kept)
+    working.put(working.anchored, ("work_rate", wanted.id), AnchoredRow(tenant, "", kept))
     # Polls are tried again with the new numbers; the timer of the old ones does nothing more.
     working.set_timer(work_rates.TIMER, wanted.id, working.now)
     event = events.RateSet(key=command.key, most=numbers[0], per_minute=numbers[1], tokens_per_minute=numbers[2])

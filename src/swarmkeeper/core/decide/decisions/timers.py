@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Continue, TimerFired
-from swarmkeeper.core.decide import key_lines, work_rates
+from swarmkeeper.core.decide import key_lines, kills, work_rates
 from swarmkeeper.core.decide.decisions import approvals
 from swarmkeeper.core.decide.decisions import work as work_decisions
 from swarmkeeper.core.decide.effects import closing, cooldowns, steps
@@ -33,6 +33,8 @@ def timer_fired(working: WorkingSet, command: TimerFired) -> None:
             approvals.reminded(working, kind, working.get(lookups.APPROVAL, command.ref), command.ref)
         case "rate":
             work_rates.moment_came(working, command.ref)
+        case kills.TIMER:
+            kills.moment_came(working, command.ref)
         case "line":
             key_lines.moment_came(working, command.ref)
         case "cooldown":

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.answers import Refusal, ReportReceipt
 from swarmkeeper.core.commands import AskQuestion, ClaimWork, ReleaseLease, ReportResult
-from swarmkeeper.core.decide import key_lines, work_rates
+from swarmkeeper.core.decide import key_lines, policies, work_rates
 from swarmkeeper.core.decide.decisions import budgets, planning, review
 from swarmkeeper.core.decide.effects import accounts, closing, cooldowns, questions, rows
 from swarmkeeper.core.decide.effects.owners import held_lease, own_bot
@@ -65,6 +65,8 @@ def take(working: WorkingSet, claim: ClaimWork, bot: BotRecord, ready: QueueEntr
     work = working.work(ready.work)
     task = working.task(work.task)
     if work.status is not Status.READY or work.start_due is None or working.is_held(task) or bot.owner in work.excluded:
+        return None
+    if not policies.may_take(working, task, work, bot):
         return None
     if work.limits is not None and not key_lines.may_start(working, work):
         return None
@@ -303,6 +305,7 @@ def report(working: WorkingSet, command: ReportResult) -> ReportReceipt | Refusa
     if lease is None:
         return _too_late(working, command, task, None, attempt, _lease_lost(working, attempt))
     work = working.work(lease.work)
+    policies.report(working, task, work, bot)
     own = {**_engine_fields(work), "bytes": len(command.content)}
     working.record("work.report", work.id, task=task, body={"key": work.key}, own=own)
     _note_progress(working, lease, command.progress)

@@ -37,11 +37,14 @@ CREATE TABLE api_key (
     revoked_at bigint,
     previous_digest bytea,
     previous_until bigint,
+    networks text COLLATE "C",  -- JSON
     version bigint NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (public_id)
 );
 CREATE INDEX api_key_of_bot ON api_key (tenant, bot, id);
+
+CREATE TABLE key_use (key text COLLATE "C" NOT NULL, at bigint NOT NULL, PRIMARY KEY (key)) WITH (fillfactor = 70);
 
 CREATE TABLE bot (
     id text COLLATE "C" NOT NULL,
@@ -455,20 +458,13 @@ CREATE TABLE work_rate (
 
 -- Nothing of this task, or (task '*') of this whole tenant, leaves before the hold is released.
 CREATE TABLE legal_hold (
-    tenant text COLLATE "C" NOT NULL,
-    task text COLLATE "C" NOT NULL,
-    reason text COLLATE "C" NOT NULL,
-    placed_by text COLLATE "C" NOT NULL,
-    placed_at bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL, task text COLLATE "C" NOT NULL, reason text COLLATE "C" NOT NULL,
+    placed_by text COLLATE "C" NOT NULL, placed_at bigint NOT NULL,
     PRIMARY KEY (tenant, task)
 );
 
 -- Events up to this one have left the tenant's feed, if not all of them: an older cursor may have missed some.
-CREATE TABLE feed_start (
-    tenant text COLLATE "C" NOT NULL,
-    seq bigint NOT NULL,
-    PRIMARY KEY (tenant)
-);
+CREATE TABLE feed_start (tenant text COLLATE "C" PRIMARY KEY, seq bigint NOT NULL);
 
 -- The first records of the tenant's audit log have left: how many, the frontier of their tree, the time of the last one.
 CREATE TABLE audit_start (
@@ -511,6 +507,69 @@ CREATE TABLE sink (
     PRIMARY KEY (name)
 );
 
+-- The audit log for people outside: roots of full tiles of its tree, and the checkpoints that were signed.
+CREATE TABLE audit_hash (
+    tenant text COLLATE "C" NOT NULL,
+    level  bigint NOT NULL CHECK (level > 0),
+    place  bigint NOT NULL CHECK (place >= 0),
+    hash   bytea NOT NULL,
+    PRIMARY KEY (tenant, level, place)
+);
+
+CREATE TABLE checkpoint (
+    tenant text COLLATE "C" NOT NULL,
+    size   bigint NOT NULL CHECK (size >= 0),
+    root   bytea NOT NULL,
+    at     bigint NOT NULL,
+    note   text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, size)
+);
+
+-- Secrets: values that the server keeps, values that were released, how often, and credentials to be revoked. A value is
+-- in `sealed` only, encrypted under the master key that `key_id` names; see secrets/sealing.py.
+CREATE TABLE secret (
+    tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
+    version    bigint NOT NULL CHECK (version > 0),
+    key_id text COLLATE "C" NOT NULL, nonce bytea NOT NULL, sealed bytea NOT NULL,
+    created_at bigint NOT NULL, created_by text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, name, version)
+);
+
+CREATE TABLE secret_released (
+    tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
+    tag      text COLLATE "C" NOT NULL,
+    version text COLLATE "C" NOT NULL, source text COLLATE "C" NOT NULL,
+    key_id text COLLATE "C" NOT NULL, nonce bytea NOT NULL, sealed bytea NOT NULL,
+    first_at bigint NOT NULL, last_at bigint NOT NULL, count    bigint NOT NULL CHECK (count > 0),
+    PRIMARY KEY (tenant, name, tag)
+);
+CREATE INDEX secret_released_tag ON secret_released (tenant, tag);
+
+CREATE TABLE secret_use (
+    tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
+    minute bigint NOT NULL, count  bigint NOT NULL,
+    PRIMARY KEY (tenant, name)
+);
+
+CREATE TABLE secret_lease (
+    lease_id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL, count bigint NOT NULL
+);
+
+CREATE TABLE secret_loan (
+    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL,
+    lease_id text COLLATE "C" NOT NULL, source text COLLATE "C" NOT NULL, expires_at bigint NOT NULL,
+    key_id text COLLATE "C" NOT NULL, nonce bytea NOT NULL, sealed bytea NOT NULL
+);
+
+-- What is stopped at once: a bot, an owner, a skill, or (kind 'tenant') the tenant itself; see core/decide/kills.py.
+CREATE TABLE kill (
+    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL CHECK (kind IN ('bot', 'owner', 'skill', 'tenant')),
+    name text COLLATE "C" NOT NULL, reason text COLLATE "C" NOT NULL, placed_by text COLLATE "C" NOT NULL,
+    placed_at bigint NOT NULL, until bigint,
+    UNIQUE (tenant, kind, name)
+);
+
 -- What a transaction tells: its events and audit records, complete but for their numbers, and what it counts. The
 -- sequencer numbers them in this order and takes the row away (storage/postgres/sequencer.py).
 CREATE TABLE outbox (
@@ -528,5 +587,14 @@ CREATE UNLOGGED TABLE presence (
     told_at  bigint NOT NULL  -- the server's time
 ) WITH (fillfactor = 60);
 CREATE INDEX presence_told ON presence (told_at);
+
+-- The servers that have this store open, as each tells the others now and then. Not logged either.
+CREATE UNLOGGED TABLE server (
+    id      text COLLATE "C" PRIMARY KEY,  -- drawn at its start
+    version text COLLATE "C" NOT NULL,
+    rules   text COLLATE "C" NOT NULL,  -- hash of its redaction rules
+    known   bigint NOT NULL,  -- up to which event it knows the released secrets
+    told_at bigint NOT NULL  -- the database server's time
+) WITH (fillfactor = 60);
 
 INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0);

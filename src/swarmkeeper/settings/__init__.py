@@ -8,17 +8,14 @@ and never import this module.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from swarmkeeper.devfolder import DEV_FILE, DEV_FOLDER, FILE, content_of
+from swarmkeeper.settings import kinds
 
 if TYPE_CHECKING:
     from swarmkeeper.access.quotas import QuotaBounds
@@ -30,7 +27,6 @@ PREFIX = "SWARMKEEPER_"
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("auto", "json", "text")
-_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 # Kubernetes sets these in every container if there is a Service called swarmkeeper. They are no settings.
 _KUBERNETES = ("SWARMKEEPER_SERVICE_", "SWARMKEEPER_PORT_")
@@ -40,153 +36,9 @@ class BadSetting(Exception):
     """A setting is invalid. The message says which and where it is set, never its value."""
 
 
-Parser = Callable[[Any], Any]  # takes text (flags, environment) or a TOML value; raises ValueError with the rule
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("expected a string")
-    return value
-
-
-def _nonempty(value: Any) -> str:
-    if not _text(value).strip():
-        raise ValueError("expected a string that is not empty")
-    return _text(value)
-
-
-def _number(value: Any, *, least: float, most: float, whole: bool = False) -> float:
-    kind = "a whole number" if whole else "a number"
-    rule = f"expected {kind} from {least:g} to {most:g}"
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(rule)
-    try:
-        number = int(value) if whole and not isinstance(value, float) else float(value)
-    except ValueError:
-        raise ValueError(rule) from None
-    if (whole and number != int(number)) or not least <= number <= most:
-        raise ValueError(rule)
-    return int(number) if whole else number
-
-
-def _whole(least: int, most: int) -> Parser:
-    return partial(_number, least=least, most=most, whole=True)
-
-
-def _bound(least: int, most: int) -> Parser:
-    """Parse a bound from `least` (what a single call may need) to `most`; 0 means no bound."""
-
-    def parse(value: Any) -> int:
-        try:
-            number = int(_number(value, least=0, most=most, whole=True))
-        except ValueError:
-            number = -1
-        if number and not least <= number <= most:
-            raise ValueError(f"expected an integer from {least} to {most}, or 0 for no limit")
-        return number
-
-    return parse
-
-
-def _seconds(least: float, most: float) -> Parser:
-    return partial(_number, least=least, most=most)
-
-
-def _seconds_or_never(least: float, most: float) -> Parser:
-    def parse(value: Any) -> float:
-        try:
-            number = _number(value, least=0, most=most)
-        except ValueError:
-            number = -1.0
-        if number != 0 and number < least:
-            raise ValueError(f"expected 0, or a number from {least:g} to {most:g}")
-        return number
-
-    return parse
-
-
-def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
-        return value.lower() in _TRUE
-    raise ValueError("expected true or false")
-
-
-def _choice(words: Sequence[str]) -> Parser:
-    def parse(value: Any) -> str:
-        if not isinstance(value, str) or value.lower() not in words:
-            raise ValueError(f"expected one of {', '.join(words)}")
-        return value.lower()
-
-    return parse
-
-
-def _url(value: Any) -> str:
-    parts = urlsplit(_text(value))
-    if not value:
-        return ""
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise ValueError("expected a URL like http://host:port, without user or password")
-    return _text(value).rstrip("/")
-
-
-def _root_path(value: Any) -> str:
-    path = _text(value).rstrip("/")
-    if path and (not path.startswith("/") or "?" in path or "#" in path):
-        raise ValueError("expected a path that begins with /")
-    return path
-
-
-def _texts(value: Any, expected: str) -> tuple[str, ...]:
-    listed = value.split(",") if isinstance(value, str) else value
-    if not isinstance(listed, list | tuple) or not all(isinstance(text, str) for text in listed):
-        raise ValueError(expected)
-    return tuple(text.strip() for text in listed if text.strip())
-
-
-def _networks(value: Any) -> tuple[str, ...]:
-    expected = "expected networks like 10.0.0.0/8, separated by commas"
-    try:
-        return tuple(str(ipaddress.ip_network(network)) for network in _texts(value, expected))
-    except ValueError:
-        raise ValueError(expected) from None
-
-
-def _files(value: Any) -> tuple[str, ...]:
-    return _texts(value, "expected names of files, separated by commas")
-
-
-def _broker(value: Any) -> str:
-    if not _text(value):
-        return ""
-    from swarmkeeper.broker.addresses import checked
-
-    return checked(_text(value))
-
-
-def _stream_name(value: Any) -> str:
-    name = _text(value)
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) or name == "swarmkeeper-hints":
-        raise ValueError("expected 1 to 64 letters, digits, _ or -, and not swarmkeeper-hints")
-    return name
-
-
-def _shown_store(value: str) -> str:
-    from swarmkeeper.storage.opening import shown
-
-    return shown(value)
-
-
-def _shown_broker(value: str) -> str:
-    from swarmkeeper.broker.addresses import shown
-
-    return shown(value) if value else ""
-
-
 def _setting(
     default: Any,
-    parse: Parser,
+    parse: kinds.Parser,
     meaning: str,
     *,
     unit: str = "",
@@ -207,150 +59,200 @@ class Settings:
 
     store: str = _setting(
         "sqlite:///swarmkeeper.db",
-        _nonempty,
+        kinds.nonempty,
         "The store: sqlite:///relative.db, sqlite:////absolute.db, sqlite://:memory: or postgresql://user@host/database",
-        show=_shown_store,
+        show=kinds.shown_store,
     )
     broker: str = _setting(
         "",
-        _broker,
+        kinds.broker,
         "How servers that share a store tell each other to look: nats://…, tls://…, valkey://…, redis://… or rediss://…;"
         " empty: through the store",
-        show=_shown_broker,
+        show=kinds.shown_broker,
     )
     stream: str = _setting(
         "",
-        _broker,
+        kinds.broker,
         "A server to which all events are published for other programs: nats://…, tls://…, valkey://…, redis://… or"
         " rediss://…; empty: none",
-        show=_shown_broker,
+        show=kinds.shown_broker,
     )
-    stream_name: str = _setting("swarmkeeper-events", _stream_name, "The name of the stream there")
+    stream_name: str = _setting("swarmkeeper-events", kinds.stream_name, "The name of the stream there")
     stream_length: int = _setting(
         1_000_000,
-        _bound(1, 1 << 40),
+        kinds.bound(1, 1 << 40),
         "About how many events the stream keeps, unless it exists and NATS keeps it; 0: no limit",
     )
-    host: str = _setting("127.0.0.1", _nonempty, "The address that `serve` and `dev` listen on")
-    port: int = _setting(7700, _whole(0, 65535), "The port that `serve` and `dev` listen on; 0 picks a free one")
-    public_url: str = _setting("", _url, "The public URL of the server, with which links in answers begin")
-    root_path: str = _setting("", _root_path, "The path under which a proxy shows the server")
+    host: str = _setting("127.0.0.1", kinds.nonempty, "The address that `serve` and `dev` listen on")
+    port: int = _setting(7700, kinds.whole(0, 65535), "The port that `serve` and `dev` listen on; 0 picks a free one")
+    public_url: str = _setting("", kinds.url, "The public URL of the server, with which links in answers begin")
+    root_path: str = _setting("", kinds.root_path, "The path under which a proxy shows the server")
     trusted_proxy: tuple[str, ...] = _setting(
-        (), _networks, "Networks of proxies whose X-Forwarded-For is trusted, separated by commas"
+        (), kinds.networks, "Networks of proxies whose X-Forwarded-For is trusted, separated by commas"
     )
-    metrics_open: bool = _setting(False, _boolean, "Serve /metrics without a key to callers on this machine")
-    log_level: str = _setting("info", _choice(LOG_LEVELS), f"The log level: {', '.join(LOG_LEVELS)}")
+    tls_cert: str = _setting(
+        "", kinds.text, "A file with the server's certificate and those above it: it then speaks TLS; reread on SIGHUP"
+    )
+    tls_key: str = _setting("", kinds.text, "A file with the certificate's private key")
+    insecure: bool = _setting(
+        False,
+        kinds.boolean,
+        "Listen without TLS where others can reach the server: keys cross the network in plain text",
+    )
+    metrics_open: bool = _setting(False, kinds.boolean, "Serve /metrics without a key to callers on this machine")
+    log_level: str = _setting("info", kinds.choice(LOG_LEVELS), f"The log level: {', '.join(LOG_LEVELS)}")
     log_format: str = _setting(
-        "auto", _choice(LOG_FORMATS), "The log format: json, text, or auto (text on a terminal, else json)"
+        "auto", kinds.choice(LOG_FORMATS), "The log format: json, text, or auto (text on a terminal, else json)"
     )
     lease_seconds: float = _setting(
-        30.0, _seconds(1, 3600), "How long a lease lasts without a heartbeat, unless the bot sets it", unit="seconds"
+        30.0,
+        kinds.seconds(1, 3600),
+        "How long a lease lasts without a heartbeat, unless the bot sets it",
+        unit="seconds",
     )
     timeout_seconds: float = _setting(
-        900.0, _seconds(1, 604_800), "How long one attempt may take, unless the task sets it", unit="seconds"
+        900.0, kinds.seconds(1, 604_800), "How long one attempt may take, unless the task sets it", unit="seconds"
     )
     schedule_to_start_seconds: float = _setting(
         86_400.0,
-        _seconds(1, 31_536_000),
+        kinds.seconds(1, 31_536_000),
         "How long work waits for a bot before it expires, unless the task sets it",
         unit="seconds",
     )
-    max_attempts: int = _setting(3, _whole(1, 100), "Tries before work has failed, unless the task sets it")
+    max_attempts: int = _setting(3, kinds.whole(1, 100), "Tries before work has failed, unless the task sets it")
     forget_bots_seconds: float = _setting(
         86_400.0,
-        _seconds_or_never(300, 31_536_000),
+        kinds.seconds_or_never(300, 31_536_000),
         "How long an idle bot may be silent before it is removed; 0 is never",
         unit="seconds",
     )
     idempotency_seconds: float = _setting(
-        86_400.0, _seconds(60, 31_536_000), "How long an Idempotency-Key is remembered", unit="seconds"
+        86_400.0, kinds.seconds(60, 31_536_000), "How long an Idempotency-Key is remembered", unit="seconds"
     )
     retention_tasks_seconds: float = _setting(
         0.0,
-        _seconds_or_never(1, 315_360_000),
+        kinds.seconds_or_never(1, 315_360_000),
         "How long a finished task is kept after its last change, with all that belongs to it; 0 is for ever",
         unit="seconds",
     )
     retention_audit_seconds: float = _setting(
         0.0,
-        _seconds_or_never(1, 315_360_000),
+        kinds.seconds_or_never(1, 315_360_000),
         "How long audit records are kept, if their task is gone or they have none; 0 is for ever",
         unit="seconds",
     )
     wait_seconds_max: float = _setting(
-        60.0, _seconds(0, 60), "The longest time that a poll or wait is held open", unit="seconds"
+        60.0, kinds.seconds(0, 60), "The longest time that a poll or wait is held open", unit="seconds"
     )
     queue_commands: int = _setting(
-        10_000, _whole(1, 1_000_000), "Maximum number of commands waiting for the engine; above it, callers get 503"
+        10_000,
+        kinds.whole(1, 1_000_000),
+        "Maximum number of commands waiting for the engine; above it, callers get 503",
     )
     tasks_a_minute_key: int = _setting(
-        3_000, _bound(1, 100_000_000), "Tasks that one key may submit, a third of them at once; 0: no limit"
+        3_000, kinds.bound(1, 100_000_000), "Tasks that one key may submit, a third of them at once; 0: no limit"
     )
     tasks_a_minute_tenant: int = _setting(
-        6_000, _bound(1, 100_000_000), "Tasks that all keys of a tenant may submit, a third of them at once"
+        6_000, kinds.bound(1, 100_000_000), "Tasks that all keys of a tenant may submit, a third of them at once"
     )
     open_tasks: int = _setting(
-        20_000, _bound(1, 1_000_000_000), "Tasks that a tenant may have open, unless `tenant set` sets it"
+        20_000, kinds.bound(1, 1_000_000_000), "Tasks that a tenant may have open, unless `tenant set` sets it"
     )
     open_subtasks: int = _setting(
         500_000,
-        _bound(10_000, 1_000_000_000),
+        kinds.bound(10_000, 1_000_000_000),
         "Subtasks that a tenant may have open; at the limit it cannot submit until some have ended",
     )
     budget_reserve_cost_micro_usd: int = _setting(
         50_000,
-        _bound(1, 1_000_000_000),
+        kinds.bound(1, 1_000_000_000),
         "What a lease reserves of a cost budget, until attempts of its kind have shown that they need more",
     )
     budget_reserve_tokens: int = _setting(
         20_000,
-        _bound(1, 1_000_000_000),
+        kinds.bound(1, 1_000_000_000),
         "What a lease reserves of a token budget, until attempts of its kind have shown that they need more",
     )
     stored_bytes: int = _setting(
         50 << 30,
-        _bound(1 << 20, 1 << 50),
+        kinds.bound(1 << 20, 1 << 50),
         "Space in the store for a tenant's inputs and outputs; at the limit it cannot submit",
         unit="bytes",
     )
     body_bytes_key: int = _setting(
-        24 << 20, _bound(16 << 20, 1 << 40), "Size of all request bodies of one key at a time", unit="bytes"
+        24 << 20, kinds.bound(16 << 20, 1 << 40), "Size of all request bodies of one key at a time", unit="bytes"
     )
     body_bytes_tenant: int = _setting(
-        48 << 20, _bound(16 << 20, 1 << 40), "Size of all request bodies of a tenant at a time", unit="bytes"
+        48 << 20, kinds.bound(16 << 20, 1 << 40), "Size of all request bodies of a tenant at a time", unit="bytes"
     )
     body_bytes: int = _setting(
         64 << 20,
-        _bound(16 << 20, 1 << 40),
+        kinds.bound(16 << 20, 1 << 40),
         "Size of all request bodies at a time; above it, callers get 503",
         unit="bytes",
     )
-    polls_key: int = _setting(2_000, _bound(1, 1_000_000), "Polls of one key that may wait for work at a time")
-    polls_tenant: int = _setting(4_000, _bound(1, 1_000_000), "Polls of a tenant that may wait for work at a time")
-    followers_key: int = _setting(200, _bound(1, 1_000_000), "Streams of events that one key may follow at a time")
+    polls_key: int = _setting(2_000, kinds.bound(1, 1_000_000), "Polls of one key that may wait for work at a time")
+    polls_tenant: int = _setting(4_000, kinds.bound(1, 1_000_000), "Polls of a tenant that may wait for work at a time")
+    followers_key: int = _setting(200, kinds.bound(1, 1_000_000), "Streams of events that one key may follow at a time")
     followers_tenant: int = _setting(
-        1_000, _bound(1, 1_000_000), "Streams of events that a tenant may follow at a time"
+        1_000, kinds.bound(1, 1_000_000), "Streams of events that a tenant may follow at a time"
     )
-    waits_key: int = _setting(500, _bound(1, 1_000_000), "Calls of one key that may wait for tasks at a time")
-    waits_tenant: int = _setting(2_000, _bound(1, 1_000_000), "Calls of a tenant that may wait for tasks at a time")
+    waits_key: int = _setting(500, kinds.bound(1, 1_000_000), "Calls of one key that may wait for tasks at a time")
+    waits_tenant: int = _setting(
+        2_000, kinds.bound(1, 1_000_000), "Calls of a tenant that may wait for tasks at a time"
+    )
     stop_seconds: float = _setting(
-        10.0, _seconds(0, 600), "How long a stopping server waits for answers in progress", unit="seconds"
+        10.0, kinds.seconds(0, 600), "How long a stopping server waits for answers in progress", unit="seconds"
     )
-    pepper: str = _setting("", _text, "The secret for digests of keys; empty: one kept in the store", secret=True)
-    pepper_file: str = _setting("", _text, "A file with the pepper")
+    key_days: int = _setting(
+        365, kinds.whole(0, 3650), "Days until a new key expires, unless it is created with others; 0: never"
+    )
+    pepper: str = _setting("", kinds.text, "The secret for digests of keys; empty: one kept in the store", secret=True)
+    pepper_file: str = _setting("", kinds.text, "A file with the pepper")
     bootstrap_key: str = _setting(
         "",
-        _text,
+        kinds.text,
         "The first key, with role admin, which a server creates in a store without keys: see `key generate`",
         secret=True,
     )
-    bootstrap_key_file: str = _setting("", _text, "A file with the first key")
-    redaction: tuple[str, ...] = _setting(
-        (), _files, "Files with redaction rules in addition to the shipped ones, separated by commas; reread on SIGHUP"
+    bootstrap_key_file: str = _setting("", kinds.text, "A file with the first key")
+    audit_key_file: str = _setting("", kinds.text, "A file with the key that signs the audit log: see `audit key`")
+    identity: str = _setting(
+        "", kinds.text, "A file with issuers of tokens that callers may use: see the guide on signing in with tokens"
     )
-    url: str = _setting("http://127.0.0.1:7700", _url, "The URL of the server for commands")
-    api_key: str = _setting("", _text, "The key that commands use", secret=True)
-    api_key_file: str = _setting("", _text, "A file with the key that commands use")
+    sinks: str = _setting("", kinds.text, "A file with sinks, which get the audit log: see the guide on audit sinks")
+    secrets: str = _setting("", kinds.text, "A file that configures the secrets broker: back ends and rules")
+    secrets_key_file: str = _setting(
+        "", kinds.text, "A file with the master keys of the secrets broker: see `secret key`"
+    )
+    four_eyes: bool = _setting(
+        True,
+        kinds.boolean,
+        "Nobody reviews or approves their own work: bots of one key have one owner, and who submitted a task or made a"
+        " part of it does not decide on it",
+    )
+    redaction: tuple[str, ...] = _setting(
+        (),
+        kinds.files,
+        "Files with redaction rules in addition to the shipped ones, separated by commas; reread on SIGHUP",
+    )
+    policies: tuple[str, ...] = _setting(
+        (),
+        kinds.files,
+        "Files with policies in Cedar, and folders with *.cedar, separated by commas; reread on SIGHUP",
+    )
+    policies_shadow: tuple[str, ...] = _setting(
+        (),
+        kinds.files,
+        "Policies on trial: the audit log says what they would deny, and nothing is denied",
+    )
+    url: str = _setting("http://127.0.0.1:7700", kinds.url, "The URL of the server for commands")
+    api_key: str = _setting("", kinds.text, "The key that commands use", secret=True)
+    api_key_file: str = _setting("", kinds.text, "A file with the key that commands use")
+    token: str = _setting(
+        "", kinds.text, "The token of an identity provider that commands use in place of a key", secret=True
+    )
+    token_file: str = _setting("", kinds.text, "A file with that token; read again when the token is refused")
 
     def __post_init__(self) -> None:
         for setting in SETTINGS:
@@ -358,6 +260,9 @@ class Settings:
         for name in _PAIRS:
             if getattr(self, name) and getattr(self, f"{name}_file"):
                 raise BadSetting(f"{name} and {name}_file cannot be used together: keep one")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            missing = "tls_key" if self.tls_cert else "tls_cert"
+            raise BadSetting(f"{missing}: missing; TLS needs both tls_cert and tls_key")
 
     def limits(self) -> Limits:
         """Return the bounds and defaults for the rules."""
@@ -376,6 +281,8 @@ class Settings:
             forget_bots=int(self.forget_bots_seconds * SECOND),
             reserve_cost=self.budget_reserve_cost_micro_usd,
             reserve_tokens=self.budget_reserve_tokens,
+            four_eyes=self.four_eyes,
+            key_expires=self.key_days * 86_400 * SECOND,
         )
 
     def retention(self) -> RetentionPeriods:
@@ -435,7 +342,7 @@ class Setting:
 
     name: str
     default: Any
-    parse: Parser
+    parse: kinds.Parser
     meaning: str
     unit: str
     secret: bool
@@ -451,7 +358,9 @@ SETTINGS: tuple[Setting, ...] = tuple(
 )
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 # Each of these can also be read from a file. The nearer source wins, whether it holds the value or names a file.
-_PAIRS = ("pepper", "bootstrap_key", "api_key")
+_PAIRS = ("pepper", "bootstrap_key", "api_key", "token")
+# A command uses one of these: the nearer source wins here, too.
+_CREDENTIALS = (("api_key", "api_key_file"), ("token", "token_file"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,6 +419,7 @@ def read(
         given[setting.name] = (*own, Given("default", "default", setting.default))
     for name in _PAIRS:
         _prefer_nearer(given, sources, name)
+    _keep_one_credential(given, sources)
     return Found(Settings(**{name: values[0].value for name, values in given.items()}), given)
 
 
@@ -582,6 +492,20 @@ def _prefer_nearer(given: dict[str, tuple[Given, ...]], sources: Sequence[Mappin
         if has_value or names_file:
             used, other = (name, f"{name}_file") if has_value else (f"{name}_file", name)
             given[other] = (Given(source[used].source, source[used].place, ""), *given[other])
+            return
+
+
+def _keep_one_credential(given: dict[str, tuple[Given, ...]], sources: Sequence[Mapping[str, Given]]) -> None:
+    """Let the nearer source win if one source has a key and another a token."""
+    for source in sources:
+        found = [names for names in _CREDENTIALS if not source.keys().isdisjoint(names)]
+        if len(found) == len(_CREDENTIALS):
+            place = next(source[name].place for name in _CREDENTIALS[1] if name in source)
+            raise BadSetting(f"{place}: a key and a token cannot be used together: keep one")
+        for names in found:
+            used = next(source[name] for name in names if name in source)
+            for name in (name for others in _CREDENTIALS if others != names for name in others):
+                given[name] = (Given(used.source, used.place, ""), *given[name])
             return
 
 

@@ -1,0 +1,1 @@
+"""What the core asks a set of policies, and what it answers. The package `policy` implements it."""

@@ -1,0 +1,1 @@
+"""Routes for secrets: what bots get under a lease, and what administrators keep."""

@@ -1,0 +1,1 @@
+"""The secrets broker: keeps secrets or fetches them from back ends, and releases them to bots under a lease."""

@@ -1,0 +1,143 @@
+"""What sinks get: each audit record, event and gap is a CloudEvent (1.0) in JSON.
+
+`source` and `id` together are the same whenever a record is sent again, and no other record has them. So a receiver can
+leave repeats out. Records that are too large for a sink are sent without their payload; their hash and index say which
+record of the log it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core.named_reads import AuditRecordRow, EventRow
+from swarmkeeper.core.ports import OutgoingEvent
+from swarmkeeper.reads import audit_queries, views
+from swarmkeeper.reads.views import View
+
+AUDIT_SOURCE = "/audit"
+NO_TENANT = "-"  # of a gap in the feed, which is that of all tenants
+encode = msgspec.json.Encoder().encode
+_LEFT = "they left the store before they were sent"
+
+
+@dataclass(frozen=True, slots=True)
+class SinkRecord(OutgoingEvent):
+    """`seq` is where the cursor stands when this record was sent."""
+
+    at: int = 0  # microseconds
+    cursor: str = ""  # name of the cursor
+    facts: tuple[tuple[str, str], ...] = ()  # what a receiver may want to filter by, as texts
+    refused: bool = False  # the record is about something that was not allowed
+
+
+def of_audit(row: AuditRecordRow, tenant: str, cursor: str, most: int) -> SinkRecord:
+    """Return an audit record of at most `most` bytes."""
+    record = audit_queries.public_record(row)
+    at = audit_queries.time_of(row)
+    body = _fitting(lambda data: _audit_body(tenant, record, data), record, most)
+    facts = (
+        ("type", "audit"),
+        ("id", str(record["id"])),
+        ("tenant", tenant),
+        ("index", str(row.place)),
+        ("action", str(record["action"])),
+        ("outcome", str(record["outcome"])),
+        ("hash", str(record["hash"])),
+        *((("task", str(record["task_id"])),) if record["task_id"] else ()),
+    )
+    refused = record["decision"]["effect"] != "allow"
+    kind = f"audit.{record['action']}"
+    return SinkRecord(row.place + 1, str(record["id"]), tenant, kind, body, at, cursor, facts, refused)
+
+
+def _audit_body(tenant: str, record: View, data: View) -> View:
+    return {
+        "specversion": "1.0",
+        "id": record["id"],
+        "source": AUDIT_SOURCE,
+        "type": f"io.swarmkeeper.audit.{record['action']}.v1",
+        "subject": f"{tenant}/{record['index']}",
+        "time": record["timestamp"],
+        "datacontenttype": "application/json",
+        "tenant": tenant,
+        "data": data,
+    }
+
+
+def _fitting(wrap: Callable[[View], View], data: View, most: int) -> bytes:
+    """Encode with as much of the data as fits: without payload, or else with what names the record."""
+    body = encode(wrap(data))
+    if len(body) <= most:
+        return body
+    less = {name: value for name, value in data.items() if name not in ("payload", "events")}
+    body = encode(wrap({**less, "omitted": ["payload", "events"]}))
+    if len(body) <= most:
+        return body
+    names = ("id", "index", "task_id", "event", "outcome", "hash", "timestamp")
+    least = {name: data[name] for name in names if name in data}
+    return encode(wrap({**least, "omitted": ["*"]}))
+
+
+def of_event(row: EventRow, cursor: str, most: int) -> SinkRecord:
+    """Return an event of the feed of at most `most` bytes."""
+    shown = {**views.event(row), "datacontenttype": "application/json", "tenant": row.tenant}
+    body = encode(shown)
+    if len(body) > most:
+        names = ("task_id", "work_id", "audit_id")
+        kept: dict[str, Any] = {name: shown["data"].get(name) for name in names}
+        body = encode({**shown, "data": {**kept, "omitted": ["*"]}})
+    facts: list[tuple[str, str]] = [
+        ("type", "event"),
+        ("id", str(row.seq)),
+        ("tenant", row.tenant),
+        ("event", row.kind),
+        ("audit", row.audit),
+    ]
+    if row.task:
+        facts.append(("task", row.task))
+    return SinkRecord(row.seq, row.id, row.tenant, row.kind, body, row.at, cursor, tuple(facts))
+
+
+def of_gap(what: str, tenant: str, first: int, last: int, count: int, at: int, cursor: str, upto: int) -> SinkRecord:
+    """Return what tells that records are missing.
+
+    Args:
+        what: audit or events.
+        first, last: index of the first and the last audit record, or ids of the events.
+        count: how many are missing: of the numbers between, some may never have belonged to an event.
+        upto: where the cursor stands after it.
+    """
+    id_ = f"gap-{what}-{tenant}-{first}-{last}"
+    body = {
+        "specversion": "1.0",
+        "id": id_,
+        "source": AUDIT_SOURCE,
+        "type": f"io.swarmkeeper.{what}.gap.v1",
+        "subject": f"{tenant}/{first}-{last}",
+        "time": views.time(at),
+        "datacontenttype": "application/json",
+        "tenant": tenant,
+        "data": {"first": first, "last": last, "count": count, "reason": _LEFT},
+    }
+    facts = (("type", "gap"), ("id", id_), ("tenant", tenant), ("first", str(first)), ("last", str(last)))
+    return SinkRecord(upto, id_, tenant, f"{what}.gap", encode(body), at, cursor, facts, refused=True)
+
+
+def of_test(at: int, id_: str) -> SinkRecord:
+    """Return a record with which an operator tests a sink."""
+    body: Mapping[str, Any] = {
+        "specversion": "1.0",
+        "id": id_,
+        "source": AUDIT_SOURCE,
+        "type": "io.swarmkeeper.audit.test.v1",
+        "subject": "test",
+        "time": views.time(at),
+        "datacontenttype": "application/json",
+        "tenant": NO_TENANT,
+        "data": {"reason": "swarmkeeper sinks check"},
+    }
+    return SinkRecord(0, id_, NO_TENANT, "audit.test", encode(body), at, "", (("type", "test"), ("id", id_)))

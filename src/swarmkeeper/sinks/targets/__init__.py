@@ -1,0 +1,1 @@
+"""The kinds of sinks: one module for each way of sending."""

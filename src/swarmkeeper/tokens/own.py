@@ -1,0 +1,86 @@
+"""Short-lived tokens that this server gives in exchange for an API key.
+
+Theory. The key that signs them follows from the pepper, so all servers with this pepper have the same one, and nothing
+is stored. It needs a pepper outside of the store: otherwise whoever reads the store, or a backup, could sign. A token
+names its API key and is worth no more than that: with the key revoked or expired, or in another network, the token is
+refused, too. It may have a narrower role.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from functools import cached_property
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from swarmkeeper.access.identity import OWN_ISSUER, VerifiedOwnToken
+from swarmkeeper.core.model import TokenLogin
+from swarmkeeper.tokens.compact import Compact, parse
+from swarmkeeper.tokens.refusals import refused
+
+SECOND = 1_000_000
+KNOWN_MAX = 10_000
+_ALGORITHM = "EdDSA"
+_TYPE = "swarmkeeper+jwt"
+
+
+class SignedTokens:
+    """Implements `OwnTokens` of access/identity.py."""
+
+    def __init__(self, pepper: bytes, wall: Callable[[], int]) -> None:
+        self._pepper, self._wall = pepper, wall
+        self._known: dict[bytes, VerifiedOwnToken] = {}  # by the hash of a token
+
+    @cached_property
+    def _signing(self) -> Ed25519PrivateKey:
+        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"own tokens").derive(self._pepper)
+        return Ed25519PrivateKey.from_private_bytes(derived)
+
+    def made(self, public_id: str, key_id: str, role: str, seconds: int) -> str:
+        """Return a token for an API key."""
+        now = self._wall() // SECOND
+        claims = {"iss": OWN_ISSUER, "sub": key_id, "key": public_id, "role": role, "iat": now, "exp": now + seconds}
+        parts = ({"alg": _ALGORITHM, "typ": _TYPE}, claims)
+        signed = ".".join(_base64url(msgspec.json.encode(part)) for part in parts)
+        return f"{signed}.{_base64url(self._signing.sign(signed.encode()))}"
+
+    def verified(self, text: str) -> VerifiedOwnToken | None:
+        """Return what a token says; None if it names another issuer.
+
+        Raises:
+            AuthenticationFailed: it is malformed, or says that it is ours and is not, or has expired.
+        """
+        shown = hashlib.sha256(text.encode(errors="replace")).digest()
+        found = self._known.get(shown)
+        if found is None:
+            token = parse(text)
+            if token.claims.get("iss") != OWN_ISSUER:
+                return None
+            found = self._read(token, shown.hex())
+            if len(self._known) >= KNOWN_MAX:
+                del self._known[next(iter(self._known))]
+            self._known[shown] = found
+        if self._wall() >= found.login.expires_at:
+            raise refused("it has expired")
+        return found
+
+    def _read(self, token: Compact, id_: str) -> VerifiedOwnToken:
+        if (token.algorithm, token.typ) != (_ALGORITHM, _TYPE):
+            raise refused("its algorithm or typ is not that of this server's tokens")
+        try:
+            self._signing.public_key().verify(token.signature, token.signed)
+        except InvalidSignature:
+            raise refused("its signature is wrong") from None
+        said = token.claims  # made by this server
+        login = TokenLogin(OWN_ISSUER, said["sub"], id_, said["key"], said["exp"] * SECOND)
+        return VerifiedOwnToken(said["key"], said["role"], login)
+
+
+def _base64url(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode("ascii")

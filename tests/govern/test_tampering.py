@@ -1,0 +1,322 @@
+"""Whoever edits the store behind the server leaves a trace: in every table and column that is evidence.
+
+What is not evidence is listed here, by column, with the reason. What a store alone cannot show is found with a root of
+the log that was kept elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import apsw
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from swarmkeeper.core.decide.anchors import is_passing
+from swarmkeeper.core.rules.tree import Frontier, leaf_hash
+from swarmkeeper.govern import audit
+from tests.examples import examples
+from tests.support.tampering import Tampering, live
+
+# Tables of which no row is evidence: memory and caches that may be lost, or say only what is to be done next.
+PASSING = {
+    "cooldown": "how long a provider's limit holds back work",
+    "feed_gap": "which cursors of readers are refused",
+    "feed_start": "which cursors of readers are refused",
+    "idempotency": "answers to repeated calls, for a day",
+    "meta": "how far time and numbers have come, and the pepper, without which no key works",
+    "migration": "which schema the store has",
+    "ready": "the order in which work is handed out",
+    "sink": "how far an outgoing stream has come",
+    "timer": "when to look next",
+}
+# Columns that are no evidence in tables that are.
+UNIMPORTANT = {
+    "answered": "seq",
+    "api_key": "version",
+    "approval": "opened_at expires_at version",
+    "bot": "created_at scope last_seen row_version",
+    "chore": "seq cursor args created_at version",
+    "event": "seq",  # found unless the order stays the same
+    "feedback": "seq",
+    "key_limit": "version",
+    "lease": "lease_id claim_id granted_at expires_at ends_at ttl seen refusals refused progress usage checkpoint"
+    " version",
+    "task": "created_at updated_at version deadline deadline_left started loading usage place",
+    "tenant": "name stored_bytes",
+    "work": "seq created_at place attempt tries crashes deferrals put_off unseen start_due start_left pending wake"
+    " checkpoint since version line taker",
+    "work_rate": "calls_at tokens_at",
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Tampering:
+    store = Tampering(live(tmp_path_factory.mktemp("story")))
+    assert not store.traces(), "no clean store is accused"
+    return store
+
+
+# ---- random edits ----------------------------------------------------------------------------------------------------
+
+
+def other(value: Any, draw: Callable[[Any], Any]) -> Any:
+    """Return another value of the same type."""
+    match value:
+        case None:
+            return draw(st.sampled_from(["x", 1]))
+        case int():
+            return draw(st.sampled_from([value + 1, value - 1, value ^ (1 << draw(st.integers(0, 40))), 0, 1]))
+        case bytes():
+            data = bytearray(value or b"\0")
+            data[draw(st.integers(0, len(data) - 1))] ^= 1 << draw(st.integers(0, 7))
+            return bytes(data)
+        case _:
+            at = draw(st.integers(0, len(value)))
+            return value[:at] + draw(st.sampled_from("a1Z_")) + value[at + draw(st.integers(0, 1)) :]
+
+
+class Drawn:
+    """A row of a table, and the edits of it."""
+
+    def __init__(self, store: Tampering, table: str, draw: Callable[[Any], Any]) -> None:
+        self.store, self.table, self.draw = store, table, draw
+        self.columns = store.tables()[table]
+        self.evidence = [column for column in self.columns if column not in UNIMPORTANT.get(table, "").split()]
+        self.rows = store.connection.execute(f"SELECT * FROM {table}").fetchall()
+        assume(self.rows)
+        self.row = draw(st.sampled_from(self.rows))
+
+    def update(self, row: tuple[Any, ...], column: str, value: Any) -> int:
+        where = " AND ".join(f"{name} IS ?" for name in self.columns)
+        return self.store.run(f"UPDATE {self.table} SET {column} = ? WHERE {where}", value, *row)
+
+    def delete(self) -> None:
+        where = " AND ".join(f"{name} IS ?" for name in self.columns)
+        self.store.run(f"DELETE FROM {self.table} WHERE {where}", *self.row)
+
+    def change(self) -> None:
+        column = self.draw(st.sampled_from(self.evidence))
+        old = self.row[self.columns.index(column)]
+        new = other(old, self.draw)
+        assume(new != old)
+        self.update(self.row, column, new)
+
+    def swap(self) -> None:
+        column = self.draw(st.sampled_from(self.evidence))
+        place = self.columns.index(column)
+        second = self.draw(st.sampled_from(self.rows))
+        assume(second[place] != self.row[place])
+        self.update(self.row, column, second[place])
+        self.update(second, column, self.row[place])
+
+    def insert(self) -> None:
+        """Insert a copy of the row with another key."""
+        keys = self.store.connection.execute(
+            "SELECT name FROM pragma_table_info(?) WHERE pk UNION SELECT info.name FROM pragma_index_list(?) AS list,"
+            ' pragma_index_info(list.name) AS info WHERE list."unique"',
+            (self.table, self.table),
+        ).fetchall()
+        changed = {name for (name,) in keys} & set(self.columns)
+        values = [
+            other(value, self.draw) if name in changed else value
+            for name, value in zip(self.columns, self.row, strict=True)
+        ]
+        self.store.run(f"INSERT INTO {self.table} VALUES ({', '.join('?' * len(values))})", *values)
+        self.row = tuple(values)
+
+
+@examples(300)
+@given(st.data())
+def test_every_edit_of_evidence_is_found(store: Tampering, data: st.DataObject) -> None:
+    table = data.draw(st.sampled_from(sorted(store.tables().keys() - PASSING.keys())))
+    with store.undone():
+        drawn = Drawn(store, table, data.draw)
+        edit = data.draw(st.sampled_from([drawn.change, drawn.change, drawn.swap, drawn.delete, drawn.insert]))
+        try:
+            edit()
+        except (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError):
+            assume(False)  # the schema refuses it
+        if table == "payload" and is_passing(drawn.row[0]):
+            return
+
+        assert store.traces()
+
+
+def test_what_is_not_evidence_names_only_what_exists(store: Tampering) -> None:
+    tables = store.tables()
+
+    assert PASSING.keys() | UNIMPORTANT.keys() <= tables.keys()
+    assert not [
+        (table, column)
+        for table, columns in UNIMPORTANT.items()
+        for column in columns.split()
+        if column not in tables[table]
+    ]
+
+
+# ---- attacks by name -------------------------------------------------------------------------------------------------
+
+
+def test_a_body_erased_to_forge_its_event_is_found_by_the_audit_log(store: Tampering) -> None:
+    with store.undone():
+        index, audited = store.get("SELECT place, id FROM audit_leaf WHERE action = 'approval.decide' LIMIT 1")
+        store.run("UPDATE audit_leaf SET body = NULL, salt = x'' WHERE id = ?", audited)
+        store.run("UPDATE event SET body = replace(body, 'approve', 'reject!') WHERE audit = ?", audited)
+
+        found = store.traces()
+
+    assert f"tampered at {index}: the body is missing, and no later record says that it was erased" in found.audit[0]
+
+
+def test_an_event_forged_beside_those_of_an_erased_task_is_found(store: Tampering) -> None:
+    with store.undone():
+        audited = store.get("SELECT audit FROM audit_cut LIMIT 1")
+        changed = store.run("UPDATE event SET actor = 'nobody' WHERE audit = ?", audited)
+
+        assert changed
+        assert "differ from its hash" in store.traces().audit[0]
+
+
+def test_a_body_erased_as_if_with_an_erased_task_leaves_its_events_behind(store: Tampering) -> None:
+    with store.undone():
+        erased = store.get("SELECT task FROM audit_leaf WHERE action = 'task.erase' ORDER BY place DESC LIMIT 1")
+        kept = store.get("SELECT id FROM audit_leaf WHERE action = 'tenant.set' LIMIT 1")
+        store.run("UPDATE audit_leaf SET body = NULL, salt = x'', task = ? WHERE id = ?", erased, kept)
+
+        assert "the column task differs from the leaf" in store.traces().audit[0]
+
+
+@pytest.mark.parametrize(
+    ("statement", "row"),
+    [
+        ("UPDATE payload SET body = CAST('{\"forged\":1}' AS BLOB) WHERE id LIKE '%/result/%'", "payload"),
+        ("UPDATE work SET result_hash = 'f' WHERE result_hash IS NOT NULL", "work"),
+        ("UPDATE attempt SET result_hash = 'f' WHERE result_hash IS NOT NULL", "attempt"),
+        ("UPDATE task SET title = 'another title'", "task"),
+        ("UPDATE task SET outcome = 'rejected' WHERE outcome = 'accepted'", "task"),
+        ("UPDATE approval SET decision = '{\"verb\":\"reject\"}' WHERE state = 'decided'", "approval"),
+        ("UPDATE approval SET decided_by = 'key_other' WHERE state = 'decided'", "approval"),
+        ("UPDATE api_key SET role = 'admin' WHERE role = 'client'", "api_key"),
+        ("UPDATE api_key SET digest = zeroblob(32)", "api_key"),
+        ("UPDATE api_key SET revoked_at = NULL WHERE revoked_at NOT NULL", "api_key"),
+        ("DELETE FROM message", "message"),
+        ("DELETE FROM legal_hold", "legal_hold"),
+        ("DELETE FROM kill", "kill"),
+        ("UPDATE kill SET name = 'another'", "kill"),
+        ("DELETE FROM api_key WHERE role = 'admin'", "api_key"),
+        ("UPDATE bot SET owner = 'another'", "bot"),
+        ("UPDATE queue SET assign_to = 'their-bot'", "queue"),
+        ("UPDATE tenant SET weight = 100", "tenant"),
+        ("UPDATE work_rate SET per_minute = 1", "work_rate"),
+        ("DELETE FROM feedback", "feedback"),
+        ("UPDATE answered SET answer = '1'", "answered"),
+        ("DELETE FROM late_result", "late_result"),
+        ("UPDATE edge SET condition = 'failure'", "edge"),
+    ],
+)
+def test_a_forged_row_is_named_with_its_record(store: Tampering, statement: str, row: str) -> None:
+    with store.undone():
+        assert store.run(statement)
+
+        found = store.traces()
+
+    assert any(f": {row} " in line and "(record " in line for line in found.deep), found
+
+
+def test_an_inserted_admin_key_is_named_even_if_it_claims_to_be_old(store: Tampering) -> None:
+    with store.undone():
+        store.run(
+            "INSERT INTO api_key (id, public_id, tenant, role, digest, created_at, version)"
+            " SELECT 'key_new', 'abcdefghij', tenant, 'admin', zeroblob(32), 1, 0 FROM api_key LIMIT 1"
+        )
+
+        assert "api_key key_new: no record of the log tells of it" in store.traces().deep[0]
+
+
+def test_the_log_of_a_whole_tenant_gone_with_its_events_is_found(store: Tampering) -> None:
+    with store.undone():
+        for table in ("audit_leaf", "audit_tree", "audit_start", "event"):
+            store.run(f"DELETE FROM {table} WHERE tenant = 'neighbour'")
+
+        assert any("no record of the log tells of it" in line for line in store.traces().deep)
+
+
+def test_events_in_another_order_are_found(store: Tampering) -> None:
+    with store.undone():
+        first = store.get("SELECT min(seq) FROM event")
+        store.run("UPDATE event SET seq = (SELECT max(seq) + 1 FROM event) WHERE seq = ?", first)
+
+        assert "have another place in the feed" in " ".join(store.traces().audit)
+
+
+def rebuilt(store: Tampering, tenant: str) -> None:
+    """Make the tree of a tenant fit its records again, as somebody with the program can."""
+    frontier = Frontier.from_bytes(store.get("SELECT frontier FROM audit_start WHERE tenant = ?", tenant) or b"")
+    rows = "SELECT place, leaf FROM audit_leaf WHERE tenant = ? ORDER BY place"
+    found: list[Any] = store.connection.execute(rows, (tenant,)).fetchall()
+    for place, leaf in found:
+        store.run("UPDATE audit_leaf SET hash = ? WHERE tenant = ? AND place = ?", leaf_hash(leaf), tenant, place)
+        frontier.append(leaf_hash(leaf))
+    store.run(
+        "UPDATE audit_tree SET size = ?, frontier = ?, root = ? WHERE tenant = ?",
+        frontier.size,
+        frontier.to_bytes(),
+        frontier.root(),
+        tenant,
+    )
+
+
+def test_a_log_cut_at_its_end_with_its_events_and_tree_leaves_rows_that_it_does_not_explain(store: Tampering) -> None:
+    with store.undone():
+        last = store.get("SELECT place FROM audit_leaf WHERE tenant = 'neighbour' AND action = 'legal_hold.place'")
+        store.run(
+            "DELETE FROM event WHERE audit IN (SELECT id FROM audit_leaf WHERE tenant = 'neighbour' AND place >= ?)",
+            last,
+        )
+        store.run("DELETE FROM audit_leaf WHERE tenant = 'neighbour' AND place >= ?", last)
+        rebuilt(store, "neighbour")
+
+        found = store.traces()
+
+    assert not found.audit
+    assert any("legal_hold neighbour" in line for line in found.deep)
+
+
+def test_a_log_rewritten_with_its_tree_and_rows_is_found_only_with_a_kept_root(store: Tampering) -> None:
+    roots = store.roots()
+    assert not store.traces(roots), "the kept roots fit the store"
+    with store.undone():
+        # The record of a refusal has no row and no event: nothing else in the store tells of it.
+        sql = "SELECT place, leaf, salt, body FROM audit_leaf WHERE action = 'access.refused'"
+        place, leaf, salt, body = store.get(sql)
+        forged = body.replace(b'"count":7', b'"count":1')
+        assert forged != body
+        before, after = audit.commitment(salt, body), audit.commitment(salt, forged)
+        store.run(
+            "UPDATE audit_leaf SET body = ?, leaf = ? WHERE tenant = 'neighbour' AND place = ?",
+            forged,
+            leaf.replace(before.encode(), after.encode()),
+            place,
+        )
+        rebuilt(store, "neighbour")
+
+        assert not store.traces()
+        assert "are not those of the kept root" in store.traces(roots).audit[0]
+
+
+def test_a_store_put_back_to_an_earlier_state_is_found_only_with_a_kept_root(store: Tampering) -> None:
+    roots = store.roots()
+    with store.undone():
+        last = store.get("SELECT max(place) FROM audit_leaf WHERE tenant = 'neighbour'")
+        assert (
+            store.get("SELECT action FROM audit_leaf WHERE tenant = 'neighbour' AND place = ?", last)
+            == "access.refused"
+        )
+        store.run("DELETE FROM audit_leaf WHERE tenant = 'neighbour' AND place = ?", last)
+        rebuilt(store, "neighbour")
+
+        assert not store.traces()
+        assert "the kept root is of" in store.traces(roots).audit[0]

@@ -1,0 +1,116 @@
+"""Several servers on one store: no answer with a value leaves before every one of them hides it. And a server that is
+killed between the commit of a release and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from swarmkeeper.app import Orchestrator
+from swarmkeeper.secrets import broker
+from swarmkeeper.settings import Settings
+from tests.http.conftest import Caller
+from tests.secrets.conftest import VALUE, Files, running
+from tests.support.postgres import server
+
+
+@pytest.fixture
+def url() -> str:
+    return server().new_store()
+
+
+async def test_the_other_server_hides_a_value_before_the_answer_leaves(url: str, files: Files) -> None:
+    key = files.key()
+    async with running(url, secrets_key_file=key) as one, running(url, secrets_key_file=key) as two:
+        for number in range(5):
+            value = f"{VALUE} {number}"
+            await one.put(f"token-{number}", value)
+            bot = await one.bot(f"worker-{number}")
+            await one.submit(f"token-{number}")
+            await bot.take()
+
+            assert await bot.values(f"token-{number}") == [value]
+
+            assert value not in two.orchestrator.rules.text(value), "at the moment of the answer, and not later"
+
+
+async def test_a_server_that_does_not_learn_a_value_keeps_the_answer_back(
+    url: str, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = files.key()
+    monkeypatch.setattr(broker, "TOLD_SECONDS_MAX", 1.0)
+    async with running(url, secrets_key_file=key) as one, running(url) as without_broker:
+        del without_broker
+        await one.put("token")
+        bot = await one.at_work("token")
+
+        answer = await bot.resolve("token")
+
+        assert (answer.status, answer.json["code"]) == (503, "secrets_unavailable")
+        assert VALUE not in answer.body.decode()
+
+
+async def test_a_server_that_starts_while_values_are_released_knows_them_all(url: str, files: Files) -> None:
+    key = files.key()
+    async with running(url, secrets_key_file=key) as one:
+        released: list[str] = []
+
+        async def release() -> None:
+            for number in range(12):
+                await one.put(f"token-{number}", f"{VALUE} {number}")
+                bot = await one.bot(f"worker-{number}")
+                await one.submit(f"token-{number}")
+                await bot.take()
+                released.extend(await bot.values(f"token-{number}"))
+
+        releasing = asyncio.create_task(release())
+        while not released:  # noqa: ASYNC110 - what it waits for is no event
+            await asyncio.sleep(0.01)
+        async with running(url, secrets_key_file=key) as late:
+            for _ in range(200):
+                unknown = [value for value in released if value in late.orchestrator.rules.text(value)]
+                assert unknown == []
+                if releasing.done():
+                    break
+                await asyncio.sleep(0.02)
+            await releasing
+            assert [value for value in released if value in late.orchestrator.rules.text(value)] == []
+
+
+DIES = """
+import asyncio, os, signal, sys
+from tests.secrets.conftest import running
+
+async def main():
+    async with running(sys.argv[1], secrets_key_file=sys.argv[2]) as swarm:
+        await swarm.put("token", sys.argv[3])
+        bot = await swarm.at_work("token")
+
+        async def dies(values):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        swarm.orchestrator.secrets._all_know = dies
+        await bot.resolve("token")
+
+asyncio.run(main())
+"""
+
+
+async def test_a_server_killed_between_release_and_answer_has_recorded_the_release(files: Files, store: str) -> None:
+    key = files.key()
+    root = Path(__file__).parents[2]
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", DIES, store, key, VALUE], cwd=root, timeout=60, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+
+    async with Orchestrator(Settings(store=store, secrets_key_file=key, log_level="error")) as swarm:
+        admin = Caller(swarm.app, await swarm.make_key("admin"))
+        assert VALUE not in swarm.rules.text(VALUE)
+        (record,) = (await admin.get("/audit?action=secret.release")).json["items"]
+        assert record["payload"]["names"] == ["token"]
