@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import re
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -89,6 +90,12 @@ class Rows(list[tuple[Any, ...]]):
         return self._names
 
 
+def numbered(sql: str) -> str:
+    """Write `$1`, `$2`, … for each `?`."""
+    numbers = itertools.count(1)
+    return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)
+
+
 class Reading:
     """Runs statements with `?` for each parameter, past the store."""
 
@@ -100,10 +107,8 @@ class Reading:
 
     async def _execute(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         await self._store._wait_for_sequencer()
-        numbers = iter(range(1, len(parameters) + 1))
-        sql = re.sub(r"\?", lambda _: f"${next(numbers)}", sql)
         async with self._store._reader() as connection:
-            found: list[Any] = await connection.fetch(sql, *parameters)
+            found: list[Any] = await connection.fetch(numbered(sql), *parameters)
             return found
 
 

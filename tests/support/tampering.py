@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import re
+import subprocess
+import sys
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
+import asyncpg
 
 from swarmkeeper.access.retention import Retention, RetentionPeriods
 from swarmkeeper.core import commands
 from swarmkeeper.core.kills.commands import PlaceKill
 from swarmkeeper.core.kills.records import KillKind
 from swarmkeeper.core.model import Principal
+from swarmkeeper.core.ports import Reader
 from swarmkeeper.govern.audit import KeptRoot
 from swarmkeeper.offline import doctor
 from swarmkeeper.sim.harness import ADMIN, OPERATOR
 from swarmkeeper.sim.kernel.loop import SECOND
+from swarmkeeper.storage.postgres import PostgresStore
+from swarmkeeper.storage.postgres.store import _Snapshot
 from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, named_rows
 from tests.support.machine import Machine
+from tests.support.postgres_harness import numbered, real_loop
 from tests.support.reference_story import LIMITS, ReferenceStory
 
 NEIGHBOUR = Principal("neighbour", "key_neighbour", "admin")
+T = TypeVar("T")
 LONG = 3_600 * SECOND
 
 
@@ -107,59 +116,59 @@ class Traces:
 
 
 class Tampering:
-    """A copy of a store in memory, to be edited and examined within savepoints."""
+    """A copy of a store, to be edited and examined within savepoints. See `SqliteTampering` and `PostgresTampering`."""
 
-    def __init__(self, file: Path) -> None:
-        self.connection = apsw.Connection(":memory:")
-        with apsw.Connection(str(file)) as source, self.connection.backup("main", source, "main") as backup:
-            backup.step()
-        self.connection.execute("PRAGMA foreign_keys = OFF")
-        self._makers: RowMakers = {}
-        self._reader = Snapshot(self.connection, lambda _, name, asked: self._rows(name, asked))
-
-    def _rows(self, name: str, asked: Mapping[str, Any]) -> list[Any]:
-        return named_rows(self.connection, self._makers, name, asked)
+    same: str  # the operator that finds equal values, and takes NULL as a value
+    refused: tuple[type[Exception], ...]  # what an edit raises that the schema or the type of a column does not allow
+    unreadable: tuple[type[Exception], ...]  # what a read raises that meets a value which it cannot read
+    reader: Reader
 
     @contextmanager
     def undone(self) -> Iterator[None]:
         """Undo every edit at the end of the block."""
-        self.connection.execute("SAVEPOINT before")
+        self.run("SAVEPOINT before")
         try:
             yield
         finally:
-            self.connection.execute("ROLLBACK TO before; RELEASE before")
+            self.run("ROLLBACK TO SAVEPOINT before")
+            self.run("RELEASE SAVEPOINT before")
 
     def run(self, sql: str, *values: Any) -> int:
-        """Edit the store; return how many rows the last statement changed."""
-        self.connection.execute(sql, values)
-        return self.connection.changes()
+        """Edit the store; return how many rows the statement changed."""
+        raise NotImplementedError
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        raise NotImplementedError
 
     def get(self, sql: str, *values: Any) -> Any:
-        return self.connection.execute(sql, values).get
+        """Return the first row, or its value where it has one alone; None if there is no row."""
+        found = self.rows(sql, *values)
+        return None if not found else found[0][0] if len(found[0]) == 1 else found[0]
 
     def tables(self) -> dict[str, list[str]]:
         """Return the columns of each table."""
-        names: list[Any] = self.connection.execute(
-            "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
-        ).fetchall()
-        return {
-            str(name): [str(row[1]) for row in self.connection.execute(f"PRAGMA table_info({name})").fetchall()]
-            for (name,) in names
-            if not name.startswith("sqlite_")
-        }
+        raise NotImplementedError
+
+    def keys(self, table: str) -> set[str]:
+        """Return the columns of a table that are part of a key or of another unique index."""
+        raise NotImplementedError
+
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """Carry out what reads the store."""
+        return asyncio.run(work)
 
     def roots(self) -> dict[str, KeptRoot]:
         """Return what an auditor keeps elsewhere."""
-        verdicts = asyncio.run(doctor.verify_audit(self._reader))
+        verdicts = self.wait_for(doctor.verify_audit(self.reader))
         return {tenant: verdict.kept for tenant, verdict in verdicts.items() if verdict.kept is not None}
 
     def traces(self, since: Mapping[str, KeptRoot] | None = None) -> Traces:
-        return asyncio.run(self._traces(since or {}))
+        return self.wait_for(self._traces(since or {}))
 
     async def _traces(self, since: Mapping[str, KeptRoot]) -> Traces:
         try:
-            verdicts, rows, events = await doctor.verify_deep(self._reader, since)
-        except (apsw.Error, UnicodeDecodeError) as error:  # the command says: tampered
+            verdicts, rows, events = await doctor.verify_deep(self.reader, since)
+        except self.unreadable as error:  # the command says: tampered
             return Traces((str(error),), (), ())
         found = tuple(
             f"{tenant}: {verdict.status} at {verdict.index}: {verdict.reason}"
@@ -171,10 +180,119 @@ class Tampering:
             return Traces(found, deep, ())
         try:
             return Traces((), (), tuple([line async for line in self._unsound()]))
-        except (apsw.Error, UnicodeDecodeError) as error:  # the command fails, and names the error
+        except self.unreadable as error:  # the command fails, and names the error
             return Traces((), (), (str(error),))
 
     async def _unsound(self) -> Any:
         for check in doctor.CHECKS:
-            for row in await self._reader.read(check.read, {**doctor.WORDS, "latest": 1 << 62}):
+            for row in await self.reader.read(check.read, {**doctor.WORDS, "latest": 1 << 62}):
                 yield f"{check.says}: {row['subject']}"
+
+
+class SqliteTampering(Tampering):
+    """The copy is in memory."""
+
+    same = "IS"
+    refused = (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError)
+    unreadable = (apsw.Error, UnicodeDecodeError)
+
+    def __init__(self, file: Path) -> None:
+        self.connection = apsw.Connection(":memory:")
+        with apsw.Connection(str(file)) as source, self.connection.backup("main", source, "main") as backup:
+            backup.step()
+        self.connection.execute("PRAGMA foreign_keys = OFF")
+        self._makers: RowMakers = {}
+        self.reader = Snapshot(self.connection, lambda _, name, asked: self._named(name, asked))
+
+    def _named(self, name: str, asked: Mapping[str, Any]) -> list[Any]:
+        return named_rows(self.connection, self._makers, name, asked)
+
+    def run(self, sql: str, *values: Any) -> int:
+        self.connection.execute(sql, values)
+        return self.connection.changes()
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        found: list[Any] = self.connection.execute(sql, values).fetchall()
+        return found
+
+    def tables(self) -> dict[str, list[str]]:
+        names = self.rows("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        return {
+            str(name): [str(row[1]) for row in self.rows(f"PRAGMA table_info({name})")]
+            for (name,) in names
+            if not name.startswith("sqlite_")
+        }
+
+    def keys(self, table: str) -> set[str]:
+        found = self.rows(
+            "SELECT name FROM pragma_table_info(?) WHERE pk UNION SELECT info.name FROM pragma_index_list(?) AS list,"
+            ' pragma_index_info(list.name) AS info WHERE list."unique"',
+            table,
+            table,
+        )
+        return {name for (name,) in found}
+
+
+class PostgresTampering(Tampering):
+    """The copy is a database that `swarmkeeper migrate` has filled. All is done in one transaction, as superuser."""
+
+    same = "IS NOT DISTINCT FROM"
+    refused = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.PostgresSyntaxError)
+    unreadable = (asyncpg.PostgresError, UnicodeDecodeError)
+
+    def __init__(self, file: Path, url: str) -> None:
+        move = [sys.executable, "-m", "swarmkeeper", "migrate", "--from", f"sqlite:///{file}", "--to", url]
+        subprocess.run(move, check=True, capture_output=True)
+        self._loop = real_loop()
+        self._loop.run(self._open(url))
+
+    async def _open(self, url: str) -> None:
+        store = PostgresStore(url)
+        await store.open_to_read()
+        self._connection = await asyncpg.connect(url)
+        self.reader = _Snapshot(store, self._connection)
+        await self._connection.execute("SET session_replication_role = replica")  # foreign keys are not looked at
+        await self._connection.execute("BEGIN")
+
+    def run(self, sql: str, *values: Any) -> int:
+        sql = re.sub(r"\bx'([0-9a-f]*)'", r"'\\x\1'::bytea", sql)
+        if not values:  # such statements have no count of rows, or end with one
+            return _count(self._loop.run(self._connection.execute(sql)))
+        return _count(self._loop.run(self._status(sql, values)))
+
+    async def _status(self, sql: str, values: tuple[Any, ...]) -> str:
+        statement = await self._connection.prepare(numbered(sql))
+        await statement.fetch(*values)
+        return str(statement.get_statusmsg())
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._loop.run(self._connection.fetch(numbered(sql), *values))]
+
+    def tables(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for table, column in self.rows(
+            "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+            " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')"
+            " AND NOT c.relispartition"
+            " AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum"
+        ):
+            found.setdefault(table, []).append(column)
+        return found
+
+    def keys(self, table: str) -> set[str]:
+        found = self.rows(
+            "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
+            " AND a.attnum = ANY(i.indkey) WHERE i.indrelid = $1::text::regclass AND i.indisunique",
+            table,
+        )
+        return {name for (name,) in found}
+
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        found: T = self._loop.run(work)
+        return found
+
+
+def _count(status: str) -> int:
+    """Return how many rows a statement changed, from what the server says at its end, such as `UPDATE 3`."""
+    last = status.split()[-1]
+    return int(last) if last.isdigit() else 0
