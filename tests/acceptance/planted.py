@@ -16,6 +16,7 @@ WORD = string.ascii_letters + string.digits
 ZERO_WIDTH = ("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad")
 # Half a secret is one too. Shorter pieces would be found by chance.
 PIECE = 12
+BEGINNING = 8  # no needle is shorter
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def forms(text: str) -> dict[str, str]:
         "percent": "".join(f"%{byte:02X}" for byte in text.encode()),
         "hex": text.encode().hex(),
         "escaped": "".join(f"\\u{ord(letter):04x}" for letter in text),
+        "entities": "".join(f"&#{ord(letter)};" for letter in text),
         "zero-width": "".join(letter + ZERO_WIDTH[at % 6] if at % 3 == 2 else letter for at, letter in enumerate(text)),
     }
 
@@ -86,6 +88,7 @@ def _needles(core: str) -> Iterator[str]:
         yield quote(piece, safe="")
         shown = forms(piece)
         yield from (shown["percent"], shown["percent"].lower(), shown["hex"], shown["hex"].upper(), shown["escaped"])
+        yield shown["entities"]
         for ahead in range(3):  # base64 looks different at each of three places; ends depend on what is beside
             for encoded in (base64.b64encode, base64.urlsafe_b64encode):
                 yield encoded(b"\0" * ahead + piece.encode()).decode()[4 if ahead else 0 : -4]
@@ -93,7 +96,10 @@ def _needles(core: str) -> Iterator[str]:
 
 class Search:
     def __init__(self, secrets: list[Secret]) -> None:
-        self._needles = {needle: secret for secret in secrets for needle in _needles(secret.core)}
+        self._needles: dict[str, list[tuple[str, Secret]]] = {}  # by how they begin
+        for secret in secrets:
+            for needle in _needles(secret.core):
+                self._needles.setdefault(needle[:BEGINNING], []).append((needle, secret))
 
     def found(self, kept: bytes | str) -> set[str]:
         """The rules whose secrets stand in what was kept, in any form, also where JSON or a header wrote it down."""
@@ -102,4 +108,10 @@ class Search:
         for mark in ZERO_WIDTH:
             bare = bare.replace(mark, "").replace(f"\\u{ord(mark):04x}", "")
             bare = bare.replace(mark.encode().decode("latin-1"), "")  # of a header
-        return {secret.rule for needle, secret in self._needles.items() if needle in text or needle in bare}
+        return {secret.rule for shown in {text, bare} for secret in self._in(shown)}
+
+    def _in(self, text: str) -> Iterator[Secret]:
+        for at in range(len(text) - BEGINNING + 1):
+            for needle, secret in self._needles.get(text[at : at + BEGINNING], ()):
+                if text.startswith(needle, at):
+                    yield secret

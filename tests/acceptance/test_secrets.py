@@ -4,24 +4,21 @@ told twenty of them in every way that there is, and all that it kept and said is
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import apsw
 import httpx2
 import pytest
 
 from swarmkeeper.core.rules.texts import is_line
 from swarmkeeper.govern.redaction.redactor import Redactor
+from tests.acceptance.evidence import WORK, asked, columns_of
 from tests.acceptance.planted import Search, Secret, forms, made
 from tests.acceptance.server import BIN, Server, _environment
-from tests.tidy.data_classification import columns
 
 pytestmark = pytest.mark.timeout(300)  # a server and ten commands, on whatever machine
 SECRETS = made()
@@ -305,7 +302,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         client_key = Planter(server, admin_key, []).made("/keys", {"role": "client"})["key"]
         _plant(server, admin_key, client_key, said)
         found = {"answers and headers": "\n".join(said).encode()}
-        found |= _asked(server, admin_key)
+        found |= asked(server, admin_key)
         found |= _typed(server, admin_key)
         assert server.process is not None
         assert server.process.stdout is not None
@@ -315,7 +312,9 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         found["log"] = server.store.with_suffix(".log").read_bytes()
         found["audit verify"] = server.cli("audit", "verify", server.store_url).encode()
         found["doctor"] = server.cli("doctor", "--deep", "--store", server.store_url).encode()
-        found |= _columns(server.store)
+        found |= columns_of(server)
+        # Bots get their inputs as they were sent: else nothing was planted, and nothing could be found.
+        assert SEARCH.found(found.pop(WORK)) == {secret.rule for secret in SECRETS}
     return found
 
 
@@ -338,38 +337,6 @@ def _plant(server: Server, admin_key: str, client_key: str, said: list[str]) -> 
     with ThreadPoolExecutor(THREADS) as pool:
         for done in [pool.submit(work, number) for number in range(THREADS)]:
             done.result()
-
-
-def _asked(server: Server, key: str) -> dict[str, bytes]:
-    """What a running server tells of what happened."""
-    http = httpx2.Client(base_url=server.url, headers={"X-API-KEY": key}, timeout=30)
-    found = {"events": b"", "audit": b"", "metrics": b"", "stream": b""}
-    found["metrics"] = http.get("/metrics").content
-    for name in ("events", "audit"):
-        token = ""
-        while True:
-            page = http.get(f"/{name}", params={"page_size": 500, "page_token": token})
-            assert page.status_code == 200, page.text
-            found[name] += page.content
-            token = page.json()["next_page_token"]
-            if not token:
-                break
-    newest = b"id: %d\n" % max(int(cursor) for cursor in re.findall(rb'"id":"(\d+)"', found["events"]))
-    with http.stream("GET", "/events", headers={"Accept": "text/event-stream"}) as stream:
-        for chunk in stream.iter_bytes():
-            found["stream"] += chunk
-            if newest in found["stream"]:
-                break
-    # Figures of what waits are read each few seconds once somebody has asked.
-    for _ in range(100):
-        figures = http.get("/metrics").content
-        if b"swarmkeeper_ready_items{" in figures:
-            break
-        threading.Event().wait(0.1)
-    found["metrics"] += figures
-    found["readiness"] = http.get("/readyz?verbose").content
-    http.close()
-    return found
 
 
 def _typed(server: Server, key: str) -> dict[str, bytes]:
@@ -396,23 +363,6 @@ def _typed(server: Server, key: str) -> dict[str, bytes]:
 
 
 RULES_TYPED = ("aws-access-key", "password-pair", "url-password")
-
-
-def _columns(store: Path) -> dict[str, bytes]:
-    """Every column of the evidence, by the list that the documentation gives."""
-    connection = apsw.Connection(str(store), apsw.SQLITE_OPEN_READONLY)
-    found = {}
-    for table, column, plane in columns():
-        if plane == "evidence":
-            values = connection.execute(f"SELECT {column} FROM {table}").fetchall()
-            found[f"{table}.{column}"] = b"\n".join(
-                value if isinstance(value, bytes) else str(value).encode() for (value,) in values
-            )
-    # Bots get their inputs as they were sent: else nothing was planted, and nothing could be found.
-    sent = b"\n".join(body for (body,) in connection.execute("SELECT body FROM payload"))
-    assert SEARCH.found(sent) == {secret.rule for secret in SECRETS}
-    connection.close()
-    return found
 
 
 def test_none_of_the_planted_secrets_is_anywhere_in_the_evidence(evidence: dict[str, bytes]) -> None:

@@ -231,9 +231,11 @@ SELECT key_limit.id
 
 -- name: doctor_key_lines
 -- 6: a line with other numbers than its items show, an item in no line that is known, or a line that nothing moves.
+-- A number may also be written as nobody here writes it, such as `1_2`, which some casts take for 12.
 SELECT key_limit.id AS subject
   FROM key_limit, {members key_limit.lines} AS own
- WHERE (CAST({json own.value} ->> 0 AS bigint), CAST({json own.value} ->> 1 AS bigint)) <> (
+ WHERE own.key <> CAST(CAST(own.key AS bigint) AS text)
+    OR (CAST({json own.value} ->> 0 AS bigint), CAST({json own.value} ->> 1 AS bigint)) <> (
            SELECT count(start_due), count(*) - count(start_due)
              FROM work WHERE work.line = key_limit.id AND work.queue = CAST(own.key AS bigint))
 UNION
