@@ -64,5 +64,8 @@ def _values(server: Server, table: str, column: str) -> list[Any]:
     query = f"SELECT {column} FROM {table}"
     if not server.is_file:
         return [value for (value,) in rows(server.store_url, query)]
-    with apsw.Connection(str(server.store), apsw.SQLITE_OPEN_READONLY) as connection:
+    connection = apsw.Connection(str(server.store), apsw.SQLITE_OPEN_READONLY)
+    try:
         return [value for (value,) in connection.execute(query).fetchall()]
+    finally:
+        connection.close()
