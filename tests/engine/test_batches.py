@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,14 +10,27 @@ from typing import Any
 
 import apsw
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarmkeeper.core import commands
+from swarmkeeper.core.decide import undo_log
 from swarmkeeper.core.errors import IdempotencyKeyReused, Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.states import Status
+from swarmkeeper.engine.batch import Batch
 from swarmkeeper.engine.loop import RERUNS_MAX, Replayed
-from swarmkeeper.sim.harness import CLIENT, Harness
+from swarmkeeper.sim.harness import CLIENT, Harness, HarnessLease
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
+from tests.examples import examples
+
+CHAIN: list[Any] = ["a", {"key": "b", "depends_on": ["a"]}, {"key": "c", "depends_on": ["b"]}]
+STEERING: dict[str, Any] = {
+    "cancel": commands.Cancel,
+    "pause": commands.Pause,
+    "resume": commands.Resume,
+    "retry": commands.RetryFailedTask,
+}
 
 
 @contextmanager
@@ -359,6 +373,60 @@ def test_commands_on_one_task_in_one_batch_see_each_other(swarm: Harness) -> Non
 
     assert (first.replayed, second.replayed) == (False, True)
     assert swarm.task(task).status == "COMPLETED"
+
+
+@pytest.mark.parametrize("error", [None, "not_retryable"])
+def test_commands_on_many_tasks_in_one_batch_are_not_decided_again_because_of_each_other(
+    swarm: Harness, monkeypatch: pytest.MonkeyPatch, error: str | None
+) -> None:
+    tasks = [swarm.submit(["a", {"key": "b", "depends_on": ["a"]}]) for _ in range(50)]
+    leases = swarm.leases(swarm.bot("worker", capacity=50), 50)
+    decided: list[object] = []
+    decide = Batch._decide
+
+    def count(batch: Batch, queued: Any) -> Any:
+        decided.append(queued)
+        return decide(batch, queued)
+
+    monkeypatch.setattr(Batch, "_decide", count)
+    swarm.do_all([swarm.a_report(lease, error=error) for lease in leases])
+
+    assert len(leases) == 50
+    assert len(decided) <= 4 * 50  # at most four times each, however many there are
+    assert {swarm.statuses(task)["a"] for task in tasks} == {"SUCCEEDED" if error is None else "FAILED"}
+    monkeypatch.undo()
+    swarm.check()
+
+
+@examples(20)
+@given(st.integers(0, 2**32), st.integers(2, 8))
+def test_the_lists_that_a_batch_keeps_are_those_that_it_would_load(seed: int, size: int) -> None:
+    chance, finish = random.Random(seed), Batch._finish
+
+    async def compare(batch: Batch, *, alive: bool) -> None:
+        await batch.save()
+        kept = [want for want in batch.working._volatile if want[0] in undo_log.LISTS_OF_A_TASK]
+        fresh = await batch.transaction.load(kept)
+        for want in kept:
+            assert batch.working.rows[want] == fresh[want], want
+        await finish(batch, alive=alive)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Batch, "_finish", compare)
+        swarm = Harness(seed)
+        worker, tasks = swarm.bot("worker", capacity=99), [swarm.submit(CHAIN) for _ in range(4)]
+        held: list[HarnessLease] = []
+        for _ in range(6):
+            held += swarm.leases(worker, 3)
+            wanted: list[commands.Command[Any]] = []
+            for kind in chance.choices(["report", *STEERING], [4, 1, 1, 1, 1], k=size):
+                if kind in STEERING:
+                    wanted.append(STEERING[kind](by=CLIENT, task=chance.choice(tasks)))
+                elif held:
+                    lease = held.pop(chance.randrange(len(held)))
+                    wanted.append(swarm.a_report(lease, error=chance.choice([None, "retryable", "not_retryable"])))
+            swarm.do_all(wanted)
+        swarm.check()
 
 
 # ---- idleness ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from swarmkeeper.core import ids
 from swarmkeeper.core.decide import anchors
-from swarmkeeper.core.lookups import KEY_LIMIT, K, Lookup, V
+from swarmkeeper.core.lookups import APPROVALS, GRAPH, HELD_WORKS, KEY_LIMIT, OPEN_WORKS, K, Lookup, V
 from swarmkeeper.core.model import (
     ApiKey,
     ApprovalRecord,
@@ -35,6 +35,8 @@ _SLOTS = {
     for row in (TaskRecord, Work, LeaseRecord, BotRecord, ApiKey, ApprovalRecord, BackgroundJob)
 }
 _READ = {row: attrgetter(*names) for row, names in _SLOTS.items()}
+# Lists of rows of one task, by its id or by a page of it. They are outdated only when rows of that task have changed.
+LISTS_OF_A_TASK = frozenset({OPEN_WORKS, HELD_WORKS, APPROVALS, GRAPH})
 
 
 def copied(record: _Row) -> _Row:
@@ -64,6 +66,11 @@ class CommandContext:
     own: Mapping[str, Json] | None = None
     request: str = ""  # request id
     ids_made: int = 0
+
+
+def _task_of(row: Any) -> str | None:
+    """Return the id of the task that a row belongs to; None if it is no row of a task."""
+    return row.id if isinstance(row, TaskRecord) else getattr(row, "task", None)
 
 
 def _body(context: CommandContext) -> Json:
@@ -129,11 +136,26 @@ class UndoLog:
             assert not events, "a command that emits events must have an audit record"
         if self._before:
             anchors.put_changed(self.anchored, self._before.values())
-        if self._undo or self._before:
-            for want in self._volatile:
-                self.rows.pop(want, None)
-            self._volatile.clear()
+        if self._volatile and (self._undo or self._before):
+            self._drop_outdated()
         self.context = None
+
+    def _drop_outdated(self) -> None:
+        """Drop the lists that the current command may have made outdated. Those of other tasks stay.
+
+        Otherwise many commands in one batch, each on a task of its own, would load their lists again after each other.
+        """
+        changed = {_task_of(record) for record, _ in self._before.values()}
+        changed.update(_task_of(row) for mapping, key, old in self._undo for row in (old, mapping.get(key)))
+        changed.update(edge.task for edge in self.changes.edges[self._marks[1] :])
+        kept = []
+        for want in self._volatile:
+            kind, key = want
+            if kind in LISTS_OF_A_TASK and (key if isinstance(key, str) else key[0]) not in changed:
+                kept.append(want)
+            else:
+                self.rows.pop(want, None)
+        self._volatile = kept
 
     def undo(self) -> None:
         """Undo all changes since `begin`."""

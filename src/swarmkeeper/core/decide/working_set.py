@@ -3,7 +3,7 @@
 Decisions never load. A decision that misses a row raises `NotLoaded`; the engine loads the row and decides that command
 again. An undo log (undo_log.py) records every change, so that a command that is refused, or must be decided again,
 leaves nothing behind. `take_changes` returns the changes. Rows that list what may have changed (`VOLATILE`) are dropped
-after each command that changes something, and loaded again.
+after each command that changes something, and loaded again; lists of one task only after a command that changes it.
 """
 
 from __future__ import annotations
