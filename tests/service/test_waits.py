@@ -34,6 +34,15 @@ async def test_a_wait_for_a_change_is_over_with_a_version_that_is_not_known() ->
         assert (early, wait.over.done()) == (False, True)
 
 
+async def test_of_changed_tasks_those_are_awaited_that_end_a_wait() -> None:
+    waits = TaskWaiters()
+    with waits.on("tsk_1", None), waits.on("tsk_2", frozenset({2})):
+        changed = ["tsk_1", "tsk_2", "tsk_3"]
+
+        assert waits.awaited(changed, closed=set()) == ["tsk_2"]
+        assert waits.awaited(changed, closed={"tsk_1", "tsk_3"}) == ["tsk_1", "tsk_2"]
+
+
 @pytest.mark.parametrize("stops_first", [True, False])
 async def test_when_the_orchestrator_stops_nobody_waits_any_longer(stops_first: bool) -> None:
     waits = TaskWaiters()

@@ -39,6 +39,7 @@ from swarmkeeper.core.ports import (
     StoreDamaged,
     StoreUnavailable,
 )
+from swarmkeeper.core.states import TASK_ENDS
 from swarmkeeper.engine.loop import Engine
 from swarmkeeper.engine.task_waiters import TaskWaiters
 
@@ -240,7 +241,8 @@ class Others:
         if keys:
             self._identity.forget(keys)
             await self._key_watch.check()
-        for task in self._task_waiters.awaited(tasks):
+        closed = {event.task for event in events if event.kind in TASK_ENDS}
+        for task in self._task_waiters.awaited(tasks, closed):
             for row in await fetch(self._store, named_reads.TASK_ROW, tenant=tasks[task], task=task):
                 self._task_waiters.changed(task, row.version, final=row.outcome is not None)
         killed = any(event.kind.startswith("kill.") for event in events)

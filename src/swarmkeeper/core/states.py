@@ -102,6 +102,8 @@ TASK_LIFE: Mapping[tuple[TaskStatus | None, TaskTransition], TaskStatus] = Mappi
 
 # A task in one of these states accepts no reports; its outcome is set.
 TASK_CLOSED = frozenset({TaskStatus.FAILED, TaskStatus.ARCHIVED})
+# The kinds of events with which a task gets its outcome.
+TASK_ENDS = frozenset({f"task.{TaskTransition.ACCEPTED}", f"task.{TaskTransition.FAILED}"})
 
 
 class Kind(StrEnum):

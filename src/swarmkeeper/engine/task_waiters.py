@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from swarmkeeper.core.model import TaskRecord
@@ -20,6 +20,11 @@ class Wait:
     def __init__(self, known: frozenset[int] | None) -> None:
         self._known = known
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def for_outcome(self) -> bool:
+        """Whether it waits for the task's outcome alone."""
+        return self._known is None
 
     def enough(self, version: int, *, final: bool) -> bool:
         return final if self._known is None else version not in self._known
@@ -62,9 +67,17 @@ class TaskWaiters:
         for task_id, task in tasks.items():
             self.changed(task_id, task.version, final=task.outcome is not None)
 
-    def awaited(self, task_ids: Iterable[str]) -> list[str]:
-        """Return those of the tasks that someone waits for."""
-        return [task_id for task_id in task_ids if task_id in self._of]
+    def awaited(self, changed: Iterable[str], closed: Container[str]) -> list[str]:
+        """Return those of the changed tasks that someone waits for.
+
+        Args:
+            closed: those that have got an outcome. For the others, waiters for an outcome need not be told.
+        """
+        return [
+            task_id
+            for task_id in changed
+            if any(task_id in closed or not wait.for_outcome for wait in self._of.get(task_id, {}).values())
+        ]
 
     def changed(self, task_id: str, version: int, *, final: bool) -> None:
         for wait in self._of.get(task_id, {}).values():

@@ -22,7 +22,7 @@ import msgspec
 
 from swarmkeeper.core.named_reads import EventRow, fetch
 from swarmkeeper.core.ports import Reader
-from swarmkeeper.core.states import AttemptOutcome
+from swarmkeeper.core.states import TASK_ENDS, AttemptOutcome
 from swarmkeeper.reads import views
 from swarmkeeper.sinks.records import SinkRecord
 from swarmkeeper.sinks.sink_reads import (
@@ -37,7 +37,6 @@ encode = msgspec.json.Encoder().encode
 PROVIDER = "swarmkeeper"
 _INTERNAL, _CLIENT = 1, 3  # kinds of spans
 _OK, _ERROR = 1, 2  # status codes
-TASK_ENDS = frozenset({"task.accepted", "task.failed"})
 VERDICTS = frozenset({"task.judged", "work.accepted", "work.rework", "work.rejected", "work.rounds_exhausted"})
 _ID, _PARENT = 32, 16  # characters of a trace id and of a span id, hexadecimal
 _RANDOM_BITS = 56  # of a trace id, as W3C Trace Context says

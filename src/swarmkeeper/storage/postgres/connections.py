@@ -31,8 +31,14 @@ _SETTINGS = {
     "jit": "off",  # every statement is short
     "random_page_cost": "1.1",  # what is used is in memory, or on a disk that seeks quickly
 }
-# A plan for any parameters serves all of ours, and is made once.
-_WRITING = {"plan_cache_mode": "force_generic_plan"}
+_CHEAPEST = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+_WRITING = {
+    # A plan for any parameters serves all of ours, and is made once.
+    "plan_cache_mode": "force_generic_plan",
+    # In a new database such plans are made while the tables are small. They must not read whole tables: these will grow
+    # long before statistics of them are gathered, and have the plans made again.
+    **dict.fromkeys(_CHEAPEST, "off"),
+}
 
 # Another writer was first, or two waited for each other: the batch is run again.
 _STALE = (
@@ -99,7 +105,9 @@ async def _check(connection: asyncpg.Connection, *, writing: bool) -> None:
 
 
 async def allow_any_time(connection: asyncpg.Connection) -> None:
-    """Let the open transaction take as long as it needs."""
+    """Let the open transaction take as long as it needs, and read whole tables if that is the cheapest way."""
+    for name in _CHEAPEST:
+        await connection.execute(f"SET LOCAL {name} = on")
     if connection.get_server_version().major * 10_000 >= _TRANSACTION_TIMEOUT_SINCE:
         await connection.execute("SET LOCAL transaction_timeout = 0")
 
