@@ -241,7 +241,7 @@ class Others:
         if keys:
             self._identity.forget(keys)
             await self._key_watch.check()
-        closed = {event.task for event in events if event.kind in TASK_ENDS}
+        closed = {event.task or "" for event in events if event.kind in TASK_ENDS}
         for task in self._task_waiters.awaited(tasks, closed):
             for row in await fetch(self._store, named_reads.TASK_ROW, tenant=tasks[task], task=task):
                 self._task_waiters.changed(task, row.version, final=row.outcome is not None)
