@@ -38,6 +38,10 @@ def test_a_bot_author_loads_no_server() -> None:
     )
 
 
+def test_a_server_that_calls_no_other_server_loads_no_http_client() -> None:
+    assert packages_loaded_by("import swarmkeeper.app, swarmkeeper.server") & {"aiohttp", "httpx2", "asyncpg"} == set()
+
+
 def test_every_public_name_can_be_loaded_from_its_declared_module() -> None:
     for name in swarmkeeper.__all__:
         assert getattr(swarmkeeper, name) is not None
