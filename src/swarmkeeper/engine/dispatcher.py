@@ -169,9 +169,12 @@ class Dispatcher:
                 source = (bot.tenant, self._open(bot, self._serves(poll, bot)))
                 wanted_of[source] = wanted_of.get(source, 0) + wanted
         items: dict[str, QueueEntry] = {}
-        for (tenant, queues), wanted in wanted_of.items():
+        for tenant in {tenant: None for tenant, _ in wanted_of}:
             if tenant not in self._heads:
                 self._heads[tenant] = ReadyQueues(self._transaction, self._working, tenant)
+            # Of all polls at once: a server in PostgreSQL is asked once.
+            await self._heads[tenant].know({queue for of, queues in wanted_of if of == tenant for queue in queues})
+        for (tenant, queues), wanted in wanted_of.items():
             entries = await self._heads[tenant].first(queues, min(wanted, HEADS_MAX), ())
             items.update((item.work, item) for item in entries)
         await self._load_items(list(items.values()))

@@ -129,12 +129,16 @@ class ReadyQueues:
             self._lines.append(_Line(*line, since, by_age=True, items=here, whole=True))
             self._lines.append(_Line(*line, since, by_age=False, items=sorted(here, key=_position), whole=True))
 
-    async def _of(self, queues: Collection[int]) -> list[_Line]:
+    async def know(self, queues: Collection[int]) -> None:
+        """Ask which priorities of these queues have items, as far as that is not known."""
         unknown = sorted(set(queues) - self._known)
         if unknown:
             self._known.update(unknown)
             for level in await self._transaction.levels(self._tenant, unknown):
                 self._lines += [_Line(*level, by_age=by_age) for by_age in (False, True)]
+
+    async def _of(self, queues: Collection[int]) -> list[_Line]:
+        await self.know(queues)
         return [line for line in self._lines if line.queue in queues]
 
     async def at(self, line: _Line, position: int, rows: int, taken: Collection[str]) -> tuple[QueueEntry | None, int]:
