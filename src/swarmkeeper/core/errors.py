@@ -107,11 +107,13 @@ class BotTypeFixed(SwarmkeeperError):
 
 
 class CursorTooOld(SwarmkeeperError):
-    """Events after this cursor have left the feed. Read what you follow again, and go on from the oldest cursor."""
+    """Events after this cursor have left the feed. Read what you follow again, and go on from the oldest cursor.
+
+    Also a cursor of another store: of one that was lost, or before a restore without the keys of that store."""
 
     code = "cursor_too_old"
 
-    def __init__(self, oldest: int) -> None:
+    def __init__(self, oldest: str) -> None:
         super().__init__(f"events after this cursor have left the feed: the oldest cursor is {oldest}")
         self.oldest = oldest  # events after this cursor are all there
 
