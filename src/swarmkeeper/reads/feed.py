@@ -1,5 +1,7 @@
-"""The feed of events: where a follower goes on, and live delivery. One reader per process reads the end of the feed and passes each event to its followers; a
-follower reads the store itself only to catch up.
+"""The feed of events: from where a reader goes on, and live delivery.
+
+One reader per process reads the end of the feed and passes each event to its followers; a follower reads the store
+itself only to catch up.
 
 A follower is registered before its last catch-up read, and receives live events from exactly where that read ended. So
 it misses no event and gets none twice. The caller checks permissions: see `Queries.may_follow`.

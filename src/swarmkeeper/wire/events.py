@@ -1,6 +1,6 @@
 """Feed events as CloudEvents 1.0; reads and writes streams of Server-Sent Events (WHATWG HTML §9.2).
 
-To resume, a client sends the id of the last event it saw as `Last-Event-ID`; the id is the feed's cursor, which hides the number.
+To resume, a client sends the id of the last event it saw as `Last-Event-ID`: the id is the feed's cursor.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class CloudEvent(Answer):
     specversion: Literal["1.0"] = "1.0"
     id: Annotated[
         str,
-        Field(description="A cursor of the feed: resume after it. Its order says nothing; compare for equality only."),
+        Field(description="A cursor of the feed: resume after it. Ids are equal or not; they have no order."),
     ]
     source: str = "/swarmkeeper"
     type: Annotated[str, Field(examples=["io.swarmkeeper.task.planned.v1"])]

@@ -1,10 +1,9 @@
 """Reads a recorded event feed: reconstructs tasks, attempts, waits and bots from its events, and measures any part of
 it like a simulated run (see `measure`).
 
-Events are read in the order of the feed, whatever the order of the lines: that of the events' times, and within a task that
-of their `sequence`, since an event's id says nothing of the order. (In recordings of older versions it is a number, which
-is the order.) A task whose submission is not in the
-recording is left out, and counted. A task or attempt without an end is open.
+Events are read in the order of the feed, whatever the order of the lines: by their times, and within a task by their
+`sequence`, because an event's id does not tell its place. (In recordings of older versions it does: it is a number.) A
+task whose submission is not in the recording is left out, and counted. A task or attempt without an end is open.
 """
 
 from __future__ import annotations
