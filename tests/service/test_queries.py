@@ -619,6 +619,23 @@ async def test_events_come_in_pages_as_cloud_events(swarm: Swarm) -> None:
         await swarm.queries.events(CLIENT, task_id="tsk_9")
 
 
+async def test_after_a_restore_the_oldest_cursor_is_of_the_tenants_own_last_event(swarm: Swarm) -> None:
+    """That of the last event of all would say whether the others had events after it."""
+    await swarm.save(events=[records.event(n) for n in range(1, 4)])
+    await swarm.save(events=[records.event(n, id=f"evt_x{n}", task="tsk_9", tenant="other") for n in (1, 2)])
+    assert swarm.store._writing is not None
+    swarm.store._writing.execute("INSERT INTO feed_gap (after, upto) VALUES (5, 100)")
+    lost = Position(swarm.cursors.encode(OPERATOR.tenant, 50))
+
+    with pytest.raises(CursorTooOld) as too_old:
+        await swarm.queries.events(OPERATOR, after=lost)
+    assert too_old.value.oldest == swarm.cursors.encode(OPERATOR.tenant, 3)
+    swarm.store._writing.execute("INSERT INTO feed_start (tenant, seq) VALUES (?, 4)", (OPERATOR.tenant,))
+    with pytest.raises(CursorTooOld) as too_old:
+        await swarm.queries.events(OPERATOR, after=lost)
+    assert too_old.value.oldest == swarm.cursors.encode(OPERATOR.tenant, 4), "an older one would be refused again"
+
+
 async def test_a_cursor_from_before_the_oldest_event_kept_is_too_old(swarm: Swarm) -> None:
     await swarm.save(events=[records.event(n) for n in range(1, 6)])
     assert swarm.store._writing is not None

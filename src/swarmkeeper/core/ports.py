@@ -401,8 +401,8 @@ class Looked:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started(Looked):
     alive_at: int  # engine time that the last run reached; 0 for a new store
-    pepper: bytes  # created with the store; used if none is configured
-    cursor_key: bytes  # created with the store: see govern/cursors.py
+    pepper: bytes = field(repr=False)  # created with the store; used if none is configured
+    cursor_key: bytes = field(repr=False)  # created with the store: see govern/cursors.py
     numbers_until: int  # clients of older versions keep numbers of events up to this one
 
 
