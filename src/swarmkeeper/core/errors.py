@@ -109,7 +109,7 @@ class BotTypeFixed(SwarmkeeperError):
 class CursorTooOld(SwarmkeeperError):
     """Events after this cursor have left the feed. Read what you follow again, and go on from the oldest cursor.
 
-    Also a cursor of another store: of one that was lost, or before a restore without the keys of that store."""
+    Cursors that another store gave get the same answer."""
 
     code = "cursor_too_old"
 

@@ -110,17 +110,25 @@ def _is_number(event_id: str) -> bool:
 
 
 def _by_time(found: Sequence[tuple[Fact, int]]) -> list[Fact]:
-    """Number events in the order of time; those of one task in the order of their sequence, whatever their times."""
-    order: list[tuple[float, int, int, Fact]] = []
-    reached: dict[str | None, tuple[float, int]] = {}  # by task: the latest time, and the last line
+    """Number events in the order of time; those of one task in the order of their sequence, whatever their times.
+
+    Among those of one moment the order of the lines counts. If lines were moved, it may be that of no feed: then work
+    is taken last, because a bot reports and takes the next work in one moment, and never the other way round.
+    """
+    order: list[tuple[tuple[float, int, int], Fact, bool]] = []
+    reached: dict[str | None, tuple[float, int, bool]] = {}  # by task: latest time, last line, whether work was taken
     for fact, sequence in sorted(found, key=lambda each: (each[1], each[0].position)):
-        at, line = fact.at, fact.position
-        if fact.task is not None:
-            before = reached.get(fact.task, (at, line))
-            at, line = reached[fact.task] = max(before[0], at), max(before[1], line)
-        order.append((at, line, sequence, fact))
-    order.sort(key=lambda each: each[:3])
-    places = {id(fact): place for place, (_, _, _, fact) in enumerate(order, 1)}
+        at, line, takes = fact.at, fact.position, fact.kind == "work.leased"
+        if fact.task is not None and fact.task in reached:
+            before, its_line, took = reached[fact.task]
+            at, line, takes = max(before, at), max(its_line, line), takes or (took and at <= before)
+        reached[fact.task] = (at, line, takes)
+        order.append(((at, line, sequence), fact, takes))
+    order.sort(key=lambda each: each[0])
+    lines = [fact.position for _, fact, _ in order]
+    if lines != sorted(lines):
+        order.sort(key=lambda each: (each[0][0], each[2], *each[0][1:]))
+    places = {id(fact): place for place, (_, fact, _) in enumerate(order, 1)}
     return [replace(fact, position=places[id(fact)]) for fact, _ in found]
 
 
