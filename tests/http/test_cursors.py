@@ -252,7 +252,7 @@ async def lose_key(store_url: str) -> None:
 
 
 async def test_cursors_are_the_same_after_a_restart_and_with_another_pepper(store_url: str) -> None:
-    found = []
+    found: list[list[str]] = []
     for pepper in ("", "a-pepper-of-thirty-two-characters-or-more", "another-pepper-of-thirty-two-characters"):
         async with Orchestrator(Settings(store=store_url, log_level="error", pepper=pepper)) as swarm:
             ours = await make_key(swarm, "default")
@@ -269,9 +269,10 @@ async def test_the_key_of_cursors_is_not_among_what_people_are_shown(store_url: 
         kept = await both.swarm.store.start()
         answers = [
             await both.ours.get(path)
-            for path in ("/events", "/audit", "/health", "/ready?verbose", "/metrics", "/keys", "/events?after=1")
+            for path in ("/events", "/audit", "/health", "/readyz?verbose", "/metrics", "/keys", "/events?after=1")
         ]
 
+    assert [answer.status for answer in answers] == [200] * (len(answers) - 1) + [410]
     said = "".join(answer.body.decode() for answer in answers) + repr(kept)
     for secret in (kept.cursor_key, kept.pepper):
         assert secret.hex() not in said

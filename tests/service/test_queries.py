@@ -73,9 +73,12 @@ class Swarm:
         rules = Rulebook(Redactor.default())
         self.payload_cache = PayloadCache(self.store)
         self.cursors = Cursors(bytes(32))
-        times = {"now": lambda: NOW, "seen": self.seen.get}
         self.queries = Queries(
-            self.store, rules, Limits(), cursors=self.cursors, payload_cache=self.payload_cache, **times
+            *(self.store, rules, Limits()),
+            cursors=self.cursors,
+            now=lambda: NOW,
+            seen=self.seen.get,
+            payload_cache=self.payload_cache,
         )
 
     async def save(self, **changes: Any) -> None:
