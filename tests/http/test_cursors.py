@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.govern.cursors import LENGTH
+from swarmkeeper.govern.cursors import LENGTH, Cursors
+from swarmkeeper.reads import views
 from swarmkeeper.sdk.errors import CursorExpired
 from swarmkeeper.settings import Settings
 from tests.examples import examples
@@ -162,6 +163,33 @@ async def test_numbers_that_were_never_shown_are_all_answered_alike(store_url: s
             assert answers == answers[:1] * len(tried)
         oldest = answers[0][1]["oldest_cursor"]
         assert (await both.ours.get(f"/events?after={oldest}")).json == (await both.ours.get("/events?after=0")).json
+
+
+async def test_page_tokens_of_subtasks_hide_how_many_subtasks_others_have(store_url: str) -> None:
+    """The store numbers the subtasks of all tenants together, as it does events."""
+    plan = {"title": "t", "subtasks": [{"key": f"s{number}", "description": ""} for number in range(5)]}
+    async with two_tenants(store_url) as both:
+        await both.theirs.post("/tasks", plan)
+        task = (await both.ours.post("/tasks", plan)).json["id"]
+        found: list[str] = []
+        tokens: list[str] = []
+        token = ""
+        while token or not found:
+            page = (await both.ours.get(f"/tasks/{task}/subtasks?page_size=2&page_token={token}")).json
+            found += [item["key"] for item in page["items"]]
+            if token := page["next_page_token"]:
+                tokens.append(token)
+        kept = await both.swarm.store.start()
+        foreign = Cursors(kept.cursor_key).of_subtasks().encode("acme", 1)
+        of_feed = (await events(both.ours))[0]["id"]
+        tried = [views.token(5), "5", foreign, of_feed, "x"]
+        refused = [await both.ours.get(f"/tasks/{task}/subtasks?page_token={each}") for each in tried]
+
+    assert found == [f"s{number}" for number in range(5)]
+    assert [len(each) for each in tokens] == [LENGTH, LENGTH]
+    for answer in refused:
+        assert answer.status == 422
+        assert [error["pointer"] for error in answer.json["errors"]] == ["/query/page_token"]
 
 
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=4))

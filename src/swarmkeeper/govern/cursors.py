@@ -1,4 +1,4 @@
-"""Cursors of the feed: what a tenant is shown in place of the number of an event.
+"""Cursors: what a tenant is shown in place of the number of an event, or of a subtask in a list.
 
 The store numbers the events of all tenants together. A tenant that knew two numbers of its own would know how many
 events the others had in between. So it is shown the number encrypted, under a key of its own: without the store's key a
@@ -22,6 +22,7 @@ PATTERN = "^([0-9]{1,19}|[A-Za-z0-9_-]{24})$"
 LENGTH = 24
 _NUMBER_LENGTH_MAX = 19
 _MARK_BYTES = 2
+_FIRST_MAX = 0x7F  # of the first byte
 _ZEROS = bytes(8)
 _PURPOSE = b"swarmkeeper/cursors/1/"
 
@@ -37,17 +38,18 @@ class CursorOfAnotherStore(Exception):
 class Cursors:
     """Makes and reads the cursors of all tenants of one store. Each thread needs its own."""
 
-    def __init__(self, key: bytes, numbers_until: int = 0) -> None:
+    def __init__(self, key: bytes, numbers_until: int = 0, *, of: str = "events") -> None:
         """
         Args:
             key: drawn with the store.
             numbers_until: numbers up to this one are taken as cursors, because older versions have shown them. If
                 greater ones were taken, a tenant could try numbers until it has those of its events.
+            of: what the numbers are of. Cursors of one kind are none of another, so that they cannot be compared.
         """
-        self._key = key
+        self._key, self._of_what = key, of
         self._numbers_until = numbers_until
         mark = self._derived(b"store", _MARK_BYTES)
-        self._mark = bytes((mark[0] & 0x7F, *mark[1:]))  # so that a cursor begins with a letter
+        self._mark = bytes((mark[0] & _FIRST_MAX, *mark[1:]))  # so that a cursor begins with a letter
         self._blocks: dict[str, tuple[CipherContext, CipherContext]] = {}
 
     def _derived(self, purpose: bytes, length: int) -> bytes:
@@ -57,10 +59,14 @@ class Cursors:
         """Return what encrypts and decrypts the tenant's blocks, one by one: each block is a permutation of its own."""
         found = self._blocks.get(tenant)
         if found is None:
-            key = algorithms.AES(self._derived(b"tenant/" + tenant.encode(), 16))
+            key = algorithms.AES(self._derived(f"{self._of_what}/{tenant}".encode(), 16))
             cipher = Cipher(key, modes.ECB())  # noqa: S305  # a block at a time; no two numbers are equal
             found = self._blocks[tenant] = (cipher.encryptor(), cipher.decryptor())
         return found
+
+    def of_subtasks(self) -> Cursors:
+        """Return what hides positions in lists of subtasks: the store numbers those of all tenants together, too."""
+        return Cursors(self._key, of="subtasks")
 
     def encode(self, tenant: str, number: int) -> str:
         """Return the tenant's cursor for the number of an event."""
@@ -87,6 +93,8 @@ class Cursors:
         except ValueError:
             raise NotACursor from None
         mark, block = whole[:_MARK_BYTES], whole[_MARK_BYTES:]
+        if mark[0] > _FIRST_MAX:
+            raise NotACursor
         if mark != self._mark:
             raise CursorOfAnotherStore
         found = self._of(tenant)[1].update(block)

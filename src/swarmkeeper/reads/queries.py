@@ -20,7 +20,7 @@ from swarmkeeper.core.ports import Read, Reader, ReadsOnly, Rules
 from swarmkeeper.core.rules.explain import RetryTask
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, Condition, FailureCode, Kind, Status, TaskStatus
-from swarmkeeper.govern.cursors import Cursors
+from swarmkeeper.govern.cursors import CursorOfAnotherStore, Cursors, NotACursor
 from swarmkeeper.reads import causes, views, wording
 from swarmkeeper.reads.feed import START, Position, number_of
 from swarmkeeper.reads.payload_cache import PayloadCache
@@ -111,7 +111,7 @@ class Queries:
         self._reader: Reader = store
         self._bodies = payload_cache or PayloadCache(store)
         self._rules = rules
-        self._limits, self._cursors = limits, cursors
+        self._limits, self._cursors, self._positions = limits, cursors, cursors.of_subtasks()
         self._now = now
         self._seen = seen
         self._asked = asked
@@ -336,9 +336,14 @@ class Queries:
         """Return a page of a task's subtasks, in the order of its plan."""
         self._check_size(page_size)
         row = await self._task(principal, task_id)
-        after = views.read_token(page_token, int)[0] if page_token else 0
+        tenant, after = principal.tenant, 0
+        if page_token:
+            try:
+                after = self._positions.decode(tenant, page_token)
+            except (NotACursor, CursorOfAnotherStore):
+                raise views.bad_token() from None
         shown, end, more = await self._subtasks(principal, row, after, page_size)
-        following = views.token(end) if more or await self._written(row) < row.n_total else ""
+        following = self._positions.encode(tenant, end) if more or await self._written(row) < row.n_total else ""
         return views.page(shown, following) | {"subtasks_total": row.n_total}
 
     async def _subtasks(

@@ -86,11 +86,15 @@ def read_token(text: str, *kinds: type) -> list[Any]:
         or not all(type(part) is kind for part, kind in zip(parts, kinds, strict=True))
         or any(isinstance(part, int) and abs(part) > 2**62 for part in parts)
     ):
-        raise Invalid(
-            "the page token does not belong to this list",
-            details=(("/query/page_token", "invalid", "use next_page_token of the page before, or leave it out"),),
-        )
+        raise bad_token()
     return parts
+
+
+def bad_token() -> Invalid:
+    return Invalid(
+        "the page token does not belong to this list",
+        details=(("/query/page_token", "invalid", "use next_page_token of the page before, or leave it out"),),
+    )
 
 
 def page(items: Sequence[View], next_page_token: str = "") -> View:
