@@ -39,6 +39,7 @@ from swarmkeeper.core.ports import (
     ReadsOnly,
     ServerSeen,
     SharedStore,
+    Started,
     StoreDamaged,
     StoreLost,
     StoreUnavailable,
@@ -48,6 +49,7 @@ from swarmkeeper.engine.loop import Engine
 from swarmkeeper.engine.task_waiters import TaskWaiters
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
+from swarmkeeper.govern.cursors import Cursors
 from swarmkeeper.govern.redaction.tags import Tags
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.app import HttpLimits, Services
@@ -176,12 +178,13 @@ class Orchestrator:
             raise BadSetting(str(error)) from None
         await self.store.open(migrate=self._migrate)
         try:
-            own_pepper = (await self.store.start()).pepper
-            self.broker = make_broker(name_of_store(own_pepper))
+            kept = await self.store.start()
+            self.broker = make_broker(name_of_store(kept.pepper))
             if self._stream is not None:
                 clock, log = self.clock.monotonic, self.log
-                self._publisher = Publisher(self._stream, self.store, self.broker, owner=own, monotonic=clock, log=log)
-            await self._start(pepper or own_pepper)
+                parts = (self._stream, self.store, self.broker)
+                self._publisher = Publisher(*parts, cursors=_cursors(kept), owner=own, monotonic=clock, log=log)
+            await self._start(kept, pepper or kept.pepper)
         except BaseException as error:
             await self.store.close()
             if isinstance(error, BadSecrets):
@@ -189,8 +192,8 @@ class Orchestrator:
             raise
         return self
 
-    async def _start(self, pepper: bytes) -> None:
-        limits = self.settings.limits()
+    async def _start(self, kept: Started, pepper: bytes) -> None:
+        self._kept, limits = kept, self.settings.limits()
         self.engine = engine = Engine(
             self.store,
             clock=self.clock,
@@ -219,7 +222,7 @@ class Orchestrator:
         # With a pepper of the store, whoever reads the store could sign.
         own_tokens = SignedTokens(pepper, clock.now) if self._pepper_is_outside else None
         self._identity = Identity(self.store, pepper, **times, tokens=self._tokens, own_tokens=own_tokens)
-        self._feed = Feed(self.store, self.broker, self.log)
+        self._feed = Feed(self.store, self.broker, _cursors(kept), self.log)
         self._task_waiters = TaskWaiters()
         self._key_watch = KeyWatch(self._identity, engine.scheduler.parked_bots)
         self.quotas = Quotas(self.settings.quotas(), self.clock.monotonic)
@@ -344,6 +347,7 @@ class Orchestrator:
             store,
             self.rules,
             limits,
+            cursors=_cursors(self._kept),
             now=engine.now,
             seen=presence.last_seen,
             stuck=self._identity.stuck.of,
@@ -561,6 +565,10 @@ class Orchestrator:
 def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:
     """Make the log on stderr in the format and level of the settings."""
     return on_stderr(rules, clock.now, level=settings.log_level, form=settings.log_format)
+
+
+def _cursors(kept: Started) -> Cursors:
+    return Cursors(kept.cursor_key, kept.numbers_until)
 
 
 def http_limits(settings: Settings) -> HttpLimits:

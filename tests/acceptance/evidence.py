@@ -30,7 +30,7 @@ def asked(server: Server, key: str) -> dict[str, bytes]:
             token = page.json()["next_page_token"]
             if not token:
                 break
-    newest = b"id: %d\n" % max(int(cursor) for cursor in re.findall(rb'"id":"(\d+)"', found["events"]))
+    newest = b"id: %s\n" % re.findall(rb'"specversion":"1.0","id":"([^"]+)"', found["events"])[-1]
     with http.stream("GET", "/events", headers={"Accept": "text/event-stream"}) as stream:
         for chunk in stream.iter_bytes():
             found["stream"] += chunk

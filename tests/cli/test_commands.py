@@ -106,8 +106,13 @@ def test_a_submitted_task_is_done_and_its_result_printed(at: Shell, echo: Server
     forged = at("submit", "Echo\nfailure: forged", "--no-review")
     assert (forged.code, "/title: must be one line" in forged.err) == (1, True), forged
     assert at("task", "graph", task).out.splitlines()[1].split()[:2] == ["main", "SUCCEEDED"]
-    events = [json.loads(line)["sequence"] for line in at("task", "events", task, "--json").out.splitlines()]
-    assert events == list(range(1, len(events) + 1))
+    told = [json.loads(line) for line in at("task", "events", task, "--json").out.splitlines()]
+    assert [event["sequence"] for event in told] == list(range(1, len(told) + 1))
+    cursors = [event["id"] for event in told]
+    rest = at("task", "events", task, "--after", cursors[1]).out.splitlines()
+    assert [line.split()[0] for line in rest] == cursors[2:]
+    refused = at("task", "events", task, "--after", cursors[1][:4] + cursors[2][4:12] + cursors[1][12:])
+    assert (refused.code, "/query/after" in refused.err) == (1, True), refused
     assert at("task", "events", task, "--follow").out.splitlines()[-1].split()[2] == "task.accepted"
     assert task in at("task", "list", "--outcome", "accepted", "--limit", "5").out
     assert "echo" in at("bot", "list").out

@@ -25,6 +25,7 @@ from swarmkeeper.core.rules.explain import (
 )
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
+from swarmkeeper.govern.cursors import Cursors
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.reads import wording
@@ -216,7 +217,9 @@ def explainer_of(swarm: Harness) -> Explainer:
     rules = Rulebook(Redactor.default())
     limits = Limits(away=2**62)
     now = Now(time=lambda: swarm.now)
-    return Explainer(Queries(swarm.store, rules, limits, now=lambda: swarm.now), limits, now)
+    return Explainer(
+        Queries(swarm.store, rules, limits, cursors=Cursors(bytes(32)), now=lambda: swarm.now), limits, now
+    )
 
 
 class ExplainedStory(Story):

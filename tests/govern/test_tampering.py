@@ -28,7 +28,7 @@ PASSING = {
     "feed_gap": "which cursors of readers are refused",
     "feed_start": "which cursors of readers are refused",
     "idempotency": "answers to repeated calls, for a day",
-    "meta": "how far time and numbers have come, and the pepper, without which no key works",
+    "meta": "how far time and numbers have come, the pepper, without which no key works, and the key of cursors",
     "migration": "which schema the store has",
     "ready": "the order in which work is handed out",
     "sink": "how far an outgoing stream has come",

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import httpx2
 import pytest
 
 from tests.cli.shell import Server
-from tests.outgoing.streams import published
+from tests.outgoing.streams import Message, first_times, published
 from tests.support.brokers import BrokerServer
 
 
@@ -33,25 +34,26 @@ def submit(url: str, key: str, count: int) -> None:
             assert client.post(f"{url}/tasks", json=task).status_code == 201
 
 
-def feed(url: str, key: str) -> list[int]:
-    numbers: list[int] = []
+def feed(url: str, key: str) -> list[str]:
+    """Return the cursors of all events."""
+    found: list[str] = []
     with httpx2.Client(headers={"X-API-KEY": key}, timeout=30, verify=False) as client:
         while True:
-            after = numbers[-1] if numbers else 0
+            after = found[-1] if found else 0
             page: Any = client.get(f"{url}/events?page_size=200&after={after}").json()["items"]
             if not page:
-                return numbers
-            numbers += [int(event["id"]) for event in page]
+                return found
+            found += [event["id"] for event in page]
 
 
-def until_there(outside: BrokerServer, last: int) -> list[int]:
-    """Wait for this event; return the numbers of all published events, in order."""
+def until_there(outside: BrokerServer, is_last: Callable[[Message], bool]) -> list[Message]:
+    """Wait for this event; return all published events, in order."""
     end = time.monotonic() + 60
     while True:
-        numbers = [message.seq for message in asyncio.run(published(outside))]
-        if numbers and max(numbers) >= last:
-            return numbers
-        assert time.monotonic() < end, numbers[-3:]
+        found = asyncio.run(published(outside))
+        if any(map(is_last, found)):
+            return found
+        assert time.monotonic() < end, found[-3:]
         time.sleep(0.1)
 
 
@@ -67,15 +69,20 @@ def test_a_server_that_is_killed_while_it_publishes_leaves_nothing_out(
         server, url = served(store_url, outside, tmp_path)
     submit(url, key, 5)
     there = feed(url, key)
-    numbers = until_there(outside, there[-1])
+    messages = until_there(outside, has_cursor(there[-1]))
     server.stop()
 
-    assert first_times_of(numbers)[: len(there)] == there
-    assert there == list(range(1, len(there) + 1))
+    assert first_cursors(messages)[: len(there)] == there
+    numbers = first_times(messages)
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
-def first_times_of(numbers: list[int]) -> list[int]:
-    return list(dict.fromkeys(numbers))
+def has_cursor(cursor: str) -> Callable[[Message], bool]:
+    return lambda message: bool(message.body["cursor"] == cursor)
+
+
+def first_cursors(messages: list[Message]) -> list[str]:
+    return list(dict.fromkeys(message.body["cursor"] for message in messages))
 
 
 @pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
@@ -85,17 +92,17 @@ def test_of_two_servers_one_publishes_and_the_other_one_takes_over(
     a, url_a = served(store_url, outside, tmp_path)
     key = key_of(store_url, tmp_path)
     submit(url_a, key, 5)
-    until_there(outside, 10)
+    until_there(outside, lambda message: message.seq >= 10)
     b, url_b = served(store_url, outside, tmp_path)  # `a` publishes by now
     submit(url_a, key, 20)
     submit(url_b, key, 20)
-    steady = until_there(outside, feed(url_b, key)[-1])
+    steady = [message.seq for message in until_there(outside, has_cursor(feed(url_b, key)[-1]))]
     a.process.kill()
     a.end()
     submit(url_b, key, 20)
     there = feed(url_b, key)
-    numbers = until_there(outside, there[-1])
+    messages = until_there(outside, has_cursor(there[-1]))
     b.stop()
 
     assert steady == list(range(1, len(steady) + 1)), "no event was published twice"
-    assert first_times_of(numbers)[: len(there)] == there
+    assert first_cursors(messages)[: len(there)] == there

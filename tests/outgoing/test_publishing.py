@@ -16,6 +16,7 @@ from tests.http.conftest import Caller, Fleet
 from tests.http.test_work import planned
 from tests.outgoing.streams import NAME, Message, first_times, published
 from tests.support.brokers import BrokerServer, NatsServer
+from tests.support.cursors import cursors_of
 
 SECONDS = 40
 
@@ -31,6 +32,11 @@ async def feed(swarm: Orchestrator) -> list[dict[str, Any]]:
     while page := (await admin.get(f"/events?page_size=200&after={found[-1]['id'] if found else 0}")).json["items"]:
         found += page
     return found
+
+
+async def newest(swarm: Orchestrator) -> int:
+    """Return the number of the newest event that the API gives to the default tenant."""
+    return (await cursors_of(swarm.store)).decode("default", (await feed(swarm))[-1]["id"])
 
 
 async def until_there(outside: BrokerServer, last: int, name: str = NAME) -> list[Message]:
@@ -75,10 +81,12 @@ async def test_each_event_is_published_in_order_as_the_feed_shows_it(store_url: 
         bot = await Fleet(swarm).bot("Executor")
         await bot.report(await bot.one(), output={"n": 1})
         shown = await feed(swarm)
-        messages = await until_there(outside, int(shown[-1]["id"]))
+        messages = await until_there(outside, await newest(swarm))
 
-    bodies = [{k: v for k, v in m.body.items() if k not in ("tenant", "datacontenttype")} for m in messages]
+    more = ("tenant", "datacontenttype", "cursor")
+    bodies = [{k: v for k, v in m.body.items() if k not in more} | {"id": m.body["cursor"]} for m in messages]
     assert bodies[: len(shown)] == shown
+    assert [m.body["id"] for m in messages] == [str(number) for number in range(1, len(messages) + 1)]
     assert {(m.body["tenant"], m.body["datacontenttype"]) for m in messages} == {("default", "application/json")}
     assert "ghp_" not in str(messages)
     assert any("redacted_fields" in m.body["data"] for m in messages)
@@ -110,7 +118,7 @@ async def test_after_a_stop_it_goes_on_where_it_was(store_url: str, outside: Bro
     for _ in range(3):
         async with Orchestrator(settings(store_url, outside)) as swarm:
             await tasks(swarm, 2)
-            last = int((await feed(swarm))[-1]["id"])
+            last = await newest(swarm)
             messages = await until_there(outside, last)
 
     numbers = [message.seq for message in messages]
@@ -124,7 +132,7 @@ async def test_what_happened_before_the_stream_was_set_up_is_published_too(
     async with Orchestrator(Settings(store=store)) as swarm:
         await tasks(swarm, 80)
     async with Orchestrator(settings(store, outside)) as swarm:
-        last = int((await feed(swarm))[-1]["id"])
+        last = await newest(swarm)
         messages = await until_there(outside, last)
 
     assert last > 2 * publisher.PAGE
@@ -142,7 +150,7 @@ async def test_while_the_other_side_is_down_it_waits_and_says_so(
         waits = await said(capfd, "outgoing_waits", lines)
         outside.start()
         await said(capfd, "outgoing_goes_on", lines)
-        await until_there(outside, int((await feed(swarm))[-1]["id"]))
+        await until_there(outside, await newest(swarm))
 
         lines.clear()
         outside.kill()
@@ -156,7 +164,7 @@ async def test_while_the_other_side_is_down_it_waits_and_says_so(
                 await asyncio.sleep(0.1)
         outside.start()
         await tasks(swarm, 3)
-        messages = await until_there(outside, int((await feed(swarm))[-1]["id"]))
+        messages = await until_there(outside, await newest(swarm))
 
     assert '"level": "warning"' in waits
     assert f'"stream": "{outside.scheme}://127.0.0.1:{outside.port}/{NAME}"' in waits
@@ -171,13 +179,13 @@ async def test_a_server_outside_that_answers_nothing_holds_up_nobody(
     monkeypatch.setattr(publisher, "APPEND_SECONDS_MAX", 1.0)
     async with Orchestrator(settings(store_url, outside)) as swarm:
         await tasks(swarm, 2)
-        await until_there(outside, int((await feed(swarm))[-1]["id"]))
+        await until_there(outside, await newest(swarm))
         outside.freeze()
         async with asyncio.timeout(5):
             await tasks(swarm, 5)
         await said(capfd, "outgoing_waits", [])
         outside.thaw()
-        messages = await until_there(outside, int((await feed(swarm))[-1]["id"]))
+        messages = await until_there(outside, await newest(swarm))
 
     numbers = first_times(messages)
     assert numbers == list(range(1, len(numbers) + 1))
@@ -202,8 +210,7 @@ async def test_events_that_left_the_store_are_missed_aloud_and_the_others_follow
     assert len(there) < last
     async with Orchestrator(settings(store_url, outside)) as swarm:
         await tasks(swarm, 1)
-        newest = int((await feed(swarm))[-1]["id"])
-        messages = await until_there(outside, newest)
+        messages = await until_there(outside, await newest(swarm))
         line = await said(capfd, "outgoing_skipped", lines)
         text = swarm._metrics.text()[0].decode()
 
@@ -225,7 +232,7 @@ async def test_the_stream_has_the_name_that_is_set(outside: BrokerServer) -> Non
 async def test_the_stream_keeps_about_as_many_events_as_are_set(outside: BrokerServer) -> None:
     async with Orchestrator(settings("sqlite://:memory:", outside, stream_length=10)) as swarm:
         await tasks(swarm, 110)
-        messages = await until_there(outside, int((await feed(swarm))[-1]["id"]))
+        messages = await until_there(outside, await newest(swarm))
 
     assert messages[-1].seq > 300
     assert len(messages) == 10 if isinstance(outside, NatsServer) else 10 <= len(messages) < 250
@@ -261,7 +268,7 @@ async def test_an_event_that_is_too_large_is_left_out_aloud(
             client = Caller(swarm.app, await swarm.make_key("client"))
             await planned(client, *(f"key-{number:03}-{'x' * 20}" for number in range(200)))
             await planned(client, "small")
-            last = int((await feed(swarm))[-1]["id"])
+            last = await newest(swarm)
             messages = await until_there(outside, last)
             lines: list[str] = []
             await said(capfd, "outgoing_too_large", lines)

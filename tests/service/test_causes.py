@@ -10,6 +10,7 @@ import pytest
 from swarmkeeper.core.model import Limits, Principal, TaskRecord
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import AttemptOutcome, Outcome, Status, TaskStatus
+from swarmkeeper.govern.cursors import Cursors
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.reads.queries import Queries
@@ -35,7 +36,7 @@ async def shown(store: SqliteStore, work: dict[str, Any], *attempts: dict[str, A
     async with store.begin() as transaction:
         changes = Changes(tasks={row.id: row}, works={item.id: item}, attempts=tried, bots={"bot_1": records.bot()})
         await transaction.save(changes)
-    queries = Queries(store, Rulebook(Redactor.default()), Limits(), now=lambda: 0)
+    queries = Queries(store, Rulebook(Redactor.default()), Limits(), cursors=Cursors(bytes(32)), now=lambda: 0)
     return (await queries.task(CLIENT, row.id))[0]
 
 

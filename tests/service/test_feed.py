@@ -11,6 +11,7 @@ from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.core.model import Event
 from swarmkeeper.core.ports import Changes, StoreUnavailable
 from swarmkeeper.core.states import TaskStatus
+from swarmkeeper.govern.cursors import LENGTH, Cursors
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.reads import feed as feeds
 from swarmkeeper.reads.feed import LAG_MAX, Feed, Subscription
@@ -27,7 +28,7 @@ class Running:
         self.store = SqliteStore(":memory:")
         self.broker = LocalBroker()
         self.logged: list[str] = []
-        self.feed = Feed(self.store, self.broker, self.log)
+        self.feed = Feed(self.store, self.broker, Cursors(bytes(32)), self.log)
         self.sequences: dict[str, int] = {}
 
     def log(self, event: str, **fields: Any) -> None:
@@ -293,7 +294,7 @@ async def test_an_event_is_written_once_for_all_who_follow(running: Running) -> 
 
     async def follow(subscription: Subscription, number: int) -> bytes:
         heard = b""
-        while len(heard) < number:
+        while len(heard) < number * LENGTH:
             heard += b"".join(each.form(write) for each in await subscription.some() or ())
         return heard
 
@@ -304,8 +305,9 @@ async def test_an_event_is_written_once_for_all_who_follow(running: Running) -> 
         heard = [asyncio.create_task(follow(subscription, 3)) for subscription in followers]
         await running.tell("a", "b", "c")
 
-        assert set(await asyncio.gather(*heard)) == {b"123"}
-        assert written == ["1", "2", "3"]
+        ids = [running.feed.cursors.encode("acme", number) for number in (1, 2, 3)]
+        assert set(await asyncio.gather(*heard)) == {"".join(ids).encode()}
+        assert written == ids
 
 
 async def test_many_followers_do_not_keep_others_from_their_turn(running: Running) -> None:

@@ -23,8 +23,10 @@ from swarmkeeper.core.model import (
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import AttemptOutcome, Condition, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.engine.lease_facts import Granted
+from swarmkeeper.govern.cursors import Cursors
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
+from swarmkeeper.reads.feed import Position
 from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.queries import PAGE_BYTES_MAX, Queries, TaskFilter
@@ -70,8 +72,13 @@ class Swarm:
         self.seen: dict[str, int] = {}
         rules = Rulebook(Redactor.default())
         self.payload_cache = PayloadCache(self.store)
+        self.cursors = Cursors(bytes(32))
         self.queries = Queries(
-            self.store, rules, Limits(), now=lambda: NOW, seen=self.seen.get, payload_cache=self.payload_cache
+            *(self.store, rules, Limits()),
+            cursors=self.cursors,
+            now=lambda: NOW,
+            seen=self.seen.get,
+            payload_cache=self.payload_cache,
         )
 
     async def save(self, **changes: Any) -> None:
@@ -597,7 +604,7 @@ async def test_events_come_in_pages_as_cloud_events(swarm: Swarm) -> None:
     await swarm.save(events=[*events, records.event(1, id="evt_x", task="tsk_9", tenant="other")])
 
     page = await swarm.queries.events(CLIENT, task_id="tsk_1", page_size=2)
-    rest = await swarm.queries.events(CLIENT, task_id="tsk_1", after=int(page["next_page_token"]))
+    rest = await swarm.queries.events(CLIENT, task_id="tsk_1", after=Position(page["next_page_token"]))
 
     v1.read_answer(v1.EventPage, page)
     event = page["items"][0]
@@ -615,13 +622,34 @@ async def test_events_come_in_pages_as_cloud_events(swarm: Swarm) -> None:
         await swarm.queries.events(CLIENT, task_id="tsk_9")
 
 
+async def test_after_a_restore_the_oldest_cursor_is_of_the_tenants_own_last_event(swarm: Swarm) -> None:
+    """That of the last event of all would say whether the others had events after it."""
+    await swarm.save(events=[records.event(n) for n in range(1, 4)])
+    await swarm.save(events=[records.event(n, id=f"evt_x{n}", task="tsk_9", tenant="other") for n in (1, 2)])
+    assert swarm.store._writing is not None
+    swarm.store._writing.execute("INSERT INTO feed_gap (after, upto) VALUES (5, 100)")
+    lost = Position(swarm.cursors.encode(OPERATOR.tenant, 50))
+
+    with pytest.raises(CursorTooOld) as too_old:
+        await swarm.queries.events(OPERATOR, after=lost)
+    assert too_old.value.oldest == swarm.cursors.encode(OPERATOR.tenant, 3)
+    swarm.store._writing.execute("INSERT INTO feed_start (tenant, seq) VALUES (?, 4)", (OPERATOR.tenant,))
+    with pytest.raises(CursorTooOld) as too_old:
+        await swarm.queries.events(OPERATOR, after=lost)
+    assert too_old.value.oldest == swarm.cursors.encode(OPERATOR.tenant, 4), "an older one would be refused again"
+
+
 async def test_a_cursor_from_before_the_oldest_event_kept_is_too_old(swarm: Swarm) -> None:
     await swarm.save(events=[records.event(n) for n in range(1, 6)])
     assert swarm.store._writing is not None
     swarm.store._writing.execute("INSERT INTO feed_start (tenant, seq) VALUES (?, 3)", (OPERATOR.tenant,))
 
-    for after in (0, 3, 4, 5):
-        await swarm.queries.events(OPERATOR, after=after)
-    for after in (1, 2):
-        with pytest.raises(CursorTooOld):
-            await swarm.queries.events(OPERATOR, after=after)
+    def after(number: int) -> Position:
+        return Position(swarm.cursors.encode(OPERATOR.tenant, number))
+
+    for number in (0, 3, 4, 5):
+        await swarm.queries.events(OPERATOR, after=after(number))
+    for number in (1, 2):
+        with pytest.raises(CursorTooOld) as too_old:
+            await swarm.queries.events(OPERATOR, after=after(number))
+        assert too_old.value.oldest == after(3).text

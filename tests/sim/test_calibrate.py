@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from statistics import fmean
 from typing import Any
 
@@ -20,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core.model import Event
+from swarmkeeper.govern.cursors import Cursors
 from swarmkeeper.sdk.answers import Accept, Answer, Done, Plan
 from swarmkeeper.sdk.bots import EvaluatorBot, ExecutorBot, PlannerBot
 from swarmkeeper.sdk.context import Candidate, Context
@@ -143,6 +145,58 @@ def test_a_feed_in_lines_is_calibrated_like_the_run(played: Played, lines: list[
     of_run = calibrate(replace(played.recording, tokens=None))
 
     assert of_file.plain == of_run.plain
+
+
+@pytest.fixture(scope="module")
+def shown(lines: list[str]) -> list[str]:
+    """The lines as a tenant is shown them: their ids do not tell their places."""
+    cursors = Cursors(bytes(32))
+    return [json.dumps({**json.loads(line), "id": cursors.encode("t", n)}) for n, line in enumerate(lines, 1)]
+
+
+def test_a_feed_whose_ids_are_cursors_is_calibrated_like_one_with_numbers(lines: list[str], shown: list[str]) -> None:
+    by_number, by_time = of_lines(lines), of_lines(shown)
+
+    assert by_time.facts == by_number.facts
+    assert (by_time.moved, by_time.repeated) == (0, 0)
+
+
+def test_lines_with_cursors_may_come_in_any_order_and_again(shown: list[str]) -> None:
+    in_order = of_lines(shown)
+    shuffled = [*shown, *shown[:7]]
+    Random(5).shuffle(shuffled)
+    found = of_lines(shuffled)
+
+    assert found.repeated == 7
+    assert found.moved > len(shown) / 4
+    assert [fact.at for fact in found.facts] == [fact.at for fact in in_order.facts]
+    assert stories(found) == stories(in_order), "each task's events are in the order of its sequence"
+    assert calibrate(found).plain == calibrate(in_order).plain
+
+
+def stories(recording: Recording) -> dict[str | None, list[tuple[str, Mapping[str, Any]]]]:
+    found: dict[str | None, list[tuple[str, Mapping[str, Any]]]] = {}
+    for fact in recording.facts:
+        found.setdefault(fact.task, []).append((fact.kind, fact.data))
+    return {task: facts for task, facts in found.items() if task is not None}
+
+
+def test_recordings_of_single_tasks_one_after_the_other_are_read_in_the_order_of_time(shown: list[str]) -> None:
+    by_task = sorted(shown, key=lambda line: json.loads(line)["subject"] or "")
+
+    assert [fact.at for fact in of_lines(by_task).facts] == [fact.at for fact in of_lines(shown).facts]
+
+
+def test_a_clock_that_was_set_back_does_not_turn_a_task_around() -> None:
+    first, then = json.loads(GOOD), json.loads(GOOD)
+    cursors = Cursors(bytes(32))
+    first |= {"id": cursors.encode("t", 1), "sequence": 1}
+    then |= {"id": cursors.encode("t", 2), "sequence": 2, "time": "2025-12-31T23:59:00Z"}
+    then["type"] = "io.swarmkeeper.task.archived.v1"
+
+    for lines in ([first, then], [then, first]):
+        found = of_lines(map(json.dumps, lines))
+        assert [(fact.kind, fact.at) for fact in found.facts] == [("task.submitted", 0.0), ("task.archived", 0.0)]
 
 
 # ---- calibration ---------------------------------------------------------------------------------------------------
@@ -321,6 +375,7 @@ GOOD = '{"id": "1", "type": "io.swarmkeeper.task.submitted.v1", "time": "2026-01
         ("[]", "line 2: this is not an event"),
         ('{"data": {}}', "line 2: this is not an event"),
         (GOOD.replace('"1"', '"one"'), "line 2: the event's `id` is not a position in the feed"),
+        (GOOD.replace('"id"', '"sequence": -1, "id"'), "line 2: the event's `sequence` is not what it should be"),
         (GOOD.replace("2026-01-01T00:00:00Z", "soon"), "line 2: the event's `time` is not a time"),
         (GOOD.replace("00:00:00Z", "00:00:00"), "line 2: the event's `time` has no time zone"),
         (GOOD.replace('"subject": "tasks/t"', '"data": 7'), "line 2: the event's `data` or `subject` is not"),

@@ -119,10 +119,26 @@ async def test_all_rows_arrive_and_the_numbers_go_on(source: apsw.Connection, da
             f"SELECT max(seq), nextval(pg_get_serial_sequence('{table}', 'seq')) FROM {table}",
         )
         assert coming == seq + 1
-    asked = "SELECT key, value FROM meta WHERE key IN ('alive_at', 'epoch', 'pepper')"
+    names = ("alive_at", "epoch", "pepper", "cursor_key", "numbers_until")
+    asked = f"SELECT key, value FROM meta WHERE key IN {names}"
     kept: dict[Any, Any] = dict(source.execute(asked).fetchall())  # type: ignore[arg-type]  # each row is a pair
-    meta = await ask(database, "SELECT key, value, secret FROM meta WHERE key IN ('alive_at', 'epoch', 'pepper')")
+    meta = await ask(database, f"SELECT key, value, secret FROM meta WHERE key IN {names}")
+    assert sorted(kept) == sorted(names)
     assert {key: secret if value is None else value for key, value, secret in meta} == kept
+
+
+async def test_a_copy_of_an_older_version_gets_a_key_for_cursors_and_its_numbers_stay_valid(
+    source: apsw.Connection, database: str
+) -> None:
+    source.execute("DELETE FROM meta WHERE key IN ('cursor_key', 'numbers_until')")
+    await move(source, database)
+
+    store = PostgresStore(database)
+    await store.open()
+    kept = await store.start()
+    await store.close()
+    assert len(kept.cursor_key) == 32
+    assert kept.numbers_until == source.execute("SELECT max(seq) FROM event").get
 
 
 @pytest.mark.parametrize(

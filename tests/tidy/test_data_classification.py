@@ -159,7 +159,7 @@ def test_every_field_of_an_error_has_its_plane() -> None:
 def test_every_field_of_an_event_has_its_plane() -> None:
     row: dict[str, Any] = dict.fromkeys(EventRow._fields, 1)
     row |= {"kind": "k", "body": "{}", "redacted": '[["/a", "r", "replaced", "value"]]'}
-    shown = views.event(EventRow(**row))
+    shown = views.event(EventRow(**row), "an-id")
 
     assert set(shown) == set(CloudEvent.model_fields)
     assert set(listed("Events")) == {*shown, *(f"data.{name}" for name in shown["data"])}

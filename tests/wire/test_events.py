@@ -34,12 +34,13 @@ def test_an_event_has_the_shape_of_the_standard() -> None:
             audit="aud_1",
             body='{"to": "PLANNED"}',
             redacted="[]",
-        )
+        ),
+        "8Q2k",
     )
 
     assert event == {
         "specversion": "1.0",
-        "id": "17",
+        "id": "8Q2k",
         "source": "/swarmkeeper",
         "type": "io.swarmkeeper.task.planned.v1",
         "subject": "tasks/tsk_1",

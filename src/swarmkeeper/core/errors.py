@@ -107,11 +107,13 @@ class BotTypeFixed(SwarmkeeperError):
 
 
 class CursorTooOld(SwarmkeeperError):
-    """Events after this cursor have left the feed. Read what you follow again, and go on from the oldest cursor."""
+    """Events after this cursor have left the feed. Read what you follow again, and go on from the oldest cursor.
+
+    Cursors that another store gave get the same answer."""
 
     code = "cursor_too_old"
 
-    def __init__(self, oldest: int) -> None:
+    def __init__(self, oldest: str) -> None:
         super().__init__(f"events after this cursor have left the feed: the oldest cursor is {oldest}")
         self.oldest = oldest  # events after this cursor are all there
 

@@ -401,7 +401,9 @@ class Looked:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started(Looked):
     alive_at: int  # engine time that the last run reached; 0 for a new store
-    pepper: bytes  # created with the store; used if none is configured
+    pepper: bytes = field(repr=False)  # created with the store; used if none is configured
+    cursor_key: bytes = field(repr=False)  # created with the store: see govern/cursors.py
+    numbers_until: int  # clients of older versions keep numbers of events up to this one
 
 
 @dataclass(frozen=True, slots=True)

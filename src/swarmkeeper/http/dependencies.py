@@ -21,6 +21,7 @@ from swarmkeeper.core.errors import Internal, Invalid, Overloaded, PermissionDen
 from swarmkeeper.core.model import Json, Principal
 from swarmkeeper.core.ports import Rules, StoreUnavailable
 from swarmkeeper.engine.loop import Replayed
+from swarmkeeper.govern.cursors import PATTERN as CURSOR_PATTERN
 from swarmkeeper.http.errors import CALL, status_of
 from swarmkeeper.http.intake import limits
 from swarmkeeper.http.intake.content import Translator
@@ -386,7 +387,7 @@ IfNoneMatch = Annotated[
 IfMatch = Annotated[str | None, _header("If-Match", "An ETag: 412 if the task has changed since.")]
 LastEventId = Annotated[
     str | None,
-    _header("Last-Event-ID", "For a stream: the id of the last event received.", pattern="^[0-9]{0,18}$"),
+    _header("Last-Event-ID", "For a stream: the id of the last event received.", pattern=f"^$|{CURSOR_PATTERN}"),
 ]
 
 

@@ -56,7 +56,7 @@ def status_of(error: errors.SwarmkeeperError) -> int:
 def problem(error: errors.SwarmkeeperError, request_id: str, base: str) -> dict[str, Any]:
     """Return the problem document; `base` is the API's address as the caller sees it."""
     status, title = STATUS[type(error)]
-    more = {"oldest_cursor": str(error.oldest)} if isinstance(error, errors.CursorTooOld) else {}
+    more = {"oldest_cursor": error.oldest} if isinstance(error, errors.CursorTooOld) else {}
     return {
         "type": f"{base}/docs#{error.code}",
         "title": title,

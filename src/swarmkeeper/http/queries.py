@@ -13,12 +13,14 @@ from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, Validati
 
 from swarmkeeper.core.errors import Detail, Invalid, Malformed
 from swarmkeeper.core.states import Outcome, TaskStatus
+from swarmkeeper.govern import cursors
 from swarmkeeper.http.intake.limits import PAGE_SIZE, PAGE_SIZE_MAX, WAIT_SECONDS_MAX
+from swarmkeeper.reads.feed import Position
 from swarmkeeper.wire.problems import Safe, broken_rule, details_of, pointer
 from swarmkeeper.wire.shapes import Request
 
 FIELDS_MAX = 100
-CURSOR_MAX = 2**62
+INDEX_MAX = 2**62
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
@@ -58,7 +60,7 @@ AsInteger = BeforeValidator(_integer)
 AsFloat = BeforeValidator(_float)
 AsBoolean = BeforeValidator(_boolean, json_schema_input_type=bool | Literal["", "0", "1"])
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
-Cursor = Annotated[int, Field(ge=0, le=CURSOR_MAX), AsInteger]
+Index = Annotated[int, Field(ge=0, le=INDEX_MAX), AsInteger]
 ShortText = Annotated[str, Field(min_length=1, max_length=128)]
 Label = Annotated[str, BeforeValidator(_label), Field(json_schema_extra={"pattern": "^[^:]+:"})]
 
@@ -126,13 +128,19 @@ class ApprovalsQuery(PageQuery):
 
 
 class EventsQuery(Query):
-    after: Annotated[Cursor, Field(description="The id of the last event received.")] = 0
+    after: Annotated[str, Field(pattern=cursors.PATTERN, description="The id of the last event received.")] = ""
     page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsInteger] = PAGE_SIZE
-    page_token: Annotated[str, Field(pattern=r"^[0-9]{0,18}$", description="The same as after.")] = ""
+    page_token: Annotated[str, Field(pattern=f"^$|{cursors.PATTERN}", description="The same as after.")] = ""
+
+    @property
+    def position(self) -> Position:
+        return (
+            Position(self.page_token, "/query/page_token") if self.page_token else Position(self.after, "/query/after")
+        )
 
 
 class TaskAuditQuery(PageQuery):
-    after: Annotated[Cursor, Field(description="The index of the last record received.")] | None = None
+    after: Annotated[Index, Field(description="The index of the last record received.")] | None = None
     actor: Annotated[ShortText, Field(description="The id of the actor.")] | None = None
     action: Annotated[ShortText, Field(description="The action, such as task.submit.")] | None = None
 

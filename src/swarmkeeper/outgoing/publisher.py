@@ -20,6 +20,7 @@ import msgspec
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.named_reads import EventRow, FeedGapRow, fetch
 from swarmkeeper.core.ports import Broker, EventTooLarge, LogWriter, OutgoingEvent, OutgoingStream, Store
+from swarmkeeper.govern.cursors import Cursors
 from swarmkeeper.outgoing.owned import (
     APPEND_SECONDS_MAX,
     OWN_AGAIN_SECONDS,
@@ -35,9 +36,18 @@ PAGE = 100
 encode = msgspec.json.Encoder().encode
 
 
-def outgoing(row: EventRow) -> OutgoingEvent:
-    """Return an event in the form of the feed, with what a reader of all tenants needs besides."""
-    body = {**views.event(row), "datacontenttype": "application/json", "tenant": row.tenant}
+def outgoing(row: EventRow, cursors: Cursors) -> OutgoingEvent:
+    """Return an event in the form of the feed, with what a reader of all tenants needs besides.
+
+    The stream is the operator's: the id is the number, which grows from event to event, so that repeats can be told.
+    The cursor is what the tenant is shown as the id.
+    """
+    body = {
+        **views.event(row, str(row.seq)),
+        "datacontenttype": "application/json",
+        "tenant": row.tenant,
+        "cursor": cursors.encode(row.tenant, row.seq),
+    }
     return OutgoingEvent(row.seq, row.id, row.tenant, row.kind, encode(body))
 
 
@@ -72,6 +82,7 @@ class Publisher(OwnedReader):
         store: Store,
         broker: Broker,
         *,
+        cursors: Cursors,
         owner: str,
         monotonic: Callable[[], int],
         log: LogWriter,
@@ -81,7 +92,7 @@ class Publisher(OwnedReader):
             owner: what only this server has.
         """
         super().__init__(stream.name, store, broker, owner=owner, monotonic=monotonic)
-        self._stream, self._log = stream, log
+        self._stream, self._cursors, self._log = stream, cursors, log
         self.figures = OutgoingFigures()
         self._cursor = 0  # stored on the other side up to here
         self._noted = 0  # as the store knows
@@ -107,7 +118,7 @@ class Publisher(OwnedReader):
     async def _append(self, rows: Sequence[EventRow]) -> None:
         if rows[-1].seq - self._cursor != len(rows):
             await self._tell_missing(rows)
-        events = [outgoing(row) for row in rows]
+        events = [outgoing(row, self._cursors) for row in rows]
         try:
             async with asyncio.timeout(APPEND_SECONDS_MAX):
                 stored = await self._stream.append(events)

@@ -1,5 +1,7 @@
-"""Delivers events live. One reader per process reads the end of the feed and passes each event to its followers; a
-follower reads the store itself only to catch up.
+"""The feed of events: from where a reader goes on, and live delivery.
+
+One reader per process reads the end of the feed and passes each event to its followers; a follower reads the store
+itself only to catch up.
 
 A follower is registered before its last catch-up read, and receives live events from exactly where that read ended. So
 it misses no event and gets none twice. The caller checks permissions: see `Queries.may_follow`.
@@ -11,11 +13,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from swarmkeeper.core import named_reads
-from swarmkeeper.core.named_reads import EventRow, fetch
-from swarmkeeper.core.ports import EVENTS_TOPIC, Broker, LogWriter, Store, StoreDamaged, StoreUnavailable
+from swarmkeeper.core.errors import CursorTooOld, Invalid
+from swarmkeeper.core.named_reads import CursorRow, EventRow, fetch
+from swarmkeeper.core.ports import EVENTS_TOPIC, Broker, LogWriter, Reader, Store, StoreDamaged, StoreUnavailable
 from swarmkeeper.core.states import TASK_CLOSED
+from swarmkeeper.govern.cursors import CursorOfAnotherStore, Cursors, NotACursor
 from swarmkeeper.reads import views
 from swarmkeeper.reads.views import View
 
@@ -29,23 +34,67 @@ REST_TIMES = 5
 WOKEN_AT_ONCE = 50  # followers woken before the event loop runs others: two milliseconds
 LOOK_SECONDS = 1.0  # the delay if a hint is lost; the feed is read this often only while it has followers
 
+
+class Position(NamedTuple):
+    """Where a caller wants to go on."""
+
+    text: str = ""  # a cursor; empty: from the begin
+    where: str = ""  # the pointer to it in the request
+
+
+START = Position()
+
+
+async def number_of(after: Position, cursors: Cursors, tenant: str, store: Reader, *, of_task: bool) -> int:
+    """Return the number that a cursor stands for, after checking that no event after it has left.
+
+    The events of a task leave only with the task. The number 0 asks for what is still there.
+
+    Raises:
+        Invalid: it is no cursor of this tenant.
+        CursorTooOld: events after it have left, or it is of another store, or of the one that was lost before this one
+            was restored from a backup.
+    """
+    if not after.text:
+        return 0
+    left: list[CursorRow] = []
+    try:
+        number = cursors.decode(tenant, after.text)
+    except NotACursor:
+        detail = (after.where, "invalid", "must be the id of an event of this feed")
+        raise Invalid("there is no such cursor", details=(detail,)) from None
+    except CursorOfAnotherStore:
+        left.append(CursorRow(0))
+    else:
+        if number == 0:
+            return 0
+        left += await fetch(store, named_reads.FEED_GAP, tenant=tenant, cursor=number)
+    if left or not of_task:
+        starts = await fetch(store, named_reads.FEED_START, tenant=tenant)
+        left += [row for row in starts if left or number < row.seq]
+    if left:
+        raise CursorTooOld(cursors.encode(tenant, max(row.seq for row in left)))
+    return number
+
+
 _CLOSED = frozenset(str(status) for status in TASK_CLOSED)
 
 
 class FeedEvent:
     """One event, shared by all its followers, so that it is converted only once."""
 
-    __slots__ = ("_form", "_view", "row")
+    __slots__ = ("_cursors", "_form", "_view", "row")
 
-    def __init__(self, row: EventRow) -> None:
+    def __init__(self, row: EventRow, cursors: Cursors) -> None:
         self.row = row
+        self._cursors = cursors
         self._view: View | None = None
         self._form: bytes | None = None
 
     @property
     def view(self) -> View:
         if self._view is None:
-            self._view = views.event(self.row)
+            self._view = views.event(self.row, self._cursors.encode(self.row.tenant, self.row.seq))
         return self._view
 
     def form(self, write: Callable[[View], bytes]) -> bytes:
@@ -63,7 +112,7 @@ class Subscription:
     """
 
     def __init__(self, feed: Feed, tenant: str, task: str | None, after: int) -> None:
-        self.cursor = after  # sequence of the last event delivered
+        self.cursor = after  # number of the last event delivered
         self.lagging = False
         self._feed = feed
         self._tenant = tenant
@@ -121,7 +170,7 @@ class Subscription:
         end = self._feed.cursor
         found = await self._read()
         for row in found:
-            self._take(FeedEvent(row))
+            self._take(FeedEvent(row, self._feed.cursors))
         if len(found) < PAGE and end is not None and end == self._feed.cursor:
             # All events that the reader has delivered so far were committed before this read, so it included them.
             self._live = True
@@ -160,9 +209,10 @@ class Subscription:
 class Feed:
     """The reader of the feed's end. `run` must be running for followers to get live events."""
 
-    def __init__(self, store: Store, broker: Broker, log: LogWriter) -> None:
+    def __init__(self, store: Store, broker: Broker, cursors: Cursors, log: LogWriter) -> None:
         self.store = store
-        self.cursor: int | None = None  # sequence of the last event delivered; None while there are no followers
+        self.cursors = cursors
+        self.cursor: int | None = None  # number of the last event delivered; None while there are no followers
         self._broker = broker
         self._log = log
         self._followers: dict[tuple[str, str | None], dict[int, Subscription]] = {}
@@ -171,7 +221,7 @@ class Feed:
 
     @asynccontextmanager
     async def subscribe(self, tenant: str, task: str | None = None, *, after: int = 0) -> AsyncIterator[Subscription]:
-        """Subscribe to the events of a tenant, or of one task, after the cursor `after`."""
+        """Subscribe to the events of a tenant, or of one task, after the number `after`."""
         subscription = Subscription(self, tenant, task, after)
         if self.cursor is None:
             newest = await fetch(self.store, named_reads.NEWEST_EVENT)
@@ -228,7 +278,7 @@ class Feed:
             found = await fetch(self.store, named_reads.EVENTS_AFTER, after=self.cursor, limit=PAGE)
             if found:
                 found_any = True
-                await self._hand_out([FeedEvent(row) for row in found])
+                await self._hand_out([FeedEvent(row, self.cursors) for row in found])
             if len(found) < PAGE:
                 break
         return found_any

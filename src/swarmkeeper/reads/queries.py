@@ -13,14 +13,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from swarmkeeper.core import named_reads
-from swarmkeeper.core.errors import CursorTooOld, Invalid, Overloaded, PermissionDenied, ResourceNotFound
+from swarmkeeper.core.errors import Invalid, Overloaded, PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.named_reads import BotRow, KeyRow, LegalHoldRow, SubtaskRow, TaskRow
 from swarmkeeper.core.ports import Read, Reader, ReadsOnly, Rules
 from swarmkeeper.core.rules.explain import RetryTask
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, Condition, FailureCode, Kind, Status, TaskStatus
+from swarmkeeper.govern.cursors import CursorOfAnotherStore, Cursors, NotACursor
 from swarmkeeper.reads import causes, views, wording
+from swarmkeeper.reads.feed import START, Position, number_of
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.views import Inline, View
 
@@ -96,6 +98,7 @@ class Queries:
         rules: Rules,
         limits: Limits,
         *,
+        cursors: Cursors,
         now: Callable[[], int],
         seen: Callable[[str], int | None] = lambda bot: None,
         stuck: Callable[[str], Sequence[Stuck]] = lambda bot: (),
@@ -108,7 +111,7 @@ class Queries:
         self._reader: Reader = store
         self._bodies = payload_cache or PayloadCache(store)
         self._rules = rules
-        self._limits = limits
+        self._limits, self._cursors, self._positions = limits, cursors, cursors.of_subtasks()
         self._now = now
         self._seen = seen
         self._asked = asked
@@ -333,9 +336,14 @@ class Queries:
         """Return a page of a task's subtasks, in the order of its plan."""
         self._check_size(page_size)
         row = await self._task(principal, task_id)
-        after = views.read_token(page_token, int)[0] if page_token else 0
+        tenant, after = principal.tenant, 0
+        if page_token:
+            try:
+                after = self._positions.decode(tenant, page_token)
+            except (NotACursor, CursorOfAnotherStore):
+                raise views.bad_token() from None
         shown, end, more = await self._subtasks(principal, row, after, page_size)
-        following = views.token(end) if more or await self._written(row) < row.n_total else ""
+        following = self._positions.encode(tenant, end) if more or await self._written(row) < row.n_total else ""
         return views.page(shown, following) | {"subtasks_total": row.n_total}
 
     async def _subtasks(
@@ -549,7 +557,7 @@ class Queries:
     # ---- events ----------------------------------------------------------------------------------------------------
 
     async def events(
-        self, principal: Principal, *, after: int = 0, task_id: str | None = None, page_size: int = PAGE_SIZE
+        self, principal: Principal, *, after: Position = START, task_id: str | None = None, page_size: int = PAGE_SIZE
     ) -> View:
         """Return a page of events after a cursor: of the tenant, or of one task that the caller may read.
 
@@ -558,15 +566,14 @@ class Queries:
         """
         self._check_size(page_size)
         await self.may_follow(principal, task_id)
-        await self.check_cursor(principal, task_id, after)
+        which: dict[str, Any] = {"after": await self.number_after(principal, task_id, after), "limit": page_size + 1}
         if task_id is None:
-            found = await self._fetch(
-                named_reads.EVENTS_OF_TENANT, tenant=principal.tenant, after=after, limit=page_size + 1
-            )
+            found = await self._fetch(named_reads.EVENTS_OF_TENANT, tenant=principal.tenant, **which)
         else:
-            found = await self._fetch(named_reads.EVENTS_OF_TASK, task=task_id, after=after, limit=page_size + 1)
-        shown = found[:page_size]
-        return views.page([views.event(row) for row in shown], str(shown[-1].seq) if len(found) > page_size else "")
+            found = await self._fetch(named_reads.EVENTS_OF_TASK, task=task_id, **which)
+        encode, tenant = self._cursors.encode, principal.tenant
+        shown = [views.event(row, encode(tenant, row.seq)) for row in found[:page_size]]
+        return views.page(shown, shown[-1]["id"] if len(found) > page_size else "")
 
     async def may_follow(self, principal: Principal, task_id: str | None) -> None:
         """Check that the caller may read these events.
@@ -579,17 +586,10 @@ class Queries:
         else:
             await self._task(principal, task_id)
 
-    async def check_cursor(self, principal: Principal, task_id: str | None, after: int) -> None:
-        """Check that no event after the cursor has left. The events of a task leave only with the task.
+    async def number_after(self, principal: Principal, task_id: str | None, after: Position) -> int:
+        """Return the number that a cursor stands for, after checking that no event after it has left.
 
         Raises:
-            CursorTooOld: some have left, or the cursor is of a store that was lost and restored from a backup. The
-                cursor 0 asks for what is still there.
+            Invalid, CursorTooOld: see `number_of`.
         """
-        if after > 0:
-            oldest = list(await self._fetch(named_reads.FEED_GAP, cursor=after))
-            if not oldest and task_id is None:
-                start = await self._fetch(named_reads.FEED_START, tenant=principal.tenant)
-                oldest = [row for row in start if after < row.seq]
-            if oldest:
-                raise CursorTooOld(oldest[0].seq)
+        return await number_of(after, self._cursors, principal.tenant, self._reader, of_task=task_id is not None)

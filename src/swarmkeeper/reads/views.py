@@ -86,11 +86,15 @@ def read_token(text: str, *kinds: type) -> list[Any]:
         or not all(type(part) is kind for part, kind in zip(parts, kinds, strict=True))
         or any(isinstance(part, int) and abs(part) > 2**62 for part in parts)
     ):
-        raise Invalid(
-            "the page token does not belong to this list",
-            details=(("/query/page_token", "invalid", "use next_page_token of the page before, or leave it out"),),
-        )
+        raise bad_token()
     return parts
+
+
+def bad_token() -> Invalid:
+    return Invalid(
+        "the page token does not belong to this list",
+        details=(("/query/page_token", "invalid", "use next_page_token of the page before, or leave it out"),),
+    )
 
 
 def page(items: Sequence[View], next_page_token: str = "") -> View:
@@ -386,8 +390,12 @@ def legal_hold(row: LegalHoldRow) -> View:
 # ---- events --------------------------------------------------------------------------------------------------------
 
 
-def event(row: EventRow) -> View:
-    """Return an event as a CloudEvent (1.0). Its id is the cursor of the feed."""
+def event(row: EventRow, shown_id: str) -> View:
+    """Return an event as a CloudEvent (1.0).
+
+    Args:
+        shown_id: for a tenant its cursor, which hides the number; what the operator reads has the number.
+    """
     data = dict(json_of(row.body))
     data |= {"task_id": row.task, "work_id": row.work, "actor": row.actor, "audit_id": row.audit}
     redacted = json_of(row.redacted)
@@ -396,7 +404,7 @@ def event(row: EventRow) -> View:
         data["redacted_fields"] = [dict(zip(names, field, strict=True)) for field in redacted]
     return {
         "specversion": "1.0",
-        "id": str(row.seq),
+        "id": shown_id,
         "source": SOURCE,
         "type": f"io.swarmkeeper.{row.kind}.v1",
         "subject": None if row.task is None else f"tasks/{row.task}",

@@ -95,7 +95,8 @@ class ProductOrchestrator(Orchestrator):
         Raises:
             StoreUnavailable: the store cannot be used now; try again.
         """
-        await self._start((await self.store.start()).pepper)
+        kept = await self.store.start()
+        await self._start(kept, kept.pepper)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def _fitting(wrap: Callable[[View], View], data: View, most: int) -> bytes:
 
 def of_event(row: EventRow, cursor: str, most: int) -> SinkRecord:
     """Return an event of the feed of at most `most` bytes."""
-    shown = {**views.event(row), "datacontenttype": "application/json", "tenant": row.tenant}
+    shown = {**views.event(row, str(row.seq)), "datacontenttype": "application/json", "tenant": row.tenant}
     body = encode(shown)
     if len(body) > most:
         names = ("task_id", "work_id", "audit_id")

@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
+from swarmkeeper.core.ports import Entropy
 from swarmkeeper.storage.refusals import SchemaAltered, SchemaNewer
 
+# Secrets of 32 bytes that each store draws for itself, by their names in `meta`: for digests of keys and tags, and for
+# cursors. They are copied with the store, and shown to nobody.
+OWN_KEYS = ("pepper", "cursor_key")
 _RUNS_FROM = re.compile(r"^-- runs from: schema ([0-9]+)$", re.MULTILINE)
 
 
@@ -32,6 +36,11 @@ class Migration:
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def drawn(entropy: Entropy | None) -> dict[str, bytes] | None:
+    """Draw the keys of a new store; None without a source: the database draws them."""
+    return None if entropy is None else {key: entropy.secret(32) for key in OWN_KEYS}
 
 
 def known(package: str) -> list[Migration]:

@@ -493,8 +493,10 @@ SELECT seq FROM event ORDER BY seq DESC LIMIT 1;
 SELECT seq FROM feed_start WHERE tenant = :tenant;
 
 -- name: feed_gap
--- The last event before a restore, if the cursor is of the store that was lost then.
-SELECT after AS seq FROM feed_gap WHERE after < :cursor AND upto > :cursor;
+-- The tenant's last event before a restore, if the cursor is of the store that was lost then; 0 without any.
+SELECT coalesce((SELECT max(event.seq) FROM event WHERE event.tenant = :tenant AND event.seq <= feed_gap.after), 0) AS seq
+  FROM feed_gap
+ WHERE after < :cursor AND upto > :cursor;
 
 -- name: feed_gaps
 -- Numbers that no event of this store has, because it was restored: those greater than `after`, up to `upto`.

@@ -43,7 +43,17 @@ LOADED: tuple[type[Any], ...] = (
     Idempotency,
 )
 VERSIONED: tuple[type[Any], ...] = (TaskRecord, Work, LeaseRecord, BotRecord, ApiKey, ApprovalRecord, BackgroundJob)
-NOTHING_STARTED = Started(alive_at=0, queues=(), waiting=(), next_due=None, pepper=b"", jobs=False, cooling=())
+NOTHING_STARTED = Started(
+    alive_at=0,
+    queues=(),
+    waiting=(),
+    next_due=None,
+    jobs=False,
+    cooling=(),
+    pepper=b"",
+    cursor_key=b"",
+    numbers_until=0,
+)
 
 # Fields with values that a store may rely on. All others are filled by type.
 _BOUNDED: Mapping[str, Any] = {

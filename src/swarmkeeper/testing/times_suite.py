@@ -27,11 +27,12 @@ class TimesSuite:
 
     # ---- starting ----------------------------------------------------------------------------------------------------
 
-    async def test_a_new_store_starts_with_nothing_but_a_pepper(self, opened: Store) -> None:
+    async def test_a_new_store_starts_with_nothing_but_its_keys(self, opened: Store) -> None:
         started = await opened.start()
 
-        assert len(started.pepper) == 32
-        assert dataclasses.replace(started, pepper=b"") == records.NOTHING_STARTED
+        assert len(started.pepper) == len(started.cursor_key) == 32
+        assert started.pepper != started.cursor_key
+        assert dataclasses.replace(started, pepper=b"", cursor_key=b"") == records.NOTHING_STARTED
 
     async def test_a_start_returns_what_the_engine_keeps_in_memory(self, opened: Store) -> None:
         queues = [Queue(1, Kind.PLAN, ()), Queue(2, Kind.EXECUTE, ("a", "b"), "worker")]

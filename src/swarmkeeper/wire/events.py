@@ -1,6 +1,6 @@
 """Feed events as CloudEvents 1.0; reads and writes streams of Server-Sent Events (WHATWG HTML §9.2).
 
-To resume, a client sends the id of the last event it saw as `Last-Event-ID`; the id is the feed's cursor.
+To resume, a client sends the id of the last event it saw as `Last-Event-ID`: the id is the feed's cursor.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ class CloudEvent(Answer):
     """An event of the feed."""
 
     specversion: Literal["1.0"] = "1.0"
-    id: Annotated[str, Field(description="Position in the feed; resume after it.")]
+    id: Annotated[
+        str,
+        Field(description="A cursor of the feed: resume after it. Ids are equal or not; they have no order."),
+    ]
     source: str = "/swarmkeeper"
     type: Annotated[str, Field(examples=["io.swarmkeeper.task.planned.v1"])]
     subject: Annotated[str | None, Field(examples=["tasks/tsk_01J8"])] = None

@@ -303,7 +303,7 @@ def events(
         else:
             kind = event.type.removeprefix("io.swarmkeeper.").removesuffix(".v1")
             about = _about(event.data)
-            terminal.say(f"{event.id:>6}  {event.time:%H:%M:%S}  {kind:<20} {about}".rstrip())
+            terminal.say(f"{event.id}  {event.time:%H:%M:%S}  {kind:<20} {about}".rstrip())
 
     connection.each(lambda client: client.events(task_id, after=after, follow=follow), show)
 

@@ -11,13 +11,12 @@ import asyncio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from swarmkeeper.core.errors import Invalid
 from swarmkeeper.http.dependencies import Call
 from swarmkeeper.http.intake.limits import ClientDisconnected
 from swarmkeeper.http.openapi import Responses
-from swarmkeeper.http.queries import CURSOR_MAX, EventsQuery
+from swarmkeeper.http.queries import EventsQuery
 from swarmkeeper.http.responses import Json, encode
-from swarmkeeper.reads.feed import Subscription
+from swarmkeeper.reads.feed import Position, Subscription
 from swarmkeeper.reads.views import View
 from swarmkeeper.wire.events import SSE_ALIVE, SSE_HEADERS, sse
 
@@ -27,7 +26,7 @@ DESCRIBED: Responses = {200: {"content": {EVENT_STREAM: {"schema": {"type": "str
 
 async def events(call: Call, query: EventsQuery, task_id: str | None) -> Response:
     """Answer with a page of events, or a stream if the caller asks for one; of one task, or of the tenant."""
-    after = resumed_after(call, int(query.page_token or query.after))
+    after = resumed_after(call, query.position)
     if wanted(call):
         return EventStream(call, task_id, after)
     size = query.page_size
@@ -41,17 +40,10 @@ def wanted(call: Call) -> bool:
     return EVENT_STREAM in accepted and not call.head
 
 
-def resumed_after(call: Call, after: int) -> int:
-    """Return the cursor to continue from. Last-Event-ID, which browsers send on reconnect, precedes `after`."""
+def resumed_after(call: Call, after: Position) -> Position:
+    """Return where to continue. Last-Event-ID, which browsers send on reconnect, precedes `after`."""
     last = call.headers.get("last-event-id", "")
-    if not last:
-        return after
-    if not (last.isascii() and last.isdecimal() and len(last) < 20 and int(last) <= CURSOR_MAX):
-        raise Invalid(
-            "the Last-Event-ID is not an event's id",
-            details=(("/headers/last-event-id", "invalid", "must be the id of an event of this feed"),),
-        )
-    return int(last)
+    return Position(last, "/headers/last-event-id") if last else after
 
 
 class EventStream(Response):
@@ -60,7 +52,7 @@ class EventStream(Response):
     A stream that lags too far behind is closed; the caller reconnects with the id of its last event.
     """
 
-    def __init__(self, call: Call, task_id: str | None, after: int) -> None:
+    def __init__(self, call: Call, task_id: str | None, after: Position) -> None:
         super().__init__(headers=SSE_HEADERS)
         del self.headers["content-length"]
         self.call, self.task_id, self.after = call, task_id, after
@@ -68,9 +60,9 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call, services = self.call, self.call.services
         await services.queries.may_follow(call.by, self.task_id)
-        await services.queries.check_cursor(call.by, self.task_id, self.after)
+        after = await services.queries.number_after(call.by, self.task_id, self.after)
         with services.quotas.followers.held(call.by), services.key_watch.of(call.by) as ended:
-            async with services.feed.subscribe(call.by.tenant, self.task_id, after=self.after) as subscription:
+            async with services.feed.subscribe(call.by.tenant, self.task_id, after=after) as subscription:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 # Sent at once, so that the caller knows that it is connected.
                 await _send_piece(send, SSE_ALIVE)

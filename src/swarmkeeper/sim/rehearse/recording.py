@@ -1,14 +1,16 @@
 """Reads a recorded event feed: reconstructs tasks, attempts, waits and bots from its events, and measures any part of
 it like a simulated run (see `measure`).
 
-Events are read in the order of the feed, whatever the order of the lines. A task whose submission is not in the
-recording is left out, and counted. A task or attempt without an end is open.
+Events are read in the order of the feed, whatever the order of the lines: by their times, and within a task by their
+`sequence`, because an event's id does not tell its place. (In recordings of older versions it does: it is a number.) A
+task whose submission is not in the recording is left out, and counted. A task or attempt without an end is open.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +20,7 @@ from typing import Any
 
 from swarmkeeper.core.model import Event
 from swarmkeeper.core.states import Kind, Outcome
+from swarmkeeper.govern import cursors
 from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.sim.rehearse.measure import FLEET_OF, FLEETS, TIMES, Measured, QueueFigures
 
@@ -33,7 +36,7 @@ class BadFeed(ValueError):
 class Fact:
     """The used parts of an event."""
 
-    position: int  # in the feed
+    position: int  # in the feed; of a line without a number: of the line
     at: float  # seconds
     kind: str
     task: str | None
@@ -83,17 +86,50 @@ def of_lines(lines: Iterable[str]) -> Recording:
     Raises:
         BadFeed: a line is not an event, or there are no events.
     """
-    facts: dict[int, Fact] = {}
-    repeated = moved = latest = 0
+    found: dict[str, tuple[Fact, int]] = {}  # by the event's id: with its sequence
+    repeated = 0
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        fact = _fact(line, number)
+        event_id, fact, sequence = _fact(line, number)
+        repeated += event_id in found
+        found.setdefault(event_id, (fact, sequence))
+    if not all(map(_is_number, found)):
+        ordered = _by_time(list(found.values()))
+    else:
+        ordered = [replace(fact, position=int(event_id)) for event_id, (fact, _) in found.items()]
+    moved = latest = 0
+    for fact in ordered:
         moved += fact.position < latest
         latest = max(latest, fact.position)
-        repeated += fact.position in facts
-        facts.setdefault(fact.position, fact)
-    return _recording(facts.values(), repeated=repeated, moved=moved)
+    return _recording(ordered, repeated=repeated, moved=moved)
+
+
+def _is_number(event_id: str) -> bool:
+    return event_id.isdecimal() and len(event_id) < 19
+
+
+def _by_time(found: Sequence[tuple[Fact, int]]) -> list[Fact]:
+    """Number events in the order of time; those of one task in the order of their sequence, whatever their times.
+
+    Among those of one moment the order of the lines counts. If lines were moved, it may be that of no feed: then work
+    is taken last, because a bot reports and takes the next work in one moment, and never the other way round.
+    """
+    order: list[tuple[tuple[float, int, int], Fact, bool]] = []
+    reached: dict[str | None, tuple[float, int, bool]] = {}  # by task: latest time, last line, whether work was taken
+    for fact, sequence in sorted(found, key=lambda each: (each[1], each[0].position)):
+        at, line, takes = fact.at, fact.position, fact.kind == "work.leased"
+        if fact.task is not None and fact.task in reached:
+            before, its_line, took = reached[fact.task]
+            at, line, takes = max(before, at), max(its_line, line), takes or (took and at <= before)
+        reached[fact.task] = (at, line, takes)
+        order.append(((at, line, sequence), fact, takes))
+    order.sort(key=lambda each: each[0])
+    lines = [fact.position for _, fact, _ in order]
+    if lines != sorted(lines):
+        order.sort(key=lambda each: (each[0][0], each[2], *each[0][1:]))
+    places = {id(fact): place for place, (_, fact, _) in enumerate(order, 1)}
+    return [replace(fact, position=places[id(fact)]) for fact, _ in found]
 
 
 def _recording(facts: Iterable[Fact], **more: Any) -> Recording:
@@ -108,16 +144,20 @@ def _recording(facts: Iterable[Fact], **more: Any) -> Recording:
     return Recording(even, **more)
 
 
-def _fact(line: str, number: int) -> Fact:
+def _fact(line: str, number: int) -> tuple[str, Fact, int]:
+    """Return an event's id, what is used of it, and its sequence within its task."""
     try:
         plain = json.loads(line, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise BadFeed(f"line {number}: this is not JSON") from None
     if not isinstance(plain, dict) or not isinstance(plain.get("type"), str):
         raise BadFeed(f"line {number}: this is not an event")
-    position, data, subject = str(plain.get("id", "")), plain.get("data", {}), plain.get("subject")
-    if not (position.isascii() and position.isdecimal() and len(position) < 19):
+    event_id, data, subject = str(plain.get("id", "")), plain.get("data", {}), plain.get("subject")
+    if not (_is_number(event_id) or re.fullmatch(cursors.PATTERN, event_id, re.ASCII)):
         raise BadFeed(f"line {number}: the event's `id` is not a position in the feed")
+    sequence = plain.get("sequence", 0)
+    if not isinstance(sequence, int) or not 0 <= sequence < _COUNT_MAX:
+        raise BadFeed(f"line {number}: the event's `sequence` is not what it should be")
     if not isinstance(data, dict) or not isinstance(subject, str | None):
         raise BadFeed(f"line {number}: the event's `data` or `subject` is not what it should be")
     try:
@@ -130,7 +170,8 @@ def _fact(line: str, number: int) -> Fact:
     task = None if subject is None else subject.removeprefix("tasks/")
     work = data.get("work_id")
     _check_data(data, number)
-    return Fact(int(position), at.timestamp(), kind, task, data, work if isinstance(work, str) else None)
+    work_id = work if isinstance(work, str) else None
+    return event_id, Fact(number, at.timestamp(), kind, task, data, work_id), sequence
 
 
 def _no_number(word: str) -> float:

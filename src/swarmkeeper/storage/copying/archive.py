@@ -7,8 +7,8 @@ Layout:
 4. A line of JSON: the SHA-256 of everything before. A file that was cut off or damaged is refused before anything is
    read from it.
 
-The first frame is what the store keeps of itself, with the pepper of its keys; the last one has the number of rows of
-each table.
+The first frame is what the store keeps of itself, with its pepper and the key of its cursors; the last one has the
+number of rows of each table.
 """
 
 from __future__ import annotations

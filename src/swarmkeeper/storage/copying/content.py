@@ -61,7 +61,7 @@ class Content(Protocol):
 
     @property
     def meta(self) -> Sequence[MetaRow]:
-        """Return what the store keeps of itself: its pepper, the time it has reached, its epoch."""
+        """Return what the store keeps of itself: its keys, the time it has reached, its epoch."""
 
     def chunks(self, table: StoredTable) -> AsyncIterator[list[Row]]:
         """Yield the rows of a table in the order of its key; nothing if the store does not have the table.

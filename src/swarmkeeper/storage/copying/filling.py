@@ -207,12 +207,15 @@ class Filling:
                     )
             meta = {key: (value, secret) for key, value, secret in content.meta}
             last = max(await self._connection.fetchval(_LAST), meta.get("pos", (0, None))[0] or 0)
-            epoch = meta["epoch"][0] or 0
+            shown, epoch = last, meta["epoch"][0] or 0
             if anew:
                 base = epoch_after(last)
                 await self._connection.execute("INSERT INTO feed_gap (after, upto) VALUES ($1, $2)", last, base)
                 last, epoch = base, epoch + 1
             meta |= {"pos": (last, None), "epoch": (epoch, None), "sequenced_until": (0, None)}
+            if "cursor_key" not in meta:  # a copy of an older version: its clients keep numbers
+                drawn = await self._connection.fetchval("SELECT secret FROM meta WHERE key = 'cursor_key'")
+                meta |= {"cursor_key": (None, drawn), "numbers_until": (shown, None)}
             await self._connection.execute("DELETE FROM meta")
             await self._connection.executemany(_META, [(key, *parts) for key, parts in meta.items()])
             await _note(self._connection, self._origin, _NUMBERED)
@@ -226,8 +229,9 @@ class Filling:
         """Leave an empty store: what was copied is not fit to be used."""
         async with _long(self._connection):
             await empty(self._connection)
-            await self._connection.execute("DELETE FROM meta WHERE key NOT IN ('pepper', 'epoch')")
-            await self._connection.execute("INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0)")
+            await self._connection.execute("DELETE FROM meta WHERE key NOT IN ('pepper', 'cursor_key', 'epoch')")
+            numbers = "('pos', 0), ('sequenced_until', 0), ('numbers_until', 0)"
+            await self._connection.execute(f"INSERT INTO meta (key, value) VALUES {numbers}")
             await self._connection.execute("DROP TABLE filling")
 
     async def complete(self) -> None:

@@ -40,9 +40,8 @@ class SqliteContent:
 
     @property
     def meta(self) -> Sequence[MetaRow]:
-        kept = dict(
-            self._connection.execute("SELECT key, value FROM meta WHERE key IN ('pepper', 'alive_at', 'epoch')")
-        )
+        names = "'pepper', 'cursor_key', 'numbers_until', 'alive_at', 'epoch'"
+        kept = dict(self._connection.execute(f"SELECT key, value FROM meta WHERE key IN ({names})"))
         return [(key, None, value) if isinstance(value, bytes) else (key, value, None) for key, value in kept.items()]
 
     def _columns(self, table: str) -> set[str]:

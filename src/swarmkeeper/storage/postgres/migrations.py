@@ -3,7 +3,7 @@ must not change. One process at a time applies them; the others wait, and find n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 
@@ -19,7 +19,7 @@ _TABLE = (
 )
 _MILLISECONDS_FOR_TABLES = 2_000
 # The server draws each UUID from a strong random generator: 122 bits of it.
-_PEPPER = "sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8'))"
+_RANDOM = "sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8'))"
 
 
 def known() -> list[Migration]:
@@ -59,7 +59,7 @@ async def apply(
     *,
     create: bool,
     migrate: bool,
-    pepper: bytes | None = None,
+    drawn: Mapping[str, bytes] | None = None,
     filling: bool = False,
 ) -> None:
     """Bring the schema up to date.
@@ -67,7 +67,7 @@ async def apply(
     Args:
         create: the database may be empty.
         migrate: an older schema may be changed.
-        pepper: of a new store; by default the server draws one.
+        drawn: the keys of a new store; by default the server draws them.
         filling: as for `missing`.
 
     Raises:
@@ -98,7 +98,7 @@ async def apply(
                 "INSERT INTO migration (number, name, sha256, runs_from) VALUES ($1, $2, $3, $4)",
                 *(migration.number, migration.name, migration.sha256, migration.runs_from),
             )
-        await _fill_in(connection, pepper)
+        await _fill_in(connection, drawn or {})
 
 
 async def _wait_for_turn(connection: asyncpg.Connection) -> None:
@@ -111,11 +111,11 @@ async def _wait_for_turn(connection: asyncpg.Connection) -> None:
     await connection.execute(f"SET LOCAL lock_timeout = {_MILLISECONDS_FOR_TABLES}")
 
 
-async def _fill_in(connection: asyncpg.Connection, pepper: bytes | None) -> None:
-    """Fill in the store's own pepper, and its epoch, which each migration increments."""
-    await connection.execute(
-        f"INSERT INTO meta (key, secret) VALUES ('pepper', coalesce($1, {_PEPPER})) ON CONFLICT DO NOTHING", pepper
-    )
+async def _fill_in(connection: asyncpg.Connection, drawn: Mapping[str, bytes]) -> None:
+    """Fill in the store's own keys, and its epoch, which each migration increments."""
+    for key in migration_files.OWN_KEYS:
+        put = f"INSERT INTO meta (key, secret) VALUES ($1, coalesce($2, {_RANDOM})) ON CONFLICT DO NOTHING"
+        await connection.execute(put, key, drawn.get(key))
     await connection.execute(
         "INSERT INTO meta (key, value) VALUES ('epoch', 1) ON CONFLICT (key) DO UPDATE SET value = meta.value + 1"
     )

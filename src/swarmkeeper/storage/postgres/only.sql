@@ -145,9 +145,9 @@ SELECT pg_terminate_backend(pid)
    AND EXISTS (SELECT 1 FROM outbox
                 WHERE at < CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - :microseconds);
 
--- name: pepper
--- The store's own secret.
-SELECT secret FROM meta WHERE key = 'pepper';
+-- name: own_key
+-- A secret of the store itself.
+SELECT secret FROM meta WHERE key = :key;
 
 -- name: tell_presence
 -- When this server has heard bots.

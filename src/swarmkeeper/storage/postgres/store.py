@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, ServerSeen, Started, StoreUnavailable
-from swarmkeeper.storage import rows
+from swarmkeeper.storage import migration_files, rows
 from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import QUERIES, Execution
@@ -99,8 +99,8 @@ class PostgresStore:
         if exclusive:
             await self._check_whole()
         self._writing = await self._connect_writing()
-        pepper = None if self._entropy is None else self._entropy.secret(32)
-        how: dict[str, Any] = {"create": create, "migrate": migrate, "pepper": pepper, "filling": self._filling}
+        drawn = migration_files.drawn(self._entropy)
+        how: dict[str, Any] = {"create": create, "migrate": migrate, "drawn": drawn, "filling": self._filling}
         try:
             with translated_errors():
                 await migrations.apply(self._writing, migrations.known(), **how)
@@ -363,7 +363,9 @@ class PostgresStore:
             execution = Execution(connection)
             return Started(
                 alive_at=await execution.value("meta", key="alive_at") or 0,
-                pepper=await execution.value("pepper"),
+                pepper=await execution.value("own_key", key="pepper"),
+                cursor_key=await execution.value("own_key", key="cursor_key"),
+                numbers_until=await execution.value("meta", key="numbers_until"),
                 **await self._looked(execution),
             )
 

@@ -4,7 +4,7 @@ hash; so a released file must not change, not even in a comment. A store of anot
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import apsw
@@ -60,7 +60,7 @@ def prepare(
             copy_beside(connection, path, lacking[0])
     elif not create:
         raise StoreRefused(f"there is no swarmkeeper store in {path}: the database is empty")
-    apply(connection, known(), None if entropy is None else entropy.secret(32))
+    apply(connection, known(), migration_files.drawn(entropy))
 
 
 def is_empty(connection: apsw.Connection) -> bool:
@@ -86,8 +86,12 @@ def copy_beside(connection: apsw.Connection, path: Path, first: Migration) -> Pa
     return copy
 
 
-def apply(connection: apsw.Connection, migrations: Sequence[Migration], pepper: bytes | None) -> None:
-    """Apply the missing migrations in one transaction. If two processes try at once, the second finds none left."""
+def apply(connection: apsw.Connection, migrations: Sequence[Migration], drawn: Mapping[str, bytes] | None) -> None:
+    """Apply the missing migrations in one transaction. If two processes try at once, the second finds none left.
+
+    Args:
+        drawn: the keys of a new store; by default SQLite draws them.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(
@@ -102,7 +106,7 @@ def apply(connection: apsw.Connection, migrations: Sequence[Migration], pepper: 
             recorded = (migration.number, migration.name, migration.sha256, migration.runs_from)
             connection.execute("INSERT INTO migration (number, name, sha256, runs_from) VALUES (?, ?, ?, ?)", recorded)
         if lacking:
-            _fill_in(connection, pepper)
+            _fill_in(connection, drawn or {})
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -110,13 +114,13 @@ def apply(connection: apsw.Connection, migrations: Sequence[Migration], pepper: 
         raise
 
 
-def _fill_in(connection: apsw.Connection, pepper: bytes | None) -> None:
-    """Fill in each store's own pepper and mark, and its epoch, which each migration increments."""
+def _fill_in(connection: apsw.Connection, drawn: Mapping[str, bytes]) -> None:
+    """Fill in each store's own keys and mark, and its epoch, which each migration increments."""
     # SQLite draws random bytes from a ChaCha20 stream that the operating system seeded.
-    connection.execute(
-        "INSERT INTO meta VALUES ('pepper', coalesce(?, randomblob(32))) ON CONFLICT DO NOTHING", (pepper,)
-    )
+    for key in migration_files.OWN_KEYS:
+        put = "INSERT INTO meta VALUES (?, coalesce(?, randomblob(32))) ON CONFLICT DO NOTHING"
+        connection.execute(put, (key, drawn.get(key)))
     connection.execute("INSERT INTO meta VALUES ('epoch', 1) ON CONFLICT DO UPDATE SET value = value + 1")
-    drawn = connection.execute("SELECT value FROM meta WHERE key = 'pepper'").get
-    mark = int.from_bytes(hashlib.sha256(drawn).digest()[:4], "big") >> 1 or 1
+    pepper = connection.execute("SELECT value FROM meta WHERE key = 'pepper'").get
+    mark = int.from_bytes(hashlib.sha256(pepper).digest()[:4], "big") >> 1 or 1
     connection.execute(f"PRAGMA user_version = {mark}")  # stored in the first page: see watch.py

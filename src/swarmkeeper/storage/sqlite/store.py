@@ -43,6 +43,7 @@ _TEMPORARY = (
 )
 # Another process holds the write lock for the milliseconds of a small transaction (`key create`). After about a second
 # in total, the store is reported as unavailable.
+_KEPT = ("alive_at", "pepper", "cursor_key", "numbers_until")  # in `meta`, for the start
 _PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 _BUSY_MILLISECONDS = 10_000  # how long a command-line tool waits for a running server's transaction
 _CACHE_KIBIBYTES = 49_152  # with 1,000,000 works waiting, a claim misses no more pages than with more memory
@@ -524,8 +525,8 @@ class SqliteStore:
         async with self._turn:
             execute = self._open_writing().execute
             with self.translated_errors():
-                alive_at, pepper = (execute(QUERIES["meta"], {"key": key}).get for key in ("alive_at", "pepper"))
-                return Started(alive_at=alive_at or 0, pepper=pepper, **self._looked(execute))
+                kept = {key: execute(QUERIES["meta"], {"key": key}).get for key in _KEPT}
+                return Started(**{**kept, "alive_at": kept["alive_at"] or 0}, **self._looked(execute))
 
     async def look(self) -> Looked:
         async with self._turn:

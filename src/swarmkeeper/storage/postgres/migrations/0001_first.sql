@@ -6,7 +6,7 @@
 -- There are no foreign keys: each would lock a row of `work` for every lease and every queue entry.
 
 CREATE TABLE meta (
-    key text COLLATE "C" PRIMARY KEY,  -- pepper, alive_at, epoch, pos, sequenced_until
+    key text COLLATE "C" PRIMARY KEY,  -- pepper, cursor_key, numbers_until, alive_at, epoch, pos, sequenced_until
     value bigint,
     secret bytea
 );
@@ -597,4 +597,4 @@ CREATE UNLOGGED TABLE server (
     told_at bigint NOT NULL  -- the database server's time
 ) WITH (fillfactor = 60);
 
-INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0);
+INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0), ('numbers_until', 0);
