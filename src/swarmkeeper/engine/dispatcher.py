@@ -10,6 +10,7 @@ from swarmkeeper.core.decide.decisions import budgets
 from swarmkeeper.core.decide.decisions import work as decisions
 from swarmkeeper.core.decide.effects import closing, cooldowns, owners
 from swarmkeeper.core.decide.loaded_rows import NotLoaded
+from swarmkeeper.core.decide.policies import shown_labels
 from swarmkeeper.core.decide.undo_log import copied
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import SwarmkeeperError
@@ -310,7 +311,9 @@ class Dispatcher:
                     tasks = dict.fromkeys(lease.task for lease in leases)
                     task = self._working.task(next(iter(tasks))) if len(tasks) == 1 else None
                     own = {"works": [lease.work for lease in leases]}
-                    self._working.record("work.lease", bot.id, task=task, own=own)
+                    labels = shown_labels(self._working, own["works"])
+                    body = {"labels": labels} if labels else None
+                    self._working.record("work.lease", bot.id, task=task, body=body, own=own)
                     if not leases:
                         poll.renew_seed()
                 self._working.finish()
