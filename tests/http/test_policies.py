@@ -162,7 +162,7 @@ async def test_work_into_which_too_much_flows_is_refused_and_the_explanation_nam
         assert (told["key"], told["reason"]) == ("send", "policy")
         assert told["detail"] == (
             "worker could take it, but policy denies it: no-lethal-trifecta-flow: private data and untrusted text flow"
-            " into work with a way out: let it depend on less, or take the way out; its labels: egress (of its task),"
+            " into work with a way out: let it depend on less, or close the way out; its labels: egress (of its task),"
             " private=customers (of subtask read), untrusted (of subtask fetch)"
         )
         listed = {each["key"]: each for each in (await admin.get(f"/tasks/{task}")).json["subtasks"]}
