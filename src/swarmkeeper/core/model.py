@@ -52,6 +52,8 @@ class TokenLogin:
     id: str  # a hash of the token
     key: str  # the provider's key that signed it
     expires_at: int  # microseconds of the wall clock
+    skills: frozenset[str] | None = None  # work that requires another one is not there for its bot
+    task: str | None = None  # what belongs to another one is not there for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,7 @@ class Limits:
     max_attempts: int = 3
     crashes_max: int = 3
     give_up: int = 3_600_000_000  # longest total deferral in a row, so that no item is deferred for ever
-    # One unseen lease is a lost reply; five in a row mean that the work kills its bot at once.
-    unseen_max: int = 4
+    unseen_max: int = 4  # one unseen lease is a lost reply; five in a row mean that the work kills its bot at once
     refusals_max: int = 3
     late_results_max: int = 20  # kept for one item
     messages_max: int = 1_000  # on one task; a bot that starts work on it receives all that are for it
@@ -91,8 +92,7 @@ class Limits:
     open_tasks: int = 0
     open_subtasks: int = 0
     stored_bytes: int = 0
-    # What a lease reserves of a budget, until attempts of its kind have shown what they need.
-    reserve_cost: int = 50_000  # micro-USD
+    reserve_cost: int = 50_000  # micro-USD that a lease reserves, until attempts of its kind have shown what they need
     reserve_tokens: int = 20_000
     key_expires: int = 0  # unless it is created with another time; 0: never
     # Nobody reviews or approves their own work. False: bots of one key are of different owners, and admins decide all.
