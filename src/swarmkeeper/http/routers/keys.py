@@ -46,24 +46,36 @@ async def make_token(
     the key itself. It makes no keys. A token of this server is exchanged in the same way: what comes of it keeps its
     bounds, and ends no later.
     """
-    token = call.by.token
-    if token is not None and token.issuer != OWN_ISSUER:
-        raise PermissionDenied("a token of an identity provider is exchanged there: use an API key here")
-    role = body.role or call.by.role
-    # A bot's key belongs to one bot; another key has none to give.
-    if role != call.by.role and (role.startswith("bot:") or not ROLES[role] <= ROLES[call.by.role]):
-        raise PermissionDenied(f"a key of role {call.by.role} makes no token of role {role}")
-    wanted = WantedToken(
-        role,
-        body.expires_seconds,
-        skills=_narrower_skills(call.by, role, body.skills),
-        task=_narrower_task(call.by, body.task),
-        until=None if token is None else token.expires_at,
-    )
+    wanted = narrowed(call.by, body)
     text, seconds = call.services.identity.token(call.by, wanted)
     call.services.identity.accesses.read(call.by, "token.make")
     skills = None if wanted.skills is None else sorted(wanted.skills)
-    return Json({"token": text, "role": role, "skills": skills, "task": wanted.task, "expires_seconds": seconds}, 201)
+    return Json(
+        {"token": text, "role": wanted.role, "skills": skills, "task": wanted.task, "expires_seconds": seconds}, 201
+    )
+
+
+def narrowed(by: Principal, asked: v1.TokenRequest) -> WantedToken:
+    """Return what a token is to be worth: what is asked for, within what the caller's key or token is worth.
+
+    Raises:
+        Invalid: something that is asked for would have no effect.
+        PermissionDenied: it would be worth more, or the caller has a token of an identity provider.
+    """
+    token = by.token
+    if token is not None and token.issuer != OWN_ISSUER:
+        raise PermissionDenied("a token of an identity provider is exchanged there: use an API key here")
+    role = asked.role or by.role
+    # A bot's key belongs to one bot; another key has none to give.
+    if role != by.role and (role.startswith("bot:") or not ROLES[role] <= ROLES[by.role]):
+        raise PermissionDenied(f"a key of role {by.role} makes no token of role {role}")
+    return WantedToken(
+        role,
+        asked.expires_seconds,
+        skills=_narrower_skills(by, role, asked.skills),
+        task=_narrower_task(by, asked.task),
+        until=None if token is None else token.expires_at,
+    )
 
 
 def _narrower_skills(by: Principal, role: str, asked: list[str] | None) -> frozenset[str] | None:
