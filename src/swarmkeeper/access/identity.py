@@ -141,10 +141,21 @@ class VerifiedOwnToken:
     login: TokenLogin
 
 
+@dataclass(frozen=True, slots=True)
+class WantedToken:
+    """What a token of this server is to be worth: never more than what it is exchanged for."""
+
+    role: str
+    seconds: int
+    skills: frozenset[str] | None = None  # None: all that the key has
+    task: str | None = None  # None: any
+    until: int | None = None  # when it ends at the latest, in microseconds of the wall clock
+
+
 class OwnTokens(Protocol):
     """Makes and verifies the server's own tokens; see tokens/own.py."""
 
-    def made(self, public_id: str, key_id: str, role: str, seconds: int) -> str: ...
+    def made(self, public_id: str, key_id: str, wanted: WantedToken) -> tuple[str, int]: ...
     def verified(self, text: str) -> VerifiedOwnToken | None: ...
 
 
@@ -263,20 +274,22 @@ class Identity:
         if key is None or key.id != own.login.subject or not self._good(key) or not _may_come_from(source, key):
             raise AuthenticationFailed("the token is not accepted: its API key is revoked, expired or elsewhere")
         self.accesses.used.add(key.id)
-        return replace(_principal(key), role=own.role, token=own.login)
+        whole = _principal(key)
+        skills = whole.skills if own.login.skills is None else own.login.skills & (whole.skills or own.login.skills)
+        return replace(whole, role=own.role, skills=skills, token=own.login)
 
-    def token(self, by: Principal, role: str, seconds: int) -> str:
-        """Return a token that is worth as much as the caller's key, or less.
+    def token(self, by: Principal, wanted: WantedToken) -> tuple[str, int]:
+        """Return a token that is worth as much as the caller's key or token, or less, and its seconds.
 
         Args:
-            by: a caller with an API key.
+            by: a caller with an API key, or with a token of this server for one.
 
         Raises:
             NotSupported: the pepper is in the store.
         """
         if self._own_tokens is None:
             raise NotSupported("this server makes no tokens: they need a pepper outside of the store: `pepper`")
-        return self._own_tokens.made(self._public_ids[by.key_id], by.key_id, role, seconds)
+        return self._own_tokens.made(self._public_ids[by.key_id], by.key_id, wanted)
 
     async def _has_tenant(self, tenant: str) -> bool:
         if tenant not in self._tenants:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from swarmkeeper.core.policies.labels import Flow, WorkLabels
 from swarmkeeper.core.states import (
     AttemptOutcome,
     BotType,
@@ -51,6 +52,8 @@ class TokenLogin:
     id: str  # a hash of the token
     key: str  # the provider's key that signed it
     expires_at: int  # microseconds of the wall clock
+    skills: frozenset[str] | None = None  # work that requires another one is not there for its bot
+    task: str | None = None  # what belongs to another one is not there for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,7 @@ class Limits:
     max_attempts: int = 3
     crashes_max: int = 3
     give_up: int = 3_600_000_000  # longest total deferral in a row, so that no item is deferred for ever
-    # One unseen lease is a lost reply; five in a row mean that the work kills its bot at once.
-    unseen_max: int = 4
+    unseen_max: int = 4  # one unseen lease is a lost reply; five in a row mean that the work kills its bot at once
     refusals_max: int = 3
     late_results_max: int = 20  # kept for one item
     messages_max: int = 1_000  # on one task; a bot that starts work on it receives all that are for it
@@ -90,12 +92,10 @@ class Limits:
     open_tasks: int = 0
     open_subtasks: int = 0
     stored_bytes: int = 0
-    # What a lease reserves of a budget, until attempts of its kind have shown what they need.
-    reserve_cost: int = 50_000  # micro-USD
+    reserve_cost: int = 50_000  # micro-USD that a lease reserves, until attempts of its kind have shown what they need
     reserve_tokens: int = 20_000
     key_expires: int = 0  # unless it is created with another time; 0: never
-    # Nobody reviews or approves their own work. False: bots of one key count as different owners, and an administrator
-    # may decide on anything: for a server that one person uses alone.
+    # Nobody reviews or approves their own work. False: bots of one key are of different owners, and admins decide all.
     four_eyes: bool = True
 
 
@@ -165,6 +165,7 @@ class TaskRecord:
     trace: str = ""  # W3C traceparent of the submission
     position: int = 0  # time of submission, later of the plan's acceptance: tasks started first are finished first
     budget: BudgetAccount | None = None
+    subtask_labels: Flow = ()  # all that its subtasks have themselves
 
 
 @dataclass(slots=True)
@@ -211,6 +212,7 @@ class Work:
     budget: BudgetAccount | None = None  # only of an execute item
     limits: str | None = None  # JSON: [[key, how many may run at once], …]; None: it has no such key
     line: str | None = None  # id of the key whose line it stands in while READY; see decide/key_lines.py
+    labels: WorkLabels | None = None  # None: it has none, and none has flowed in
 
 
 @dataclass(frozen=True, slots=True)
@@ -571,6 +573,7 @@ class SubtaskSpec:
     priority: int | None = None
     budget: Mapping[str, Json] | None = None  # in the API's format
     concurrency: tuple[tuple[str, int], ...] = ()  # (key, how many items with it may run at once)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

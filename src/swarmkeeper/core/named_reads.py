@@ -86,6 +86,7 @@ class SubtaskRow(NamedTuple):
     result: str | None  # payload id
     error: JsonText | None
     spec: bytes | None  # the planned subtask as JSON
+    labels: JsonText | None
     held: int  # whether it has a live lease
     holder: str | None  # name of the bot that holds the lease
     said: JsonText | None  # progress under the lease
@@ -432,6 +433,7 @@ class OpenCountRow(NamedTuple):
     line_key: str | None  # the key that it waits for
     line_running: int | None
     line_waiting: int | None
+    labels: JsonText | None
 
 
 class OpenItemRow(NamedTuple):
@@ -454,6 +456,7 @@ class OpenItemRow(NamedTuple):
     line_key: str | None
     line_running: int | None
     line_waiting: int | None
+    labels: JsonText | None
 
 
 class OpenUpstreamRow(NamedTuple):

@@ -10,6 +10,7 @@ from swarmkeeper.core.decide.decisions import budgets
 from swarmkeeper.core.decide.decisions import work as decisions
 from swarmkeeper.core.decide.effects import closing, cooldowns, owners
 from swarmkeeper.core.decide.loaded_rows import NotLoaded
+from swarmkeeper.core.decide.policies import shown_labels
 from swarmkeeper.core.decide.undo_log import copied
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import SwarmkeeperError
@@ -18,6 +19,8 @@ from swarmkeeper.core.kills.records import KILLED
 from swarmkeeper.core.model import BotRecord, LeaseRecord, QueueEntry
 from swarmkeeper.core.ports import Key, Transaction
 from swarmkeeper.core.rules.cooldowns import cooldown_id, is_closed, scope_of
+from swarmkeeper.core.rules.graph import SUBTASKS_MAX
+from swarmkeeper.core.rules.match import choose
 from swarmkeeper.core.states import Kind
 from swarmkeeper.engine.lease_facts import Granted
 from swarmkeeper.engine.polls import RATE_LIMITED, Claimed, Poll, PollState, Scheduler
@@ -27,6 +30,7 @@ from swarmkeeper.engine.ready_queues import ReadyQueues
 # that is not enough, more are read up to HEADS_MAX, and then once more without those that exclude the owner.
 HEADS_SPARE = 2
 HEADS_MAX = 576
+TASK_PAGE = 500  # items of a task that are read at once, for a token that is for this task alone
 RESTING_MIN = 4  # parked polls that are loaded together, at least
 GRANTS_MAX = 64  # leases granted in one batch; polls that can wait are served in the next
 ROUNDS_MAX = 1_000  # detects endless loads; see batch.py
@@ -165,7 +169,7 @@ class Dispatcher:
             await self._load_cooldowns(bot for _, bot in able)
         for poll, bot in able:
             wanted = self._most(poll, bot)
-            if wanted > 0:
+            if wanted > 0 and (poll.claim.by.token is None or poll.claim.by.token.task is None):
                 source = (bot.tenant, self._open(bot, self._serves(poll, bot)))
                 wanted_of[source] = wanted_of.get(source, 0) + wanted
         items: dict[str, QueueEntry] = {}
@@ -239,6 +243,9 @@ class Dispatcher:
         most = self._most(poll, bot)
         if most <= 0:
             return Claimed((), RATE_LIMITED if self._room(bot) > 0 else "at_capacity")
+        if poll.claim.by.token is not None and (only := poll.claim.by.token.task) is not None:
+            of_task = await self._of_task(poll, bot, only, queues, most, save)
+            return Claimed(of_task, None if of_task else "nothing_ready" if queues else "no_match")
         if bot.tenant not in self._heads:  # the bot had no room when its poll was loaded
             self._heads[bot.tenant] = ReadyQueues(self._transaction, self._working, bot.tenant)
         entries = self._heads[bot.tenant]
@@ -266,6 +273,36 @@ class Dispatcher:
             return Claimed((), "nothing_ready" if queues else "no_match")
         return Claimed(found, None)
 
+    async def _of_task(
+        self, poll: Poll, bot: BotRecord, task_id: str, queues: frozenset[int], most: int, save: Save
+    ) -> tuple[Granted, ...]:
+        """Lease up to `most` items of one task, for a token that is for this task alone."""
+        await save()
+        after, found = "", list[QueueEntry]()
+        for _ in range(-(-SUBTASKS_MAX // TASK_PAGE) + 1):
+            want = lookups.HELD_WORKS.of((task_id, after, TASK_PAGE))
+            self._working.rows.pop(want, None)  # it lists what may have changed
+            await self._load_missing([want])
+            ids = self._working.get(lookups.HELD_WORKS, (task_id, after, TASK_PAGE))
+            works = [work for work in self._working.works(ids) if work.queue in queues and work.tenant == bot.tenant]
+            found += [
+                QueueEntry(
+                    *(work.id, work.queue, work.tenant, work.priority, work.position, work.since, work.task),
+                    excluded=work.excluded,
+                )
+                for work in works
+                if work.start_due is not None and work.id not in self._taken and bot.owner not in work.excluded
+            ]
+            if len(ids) < TASK_PAGE:
+                break
+            after = ids[-1]
+        for begin in range(0, len(found := choose(found, self._working.now)), HEADS_MAX):
+            some = found[begin : begin + HEADS_MAX]
+            await self._load_items(some)
+            if granted := await self._take(poll, bot, some, most, save):
+                return granted
+        return ()
+
     async def _granted_before(self, poll: Poll, bot: BotRecord) -> tuple[Granted, ...] | None:
         """Return the live leases of an earlier call with the same claim id, whose answer was lost; None without any."""
         if poll.claim.claim_id is None:
@@ -280,11 +317,12 @@ class Dispatcher:
             and lease.claim_id == poll.claim.claim_id
             and not lease.cancelled
         ]
-        if not live:
-            return None
         await self._load_missing(
             want for lease in live for want in ((lookups.WORK, lease.work), (lookups.TASK, lease.task))
         )
+        live = [lease for lease in live if owners.within(self._working, poll.claim.by, lease.task, lease.work)]
+        if not live:
+            return None
         return self._granted(live)
 
     def _granted(self, leases: Iterable[LeaseRecord]) -> tuple[Granted, ...]:
@@ -313,7 +351,9 @@ class Dispatcher:
                     tasks = dict.fromkeys(lease.task for lease in leases)
                     task = self._working.task(next(iter(tasks))) if len(tasks) == 1 else None
                     own = {"works": [lease.work for lease in leases]}
-                    self._working.record("work.lease", bot.id, task=task, own=own)
+                    labels = shown_labels(self._working, own["works"])
+                    body = {"labels": labels} if labels else None
+                    self._working.record("work.lease", bot.id, task=task, body=body, own=own)
                     if not leases:
                         poll.renew_seed()
                 self._working.finish()

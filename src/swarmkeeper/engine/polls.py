@@ -15,6 +15,7 @@ from types import MappingProxyType
 from swarmkeeper.core import ids
 from swarmkeeper.core.commands import ClaimWork
 from swarmkeeper.core.decide import work_rates
+from swarmkeeper.core.decide.effects.owners import asked_skills
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.kills.records import KILLED, KillBook
 from swarmkeeper.core.model import BotRecord
@@ -171,12 +172,12 @@ class Scheduler:
 
     def served(self, poll: Poll, bot: BotRecord, queues: QueueBook) -> frozenset[int]:
         """Return the ids of the queues that can serve this poll; cached until a new queue is created."""
-        key = (bot.id, bot.row_version, poll.claim.skills)
+        key = (bot.id, bot.row_version, asked_skills(poll.claim))
         known = self._served.get(key)
         if known is None or known[0] != len(queues.by_id):
             if len(self._served) >= SERVED_REMEMBERED:
                 self._served.clear()
-            found = (queue.id for queue in queues.by_id.values() if match.serves(bot, queue, poll.claim.skills))
+            found = (queue.id for queue in queues.by_id.values() if match.serves(bot, queue, key[2]))
             known = self._served[key] = (len(queues.by_id), frozenset(found))
         return known[1]
 

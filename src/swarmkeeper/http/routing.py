@@ -31,6 +31,7 @@ from starlette.types import Scope
 from swarmkeeper.access.quotas import DECODED_BYTES, decoded_bytes
 from swarmkeeper.access.request_turns import COST_BYTES
 from swarmkeeper.core import errors
+from swarmkeeper.core.decide.effects.owners import OF_ONE_TASK
 from swarmkeeper.core.errors import SwarmkeeperError, TooLarge
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.http.dependencies import BodyOf, Call, Permission, get_idempotency, get_principal, require
@@ -160,6 +161,7 @@ class StrictRoute(APIRoute):
         call.method, call.path = self.method, self.path_format
         if not self.open:
             await call.authenticate()
+            _check_bounds(call)
         call.query = read_query(self.query_model, call.scope["query_string"], call.safe)
         if self.body_model is None:
             if call.principal is not None and not call.services.pace.at_once(call.principal):
@@ -219,6 +221,33 @@ class StrictRoute(APIRoute):
         if len(received.raw) <= UNCHECKED_BYTES:
             return parse_body(received, call.safe)
         return await read_inline(received, call.safe, check_leases)
+
+
+# What a token for one task may call besides the routes of its task. Which lease such a call is about is checked where
+# it is decided.
+_OF_BOT_OR_LEASE = frozenset(
+    {
+        *("/leases", "/leases/{lease_id}:release", "/leases/{lease_id}:ask", "/leases/{lease_id}/secrets:resolve"),
+        *("/results", "/bots/register", "/bots/{bot_id}:heartbeat", "/token"),
+    }
+)
+
+
+def _check_bounds(call: Call) -> None:
+    """Check that a token for one task calls only what belongs to it.
+
+    Raises:
+        ResourceNotFound: it names another task, whether there is one or not.
+        PermissionDenied: the route is not of one task.
+    """
+    only = None if call.by.token is None else call.by.token.task
+    if only is None:
+        return
+    if "task_id" in call.path_params:
+        if call.path_params["task_id"] != only:
+            raise errors.ResourceNotFound("no such task")
+    elif call.path not in _OF_BOT_OR_LEASE:
+        raise errors.PermissionDenied(OF_ONE_TASK)
 
 
 class OpenRoute(StrictRoute):

@@ -25,11 +25,12 @@ from swarmkeeper.core.policies.records import Facts, Policies, PolicyAction, Pol
 
 CASES_BYTES_MAX = 4 << 20
 _CALLER: Mapping[str, Any] = {"tenant": "default", "kind": "bot", "owner": "", "roles": [], "bot": "", "skills": []}
+_LABELS: Mapping[str, Any] = {"labels": [], "own_labels": [], "task_labels": []}
 _WORK: Mapping[str, Any] = {
     "tenant": "default",
     "kind": "execute",
     "skills": [],
-    "labels": [],
+    **_LABELS,
     "submitter": "",
     "priority": 5,
 }
@@ -48,7 +49,7 @@ _RESOURCES: Mapping[PolicyAction, tuple[str, Mapping[str, Any]]] = {
         ),
         ("Work", _WORK),
     ),
-    PolicyAction.SECRET_RESOLVE: ("Secret", {"tenant": "default", "name": "", "skills": [], "labels": []}),
+    PolicyAction.SECRET_RESOLVE: ("Secret", {"tenant": "default", "name": "", "skills": [], **_LABELS}),
     PolicyAction.APPROVAL_DECIDE: (
         "Approval",
         {"tenant": "default", "kind": "plan", "verb": "approve", "asked_by": "", "submitter": "", "labels": []},

@@ -20,7 +20,8 @@ from swarmkeeper.core.kills.reads import KILLS_OF_TENANT
 from swarmkeeper.core.kills.records import KillRecord, in_force, of_bot
 from swarmkeeper.core.model import BotRecord, BudgetAccount, Limits, Principal, Queue, Tenant
 from swarmkeeper.core.named_reads import BotRow, LastAttemptRow, OpenCountRow, OpenItemRow, TaskRow
-from swarmkeeper.core.policies.records import Policies, PolicyAction, facts, labels_of
+from swarmkeeper.core.policies.labels import from_json
+from swarmkeeper.core.policies.records import Policies, PolicyAction, facts, facts_of_labels
 from swarmkeeper.core.ports import Read
 from swarmkeeper.core.rules import budgets, explain, work_rates
 from swarmkeeper.core.rules.cooldowns import scope_of
@@ -169,6 +170,7 @@ class _Moment:
             status=TaskStatus(row.status),
             since=row.updated_at,
             hold_reasons=tuple(views.json_of(row.holds)),
+            labels=views.json_of(row.labels),
             loading=bool(row.loading),
             approvals=tuple(asked),
             overloaded=self._now.overloaded(),
@@ -218,14 +220,16 @@ class _Moment:
             return bots
         of_task: dict[str, Any] = {
             "tenant": row.tenant,
-            "labels": labels_of(views.json_of(row.labels)),
             "submitter": row.submitted_by,
             "priority": row.priority,
         }
 
+        of_labels = views.json_of(row.labels)
+
         def asked_for(bot: BotRecord) -> Callable[[Item], str]:
             def denies(item: Item) -> str:
-                work = facts("Work", "work", kind=str(item.kind), skills=item.queue.skills, **of_task)
+                labels = facts_of_labels(of_labels, item.labels)
+                work = facts("Work", "work", kind=str(item.kind), skills=item.queue.skills, **labels, **of_task)
                 decision = policies.decide(PolicyAction.WORK_CLAIM, of_bot_facts(bot), work)
                 return "" if decision.allowed else why(decision)
 
@@ -307,6 +311,7 @@ def _item(row: OpenCountRow | OpenItemRow, **more: Any) -> Item:
         start_due=row.start_due,
         keyed=None if row.line_key is None else KeyWait(row.line_key, row.line_running or 0, row.line_waiting or 0),
         excluded=tuple(views.json_of(row.excluded)),
+        labels=from_json(views.json_of(row.labels)),
     )
 
 

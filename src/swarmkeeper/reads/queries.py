@@ -68,8 +68,9 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _item(row: SubtaskRow, status: TaskStatus, *, room: int, seen: bool) -> View:
-    shown = views.subtask(row, status, room=room)
+def _item(row: SubtaskRow, task: TaskRow, *, room: int, seen: bool) -> View:
+    status = TaskStatus(task.status)
+    shown = views.subtask(row, status, of_task=views.json_of(task.labels), room=room)
     said = views.json_of(row.said) if seen else None
     progress = None if said is None else {name: value for name, value in said.items() if name != "log"}
     return {
@@ -356,13 +357,12 @@ class Queries:
             named_reads.SUBTASKS_PAGE, task=task.id, kind=Kind.EXECUTE, after=after, limit=limit + 1
         )
         shown = found[:limit]
-        status = TaskStatus(task.status)
         # Progress may contain as much of the output as the result, so it needs the same permission.
         seen = any(row.said for row in shown) and await self._sees_outputs(principal, task.id)
         room = views.INPUTS_BYTES_IN_ALL
         items = []
         for row in shown:
-            items.append(_item(row, status, room=room, seen=seen))
+            items.append(_item(row, task, room=room, seen=seen))
             if items[-1]["input"] is not None:
                 room -= len(row.spec or b"")
         end = shown[-1].seq if shown else after
@@ -398,7 +398,7 @@ class Queries:
         task = await self._task(principal, task_id)
         row = await self._subtask_row(task, ref)
         seen = await self._sees_outputs(principal, task_id)
-        shown = _item(row, TaskStatus(task.status), room=len(row.spec or b""), seen=seen)
+        shown = _item(row, task, room=len(row.spec or b""), seen=seen)
         shown["output"] = None
         if row.result is not None and seen:
             self._on_read(principal, "output.read", task_id)

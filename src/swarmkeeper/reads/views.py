@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from swarmkeeper.core.named_reads import (
     SubtaskRow,
     TaskRow,
 )
+from swarmkeeper.core.policies import labels
 from swarmkeeper.core.retention import WHOLE_TENANT
 from swarmkeeper.core.rules import budgets
 from swarmkeeper.core.rules.stuck import Stuck
@@ -232,8 +233,14 @@ def as_planned(work_id: str, task_id: str, key: str, spec: View | None) -> View:
 _OTHERS = {Kind.PLAN: "Make the plan of the task.", Kind.REVIEW: "Judge what was made."}
 
 
-def subtask(row: SubtaskRow, status: TaskStatus, *, room: int = INPUTS_BYTES_IN_ALL) -> View:
-    """Return an item with its current state, for a list; without its input if that does not fit into `room` bytes."""
+def subtask(
+    row: SubtaskRow, status: TaskStatus, *, of_task: Mapping[str, str], room: int = INPUTS_BYTES_IN_ALL
+) -> View:
+    """Return an item with its current state, for a list; without its input if that does not fit into `room` bytes.
+
+    Args:
+        of_task: the labels of its task.
+    """
     shown = as_planned(row.id, row.task, row.key, json_of(row.spec))
     kind = Kind(row.kind)
     if kind is not Kind.EXECUTE:
@@ -244,6 +251,8 @@ def subtask(row: SubtaskRow, status: TaskStatus, *, room: int = INPUTS_BYTES_IN_
     shown["kind"] = str(kind)
     shown["priority"] = row.priority
     shown["status"] = str(effective(status, Status(row.status)))
+    every = labels.effective(of_task, labels.from_json(json_of(row.labels)), row.key)
+    shown["effective_labels"] = [{"name": name, "value": value, "from": source} for name, value, source in every]
     return shown | {"attempt": row.attempt, "round": row.round}
 
 

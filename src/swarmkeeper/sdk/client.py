@@ -468,10 +468,21 @@ class Client:
         body = _given({"task_id": task_id, "reason": reason})
         return await self._command("POST", "/legal-holds:release", body, LegalHoldState)
 
-    async def make_token(self, *, role: str | None = None, expires_seconds: int = 900) -> OwnToken:
-        """Exchange the API key for a token that is good for 60 to 3,600 seconds, optionally with a narrower role."""
-        answer = await self.calls.call("POST", "/token", _given({"role": role, "expires_seconds": expires_seconds}))
-        return read_answer(OwnToken, answer.body)
+    async def make_token(
+        self,
+        *,
+        role: str | None = None,
+        skills: Sequence[str] | None = None,
+        task: str | None = None,
+        expires_seconds: int = 900,
+    ) -> OwnToken:
+        """Exchange the API key, or a token that came of one, for a token that is good for 60 to 3,600 seconds.
+
+        It may have a narrower role, be for some `skills`, or for one `task`.
+        """
+        listed = None if skills is None else list(skills)
+        body = _given({"role": role, "skills": listed, "task": task, "expires_seconds": expires_seconds})
+        return read_answer(OwnToken, (await self.calls.call("POST", "/token", body)).body)
 
     async def erase_task(self, task_id: str, *, reason: str) -> Erasure:
         """Begin to erase a task that has ended. It is gone when reading it raises `NotFound`."""

@@ -375,10 +375,10 @@ SELECT alike.*, queue.skills, queue.assign_to, key_limit.key AS line_key, key_li
        (SELECT sum(CAST({json own.value} ->> 1 AS bigint))
           FROM {members key_limit.lines} AS own) AS line_waiting
   FROM (SELECT kind, status, queue, excluded, line, min(key) AS key, count(*) AS number, max(pending) AS pending,
-               max(wake) AS wake, max(start_due) AS start_due
+               max(wake) AS wake, max(start_due) AS start_due, labels
           FROM work
          WHERE task = :task AND status IN (SELECT value FROM {each :statuses})
-         GROUP BY kind, status, queue, excluded, line, pending > 0, wake IS NULL, start_due IS NULL,
+         GROUP BY kind, status, queue, excluded, line, labels, pending > 0, wake IS NULL, start_due IS NULL,
                   CASE WHEN kind = :kind AND subject IS NULL THEN key END) AS alike
   JOIN queue ON queue.id = alike.queue
   LEFT JOIN key_limit ON key_limit.id = alike.line;
@@ -386,7 +386,7 @@ SELECT alike.*, queue.skills, queue.assign_to, key_limit.key AS line_key, key_li
 -- name: open_items
 -- The first of these items, ordered by state and plan, with the bot of each.
 SELECT work.id, work.kind, work.key, work.status, work.queue, work.excluded, work.since, work.attempt, work.round,
-       work.subject, work.pending, work.wake, work.start_due, queue.skills, queue.assign_to,
+       work.subject, work.labels, work.pending, work.wake, work.start_due, queue.skills, queue.assign_to,
        lease.ends_at, bot.name AS bot, key_limit.key AS line_key, key_limit.running AS line_running,
        (SELECT sum(CAST({json own.value} ->> 1 AS bigint))
           FROM {members key_limit.lines} AS own) AS line_waiting

@@ -49,6 +49,8 @@ from swarmkeeper.core.model import (
     Work,
     WorkRate,
 )
+from swarmkeeper.core.policies import labels
+from swarmkeeper.core.policies.labels import Flow, WorkLabels
 from swarmkeeper.core.states import AttemptOutcome, BotType, Condition, Evaluation, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.storage.statements import Table
 
@@ -122,6 +124,18 @@ def _decode_reservation(text: str | None) -> Reservation | None:
     return Reservation(tuple(plain["levels"]), plain["amounts"])
 
 
+def _encode_labels(item: WorkLabels) -> str:
+    return to_json({"own": item.own, "inflow": item.inflow})
+
+
+def _decode_labels(text: str | None) -> WorkLabels | None:
+    return None if text is None else labels.from_json(_decode(text))
+
+
+def _decode_flow(text: str | None) -> Flow:
+    return () if text is None else tuple(map(tuple, _decode(text)))
+
+
 def _word(words: type[StrEnum], *, nullable: bool = False) -> Codec:
     """Return the codec of an enum. A dict lookup is four times faster than a call of the enum."""
     members: dict[str | None, StrEnum | None] = {word.value: word for word in words}
@@ -140,6 +154,8 @@ LIST_OR_NULL = Codec(to_json, _decode_list_or_null, empty=None)
 NULLABLE_LIST = Codec(to_json, _decode_nullable_list, nullable=True)  # NULL is None, not the empty list
 BUDGET = Codec(to_json, decode_budget, nullable=True)
 RESERVATION = Codec(to_json, _decode_reservation, nullable=True)
+LABELS = Codec(_encode_labels, _decode_labels, nullable=True)
+FLOW = Codec(to_json, _decode_flow, empty=None)
 REDACTED = Codec(_encode_redacted, empty="[]")
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
@@ -282,7 +298,7 @@ TASK = RecordTable(
     "id tenant created_at spec title submitted_by trace",
     "status priority updated_at labels planner_skills evaluator_skills evaluation quorum_accept quorum_of max_rounds"
     " approval plan_timeout review_timeout defaults outcome failure holds version sequence n_total n_open n_failed"
-    " round reworks deadline deadline_left planned started loading makers verdict usage place budget",
+    " round reworks deadline deadline_left planned started loading makers verdict usage place budget subtask_labels",
     "status updated_at outcome version sequence n_total n_open n_failed planned started makers place",
     codecs={
         "status": _word(TaskStatus),
@@ -300,6 +316,7 @@ TASK = RecordTable(
         "makers": LIST,
         "usage": OBJECT,
         "budget": BUDGET,
+        "subtask_labels": FLOW,
     },
     parts={
         "quorum_accept": "quorum[0]",
@@ -315,7 +332,7 @@ WORK = RecordTable(
     "id task tenant kind key created_at subject ordinal",
     "queue status priority place attempt tries crashes deferrals unseen start_due start_left start pending round"
     " reworks timeout max_attempts continues handled wake payload result result_hash checkpoint excluded taker error"
-    " since give_up put_off budget limits line version",
+    " since give_up put_off budget limits line labels version",
     "status place attempt start_due start_left pending result result_hash since version",
     codecs={
         "kind": _word(Kind),
@@ -325,6 +342,7 @@ WORK = RecordTable(
         "excluded": LIST,
         "error": NULLABLE_JSON,
         "budget": BUDGET,
+        "labels": LABELS,
     },
     parts={
         "place": "position",

@@ -96,6 +96,11 @@ def _value(kind: Any, name: str) -> Any:
     if origin is bytes:
         return name.encode() + bytes(range(256))
     if origin is tuple:
+        item, *_ = typing.get_args(kind)
+        if typing.get_origin(item) is tuple:  # of rows
+            return tuple(
+                tuple(f"{name} {row}{position}" for position, _ in enumerate(typing.get_args(item))) for row in "ab"
+            )
         return (f"{name} a", f"{name} “b”")
     if isinstance(origin, type) and issubclass(origin, Enum):
         return list(origin)[-1]

@@ -3,7 +3,8 @@
 Theory. The key that signs them follows from the pepper, so all servers with this pepper have the same one, and nothing
 is stored. It needs a pepper outside of the store: otherwise whoever reads the store, or a backup, could sign. A token
 names its API key and is worth no more than that: with the key revoked or expired, or in another network, the token is
-refused, too. It may have a narrower role.
+refused, too. It may have a narrower role, be for some skills or for one task, and be exchanged for one that is narrower
+still and ends no later.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from swarmkeeper.access.identity import OWN_ISSUER, VerifiedOwnToken
+from swarmkeeper.access.identity import OWN_ISSUER, VerifiedOwnToken, WantedToken
 from swarmkeeper.core.model import TokenLogin
 from swarmkeeper.tokens.compact import Compact, parse
 from swarmkeeper.tokens.refusals import refused
@@ -42,13 +43,18 @@ class SignedTokens:
         derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"own tokens").derive(self._pepper)
         return Ed25519PrivateKey.from_private_bytes(derived)
 
-    def made(self, public_id: str, key_id: str, role: str, seconds: int) -> str:
-        """Return a token for an API key."""
+    def made(self, public_id: str, key_id: str, wanted: WantedToken) -> tuple[str, int]:
+        """Return a token for an API key, and for how many seconds it is good."""
         now = self._wall() // SECOND
-        claims = {"iss": OWN_ISSUER, "sub": key_id, "key": public_id, "role": role, "iat": now, "exp": now + seconds}
+        ends = now + wanted.seconds if wanted.until is None else min(now + wanted.seconds, wanted.until // SECOND)
+        claims = {"iss": OWN_ISSUER, "sub": key_id, "key": public_id, "role": wanted.role, "iat": now, "exp": ends}
+        if wanted.skills is not None:
+            claims["skills"] = sorted(wanted.skills)
+        if wanted.task is not None:
+            claims["task"] = wanted.task
         parts = ({"alg": _ALGORITHM, "typ": _TYPE}, claims)
         signed = ".".join(_base64url(msgspec.json.encode(part)) for part in parts)
-        return f"{signed}.{_base64url(self._signing.sign(signed.encode()))}"
+        return f"{signed}.{_base64url(self._signing.sign(signed.encode()))}", ends - now
 
     def verified(self, text: str) -> VerifiedOwnToken | None:
         """Return what a token says; None if it names another issuer.
@@ -78,7 +84,9 @@ class SignedTokens:
         except InvalidSignature:
             raise refused("its signature is wrong") from None
         said = token.claims  # made by this server
-        login = TokenLogin(OWN_ISSUER, said["sub"], id_, said["key"], said["exp"] * SECOND)
+        skills = None if "skills" not in said else frozenset(said["skills"])
+        ends_at = said["exp"] * SECOND
+        login = TokenLogin(OWN_ISSUER, said["sub"], id_, said["key"], ends_at, skills, said.get("task"))
         return VerifiedOwnToken(said["key"], said["role"], login)
 
 

@@ -79,6 +79,17 @@ class BudgetState(Answer):
     unpriced_tokens: Annotated[int, Field(description="Tokens whose cost is not known: no cost limit holds them.")] = 0
 
 
+class EffectiveLabel(Answer):
+    """A label that counts for a subtask, and where it comes from."""
+
+    name: str
+    value: str
+    from_: Annotated[
+        str | None,
+        Field(validation_alias="from", serialization_alias="from", description="Key of a subtask; null: of the task."),
+    ] = None
+
+
 class SubTaskState(SubTask):
     """A subtask with its current state."""
 
@@ -103,6 +114,9 @@ class SubTaskState(SubTask):
         Field(description="Latest progress of the current attempt; without log lines in lists."),
     ] = None
     budget: BudgetState | None = None  # type: ignore[assignment]  # what is sent are limits, what is shown is more
+    effective_labels: Annotated[
+        list[EffectiveLabel], Field(description="Its own, those of its task, and what has flowed in.")
+    ] = Field(default_factory=list)
 
 
 class Attempt(Answer):

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 from swarmkeeper.wire.answers import Page
 from swarmkeeper.wire.approvals import Moment, check_moments
 from swarmkeeper.wire.requests import Id, Progress, Role
-from swarmkeeper.wire.shapes import YEAR_SECONDS, Answer, Json, Object, Request, Text, Texts, Time, json_within
+from swarmkeeper.wire.shapes import YEAR_SECONDS, Answer, Json, Object, Request, Skills, Text, Texts, Time, json_within
 
 ApprovalKind = Literal["plan", "final", "rounds", "question", "budget"]
 ApprovalState = Literal["open", "decided", "expired", "cancelled"]
@@ -166,10 +166,17 @@ class LegalHoldState(Answer):
 
 
 class TokenRequest(Request):
-    """Exchanges an API key for a short-lived token."""
+    """Exchanges an API key, or a token of this server, for a short-lived token that is worth no more."""
 
     role: Annotated[Role | None, Field(description="By default the key's; another may do no more.")] = None
-    expires_seconds: Annotated[int, Field(ge=60, le=3600)] = 900
+    skills: Annotated[
+        Skills | None, Field(min_length=1, description="Its bot gets no work that requires another skill.")
+    ] = None
+    task: Annotated[
+        str | None,
+        Field(pattern="^[a-z]{3}_[0-9A-Za-z]{1,64}$", description="All else is not there for it: a task's id."),
+    ] = None
+    expires_seconds: Annotated[int, Field(ge=60, le=3600, description="At most what is left of a token.")] = 900
 
 
 class OwnToken(Answer):
@@ -177,6 +184,8 @@ class OwnToken(Answer):
 
     token: str
     role: str
+    skills: Annotated[list[str] | None, Field(description="Null: all that the key has.")] = None
+    task: Annotated[str | None, Field(description="Null: any.")] = None
     expires_seconds: int
 
 

@@ -126,6 +126,7 @@ class SubTask(Request):
         list[Concurrency],
         Field(max_length=8, description="It waits while as many subtasks with one of these keys run."),
     ] = Field(default_factory=list)
+    labels: Annotated[Labels, Field(description="They flow into all that depend on it.")] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_each_key_once(self) -> SubTask:
@@ -154,6 +155,7 @@ class SubTask(Request):
             priority=self.priority,
             budget=None if self.budget is None else self.budget.limits(),
             concurrency=tuple((limit.key, limit.max) for limit in self.concurrency),
+            labels=self.labels,
         )
 
 

@@ -25,6 +25,7 @@ from swarmkeeper.core.decide.decisions import (
     work,
 )
 from swarmkeeper.core.decide.effects import closing
+from swarmkeeper.core.decide.effects.owners import check_bounds
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.erasure.commands import EraseNow
 from swarmkeeper.core.kills import commands as of_kills
@@ -85,6 +86,7 @@ def decide(working: WorkingSet, command: Command[T]) -> T | Refusal:
         SwarmkeeperError: the command is refused; undo all its changes.
         NotLoaded: load these rows and decide again.
     """
+    check_bounds(command)
     answer: T | Refusal = DECISIONS[type(command)](working, command)
     closing.finish_completed_tasks(working)
     return answer

@@ -120,12 +120,18 @@ def _of_tenant(read: Values) -> Values:
     return (*read[:-1], _limit(read[-1]))
 
 
+def _status_and_budget(read: Values, open_: frozenset[Any]) -> Values:
+    """Return the values with labels only where there are any: rows of earlier versions have none, and their hash."""
+    *rest, labels, status, budget = read
+    return (*rest, *((labels,) if labels else ()), "open" if status in open_ else status, _limit(budget))
+
+
 def _of_task(read: Values) -> Values:
-    return (*read[:-2], "open" if read[-2] in _OPEN_TASK else read[-2], _limit(read[-1]))
+    return _status_and_budget(read, _OPEN_TASK)
 
 
 def _of_work(read: Values) -> Values:
-    return (*read[:-2], "open" if read[-2] in _OPEN else read[-2], _limit(read[-1]))
+    return _status_and_budget(read, _OPEN)
 
 
 TABLES: Mapping[type[Any], AnchoredTable] = MappingProxyType(
@@ -137,7 +143,7 @@ TABLES: Mapping[type[Any], AnchoredTable] = MappingProxyType(
             at="created_at",
             without="created_at updated_at version sequence n_total n_open n_failed deadline deadline_left started"
             " loading usage position",
-            last="status budget",
+            last="subtask_labels status budget",
             refine=_of_task,
         ),
         Work: _table(
@@ -146,7 +152,7 @@ TABLES: Mapping[type[Any], AnchoredTable] = MappingProxyType(
             at="created_at",
             without="created_at position attempt tries crashes deferrals put_off unseen start_due start_left pending"
             " wake checkpoint since version line reviewer_owner",
-            last="status budget",
+            last="labels status budget",
             refine=_of_work,
         ),
         Edge: _table(Edge, "edge", key="parent child"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from swarmkeeper.core.decide.loaded_rows import LoadedRows
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import PermissionDenied
-from swarmkeeper.core.model import ApprovalRecord, BotRecord, LeaseRecord, Principal, TaskRecord, Work
-from swarmkeeper.core.policies.records import Facts, PolicyAction, PolicyDecision, facts, labels_of
+from swarmkeeper.core.model import ApprovalRecord, BotRecord, Json, LeaseRecord, Principal, TaskRecord, Work
+from swarmkeeper.core.policies.labels import effective
+from swarmkeeper.core.policies.records import Facts, PolicyAction, PolicyDecision, facts, facts_of_labels, labels_of
 from swarmkeeper.core.ports import Rules
 from swarmkeeper.core.states import Kind
 
@@ -84,10 +85,19 @@ def of_work(working: WorkingSet, task: TaskRecord, work: Work) -> Facts:
         tenant=task.tenant,
         kind=str(work.kind),
         skills=working.queues.by_id[work.queue].skills,
-        labels=labels_of(task.labels),
+        **facts_of_labels(task.labels, work.labels),
         submitter=task.submitted_by,
         priority=task.priority,
     )
+
+
+def shown_labels(working: WorkingSet, works: Iterable[str]) -> Mapping[str, Json]:
+    """Return the labels of these items as the audit record of a lease shows them; nothing without policies."""
+    if working.rules.policies is None:
+        return {}
+    items = [working.work(work_id) for work_id in works]
+    shown = {item.id: list(effective(working.task(item.task).labels, item.labels, item.key)) for item in items}
+    return {work_id: labels for work_id, labels in shown.items() if labels}
 
 
 # ---- where commands are authorised ---------------------------------------------------------------------------------
@@ -139,7 +149,8 @@ def secret(working: WorkingSet, lease: LeaseRecord, name: str) -> None:
     work, bot = working.work(lease.work), working.bot(lease.bot, lease.tenant)
     task = working.task(work.task)
     skills = working.queues.by_id[work.queue].skills
-    resource = facts("Secret", name, tenant=lease.tenant, name=name, skills=skills, labels=labels_of(task.labels))
+    labels = facts_of_labels(task.labels, work.labels)
+    resource = facts("Secret", name, tenant=lease.tenant, name=name, skills=skills, **labels)
     _allow(working, PolicyAction.SECRET_RESOLVE, of_bot(bot), resource)
 
 

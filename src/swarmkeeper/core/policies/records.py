@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from swarmkeeper.core.policies.labels import NONE, Label, WorkLabels
+
 LABELS_MAX = 512  # texts in one set; more are an error, and an error is a deny
 
 
@@ -46,7 +48,20 @@ def facts(kind: str, id_: str, /, **attributes: str | int | Iterable[str]) -> Fa
 
 def labels_of(labels: Mapping[str, str]) -> list[str]:
     """Return labels as policies see them: each as `name`, and as `name=value`."""
-    return [text for name, value in labels.items() for text in (name, f"{name}={value}")]
+    return _texts(labels.items())
+
+
+def _texts(labels: Iterable[Label]) -> list[str]:
+    return [text for name, value in labels for text in (name, f"{name}={value}")]
+
+
+def facts_of_labels(task: Mapping[str, str], item: WorkLabels | None) -> dict[str, list[str]]:
+    """Return the attributes of an item that are labels: all of them, and those that did not flow in."""
+    mine = item or NONE
+    of_task = labels_of(task)
+    own = of_task + _texts(mine.own)
+    every = own + _texts((name, value) for name, value, _ in mine.inflow)
+    return {"labels": every, "own_labels": own, "task_labels": of_task}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ reads/wording.py turns a fix into a command line.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from swarmkeeper.core.kills import records as kills
 from swarmkeeper.core.kills.records import KillRecord
 from swarmkeeper.core.model import BotRecord, Queue
+from swarmkeeper.core.policies.labels import WorkLabels, effective, in_words
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.rules.work_rates import TENANT as TENANT_RATE
@@ -147,6 +148,7 @@ class Item:
     round: int = 1
     excluded: tuple[str, ...] = ()
     keyed: KeyWait | None = None  # READY: it waits for this key
+    labels: WorkLabels | None = None
     ahead: int = 0  # READY reviews of the same round that would be leased before it, each to another owner
     # Only for items that are listed one by one:
     bot: str | None = None  # LEASED: the name of the bot that holds the lease
@@ -178,6 +180,7 @@ class TaskFacts:
     status: TaskStatus
     since: int
     hold_reasons: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
     loading: bool = False
     approvals: tuple[OpenApproval, ...] = ()
     overloaded: bool = False  # the server grants no leases now
@@ -219,7 +222,7 @@ class BotIndex:
     bots: Sequence[BotFacts]
     _of_kind: dict[Kind, list[BotFacts]] = field(default_factory=dict)
     _having: dict[tuple[Kind, str], list[BotFacts]] = field(default_factory=dict)
-    _known: dict[tuple[int, tuple[str, ...], int], Why] = field(default_factory=dict)
+    _known: dict[tuple[int, tuple[str, ...], int, WorkLabels | None], Why] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for seen in self.bots:
@@ -230,7 +233,7 @@ class BotIndex:
 
     def taker(self, item: Item, tenant: str) -> Why:
         """Return why no bot has taken an item that could be leased; `queued` if a bot could take it."""
-        alike = (item.queue.id, item.excluded, item.ahead)
+        alike = (item.queue.id, item.excluded, item.ahead, item.labels)
         if alike not in self._known:
             self._known[alike] = _taker(item, self, tenant)
         return self._known[alike]
@@ -312,6 +315,8 @@ def _startable(item: Item, task: TaskFacts, fleet: BotIndex) -> Why:
     if (used_up := _used_up(item, task.rates)) is not None:
         return used_up
     found = fleet.taker(item, task.tenant)
+    if found.reason is WaitingReason.POLICY and (every := list(effective(task.labels, item.labels, item.key))):
+        found = replace(found, detail=f"{found.detail}; its labels: {in_words(every, item.key)}")
     if task.overloaded and found.reason in (WaitingReason.QUEUED, WaitingReason.BOTS_AT_CAPACITY):
         found = Why(WaitingReason.OVERLOADED, "the orchestrator is overloaded, or cannot write to its store")
     return Why(found.reason, found.detail, found.fix, until=found.until or item.start_due)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Edge, SubtaskSpec
+from swarmkeeper.core.policies import labels
 from swarmkeeper.core.states import EDGE_MET, FINAL, Condition, Status
 
 SUBTASKS_MAX = 10_000
@@ -32,7 +34,12 @@ def is_key(key: str) -> bool:
 
 
 def check_plan(
-    specs: Sequence[SubtaskSpec], *, at: str = "", existing: Iterable[str] = (), indexes: Sequence[int] | None = None
+    specs: Sequence[SubtaskSpec],
+    *,
+    at: str = "",
+    existing: Iterable[str] = (),
+    indexes: Sequence[int] | None = None,
+    labelled: labels.Flow = (),
 ) -> list[Detail]:
     """Return all errors of a plan as (JSON Pointer, code, text); an empty list if it is valid.
 
@@ -40,6 +47,7 @@ def check_plan(
         at: pointer of the object that has the list `subtasks`, e.g. "/plan".
         existing: keys of subtasks that exist already; new ones may depend on them.
         indexes: the index of each spec in the list, if some specs could not be read.
+        labelled: the labels of the subtasks that exist already.
     """
     existing_keys = set(existing)
     positions = indexes if indexes is not None else range(len(specs))
@@ -71,6 +79,11 @@ def check_plan(
             elif parent in seen:
                 errors.append((pointer, "duplicate", "this dependency is named twice"))
             seen.add(parent)
+    if any(spec.labels for spec in specs) and labels.too_many(
+        ((name, value) for name, value, _ in labelled), (label for spec in specs for label in spec.labels.items())
+    ):
+        most = f"{labels.DIFFERENT_MAX} different labels, of {labels.LENGTH_MAX} characters together"
+        errors.append((f"{at}/subtasks", "too_many_labels", f"the subtasks of a task have at most {most}"))
     if edges > EDGES_MAX:
         errors.append((f"{at}/subtasks", "too_many", f"a plan has at most {EDGES_MAX} edges"))
     if not errors:
@@ -133,6 +146,8 @@ def to_json(spec: SubtaskSpec) -> dict[str, Any]:
         plain["budget"] = dict(spec.budget)
     if spec.concurrency:
         plain["concurrency"] = [{"key": key, "max": most} for key, most in spec.concurrency]
+    if spec.labels:
+        plain["labels"] = dict(spec.labels)
     return plain
 
 
@@ -153,6 +168,7 @@ def from_json(plain: Mapping[str, Any]) -> SubtaskSpec:
         priority=plain.get("priority"),
         budget=plain.get("budget"),
         concurrency=tuple((limit["key"], limit["max"]) for limit in plain.get("concurrency") or ()),
+        labels=plain.get("labels") or {},
     )
 
 
@@ -240,6 +256,7 @@ class Written:
     body: bytes  # the whole plan in the API's format
     digest: str  # SHA-256 of the body
     first: bytes  # the first subtasks as a JSON list, for an approval
+    labels: labels.Flow = ()  # all that the subtasks have themselves
 
     @property
     def size(self) -> int:
@@ -260,6 +277,7 @@ def cut(specs: Sequence[SubtaskSpec], slice_rows: int) -> tuple[tuple[SubtaskSpe
         body=body,
         digest=hashlib.sha256(body).hexdigest(),
         first=_first_subtasks(plain),
+        labels=own_labels(specs),
     )
 
 
@@ -281,8 +299,19 @@ def part_rows(slice_rows: int) -> int:
     return max(1, slice_rows // PARTS_A_SLICE)
 
 
+def own_labels(specs: Iterable[SubtaskSpec]) -> labels.Flow:
+    """Return all labels that these subtasks have themselves, each with the first that has it."""
+    return labels.merged((name, value, spec.key) for spec in specs for name, value in spec.labels.items())
+
+
 def parts(
-    specs: Sequence[SubtaskSpec], known: Mapping[str, str], failure_handled: Collection[str], size: int
+    specs: Sequence[SubtaskSpec],
+    known: Mapping[str, str],
+    failure_handled: Collection[str],
+    size: int,
+    *,
+    outside: Mapping[str, labels.Flow] | None = None,
+    base: labels.Flow = (),
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the plan in parts with limited rows, edges and bytes.
 
@@ -295,7 +324,11 @@ def parts(
             written together with its row, whose `pending` counts it.
         failure_handled: keys of the subtasks whose failure an edge accepts.
         size: rows of one part.
+        outside: labels that flow from the subtasks that exist already, by key.
+        base: labels that flow into all of the new ones.
     """
+    nodes = [labels.LabelledNode(spec.key, spec.labels, [key for key, _ in spec.depends_on]) for spec in specs]
+    inflow = labels.inflows(nodes, outside or {}, base)
     part: list[dict[str, Any]] = []
     rows, edges, length, edges_max = 0, 0, 0, size * EDGES_A_ROW
     for number, spec in enumerate(specs):
@@ -306,15 +339,19 @@ def parts(
         inner: list[list[Any]] = [[key, str(condition), True] for key, condition in spec.depends_on if key not in known]
         whole = to_json(spec)
         body = json.dumps(whole)
-        if part and length + len(body) > PART_BYTES_MAX:
+        flow = inflow.get(spec.key, ())
+        weight = len(body) + sum(map(len, itertools.chain.from_iterable(flow)))
+        if part and length + weight > PART_BYTES_MAX:
             yield part
             part, rows, edges, length = [], 0, 0, 0
         here = max(0, edges_max - edges - len(outer))
         more = max(0, len(inner) - here)
         light = {name: value for name, value in whole.items() if name not in ("description", "depends_on", "input")}
         node = {"spec": light, "body": body, "number": number, "handled": spec.key in failure_handled}
+        if flow:
+            node["inflow"] = flow
         part.append({**node, "parents": outer + inner[:here], "more": more})
-        rows, edges, length = rows + 1, edges + len(outer) + len(inner) - more, length + len(body)
+        rows, edges, length = rows + 1, edges + len(outer) + len(inner) - more, length + weight
         for begin in range(here, len(inner), edges_max):
             yield part
             part = [{"child": spec.key, "parents": inner[begin : begin + edges_max]}]

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query
 from starlette.responses import Response
 
-from swarmkeeper.access.identity import OWN_ISSUER
+from swarmkeeper.access.identity import OWN_ISSUER, WantedToken
 from swarmkeeper.core import commands, errors
-from swarmkeeper.core.errors import PermissionDenied
+from swarmkeeper.core.errors import Invalid, PermissionDenied
+from swarmkeeper.core.model import Principal
 from swarmkeeper.engine.loop import Replayed
-from swarmkeeper.govern.access import ROLES
+from swarmkeeper.govern.access import ROLES, Action
 from swarmkeeper.govern.keys import ENTROPY_BYTES, new_key, written
 from swarmkeeper.http.dependencies import Call, CurrentCall, Idempotency, KeyId, NoBody, replay_header
 from swarmkeeper.http.openapi import refuses
@@ -41,19 +42,69 @@ async def make_token(
 ) -> Response:
     """Exchange the caller's API key for a short-lived token, for `Authorization: Bearer`.
 
-    It is worth as much as the key, or less: with a narrower role, and no longer than the key itself. It makes no
-    further tokens and no keys.
+    It is worth as much as the key, or less: with a narrower role, for some skills, for one task, and no longer than
+    the key itself. It makes no keys. A token of this server is exchanged in the same way: what comes of it keeps its
+    bounds, and ends no later.
     """
-    _with_key(call)
-    if call.by.token is not None:
-        raise PermissionDenied("a token of an identity provider is exchanged there: use an API key here")
-    role = body.role or call.by.role
-    # A bot's key belongs to one bot; another key has none to give.
-    if role != call.by.role and (role.startswith("bot:") or not ROLES[role] <= ROLES[call.by.role]):
-        raise PermissionDenied(f"a key of role {call.by.role} makes no token of role {role}")
-    text = call.services.identity.token(call.by, role, body.expires_seconds)
+    wanted = narrowed(call.by, body)
+    text, seconds = call.services.identity.token(call.by, wanted)
     call.services.identity.accesses.read(call.by, "token.make")
-    return Json({"token": text, "role": role, "expires_seconds": body.expires_seconds}, 201)
+    skills = None if wanted.skills is None else sorted(wanted.skills)
+    return Json(
+        {"token": text, "role": wanted.role, "skills": skills, "task": wanted.task, "expires_seconds": seconds}, 201
+    )
+
+
+def narrowed(by: Principal, asked: v1.TokenRequest) -> WantedToken:
+    """Return what a token is to be worth: what is asked for, within what the caller's key or token is worth.
+
+    Raises:
+        Invalid: something that is asked for would have no effect.
+        PermissionDenied: it would be worth more, or the caller has a token of an identity provider.
+    """
+    token = by.token
+    if token is not None and token.issuer != OWN_ISSUER:
+        raise PermissionDenied("a token of an identity provider is exchanged there: use an API key here")
+    role = asked.role or by.role
+    # A bot's key belongs to one bot; another key has none to give.
+    if role != by.role and (role.startswith("bot:") or not ROLES[role] <= ROLES[by.role]):
+        raise PermissionDenied(f"a key of role {by.role} makes no token of role {role}")
+    return WantedToken(
+        role,
+        asked.expires_seconds,
+        skills=_narrower_skills(by, role, asked.skills),
+        task=_narrower_task(by, asked.task),
+        until=None if token is None else token.expires_at,
+    )
+
+
+def _narrower_skills(by: Principal, role: str, asked: list[str] | None) -> frozenset[str] | None:
+    """Return the skills of a token: those that are asked for, else those of the caller's token.
+
+    Raises:
+        Invalid: no bot can use it, so they would have no effect.
+        PermissionDenied: the key or token has not all of them.
+    """
+    if asked is None:
+        return None if by.token is None else by.token.skills
+    if Action.WORK_LEASE not in ROLES[role]:
+        where = ("/skills", "no_effect", f"a token of role {role} gets no work")
+        raise Invalid("the token cannot be made as asked for", details=(where,))
+    if by.skills is not None and not by.skills.issuperset(asked):
+        raise PermissionDenied("a token has no skills that its key or token does not have")
+    return frozenset(asked)
+
+
+def _narrower_task(by: Principal, asked: str | None) -> str | None:
+    """Return the task that a token is for. Whether there is such a task is not said.
+
+    Raises:
+        PermissionDenied: the caller's token is for another task.
+    """
+    own = None if by.token is None else by.token.task
+    if own is not None and asked not in (None, own):
+        raise PermissionDenied("a token for one task makes none for another")
+    return own or asked
 
 
 def _with_key(call: Call) -> None:
@@ -64,7 +115,7 @@ def _with_key(call: Call) -> None:
     """
     token = call.by.token
     if token is not None and token.issuer == OWN_ISSUER:
-        raise PermissionDenied("a token of this server makes no keys and no tokens: use the API key")
+        raise PermissionDenied("a token of this server makes no keys: use the API key")
 
 
 @router.post("/keys", response_model=v1.KeyRecord, status_code=201)

@@ -42,9 +42,10 @@ _BYTES_OTHERS = 400
 def _more_bytes(kind: str, row: Any) -> int:
     """Estimate what callers filled in, which may be much larger than the rest."""
     if kind == "task":
-        return 4 * len(row.title) + 500 * len(row.labels) + (2_000 if row.failure else 0)
+        return 4 * len(row.title) + 500 * (len(row.labels) + len(row.subtask_labels)) + (2_000 if row.failure else 0)
     if kind == "work":
-        return 200 * len(row.excluded) + (8_000 if row.error else 0)
+        labels = 0 if row.labels is None else 500 * (len(row.labels.own) + len(row.labels.inflow))
+        return 200 * len(row.excluded) + (8_000 if row.error else 0) + labels
     if kind == "lease":
         return 3 * len(to_json(row.progress)) if row is not None and row.progress else 0
     if kind == "bot":

@@ -9,9 +9,9 @@ from swarmkeeper.core.commands import LeaseHeartbeat, SendHeartbeat
 from swarmkeeper.core.decide.decisions import budgets as budget_decisions
 from swarmkeeper.core.decide.decisions import work as work_decisions
 from swarmkeeper.core.decide.effects import accounts
-from swarmkeeper.core.decide.effects.owners import own_bot
+from swarmkeeper.core.decide.effects.owners import own_bot, within
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import BotRecord, LeaseRecord, TaskRecord, Work
+from swarmkeeper.core.model import BotRecord, LeaseRecord, Principal, TaskRecord, Work
 from swarmkeeper.core.rules import budgets
 from swarmkeeper.core.rules.heartbeat_log import joined
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, Transition
@@ -20,7 +20,7 @@ from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, Transition
 def beat(working: WorkingSet, command: SendHeartbeat) -> HeartbeatResult:
     """Extend the bot's leases and store their progress."""
     bot = own_bot(working, command.by, command.bot, "work.beat")
-    directives = tuple(_beat_one(working, bot, pulse) for pulse in command.heartbeats)
+    directives = tuple(_beat_one(working, command.by, bot, pulse) for pulse in command.heartbeats)
     return HeartbeatResult(directives, drain=bot.status != "active")
 
 
@@ -35,9 +35,9 @@ def is_quiet(lease: LeaseRecord, pulse: LeaseHeartbeat, now: int) -> bool:
     )
 
 
-def _beat_one(working: WorkingSet, bot: BotRecord, pulse: LeaseHeartbeat) -> Directive:
+def _beat_one(working: WorkingSet, by: Principal, bot: BotRecord, pulse: LeaseHeartbeat) -> Directive:
     lease = working.lease(pulse.lease_id)
-    if lease is None or lease.bot != bot.id:
+    if lease is None or lease.bot != bot.id or not within(working, by, lease.task, lease.work):
         return Directive(pulse.lease_id, "lost", None)
     task = working.task(lease.task)
     if lease.cancelled or task.status in TASK_CLOSED:

@@ -88,7 +88,7 @@ def check_verdict(working: WorkingSet, task: TaskRecord, work: Work, verdict: Ve
     if verdict.subtasks:
         existing, _ = working.get(lookups.GRAPH, task.id)
         keys = [working.work(work_id).key for work_id in existing]
-        errors += graph.check_plan(verdict.subtasks, at="/verdict", existing=keys)
+        errors += graph.check_plan(verdict.subtasks, at="/verdict", existing=keys, labelled=task.subtask_labels)
     return errors
 
 
@@ -253,9 +253,11 @@ def rework(working: WorkingSet, task: TaskRecord, verdict: VerdictRecord) -> Non
         roots = dict.fromkeys(
             work_id for work_id in found if work_id not in inner and working.work(work_id).status is Status.SUCCEEDED
         )
+    told = {works[target.subtask].id for target in verdict.targets if target.feedback}
     for target in verdict.targets:
         working.give_feedback(works[target.subtask], task.round, target.feedback)
     if not keys:
+        told.update(roots if verdict.reasons else ())
         for work_id in roots:
             for reason in verdict.reasons:
                 working.give_feedback(working.work(work_id), task.round, reason)
@@ -271,6 +273,7 @@ def rework(working: WorkingSet, task: TaskRecord, verdict: VerdictRecord) -> Non
         added=len(verdict.subtasks),
     )
     deadline.start(working, task)
-    loading.reopen(working, task, roots, clear=False)
+    seen = task.subtask_labels
+    loading.reopen(working, task, roots, clear=False, told=told)
     if verdict.subtasks:
-        loading.add_subtasks(working, task, verdict.subtasks)
+        loading.add_subtasks(working, task, verdict.subtasks, seen=seen)

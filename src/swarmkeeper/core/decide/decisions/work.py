@@ -14,7 +14,7 @@ from swarmkeeper.core.commands import AskQuestion, ClaimWork, ReleaseLease, Repo
 from swarmkeeper.core.decide import key_lines, policies, work_rates
 from swarmkeeper.core.decide.decisions import budgets, planning, review
 from swarmkeeper.core.decide.effects import accounts, closing, cooldowns, questions, rows
-from swarmkeeper.core.decide.effects.owners import held_lease, own_bot
+from swarmkeeper.core.decide.effects.owners import held_lease, own_bot, within
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
 from swarmkeeper.core.errors import (
     AlreadyReported,
@@ -279,9 +279,12 @@ def report(working: WorkingSet, command: ReportResult) -> ReportReceipt | Refusa
     attempt: AttemptRecord | None = working.get(lookups.ATTEMPT, lease_id)
     if command.task is None:
         held = working.lease(lease_id) or attempt
-        if held is None or held.bot != bot.id:
+        if held is None or held.bot != bot.id or not within(working, command.by, held.task, held.work):
             raise _lease_lost(working, None)
         task = working.task(held.task)
+    found = attempt or working.lease(lease_id)
+    if found is not None and not within(working, command.by, found.task, found.work):
+        raise _lease_lost(working, None)
     if attempt is not None and (attempt.bot != bot.id or attempt.task != task.id):
         attempt = None
         lease = None

@@ -13,6 +13,7 @@ from swarmkeeper.core.decide.effects import accounts, closing, rows
 from swarmkeeper.core.decide.effects.steps import begin_job, room, step
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import BackgroundJob, Edge, Json, SubtaskSpec, TaskRecord, Work
+from swarmkeeper.core.policies import labels
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import FINAL, AttemptOutcome, Status, Transition
 
@@ -23,15 +24,21 @@ _LOADS = frozenset({"plan", "reopen"})  # jobs that write rows: a task is `loadi
 
 
 def add_subtasks(
-    working: WorkingSet, task: TaskRecord, specs: Sequence[SubtaskSpec], written: graph.Written | None = None
+    working: WorkingSet,
+    task: TaskRecord,
+    specs: Sequence[SubtaskSpec],
+    written: graph.Written | None = None,
+    *,
+    seen: labels.Flow = (),
 ) -> None:
     """Write a valid plan as rows, in slices. Counters include all rows at once, so that the task cannot finish early.
 
     Args:
         written: replaces `specs` for a first plan that is longer than a slice; see `graph.cut`.
+        seen: labels of what the author of the subtasks has seen; they flow into all of them.
     """
     if written is not None:
-        working.edit_task(task)
+        working.edit_task(task).subtask_labels = written.labels
         task.n_total += written.count
         working.count_open(task, written.count)
         _write_later(working, task, written.parts)
@@ -45,11 +52,13 @@ def add_subtasks(
     for key in outside:
         if key in failure_handled:
             working.edit_work(working.work(parents[key])).failure_handled = True
-    working.edit_task(task)
+    working.edit_task(task).subtask_labels = labels.merged(task.subtask_labels, graph.own_labels(specs))
     task.n_total += len(specs)
     working.count_open(task, len(specs))
     size = working.limits.slice_rows
-    parts = list(graph.parts(specs, parents, failure_handled, size if len(specs) <= size else graph.part_rows(size)))
+    rows_each = size if len(specs) <= size else graph.part_rows(size)
+    flowing = {key: labels.of_key(working.work(parent).labels, key) for key, parent in parents.items()}
+    parts = list(graph.parts(specs, parents, failure_handled, rows_each, outside=flowing, base=seen))
     if len(parts) == 1 and not working.jobs(task):
         _write_whole(working, task, parts[0], at=at)
         return
@@ -132,11 +141,14 @@ def _release_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> 
 # ---- reopening -----------------------------------------------------------------------------------------------------
 
 
-def reopen(working: WorkingSet, task: TaskRecord, roots: Iterable[str], *, clear: bool) -> None:
+def reopen(
+    working: WorkingSet, task: TaskRecord, roots: Iterable[str], *, clear: bool, told: Iterable[str] = ()
+) -> None:
     """Reset the roots and everything downstream to the start; see states.REOPEN.
 
     Args:
         clear: drop checkpoints, too (a retry does; rework continues from them).
+        told: those that get feedback of a review, which has seen everything; so all labels flow into them.
     """
     _, edges = working.get(lookups.GRAPH, task.id)
     order = graph.downstream(roots, edges)
@@ -145,7 +157,12 @@ def reopen(working: WorkingSet, task: TaskRecord, roots: Iterable[str], *, clear
     if len(order) > room(working) or working.jobs(task):
         # This takes several commits: the task must not finish until the last item is reopened.
         working.edit_task(task).loading = True
-    begin_job(working, task, "reopen", {"order": order, "clear": clear, "whole": not task.loading})
+    begin_job(working, task, "reopen", {"order": order, "clear": clear, "whole": not task.loading, **_told(task, told)})
+
+
+def _told(task: TaskRecord, told: Iterable[str]) -> dict[str, Json]:
+    """Return what a job has to know of labels: nothing where no subtask has any."""
+    return {"told": sorted(told), "seen": task.subtask_labels} if task.subtask_labels else {}
 
 
 @step("reopen")
@@ -160,6 +177,8 @@ def _reopen_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> b
     for work_id in some:
         work = working.work(work_id)
         _reopen_item(working, task, work, clear=job.args["clear"])
+        if task.subtask_labels:
+            _flow_in(working, work, job.args)
         reopened.append(work)
     working.emit(events.WorkReopened.of(reopened), task=task)
     done += len(some)
@@ -170,6 +189,17 @@ def _reopen_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> b
         _loaded(working, task, job)
         working.add_job(task, "unhold", {})
     return True
+
+
+def _flow_in(working: WorkingSet, work: Work, args: Mapping[str, Json]) -> None:
+    """Have the labels flow in that those before it have now, and with feedback, all. Nothing flows out again."""
+    mine = work.labels or labels.NONE
+    edges = working.get(lookups.PARENTS, work.id)
+    before = [labels.of_key(parent.labels, parent.key) for parent in (working.work(edge.parent) for edge in edges)]
+    seen = [tuple(each) for each in args.get("seen", ())] if work.id in args.get("told", ()) else []
+    inflow = labels.merged(mine.inflow, *before, seen)
+    if inflow != mine.inflow:
+        working.edit_work(work).labels = labels.labels_or_none(mine.own, inflow)
 
 
 def _reopen_item(working: WorkingSet, task: TaskRecord, work: Work, *, clear: bool) -> None:

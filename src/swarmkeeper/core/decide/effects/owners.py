@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from swarmkeeper.core import lookups
+from swarmkeeper.core.commands import (
+    AskQuestion,
+    ClaimWork,
+    Command,
+    EraseTask,
+    NoteReads,
+    NoteRefusals,
+    OnTask,
+    Register,
+    ReleaseLease,
+    ReportResult,
+    SendHeartbeat,
+)
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import LeaseLost, PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import AttemptRecord, BotRecord, LeaseRecord, Principal
+from swarmkeeper.core.secrets.commands import CheckLease, ReleaseSecrets
 from swarmkeeper.core.states import BotType
+
+OF_ONE_TASK = "this token is for one task alone, and this call is not"
+_OF_BOT_OR_LEASE = (
+    *(AskQuestion, CheckLease, ClaimWork, Register, ReleaseLease, ReleaseSecrets, ReportResult, SendHeartbeat),
+    *(NoteReads, NoteRefusals),  # what is recorded of calls
+)
 
 
 def check_may(working: WorkingSet, by: Principal, action: str) -> None:
@@ -31,6 +51,40 @@ def own_bot(working: WorkingSet, by: Principal, bot_id: str, action: str) -> Bot
     return bot
 
 
+def within(working: WorkingSet, by: Principal, task_id: str, work_id: str) -> bool:
+    """Whether an item is there for the caller: a token may be for one task, or for some skills."""
+    token = by.token
+    if token is None or (token.task is None and token.skills is None):
+        return True
+    if token.task is not None and token.task != task_id:
+        return False
+    return token.skills is None or token.skills.issuperset(working.queues.by_id[working.work(work_id).queue].skills)
+
+
+def asked_skills(claim: ClaimWork) -> tuple[str, ...] | None:
+    """Return the skills that a claim names, as far as the caller's token allows them; None: all of the bot's."""
+    allowed = None if claim.by.token is None else claim.by.token.skills
+    if allowed is None:
+        return claim.skills
+    return tuple(sorted(allowed if claim.skills is None else allowed.intersection(claim.skills)))
+
+
+def check_bounds(command: Command[Any]) -> None:
+    """Check that a command is one that the caller's token is for; which lease it is about is checked with `within`.
+
+    Raises:
+        ResourceNotFound: the token is for another task.
+        PermissionDenied: it is for one task, and the command is about no task.
+    """
+    only = None if command.by.token is None else command.by.token.task
+    if only is None or isinstance(command, _OF_BOT_OR_LEASE):
+        return
+    if not isinstance(command, OnTask | EraseTask):
+        raise PermissionDenied(OF_ONE_TASK)
+    if command.task != only:
+        raise ResourceNotFound("no such task")
+
+
 def held_lease(
     working: WorkingSet, by: Principal, lease_id: str, action: str
 ) -> tuple[LeaseRecord | None, AttemptRecord | None]:
@@ -48,6 +102,9 @@ def held_lease(
         if bot_id is None:
             raise ResourceNotFound("no such lease")
         own_bot(working, by, bot_id, action)
+        found = lease or attempt
+        if found is not None and not within(working, by, found.task, found.work):
+            raise ResourceNotFound("no such lease")
     except ResourceNotFound:
         raise LeaseLost("no live lease of this bot has that id") from None
     return lease, attempt

@@ -11,6 +11,7 @@ from swarmkeeper.core import ids, lookups
 from swarmkeeper.core.decide import work_rates
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import Edge, Json, SubtaskSpec, TaskRecord, Work
+from swarmkeeper.core.policies import labels
 from swarmkeeper.core.rules import budgets, graph
 from swarmkeeper.core.states import Condition, Kind, Status, Transition
 
@@ -59,6 +60,7 @@ def write_rows(working: WorkingSet, task: TaskRecord, nodes: Sequence[Mapping[st
         payload = working.write_payload(task, f"{work_id}/input", body.encode())
         work = _new_work(working, task, spec, work_id, payload, failure_handled=node["handled"])
         work.pending = pending + node.get("more", 0)
+        work.labels = labels.labels_or_none(spec.labels.items(), tuple(map(tuple, node.get("inflow", ()))))
         work.ordinal = node.get("number", 0)  # plans stored by 0.3.0 have no number
         working.add_work(task, work)
         for edge in edges:
@@ -100,6 +102,15 @@ def _new_work(
     )
 
 
+def _seen_by(task: TaskRecord, kind: Kind, subject: Work | None) -> labels.WorkLabels | None:
+    """Return what flows into a plan or review item: a review sees the results of its subtask, or of all."""
+    if kind is Kind.PLAN:
+        return None
+    return labels.labels_or_none(
+        (), task.subtask_labels if subject is None else labels.of_key(subject.labels, subject.key)
+    )
+
+
 def add_item(
     working: WorkingSet,
     task: TaskRecord,
@@ -137,6 +148,7 @@ def add_item(
         since=working.now,
         ordinal=ordinal if subject is None else subject.ordinal,
         limits=json.dumps(keys) if keys else None,
+        labels=_seen_by(task, kind, subject),
     )
     working.add_work(task, work)
     working.make_ready(task, work)

@@ -121,7 +121,7 @@ CREATE TABLE task (
     usage text COLLATE "C" NOT NULL,  -- JSON
     trace text COLLATE "C" NOT NULL,
     place bigint NOT NULL DEFAULT 0,
-    budget text COLLATE "C",  -- JSON
+    budget text COLLATE "C", subtask_labels text COLLATE "C",  -- JSON
     PRIMARY KEY (id)
 ) WITH (fillfactor = 60);
 CREATE INDEX task_of_tenant ON task (tenant, created_at, id);
@@ -171,7 +171,7 @@ CREATE TABLE work (
     ordinal bigint NOT NULL DEFAULT 0,
     budget text COLLATE "C",  -- JSON
     limits text COLLATE "C",  -- JSON
-    line text COLLATE "C",
+    line text COLLATE "C", labels text COLLATE "C",
     PRIMARY KEY (id),
     UNIQUE (task, key)
 ) WITH (fillfactor = 60);
