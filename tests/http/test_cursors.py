@@ -18,6 +18,7 @@ from swarmkeeper.govern.cursors import LENGTH, Cursors
 from swarmkeeper.reads import views
 from swarmkeeper.sdk.errors import CursorExpired
 from swarmkeeper.settings import Settings
+from swarmkeeper.storage.sqlite import migrations
 from tests.examples import examples
 from tests.http.conftest import Answered, Caller
 from tests.http.test_stream import STREAM, stream
@@ -218,8 +219,8 @@ async def test_numbers_that_an_older_version_has_shown_go_on_and_the_next_ids_ar
         await submit(both.ours, "one", "two", "three")
         feed = await events(both.ours)
         numbers = await both.numbers(*(event["id"] for event in feed))
-    make_older(file)
-    async with Orchestrator(Settings(store=store, log_level="error"), migrate=True) as swarm:
+    upgrade_now(file)
+    async with Orchestrator(Settings(store=store, log_level="error")) as swarm:
         ours = await make_key(swarm, "default")
         rest = (await ours.get(f"/events?after={numbers[1]}&page_size=200")).json["items"]
         async with stream(ours, "/events", last_event_id=str(numbers[1])) as followed:
@@ -236,12 +237,13 @@ async def test_numbers_that_an_older_version_has_shown_go_on_and_the_next_ids_ar
     assert [answer.status for answer in beyond] == [410] * 3, "these were not shown before the upgrade"
 
 
-def make_older(file: Path) -> None:
-    """Take back the migration that this is about."""
+def upgrade_now(file: Path) -> None:
+    """Run the migration that this is about again, as if all events before were of an older version."""
+    (migration,) = [each for each in migrations.known() if each.name == "0015_cursors"]
     connection = apsw.Connection(str(file))
     connection.execute("DELETE FROM meta WHERE key IN ('cursor_key', 'numbers_until')")
-    connection.execute("DELETE FROM migration WHERE name = '0015_cursors'")
-    assert connection.changes() == 1
+    connection.execute(migration.sql)
+    migrations._fill_in(connection, {})
     connection.close()
 
 
