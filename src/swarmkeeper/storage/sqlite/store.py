@@ -41,9 +41,9 @@ _TEMPORARY = (
     apsw.ProtocolError,
     apsw.NoMemError,
 )
+_KEPT = ("alive_at", "pepper", "cursor_key", "numbers_until")  # in `meta`, for the start
 # Another process holds the write lock for the milliseconds of a small transaction (`key create`). After about a second
 # in total, the store is reported as unavailable.
-_KEPT = ("alive_at", "pepper", "cursor_key", "numbers_until")  # in `meta`, for the start
 _PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 _BUSY_MILLISECONDS = 10_000  # how long a command-line tool waits for a running server's transaction
 _CACHE_KIBIBYTES = 49_152  # with 1,000,000 works waiting, a claim misses no more pages than with more memory
