@@ -78,6 +78,7 @@ from swarmkeeper.secrets.upkeep import SecretUpkeep
 from swarmkeeper.settings import BadSetting, Settings, read, read_secret
 from swarmkeeper.sinks import sinks_of
 from swarmkeeper.sinks.bad_sinks import BadSinks
+from swarmkeeper.storage import pepper as peppers
 from swarmkeeper.storage.opening import OpenedStore, shown, store_at
 from swarmkeeper.tokens import tokens_of
 from swarmkeeper.tokens.own import SignedTokens
@@ -123,6 +124,7 @@ class Orchestrator:
         rules: Rulebook | None = None,
         log: Log | None = None,
         inline: bool = False,
+        keeps_pepper: bool = True,
     ) -> None:
         """Take settings and parts; nothing starts yet.
 
@@ -134,6 +136,7 @@ class Orchestrator:
             rules: redaction rules; by default those of the settings.
             log: by default a log on stderr.
             inline: write to the store on the event loop, for a loop without threads (simulations).
+            keeps_pepper: a new store keeps its pepper itself; else it is configured, or in a file beside the store.
         """
         self.settings = settings or read().settings
         self.clock = clock or SystemClock()
@@ -142,7 +145,7 @@ class Orchestrator:
         self.log = log or make_log(self.settings, self.rules, self.clock)
         self._logs_requests = self.log.writes("request")
         self.ended = asyncio.Event()
-        self._migrate, self._inline = migrate, inline
+        self._migrate, self._inline, self._keeps_pepper = migrate, inline, keeps_pepper
         self._draining = False
         self._store_answers = True
         self._is_lost = False  # the store's files were replaced or deleted
@@ -158,8 +161,8 @@ class Orchestrator:
 
     async def __aenter__(self) -> Self:
         pepper = self.settings.pepper_bytes()
-        self._pepper_is_outside = bool(pepper)
-        self.store = store_at(self.settings.store, entropy=self.entropy, inline=self._inline)
+        outside = None if self._keeps_pepper else peppers.new_pepper(pepper, self.entropy.secret)
+        self.store = store_at(self.settings.store, entropy=self.entropy, inline=self._inline, new_pepper=outside)
         # Drawn only if it is needed: a simulation's chance stays as it is.
         named = self.settings.broker or self.settings.stream or self.settings.sinks or self.store.shared
         self._name = own = self.entropy.secret(8).hex() if named else ""
@@ -176,12 +179,13 @@ class Orchestrator:
             raise BadSetting(str(error)) from None
         await self.store.open(migrate=self._migrate)
         try:
-            own_pepper = (await self.store.start()).pepper
-            self.broker = make_broker(name_of_store(own_pepper))
+            started = await self.store.start()
+            self.broker = make_broker(name_of_store(started.pepper))
+            pepper, self._pepper_is_outside = peppers.in_force(pepper, started, self.store.path)
             if self._stream is not None:
                 clock, log = self.clock.monotonic, self.log
                 self._publisher = Publisher(self._stream, self.store, self.broker, owner=own, monotonic=clock, log=log)
-            await self._start(pepper or own_pepper)
+            await self._start(pepper)
         except BaseException as error:
             await self.store.close()
             if isinstance(error, BadSecrets):

@@ -401,7 +401,8 @@ class Looked:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started(Looked):
     alive_at: int  # engine time that the last run reached; 0 for a new store
-    pepper: bytes  # created with the store; used if none is configured
+    pepper: bytes  # created with the store; used if none is configured, and if there is no `pepper_check`
+    pepper_check: bytes | None = None  # the pepper is kept outside of the store, and this follows from it
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,8 +207,18 @@ class Settings:
     key_days: int = _setting(
         365, kinds.whole(0, 3650), "Days until a new key expires, unless it is created with others; 0: never"
     )
-    pepper: str = _setting("", kinds.text, "The secret for digests of keys; empty: one kept in the store", secret=True)
+    pepper: str = _setting(
+        "",
+        kinds.text,
+        "The secret for digests of keys; empty: the one that the store has, or beside its file",
+        secret=True,
+    )
     pepper_file: str = _setting("", kinds.text, "A file with the pepper")
+    pepper_in_store: bool = _setting(
+        False,
+        kinds.boolean,
+        "A store that `serve`, `dev`, `migrate` or `key create` makes keeps its pepper itself: whoever reads it has it",
+    )
     bootstrap_key: str = _setting(
         "",
         kinds.text,
@@ -307,13 +317,15 @@ class Settings:
         )
 
     def pepper_bytes(self) -> bytes | None:
-        """Return the configured pepper; None to use the store's own.
+        """Return the configured pepper; None to use the store's own, or the one beside its file.
 
         Raises:
             BadSetting: its file cannot be read, or others may read it, too.
         """
+        from swarmkeeper.storage.pepper import bytes_of
+
         text = self.pepper or (read_secret(self.pepper_file, "pepper_file") if self.pepper_file else "")
-        return text.encode() or None
+        return bytes_of(text) if text else None
 
     @property
     def has_bootstrap_key(self) -> bool:

@@ -222,7 +222,7 @@ def migrate(
         from swarmkeeper.storage.opening import store_at
 
         try:
-            opened = store_at(settings.store)
+            opened = store_at(settings.store, new_pepper=running.new_pepper_of(settings))
             # Only a store in a file must not be used meanwhile. And an empty database was made to be a store, while a
             # file that does not exist is more likely a wrong name.
             await opened.open(exclusive=not opened.shared, migrate=True, create=opened.shared)

@@ -226,7 +226,7 @@ class Filling:
         """Leave an empty store: what was copied is not fit to be used."""
         async with _long(self._connection):
             await empty(self._connection)
-            await self._connection.execute("DELETE FROM meta WHERE key NOT IN ('pepper', 'epoch')")
+            await self._connection.execute("DELETE FROM meta WHERE key NOT IN ('pepper', 'pepper_check', 'epoch')")
             await self._connection.execute("INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0)")
             await self._connection.execute("DROP TABLE filling")
 

@@ -41,7 +41,9 @@ class SqliteContent:
     @property
     def meta(self) -> Sequence[MetaRow]:
         kept = dict(
-            self._connection.execute("SELECT key, value FROM meta WHERE key IN ('pepper', 'alive_at', 'epoch')")
+            self._connection.execute(
+                "SELECT key, value FROM meta WHERE key IN ('pepper', 'pepper_check', 'alive_at', 'epoch')"
+            )
         )
         return [(key, None, value) if isinstance(value, bytes) else (key, value, None) for key, value in kept.items()]
 

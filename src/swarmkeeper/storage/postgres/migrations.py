@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from swarmkeeper.storage import migration_files
+from swarmkeeper.storage import pepper as peppers
 from swarmkeeper.storage.migration_files import Applied, Migration
 from swarmkeeper.storage.postgres import connections
 from swarmkeeper.storage.refusals import SchemaOlder, StoreRefused
@@ -60,6 +61,7 @@ async def apply(
     create: bool,
     migrate: bool,
     pepper: bytes | None = None,
+    new_pepper: peppers.NewPepper | None = None,
     filling: bool = False,
 ) -> None:
     """Bring the schema up to date.
@@ -67,7 +69,8 @@ async def apply(
     Args:
         create: the database may be empty.
         migrate: an older schema may be changed.
-        pepper: of a new store; by default the server draws one.
+        pepper: that a new store keeps; by default the server draws one.
+        new_pepper: gives the pepper of a new store that does not keep it.
         filling: as for `missing`.
 
     Raises:
@@ -98,7 +101,7 @@ async def apply(
                 "INSERT INTO migration (number, name, sha256, runs_from) VALUES ($1, $2, $3, $4)",
                 *(migration.number, migration.name, migration.sha256, migration.runs_from),
             )
-        await _fill_in(connection, pepper)
+        await _fill_in(connection, pepper, new_pepper if is_new else None)
 
 
 async def _wait_for_turn(connection: asyncpg.Connection) -> None:
@@ -111,8 +114,13 @@ async def _wait_for_turn(connection: asyncpg.Connection) -> None:
     await connection.execute(f"SET LOCAL lock_timeout = {_MILLISECONDS_FOR_TABLES}")
 
 
-async def _fill_in(connection: asyncpg.Connection, pepper: bytes | None) -> None:
+async def _fill_in(connection: asyncpg.Connection, pepper: bytes | None, new_pepper: peppers.NewPepper | None) -> None:
     """Fill in the store's own pepper, and its epoch, which each migration increments."""
+    if new_pepper is not None:
+        outside = new_pepper(None)
+        pepper = peppers.name_of(outside)
+        check = peppers.check_of(outside)
+        await connection.execute("INSERT INTO meta (key, secret) VALUES ('pepper_check', $1)", check)
     await connection.execute(
         f"INSERT INTO meta (key, secret) VALUES ('pepper', coalesce($1, {_PEPPER})) ON CONFLICT DO NOTHING", pepper
     )

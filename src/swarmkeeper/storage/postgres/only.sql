@@ -146,8 +146,8 @@ SELECT pg_terminate_backend(pid)
                 WHERE at < CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - :microseconds);
 
 -- name: pepper
--- The store's own secret.
-SELECT secret FROM meta WHERE key = 'pepper';
+-- The store's own secret, or what follows from one that it does not keep.
+SELECT secret FROM meta WHERE key = :key;
 
 -- name: tell_presence
 -- When this server has heard bots.

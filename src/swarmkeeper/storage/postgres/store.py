@@ -13,6 +13,7 @@ import asyncpg
 
 from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, ServerSeen, Started, StoreUnavailable
 from swarmkeeper.storage import rows
+from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import QUERIES, Execution
@@ -50,16 +51,24 @@ class PostgresStore:
     shared = True
     servers_max = 0
 
-    def __init__(self, url: str, *, entropy: Entropy | None = None, filling: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        entropy: Entropy | None = None,
+        new_pepper: NewPepper | None = None,
+        filling: bool = False,
+    ) -> None:
         """
         Args:
             url: postgresql://user:password@host:port/database
             entropy: draws a new store's pepper; by default the server does.
+            new_pepper: gives the pepper of a new store that does not keep it.
             filling: open it also while its rows are being copied: for the one who copies them.
         """
         self._url = url
         self._filling = filling
-        self._entropy = entropy
+        self._entropy, self._new_pepper = entropy, new_pepper
         self._turn = asyncio.Lock()  # one transaction of this process at a time
         self._writing: asyncpg.Connection | None = None
         self._readers = asyncio.Semaphore(_READERS_MAX)
@@ -101,6 +110,7 @@ class PostgresStore:
         self._writing = await self._connect_writing()
         pepper = None if self._entropy is None else self._entropy.secret(32)
         how: dict[str, Any] = {"create": create, "migrate": migrate, "pepper": pepper, "filling": self._filling}
+        how["new_pepper"] = self._new_pepper
         try:
             with translated_errors():
                 await migrations.apply(self._writing, migrations.known(), **how)
@@ -363,7 +373,8 @@ class PostgresStore:
             execution = Execution(connection)
             return Started(
                 alive_at=await execution.value("meta", key="alive_at") or 0,
-                pepper=await execution.value("pepper"),
+                pepper=await execution.value("pepper", key="pepper"),
+                pepper_check=await execution.value("pepper", key="pepper_check"),
                 **await self._looked(execution),
             )
 

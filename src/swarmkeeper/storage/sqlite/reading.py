@@ -8,10 +8,11 @@ Neither takes locks: a server that was writing would have created the `-shm`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import apsw
@@ -19,6 +20,9 @@ import apsw
 from swarmkeeper.core.ports import Read
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.sqlite.dialect import read
+
+if TYPE_CHECKING:
+    from swarmkeeper.storage.sqlite.store import SqliteStore
 
 _BUSY_MILLISECONDS = 10_000
 
@@ -51,6 +55,44 @@ class Snapshot:
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         return self.rows(self.connection, name, parameters)
+
+
+class SqliteReads:
+    """Reads committed data, for one thread. Each read sees everything acknowledged before it.
+
+    Implements `core.ports.ReadsOnly`.
+    """
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._connection: apsw.Connection | None = None
+        self._row_makers: RowMakers = {}
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        """Like `SqliteStore.read`, without waiting for a transaction."""
+        return self._rows(self._opened(), name, parameters)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """Like `SqliteStore.snapshot`, without waiting for a transaction."""
+        with self._store.one_moment(self._opened()) as connection:
+            yield Snapshot(connection, self._rows)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _opened(self) -> apsw.Connection:
+        self._store.check_files()
+        if self._connection is None:
+            with self._store.translated_errors():
+                self._connection = self._store.connect(writing=False)
+        return self._connection
+
+    def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        assert connection is not None, "the connection is open"
+        with self._store.translated_errors():
+            return named_rows(connection, self._row_makers, name, parameters)
 
 
 def connect(path: Path) -> apsw.Connection:

@@ -20,13 +20,14 @@ import apsw
 from swarmkeeper import files
 from swarmkeeper.core.ports import Entropy, Looked, Started, StoreDamaged, StoreLost, StoreUnavailable
 from swarmkeeper.storage import rows
+from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite import copies, kept_rows, migrations, reading, rescue
 from swarmkeeper.storage.sqlite.committer import Committer
 from swarmkeeper.storage.sqlite.kept_rows import KeptRows
 from swarmkeeper.storage.sqlite.loading import QUERIES, load_afresh
 from swarmkeeper.storage.sqlite.lock import FileLock, Identity, Users, identity_of
-from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, named_rows
+from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, SqliteReads, named_rows
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 from swarmkeeper.storage.sqlite.watch import Watch
 
@@ -49,6 +50,8 @@ _CACHE_KIBIBYTES = 49_152  # with 1,000,000 works waiting, a claim misses no mor
 _READING_CACHE_KIBIBYTES = 4_096  # every commit of the writing connection empties this cache
 _WAL_BYTES_MAX = 64 * 1024 * 1024
 
+_KEPT_OF_ITSELF = ("alive_at", "pepper", "pepper_check")
+
 MEMORY = ":memory:"
 
 
@@ -70,44 +73,6 @@ def path_of(url: str) -> str:
     return url
 
 
-class SqliteReads:
-    """Reads committed data, for one thread. Each read sees everything acknowledged before it.
-
-    Implements `core.ports.ReadsOnly`.
-    """
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-        self._connection: apsw.Connection | None = None
-        self._row_makers: RowMakers = {}
-
-    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-        """Like `SqliteStore.read`, without waiting for a transaction."""
-        return self._rows(self._opened(), name, parameters)
-
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """Like `SqliteStore.snapshot`, without waiting for a transaction."""
-        with self._store.one_moment(self._opened()) as connection:
-            yield Snapshot(connection, self._rows)
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-
-    def _opened(self) -> apsw.Connection:
-        self._store.check_files()
-        if self._connection is None:
-            with self._store.translated_errors():
-                self._connection = self._store.connect(writing=False)
-        return self._connection
-
-    def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-        assert connection is not None, "the connection is open"
-        with self._store.translated_errors():
-            return named_rows(connection, self._row_makers, name, parameters)
-
-
 class SqliteStore:
     """Implements `core.ports.Store`.
 
@@ -122,6 +87,7 @@ class SqliteStore:
         *,
         inline: bool = False,
         entropy: Entropy | None = None,  # draws a new store's pepper; by default SQLite does
+        new_pepper: NewPepper | None = None,  # gives the pepper of a new store that does not keep it
         crash: Callable[[str], None] | None = None,
         vfs: str | None = None,  # SQLite's file layer; a simulation injects disk errors there
         keep_bytes: int = kept_rows.BYTES_MAX,  # rows kept in memory between transactions
@@ -129,7 +95,7 @@ class SqliteStore:
     ) -> None:
         where = path_of(url)
         self.path = None if where == MEMORY else Path(where)
-        self._entropy = entropy
+        self._entropy, self._new_pepper = entropy, new_pepper
         self._crash = crash
         self._vfs = vfs
         self._may_be_moved = may_be_moved
@@ -341,7 +307,8 @@ class SqliteStore:
         return connection
 
     def _prepare_schema(self, connection: apsw.Connection, *, migrate: bool, create: bool) -> None:
-        migrations.prepare(connection, self.path, migrate=migrate, create=create, entropy=self._entropy)
+        drawn: dict[str, Any] = {"entropy": self._entropy, "new_pepper": self._new_pepper}
+        migrations.prepare(connection, self.path, migrate=migrate, create=create, **drawn)
 
     @property
     def connection(self) -> apsw.Connection:
@@ -522,10 +489,10 @@ class SqliteStore:
 
     async def start(self) -> Started:
         async with self._turn:
-            execute = self._open_writing().execute
+            execute = self._open_reading().execute  # what the last run has left; also where nothing can be written
             with self.translated_errors():
-                alive_at, pepper = (execute(QUERIES["meta"], {"key": key}).get for key in ("alive_at", "pepper"))
-                return Started(alive_at=alive_at or 0, pepper=pepper, **self._looked(execute))
+                alive_at, pepper, check = (execute(QUERIES["meta"], {"key": key}).get for key in _KEPT_OF_ITSELF)
+                return Started(alive_at=alive_at or 0, pepper=pepper, pepper_check=check, **self._looked(execute))
 
     async def look(self) -> Looked:
         async with self._turn:
