@@ -79,6 +79,7 @@ from swarmkeeper.settings import BadSetting, Settings, read, read_secret
 from swarmkeeper.sinks import sinks_of
 from swarmkeeper.sinks.bad_sinks import BadSinks
 from swarmkeeper.storage import pepper as peppers
+from swarmkeeper.storage.at_rest.opening import BadMasterKey, bodies_of
 from swarmkeeper.storage.opening import OpenedStore, shown, store_at
 from swarmkeeper.tokens import tokens_of
 from swarmkeeper.tokens.own import SignedTokens
@@ -162,7 +163,12 @@ class Orchestrator:
     async def __aenter__(self) -> Self:
         pepper = self.settings.pepper_bytes()
         outside = None if self._keeps_pepper else peppers.new_pepper(pepper, self.entropy.secret)
-        self.store = store_at(self.settings.store, entropy=self.entropy, inline=self._inline, new_pepper=outside)
+        try:
+            bodies = await bodies_of(self.settings.encryption_key, self.settings.secrets, self.entropy.secret)
+        except BadMasterKey as error:
+            raise BadSetting(str(error)) from None
+        parts: dict[str, Any] = {"entropy": self.entropy, "inline": self._inline}
+        self.store = store_at(self.settings.store, new_pepper=outside, bodies=bodies, **parts)
         # Drawn only if it is needed: a simulation's chance stays as it is.
         named = self.settings.broker or self.settings.stream or self.settings.sinks or self.store.shared
         self._name = own = self.entropy.secret(8).hex() if named else ""

@@ -235,6 +235,13 @@ class Settings:
     secrets_key_file: str = _setting(
         "", kinds.text, "A file with the master keys of the secrets broker: see `secret key`"
     )
+    encryption_key: str = _setting(
+        "",
+        kinds.key_place,
+        "Where the master key is under which bodies in the store are encrypted: file:/…, command:… or vault:/…; empty:"
+        " they are not",
+        show=kinds.shown_place,
+    )
     four_eyes: bool = _setting(
         True,
         kinds.boolean,

@@ -207,7 +207,8 @@ async def _make(backed_up: Path, new: Path) -> None:
     findings = await _examine(new)
     if findings:
         raise _Unfit(findings)
-    async with running.alone(SqliteStore(str(new))) as store:
+    bodies = await running.bodies_of(running.settings_of(store=str(new)))
+    async with running.alone(SqliteStore(str(new), bodies=bodies)) as store:
         last = copies.last_event(store.connection)
         if await offline_admin.record_restore(store, **running.administration()):
             copies.begin_epoch(store.connection, last)

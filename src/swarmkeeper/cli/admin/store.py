@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from swarmkeeper.cli.admin import examination, verdicts
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, Store, flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
+from swarmkeeper.settings import BadSetting
 
 if TYPE_CHECKING:
     from swarmkeeper.cli.admin.verdicts import Verified
@@ -166,9 +167,9 @@ async def _set_back(settings: Settings) -> int:
     from swarmkeeper.storage.refusals import StoreRefused
 
     try:
-        async with running.alone(store_at(settings.store)) as opened:
+        async with running.alone(store_at(settings.store, bodies=await running.bodies_of(settings))) as opened:
             return await offline_admin.reset_clock(opened, **running.administration())
-    except StoreRefused as error:
+    except (StoreRefused, BadSetting) as error:
         raise running.of_store(error) from None
 
 
@@ -222,7 +223,11 @@ def migrate(
         from swarmkeeper.storage.opening import store_at
 
         try:
-            opened = store_at(settings.store, new_pepper=running.new_pepper_of(settings))
+            parts: dict[str, Any] = {
+                "new_pepper": running.new_pepper_of(settings),
+                "bodies": await running.bodies_of(settings),
+            }
+            opened = store_at(settings.store, **parts)
             # Only a store in a file must not be used meanwhile. And an empty database was made to be a store, while a
             # file that does not exist is more likely a wrong name.
             await opened.open(exclusive=not opened.shared, migrate=True, create=opened.shared)

@@ -64,7 +64,7 @@ async def _move(settings: Settings, to: Path | None, *, replace: bool) -> dict[s
         if pepper is not None:
             await moving.keep_outside_postgres(settings.store, pepper)
         return {"moved": pepper is not None, "file": None if file is None else str(file), "beside": False}
-    async with running.alone(SqliteStore(settings.store)) as store:
+    async with running.alone(SqliteStore(settings.store, bodies=await running.bodies_of(settings))) as store:
         assert store.path is not None, "a store in memory was refused"
         beside = peppers.file_of(store.path)
         pepper, file = _chosen(await store.start(), configured, to or beside, replace=replace)

@@ -19,6 +19,7 @@ from swarmkeeper.settings import BadSetting, Settings
 if TYPE_CHECKING:
     from swarmkeeper.core.errors import Invalid
     from swarmkeeper.govern.rulebook import Rulebook
+    from swarmkeeper.storage.at_rest.bodies import Bodies
     from swarmkeeper.storage.opening import OpenedStore
     from swarmkeeper.storage.pepper import NewPepper
 
@@ -89,7 +90,7 @@ async def store_of(settings: Settings, *, create: bool = False, reading: bool = 
     from swarmkeeper.storage.opening import store_at
 
     try:
-        store = store_at(settings.store, new_pepper=new_pepper_of(settings))
+        store = store_at(settings.store, new_pepper=new_pepper_of(settings), bodies=await bodies_of(settings))
         if reading:
             await store.open_to_read()
         else:
@@ -114,6 +115,21 @@ def new_pepper_of(settings: Settings) -> NewPepper | None:
     from swarmkeeper.storage.pepper import new_pepper
 
     return None if settings.pepper_in_store else new_pepper(settings.pepper_bytes(), SystemEntropy().secret)
+
+
+async def bodies_of(settings: Settings) -> Bodies:
+    """Return what encrypts and opens bodies of a store.
+
+    Raises:
+        BadSetting: the master key cannot be had.
+    """
+    from swarmkeeper.clock import SystemEntropy
+    from swarmkeeper.storage.at_rest import opening
+
+    try:
+        return await opening.bodies_of(settings.encryption_key, settings.secrets, SystemEntropy().secret)
+    except opening.BadMasterKey as error:
+        raise BadSetting(str(error)) from None
 
 
 @asynccontextmanager

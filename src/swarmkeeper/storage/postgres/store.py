@@ -13,10 +13,13 @@ import asyncpg
 
 from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, ServerSeen, Started, StoreUnavailable
 from swarmkeeper.storage import rows
+from swarmkeeper.storage.at_rest.bodies import READS as WITH_BODIES
+from swarmkeeper.storage.at_rest.bodies import Bodies, UnknownDataKey
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import QUERIES, Execution
+from swarmkeeper.storage.postgres.loading import load_keys
 from swarmkeeper.storage.postgres.sequencer import Sequencer, place_turn
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
 from swarmkeeper.storage.refusals import StoreHeld
@@ -57,6 +60,7 @@ class PostgresStore:
         *,
         entropy: Entropy | None = None,
         new_pepper: NewPepper | None = None,
+        bodies: Bodies | None = None,
         filling: bool = False,
     ) -> None:
         """
@@ -64,11 +68,12 @@ class PostgresStore:
             url: postgresql://user:password@host:port/database
             entropy: draws a new store's pepper; by default the server does.
             new_pepper: gives the pepper of a new store that does not keep it.
+            bodies: encrypts bodies.
             filling: open it also while its rows are being copied: for the one who copies them.
         """
         self._url = url
         self._filling = filling
-        self._entropy, self._new_pepper = entropy, new_pepper
+        self._entropy, self._new_pepper, self.bodies = entropy, new_pepper, bodies or Bodies()
         self._turn = asyncio.Lock()  # one transaction of this process at a time
         self._writing: asyncpg.Connection | None = None
         self._readers = asyncio.Semaphore(_READERS_MAX)
@@ -103,6 +108,9 @@ class PostgresStore:
             StoreRefused: it cannot be used in its present state; the message says what to do.
             StoreUnavailable: the server cannot be reached.
         """
+        await self._open(exclusive=exclusive, migrate=migrate, create=create, reading=False)
+
+    async def _open(self, *, exclusive: bool, migrate: bool, create: bool, reading: bool) -> None:
         assert not self._is_open, "this store is open"
         self._exclusive = exclusive
         if exclusive:
@@ -114,6 +122,7 @@ class PostgresStore:
         try:
             with translated_errors():
                 await migrations.apply(self._writing, migrations.known(), **how)
+                await load_keys(Execution(self._writing), self.bodies, writing=not reading)
         except BaseException:
             await connections.close(self._writing)
             raise
@@ -142,7 +151,7 @@ class PostgresStore:
         Raises:
             StoreRefused, StoreUnavailable: as for `open`.
         """
-        await self.open(exclusive=False, create=False)
+        await self._open(exclusive=False, migrate=False, create=False, reading=True)
 
     async def close(self) -> None:
         async with self._turn:
@@ -176,13 +185,15 @@ class PostgresStore:
         async with self._turn:
             connection = await self._begin()
             execution = Execution(connection)
-            transaction = PostgresTransaction(execution, self._tenants, self._budgeted)
+            transaction = PostgresTransaction(execution, self._tenants, self._budgeted, self.bodies)
             try:
                 yield transaction
                 await self._commit(execution, transaction)
             except BaseException as error:
+                self.bodies.roll_back()
                 await self._roll_back(connection, error)
                 raise
+            self.bodies.commit()
             self._tenants |= transaction.new_tenants
         if transaction.told and self._sequencer is not None:
             self._sequencer.hint(filled=True)
@@ -341,6 +352,13 @@ class PostgresStore:
         make = self._makers.get((name, kind))
         if make is None:
             make = self._makers[name, kind] = rows.maker(kind, list(found[0].keys()))
+        if name in WITH_BODIES:
+            columns = list(found[0].keys())
+            try:
+                found = self.bodies.opened(name, columns, found, parameters)
+            except UnknownDataKey:
+                await load_keys(Execution(connection), self.bodies)
+                found = self.bodies.opened(name, columns, found, parameters, again=True)
         return list(map(make, found))
 
     async def _wait_for_sequencer(self) -> None:

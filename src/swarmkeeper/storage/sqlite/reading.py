@@ -19,7 +19,10 @@ import apsw
 
 from swarmkeeper.core.ports import Read
 from swarmkeeper.storage import rows
+from swarmkeeper.storage.at_rest.bodies import READS as WITH_BODIES
+from swarmkeeper.storage.at_rest.bodies import Bodies, UnknownDataKey
 from swarmkeeper.storage.sqlite.dialect import read
+from swarmkeeper.storage.sqlite.loading import load_keys
 
 if TYPE_CHECKING:
     from swarmkeeper.storage.sqlite.store import SqliteStore
@@ -31,19 +34,26 @@ RowMakers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
 
 
 def named_rows(
-    connection: apsw.Connection, row_makers: RowMakers, name: str, parameters: Mapping[str, Any]
+    connection: apsw.Connection, row_makers: RowMakers, name: str, parameters: Mapping[str, Any], bodies: Bodies
 ) -> list[Any]:
     """Run a named read. `row_makers` caches the row conversion of each read that returned rows."""
     kind = name.row if isinstance(name, Read) else dict
     cursor = connection.execute(READS[name], parameters)
-    make = row_makers.get((name, kind))
-    if make is not None:
-        return list(map(make, cursor))
     first = cursor.fetchone()
     if first is None:
         return []
-    make = row_makers[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
-    return list(map(make, (first, *cursor)))
+    make = row_makers.get((name, kind))
+    if make is None:
+        make = row_makers[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
+    if name not in WITH_BODIES:
+        return list(map(make, (first, *cursor)))
+    columns = [column[0] for column in cursor.get_description()]
+    found = [first, *cursor]
+    try:
+        return list(map(make, bodies.opened(name, columns, found, parameters)))
+    except UnknownDataKey:
+        load_keys(connection.execute, bodies)
+        return list(map(make, bodies.opened(name, columns, found, parameters, again=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,7 @@ class SqliteReads:
     def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         assert connection is not None, "the connection is open"
         with self._store.translated_errors():
-            return named_rows(connection, self._row_makers, name, parameters)
+            return named_rows(connection, self._row_makers, name, parameters, self._store.bodies)
 
 
 def connect(path: Path) -> apsw.Connection:

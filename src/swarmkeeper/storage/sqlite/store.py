@@ -20,12 +20,13 @@ import apsw
 from swarmkeeper import files
 from swarmkeeper.core.ports import Entropy, Looked, Started, StoreDamaged, StoreLost, StoreUnavailable
 from swarmkeeper.storage import rows
+from swarmkeeper.storage.at_rest.bodies import Bodies
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite import copies, kept_rows, migrations, reading, rescue
 from swarmkeeper.storage.sqlite.committer import Committer
 from swarmkeeper.storage.sqlite.kept_rows import KeptRows
-from swarmkeeper.storage.sqlite.loading import QUERIES, load_afresh
+from swarmkeeper.storage.sqlite.loading import QUERIES, load_afresh, load_keys
 from swarmkeeper.storage.sqlite.lock import FileLock, Identity, Users, identity_of
 from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, SqliteReads, named_rows
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
@@ -88,6 +89,7 @@ class SqliteStore:
         inline: bool = False,
         entropy: Entropy | None = None,  # draws a new store's pepper; by default SQLite does
         new_pepper: NewPepper | None = None,  # gives the pepper of a new store that does not keep it
+        bodies: Bodies | None = None,  # encrypts bodies
         crash: Callable[[str], None] | None = None,
         vfs: str | None = None,  # SQLite's file layer; a simulation injects disk errors there
         keep_bytes: int = kept_rows.BYTES_MAX,  # rows kept in memory between transactions
@@ -95,7 +97,7 @@ class SqliteStore:
     ) -> None:
         where = path_of(url)
         self.path = None if where == MEMORY else Path(where)
-        self._entropy, self._new_pepper = entropy, new_pepper
+        self._entropy, self._new_pepper, self.bodies = entropy, new_pepper, bodies or Bodies()
         self._crash = crash
         self._vfs = vfs
         self._may_be_moved = may_be_moved
@@ -132,7 +134,7 @@ class SqliteStore:
         """
         await self._open(exclusive=exclusive, migrate=migrate, create=create, moved=self._may_be_moved)
 
-    async def _open(self, *, exclusive: bool, migrate: bool, create: bool, moved: bool) -> None:
+    async def _open(self, *, exclusive: bool, migrate: bool, create: bool, moved: bool, writing: bool = True) -> None:
         assert self._writing is None, "this store is open"
         self._busy = 0 if exclusive else _BUSY_MILLISECONDS
         async with self._opening():
@@ -142,6 +144,7 @@ class SqliteStore:
             self._prepare_schema(self._writing, migrate=migrate, create=create)
             if not moved:
                 copies.refuse_moved(self._writing)
+            load_keys(self._writing.execute, self.bodies, writing=writing)
             self._writing.set_busy_timeout(self._busy)
             if self.path is None:
                 self._reading = self._writing
@@ -160,13 +163,14 @@ class SqliteStore:
         """
         assert self._writing is self._reading is None, "this store is open"
         if self.path is None or (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)):
-            await self._open(exclusive=False, migrate=False, create=False, moved=True)
+            await self._open(exclusive=False, migrate=False, create=False, moved=True, writing=False)
             return
         async with self._opening():
             self._check_path(self.path, create=False)
             self._enter(self.path)
             self._reading = reading.connect(self.path)
             self._prepare_schema(self._reading, migrate=False, create=False)
+            load_keys(self._reading.execute, self.bodies)
 
     @asynccontextmanager
     async def _opening(self) -> AsyncIterator[None]:
@@ -330,7 +334,7 @@ class SqliteStore:
                 version = connection.execute("PRAGMA data_version").get
             if (id(connection), connection.total_changes(), version) != self._kept_as_of:
                 self._forget_kept()
-            transaction = SqliteTransaction(connection, self._kept)
+            transaction = SqliteTransaction(connection, self._kept, self.bodies)
             self._owner = asyncio.current_task()
             committed = False
             try:
@@ -339,6 +343,7 @@ class SqliteStore:
                     self._crash_point("before_commit")
                     await self._commit(connection)
                 committed = True
+                self.bodies.commit()
                 self._kept.trim()
                 self._kept.lease_timers.commit()
                 self._kept_as_of = id(connection), connection.total_changes(), version
@@ -351,6 +356,7 @@ class SqliteStore:
                 transaction.end()
                 self._owner = None
                 if not committed:
+                    self.bodies.roll_back()
                     self._forget_kept()  # the engine may have changed these records
                     self._kept.lease_timers.roll_back()
                 self._roll_back(connection)
@@ -375,7 +381,7 @@ class SqliteStore:
         if self._state(connection) != self._kept_as_of:
             return []  # the file was changed outside of transactions: the next transaction forgets the kept rows
         kept = self._kept.next_items(most)
-        loaded = load_afresh(connection, kept)
+        loaded = load_afresh(connection, kept, self.bodies)
         return self._kept.lease_timers.wrong(connection.execute(QUERIES["lease_times"])) + [
             f"the row kept for {key} is not the one in the file: {row} != {loaded[key]}"
             for key, row in kept.items()
@@ -483,7 +489,7 @@ class SqliteStore:
     def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         assert connection is not None, "this store is not open"
         with self.translated_errors():
-            return named_rows(connection, self._row_makers, name, parameters)
+            return named_rows(connection, self._row_makers, name, parameters, self.bodies)
 
     # ---- the engine's start ------------------------------------------------------------------------------------------
 
