@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import platform
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
@@ -73,13 +74,13 @@ from swarmkeeper.rulefiles import reload_policies, reload_rules, rulebook_of
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.secrets.broker import SecretBroker
 from swarmkeeper.secrets.config import BadSecrets
-from swarmkeeper.secrets.opening import open_broker
+from swarmkeeper.secrets.opening import open_broker, open_ring
 from swarmkeeper.secrets.upkeep import SecretUpkeep
 from swarmkeeper.settings import BadSetting, Settings, read, read_secret
 from swarmkeeper.sinks import sinks_of
 from swarmkeeper.sinks.bad_sinks import BadSinks
 from swarmkeeper.storage import pepper as peppers
-from swarmkeeper.storage.at_rest.opening import BadMasterKey, bodies_of
+from swarmkeeper.storage.at_rest.bodies import bodies_under
 from swarmkeeper.storage.opening import OpenedStore, shown, store_at
 from swarmkeeper.tokens import tokens_of
 from swarmkeeper.tokens.own import SignedTokens
@@ -164,11 +165,11 @@ class Orchestrator:
         pepper = self.settings.pepper_bytes()
         outside = None if self._keeps_pepper else peppers.new_pepper(pepper, self.entropy.secret)
         try:
-            bodies = await bodies_of(self.settings.encryption_key, self.settings.secrets, self.entropy.secret)
-        except BadMasterKey as error:
+            ring = await open_ring(self.settings.encryption_key, self.settings.secrets, self.entropy.secret)
+        except BadSecrets as error:
             raise BadSetting(str(error)) from None
-        parts: dict[str, Any] = {"entropy": self.entropy, "inline": self._inline}
-        self.store = store_at(self.settings.store, new_pepper=outside, bodies=bodies, **parts)
+        how = partial(store_at, new_pepper=outside, bodies=bodies_under(ring, self.entropy.secret))
+        self.store = how(self.settings.store, entropy=self.entropy, inline=self._inline)
         # Drawn only if it is needed: a simulation's chance stays as it is.
         named = self.settings.broker or self.settings.stream or self.settings.sinks or self.store.shared
         self._name = own = self.entropy.secret(8).hex() if named else ""

@@ -69,8 +69,8 @@ async def _keys(config: SecretsConfig, key_file: str, sources: Mapping[str, Secr
     return await _unwrapped(text, config, sources, key_file or "key_command")
 
 
-async def open_ring(where: str, secrets: str, random: Callable[[int], bytes]) -> KeyRing:
-    """Return the master keys of a store whose bodies are encrypted.
+async def open_ring(where: str, secrets: str, random: Callable[[int], bytes]) -> KeyRing | None:
+    """Return the master keys of a store whose bodies are encrypted; None if they are nowhere.
 
     Args:
         where: `file:/…`, with a key a line, the current one first; `command:…`, whose output is such lines; or
@@ -80,6 +80,8 @@ async def open_ring(where: str, secrets: str, random: Callable[[int], bytes]) ->
     Raises:
         BadSecrets: the keys cannot be had.
     """
+    if not where:
+        return None
     kind, _, rest = where.partition(":")
     if kind == "command":
         text = await asyncio.to_thread(_of_command, tuple(shlex.split(rest)), "encryption_key")

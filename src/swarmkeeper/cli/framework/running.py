@@ -123,12 +123,18 @@ async def bodies_of(settings: Settings) -> Bodies:
     Raises:
         BadSetting: the master key cannot be had.
     """
-    from swarmkeeper.clock import SystemEntropy
-    from swarmkeeper.storage.at_rest import opening
+    from swarmkeeper.storage.at_rest.bodies import Bodies, bodies_under
 
+    if not settings.encryption_key:
+        return Bodies()  # the rest takes long to load
+    from swarmkeeper.clock import SystemEntropy
+    from swarmkeeper.secrets.config import BadSecrets
+    from swarmkeeper.secrets.opening import open_ring
+
+    random = SystemEntropy().secret
     try:
-        return await opening.bodies_of(settings.encryption_key, settings.secrets, SystemEntropy().secret)
-    except opening.BadMasterKey as error:
+        return bodies_under(await open_ring(settings.encryption_key, settings.secrets, random), random)
+    except BadSecrets as error:
         raise BadSetting(str(error)) from None
 
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from swarmkeeper.core.model import AuditLeaf, Event
 from swarmkeeper.core.ports import Changes, StoreDamaged, StoreUnavailable
-from swarmkeeper.secrets.sealing import bound_data
+from swarmkeeper.secrets.sealing import KeyRing, bound_data
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.at_rest.data_keys import ID_BYTES, SALT_BYTES, DataKeys, WrappedKey
 from swarmkeeper.storage.refusals import WrongMasterKey
@@ -88,7 +88,7 @@ READS: Mapping[str, SealedColumn] = {
 
 
 class Bodies:
-    """Seals what is written, if there are keys, and opens what is read. Without keys, bodies are stored as they come."""
+    """Seals what is written, if there are keys, and opens what is read. Without keys, bodies are written unchanged."""
 
     def __init__(self, keys: DataKeys | None = None, random: Callable[[int], bytes] | None = None) -> None:
         assert (keys is None) == (random is None), "keys and random bytes belong together"
@@ -109,6 +109,15 @@ class Bodies:
                 "bodies in this store are encrypted: set `encryption_key` to where the master key is "
                 "(SWARMKEEPER_ENCRYPTION_KEY=file:/…)"
             )
+
+    def first_key(self) -> list[Row]:
+        """Return the row of a first key, if the store has none: it shows others that bodies are encrypted from now."""
+        if self.keys is None or self.keys.are_any:
+            return []
+        self.keys.for_tenant("")
+        made = [(key.id, key.tenant, key.key_id, key.nonce, key.wrapped) for key in self.keys.take_new()]
+        self.keys.commit()
+        return made
 
     def commit(self) -> None:
         if self.keys is not None:
@@ -224,6 +233,11 @@ class Bodies:
         return result
 
 
+def bodies_under(ring: KeyRing | None, random: Callable[[int], bytes]) -> Bodies:
+    """Return what encrypts bodies under these master keys; without any, they are written unchanged."""
+    return Bodies() if ring is None else Bodies(DataKeys(ring, random), random)
+
+
 class BodyRows:
     """The rows of some changes, with their bodies as they are."""
 
@@ -268,7 +282,8 @@ class SealedRows(BodyRows):
 
     def payload(self, payload_id: str, payload: tuple[str, bytes]) -> Row:
         task, body = payload
-        return (payload_id, task, self._bodies.seal(PAYLOAD, self._tenants[task], payload_id, body), 1)
+        tenant = self._tenants.get(task, "")  # a task that is nowhere: its bodies are encrypted all the same
+        return (payload_id, task, self._bodies.seal(PAYLOAD, tenant, payload_id, body), 1)
 
     def event(self, event: Event) -> Row:
         row = rows.EVENT.to_row(event)
@@ -293,15 +308,6 @@ _LEAF_BODY = rows.AUDIT_LEAF.table.columns.index("body")
 def is_sealed(table: str, stored: bytes) -> bool:
     """Return whether a body is stored encrypted. No plain one begins so."""
     return stored.startswith(MAGIC if table == PAYLOAD else _BEGIN)
-
-
-def key_of(table: str, stored: bytes) -> str:
-    """Return the id of the data key under which a body is encrypted.
-
-    Raises:
-        StoreDamaged: it was changed.
-    """
-    return _unwrapped(table, stored)[:ID_BYTES].hex()
 
 
 def _wrapped(table: str, sealed: bytes, body: bytes) -> bytes:

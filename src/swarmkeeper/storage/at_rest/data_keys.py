@@ -66,6 +66,10 @@ class DataKeys:
             secret = None if row.wrapped is None else self._unwrapped(row)
             self._learn(DataKey(row.id, row.tenant, secret))
 
+    @property
+    def are_any(self) -> bool:
+        return bool(self._keys)
+
     def get(self, key_id: str) -> DataKey | None:
         return self._keys.get(key_id)
 

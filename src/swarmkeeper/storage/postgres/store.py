@@ -123,6 +123,8 @@ class PostgresStore:
             with translated_errors():
                 await migrations.apply(self._writing, migrations.known(), **how)
                 await load_keys(Execution(self._writing), self.bodies, writing=not reading)
+                if exclusive:
+                    await Execution(self._writing).write([("insert_data_key", self.bodies.first_key())])
         except BaseException:
             await connections.close(self._writing)
             raise
