@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -157,9 +158,23 @@ class PostgresBodies:
         await self._connection.execute(self._sql(_REWRAP), *asked)
 
     async def clean(self, *, alone: bool) -> None:
+        if alone:
+            await self._wait_for_others()
         how = "VACUUM (FULL)" if alone else "VACUUM"
         for table in ("outbox", *TABLES):
             await self._connection.execute(f"{how} {table}", timeout=_SECONDS_TO_CLEAN)
 
+    async def _wait_for_others(self) -> None:
+        """Wait for transactions that may still see rows as they were, such as that of a process that was killed."""
+        for _ in range(_LOOKS_MAX):
+            if not await self._connection.fetchval(_OTHERS):
+                return
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
+
+_OTHERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)"
+)
+_LOOKS_MAX, _SECONDS_BETWEEN_LOOKS = 300, 0.1
 _SECONDS_TO_CLEAN = 24 * 3600
