@@ -217,17 +217,13 @@ async def figures(client: Client) -> str:
 
 
 def test_settings_reach_the_rooms_that_they_are_for() -> None:
-    from swarmkeeper.app import http_limits
-
-    limits = http_limits(
-        Settings(
-            public_url="https://swarm.example.org/",
-            root_path="/swarm",
-            trusted_proxy=("10.0.0.0/8",),
-            metrics_open=True,
-            wait_seconds_max=5,
-        )
-    )
+    limits = Settings(
+        public_url="https://swarm.example.org/",
+        root_path="/swarm",
+        trusted_proxy=("10.0.0.0/8",),
+        metrics_open=True,
+        wait_seconds_max=5,
+    ).http_limits()
 
     assert limits.public_url == "https://swarm.example.org"
     assert limits.root_path == "/swarm"

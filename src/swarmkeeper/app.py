@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import platform
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
@@ -52,7 +53,7 @@ from swarmkeeper.govern.access import Role
 from swarmkeeper.govern.cursors import Cursors
 from swarmkeeper.govern.redaction.tags import Tags
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.http.app import HttpLimits, Services
+from swarmkeeper.http.app import Services
 from swarmkeeper.http.app import create_app as create_http_app
 from swarmkeeper.http.intake.reader import InlineReader, ProcessReader, Readers
 from swarmkeeper.http.refusals import Refusals
@@ -75,11 +76,13 @@ from swarmkeeper.rulefiles import reload_policies, reload_rules, rulebook_of
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.secrets.broker import SecretBroker
 from swarmkeeper.secrets.config import BadSecrets
-from swarmkeeper.secrets.opening import open_broker
+from swarmkeeper.secrets.opening import open_broker, open_ring
 from swarmkeeper.secrets.upkeep import SecretUpkeep
 from swarmkeeper.settings import BadSetting, Settings, read, read_secret
 from swarmkeeper.sinks import sinks_of
 from swarmkeeper.sinks.bad_sinks import BadSinks
+from swarmkeeper.storage import pepper as peppers
+from swarmkeeper.storage.at_rest.bodies import bodies_under
 from swarmkeeper.storage.opening import OpenedStore, shown, store_at
 from swarmkeeper.tokens import tokens_of
 from swarmkeeper.tokens.own import SignedTokens
@@ -125,6 +128,7 @@ class Orchestrator:
         rules: Rulebook | None = None,
         log: Log | None = None,
         inline: bool = False,
+        keeps_pepper: bool = True,
     ) -> None:
         """Take settings and parts; nothing starts yet.
 
@@ -136,6 +140,7 @@ class Orchestrator:
             rules: redaction rules; by default those of the settings.
             log: by default a log on stderr.
             inline: write to the store on the event loop, for a loop without threads (simulations).
+            keeps_pepper: a new store keeps its pepper itself; else it is configured, or in a file beside the store.
         """
         self.settings = settings or read().settings
         self.clock = clock or SystemClock()
@@ -144,7 +149,7 @@ class Orchestrator:
         self.log = log or make_log(self.settings, self.rules, self.clock)
         self._logs_requests = self.log.writes("request")
         self.ended = asyncio.Event()
-        self._migrate, self._inline = migrate, inline
+        self._migrate, self._inline, self._keeps_pepper = migrate, inline, keeps_pepper
         self._draining = False
         self._store_answers = True
         self._is_lost = False  # the store's files were replaced or deleted
@@ -160,8 +165,13 @@ class Orchestrator:
 
     async def __aenter__(self) -> Self:
         pepper = self.settings.pepper_bytes()
-        self._pepper_is_outside = bool(pepper)
-        self.store = store_at(self.settings.store, entropy=self.entropy, inline=self._inline)
+        outside = None if self._keeps_pepper else peppers.new_pepper(pepper, self.entropy.secret)
+        try:
+            ring = await open_ring(self.settings.encryption_key, self.settings.secrets, self.entropy.secret)
+        except BadSecrets as error:
+            raise BadSetting(str(error)) from None
+        how = partial(store_at, new_pepper=outside, bodies=bodies_under(ring, self.entropy.secret))
+        self.store = how(self.settings.store, entropy=self.entropy, inline=self._inline)
         # Drawn only if it is needed: a simulation's chance stays as it is.
         named = self.settings.broker or self.settings.stream or self.settings.sinks or self.store.shared
         self._name = own = self.entropy.secret(8).hex() if named else ""
@@ -180,11 +190,12 @@ class Orchestrator:
         try:
             kept = await self.store.start()
             self.broker = make_broker(name_of_store(kept.pepper))
+            pepper, self._pepper_is_outside = peppers.in_force(pepper, kept, self.store.path)
             if self._stream is not None:
                 clock, log = self.clock.monotonic, self.log
                 parts = (self._stream, self.store, self.broker)
                 self._publisher = Publisher(*parts, cursors=_cursors(kept), owner=own, monotonic=clock, log=log)
-            await self._start(kept, pepper or kept.pepper)
+            await self._start(kept, pepper)
         except BaseException as error:
             await self.store.close()
             if isinstance(error, BadSecrets):
@@ -254,7 +265,7 @@ class Orchestrator:
             self.secrets.others = self._others
             await self._others.begin()
         await self._messages.start()
-        self._http_limits = http_limits(self.settings)
+        self._http_limits = self.settings.http_limits()
         self._beside = self.store.open_reader()
         thread_reads = loop_reads
         if self._beside is not None:
@@ -569,17 +580,6 @@ def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:
 
 def _cursors(kept: Started) -> Cursors:
     return Cursors(kept.cursor_key, kept.numbers_until)
-
-
-def http_limits(settings: Settings) -> HttpLimits:
-    """Return the HTTP settings."""
-    return HttpLimits(
-        public_url=settings.public_url,
-        root_path=settings.root_path,
-        trusted_proxies=settings.trusted_proxy,
-        metrics_open=settings.metrics_open,
-        wait_max=settings.wait_seconds_max,
-    )
 
 
 # ---- on another ASGI server ----------------------------------------------------------------------------------------

@@ -66,6 +66,7 @@ async def serving(
     log: Log | None = None,
     take_over_logs: bool = False,
     around: Callable[[ASGIApp], ASGIApp] | None = None,
+    keeps_pepper: bool = True,
 ) -> AsyncIterator[Served]:
     """Run a server on `settings.host` and `settings.port` while the block lasts.
 
@@ -78,6 +79,7 @@ async def serving(
         log: by default a log on stderr.
         take_over_logs: redact and write what libraries log, too. For a process that is only a server.
         around: wraps the application.
+        keeps_pepper: as for Orchestrator.
 
     Raises:
         CannotServe: others could reach the server and it has no keys, no TLS or an open secret, or the address is in
@@ -87,7 +89,7 @@ async def serving(
     listening = asyncio.Event()
     if take_over_logs:
         library.tune()
-    async with Orchestrator(settings, migrate=migrate, log=log) as swarm:
+    async with Orchestrator(settings, migrate=migrate, log=log, keeps_pepper=keeps_pepper) as swarm:
         if not _is_loopback(settings.host):
             _check_open_host(settings, swarm, has_keys=await swarm.has_keys())
         certificate = _certificate(settings) if settings.tls_cert else None

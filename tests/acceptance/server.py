@@ -23,6 +23,7 @@ from swarmkeeper.cli.main import main
 from tests.acceptance.process import Process
 
 BIN = Path(sys.executable).parent
+PEPPER = "of all servers on one database"  # which does not keep it
 
 
 class Server:
@@ -45,7 +46,7 @@ class Server:
         self.store = store
         self._database = database
         # One key does everything in most tests.
-        given = {"four_eyes": False, **(settings or {})}
+        given = {"four_eyes": False, **({"pepper": PEPPER} if database else {}), **(settings or {})}
         self._settings = {f"SWARMKEEPER_{name.upper()}": str(value) for name, value in given.items()}
         self.url = ""
         self.process: Process | None = None
@@ -118,6 +119,8 @@ class Server:
         ):
             for name in os.environ.keys() - _environment().keys():
                 patch.delenv(name)
+            if not self.is_file:
+                patch.setenv("SWARMKEEPER_PEPPER", PEPPER)
             patch.setattr(sys, "argv", ["swarmkeeper", *arguments])
             patch.setattr(terminal.output_format, "as_json", False)
             ended = 0

@@ -1,9 +1,10 @@
-"""PostgreSQL passes the store suite."""
+"""PostgreSQL passes the store suite, also encrypted."""
 
 import pytest
 
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.testing.store_suite import DurableStoreSuite
+from tests.support.at_rest import bodies
 from tests.support.postgres import PostgresServer
 
 
@@ -11,3 +12,9 @@ class TestPostgres(DurableStoreSuite):
     @pytest.fixture
     def store(self, postgres: PostgresServer) -> PostgresStore:
         return PostgresStore(postgres.new_store())
+
+
+class TestPostgresEncrypted(DurableStoreSuite):
+    @pytest.fixture
+    def store(self, postgres: PostgresServer) -> PostgresStore:
+        return PostgresStore(postgres.new_store(), bodies=bodies())

@@ -1,4 +1,4 @@
-"""SQLite passes the store suite: in memory, without keeping rows, in a file, and in a file without threads."""
+"""SQLite passes the store suite: in memory, without keeping rows, in a file, without threads, and encrypted."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing.store_suite import DurableStoreSuite, StoreSuite
+from tests.support.at_rest import bodies
 
 
 class TestSqliteWithoutKeptRows(StoreSuite):
@@ -30,3 +31,9 @@ class TestSqliteInAFileWithoutThreads(DurableStoreSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> SqliteStore:
         return SqliteStore(f"sqlite:///{tmp_path}/swarm.db", inline=True)
+
+
+class TestSqliteEncrypted(DurableStoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> SqliteStore:
+        return SqliteStore(f"sqlite:///{tmp_path}/swarm.db", keep_bytes=0, bodies=bodies())

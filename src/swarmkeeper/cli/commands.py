@@ -6,6 +6,7 @@ import typer
 
 from swarmkeeper.cli import published
 from swarmkeeper.cli.admin import audit, backup, hold, key, size, store, tenant
+from swarmkeeper.cli.at_rest import encryption, pepper
 from swarmkeeper.cli.bots import bot
 from swarmkeeper.cli.erasure import erase
 from swarmkeeper.cli.kills import kill
@@ -46,6 +47,9 @@ app.add_typer(hold.app, name="hold")
 app.command()(erase.erase)
 app.add_typer(kill.app, name="kill")
 app.add_typer(size.app, name="store")
+size.app.command()(encryption.encrypt)
+size.app.command("rotate-key")(encryption.rotate_key)
+size.app.command("move-pepper")(pepper.move_pepper)
 app.command()(store.doctor)
 app.command()(store.migrate)
 app.command()(backup.backup)

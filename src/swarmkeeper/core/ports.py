@@ -401,7 +401,9 @@ class Looked:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started(Looked):
     alive_at: int  # engine time that the last run reached; 0 for a new store
-    pepper: bytes = field(repr=False)  # created with the store; used if none is configured
+    # Created with the store; used if none is configured, and if there is no `pepper_check`.
+    pepper: bytes = field(repr=False)
+    pepper_check: bytes | None = None  # the pepper is kept outside of the store, and this follows from it
     cursor_key: bytes = field(repr=False)  # created with the store: see govern/cursors.py
     numbers_until: int  # clients of older versions keep numbers of events up to this one
 

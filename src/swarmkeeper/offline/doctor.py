@@ -200,6 +200,7 @@ EVIDENCE = (
     DoctorCheck(10, "doctor_events", "no event holds a secret that the rules know"),
     DoctorCheck(10, "doctor_records", "no audit record holds a secret that the rules know"),
 )
+AT_REST = DoctorCheck(0, "at_rest", "each encrypted body can be opened where it is")
 AUDIT = DoctorCheck(11, "audit_records", "the audit log verifies")
 ROWS = DoctorCheck(11, "replay", "each row is as the audit log says")
 

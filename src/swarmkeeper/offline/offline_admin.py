@@ -68,20 +68,18 @@ class RateSettings:
 
 
 async def create_key(
-    store: Store, wish: KeySpec, *, clock: Clock, entropy: Entropy, rules: Rules, pepper: bytes | None = None
+    store: Store, wish: KeySpec, *, clock: Clock, entropy: Entropy, rules: Rules, pepper: bytes
 ) -> tuple[str, str]:
     """Create a key on an open store; return the id of its record, and its text, which is not stored.
 
     Args:
-        pepper: the configured pepper; None uses the store's own.
+        pepper: the one in force.
 
     Raises:
         Invalid: such a key cannot be created; `details` has the reasons.
     """
     _check(wish)
     engine = await _engine(store, clock, entropy, rules)
-    if pepper is None:
-        pepper = (await store.start()).pepper
     made = keys.new_key(entropy.secret(keys.ENTROPY_BYTES))
     answer = await engine.once(
         CreateKey(

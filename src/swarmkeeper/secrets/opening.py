@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from swarmkeeper.secrets import config as files
@@ -68,6 +69,49 @@ async def _keys(config: SecretsConfig, key_file: str, sources: Mapping[str, Secr
         both = "are both given: keep one" if key_file else "are both missing: one of them has the master key"
         raise BadSecrets(f"the setting secrets_key_file and `key_command` in the file of secrets {both}")
     text = files.private_text(key_file) if key_file else await asyncio.to_thread(_of_command, config.key_command)
+    return await _unwrapped(text, config, sources, key_file or "key_command")
+
+
+async def open_ring(where: str, secrets: str, random: Callable[[int], bytes]) -> KeyRing | None:
+    """Return the master keys of a store whose bodies are encrypted; None if they are nowhere.
+
+    Args:
+        where: `file:/…`, with a key a line, the current one first; `command:…`, whose output is such lines; or
+            `vault:/…`, a file whose lines are wrapped by Vault's transit, as `key_transit` in the file of secrets says.
+        secrets: the file of secrets, for `vault:`.
+
+    Raises:
+        BadSecrets: the keys cannot be had.
+    """
+    if not where:
+        return None
+    kind, _, rest = where.partition(":")
+    if kind == "command":
+        text = await asyncio.to_thread(_of_command, tuple(shlex.split(rest)), "encryption_key")
+    else:
+        text = files.private_text(rest)
+    try:
+        if kind == "vault":
+            text = await _from_vault(text, secrets, rest)
+        return KeyRing(keys_of(text), random)
+    except BadKeys as error:
+        raise BadSecrets(f"encryption_key: {error}") from None
+
+
+async def _from_vault(text: str, secrets: str, name: str) -> str:
+    config = files.read(secrets) if secrets else SecretsConfig()
+    if config.key_transit is None:
+        raise BadSecrets("encryption_key: vault: needs `key_transit` in the file that the setting secrets names")
+    backend = config.key_transit[0]
+    source = source_of(config.backends[backend])
+    try:
+        return await _unwrapped(text, config, {backend: source}, name)
+    finally:
+        await source.close()
+
+
+async def _unwrapped(text: str, config: SecretsConfig, sources: Mapping[str, SecretSource], name: str) -> str:
+    """Return the lines of a text with those unwrapped that Vault has wrapped."""
     if config.key_transit is None:
         return text
     backend, mount, key = config.key_transit
@@ -78,17 +122,17 @@ async def _keys(config: SecretsConfig, key_file: str, sources: Mapping[str, Secr
             wrapped = line.strip()
             lines.append(await vault.unwrap(mount, key, wrapped) if wrapped.startswith("vault:") else line)
         except SourceDown as error:
-            raise BadSecrets(f"{key_file or 'key_command'}: line {number}: {error}") from None
+            raise BadSecrets(f"{name}: line {number}: {error}") from None
     return "\n".join(lines)
 
 
-def _of_command(command: tuple[str, ...]) -> str:
+def _of_command(command: tuple[str, ...], name: str = "key_command") -> str:
     try:
         done = subprocess.run(
             command, capture_output=True, timeout=COMMAND_SECONDS_MAX, check=False, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BadSecrets(f"key_command: cannot be run ({type(error).__name__})") from None
+        raise BadSecrets(f"{name}: cannot be run ({type(error).__name__})") from None
     if done.returncode:
-        raise BadSecrets(f"key_command: ends with {done.returncode}")
+        raise BadSecrets(f"{name}: ends with {done.returncode}")
     return done.stdout.decode("utf-8", "replace")

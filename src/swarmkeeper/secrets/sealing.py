@@ -46,7 +46,7 @@ class KeyRing:
     def seal(self, value: str, *bound: str) -> Sealed:
         """Encrypt a value for the row that `bound` names: table, then key."""
         nonce = self._random(_NONCE_BYTES)
-        body = self._ciphers[self.current].encrypt(nonce, value.encode("utf-8", "surrogatepass"), _data(bound))
+        body = self._ciphers[self.current].encrypt(nonce, value.encode("utf-8", "surrogatepass"), bound_data(bound))
         return Sealed(self.current, nonce, body)
 
     def open(self, sealed: Sealed, *bound: str) -> str:
@@ -62,7 +62,7 @@ class KeyRing:
                 f" ({', '.join(sorted(self.ids))})"
             )
         try:
-            return cipher.decrypt(sealed.nonce, sealed.body, _data(bound)).decode("utf-8", "surrogatepass")
+            return cipher.decrypt(sealed.nonce, sealed.body, bound_data(bound)).decode("utf-8", "surrogatepass")
         except InvalidTag:
             raise BadKeys(f"a value in the store was changed: {' '.join(bound[:3])}") from None
 
@@ -92,7 +92,7 @@ def _id_of(key: bytes) -> str:
     return hmac.digest(key, _PURPOSE, "sha256").hex()[:16]
 
 
-def _data(bound: Sequence[str]) -> bytes:
+def bound_data(bound: Sequence[str]) -> bytes:
     """Return the associated data: parts with their lengths, so that no two rows have the same."""
     parts = [part.encode() for part in bound]
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)

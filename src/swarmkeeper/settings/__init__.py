@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from swarmkeeper.access.quotas import QuotaBounds
     from swarmkeeper.access.retention import RetentionPeriods
     from swarmkeeper.core.model import Limits
+    from swarmkeeper.http.app import HttpLimits
 
 SECOND = 1_000_000
 PREFIX = "SWARMKEEPER_"
@@ -207,8 +208,18 @@ class Settings:
     key_days: int = _setting(
         365, kinds.whole(0, 3650), "Days until a new key expires, unless it is created with others; 0: never"
     )
-    pepper: str = _setting("", kinds.text, "The secret for digests of keys; empty: one kept in the store", secret=True)
+    pepper: str = _setting(
+        "",
+        kinds.text,
+        "The secret for digests of keys; empty: the one that the store has, or beside its file",
+        secret=True,
+    )
     pepper_file: str = _setting("", kinds.text, "A file with the pepper")
+    pepper_in_store: bool = _setting(
+        False,
+        kinds.boolean,
+        "A store that `serve`, `dev`, `migrate` or `key create` makes keeps its pepper itself: whoever reads it has it",
+    )
     bootstrap_key: str = _setting(
         "",
         kinds.text,
@@ -224,6 +235,13 @@ class Settings:
     secrets: str = _setting("", kinds.text, "A file that configures the secrets broker: back ends and rules")
     secrets_key_file: str = _setting(
         "", kinds.text, "A file with the master keys of the secrets broker: see `secret key`"
+    )
+    encryption_key: str = _setting(
+        "",
+        kinds.key_place,
+        "Where the master key is under which bodies in the store are encrypted: file:/…, command:… or vault:/…; empty:"
+        " they are not",
+        show=kinds.shown_place,
     )
     four_eyes: bool = _setting(
         True,
@@ -306,14 +324,28 @@ class Settings:
             waits=Bound(self.waits_key, self.waits_tenant),
         )
 
+    def http_limits(self) -> HttpLimits:
+        """Return what the HTTP server takes from the settings."""
+        from swarmkeeper.http.app import HttpLimits
+
+        return HttpLimits(
+            public_url=self.public_url,
+            root_path=self.root_path,
+            trusted_proxies=self.trusted_proxy,
+            metrics_open=self.metrics_open,
+            wait_max=self.wait_seconds_max,
+        )
+
     def pepper_bytes(self) -> bytes | None:
-        """Return the configured pepper; None to use the store's own.
+        """Return the configured pepper; None to use the store's own, or the one beside its file.
 
         Raises:
             BadSetting: its file cannot be read, or others may read it, too.
         """
+        from swarmkeeper.storage.pepper import bytes_of
+
         text = self.pepper or (read_secret(self.pepper_file, "pepper_file") if self.pepper_file else "")
-        return text.encode() or None
+        return bytes_of(text) if text else None
 
     @property
     def has_bootstrap_key(self) -> bool:

@@ -156,3 +156,14 @@ def shown_broker(value: str) -> str:
     from swarmkeeper.broker.addresses import shown
 
     return shown(value) if value else ""
+
+
+def key_place(value: Any) -> str:
+    kind, _, rest = text(value).partition(":")
+    if value and (kind not in ("file", "command", "vault") or not rest.strip()):
+        raise ValueError("expected file:/path, command:program arguments, or vault:/path")
+    return text(value)
+
+
+def shown_place(value: str) -> str:
+    return "command:…" if value.startswith("command:") else value  # its arguments may be secret

@@ -7,6 +7,8 @@ from typing import Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from swarmkeeper.core.ports import Entropy, ReadsOnly, Store
+from swarmkeeper.storage.at_rest.bodies import Bodies
+from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.refusals import StoreRefused
 
 POSTGRES = ("postgresql://", "postgres://")
@@ -92,12 +94,21 @@ def is_in_memory(url: str) -> bool:
     return not is_postgres(url) and path_of(url) == MEMORY
 
 
-def store_at(url: str, *, entropy: Entropy | None = None, inline: bool = False) -> OpenedStore:
+def store_at(
+    url: str,
+    *,
+    entropy: Entropy | None = None,
+    inline: bool = False,
+    new_pepper: NewPepper | None = None,
+    bodies: Bodies | None = None,
+) -> OpenedStore:
     """Return the store at an address: sqlite:///relative.db, a path, or postgresql://user@host/database. Opens nothing.
 
     Args:
         entropy: draws a new store's pepper; by default the database does.
         inline: write to a SQLite store on the event loop, for a loop without threads.
+        new_pepper: gives the pepper of a new store that does not keep it.
+        bodies: encrypts bodies.
 
     Raises:
         StoreRefused: it is not the address of a store, or its driver is not installed.
@@ -109,7 +120,7 @@ def store_at(url: str, *, entropy: Entropy | None = None, inline: bool = False) 
             if error.name != "asyncpg":
                 raise
             raise StoreRefused("a store in PostgreSQL needs a driver: pip install 'swarmkeeper[postgres]'") from None
-        return PostgresStore(url, entropy=entropy)
+        return PostgresStore(url, entropy=entropy, new_pepper=new_pepper, bodies=bodies)
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
-    return SqliteStore(url, entropy=entropy, inline=inline)
+    return SqliteStore(url, entropy=entropy, inline=inline, new_pepper=new_pepper, bodies=bodies)

@@ -32,14 +32,22 @@ SELECT {api_key.*} FROM {each :keys} AS wanted CROSS JOIN api_key ON api_key.id 
 -- Approvals by id.
 SELECT {approval.*} FROM {each :keys} AS wanted CROSS JOIN approval ON approval.id = wanted.value;
 
+-- name: tenants_of_tasks
+-- By task.
+SELECT task.id, task.tenant FROM {each :keys} AS wanted CROSS JOIN task ON task.id = wanted.value;
+
+-- name: all_data_keys
+-- All of them, the oldest first: of a tenant, the last one is used.
+SELECT id, tenant, key_id, nonce, wrapped FROM data_key ORDER BY created_at, id;
+
 -- name: load_payload
 -- Payloads by id.
-SELECT {payload.*} FROM {each :keys} AS wanted CROSS JOIN payload ON payload.id = wanted.value;
+SELECT payload.id, payload.body FROM {each :keys} AS wanted CROSS JOIN payload ON payload.id = wanted.value;
 
 -- name: load_light_payload
 -- Payloads by id, up to a size in bytes.
 SELECT payload.id, payload.body
-  FROM {each :keys} AS wanted CROSS JOIN payload ON payload.id = wanted.value AND length(payload.body) <= :bytes;
+  FROM {each :keys} AS wanted CROSS JOIN payload ON payload.id = wanted.value AND {size payload} <= :bytes;
 
 -- name: load_tree
 -- Heads of audit trees by tenant.

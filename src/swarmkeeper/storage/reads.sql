@@ -9,7 +9,7 @@ SELECT {task.*} FROM task WHERE id = :task AND tenant = :tenant;
 
 -- name: tasks_oldest
 -- A page of tasks, oldest first, after a time and id; with the size of the submitted body.
-SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec) AS spec_bytes
+SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
  WHERE tenant = :tenant AND (created_at, id) > (:after_at, :after_id)
    AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
@@ -24,7 +24,7 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
 
 -- name: tasks_newest
 -- The same, newest first.
-SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec) AS spec_bytes
+SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
  WHERE tenant = :tenant AND (created_at, id) < (:after_at, :after_id)
    AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
@@ -40,7 +40,7 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
 -- name: tasks_by_priority
 -- The same, highest priority first, then oldest first. It sorts the filtered rows: priorities change, and an index on
 -- them would slow down every update of a task.
-SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec) AS spec_bytes
+SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
  WHERE tenant = :tenant AND (-priority, created_at, id) > (-CAST(:after_priority AS bigint), :after_at, :after_id)
    AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
@@ -101,14 +101,14 @@ SELECT status, count(*) AS number
 
 -- name: results_of_task
 -- Outputs of all subtasks in a state, in plan order.
-SELECT work.task, work.key, work.result, work.result_hash, length(payload.body) AS bytes
+SELECT work.task, work.key, work.result, work.result_hash, {size payload} AS bytes
   FROM work JOIN payload ON payload.id = work.result
  WHERE work.task = :task AND work.kind = :kind AND work.status = :status
  ORDER BY work.seq;
 
 -- name: last_results_of_task
 -- The same, only for subtasks with no outgoing edge of a condition.
-SELECT work.task, work.key, work.result, work.result_hash, length(payload.body) AS bytes
+SELECT work.task, work.key, work.result, work.result_hash, {size payload} AS bytes
   FROM work JOIN payload ON payload.id = work.result
  WHERE work.task = :task AND work.kind = :kind AND work.status = :status
    AND NOT EXISTS (SELECT 1 FROM edge WHERE edge.parent = work.id AND edge.condition = :condition)
@@ -136,14 +136,14 @@ SELECT {attempt.*}, bot.name AS bot_name
 
 -- name: late_of_work
 -- Late results with their content.
-SELECT late_result.lease_id, late_result.bot, late_result.at, payload.body
+SELECT late_result.lease_id, late_result.bot, late_result.at, late_result.payload, payload.body
   FROM late_result LEFT JOIN payload ON payload.id = late_result.payload
  WHERE late_result.work = :work
  ORDER BY late_result.at, late_result.lease_id, late_result.content_hash;
 
 -- name: verdict_on_subtask
 -- The newest verdict of the reviews whose keys are in a range.
-SELECT payload.body
+SELECT payload.id AS payload, payload.body
   FROM work JOIN payload ON payload.id = work.result
  WHERE work.task = :task AND work.key >= :from_key AND work.key < :to_key AND work.status = :status
  ORDER BY work.seq DESC
@@ -191,7 +191,7 @@ SELECT name, key_id, type FROM bot WHERE tenant = :tenant AND id = :bot;
 
 -- name: works_by_id
 -- Work items with the planned payload.
-SELECT work.seq, {work.*}, payload.body AS spec, length(result.body) AS result_bytes
+SELECT work.seq, {work.*}, payload.body AS spec, {size result} AS result_bytes
   FROM {each :works} AS wanted
  CROSS JOIN work ON work.id = wanted.value
   LEFT JOIN payload ON payload.id = work.payload
@@ -199,7 +199,7 @@ SELECT work.seq, {work.*}, payload.body AS spec, length(result.body) AS result_b
 
 -- name: upstream_of_works
 -- Outputs of an item's dependencies.
-SELECT edge.child, parent.task, parent.key, parent.result, parent.result_hash, length(payload.body) AS bytes
+SELECT edge.child, parent.task, parent.key, parent.result, parent.result_hash, {size payload} AS bytes
   FROM {each :works} AS wanted
  CROSS JOIN edge ON edge.child = wanted.value
  CROSS JOIN work AS parent ON parent.id = edge.parent AND parent.status = :status
@@ -221,7 +221,7 @@ SELECT answered.work, answered.question, answered.answer
 -- name: last_attempts_of_works
 -- End of the newest ended attempt at each item, with its bot.
 SELECT attempt.work, attempt.attempt, attempt.ending, attempt.error, attempt.reason, attempt.result,
-       coalesce(bot.name, attempt.bot) AS bot_name, length(payload.body) AS bytes
+       coalesce(bot.name, attempt.bot) AS bot_name, {size payload} AS bytes
   FROM {each :works} AS wanted
  CROSS JOIN attempt ON attempt.work = wanted.value
        AND attempt.attempt = (SELECT max(newest.attempt) FROM attempt AS newest WHERE newest.work = wanted.value)
@@ -241,14 +241,14 @@ SELECT message.task, message.id
 -- name: message_row
 -- One message of a task, with the sender's name if it is a bot.
 SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_bot, message.task, message.at,
-       message.payload, length(payload.body) AS bytes
+       message.payload, {size payload} AS bytes
   FROM message JOIN payload ON payload.id = message.payload LEFT JOIN bot ON bot.id = message.from_bot
  WHERE message.id = :message AND message.task = :task;
 
 -- name: messages_page
 -- A task's messages after a given one, in the order sent.
 SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_bot, message.task, message.at,
-       message.payload, length(payload.body) AS bytes
+       message.payload, {size payload} AS bytes
   FROM message JOIN payload ON payload.id = message.payload LEFT JOIN bot ON bot.id = message.from_bot
  WHERE message.task = :task
    AND message.{seq} > coalesce((SELECT last.{seq} FROM message AS last WHERE last.id = :after), 0)
@@ -258,7 +258,7 @@ SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_
 -- name: messages_for_bot
 -- The same for the messages to a bot, after the earliest of its read positions.
 SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_bot, message.task, message.at,
-       message.payload, length(payload.body) AS bytes
+       message.payload, {size payload} AS bytes
   FROM message JOIN payload ON payload.id = message.payload LEFT JOIN bot ON bot.id = message.from_bot
  WHERE message.task = :task
    AND ((message.to_bot IS NULL AND message.from_bot <> :bot)
@@ -479,7 +479,7 @@ SELECT place, actor, action
 
 -- name: audit_records_at
 -- Audit records by index.
-SELECT leaf.place, leaf.leaf, leaf.body
+SELECT leaf.place, leaf.id, leaf.leaf, leaf.body
   FROM {numbers :places} AS wanted
  CROSS JOIN audit_leaf AS leaf ON leaf.tenant = :tenant AND leaf.place = wanted.value
  ORDER BY leaf.place;

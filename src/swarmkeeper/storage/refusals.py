@@ -27,5 +27,13 @@ class SchemaAltered(StoreRefused):
     """An applied migration differs from this version's migration of the same number."""
 
 
+class PepperMissing(StoreRefused):
+    """It does not keep the pepper of its keys, and the right one is not given."""
+
+
+class WrongMasterKey(StoreRefused):
+    """Its bodies are encrypted, and the right master key is not given."""
+
+
 class StoreMoved(StoreRefused):
     """Its rows were moved to another store, which goes on from there."""

@@ -7,7 +7,7 @@ SELECT id FROM work WHERE task = :task AND id > :after ORDER BY id LIMIT :n;
 
 -- name: stored_of
 -- Bytes of the payloads of items and tasks that counted as stored: those that are soon replaced did not.
-SELECT coalesce(sum(length(payload.body)), 0)
+SELECT coalesce(sum({size payload}), 0)
   FROM {each :owners} AS wanted
  CROSS JOIN payload ON payload.id > wanted.value || '/' AND payload.id < wanted.value || '0'
  WHERE payload.id NOT LIKE '%/checkpoint%' AND payload.id NOT LIKE '%/plan/%';

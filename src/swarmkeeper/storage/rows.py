@@ -467,7 +467,7 @@ RECORDS: tuple[RecordTable[Any], ...] = (
     *(TASK, WORK, LEASE, BOT, API_KEY, APPROVAL, JOB, QUEUE, EDGE, READY, TIMER, ATTEMPT, LATE_RESULT, FEEDBACK),
     *(KEY_LIMIT, WORK_RATE, KILL, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
 )
-PAYLOAD = Table("payload", ("id", "task", "body"))
+PAYLOAD = Table("payload", ("id", "task", "body", "sealed"))
 
 
 TABLES: Mapping[str, Table] = {table.name: table for table in (*(records.table for records in RECORDS), PAYLOAD)}

@@ -18,7 +18,7 @@ SELECT tree.tenant, tree.size, coalesce(start.size, 0) AS begin, coalesce(sink.s
 
 -- name: sink_records
 -- A tenant's audit records from an index on.
-SELECT place, leaf, body FROM audit_leaf WHERE tenant = :tenant AND place >= :begin ORDER BY place LIMIT :limit;
+SELECT place, id, leaf, body FROM audit_leaf WHERE tenant = :tenant AND place >= :begin ORDER BY place LIMIT :limit;
 
 -- part: traced
 SELECT attempt.work, work.kind, attempt.task, attempt.tenant, attempt.attempt, attempt.lease_id, attempt.bot,

@@ -19,6 +19,7 @@ Others stand for what the databases spell differently; each dialect has its own 
     {bytes x}    the bytes of a text
     {text x}     the text of some bytes
     {valid x}    whether a text is JSON
+    {size x}     bytes of a body in the table payload, which may be encrypted (see at_rest/bodies.py)
     {by x}       the index to use, where the planner has to be told
     {greatest}, {least}, {find}
     {seq}        the order in which rows of a table were inserted

@@ -111,7 +111,11 @@ DELETE FROM timer WHERE timer.kind = :kind AND timer.ref = :ref;
 
 -- name: put_payload
 -- A checkpoint replaces the previous one under the same id.
-INSERT INTO payload ({payload}) VALUES ({:payload}) ON CONFLICT (id) DO UPDATE SET body = excluded.body;
+INSERT INTO payload ({payload}) VALUES ({:payload}) ON CONFLICT (id) DO UPDATE SET body = excluded.body, sealed = excluded.sealed;
+
+-- name: insert_data_key
+-- The wrapped key of a tenant's bodies.
+INSERT INTO data_key (id, tenant, key_id, nonce, wrapped) VALUES (:id, :tenant, :key_id, :nonce, :wrapped);
 
 -- name: delete_payload
 -- Final.

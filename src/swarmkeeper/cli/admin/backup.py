@@ -33,8 +33,9 @@ def backup(
     settings = running.on_disk(store, lost="")
     _check_new(to)
     facts, findings = _write(settings, to)
-    facts = {"file": str(to), "bytes": to.stat().st_size, "has_pepper": not _has_own_pepper(settings), **facts}
-    _say(f"{to}: {facts['bytes']} bytes", facts, findings, settings, as_json=as_json)
+    has_pepper = running.run(_has_pepper(settings))
+    facts = {"file": str(to), "bytes": to.stat().st_size, "has_pepper": has_pepper, **facts}
+    _say(f"{to}: {facts['bytes']} bytes", facts, findings, has_pepper=has_pepper, as_json=as_json)
 
 
 def restore(
@@ -61,7 +62,8 @@ def restore(
     name = shown(settings.store)
     facts = {"store": name, "from": str(from_), "restored": not findings}
     done = f"{name}: restored from {from_}" if not findings else f"{name}: nothing was written"
-    _say(done, facts, findings, settings, as_json=as_json)
+    has_pepper = bool(findings) or running.run(_has_pepper(settings))
+    _say(done, facts, findings, has_pepper=has_pepper, as_json=as_json)
 
 
 def _check_backup(file: Path, *, to_postgres: bool) -> None:
@@ -95,18 +97,25 @@ def _exists(path: Path) -> CliError:
     return CliError("exists", f"{path} exists already", exit_code=Exit.CONFLICT, fix=fix)
 
 
-def _has_own_pepper(settings: Settings) -> bool:
-    return bool(settings.pepper or settings.pepper_file)
+async def _has_pepper(settings: Settings) -> bool:
+    """Return whether a store keeps the pepper that is in force."""
+    if settings.pepper or settings.pepper_file:
+        return False
+    async with running.store_of(settings, reading=True) as store:
+        return (await store.start()).pepper_check is None
 
 
-def _about_pepper(settings: Settings) -> str:
-    if _has_own_pepper(settings):
-        return "the pepper is yours and not in the file: without it, no API key of this store is valid"
+def _about_pepper(*, has_pepper: bool) -> str:
+    if not has_pepper:
+        return (
+            "the pepper is not in the store or its backup: keep STORE.pepper, or the file that you have named, too. "
+            "Without it, no API key of this store is valid"
+        )
     return "the file contains inputs, outputs and the pepper of all API keys: protect it like a secret"
 
 
 def _say(
-    done: str, facts: dict[str, object], findings: list[DoctorFinding], settings: Settings, *, as_json: bool
+    done: str, facts: dict[str, object], findings: list[DoctorFinding], *, has_pepper: bool, as_json: bool
 ) -> NoReturn:
     """Say what was done and found, and end the command."""
     if as_json:
@@ -114,7 +123,7 @@ def _say(
     else:
         terminal.say(f"{done}, {_verdict(facts)}" if not findings else done)
         examination.say(findings)
-        terminal.talk(_about_pepper(settings))
+        terminal.talk(_about_pepper(has_pepper=has_pepper))
     raise typer.Exit(Exit.VIOLATION if findings else Exit.OK)
 
 
@@ -198,7 +207,8 @@ async def _make(backed_up: Path, new: Path) -> None:
     findings = await _examine(new)
     if findings:
         raise _Unfit(findings)
-    async with running.alone(SqliteStore(str(new))) as store:
+    bodies = await running.bodies_of(running.settings_of(store=str(new)))
+    async with running.alone(SqliteStore(str(new), bodies=bodies)) as store:
         last = copies.last_event(store.connection)
         if await offline_admin.record_restore(store, **running.administration()):
             copies.begin_epoch(store.connection, last)

@@ -108,7 +108,7 @@ async def _fill(content: Content, url: str, *, schema: list[Any], rows: Mapping[
         if findings:
             await filled.give_up()
             return findings
-        store = PostgresStore(url, filling=True)
+        store = PostgresStore(url, filling=True, bodies=await running.bodies_of(running.settings_of(store=url)))
         await store.open(exclusive=False, create=False)
         try:
             await offline_admin.record_restore(store, **running.administration())

@@ -27,6 +27,13 @@ async def of_copy(copy: Reader) -> list[DoctorFinding]:
     return [finding for finding in await of_store(copy, deep=True) if finding.check is not doctor.CLOCK]
 
 
+def of_bodies(wrong: Sequence[str]) -> list[DoctorFinding]:
+    """Return the findings about bodies that are encrypted."""
+    from swarmkeeper.offline import doctor
+
+    return [doctor.DoctorFinding(doctor.AT_REST, trouble) for trouble in wrong]
+
+
 def as_json(findings: Sequence[DoctorFinding]) -> list[Mapping[str, Any]]:
     return [
         {"invariant": finding.check.invariant, "check": finding.check.says, "subject": finding.subject}

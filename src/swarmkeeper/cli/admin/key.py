@@ -65,12 +65,18 @@ def create(
 
 async def _create(wish: KeySpec, settings: Settings) -> tuple[str, str]:
     from swarmkeeper.offline import offline_admin
+    from swarmkeeper.storage import pepper as peppers
+    from swarmkeeper.storage.refusals import PepperMissing
 
     try:
-        pepper = settings.pepper_bytes()
+        configured = settings.pepper_bytes()
     except BadSetting as error:
         raise running.of_store(error) from None
     async with running.store_of(settings, create=True) as opened:
+        try:
+            pepper, _ = peppers.in_force(configured, await opened.start(), opened.path)
+        except PepperMissing as error:
+            raise running.of_store(error) from None
         return await offline_admin.create_key(opened, wish, pepper=pepper, **running.administration())
 
 

@@ -111,7 +111,8 @@ async def _to_move(source: str) -> AsyncIterator[SqliteStore]:
     """Open a SQLite store as its only user, also if it was moved."""
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
-    async with running.alone(SqliteStore(source, may_be_moved=True)) as store:
+    bodies = await running.bodies_of(running.settings_of(store=source))
+    async with running.alone(SqliteStore(source, may_be_moved=True, bodies=bodies)) as store:
         try:
             yield store
         finally:
@@ -151,7 +152,7 @@ async def examined(url: str) -> list[DoctorFinding]:
     """Check a store that is being filled, as `doctor --deep` does."""
     from swarmkeeper.storage.postgres import PostgresStore
 
-    store = PostgresStore(url, filling=True)
+    store = PostgresStore(url, filling=True, bodies=await running.bodies_of(running.settings_of(store=url)))
     await store.open_to_read()
     try:
         return await examination.of_copy(store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,11 @@ import typer
 
 from swarmkeeper.cli import published
 from swarmkeeper.cli.admin import examination, verdicts
+from swarmkeeper.cli.at_rest import encryption
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, Store, flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
+from swarmkeeper.settings import BadSetting
 
 if TYPE_CHECKING:
     from swarmkeeper.cli.admin.verdicts import Verified
@@ -135,11 +138,20 @@ def doctor(
     if reset_clock:
         _reset_clock(running.settings_of(store=store), as_json=as_json)
         return
-    found = running.run(_examine(running.settings_of(store=store), deep=deep))
+    settings = running.settings_of(store=store)
+    found = running.run(_examine(settings, deep=deep))
+    at_rest = running.run(encryption.survey(settings)) if deep else None
+    wrong = [] if at_rest is None else at_rest.wrong
+    found += examination.of_bodies(wrong)
     if as_json:
-        terminal.say_json({"healthy": not found, "deep": deep, "findings": examination.as_json(found)})
+        rest = {} if at_rest is None else {"at_rest": {name: asdict(it) for name, it in at_rest.tables.items()}}
+        terminal.say_json({"healthy": not found, "deep": deep, "findings": examination.as_json(found), **rest})
     else:
         examination.say(found)
+        if at_rest is not None:
+            plain = sum(it.plain for it in at_rest.tables.values())
+            encrypted = sum(it.encrypted for it in at_rest.tables.values())
+            terminal.say(f"{encrypted} bodies are encrypted, {plain} are plain")
         if not found:
             terminal.say("healthy" if deep else "healthy (the file; --deep checks every row)")
     raise typer.Exit(Exit.VIOLATION if found else Exit.OK)
@@ -166,9 +178,9 @@ async def _set_back(settings: Settings) -> int:
     from swarmkeeper.storage.refusals import StoreRefused
 
     try:
-        async with running.alone(store_at(settings.store)) as opened:
+        async with running.alone(store_at(settings.store, bodies=await running.bodies_of(settings))) as opened:
             return await offline_admin.reset_clock(opened, **running.administration())
-    except StoreRefused as error:
+    except (StoreRefused, BadSetting) as error:
         raise running.of_store(error) from None
 
 
@@ -222,7 +234,8 @@ def migrate(
         from swarmkeeper.storage.opening import store_at
 
         try:
-            opened = store_at(settings.store)
+            bodies = await running.bodies_of(settings)
+            opened = store_at(settings.store, new_pepper=running.new_pepper_of(settings), bodies=bodies)
             # Only a store in a file must not be used meanwhile. And an empty database was made to be a store, while a
             # file that does not exist is more likely a wrong name.
             await opened.open(exclusive=not opened.shared, migrate=True, create=opened.shared)

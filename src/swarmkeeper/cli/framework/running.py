@@ -19,7 +19,9 @@ from swarmkeeper.settings import BadSetting, Settings
 if TYPE_CHECKING:
     from swarmkeeper.core.errors import Invalid
     from swarmkeeper.govern.rulebook import Rulebook
+    from swarmkeeper.storage.at_rest.bodies import Bodies
     from swarmkeeper.storage.opening import OpenedStore
+    from swarmkeeper.storage.pepper import NewPepper
 
 Value = TypeVar("Value")
 Opened = TypeVar("Opened", bound="OpenedStore")
@@ -88,7 +90,7 @@ async def store_of(settings: Settings, *, create: bool = False, reading: bool = 
     from swarmkeeper.storage.opening import store_at
 
     try:
-        store = store_at(settings.store)
+        store = store_at(settings.store, new_pepper=new_pepper_of(settings), bodies=await bodies_of(settings))
         if reading:
             await store.open_to_read()
         else:
@@ -101,6 +103,39 @@ async def store_of(settings: Settings, *, create: bool = False, reading: bool = 
         raise of_store(error) from None
     finally:
         await store.close()
+
+
+def new_pepper_of(settings: Settings) -> NewPepper | None:
+    """Return what gives a new store its pepper; None if the store keeps it.
+
+    Raises:
+        BadSetting: the file with it cannot be used.
+    """
+    from swarmkeeper.clock import SystemEntropy
+    from swarmkeeper.storage.pepper import new_pepper
+
+    return None if settings.pepper_in_store else new_pepper(settings.pepper_bytes(), SystemEntropy().secret)
+
+
+async def bodies_of(settings: Settings) -> Bodies:
+    """Return what encrypts and opens bodies of a store.
+
+    Raises:
+        BadSetting: the master key cannot be had.
+    """
+    from swarmkeeper.storage.at_rest.bodies import Bodies, bodies_under
+
+    if not settings.encryption_key:
+        return Bodies()  # the rest takes long to load
+    from swarmkeeper.clock import SystemEntropy
+    from swarmkeeper.secrets.config import BadSecrets
+    from swarmkeeper.secrets.opening import open_ring
+
+    random = SystemEntropy().secret
+    try:
+        return bodies_under(await open_ring(settings.encryption_key, settings.secrets, random), random)
+    except BadSecrets as error:
+        raise BadSetting(str(error)) from None
 
 
 @asynccontextmanager

@@ -54,7 +54,7 @@ async def _dev(folder: Path, settings: Settings, *, with_bots: bool, as_json: bo
 
     try:
         prepare(folder)
-        async with serving(settings, take_over_logs=True) as served:
+        async with serving(settings, take_over_logs=True, keeps_pepper=settings.pepper_in_store) as served:
             admin, is_new = await kept_key(folder, served.swarm, "admin", "admin", None)
             bots = review.swarm() if with_bots else []
             keys = {

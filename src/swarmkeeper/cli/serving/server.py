@@ -45,6 +45,7 @@ def serve(
     queue_commands: Annotated[str | None, setting("queue_commands", metavar="N")] = None,
     stop_seconds: Annotated[str | None, setting("stop_seconds", metavar="N")] = None,
     pepper_file: Annotated[str | None, setting("pepper_file", metavar="FILE")] = None,
+    pepper_in_store: Annotated[bool | None, setting("pepper_in_store")] = None,
     bootstrap_key_file: Annotated[str | None, setting("bootstrap_key_file", metavar="FILE")] = None,
     identity: Annotated[str | None, setting("identity", metavar="FILE")] = None,
     sinks: Annotated[str | None, setting("sinks", metavar="FILE")] = None,
@@ -91,7 +92,8 @@ async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:
     from swarmkeeper.server import first_key_command, serving
 
     try:
-        async with serving(settings, migrate=migrate, take_over_logs=True) as served:
+        keeps = settings.pepper_in_store
+        async with serving(settings, migrate=migrate, take_over_logs=True, keeps_pepper=keeps) as served:
             if not await served.swarm.has_keys():
                 terminal.talk(f"there is no key yet; create the first: {first_key_command(settings)}")
             stopped = asyncio.ensure_future(until_stopped(served))

@@ -12,6 +12,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from swarmkeeper import files
@@ -63,9 +64,8 @@ class ServerProcess:
         await store.open(exclusive=False)
         try:
             spec = offline_admin.KeySpec(role, bot=bot, tenant=tenant)
-            _, text = await offline_admin.create_key(
-                store, spec, clock=SystemClock(), entropy=SystemEntropy(), rules=rules()
-            )
+            parts: dict[str, Any] = {"clock": SystemClock(), "entropy": SystemEntropy(), "rules": rules()}
+            _, text = await offline_admin.create_key(store, spec, pepper=(await store.start()).pepper, **parts)
         finally:
             await store.close()
         return text

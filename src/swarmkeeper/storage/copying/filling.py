@@ -229,7 +229,8 @@ class Filling:
         """Leave an empty store: what was copied is not fit to be used."""
         async with _long(self._connection):
             await empty(self._connection)
-            await self._connection.execute("DELETE FROM meta WHERE key NOT IN ('pepper', 'cursor_key', 'epoch')")
+            kept = "'pepper', 'pepper_check', 'cursor_key', 'epoch'"
+            await self._connection.execute(f"DELETE FROM meta WHERE key NOT IN ({kept})")
             numbers = "('pos', 0), ('sequenced_until', 0), ('numbers_until', 0)"
             await self._connection.execute(f"INSERT INTO meta (key, value) VALUES {numbers}")
             await self._connection.execute("DROP TABLE filling")

@@ -40,7 +40,7 @@ class SqliteContent:
 
     @property
     def meta(self) -> Sequence[MetaRow]:
-        names = "'pepper', 'cursor_key', 'numbers_until', 'alive_at', 'epoch'"
+        names = "'pepper', 'pepper_check', 'cursor_key', 'numbers_until', 'alive_at', 'epoch'"
         kept = dict(self._connection.execute(f"SELECT key, value FROM meta WHERE key IN ({names})"))
         return [(key, None, value) if isinstance(value, bytes) else (key, value, None) for key, value in kept.items()]
 

@@ -30,6 +30,7 @@ POSTGRES = Dialect(
         "by": "",
         "greatest": "greatest",
         "least": "least",
+        "size": "(length({0}.body) - 64 * {0}.sealed)",
         "find": "strpos",
         "seq": "seq",
     },
@@ -99,7 +100,8 @@ def numbered(sql: str) -> Statement:
 def read_row_statements() -> dict[str, RowStatement]:
     """Return the statements for many rows by name, with those that no other store has."""
     types = {records.table.name: records.column_types() for records in rows.RECORDS}
-    types[rows.PAYLOAD.name] = {"id": "text", "task": "text", "body": "bytea"}
+    types[rows.PAYLOAD.name] = {"id": "text", "task": "text", "body": "bytea", "sealed": "bigint"}
+    types["data_key"] = dict.fromkeys(("id", "tenant", "key_id"), "text") | {"nonce": "bytea", "wrapped": "bytea"}
     found = {**texts("writes.sql", rows.TABLES, POSTGRES), **texts("only_rows.sql", rows.TABLES, POSTGRES, __package__)}
     return {name: _for_many(text.sql, text.row, types) for name, text in found.items()}
 

@@ -13,6 +13,8 @@ from swarmkeeper.core.model import Edge
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage import kills, retention, rows, secrets
+from swarmkeeper.storage.at_rest.bodies import Bodies, UnknownDataKey
+from swarmkeeper.storage.at_rest.data_keys import WrappedKey
 from swarmkeeper.storage.postgres.execution import Execution
 
 _FINAL = rows.to_json(sorted(FINAL))
@@ -20,9 +22,19 @@ _Keys = Iterable[Any]
 _APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS  # those that have modules of their own
 
 
+async def load_keys(execution: Execution, bodies: Bodies, *, writing: bool = False) -> None:
+    """Learn the data keys of the store.
+
+    Raises:
+        WrongMasterKey: they are wrapped under another master key; or there are some, none is given, and rows are to be
+            written, which would not be encrypted.
+    """
+    bodies.learn([WrappedKey(*row) for row in await execution.fetch("all_data_keys")], writing=writing)
+
+
 class BulkLoading:
-    def __init__(self, execution: Execution) -> None:
-        self._execution = execution
+    def __init__(self, execution: Execution, bodies: Bodies) -> None:
+        self._execution, self._bodies = execution, bodies
         self._fetch = execution.fetch
         self._found: dict[Key, Any] = {}
         self._wanted: dict[str, dict[Any, None]] = {}
@@ -44,7 +56,8 @@ class BulkLoading:
             keys = [key for key in wanted_of.get(kind, ()) if (kind, key) not in found]
             if keys:
                 found.update({(kind, key): None for key in keys})
-                for row in await self._for_keys(statement, keys):
+                of_kind = await self._for_keys(statement, keys)
+                for row in await self._opened(of_kind) if kind == "payload" else of_kind:
                     found[kind, row[0]] = record(row)
         return found
 
@@ -53,6 +66,13 @@ class BulkLoading:
 
     async def _for_keys(self, statement: str, keys: _Keys, **parameters: Any) -> list[Any]:
         return await self._fetch(statement, keys=rows.to_json(list(keys)), **parameters)
+
+    async def _opened(self, payloads: list[Any]) -> list[tuple[str, bytes]]:
+        try:
+            return list(self._bodies.payloads(payloads))
+        except UnknownDataKey:
+            await load_keys(self._execution, self._bodies)
+            return list(self._bodies.payloads(payloads))
 
     async def _ids(self, statement: str, /, **parameters: Any) -> list[str]:
         return [row[0] for row in await self._fetch(statement, **parameters)]
@@ -188,7 +208,8 @@ class BulkLoading:
     async def light_payload(self, keys: _Keys) -> None:
         for key in keys:
             self._found["light_payload", key] = None
-        for key, body in await self._for_keys("load_light_payload", keys, bytes=LIGHT_PAYLOAD_BYTES):
+        light = await self._for_keys("load_light_payload", keys, bytes=LIGHT_PAYLOAD_BYTES)
+        for key, body in await self._opened(light):
             self._found["light_payload", key] = body
 
     # ---- bots, keys, calls -------------------------------------------------------------------------------------------
@@ -272,7 +293,7 @@ BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any]]] = {
     "bot": ("load_bot", rows.BOT.from_row),
     "key": ("load_key", rows.API_KEY.from_row),
     "approval": ("load_approval", rows.APPROVAL.from_row),
-    "payload": ("load_payload", lambda row: row[2]),
+    "payload": ("load_payload", lambda row: row[1]),
     "key_limit": ("load_key_limit", rows.KEY_LIMIT.from_row),
     "work_rate": ("load_work_rate", rows.WORK_RATE.from_row),
     "cooldown": ("load_cooldown", rows.COOLDOWN.from_row),

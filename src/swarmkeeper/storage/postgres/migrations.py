@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 
 from swarmkeeper.storage import migration_files
+from swarmkeeper.storage import pepper as peppers
 from swarmkeeper.storage.migration_files import Applied, Migration
 from swarmkeeper.storage.postgres import connections
 from swarmkeeper.storage.refusals import SchemaOlder, StoreRefused
@@ -60,6 +61,7 @@ async def apply(
     create: bool,
     migrate: bool,
     drawn: Mapping[str, bytes] | None = None,
+    new_pepper: peppers.NewPepper | None = None,
     filling: bool = False,
 ) -> None:
     """Bring the schema up to date.
@@ -68,6 +70,7 @@ async def apply(
         create: the database may be empty.
         migrate: an older schema may be changed.
         drawn: the keys of a new store; by default the server draws them.
+        new_pepper: gives the pepper of a new store that does not keep it.
         filling: as for `missing`.
 
     Raises:
@@ -98,7 +101,7 @@ async def apply(
                 "INSERT INTO migration (number, name, sha256, runs_from) VALUES ($1, $2, $3, $4)",
                 *(migration.number, migration.name, migration.sha256, migration.runs_from),
             )
-        await _fill_in(connection, drawn or {})
+        await _fill_in(connection, drawn or {}, new_pepper if is_new else None)
 
 
 async def _wait_for_turn(connection: asyncpg.Connection) -> None:
@@ -111,8 +114,15 @@ async def _wait_for_turn(connection: asyncpg.Connection) -> None:
     await connection.execute(f"SET LOCAL lock_timeout = {_MILLISECONDS_FOR_TABLES}")
 
 
-async def _fill_in(connection: asyncpg.Connection, drawn: Mapping[str, bytes]) -> None:
+async def _fill_in(
+    connection: asyncpg.Connection, drawn: Mapping[str, bytes], new_pepper: peppers.NewPepper | None
+) -> None:
     """Fill in the store's own keys, and its epoch, which each migration increments."""
+    if new_pepper is not None:
+        outside = new_pepper(None)
+        drawn = {**drawn, "pepper": peppers.name_of(outside)}
+        check = peppers.check_of(outside)
+        await connection.execute("INSERT INTO meta (key, secret) VALUES ('pepper_check', $1)", check)
     for key in migration_files.OWN_KEYS:
         put = f"INSERT INTO meta (key, secret) VALUES ($1, coalesce($2, {_RANDOM})) ON CONFLICT DO NOTHING"
         await connection.execute(put, key, drawn.get(key))

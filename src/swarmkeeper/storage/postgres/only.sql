@@ -146,7 +146,7 @@ SELECT pg_terminate_backend(pid)
                 WHERE at < CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - :microseconds);
 
 -- name: own_key
--- A secret of the store itself.
+-- A secret of the store itself, or what follows from one that it does not keep.
 SELECT secret FROM meta WHERE key = :key;
 
 -- name: tell_presence

@@ -9,6 +9,7 @@ import msgspec
 
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.storage import rows
+from swarmkeeper.storage.at_rest.bodies import BodyRows
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -20,9 +21,9 @@ class Told:
     counts: dict[str, list[int]] = field(default_factory=dict)  # by tenant: as for count_opened
     alive_at: int | None = None
 
-    def add(self, changes: Changes) -> None:
-        self.events += map(rows.EVENT.to_row, changes.events)
-        self.leaves += map(rows.AUDIT_LEAF.to_row, changes.leaves)
+    def add(self, changes: Changes, bodies: BodyRows) -> None:
+        self.events += map(bodies.event, changes.events)
+        self.leaves += map(bodies.leaf, changes.leaves)
         for place, counted in enumerate((changes.opened, changes.opened_subtasks, changes.stored)):
             for tenant, number in counted.items():
                 self.counts.setdefault(tenant, [0, 0, 0])[place] += number

@@ -13,9 +13,13 @@ import asyncpg
 
 from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, ServerSeen, Started, StoreUnavailable
 from swarmkeeper.storage import migration_files, rows
+from swarmkeeper.storage.at_rest.bodies import READS as WITH_BODIES
+from swarmkeeper.storage.at_rest.bodies import Bodies, UnknownDataKey
+from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import QUERIES, Execution
+from swarmkeeper.storage.postgres.loading import load_keys
 from swarmkeeper.storage.postgres.sequencer import Sequencer, place_turn
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
 from swarmkeeper.storage.refusals import StoreHeld
@@ -50,16 +54,26 @@ class PostgresStore:
     shared = True
     servers_max = 0
 
-    def __init__(self, url: str, *, entropy: Entropy | None = None, filling: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        entropy: Entropy | None = None,
+        new_pepper: NewPepper | None = None,
+        bodies: Bodies | None = None,
+        filling: bool = False,
+    ) -> None:
         """
         Args:
             url: postgresql://user:password@host:port/database
             entropy: draws a new store's pepper; by default the server does.
+            new_pepper: gives the pepper of a new store that does not keep it.
+            bodies: encrypts bodies.
             filling: open it also while its rows are being copied: for the one who copies them.
         """
         self._url = url
         self._filling = filling
-        self._entropy = entropy
+        self._entropy, self._new_pepper, self.bodies = entropy, new_pepper, bodies or Bodies()
         self._turn = asyncio.Lock()  # one transaction of this process at a time
         self._writing: asyncpg.Connection | None = None
         self._readers = asyncio.Semaphore(_READERS_MAX)
@@ -94,6 +108,9 @@ class PostgresStore:
             StoreRefused: it cannot be used in its present state; the message says what to do.
             StoreUnavailable: the server cannot be reached.
         """
+        await self._open(exclusive=exclusive, migrate=migrate, create=create, reading=False)
+
+    async def _open(self, *, exclusive: bool, migrate: bool, create: bool, reading: bool) -> None:
         assert not self._is_open, "this store is open"
         self._exclusive = exclusive
         if exclusive:
@@ -101,9 +118,13 @@ class PostgresStore:
         self._writing = await self._connect_writing()
         drawn = migration_files.drawn(self._entropy)
         how: dict[str, Any] = {"create": create, "migrate": migrate, "drawn": drawn, "filling": self._filling}
+        how["new_pepper"] = self._new_pepper
         try:
             with translated_errors():
                 await migrations.apply(self._writing, migrations.known(), **how)
+                await load_keys(Execution(self._writing), self.bodies, writing=not reading)
+                if exclusive:
+                    await Execution(self._writing).write([("insert_data_key", self.bodies.first_key())])
         except BaseException:
             await connections.close(self._writing)
             raise
@@ -132,7 +153,7 @@ class PostgresStore:
         Raises:
             StoreRefused, StoreUnavailable: as for `open`.
         """
-        await self.open(exclusive=False, create=False)
+        await self._open(exclusive=False, migrate=False, create=False, reading=True)
 
     async def close(self) -> None:
         async with self._turn:
@@ -166,13 +187,15 @@ class PostgresStore:
         async with self._turn:
             connection = await self._begin()
             execution = Execution(connection)
-            transaction = PostgresTransaction(execution, self._tenants, self._budgeted)
+            transaction = PostgresTransaction(execution, self._tenants, self._budgeted, self.bodies)
             try:
                 yield transaction
                 await self._commit(execution, transaction)
             except BaseException as error:
+                self.bodies.roll_back()
                 await self._roll_back(connection, error)
                 raise
+            self.bodies.commit()
             self._tenants |= transaction.new_tenants
         if transaction.told and self._sequencer is not None:
             self._sequencer.hint(filled=True)
@@ -331,6 +354,13 @@ class PostgresStore:
         make = self._makers.get((name, kind))
         if make is None:
             make = self._makers[name, kind] = rows.maker(kind, list(found[0].keys()))
+        if name in WITH_BODIES:
+            columns = list(found[0].keys())
+            try:
+                found = self.bodies.opened(name, columns, found, parameters)
+            except UnknownDataKey:
+                await load_keys(Execution(connection), self.bodies)
+                found = self.bodies.opened(name, columns, found, parameters, again=True)
         return list(map(make, found))
 
     async def _wait_for_sequencer(self) -> None:
@@ -364,6 +394,7 @@ class PostgresStore:
             return Started(
                 alive_at=await execution.value("meta", key="alive_at") or 0,
                 pepper=await execution.value("own_key", key="pepper"),
+                pepper_check=await execution.value("own_key", key="pepper_check"),
                 cursor_key=await execution.value("own_key", key="cursor_key"),
                 numbers_until=await execution.value("meta", key="numbers_until"),
                 **await self._looked(execution),

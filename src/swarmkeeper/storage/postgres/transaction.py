@@ -10,6 +10,7 @@ from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, retention, rows, secrets
+from swarmkeeper.storage.at_rest.bodies import Bodies, BodyRows
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
 from swarmkeeper.storage.postgres.loading import BulkLoading
@@ -27,13 +28,13 @@ _MORE = 4  # so many times as many rows are read when too many of them belong to
 
 
 class PostgresTransaction:
-    def __init__(self, execution: Execution, tenants: set[str], budgeted: set[str]) -> None:
+    def __init__(self, execution: Execution, tenants: set[str], budgeted: set[str], bodies: Bodies) -> None:
         """
         Args:
             tenants: that are known to have a row; the store keeps them.
             budgeted: those that are known to have a budget.
         """
-        self._execution = execution
+        self._execution, self._bodies = execution, bodies
         self._locks = Locks(execution, budgeted)
         self._tenants = tenants
         self.new_tenants: set[str] = set()
@@ -47,7 +48,7 @@ class PostgresTransaction:
             if await self._locks.take(needs):
                 raise RowsBusy(needs)
             while True:
-                found = await BulkLoading(self._execution).load(needs)
+                found = await BulkLoading(self._execution, self._bodies).load(needs)
                 others = {task_lock(task): ("task", task) for task in _tasks_of(found)}
                 others |= {self._locks.account_lock(tenant): ("tenant", tenant) for tenant in _budgeted(found)}
                 others = {name: need for name, need in others.items() if not self._locks.has(name)}
@@ -174,9 +175,16 @@ class PostgresTransaction:
     async def save(self, changes: Changes) -> None:
         gone: _Writes = []
         put: _Writes = []
-        self._plans(changes, gone, put)
+        bodies = self._bodies.of(changes)
+        if bodies.tasks_wanted:
+            with translated_errors():
+                found = await self._execution.fetch("tenants_of_tasks", keys=to_json(list(bodies.tasks_wanted)))
+            bodies.learn({row[0]: row[1] for row in found})
+        self._plans(changes, gone, put, bodies)
         self._leases(changes, gone, put)
         self._others(changes, gone, put)
+        self.told.add(changes, bodies)
+        put.append(("insert_data_key", bodies.new_keys()))
         if changes.leases_gone.keys().isdisjoint(changes.leases):
             # Nothing is deleted and written again: one statement does both.
             put += [write for write in gone if write[0] in _ALONE]
@@ -198,11 +206,10 @@ class PostgresTransaction:
                 await self._execution.run(secrets.save(changes))
             if changes.kills:
                 await self._execution.run(kills.save(changes))
-        self.told.add(changes)
 
-    def _plans(self, changes: Changes, gone: _Writes, put: _Writes) -> None:
+    def _plans(self, changes: Changes, gone: _Writes, put: _Writes, bodies: BodyRows) -> None:
         put.append(("insert_queue", list(map(rows.QUEUE.to_row, changes.queues))))
-        payloads = [(name, *payload) for name, payload in changes.payloads.items() if payload is not None]
+        payloads = [bodies.payload(name, payload) for name, payload in changes.payloads.items() if payload is not None]
         gone.append(("delete_payload", _absent(changes.payloads)))
         put.append(("put_payload", payloads))
         _versioned(rows.TASK, changes.tasks.values(), put)

@@ -19,6 +19,7 @@ SQLITE = Dialect(
         "text": "CAST({0} AS TEXT)",
         "greatest": "max",
         "least": "min",
+        "size": "(length({0}.body) - 64 * {0}.sealed)",
         "find": "instr",
         "seq": "rowid",
         "valid": "json_valid({0})",

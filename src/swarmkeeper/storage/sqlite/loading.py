@@ -14,6 +14,8 @@ from swarmkeeper.core.model import Edge, LeaseRecord
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage import kills, retention, rows, secrets
+from swarmkeeper.storage.at_rest.bodies import Bodies, UnknownDataKey
+from swarmkeeper.storage.at_rest.data_keys import WrappedKey
 from swarmkeeper.storage.sqlite.dialect import read
 from swarmkeeper.storage.sqlite.kept_rows import ABSENT, KINDS, KeptRows
 
@@ -40,12 +42,22 @@ def run(execute: Callable[..., Iterable[Any]], steps: Generator[tuple[str, Mappi
         return result
 
 
+def load_keys(execute: Callable[..., Iterable[Any]], bodies: Bodies, *, writing: bool = False) -> None:
+    """Learn the data keys of the store.
+
+    Raises:
+        WrongMasterKey: they are wrapped under another master key; or there are some, none is given, and rows are to be
+            written, which would not be encrypted.
+    """
+    bodies.learn([WrappedKey(*row) for row in execute(QUERIES["all_data_keys"])], writing=writing)
+
+
 class Loading:
     """One call of `load`: first the needs that add other rows, then those rows. Each statement runs once for all."""
 
-    def __init__(self, connection: apsw.Connection, kept: KeptRows) -> None:
+    def __init__(self, connection: apsw.Connection, kept: KeptRows, bodies: Bodies) -> None:
         self._execute = connection.execute
-        self._kept = kept
+        self._kept, self._bodies = kept, bodies
         self._found: dict[Key, Any] = {}
         self._wanted: dict[str, dict[Any, None]] = {}
 
@@ -68,7 +80,8 @@ class Loading:
             if keys:
                 for key in keys:
                     found[kind, key] = None
-                for row in self._for_keys(statement, keys):
+                of_kind: Iterable[rows.Row] = self._for_keys(statement, keys)
+                for row in self._opened(of_kind) if kind == "payload" else of_kind:
                     found[kind, row[column]] = record(row)
                     if kind in rows.HOT:
                         self._kept.put_stored(row)
@@ -92,6 +105,14 @@ class Loading:
 
     def _for_keys(self, statement: str, keys: _Keys, **parameters: Any) -> apsw.Cursor:
         return self._execute(QUERIES[statement], {"keys": rows.to_json(list(keys)), **parameters})
+
+    def _opened(self, payloads: Iterable[rows.Row]) -> list[tuple[str, bytes]]:
+        read = list(payloads)
+        try:
+            return list(self._bodies.payloads(read))
+        except UnknownDataKey:
+            load_keys(self._execute, self._bodies)
+            return list(self._bodies.payloads(read))
 
     def _ids(self, statement: str, **parameters: Any) -> list[str]:
         return [row[0] for row in self._execute(QUERIES[statement], parameters)]
@@ -240,7 +261,7 @@ class Loading:
                 body = None
             found["light_payload", key] = body
         if missing:
-            for key, body in self._for_keys("load_light_payload", missing, bytes=LIGHT_PAYLOAD_BYTES):
+            for key, body in self._opened(self._for_keys("load_light_payload", missing, bytes=LIGHT_PAYLOAD_BYTES)):
                 found["light_payload", key] = body
                 self._kept.put_payload(key, body)
 
@@ -319,12 +340,12 @@ class Loading:
         return [rows.EDGE.from_row(row) for row in self._execute(QUERIES[statement], parameters)]
 
 
-def load_afresh(connection: apsw.Connection, keys: Iterable[Key]) -> Mapping[Key, Any]:
+def load_afresh(connection: apsw.Connection, keys: Iterable[Key], bodies: Bodies) -> Mapping[Key, Any]:
     """Load rows for the keys of KeptRows from the file alone."""
     found: dict[Key, Any] = {}
     for kind, key in keys:
         pages = {"children": (key, "", 1 << 62)}
-        loaded = Loading(connection, KeptRows()).load([(kind, pages.get(kind, key))])
+        loaded = Loading(connection, KeptRows(), bodies).load([(kind, pages.get(kind, key))])
         found[kind, key] = loaded[kind, pages.get(kind, key)]
     return found
 
@@ -355,7 +376,7 @@ BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any], int]] = {
     "bot": ("load_bot", rows.BOT.from_row, 0),
     "key": ("load_key", rows.API_KEY.from_row, 0),
     "approval": ("load_approval", rows.APPROVAL.from_row, 0),
-    "payload": ("load_payload", lambda row: row[2], 0),
+    "payload": ("load_payload", lambda row: row[1], 0),
     "tree": ("load_tree", rows.AUDIT_TREE.from_row, 0),
     "key_limit": ("load_key_limit", rows.KEY_LIMIT.from_row, 0),
     "work_rate": ("load_work_rate", rows.WORK_RATE.from_row, 0),

@@ -4,13 +4,15 @@ hash; so a released file must not change, not even in a comment. A store of anot
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import apsw
 
 from swarmkeeper.core.ports import Entropy
 from swarmkeeper.storage import migration_files
+from swarmkeeper.storage import pepper as peppers
 from swarmkeeper.storage.migration_files import Applied, Migration
 from swarmkeeper.storage.refusals import SchemaOlder, StoreRefused
 from swarmkeeper.storage.sqlite.copies import copy_to, free_name
@@ -43,9 +45,18 @@ def _records_runs_from(connection: apsw.Connection) -> bool:
 
 
 def prepare(
-    connection: apsw.Connection, path: Path | None, *, migrate: bool, create: bool, entropy: Entropy | None
+    connection: apsw.Connection,
+    path: Path | None,
+    *,
+    migrate: bool,
+    create: bool,
+    entropy: Entropy | None,
+    new_pepper: peppers.NewPepper | None = None,
 ) -> None:
     """Bring the schema of a store that is being opened up to date, after copying its file.
+
+    Args:
+        new_pepper: gives the pepper of a new store in a file, which does not keep it.
 
     Raises:
         StoreRefused: it is not up to date, and must not be changed.
@@ -60,7 +71,8 @@ def prepare(
             copy_beside(connection, path, lacking[0])
     elif not create:
         raise StoreRefused(f"there is no swarmkeeper store in {path}: the database is empty")
-    apply(connection, known(), migration_files.drawn(entropy))
+    outside = None if new_pepper is None or path is None else partial(new_pepper, path)
+    apply(connection, known(), migration_files.drawn(entropy), outside)
 
 
 def is_empty(connection: apsw.Connection) -> bool:
@@ -86,11 +98,17 @@ def copy_beside(connection: apsw.Connection, path: Path, first: Migration) -> Pa
     return copy
 
 
-def apply(connection: apsw.Connection, migrations: Sequence[Migration], drawn: Mapping[str, bytes] | None) -> None:
+def apply(
+    connection: apsw.Connection,
+    migrations: Sequence[Migration],
+    drawn: Mapping[str, bytes] | None,
+    outside: Callable[[], bytes] | None = None,
+) -> None:
     """Apply the missing migrations in one transaction. If two processes try at once, the second finds none left.
 
     Args:
         drawn: the keys of a new store; by default SQLite draws them.
+        outside: gives the pepper of a new store that does not keep it.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -106,7 +124,7 @@ def apply(connection: apsw.Connection, migrations: Sequence[Migration], drawn: M
             recorded = (migration.number, migration.name, migration.sha256, migration.runs_from)
             connection.execute("INSERT INTO migration (number, name, sha256, runs_from) VALUES (?, ?, ?, ?)", recorded)
         if lacking:
-            _fill_in(connection, drawn or {})
+            _fill_in(connection, drawn or {}, outside if len(lacking) == len(migrations) else None)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -114,8 +132,14 @@ def apply(connection: apsw.Connection, migrations: Sequence[Migration], drawn: M
         raise
 
 
-def _fill_in(connection: apsw.Connection, drawn: Mapping[str, bytes]) -> None:
+def _fill_in(
+    connection: apsw.Connection, drawn: Mapping[str, bytes], outside: Callable[[], bytes] | None = None
+) -> None:
     """Fill in each store's own keys and mark, and its epoch, which each migration increments."""
+    if outside is not None:
+        kept_outside = outside()
+        drawn = {**drawn, "pepper": peppers.name_of(kept_outside)}
+        connection.execute("INSERT INTO meta VALUES ('pepper_check', ?)", (peppers.check_of(kept_outside),))
     # SQLite draws random bytes from a ChaCha20 stream that the operating system seeded.
     for key in migration_files.OWN_KEYS:
         put = "INSERT INTO meta VALUES (?, coalesce(?, randomblob(32))) ON CONFLICT DO NOTHING"

@@ -8,17 +8,24 @@ Neither takes locks: a server that was writing would have created the `-shm`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import apsw
 
 from swarmkeeper.core.ports import Read
 from swarmkeeper.storage import rows
+from swarmkeeper.storage.at_rest.bodies import READS as WITH_BODIES
+from swarmkeeper.storage.at_rest.bodies import Bodies, UnknownDataKey
 from swarmkeeper.storage.sqlite.dialect import read
+from swarmkeeper.storage.sqlite.loading import load_keys
+
+if TYPE_CHECKING:
+    from swarmkeeper.storage.sqlite.store import SqliteStore
 
 _BUSY_MILLISECONDS = 10_000
 
@@ -27,19 +34,26 @@ RowMakers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
 
 
 def named_rows(
-    connection: apsw.Connection, row_makers: RowMakers, name: str, parameters: Mapping[str, Any]
+    connection: apsw.Connection, row_makers: RowMakers, name: str, parameters: Mapping[str, Any], bodies: Bodies
 ) -> list[Any]:
     """Run a named read. `row_makers` caches the row conversion of each read that returned rows."""
     kind = name.row if isinstance(name, Read) else dict
     cursor = connection.execute(READS[name], parameters)
-    make = row_makers.get((name, kind))
-    if make is not None:
-        return list(map(make, cursor))
     first = cursor.fetchone()
     if first is None:
         return []
-    make = row_makers[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
-    return list(map(make, (first, *cursor)))
+    make = row_makers.get((name, kind))
+    if make is None:
+        make = row_makers[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
+    if name not in WITH_BODIES:
+        return list(map(make, (first, *cursor)))
+    columns = [column[0] for column in cursor.get_description()]
+    found = [first, *cursor]
+    try:
+        return list(map(make, bodies.opened(name, columns, found, parameters)))
+    except UnknownDataKey:
+        load_keys(connection.execute, bodies)
+        return list(map(make, bodies.opened(name, columns, found, parameters, again=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,44 @@ class Snapshot:
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         return self.rows(self.connection, name, parameters)
+
+
+class SqliteReads:
+    """Reads committed data, for one thread. Each read sees everything acknowledged before it.
+
+    Implements `core.ports.ReadsOnly`.
+    """
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._connection: apsw.Connection | None = None
+        self._row_makers: RowMakers = {}
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        """Like `SqliteStore.read`, without waiting for a transaction."""
+        return self._rows(self._opened(), name, parameters)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """Like `SqliteStore.snapshot`, without waiting for a transaction."""
+        with self._store.one_moment(self._opened()) as connection:
+            yield Snapshot(connection, self._rows)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _opened(self) -> apsw.Connection:
+        self._store.check_files()
+        if self._connection is None:
+            with self._store.translated_errors():
+                self._connection = self._store.connect(writing=False)
+        return self._connection
+
+    def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        assert connection is not None, "the connection is open"
+        with self._store.translated_errors():
+            return named_rows(connection, self._row_makers, name, parameters, self._store.bodies)
 
 
 def connect(path: Path) -> apsw.Connection:

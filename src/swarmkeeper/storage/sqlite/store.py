@@ -20,13 +20,15 @@ import apsw
 from swarmkeeper import files
 from swarmkeeper.core.ports import Entropy, Looked, Started, StoreDamaged, StoreLost, StoreUnavailable
 from swarmkeeper.storage import rows
+from swarmkeeper.storage.at_rest.bodies import Bodies
+from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite import copies, kept_rows, migrations, reading, rescue
 from swarmkeeper.storage.sqlite.committer import Committer
 from swarmkeeper.storage.sqlite.kept_rows import KeptRows
-from swarmkeeper.storage.sqlite.loading import QUERIES, load_afresh
+from swarmkeeper.storage.sqlite.loading import QUERIES, load_afresh, load_keys
 from swarmkeeper.storage.sqlite.lock import FileLock, Identity, Users, identity_of
-from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, named_rows
+from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, SqliteReads, named_rows
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 from swarmkeeper.storage.sqlite.watch import Watch
 
@@ -41,7 +43,7 @@ _TEMPORARY = (
     apsw.ProtocolError,
     apsw.NoMemError,
 )
-_KEPT = ("alive_at", "pepper", "cursor_key", "numbers_until")  # in `meta`, for the start
+_KEPT = ("alive_at", "pepper", "pepper_check", "cursor_key", "numbers_until")  # in `meta`, for the start
 # Another process holds the write lock for the milliseconds of a small transaction (`key create`). After about a second
 # in total, the store is reported as unavailable.
 _PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
@@ -49,6 +51,7 @@ _BUSY_MILLISECONDS = 10_000  # how long a command-line tool waits for a running 
 _CACHE_KIBIBYTES = 49_152  # with 1,000,000 works waiting, a claim misses no more pages than with more memory
 _READING_CACHE_KIBIBYTES = 4_096  # every commit of the writing connection empties this cache
 _WAL_BYTES_MAX = 64 * 1024 * 1024
+
 
 MEMORY = ":memory:"
 
@@ -71,44 +74,6 @@ def path_of(url: str) -> str:
     return url
 
 
-class SqliteReads:
-    """Reads committed data, for one thread. Each read sees everything acknowledged before it.
-
-    Implements `core.ports.ReadsOnly`.
-    """
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-        self._connection: apsw.Connection | None = None
-        self._row_makers: RowMakers = {}
-
-    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-        """Like `SqliteStore.read`, without waiting for a transaction."""
-        return self._rows(self._opened(), name, parameters)
-
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """Like `SqliteStore.snapshot`, without waiting for a transaction."""
-        with self._store.one_moment(self._opened()) as connection:
-            yield Snapshot(connection, self._rows)
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-
-    def _opened(self) -> apsw.Connection:
-        self._store.check_files()
-        if self._connection is None:
-            with self._store.translated_errors():
-                self._connection = self._store.connect(writing=False)
-        return self._connection
-
-    def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-        assert connection is not None, "the connection is open"
-        with self._store.translated_errors():
-            return named_rows(connection, self._row_makers, name, parameters)
-
-
 class SqliteStore:
     """Implements `core.ports.Store`.
 
@@ -123,6 +88,8 @@ class SqliteStore:
         *,
         inline: bool = False,
         entropy: Entropy | None = None,  # draws a new store's pepper; by default SQLite does
+        new_pepper: NewPepper | None = None,  # gives the pepper of a new store that does not keep it
+        bodies: Bodies | None = None,  # encrypts bodies
         crash: Callable[[str], None] | None = None,
         vfs: str | None = None,  # SQLite's file layer; a simulation injects disk errors there
         keep_bytes: int = kept_rows.BYTES_MAX,  # rows kept in memory between transactions
@@ -130,7 +97,7 @@ class SqliteStore:
     ) -> None:
         where = path_of(url)
         self.path = None if where == MEMORY else Path(where)
-        self._entropy = entropy
+        self._entropy, self._new_pepper, self.bodies = entropy, new_pepper, bodies or Bodies()
         self._crash = crash
         self._vfs = vfs
         self._may_be_moved = may_be_moved
@@ -167,7 +134,7 @@ class SqliteStore:
         """
         await self._open(exclusive=exclusive, migrate=migrate, create=create, moved=self._may_be_moved)
 
-    async def _open(self, *, exclusive: bool, migrate: bool, create: bool, moved: bool) -> None:
+    async def _open(self, *, exclusive: bool, migrate: bool, create: bool, moved: bool, writing: bool = True) -> None:
         assert self._writing is None, "this store is open"
         self._busy = 0 if exclusive else _BUSY_MILLISECONDS
         async with self._opening():
@@ -177,6 +144,9 @@ class SqliteStore:
             self._prepare_schema(self._writing, migrate=migrate, create=create)
             if not moved:
                 copies.refuse_moved(self._writing)
+            load_keys(self._writing.execute, self.bodies, writing=writing)
+            if exclusive:
+                self._writing.executemany(QUERIES["insert_data_key"], self.bodies.first_key())
             self._writing.set_busy_timeout(self._busy)
             if self.path is None:
                 self._reading = self._writing
@@ -195,13 +165,14 @@ class SqliteStore:
         """
         assert self._writing is self._reading is None, "this store is open"
         if self.path is None or (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)):
-            await self._open(exclusive=False, migrate=False, create=False, moved=True)
+            await self._open(exclusive=False, migrate=False, create=False, moved=True, writing=False)
             return
         async with self._opening():
             self._check_path(self.path, create=False)
             self._enter(self.path)
             self._reading = reading.connect(self.path)
             self._prepare_schema(self._reading, migrate=False, create=False)
+            load_keys(self._reading.execute, self.bodies)
 
     @asynccontextmanager
     async def _opening(self) -> AsyncIterator[None]:
@@ -342,7 +313,8 @@ class SqliteStore:
         return connection
 
     def _prepare_schema(self, connection: apsw.Connection, *, migrate: bool, create: bool) -> None:
-        migrations.prepare(connection, self.path, migrate=migrate, create=create, entropy=self._entropy)
+        drawn: dict[str, Any] = {"entropy": self._entropy, "new_pepper": self._new_pepper}
+        migrations.prepare(connection, self.path, migrate=migrate, create=create, **drawn)
 
     @property
     def connection(self) -> apsw.Connection:
@@ -364,7 +336,7 @@ class SqliteStore:
                 version = connection.execute("PRAGMA data_version").get
             if (id(connection), connection.total_changes(), version) != self._kept_as_of:
                 self._forget_kept()
-            transaction = SqliteTransaction(connection, self._kept)
+            transaction = SqliteTransaction(connection, self._kept, self.bodies)
             self._owner = asyncio.current_task()
             committed = False
             try:
@@ -373,6 +345,7 @@ class SqliteStore:
                     self._crash_point("before_commit")
                     await self._commit(connection)
                 committed = True
+                self.bodies.commit()
                 self._kept.trim()
                 self._kept.lease_timers.commit()
                 self._kept_as_of = id(connection), connection.total_changes(), version
@@ -385,6 +358,7 @@ class SqliteStore:
                 transaction.end()
                 self._owner = None
                 if not committed:
+                    self.bodies.roll_back()
                     self._forget_kept()  # the engine may have changed these records
                     self._kept.lease_timers.roll_back()
                 self._roll_back(connection)
@@ -409,7 +383,7 @@ class SqliteStore:
         if self._state(connection) != self._kept_as_of:
             return []  # the file was changed outside of transactions: the next transaction forgets the kept rows
         kept = self._kept.next_items(most)
-        loaded = load_afresh(connection, kept)
+        loaded = load_afresh(connection, kept, self.bodies)
         return self._kept.lease_timers.wrong(connection.execute(QUERIES["lease_times"])) + [
             f"the row kept for {key} is not the one in the file: {row} != {loaded[key]}"
             for key, row in kept.items()
@@ -517,13 +491,13 @@ class SqliteStore:
     def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         assert connection is not None, "this store is not open"
         with self.translated_errors():
-            return named_rows(connection, self._row_makers, name, parameters)
+            return named_rows(connection, self._row_makers, name, parameters, self.bodies)
 
     # ---- the engine's start ------------------------------------------------------------------------------------------
 
     async def start(self) -> Started:
         async with self._turn:
-            execute = self._open_writing().execute
+            execute = self._open_reading().execute  # what the last run has left; also where nothing can be written
             with self.translated_errors():
                 kept = {key: execute(QUERIES["meta"], {"key": key}).get for key in _KEPT}
                 return Started(**{**kept, "alive_at": kept["alive_at"] or 0}, **self._looked(execute))

@@ -13,14 +13,15 @@ from swarmkeeper.core.ports import Changes, Key, StaleVersion
 from swarmkeeper.core.rules import tree
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, retention, rows, secrets
+from swarmkeeper.storage.at_rest.bodies import Bodies, BodyRows
 from swarmkeeper.storage.sqlite.kept_rows import LEASE_TIMES, KeptRows, LeaseTimers
 from swarmkeeper.storage.sqlite.loading import QUERIES, Loading, run
 
 
 class SqliteTransaction:
-    def __init__(self, connection: apsw.Connection, kept: KeptRows) -> None:
+    def __init__(self, connection: apsw.Connection, kept: KeptRows, bodies: Bodies) -> None:
         self._of_store: apsw.Connection | None = connection
-        self._kept = kept
+        self._kept, self._bodies = kept, bodies
 
     @property
     def _connection(self) -> apsw.Connection:
@@ -31,7 +32,7 @@ class SqliteTransaction:
         self._of_store = None
 
     async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
-        return Loading(self._connection, self._kept).load(needs)
+        return Loading(self._connection, self._kept, self._bodies).load(needs)
 
     async def now(self, engine: int) -> int:
         return engine
@@ -94,8 +95,9 @@ class SqliteTransaction:
         return self._connection.changes()
 
     async def save(self, changes: Changes) -> None:
+        bodies = self._body_rows(changes)
         # Most batches change only tasks, items and leases: each check here saves a call, and they are many.
-        self._save_plans(changes)
+        self._save_plans(changes, bodies)
         if changes.leases or changes.leases_gone or changes.ready or changes.timers or changes.attempts:
             self._save_leases(changes)
         if changes.bots or changes.keys or changes.tenants or changes.approvals or changes.jobs:
@@ -122,11 +124,12 @@ class SqliteTransaction:
             if records:
                 self._insert(name, records, to_row)
         if changes.events:
-            self._insert("insert_event", changes.events, rows.EVENT.to_row)
+            self._insert("insert_event", changes.events, bodies.event)
         if changes.leaves:
-            self._place(changes.leaves)
+            self._place(changes.leaves, bodies)
         if changes.alive_at is not None:
             self._insert("put_meta", [("alive_at", changes.alive_at)])
+        self._insert("insert_data_key", bodies.new_keys())
         self._kept.saved(changes)
         if changes.legal_holds or changes.erased:
             self._kept.erased(changes.erased, run(self._connection.execute, retention.save(changes)))
@@ -136,20 +139,27 @@ class SqliteTransaction:
             run(self._connection.execute, secrets.save(changes))
             run(self._connection.execute, kills.save(changes))
 
-    def _place(self, leaves: Iterable[AuditLeaf]) -> None:
+    def _body_rows(self, changes: Changes) -> BodyRows:
+        bodies = self._bodies.of(changes)
+        if bodies.tasks_wanted:
+            wanted = {"keys": rows.to_json(list(bodies.tasks_wanted))}
+            bodies.learn(dict(self._connection.execute(QUERIES["tenants_of_tasks"], wanted)))
+        return bodies
+
+    def _place(self, leaves: Iterable[AuditLeaf], bodies: BodyRows) -> None:
         """Append audit records to the trees of their tenants."""
         tenants = {leaf.tenant: None for leaf in leaves}
-        found = Loading(self._connection, self._kept).load([("tree", tenant) for tenant in tenants])
+        found = Loading(self._connection, self._kept, self._bodies).load([("tree", tenant) for tenant in tenants])
         placed, trees = tree.place({tenant: found["tree", tenant] for tenant in tenants}, leaves)
-        self._insert("insert_audit_leaf", placed, rows.AUDIT_LEAF.to_row)
+        self._insert("insert_audit_leaf", placed, bodies.leaf)
         self._insert("put_tree", trees.values(), rows.AUDIT_TREE.to_row)
         self._kept.put_all("tree", trees)
 
-    def _save_plans(self, changes: Changes) -> None:
+    def _save_plans(self, changes: Changes, bodies: BodyRows) -> None:
         if changes.queues:
             self._add_queues(changes.queues)
         if changes.payloads:
-            self._put("put_payload", "delete_payload", changes.payloads, lambda name, payload: (name, *payload))
+            self._put("put_payload", "delete_payload", changes.payloads, bodies.payload)
         if changes.tasks:
             self._versioned(rows.TASK, changes.tasks.values())
         if changes.works:

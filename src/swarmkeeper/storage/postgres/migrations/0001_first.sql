@@ -287,9 +287,22 @@ CREATE INDEX attempt_of_bot ON attempt (task, bot);
 CREATE TABLE payload (
     id text COLLATE "C" NOT NULL,
     task text COLLATE "C" NOT NULL,
-    body bytea NOT NULL,  -- JSON
+    body bytea NOT NULL,  -- JSON, or encrypted
+    sealed bigint NOT NULL DEFAULT 0 CHECK (sealed IN (0, 1)),
     PRIMARY KEY (id)
 );
+
+CREATE TABLE data_key (
+    id text COLLATE "C" NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    key_id text COLLATE "C" NOT NULL,  -- of the master key
+    nonce bytea NOT NULL,
+    wrapped bytea,  -- NULL: it was destroyed, and with it all bodies that were encrypted under it
+    created_at bigint NOT NULL DEFAULT CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint),
+    destroyed_at bigint,
+    PRIMARY KEY (id)
+);
+CREATE INDEX data_key_of_tenant ON data_key (tenant);
 
 CREATE TABLE late_result (
     lease_id text COLLATE "C" NOT NULL,
@@ -598,3 +611,8 @@ CREATE UNLOGGED TABLE server (
 ) WITH (fillfactor = 60);
 
 INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0), ('numbers_until', 0);
+
+-- A sample of the bodies, which may be encrypted later, would stay in the server's statistics.
+ALTER TABLE payload ALTER COLUMN body SET STATISTICS 0;
+ALTER TABLE event ALTER COLUMN body SET STATISTICS 0;
+ALTER TABLE audit_leaf ALTER COLUMN body SET STATISTICS 0;

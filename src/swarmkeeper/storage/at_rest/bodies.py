@@ -1,0 +1,336 @@
+"""The edge of a store at which bodies are encrypted and opened: payloads, events and audit records.
+
+A body is bound to its tenant, table and row: its tag does not fit anywhere else. What is stored begins in a way that no
+plain body does, so both kinds can be in one table, and a store is encrypted while it is used:
+
+    payload      MAGIC, then the sealed bytes: `EXTRA` bytes more than the body, so that its length stays known
+    event        {"sealed/1": "…", "from": …, "to": …, "attempt": …, "bot": …}   what doctor compares with other rows
+    audit_leaf   {"sealed/1": "…", "events": […]}                                likewise
+
+The parts outside repeat parts of the body. Opening compares them, so they cannot be changed alone, either.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from swarmkeeper.core.model import AuditLeaf, Event
+from swarmkeeper.core.ports import Changes, StoreDamaged, StoreUnavailable
+from swarmkeeper.secrets.sealing import KeyRing, bound_data
+from swarmkeeper.storage import rows
+from swarmkeeper.storage.at_rest.data_keys import ID_BYTES, SALT_BYTES, DataKeys, WrappedKey
+from swarmkeeper.storage.refusals import WrongMasterKey
+from swarmkeeper.storage.rows import Row
+
+MAGIC = b"\x00sk1"
+_NONCE_BYTES, _TAG_BYTES = 12, 16
+_HEAD = ID_BYTES + SALT_BYTES + _NONCE_BYTES
+EXTRA = len(MAGIC) + _HEAD + _TAG_BYTES  # the statements know it: `{size payload}`
+_FIELD = "sealed/1"
+_BEGIN = b'{"sealed/1":"'
+PAYLOAD, EVENT, AUDIT_LEAF = "payload", "event", "audit_leaf"
+_OUTSIDE: Mapping[str, tuple[str, ...]] = {EVENT: ("from", "to", "attempt", "bot"), AUDIT_LEAF: ("events",)}
+# The reads of evidence: a body that cannot be opened is returned as it is stored, which no proof fits, so that the one
+# who verifies says where it is. All other reads end with StoreDamaged.
+_OF_EVIDENCE = ("audit_", "doctor_")
+_parts: Callable[[bytes], dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+
+
+class UnknownDataKey(StoreDamaged):
+    """The process does not know the key of a body: another one may have made it since, or the body was changed."""
+
+
+class BodyErased(StoreDamaged):
+    """The key of a body was destroyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedColumn:
+    """A column of a read that may hold an encrypted body."""
+
+    table: str
+    id: str  # the column with the id of its row
+    name: str = "body"
+    tenant: str = ""  # the column or parameter with the tenant, if the read has it
+
+
+_EVENTS = SealedColumn(EVENT, "id", tenant="tenant")
+_RECORDS = SealedColumn(AUDIT_LEAF, "id", tenant="tenant")
+_SPECS = SealedColumn(PAYLOAD, "payload", "spec")
+# Every read that returns bodies. tests/storage/test_at_rest.py finds those that are missing.
+READS: Mapping[str, SealedColumn] = {
+    "payloads": SealedColumn(PAYLOAD, "id"),
+    "subtasks_page": _SPECS,
+    "subtask_row": _SPECS,
+    "works_by_id": _SPECS,
+    "late_of_work": SealedColumn(PAYLOAD, "payload"),
+    "verdict_on_subtask": SealedColumn(PAYLOAD, "payload"),
+    "events_after": _EVENTS,
+    "events_of_tenant": _EVENTS,
+    "events_of_task": _EVENTS,
+    "audit_records_at": _RECORDS,
+    "sink_records": _RECORDS,
+    "audit_records": _RECORDS,
+    "audit_events": _EVENTS,
+    "doctor_events": SealedColumn(EVENT, "subject"),
+    "doctor_records": SealedColumn(AUDIT_LEAF, "subject"),
+    "doctor_rows_payload": SealedColumn(PAYLOAD, "id"),
+}
+
+
+class Bodies:
+    """Seals what is written, if there are keys, and opens what is read. Without keys, bodies are written unchanged."""
+
+    def __init__(self, keys: DataKeys | None = None, random: Callable[[int], bytes] | None = None) -> None:
+        assert (keys is None) == (random is None), "keys and random bytes belong together"
+        self.keys = keys
+        self._random = random
+
+    def learn(self, stored: Sequence[WrappedKey], *, writing: bool) -> None:
+        """Learn the data keys of a store.
+
+        Raises:
+            WrongMasterKey: they cannot be unwrapped; or there are some, no master key is given, and rows are to be
+                written, which would not be encrypted.
+        """
+        if self.keys is not None:
+            self.keys.load(stored)
+        elif writing and any(row.wrapped is not None for row in stored):
+            raise WrongMasterKey(
+                "bodies in this store are encrypted: set `encryption_key` to where the master key is "
+                "(SWARMKEEPER_ENCRYPTION_KEY=file:/…)"
+            )
+
+    def first_key(self) -> list[Row]:
+        """Return the row of a first key, if the store has none: it shows others that bodies are encrypted from now."""
+        if self.keys is None or self.keys.are_any:
+            return []
+        self.keys.for_tenant("")
+        made = [(key.id, key.tenant, key.key_id, key.nonce, key.wrapped) for key in self.keys.take_new()]
+        self.keys.commit()
+        return made
+
+    def commit(self) -> None:
+        if self.keys is not None:
+            self.keys.commit()
+
+    def roll_back(self) -> None:
+        if self.keys is not None:
+            self.keys.roll_back()
+
+    # ---- writing -----------------------------------------------------------------------------------------------------
+
+    def of(self, changes: Changes) -> BodyRows:
+        """Return the rows of the changes that have bodies."""
+        return BodyRows(changes) if self.keys is None else SealedRows(self, self.keys, changes)
+
+    def seal(self, table: str, tenant: str, row_id: str, body: bytes) -> bytes:
+        """Return what is stored for a body. The key is the tenant's; it may be one that is still to be stored."""
+        assert self.keys is not None, "without keys nothing is encrypted"
+        assert self._random is not None, "keys come with random bytes"
+        key = self.keys.for_tenant(tenant)
+        drawn = self._random(SALT_BYTES + _NONCE_BYTES)
+        cipher = AESGCM(key.derived(drawn[:SALT_BYTES]))
+        sealed = cipher.encrypt(drawn[SALT_BYTES:], body, bound_data((tenant, table, row_id)))
+        sealed = bytes.fromhex(key.id) + drawn + sealed
+        return MAGIC + sealed if table == PAYLOAD else _wrapped(table, base64.b64encode(sealed), body)
+
+    # ---- reading -----------------------------------------------------------------------------------------------------
+
+    def open(self, table: str, row_id: str, stored: bytes, tenant: str | None = None) -> bytes:
+        """Return the body that is stored so, which may be plain.
+
+        Args:
+            tenant: of the row, if it is known.
+
+        Raises:
+            UnknownDataKey: another process may have made its key.
+            BodyErased: its key was destroyed.
+            StoreDamaged: it was changed, or moved from another row.
+            StoreUnavailable: there is no key to open it with.
+        """
+        if not is_sealed(table, stored):
+            return stored
+        if self.keys is None:
+            raise StoreUnavailable(
+                "bodies in this store are encrypted, and this process has no key: set `encryption_key`, and start again"
+            )
+        sealed = _unwrapped(table, stored)
+        key = self.keys.get(sealed[:ID_BYTES].hex())
+        if key is None:
+            raise UnknownDataKey(f"the body of {table} {row_id} is encrypted under a key that the store does not have")
+        if key.secret is None:
+            raise BodyErased(f"the {table} {row_id} was erased: the key of tenant {key.tenant} was destroyed")
+        salt, nonce = sealed[ID_BYTES : ID_BYTES + SALT_BYTES], sealed[ID_BYTES + SALT_BYTES : _HEAD]
+        try:
+            cipher = AESGCM(key.derived(salt))
+            body = cipher.decrypt(nonce, sealed[_HEAD:], bound_data((key.tenant, table, row_id)))
+        except (InvalidTag, ValueError):
+            raise _altered(table, row_id) from None
+        is_whole = table == PAYLOAD or _wrapped(table, base64.b64encode(sealed), body) == stored
+        if not is_whole or (tenant is not None and tenant != key.tenant):
+            raise _altered(table, row_id)
+        return body
+
+    def payloads(self, found: Iterable[Row]) -> Iterator[tuple[str, bytes]]:
+        """Yield id and body of rows with both."""
+        for payload_id, body in found:
+            yield payload_id, self.open(PAYLOAD, payload_id, body) if body.startswith(MAGIC) else body
+
+    def opened(
+        self,
+        name: str,
+        columns: Sequence[str],
+        found: Iterable[Row],
+        asked: Mapping[str, Any],
+        *,
+        again: bool = False,
+    ) -> list[Row]:
+        """Return the rows of a named read, with their bodies opened.
+
+        Args:
+            asked: the parameters of the read.
+            again: the keys were loaded since UnknownDataKey.
+
+        Raises:
+            UnknownDataKey: ask again when the keys were loaded.
+            StoreDamaged, StoreUnavailable: as for `open`.
+        """
+        what = READS[name]
+        at, id_at = columns.index(what.name), columns.index(what.id)
+        tenant_at = columns.index(what.tenant) if what.tenant in columns else None
+        tenant = asked.get(what.tenant) if what.tenant else None
+        is_evidence = name.startswith(_OF_EVIDENCE)
+        result = []
+        for row in found:
+            stored = row[at]
+            raw = stored.encode("utf-8", "surrogateescape") if isinstance(stored, str) else stored
+            if raw is None or not is_sealed(what.table, raw):
+                result.append(row)
+                continue
+            of = _text(row[tenant_at]) if tenant_at is not None else _text(tenant)
+            try:
+                body: bytes | None = self.open(what.table, _text(row[id_at]) or "", raw, of)
+            except BodyErased:
+                if not is_evidence:
+                    raise
+                body = None if what.table == AUDIT_LEAF else raw
+            except StoreDamaged as error:
+                if not is_evidence or (isinstance(error, UnknownDataKey) and not again):
+                    raise
+                body = raw
+            given = body.decode() if isinstance(stored, str) and body is not None else body
+            result.append((*row[:at], given, *row[at + 1 :]))
+        return result
+
+
+def bodies_under(ring: KeyRing | None, random: Callable[[int], bytes]) -> Bodies:
+    """Return what encrypts bodies under these master keys; without any, they are written unchanged."""
+    return Bodies() if ring is None else Bodies(DataKeys(ring, random), random)
+
+
+class BodyRows:
+    """The rows of some changes, with their bodies as they are."""
+
+    tasks_wanted: Sequence[str] = ()  # tasks whose tenant has to be told to `learn`
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+
+    def learn(self, tenants: Mapping[str, str]) -> None:
+        """Learn the tenants of `tasks_wanted`."""
+
+    def payload(self, payload_id: str, payload: tuple[str, bytes]) -> Row:
+        return (payload_id, *payload, 0)
+
+    def event(self, event: Event) -> Row:
+        return rows.EVENT.to_row(event)
+
+    def leaf(self, leaf: AuditLeaf) -> Row:
+        return rows.AUDIT_LEAF.to_row(leaf)
+
+    def new_keys(self) -> list[Row]:
+        """Return the data keys that these rows need and that are not stored yet. Call it after all others."""
+        return []
+
+
+class SealedRows(BodyRows):
+    """The rows of some changes, with their bodies encrypted."""
+
+    def __init__(self, bodies: Bodies, keys: DataKeys, changes: Changes) -> None:
+        super().__init__(changes)
+        self._bodies, self._keys = bodies, keys
+        self._tenants: dict[str, str] = {}
+        wanted = {payload[0] for payload in changes.payloads.values() if payload is not None}
+        if wanted:
+            others = (changes.works.values(), changes.leases.values(), changes.messages, changes.late_results)
+            self._tenants = {task.id: task.tenant for task in changes.tasks.values()}
+            self._tenants |= {it.task: it.tenant for many in others for it in many}
+        self.tasks_wanted = sorted(wanted - self._tenants.keys())
+
+    def learn(self, tenants: Mapping[str, str]) -> None:
+        self._tenants |= tenants
+
+    def payload(self, payload_id: str, payload: tuple[str, bytes]) -> Row:
+        task, body = payload
+        tenant = self._tenants.get(task, "")  # a task that is nowhere: its bodies are encrypted all the same
+        return (payload_id, task, self._bodies.seal(PAYLOAD, tenant, payload_id, body), 1)
+
+    def event(self, event: Event) -> Row:
+        row = rows.EVENT.to_row(event)
+        sealed = self._bodies.seal(EVENT, event.tenant, event.id, row[_EVENT_BODY].encode())
+        return (*row[:_EVENT_BODY], sealed.decode(), *row[_EVENT_BODY + 1 :])
+
+    def leaf(self, leaf: AuditLeaf) -> Row:
+        row = rows.AUDIT_LEAF.to_row(leaf)
+        if leaf.body is None:
+            return row
+        sealed = self._bodies.seal(AUDIT_LEAF, leaf.tenant, leaf.id, leaf.body)
+        return (*row[:_LEAF_BODY], sealed, *row[_LEAF_BODY + 1 :])
+
+    def new_keys(self) -> list[Row]:
+        return [(key.id, key.tenant, key.key_id, key.nonce, key.wrapped) for key in self._keys.take_new()]
+
+
+_EVENT_BODY = rows.EVENT.table.columns.index("body")
+_LEAF_BODY = rows.AUDIT_LEAF.table.columns.index("body")
+
+
+def is_sealed(table: str, stored: bytes) -> bool:
+    """Return whether a body is stored encrypted. No plain one begins so."""
+    return stored.startswith(MAGIC if table == PAYLOAD else _BEGIN)
+
+
+def _wrapped(table: str, sealed: bytes, body: bytes) -> bytes:
+    try:
+        parts = _parts(body)
+    except msgspec.MsgspecError:
+        parts = {}  # it was altered before it was encrypted: the checks find that it says nothing
+    outside = {name: parts[name] for name in _OUTSIDE[table] if name in parts}
+    return _encode({_FIELD: sealed.decode(), **outside})
+
+
+def _unwrapped(table: str, stored: bytes) -> bytes:
+    if table == PAYLOAD:
+        return stored[len(MAGIC) :]
+    try:
+        return base64.b64decode(stored[len(_BEGIN) : stored.index(b'"', len(_BEGIN))], validate=True)
+    except (binascii.Error, ValueError):
+        raise StoreDamaged(f"a body of {table} was changed: it is not as it was encrypted") from None
+
+
+def _altered(table: str, row_id: str) -> StoreDamaged:
+    return StoreDamaged(f"the body of {table} {row_id} was changed, or moved from another row")
+
+
+def _text(value: Any) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -1,0 +1,144 @@
+"""Goes over all bodies of a store: encrypts those that are plain, counts and checks them, wraps data keys anew.
+
+Each slice is a transaction, and what is encrypted already is left alone. So a pass that was interrupted is simply begun
+again, and servers go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core.ports import StoreDamaged
+from swarmkeeper.storage.at_rest.bodies import PAYLOAD, Bodies, BodyErased, is_sealed
+from swarmkeeper.storage.at_rest.data_keys import DataKey, DataKeys
+from swarmkeeper.storage.at_rest.raw import FIRST, TABLES, RawBodies, StoredBody
+
+SHOWN = 20  # bodies that are named; there may be many
+SECONDS_BETWEEN = 0.02  # in which servers get their turn
+
+
+@dataclass(slots=True)
+class Counted:
+    """The bodies of one table."""
+
+    plain: int = 0
+    encrypted: int = 0
+    erased: int = 0  # their key was destroyed
+
+
+@dataclass(slots=True)
+class Survey:
+    tables: dict[str, Counted] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)  # bodies that cannot be opened, or are marked wrongly
+
+    def add(self, trouble: str) -> None:
+        if len(self.wrong) < SHOWN:
+            self.wrong.append(trouble)
+
+
+async def encrypt(raw: RawBodies, bodies: Bodies, *, seconds_between: float = SECONDS_BETWEEN) -> dict[str, int]:
+    """Encrypt all plain bodies; return how many, by table.
+
+    Raises:
+        WrongMasterKey: the data keys of the store cannot be unwrapped.
+    """
+    assert bodies.keys is not None, "there is a master key"
+    keys = bodies.keys
+    bodies.learn(await raw.keys(), writing=True)
+    done: dict[str, int] = {}
+    for table in TABLES:
+        done[table] = 0
+        after: Any = FIRST[table]
+        while after is not None:
+            changed: dict[Any, bytes] = {}
+
+            def change(
+                found: Sequence[StoredBody], table: str = table, changed: dict[Any, bytes] = changed
+            ) -> Mapping[Any, bytes]:
+                bodies.roll_back()  # of a try before that did not commit
+                changed.clear()
+                for row in found:
+                    if row.tenant is not None and not is_sealed(table, row.stored) and _can_be_read(row.stored):
+                        changed[row.key] = bodies.seal(table, row.tenant, row.id, row.stored)
+                return changed
+
+            try:
+                after = await raw.slice(table, after, change, lambda: _new_rows(keys))
+            except BaseException:
+                bodies.roll_back()
+                raise
+            bodies.commit()
+            done[table] += len(changed)
+            await asyncio.sleep(seconds_between)
+    return done
+
+
+def _new_rows(keys: DataKeys) -> list[Any]:
+    return [(key.id, key.tenant, key.key_id, key.nonce, key.wrapped) for key in keys.take_new()]
+
+
+def _can_be_read(body: bytes) -> bool:
+    """Whether a body is JSON, as each is that was written. One that was altered stays as it is for those who look."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except msgspec.MsgspecError:
+        return False
+    return True
+
+
+async def survey(raw: RawBodies, bodies: Bodies) -> Survey:
+    """Count all bodies, and open those that are encrypted."""
+    bodies.learn(await raw.keys(), writing=False)
+    found = Survey({table: Counted() for table in TABLES})
+    for table in TABLES:
+        after: Any = FIRST[table]
+        while after is not None:
+
+            def look(rows: Sequence[StoredBody], table: str = table) -> Mapping[Any, bytes]:
+                for row in rows:
+                    _look(found, bodies, table, row)
+                return {}
+
+            after = await raw.slice(table, after, look, list)
+    return found
+
+
+def _look(found: Survey, bodies: Bodies, table: str, row: StoredBody) -> None:
+    counted = found.tables[table]
+    is_encrypted = is_sealed(table, row.stored)
+    if table == PAYLOAD and bool(row.flag) != is_encrypted:
+        found.add(f"payload {row.id}: whether it is encrypted is marked wrongly")
+    if not is_encrypted:
+        counted.plain += 1
+        return
+    counted.encrypted += 1
+    try:
+        bodies.open(table, row.id, row.stored, row.tenant)
+    except BodyErased:
+        counted.encrypted -= 1
+        counted.erased += 1
+    except StoreDamaged as error:
+        found.add(str(error))
+
+
+async def rotate(raw: RawBodies, keys: DataKeys) -> int:
+    """Wrap all data keys under the current master key; return how many had another one.
+
+    Raises:
+        WrongMasterKey: one is wrapped under a master key that is not given.
+    """
+    number = 0
+    stored = await raw.keys()
+    keys.load(stored)
+    for row in stored:
+        if row.wrapped is not None and row.key_id != keys.ring.current:
+            key = keys.get(row.id)
+            assert key is not None, "all were loaded"
+            await raw.rewrap(row, keys.wrap(DataKey(row.id, row.tenant, key.secret)))
+            number += 1
+    return number
