@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+
+import pytest
 
 from swarmkeeper.cli.admin import backup, database_backup, move
 from swarmkeeper.cli.framework import running as commands
@@ -10,30 +13,24 @@ from swarmkeeper.storage.opening import store_at
 from swarmkeeper.storage.refusals import WrongMasterKey
 from tests.at_rest.conftest import PLANTED, output_of, places_of, play, refused, serving
 from tests.support.at_rest import MASTER, bodies
-from tests.support.postgres import server
 
 
 async def test_a_backup_has_wrapped_keys_and_a_restored_store_needs_the_master_key(
-    store: str, key: str, tmp_path: Path, monkeypatch: object
+    store: str, key: str, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-
     async with serving(store, key) as swarm:
         task = await play(swarm)
-    os.environ["SWARMKEEPER_ENCRYPTION_KEY"] = key
-    try:
-        copy = tmp_path / "copy"
-        if store.startswith("sqlite"):
-            await backup._copy(commands.settings_of(store=store), copy)
-            restored = f"sqlite:///{tmp_path}/restored.db"
-            await backup._make(copy, tmp_path / "restored.db")
-        else:
-            copy.touch()
-            await database_backup.write(store, copy)
-            restored = server().new_database()
-            assert await database_backup.restore(copy, restored) == []
-    finally:
-        del os.environ["SWARMKEEPER_ENCRYPTION_KEY"]
+    monkeypatch.setenv("SWARMKEEPER_ENCRYPTION_KEY", key)
+    copy = tmp_path / "copy"
+    if store.startswith("sqlite"):
+        await backup._copy(commands.settings_of(store=store), copy)
+        restored = f"sqlite:///{tmp_path}/restored.db"
+        await asyncio.to_thread(backup._restore, copy, tmp_path / "restored.db")
+    else:
+        copy.touch()
+        await database_backup.write(store, copy)
+        restored = database
+        assert await database_backup.restore(copy, restored) == []
     raw = copy.read_bytes()
 
     assert PLANTED.encode() not in raw
@@ -46,17 +43,14 @@ async def test_a_backup_has_wrapped_keys_and_a_restored_store_needs_the_master_k
         assert (await output_of(swarm, task)).json["text"] == PLANTED * 3
 
 
-async def test_a_moved_store_has_the_same_bodies_under_the_same_keys(tmp_path: Path, key: str) -> None:
-    import os
-
-    source, target = f"sqlite:///{tmp_path}/s.db", server().new_database()
+async def test_a_moved_store_has_the_same_bodies_under_the_same_keys(
+    tmp_path: Path, key: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = f"sqlite:///{tmp_path}/s.db", database
     async with serving(source, key) as swarm:
         task = await play(swarm)
-    os.environ["SWARMKEEPER_ENCRYPTION_KEY"] = key
-    try:
-        _, findings = await move._move(source, target)
-    finally:
-        del os.environ["SWARMKEEPER_ENCRYPTION_KEY"]
+    monkeypatch.setenv("SWARMKEEPER_ENCRYPTION_KEY", key)
+    _, findings = await move._move(source, target)
 
     assert findings == []
     assert await places_of(target, PLANTED) == set()
