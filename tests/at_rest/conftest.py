@@ -30,6 +30,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def database() -> str:
+    """An empty database, for a copy."""
+    return server().new_database()
+
+
+@pytest.fixture
 def key(tmp_path: Path) -> str:
     return key_file(tmp_path / "master")
 

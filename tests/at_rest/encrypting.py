@@ -20,7 +20,7 @@ async def main(store: str, key: str) -> None:
             print("slice", flush=True)
             return last
 
-        bodies_of_store.slice = counted  # type: ignore[method-assign]  # to be told of each
+        bodies_of_store.slice = counted  # type: ignore[method-assign, assignment]  # to be told of each
         await passes.encrypt(bodies_of_store, bodies, seconds_between=0.05)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from swarmkeeper.cli.at_rest import encryption
+from swarmkeeper.cli.framework.terminal import CliError
 from swarmkeeper.storage.at_rest import passes
 from tests.at_rest.conftest import (
     PLANTED,
@@ -94,7 +95,7 @@ async def test_servers_go_on_while_the_pass_runs(store: str, key: str) -> None:
 
 async def test_the_pass_is_refused_beside_a_server_without_the_key(store: str, key: str) -> None:
     async with serving(store):
-        with pytest.raises(encryption.CliError, match="started without encryption_key"):
+        with pytest.raises(CliError, match="started without encryption_key"):
             await encrypted(store, key)
 
 

@@ -25,6 +25,7 @@ from tests.support.tampering import PostgresTampering, SqliteTampering, Tamperin
 # Tables of which no row is evidence: memory and caches that may be lost, or say only what is to be done next.
 PASSING = {
     "cooldown": "how long a provider's limit holds back work",
+    "data_key": "wrapped keys: a changed one opens nothing, and the store is refused",
     "feed_gap": "which cursors of readers are refused",
     "feed_start": "which cursors of readers are refused",
     "idempotency": "answers to repeated calls, for a day",
@@ -44,6 +45,7 @@ UNIMPORTANT = {
     "event": "seq",  # found unless the order stays the same
     "feedback": "seq",
     "key_limit": "version",
+    "payload": "sealed",  # whether the body is encrypted; doctor compares it with the body
     "lease": "lease_id claim_id granted_at expires_at ends_at ttl seen refusals refused progress usage checkpoint"
     " version",
     "task": "created_at updated_at version deadline deadline_left started loading usage place",

@@ -7,16 +7,16 @@ import os
 from pathlib import Path
 
 from swarmkeeper.secrets.sealing import KeyRing
-from swarmkeeper.storage.at_rest.bodies import Bodies
+from swarmkeeper.storage.at_rest.bodies import BodyCodec
 from swarmkeeper.storage.at_rest.data_keys import DataKeys
 
 MASTER = b"m" * 32
 OTHER = b"o" * 32
 
 
-def bodies(*masters: bytes) -> Bodies:
+def bodies(*masters: bytes) -> BodyCodec:
     """Return what encrypts under these master keys, the current one first."""
-    return Bodies(DataKeys(KeyRing(masters or (MASTER,), os.urandom), os.urandom), os.urandom)
+    return BodyCodec(DataKeys(KeyRing(masters or (MASTER,), os.urandom), os.urandom), os.urandom)
 
 
 def key_file(path: Path, *masters: bytes) -> str:

@@ -25,6 +25,7 @@ from swarmkeeper.govern.audit import KeptRoot
 from swarmkeeper.offline import doctor
 from swarmkeeper.sim.harness import ADMIN, OPERATOR
 from swarmkeeper.sim.kernel.loop import SECOND
+from swarmkeeper.storage.at_rest.bodies import BodyCodec
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.storage.postgres.store import _Snapshot
 from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, named_rows
@@ -205,7 +206,7 @@ class SqliteTampering(Tampering):
         self.reader = Snapshot(self.connection, lambda _, name, asked: self._named(name, asked))
 
     def _named(self, name: str, asked: Mapping[str, Any]) -> list[Any]:
-        return named_rows(self.connection, self._makers, name, asked)
+        return named_rows(self.connection, self._makers, name, asked, BodyCodec())
 
     def run(self, sql: str, *values: Any) -> int:
         self.connection.execute(sql, values)

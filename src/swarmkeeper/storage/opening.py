@@ -7,7 +7,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from swarmkeeper.core.ports import Entropy, ReadsOnly, Store
-from swarmkeeper.storage.at_rest.bodies import Bodies
+from swarmkeeper.storage.at_rest.bodies import BodyCodec
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.refusals import StoreRefused
 
@@ -100,7 +100,7 @@ def store_at(
     entropy: Entropy | None = None,
     inline: bool = False,
     new_pepper: NewPepper | None = None,
-    bodies: Bodies | None = None,
+    bodies: BodyCodec | None = None,
 ) -> OpenedStore:
     """Return the store at an address: sqlite:///relative.db, a path, or postgresql://user@host/database. Opens nothing.
 

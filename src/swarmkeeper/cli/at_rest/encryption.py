@@ -13,7 +13,7 @@ from swarmkeeper.settings import BadSetting
 
 if TYPE_CHECKING:
     from swarmkeeper.settings import Settings
-    from swarmkeeper.storage.at_rest.bodies import Bodies
+    from swarmkeeper.storage.at_rest.bodies import BodyCodec
     from swarmkeeper.storage.at_rest.passes import Survey
     from swarmkeeper.storage.at_rest.raw import RawBodies
 
@@ -94,7 +94,7 @@ async def survey(settings: Settings) -> Survey | None:
 
 
 @asynccontextmanager
-async def raw_of(settings: Settings, *, reading: bool = False) -> AsyncIterator[tuple[RawBodies, Bodies, bool]]:
+async def raw_of(settings: Settings, *, reading: bool = False) -> AsyncIterator[tuple[RawBodies, BodyCodec, bool]]:
     """Open a store to go over its bodies, as its only user if there is no other.
 
     Yields:
@@ -120,7 +120,7 @@ async def raw_of(settings: Settings, *, reading: bool = False) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def _sqlite(settings: Settings, bodies: Bodies, *, reading: bool) -> AsyncIterator[tuple[RawBodies, bool]]:
+async def _sqlite(settings: Settings, bodies: BodyCodec, *, reading: bool) -> AsyncIterator[tuple[RawBodies, bool]]:
     from swarmkeeper.storage.at_rest.raw import SqliteBodies
     from swarmkeeper.storage.refusals import StoreHeld
     from swarmkeeper.storage.sqlite.store import SqliteStore
@@ -142,7 +142,7 @@ async def _sqlite(settings: Settings, bodies: Bodies, *, reading: bool) -> Async
 
 
 @asynccontextmanager
-async def _postgres(settings: Settings, bodies: Bodies, *, reading: bool) -> AsyncIterator[tuple[RawBodies, bool]]:
+async def _postgres(settings: Settings, bodies: BodyCodec, *, reading: bool) -> AsyncIterator[tuple[RawBodies, bool]]:
     from swarmkeeper.storage.at_rest.moving import ALONE
     from swarmkeeper.storage.at_rest.raw import PostgresBodies
     from swarmkeeper.storage.opening import store_at

@@ -19,7 +19,7 @@ from swarmkeeper.settings import BadSetting, Settings
 if TYPE_CHECKING:
     from swarmkeeper.core.errors import Invalid
     from swarmkeeper.govern.rulebook import Rulebook
-    from swarmkeeper.storage.at_rest.bodies import Bodies
+    from swarmkeeper.storage.at_rest.bodies import BodyCodec
     from swarmkeeper.storage.opening import OpenedStore
     from swarmkeeper.storage.pepper import NewPepper
 
@@ -117,16 +117,16 @@ def new_pepper_of(settings: Settings) -> NewPepper | None:
     return None if settings.pepper_in_store else new_pepper(settings.pepper_bytes(), SystemEntropy().secret)
 
 
-async def bodies_of(settings: Settings) -> Bodies:
+async def bodies_of(settings: Settings) -> BodyCodec:
     """Return what encrypts and opens bodies of a store.
 
     Raises:
         BadSetting: the master key cannot be had.
     """
-    from swarmkeeper.storage.at_rest.bodies import Bodies, bodies_under
+    from swarmkeeper.storage.at_rest.bodies import BodyCodec, bodies_under
 
     if not settings.encryption_key:
-        return Bodies()  # the rest takes long to load
+        return BodyCodec()  # the rest takes long to load
     from swarmkeeper.clock import SystemEntropy
     from swarmkeeper.secrets.config import BadSecrets
     from swarmkeeper.secrets.opening import open_ring

@@ -87,7 +87,7 @@ READS: Mapping[str, SealedColumn] = {
 }
 
 
-class Bodies:
+class BodyCodec:
     """Seals what is written, if there are keys, and opens what is read. Without keys, bodies are written unchanged."""
 
     def __init__(self, keys: DataKeys | None = None, random: Callable[[int], bytes] | None = None) -> None:
@@ -233,9 +233,9 @@ class Bodies:
         return result
 
 
-def bodies_under(ring: KeyRing | None, random: Callable[[int], bytes]) -> Bodies:
+def bodies_under(ring: KeyRing | None, random: Callable[[int], bytes]) -> BodyCodec:
     """Return what encrypts bodies under these master keys; without any, they are written unchanged."""
-    return Bodies() if ring is None else Bodies(DataKeys(ring, random), random)
+    return BodyCodec() if ring is None else BodyCodec(DataKeys(ring, random), random)
 
 
 class BodyRows:
@@ -266,7 +266,7 @@ class BodyRows:
 class SealedRows(BodyRows):
     """The rows of some changes, with their bodies encrypted."""
 
-    def __init__(self, bodies: Bodies, keys: DataKeys, changes: Changes) -> None:
+    def __init__(self, bodies: BodyCodec, keys: DataKeys, changes: Changes) -> None:
         super().__init__(changes)
         self._bodies, self._keys = bodies, keys
         self._tenants: dict[str, str] = {}

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core.ports import StoreDamaged
-from swarmkeeper.storage.at_rest.bodies import PAYLOAD, Bodies, BodyErased, is_sealed
+from swarmkeeper.storage.at_rest.bodies import PAYLOAD, BodyCodec, BodyErased, is_sealed
 from swarmkeeper.storage.at_rest.data_keys import DataKey, DataKeys
 from swarmkeeper.storage.at_rest.raw import FIRST, TABLES, RawBodies, StoredBody
 
@@ -41,7 +41,7 @@ class Survey:
             self.wrong.append(trouble)
 
 
-async def encrypt(raw: RawBodies, bodies: Bodies, *, seconds_between: float = SECONDS_BETWEEN) -> dict[str, int]:
+async def encrypt(raw: RawBodies, bodies: BodyCodec, *, seconds_between: float = SECONDS_BETWEEN) -> dict[str, int]:
     """Encrypt all plain bodies; return how many, by table.
 
     Raises:
@@ -91,7 +91,7 @@ def _can_be_read(body: bytes) -> bool:
     return True
 
 
-async def survey(raw: RawBodies, bodies: Bodies) -> Survey:
+async def survey(raw: RawBodies, bodies: BodyCodec) -> Survey:
     """Count all bodies, and open those that are encrypted."""
     bodies.learn(await raw.keys(), writing=False)
     found = Survey({table: Counted() for table in TABLES})
@@ -108,7 +108,7 @@ async def survey(raw: RawBodies, bodies: Bodies) -> Survey:
     return found
 
 
-def _look(found: Survey, bodies: Bodies, table: str, row: StoredBody) -> None:
+def _look(found: Survey, bodies: BodyCodec, table: str, row: StoredBody) -> None:
     counted = found.tables[table]
     is_encrypted = is_sealed(table, row.stored)
     if table == PAYLOAD and bool(row.flag) != is_encrypted:

@@ -13,7 +13,7 @@ from swarmkeeper.core.model import Edge
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage import kills, retention, rows, secrets
-from swarmkeeper.storage.at_rest.bodies import Bodies, UnknownDataKey
+from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
 from swarmkeeper.storage.postgres.execution import Execution
 
@@ -22,7 +22,7 @@ _Keys = Iterable[Any]
 _APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS  # those that have modules of their own
 
 
-async def load_keys(execution: Execution, bodies: Bodies, *, writing: bool = False) -> None:
+async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = False) -> None:
     """Learn the data keys of the store.
 
     Raises:
@@ -33,7 +33,7 @@ async def load_keys(execution: Execution, bodies: Bodies, *, writing: bool = Fal
 
 
 class BulkLoading:
-    def __init__(self, execution: Execution, bodies: Bodies) -> None:
+    def __init__(self, execution: Execution, bodies: BodyCodec) -> None:
         self._execution, self._bodies = execution, bodies
         self._fetch = execution.fetch
         self._found: dict[Key, Any] = {}

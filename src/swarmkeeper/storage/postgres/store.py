@@ -14,7 +14,7 @@ import asyncpg
 from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, ServerSeen, Started, StoreUnavailable
 from swarmkeeper.storage import migration_files, rows
 from swarmkeeper.storage.at_rest.bodies import READS as WITH_BODIES
-from swarmkeeper.storage.at_rest.bodies import Bodies, UnknownDataKey
+from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
@@ -60,7 +60,7 @@ class PostgresStore:
         *,
         entropy: Entropy | None = None,
         new_pepper: NewPepper | None = None,
-        bodies: Bodies | None = None,
+        bodies: BodyCodec | None = None,
         filling: bool = False,
     ) -> None:
         """
@@ -73,7 +73,7 @@ class PostgresStore:
         """
         self._url = url
         self._filling = filling
-        self._entropy, self._new_pepper, self.bodies = entropy, new_pepper, bodies or Bodies()
+        self._entropy, self._new_pepper, self.bodies = entropy, new_pepper, bodies or BodyCodec()
         self._turn = asyncio.Lock()  # one transaction of this process at a time
         self._writing: asyncpg.Connection | None = None
         self._readers = asyncio.Semaphore(_READERS_MAX)

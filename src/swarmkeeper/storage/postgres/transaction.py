@@ -10,7 +10,7 @@ from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, retention, rows, secrets
-from swarmkeeper.storage.at_rest.bodies import Bodies, BodyRows
+from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
 from swarmkeeper.storage.postgres.loading import BulkLoading
@@ -28,7 +28,7 @@ _MORE = 4  # so many times as many rows are read when too many of them belong to
 
 
 class PostgresTransaction:
-    def __init__(self, execution: Execution, tenants: set[str], budgeted: set[str], bodies: Bodies) -> None:
+    def __init__(self, execution: Execution, tenants: set[str], budgeted: set[str], bodies: BodyCodec) -> None:
         """
         Args:
             tenants: that are known to have a row; the store keeps them.

@@ -14,7 +14,7 @@ from swarmkeeper.core.model import Edge, LeaseRecord
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage import kills, retention, rows, secrets
-from swarmkeeper.storage.at_rest.bodies import Bodies, UnknownDataKey
+from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
 from swarmkeeper.storage.sqlite.dialect import read
 from swarmkeeper.storage.sqlite.kept_rows import ABSENT, KINDS, KeptRows
@@ -42,7 +42,7 @@ def run(execute: Callable[..., Iterable[Any]], steps: Generator[tuple[str, Mappi
         return result
 
 
-def load_keys(execute: Callable[..., Iterable[Any]], bodies: Bodies, *, writing: bool = False) -> None:
+def load_keys(execute: Callable[..., Iterable[Any]], bodies: BodyCodec, *, writing: bool = False) -> None:
     """Learn the data keys of the store.
 
     Raises:
@@ -55,7 +55,7 @@ def load_keys(execute: Callable[..., Iterable[Any]], bodies: Bodies, *, writing:
 class Loading:
     """One call of `load`: first the needs that add other rows, then those rows. Each statement runs once for all."""
 
-    def __init__(self, connection: apsw.Connection, kept: KeptRows, bodies: Bodies) -> None:
+    def __init__(self, connection: apsw.Connection, kept: KeptRows, bodies: BodyCodec) -> None:
         self._execute = connection.execute
         self._kept, self._bodies = kept, bodies
         self._found: dict[Key, Any] = {}
@@ -340,7 +340,7 @@ class Loading:
         return [rows.EDGE.from_row(row) for row in self._execute(QUERIES[statement], parameters)]
 
 
-def load_afresh(connection: apsw.Connection, keys: Iterable[Key], bodies: Bodies) -> Mapping[Key, Any]:
+def load_afresh(connection: apsw.Connection, keys: Iterable[Key], bodies: BodyCodec) -> Mapping[Key, Any]:
     """Load rows for the keys of KeptRows from the file alone."""
     found: dict[Key, Any] = {}
     for kind, key in keys:

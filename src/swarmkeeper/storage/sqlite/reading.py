@@ -9,10 +9,10 @@ Neither takes locks: a server that was writing would have created the `-shm`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import apsw
@@ -20,12 +20,9 @@ import apsw
 from swarmkeeper.core.ports import Read
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.at_rest.bodies import READS as WITH_BODIES
-from swarmkeeper.storage.at_rest.bodies import Bodies, UnknownDataKey
+from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.sqlite.dialect import read
 from swarmkeeper.storage.sqlite.loading import load_keys
-
-if TYPE_CHECKING:
-    from swarmkeeper.storage.sqlite.store import SqliteStore
 
 _BUSY_MILLISECONDS = 10_000
 
@@ -34,7 +31,7 @@ RowMakers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
 
 
 def named_rows(
-    connection: apsw.Connection, row_makers: RowMakers, name: str, parameters: Mapping[str, Any], bodies: Bodies
+    connection: apsw.Connection, row_makers: RowMakers, name: str, parameters: Mapping[str, Any], bodies: BodyCodec
 ) -> list[Any]:
     """Run a named read. `row_makers` caches the row conversion of each read that returned rows."""
     kind = name.row if isinstance(name, Read) else dict
@@ -67,13 +64,28 @@ class Snapshot:
         return self.rows(self.connection, name, parameters)
 
 
+class ReadableFile(Protocol):
+    """What reads beside a store need of it."""
+
+    @property
+    def bodies(self) -> BodyCodec: ...
+
+    def check_files(self) -> None: ...
+
+    def translated_errors(self) -> AbstractContextManager[None]: ...
+
+    def connect(self, *, writing: bool) -> apsw.Connection: ...
+
+    def one_moment(self, connection: apsw.Connection | None) -> AbstractContextManager[apsw.Connection]: ...
+
+
 class SqliteReads:
     """Reads committed data, for one thread. Each read sees everything acknowledged before it.
 
     Implements `core.ports.ReadsOnly`.
     """
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: ReadableFile) -> None:
         self._store = store
         self._connection: apsw.Connection | None = None
         self._row_makers: RowMakers = {}

@@ -20,7 +20,7 @@ import apsw
 from swarmkeeper import files
 from swarmkeeper.core.ports import Entropy, Looked, Started, StoreDamaged, StoreLost, StoreUnavailable
 from swarmkeeper.storage import rows
-from swarmkeeper.storage.at_rest.bodies import Bodies
+from swarmkeeper.storage.at_rest.bodies import BodyCodec
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite import copies, kept_rows, migrations, reading, rescue
@@ -89,7 +89,7 @@ class SqliteStore:
         inline: bool = False,
         entropy: Entropy | None = None,  # draws a new store's pepper; by default SQLite does
         new_pepper: NewPepper | None = None,  # gives the pepper of a new store that does not keep it
-        bodies: Bodies | None = None,  # encrypts bodies
+        bodies: BodyCodec | None = None,  # encrypts bodies
         crash: Callable[[str], None] | None = None,
         vfs: str | None = None,  # SQLite's file layer; a simulation injects disk errors there
         keep_bytes: int = kept_rows.BYTES_MAX,  # rows kept in memory between transactions
@@ -97,7 +97,7 @@ class SqliteStore:
     ) -> None:
         where = path_of(url)
         self.path = None if where == MEMORY else Path(where)
-        self._entropy, self._new_pepper, self.bodies = entropy, new_pepper, bodies or Bodies()
+        self._entropy, self._new_pepper, self.bodies = entropy, new_pepper, bodies or BodyCodec()
         self._crash = crash
         self._vfs = vfs
         self._may_be_moved = may_be_moved

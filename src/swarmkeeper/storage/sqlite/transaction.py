@@ -13,13 +13,13 @@ from swarmkeeper.core.ports import Changes, Key, StaleVersion
 from swarmkeeper.core.rules import tree
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, retention, rows, secrets
-from swarmkeeper.storage.at_rest.bodies import Bodies, BodyRows
+from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.sqlite.kept_rows import LEASE_TIMES, KeptRows, LeaseTimers
 from swarmkeeper.storage.sqlite.loading import QUERIES, Loading, run
 
 
 class SqliteTransaction:
-    def __init__(self, connection: apsw.Connection, kept: KeptRows, bodies: Bodies) -> None:
+    def __init__(self, connection: apsw.Connection, kept: KeptRows, bodies: BodyCodec) -> None:
         self._of_store: apsw.Connection | None = connection
         self._kept, self._bodies = kept, bodies
 

@@ -292,15 +292,10 @@ CREATE TABLE payload (
     PRIMARY KEY (id)
 );
 
-CREATE TABLE data_key (
-    id text COLLATE "C" NOT NULL,
-    tenant text COLLATE "C" NOT NULL,
-    key_id text COLLATE "C" NOT NULL,  -- of the master key
-    nonce bytea NOT NULL,
-    wrapped bytea,  -- NULL: it was destroyed, and with it all bodies that were encrypted under it
-    created_at bigint NOT NULL DEFAULT CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint),
-    destroyed_at bigint,
-    PRIMARY KEY (id)
+CREATE TABLE data_key (  -- `key_id` is of the master key; `wrapped` is NULL once the key was destroyed
+    id text COLLATE "C" NOT NULL, tenant text COLLATE "C" NOT NULL, key_id text COLLATE "C" NOT NULL,
+    nonce bytea NOT NULL, wrapped bytea, destroyed_at bigint, PRIMARY KEY (id),
+    created_at bigint NOT NULL DEFAULT CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)
 );
 CREATE INDEX data_key_of_tenant ON data_key (tenant);
 
@@ -480,41 +475,34 @@ CREATE TABLE legal_hold (
 CREATE TABLE feed_start (tenant text COLLATE "C" PRIMARY KEY, seq bigint NOT NULL);
 
 -- The first records of the tenant's audit log have left: how many, the frontier of their tree, the time of the last one.
-CREATE TABLE audit_start (
-    tenant text COLLATE "C" NOT NULL,
-    size bigint NOT NULL,
-    frontier bytea NOT NULL,
-    at bigint NOT NULL,
+CREATE TABLE audit_start ( tenant text COLLATE "C" NOT NULL,
+    size bigint NOT NULL, frontier bytea NOT NULL, at bigint NOT NULL,
     PRIMARY KEY (tenant)
 );
 
 -- Audit records that list events of a task that is erased, but are not records of that task: how many events they lost.
 CREATE TABLE audit_cut (
-    audit text COLLATE "C" NOT NULL,
-    task text COLLATE "C" NOT NULL,
+    audit text COLLATE "C" NOT NULL, task text COLLATE "C" NOT NULL,
     events bigint NOT NULL,
     PRIMARY KEY (audit, task)
 );
 
 -- What erased attempts had used of the tenant's budget.
 CREATE TABLE erased_use (
-    tenant text COLLATE "C" NOT NULL,
-    amount text COLLATE "C" NOT NULL,
+    tenant text COLLATE "C" NOT NULL, amount text COLLATE "C" NOT NULL,
     total bigint NOT NULL,
     PRIMARY KEY (tenant, amount)
 );
 
 -- The store was restored from a backup: cursors greater than `after` and less than `upto` are of the store that was lost.
 CREATE TABLE feed_gap (
-    after bigint NOT NULL,
-    upto bigint NOT NULL,
+    after bigint NOT NULL, upto bigint NOT NULL,
     PRIMARY KEY (after)
 );
 
 -- For the outgoing stream: up to which event another program's stream has got them, and which server publishes.
 CREATE TABLE sink (
-    name text COLLATE "C" NOT NULL,
-    seq bigint NOT NULL,
+    name text COLLATE "C" NOT NULL, seq bigint NOT NULL,
     owner text COLLATE "C" NOT NULL,
     until bigint NOT NULL,  -- others may take it over then
     PRIMARY KEY (name)
@@ -522,18 +510,14 @@ CREATE TABLE sink (
 
 -- The audit log for people outside: roots of full tiles of its tree, and the checkpoints that were signed.
 CREATE TABLE audit_hash (
-    tenant text COLLATE "C" NOT NULL,
-    level  bigint NOT NULL CHECK (level > 0),
-    place  bigint NOT NULL CHECK (place >= 0),
-    hash   bytea NOT NULL,
+    tenant text COLLATE "C" NOT NULL, level  bigint NOT NULL CHECK (level > 0),
+    place  bigint NOT NULL CHECK (place >= 0), hash   bytea NOT NULL,
     PRIMARY KEY (tenant, level, place)
 );
 
 CREATE TABLE checkpoint (
-    tenant text COLLATE "C" NOT NULL,
-    size   bigint NOT NULL CHECK (size >= 0),
-    root   bytea NOT NULL,
-    at     bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL, size   bigint NOT NULL CHECK (size >= 0),
+    root   bytea NOT NULL, at     bigint NOT NULL,
     note   text COLLATE "C" NOT NULL,
     PRIMARY KEY (tenant, size)
 );
@@ -611,8 +595,6 @@ CREATE UNLOGGED TABLE server (
 ) WITH (fillfactor = 60);
 
 INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0), ('numbers_until', 0);
-
--- A sample of the bodies, which may be encrypted later, would stay in the server's statistics.
-ALTER TABLE payload ALTER COLUMN body SET STATISTICS 0;
+ALTER TABLE payload ALTER COLUMN body SET STATISTICS 0; -- they would keep bodies that are encrypted later
 ALTER TABLE event ALTER COLUMN body SET STATISTICS 0;
 ALTER TABLE audit_leaf ALTER COLUMN body SET STATISTICS 0;
