@@ -181,11 +181,10 @@ def identity_file(folder: Path, key: SigningKey) -> str:
     (folder / "keys.json").write_text(json.dumps({"keys": [key.jwk()]}))
     written = [f'[[issuer]]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nalgorithms = ["ES256"]']
     written.append('jwks_file = "keys.json"')
+    tenant = f'tenant = {{claim = "tenant", allowed = ["{TENANT}", "{OTHER}"]}}'
     for role in Role:
-        bot = 'bot_name = {claim = "bot"}\n' if role in BOT_OF else ""
-        written.append(
-            f'[[issuer.rule]]\nwhen = {{role = "{role}"}}\ntenant = {{claim = "tenant"}}\nrole = "{role}"\n{bot}'
-        )
+        rule = ["[[issuer.rule]]", f'when = {{role = "{role}"}}', tenant, f'role = "{role}"']
+        written += [*rule, *(['bot_name = {claim = "bot", pattern = "[a-z0-9-]+"}'] if role in BOT_OF else [])]
     made = folder / "identity.toml"
     made.write_text("\n".join(written))
     return str(made)
