@@ -159,7 +159,7 @@ def use_each_key_once(case: Any) -> None:
 
 
 # Rules that no schema can express: between fields, and for a whole plan.
-BEYOND_SCHEMAS = {"not_supported", "invalid_plan", "cycle", "unknown_key", "duplicate"}
+BEYOND_SCHEMAS = {"not_supported", "invalid_plan", "cycle", "unknown_key", "duplicate", "too_many_labels"}
 TOGETHER = {
     "accept must be at most the value of `of`",
     "bot and skills are allowed only with bot roles and admin",
@@ -176,6 +176,7 @@ TOGETHER = {
     "must be a network like 10.0.0.0/8, without bits beyond its length",
     "a task that was submitted without a budget gets none later",
     "must be later than now",
+    "skills are allowed only with a role that gets work",
     "must contain the last ETag",  # of a header, where the query waits for a change
 }
 

@@ -88,7 +88,7 @@ def _narrower_skills(by: Principal, role: str, asked: list[str] | None) -> froze
     if asked is None:
         return None if by.token is None else by.token.skills
     if Action.WORK_LEASE not in ROLES[role]:
-        where = ("/skills", "no_effect", f"a token of role {role} gets no work")
+        where = ("/skills", "no_effect", "skills are allowed only with a role that gets work")
         raise Invalid("the token cannot be made as asked for", details=(where,))
     if by.skills is not None and not by.skills.issuperset(asked):
         raise PermissionDenied("a token has no skills that its key or token does not have")
