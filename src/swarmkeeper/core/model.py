@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from swarmkeeper.core.persons.records import TokenLogin
 from swarmkeeper.core.states import (
     AttemptOutcome,
     BotType,
@@ -43,17 +44,6 @@ class Redacted:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenLogin:
-    """The token of an identity provider by which a caller is known. The token itself is kept nowhere."""
-
-    issuer: str
-    subject: str
-    id: str  # a hash of the token
-    key: str  # the provider's key that signed it
-    expires_at: int  # microseconds of the wall clock
-
-
-@dataclass(frozen=True, slots=True)
 class Principal:
     """The caller, as identified by the credential."""
 
@@ -64,6 +54,7 @@ class Principal:
     owner: str | None = None
     skills: frozenset[str] | None = None  # skills that its bots may register; None: any
     token: TokenLogin | None = None  # None: the credential is an API key
+    person: str | None = None  # id of the person to whom the credential belongs
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +88,7 @@ class Limits:
     # Nobody reviews or approves their own work. False: bots of one key count as different owners, and an administrator
     # may decide on anything: for a server that one person uses alone.
     four_eyes: bool = True
+    step_up: int = 0  # how long ago who decides may have signed in; 0: a decision needs no sign-in
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +291,7 @@ class BotRecord:
     scope: str = ""  # what its last rate limit named; see rules/cooldowns.py
     last_seen: int = 0
     row_version: int = 0
+    person: str | None = None  # to whom its key belongs
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +322,7 @@ class ApiKey:
     previous_until: int | None = None
     networks: tuple[str, ...] | None = None  # from which it may be used; None: from anywhere
     version: int = 0
+    person: str | None = None  # to whom it belongs
 
 
 @dataclass(slots=True)
@@ -352,6 +346,8 @@ class ApprovalRecord:
     decided_by: str | None = None
     decided_at: int | None = None
     version: int = 0
+    step_up: int | None = None  # how long ago who decides may have signed in; None: it needs no sign-in
+    decided_person: str | None = None
 
 
 @dataclass(slots=True)
@@ -521,6 +517,7 @@ class AuditEntry:
     salt: bytes
     trace: str = ""
     rows: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)  # anchors; see govern/anchors.py
+    person: str | None = None  # to whom the key or token belongs
 
 
 UNPLACED = -1  # the index of an audit record that the store has not put into its tree yet

@@ -13,6 +13,7 @@ from swarmkeeper.core.commands import CreateKey, RecordRestore, ResetClock, SetR
 from swarmkeeper.core.errors import Detail, Invalid, StillStopping
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.named_reads import TENANTS, fetch
+from swarmkeeper.core.persons.reads import PERSON_BY_NAME
 from swarmkeeper.core.ports import Clock, Entropy, Rules, Store
 from swarmkeeper.core.rules.texts import is_line
 from swarmkeeper.engine.engine_time import APART
@@ -42,6 +43,7 @@ class KeySpec:
     expires_days: int | None = None  # None, 0: never
     networks: tuple[str, ...] | None = None
     tenant: str = TENANT
+    person: str | None = None  # id or name
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,16 @@ async def create_key(
             skills=wish.skills,
             expires=(wish.expires_days or 0) * DAY,
             networks=wish.networks,
+            person=None if wish.person is None else await _person(store, wish.tenant, wish.person),
         )
     )
     return not_replayed(answer), made.text
+
+
+async def _person(store: Store, tenant: str, called: str) -> str:
+    """Return the id of a person, by name or id. An unknown one is refused with the key."""
+    found = await fetch(store, PERSON_BY_NAME, tenant=tenant, name=called)
+    return found[0].id if found else called
 
 
 async def set_tenant(store: Store, wish: TenantSettings, *, clock: Clock, entropy: Entropy, rules: Rules) -> None:

@@ -102,6 +102,7 @@ def approval(row: ApprovalRow, inline: Inline | None) -> View:
         "opened_at": views.time(row.opened_at),
         "expires_at": views.time(row.expires_at),
         "at_expiry": views.json_of(row.at_expiry),
+        "step_up": None if row.step_up is None else {"max_age_seconds": row.step_up // 1_000_000},
         "decision": _decision(row),
     }
 
@@ -128,6 +129,8 @@ def _decision(row: ApprovalRow) -> View | None:
     return {
         "verb": verb,
         "by": row.decided_by,
+        "person": row.decided_person,
+        "person_name": row.decided_name,
         "at": views.time(row.decided_at),
         "comment": words if verb == "approve" else None,
         "reason": words if verb == "reject" else None,

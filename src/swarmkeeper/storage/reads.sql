@@ -271,9 +271,12 @@ SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_
 
 -- ---- people -------------------------------------------------------------------------------------------------------
 
+-- part: approval_shown
+{approval.*}, (SELECT name FROM person WHERE person.id = approval.decided_person) AS decided_name
+
 -- name: approval_row
 -- One approval of a tenant.
-SELECT {approval.*} FROM approval WHERE tenant = :tenant AND id = :approval;
+SELECT {part approval_shown} FROM approval WHERE tenant = :tenant AND id = :approval;
 
 -- name: approvals_bytes
 -- Size of each approval of a page of a tenant's: a plan may have megabytes.
@@ -295,7 +298,7 @@ SELECT id, octet_length(question) + octet_length(choices) + coalesce(octet_lengt
 
 -- name: approvals_page
 -- A page of a tenant's approvals.
-SELECT {approval.*}
+SELECT {part approval_shown}
   FROM approval
  WHERE tenant = :tenant AND id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
  ORDER BY id
@@ -303,7 +306,7 @@ SELECT {approval.*}
 
 -- name: approvals_page_of_task
 -- The same for one task.
-SELECT {approval.*}
+SELECT {part approval_shown}
   FROM approval
  WHERE tenant = :tenant AND task = :task AND id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
  ORDER BY id
@@ -336,7 +339,8 @@ SELECT queue.id, queue.skills, count(*) AS waiting, min(ready.since) AS since
 
 -- name: keys_page
 -- A page of a tenant's keys, without secrets.
-SELECT id, role, bot, owner, skills, networks, created_at, expires_at, revoked_at,
+SELECT id, role, bot, owner, skills, networks, created_at, expires_at, revoked_at, person,
+       (SELECT name FROM person WHERE person.id = api_key.person) AS person_name,
        (SELECT at FROM key_use WHERE key_use.key = api_key.id) AS used_at
   FROM api_key WHERE tenant = :tenant AND id > :after ORDER BY id LIMIT :limit;
 
@@ -354,7 +358,8 @@ SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes FROM ten
 
 -- name: key_row
 -- One key of a tenant, without secrets.
-SELECT id, role, bot, owner, skills, networks, created_at, expires_at, revoked_at,
+SELECT id, role, bot, owner, skills, networks, created_at, expires_at, revoked_at, person,
+       (SELECT name FROM person WHERE person.id = api_key.person) AS person_name,
        (SELECT at FROM key_use WHERE key_use.key = api_key.id) AS used_at
   FROM api_key WHERE tenant = :tenant AND id = :key;
 

@@ -49,6 +49,7 @@ from swarmkeeper.core.model import (
     Work,
     WorkRate,
 )
+from swarmkeeper.core.persons.records import PersonRecord
 from swarmkeeper.core.states import AttemptOutcome, BotType, Condition, Evaluation, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.storage.statements import Table
 
@@ -352,21 +353,21 @@ BOT = RecordTable(
     "bot",
     "id tenant created_at",
     "type name instance version owner key_id skills capacity dedicated endpoint labels status scope last_seen"
-    " row_version",
+    " person row_version",
     codecs={"type": _word(BotType), "skills": LIST, "dedicated": FLAG, "labels": OBJECT},
 )
 API_KEY = RecordTable(
     ApiKey,
     "api_key",
-    "id public_id tenant role created_at",
+    "id public_id tenant role created_at person",
     "digest bot owner skills expires_at revoked_at previous_digest previous_until networks version",
     codecs={"skills": NULLABLE_LIST, "networks": NULLABLE_LIST},
 )
 APPROVAL = RecordTable(
     ApprovalRecord,
     "approval",
-    "id tenant task kind opened_at work asked_by question choices schema",
-    "expires_at subject_hash subject at_expiry state decision decided_by decided_at version",
+    "id tenant task kind opened_at work asked_by question choices schema step_up",
+    "expires_at subject_hash subject at_expiry state decision decided_by decided_at decided_person version",
     codecs={"choices": LIST} | dict.fromkeys(("schema", "subject", "at_expiry", "decision"), NULLABLE_JSON),
 )
 JOB = RecordTable(
@@ -391,6 +392,7 @@ KEY_LIMIT = RecordTable(
 )
 WORK_RATE = RecordTable(WorkRate, "work_rate", "id tenant key", "most per_minute tokens_per_minute calls_at tokens_at")
 KILL = RecordTable(KillRecord, "kill", "id tenant kind name", "reason placed_by placed_at until")
+PERSON = RecordTable(PersonRecord, "person", "id tenant created_at", "name disabled_at")
 COOLDOWN = RecordTable(Cooldown, "cooldown", "id tenant scope phase until")
 TIMER = RecordTable(Timer, "timer", "kind ref due")
 ATTEMPT = RecordTable(
@@ -447,7 +449,7 @@ def tenant(row: Row) -> Tenant:
 
 RECORDS: tuple[RecordTable[Any], ...] = (
     *(TASK, WORK, LEASE, BOT, API_KEY, APPROVAL, JOB, QUEUE, EDGE, READY, TIMER, ATTEMPT, LATE_RESULT, FEEDBACK),
-    *(KEY_LIMIT, WORK_RATE, KILL, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
+    *(KEY_LIMIT, WORK_RATE, KILL, PERSON, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
 )
 PAYLOAD = Table("payload", ("id", "task", "body"))
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import re2
 
 from swarmkeeper.core import ids
 from swarmkeeper.core.errors import PermissionDenied
-from swarmkeeper.core.model import Principal, TokenLogin
+from swarmkeeper.core.model import Principal
+from swarmkeeper.core.persons.records import TokenLogin
 from swarmkeeper.core.rules.texts import is_line
 from swarmkeeper.tokens.file import IssuerTable, OneValue, RuleTable, SomeValues
 
@@ -38,6 +40,8 @@ def _principal(rule: RuleTable, number: int, claims: Mapping[str, Any], login: T
     if rule.owner is not None:
         owner = _one(rule.owner, claims, f"rule {number}, owner")
     key_id = ids.of_token(tenant, login.issuer, login.subject, owner)
+    if rule.person is not None:
+        login = replace(login, person=_one(rule.person, claims, f"rule {number}, person"))
     return Principal(tenant, key_id, str(rule.role), bot, owner, skills, login)
 
 

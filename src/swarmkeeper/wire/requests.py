@@ -354,12 +354,16 @@ class BotRegistration(BotInfo):
     default_name: Annotated[Name | None, Field(description="Used if neither `name` nor the key gives one.")] = None
 
 
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class KeyRequest(Request):
     """A new API key."""
 
     role: Role
     bot: Annotated[Name | None, Field(description="The only bot name it may act as.")] = None
     owner: Name | None = None
+    person: Annotated[Id | None, Field(description="Id of the person to whom it belongs.")] = None
     skills: Annotated[Skills | None, Field(description="Skills its bot may register; any if omitted.")] = None
     expires_days: Annotated[int | None, Field(ge=0, le=3650, description="0: never; else as the server sets.")] = None
     networks: Annotated[Networks | None, Field(description="Only from there; from anywhere if omitted.")] = None
@@ -381,7 +385,6 @@ class KeyRotation(Request):
 # ---- work ----------------------------------------------------------------------------------------------------------
 
 LeaseId = Annotated[str, Field(min_length=1, max_length=64, examples=["lse_7Q2W"])]
-Id = Annotated[str, Field(min_length=1, max_length=64)]
 LeaseCount = Annotated[int, Field(ge=1, le=64)]
 
 

@@ -39,10 +39,19 @@ CREATE TABLE api_key (
     previous_until bigint,
     networks text COLLATE "C",  -- JSON
     version bigint NOT NULL,
+    person text COLLATE "C",
     PRIMARY KEY (id),
     UNIQUE (public_id)
 );
 CREATE INDEX api_key_of_bot ON api_key (tenant, bot, id);
+CREATE INDEX api_key_of_person ON api_key (tenant, person, id) WHERE person IS NOT NULL;
+
+-- Somebody to whom keys and sign-ins by token belong; see core/persons/. Rows are never removed.
+CREATE TABLE person (
+    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL, disabled_at bigint,
+    UNIQUE (tenant, name)
+);
 
 CREATE TABLE key_use (key text COLLATE "C" NOT NULL, at bigint NOT NULL, PRIMARY KEY (key)) WITH (fillfactor = 70);
 
@@ -65,6 +74,7 @@ CREATE TABLE bot (
     last_seen bigint NOT NULL,
     row_version bigint NOT NULL,
     scope text COLLATE "C" NOT NULL DEFAULT '',
+    person text COLLATE "C",
     PRIMARY KEY (id),
     UNIQUE (tenant, name, instance)
 );
@@ -345,6 +355,8 @@ CREATE TABLE approval (
     state text COLLATE "C" NOT NULL CHECK (state IN ('open', 'decided', 'expired', 'cancelled')),
     decision text COLLATE "C",  -- JSON
     decided_by text COLLATE "C",
+    decided_person text COLLATE "C",
+    step_up bigint,  -- microseconds
     decided_at bigint,
     version bigint NOT NULL,
     at_expiry text COLLATE "C",
