@@ -67,6 +67,7 @@ OF_THE_SIGNER = {"audit_hash", "checkpoint"}  # likewise
 # Secrets are tried on a file in tests/secrets.
 OF_SECRETS = {"secret", "secret_released", "secret_use", "secret_lease", "secret_loan"}
 OF_KILLS = {"kill"}  # tests/engine/test_kills.py ends the process between its commits
+OF_PERSONS = {"person"}  # each command on one is one commit: tests/engine/test_persons.py
 OF_KEYS = {"key_use"}  # noted by a server; losing a minute of it is no harm
 
 # ---- the story itself ----------------------------------------------------------------------------------------------
@@ -78,7 +79,7 @@ def test_the_reference_story_writes_every_kind_of_record() -> None:
     never = {table for _, rows in machine.states for table in rows} - {
         table for _, rows in machine.states for table, there in rows.items() if there
     }
-    assert never == OF_RETENTION | OF_THE_STREAM | OF_THE_SIGNER | OF_SECRETS | OF_KEYS | OF_KILLS
+    assert never == OF_RETENTION | OF_THE_STREAM | OF_THE_SIGNER | OF_SECRETS | OF_PERSONS | OF_KEYS | OF_KILLS
     assert 50 < len(commits()) < 80
     assert {title: (status, outcome) for title, (status, outcome, _) in ended.tasks.items()} == {
         "reviewed": ("ARCHIVED", "accepted"),

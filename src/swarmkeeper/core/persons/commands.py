@@ -43,6 +43,9 @@ class RenamePerson(OnPerson):
     def redacted_characters(self) -> int:
         return len(self.name)
 
+    def _own_needs(self) -> list[Key]:
+        return [*OnPerson._own_needs(self), own.PERSON_NAME.of((self.by.tenant, self.name))]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisablePerson(OnPerson):

@@ -89,7 +89,8 @@ def _check_independent(working: WorkingSet, by: Principal, approval: ApprovalRec
     """
     if not working.limits.four_eyes:
         return
-    if is_own_key(working, by, approval.asked_by):
+    asker = approval.asked_by
+    if asker == by.key_id or (asker != task.submitted_by and is_own_key(working, by, asker)):
         raise PermissionDenied("the key or bot that asked may not decide")
     if approval.kind == "question":
         return
