@@ -350,6 +350,8 @@ ACTION_WORDS = {
     "secret.manage": "put, retire and delete secrets that the server keeps",
     "legal_hold.read": "list legal holds",
     "legal_hold.manage": "place and release legal holds",
+    "person.read": "list persons",
+    "person.manage": "create, rename, disable and enable persons",
     "kill.read": "list kills",
     "kill.manage": "kill bots, owners and skills, and lift kills",
     "kill.tenant": "kill the tenant, and lift that",
