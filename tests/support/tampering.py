@@ -52,9 +52,10 @@ def live(folder: Path) -> Path:
     machine.advance(2 * 3_600)
     _retain(machine, RetentionPeriods(audit=LONG))
     ReferenceStory(machine).play()
+    machine.do(commands.CreateKey(by=NEIGHBOUR, role="admin", public_id="of_admin", digest=b"3" * 32))
     person = machine.do(CreatePerson(by=NEIGHBOUR, name="ann"))
     machine.do(DisablePerson(by=NEIGHBOUR, person=machine.do(CreatePerson(by=NEIGHBOUR, name="gone"))))
-    for role in ("admin", "client", "bot:executor"):
+    for role in ("client", "bot:executor"):
         of = person if role == "client" else None
         key = commands.CreateKey(by=NEIGHBOUR, role=role, public_id=f"of_{role[:7]}", digest=b"3" * 32, person=of)
         machine.do(key)

@@ -13,8 +13,7 @@ from tests.http.conftest import Answered, Caller, Fleet
 from tests.tokens.provider import Provider, toml, write
 
 RULES = (
-    'when = {groups = "judges"}\ntenant = "default"\nrole = "approver"\nowner = {claim = "email"}\n'
-    'person = {claim = "email"}\n',
+    'when = {groups = "judges"}\ntenant = "default"\nrole = "approver"\nperson = {claim = "email"}\n',
     'when = {groups = "people"}\ntenant = "default"\nrole = "client"\nperson = {claim = "email"}\n',
 )
 TASK = {"title": "t", "approval": "plan", "evaluation": "none", "subtasks": [{"key": "a", "description": ""}]}
