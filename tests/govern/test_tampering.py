@@ -230,7 +230,7 @@ def test_a_body_erased_as_if_with_an_erased_task_leaves_its_events_behind(store:
         ("DELETE FROM message", "message"),
         ("DELETE FROM legal_hold", "legal_hold"),
         ("DELETE FROM person", "person"),
-        ("UPDATE person SET name = 'somebody else'", "person"),
+        ("UPDATE person SET name = 'somebody else' WHERE name = 'ann'", "person"),
         ("UPDATE person SET disabled_at = NULL WHERE disabled_at IS NOT NULL", "person"),
         ("UPDATE api_key SET person = NULL WHERE person IS NOT NULL", "api_key"),
         ("UPDATE approval SET decided_person = 'per_other' WHERE state = 'decided'", "approval"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.framework.connection import Connection, connected
-from swarmkeeper.wire.people import Person
+
+if TYPE_CHECKING:
+    from swarmkeeper.wire.people import Person
 
 app = typer.Typer(no_args_is_help=True, help="Persons to whom keys belong: create, list, rename, disable, enable.")
 

@@ -24,24 +24,13 @@ CREATE TABLE tenant (
 ) WITH (fillfactor = 60);
 
 CREATE TABLE api_key (
-    id text COLLATE "C" NOT NULL,
-    public_id text COLLATE "C" NOT NULL,
-    tenant text COLLATE "C" NOT NULL,
-    role text COLLATE "C" NOT NULL,
-    digest bytea NOT NULL,
-    created_at bigint NOT NULL,
-    bot text COLLATE "C",
-    owner text COLLATE "C",
-    skills text COLLATE "C",  -- JSON
-    expires_at bigint,
-    revoked_at bigint,
-    previous_digest bytea,
-    previous_until bigint,
+    id text COLLATE "C" NOT NULL, public_id text COLLATE "C" NOT NULL, tenant text COLLATE "C" NOT NULL,
+    role text COLLATE "C" NOT NULL, digest bytea NOT NULL, created_at bigint NOT NULL, bot text COLLATE "C",
+    owner text COLLATE "C", person text COLLATE "C", skills text COLLATE "C",  -- JSON
+    expires_at bigint, revoked_at bigint, previous_digest bytea, previous_until bigint,
     networks text COLLATE "C",  -- JSON
     version bigint NOT NULL,
-    person text COLLATE "C",
-    PRIMARY KEY (id),
-    UNIQUE (public_id)
+    PRIMARY KEY (id), UNIQUE (public_id)
 );
 CREATE INDEX api_key_of_bot ON api_key (tenant, bot, id);
 CREATE INDEX api_key_of_person ON api_key (tenant, person, id) WHERE person IS NOT NULL;
@@ -49,8 +38,7 @@ CREATE INDEX api_key_of_person ON api_key (tenant, person, id) WHERE person IS N
 -- Somebody to whom keys and sign-ins by token belong; see core/persons/. Rows are never removed.
 CREATE TABLE person (
     id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
-    created_at bigint NOT NULL, disabled_at bigint,
-    UNIQUE (tenant, name)
+    created_at bigint NOT NULL, disabled_at bigint, UNIQUE (tenant, name)
 );
 
 CREATE TABLE key_use (key text COLLATE "C" NOT NULL, at bigint NOT NULL, PRIMARY KEY (key)) WITH (fillfactor = 70);
