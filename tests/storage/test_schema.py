@@ -12,6 +12,7 @@ from swarmkeeper.core.kills import reads as kill_reads
 from swarmkeeper.core.kills import records as kill_records
 from swarmkeeper.core.persons import reads as person_reads
 from swarmkeeper.core.persons import records as person_records
+from swarmkeeper.core.rules.tree import AuditTree
 from swarmkeeper.core.secrets import reads as secret_reads
 from swarmkeeper.sinks import sink_reads
 from swarmkeeper.storage import rows
@@ -66,7 +67,7 @@ RECORDS = {
     "idempotency": model.Idempotency,
     "event": model.Event,
     "audit_leaf": model.AuditLeaf,
-    "audit_tree": model.AuditTree,
+    "audit_tree": AuditTree,
 }
 STATEMENTS = {**QUERIES, **READS}
 # Columns whose name differs from the field's.

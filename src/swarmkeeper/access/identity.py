@@ -472,4 +472,5 @@ def _principal(key: ApiKey) -> Principal:
         owner=key.owner,
         skills=None if key.skills is None else frozenset(key.skills),
         person=key.person,
+        sees_own=key.scope == "own",
     )

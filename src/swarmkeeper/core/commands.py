@@ -301,8 +301,7 @@ class AskQuestion(OnLease):
 
     @property
     def redacted_characters(self) -> int:
-        # Checking each choice against the schema takes about as long as redacting it.
-        return len(self.question) + sum(map(len, self.choices))
+        return len(self.question) + sum(map(len, self.choices))  # checking a choice takes as long as redacting it
 
 
 # ---- fleet and keys ------------------------------------------------------------------------------------------------
@@ -369,6 +368,7 @@ class CreateKey(Repeatable[str]):
     expires: int | None = None  # microseconds from now; 0: never; None: as the limits say
     networks: tuple[str, ...] | None = None
     person: str | None = None  # id
+    scope: str | None = None  # own | tenant; None: own, for a client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

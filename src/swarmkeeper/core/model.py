@@ -55,6 +55,18 @@ class Principal:
     skills: frozenset[str] | None = None  # skills that its bots may register; None: any
     token: TokenLogin | None = None  # None: the credential is an API key
     person: str | None = None  # id of the person to whom the credential belongs
+    sees_own: bool = False  # it sees and steers no tasks but those of its party
+
+    @property
+    def party(self) -> str:
+        """Whose tasks these are: the person's; without a person the owner's; without an owner the key's."""
+        if self.person is not None:
+            return f"person:{self.person}"
+        return f"key:{self.key_id}" if self.owner is None else f"owner:{self.owner}"
+
+    def sees(self, party: str | None) -> bool:
+        """Whether the caller may know of a task of this party in its tenant."""
+        return not self.sees_own or party == self.party
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +169,7 @@ class TaskRecord:
     trace: str = ""  # W3C traceparent of the submission
     position: int = 0  # time of submission, later of the plan's acceptance: tasks started first are finished first
     budget: BudgetAccount | None = None
+    party: str | None = None  # who submitted it; see `Principal.party`. None: a version before there were parties
 
 
 @dataclass(slots=True)
@@ -323,6 +336,7 @@ class ApiKey:
     networks: tuple[str, ...] | None = None  # from which it may be used; None: from anywhere
     version: int = 0
     person: str | None = None  # to whom it belongs
+    scope: str | None = None  # own: only tasks of its party; None: all of the tenant that its role allows
 
 
 @dataclass(slots=True)
@@ -538,16 +552,6 @@ class AuditLeaf:
     salt: bytes
     body: bytes | None  # None once erased
     hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class AuditTree:
-    """The head of a tenant's audit tree: what appending needs, and what a verifier compares."""
-
-    tenant: str
-    size: int
-    frontier: bytes
-    root: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ async def fetch(reader: Reader, read: Read[R], **parameters: Any) -> list[R]:
 class TaskRow(NamedTuple):
     id: str
     tenant: str
+    party: str | None
     title: str
     status: str
     outcome: str | None
@@ -157,7 +158,18 @@ class BodyRow(NamedTuple):
     body: bytes
 
 
-_PAGE = ("tenant", "statuses", "outcomes", "labels", "created_after", "created_before", "after_at", "after_id", "limit")
+_PAGE = (
+    "tenant",
+    "party",
+    "statuses",
+    "outcomes",
+    "labels",
+    "created_after",
+    "created_before",
+    "after_at",
+    "after_id",
+    "limit",
+)
 
 TASK_ROW = Read("task_row", TaskRow, "tenant", "task")
 TASKS_OLDEST = Read("tasks_oldest", TaskRow, *_PAGE)
@@ -364,6 +376,7 @@ class KeyRow(NamedTuple):
     revoked_at: int | None
     person: str | None
     person_name: str | None
+    scope: str | None
     used_at: int | None
 
 

@@ -17,8 +17,8 @@ from typing import Literal
 import msgspec
 import rfc8785
 
-from swarmkeeper.core.model import UNPLACED, AuditEntry, AuditLeaf, AuditTree, Event, FieldRedaction, Json
-from swarmkeeper.core.rules.tree import Frontier, leaf_hash
+from swarmkeeper.core.model import UNPLACED, AuditEntry, AuditLeaf, Event, FieldRedaction, Json
+from swarmkeeper.core.rules.tree import AuditTree, Frontier, leaf_hash
 
 LEAF_MAX = 16 << 10  # bytes
 LEAF_VERSION = 1

@@ -44,6 +44,7 @@ class KeySpec:
     networks: tuple[str, ...] | None = None
     tenant: str = TENANT
     person: str | None = None  # id or name
+    scope: str | None = None  # own | tenant, of a client; None: own
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ async def create_key(
             expires=(wish.expires_days or 0) * DAY,
             networks=wish.networks,
             person=None if wish.person is None else await _person(store, wish.tenant, wish.person),
+            scope=wish.scope,
         )
     )
     return not_replayed(answer), made.text
@@ -237,6 +239,8 @@ def _check(wish: KeySpec) -> None:
     may_be_a_bot = wish.role == Role.ADMIN or wish.role.startswith("bot:")
     if not may_be_a_bot and (wish.bot is not None or wish.skills is not None):
         wrong.append(("/bot", "bots_only", "bot and skills are allowed only with bot roles and admin"))
+    if wish.scope not in (None, "own", "tenant"):
+        wrong.append(("/scope", "unknown", "must be own or tenant"))
     if wish.expires_days is not None and not 0 <= wish.expires_days <= DAYS_MAX:
         wrong.append(("/expires_days", "invalid", f"must be from 0 (never) to {DAYS_MAX}"))
     for number, network in enumerate(wish.networks or ()):

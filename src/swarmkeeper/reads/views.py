@@ -368,6 +368,7 @@ def key(row: KeyRow) -> View:
         "owner": row.owner,
         "person": row.person,
         "person_name": row.person_name,
+        "scope": (row.scope or "tenant") if row.role == "client" else None,
         "skills": json_of(row.skills),
         "networks": json_of(row.networks),
         "created_at": time(row.created_at),

@@ -426,6 +426,7 @@ class Client:
         expires_days: int | None = None,
         networks: Sequence[str] | None = None,
         person: str | None = None,
+        scope: str | None = None,
     ) -> KeyRecord:
         """Create a key. Its text is in `key` of this answer only: it cannot be read again.
 
@@ -433,9 +434,10 @@ class Client:
             expires_days: 0: never; None: what the server sets.
             networks: the only ones from which it may be used, such as 10.0.0.0/8.
             person: id of the person to whom it belongs.
+            scope: of a client, `own` (its own tasks, which is the default) or `tenant` (all).
         """
         body = {"role": role, "bot": bot, "owner": owner, "skills": skills, "expires_days": expires_days}
-        body |= {"networks": networks, "person": person}
+        body |= {"networks": networks, "person": person, "scope": scope}
         return await self._command("POST", "/keys", _given(body), KeyRecord)
 
     async def rotate_key(self, key_id: str, *, overlap_seconds: float = 0) -> KeyRecord:

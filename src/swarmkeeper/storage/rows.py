@@ -25,7 +25,6 @@ from swarmkeeper.core.model import (
     ApprovalRecord,
     AttemptRecord,
     AuditLeaf,
-    AuditTree,
     BackgroundJob,
     BotRecord,
     BudgetAccount,
@@ -50,6 +49,7 @@ from swarmkeeper.core.model import (
     WorkRate,
 )
 from swarmkeeper.core.persons.records import PersonRecord
+from swarmkeeper.core.rules.tree import AuditTree
 from swarmkeeper.core.states import AttemptOutcome, BotType, Condition, Evaluation, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.storage.statements import Table
 
@@ -280,7 +280,7 @@ def maker(kind: type[R], columns: Sequence[str]) -> Callable[[Row], R]:
 TASK = RecordTable(
     TaskRecord,
     "task",
-    "id tenant created_at spec title submitted_by trace",
+    "id tenant created_at spec title submitted_by trace party",
     "status priority updated_at labels planner_skills evaluator_skills evaluation quorum_accept quorum_of max_rounds"
     " approval plan_timeout review_timeout defaults outcome failure holds version sequence n_total n_open n_failed"
     " round reworks deadline deadline_left planned started loading makers verdict usage place budget",
@@ -359,7 +359,7 @@ BOT = RecordTable(
 API_KEY = RecordTable(
     ApiKey,
     "api_key",
-    "id public_id tenant role created_at person",
+    "id public_id tenant role created_at person scope",
     "digest bot owner skills expires_at revoked_at previous_digest previous_until networks version",
     codecs={"skills": NULLABLE_LIST, "networks": NULLABLE_LIST},
 )

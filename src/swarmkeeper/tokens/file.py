@@ -124,6 +124,7 @@ class RuleTable(_IdentityTable):
     owner: Given | None = None  # else issuer#subject
     person: Given | None = None  # the name of the person to whom the token belongs
     skills: Annotated[SomeValues, BeforeValidator(_some)] | None = None
+    scope: Literal["own", "tenant"] | None = None  # which tasks a client sees; None: own
 
     @model_validator(mode="after")
     def _powers_are_bounded(self) -> RuleTable:
@@ -134,6 +135,8 @@ class RuleTable(_IdentityTable):
         may_be_a_bot = self.role == Role.ADMIN or self.role.startswith("bot:")
         if not may_be_a_bot and (self.bot_name is not None or self.skills is not None):
             raise ValueError("bot_name and skills have a meaning only with bot roles and admin")
+        if self.scope is not None and self.role != Role.CLIENT:
+            raise ValueError("scope has a meaning only with the role client")
         return self
 
 

@@ -13,6 +13,7 @@ from swarmkeeper.core.errors import PermissionDenied
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.persons.records import TokenLogin
 from swarmkeeper.core.rules.texts import is_line
+from swarmkeeper.govern.access import Role
 from swarmkeeper.tokens.file import IssuerTable, OneValue, RuleTable, SomeValues
 
 NAME_MAX = 128
@@ -42,7 +43,8 @@ def _principal(rule: RuleTable, number: int, claims: Mapping[str, Any], login: T
     key_id = ids.of_token(tenant, login.issuer, login.subject, owner)
     if rule.person is not None:
         login = replace(login, person=_one(rule.person, claims, f"rule {number}, person"))
-    return Principal(tenant, key_id, str(rule.role), bot, owner, skills, login)
+    sees_own = rule.role == Role.CLIENT and rule.scope != "tenant"
+    return Principal(tenant, key_id, str(rule.role), bot, owner, skills, login, sees_own=sees_own)
 
 
 def _one(given: OneValue, claims: Mapping[str, Any], place: str) -> str:

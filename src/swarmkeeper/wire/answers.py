@@ -480,6 +480,7 @@ class KeyRecord(Answer):
     owner: str | None = None
     person: Annotated[str | None, Field(description="Id of the person to whom it belongs.")] = None
     person_name: str | None = None
+    scope: Annotated[str | None, Field(description="Of a client: `own` or `tenant`.")] = None
     skills: list[str] | None = None
     networks: Annotated[list[str] | None, Field(description="From which it may be used; null: from anywhere.")] = None
     created_at: Time

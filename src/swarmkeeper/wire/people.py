@@ -9,8 +9,20 @@ from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from swarmkeeper.wire.answers import Page, StepUpOut
 from swarmkeeper.wire.approvals import Moment, StepUp, check_moments
-from swarmkeeper.wire.requests import Id, Progress, Role
-from swarmkeeper.wire.shapes import YEAR_SECONDS, Answer, Json, Name, Object, Request, Text, Texts, Time, json_within
+from swarmkeeper.wire.requests import Progress, Role
+from swarmkeeper.wire.shapes import (
+    YEAR_SECONDS,
+    Answer,
+    Id,
+    Json,
+    Name,
+    Object,
+    Request,
+    Text,
+    Texts,
+    Time,
+    json_within,
+)
 
 ApprovalKind = Literal["plan", "final", "rounds", "question", "budget"]
 ApprovalState = Literal["open", "decided", "expired", "cancelled"]

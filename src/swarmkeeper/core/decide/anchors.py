@@ -132,7 +132,8 @@ def _if_person(read: Values) -> Values:
 
 
 def _of_task(read: Values) -> Values:
-    return (*read[:-2], "open" if read[-2] in _OPEN_TASK else read[-2], _limit(read[-1]))
+    party = () if read[-3] is None else (read[-3],)  # tasks from before there were parties keep their hashes
+    return (*read[:-3], *party, "open" if read[-2] in _OPEN_TASK else read[-2], _limit(read[-1]))
 
 
 def _of_work(read: Values) -> Values:
@@ -148,7 +149,7 @@ TABLES: Mapping[type[Any], AnchoredTable] = MappingProxyType(
             at="created_at",
             without="created_at updated_at version sequence n_total n_open n_failed deadline deadline_left started"
             " loading usage position",
-            last="status budget",
+            last="party status budget",
             refine=_of_task,
         ),
         Work: _table(
@@ -175,7 +176,7 @@ TABLES: Mapping[type[Any], AnchoredTable] = MappingProxyType(
         ),
         MessageRecord: _table(MessageRecord, "message", at="at"),
         ApiKey: _table(
-            ApiKey, "api_key", task="", at="created_at", without="version", last="person", refine=_if_person
+            ApiKey, "api_key", task="", at="created_at", without="version", last="person scope", refine=_if_any
         ),
         PersonRecord: _table(PersonRecord, "person", task="", at="created_at"),
         BotRecord: _table(

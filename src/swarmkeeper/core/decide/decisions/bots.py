@@ -195,6 +195,9 @@ def create_key(working: WorkingSet, command: CreateKey) -> str:
         person = working.get(PERSON, command.person)
         if person is None or person.tenant != command.by.tenant:
             raise Invalid("no such person", details=(("/person", "unknown", "must be the id of a person"),))
+    if command.scope is not None and command.role != "client":
+        where = ("/scope", "clients_only", "only keys of role client have a scope")
+        raise Invalid("this role sees all tasks of its tenant, or those that its bot holds", details=(where,))
     expires = working.limits.key_expires if command.expires is None else command.expires
     key = ApiKey(
         id=working.new_id("key"),
@@ -209,10 +212,11 @@ def create_key(working: WorkingSet, command: CreateKey) -> str:
         networks=command.networks,
         expires_at=working.wall + expires if expires else None,
         person=command.person,
+        scope="own" if command.role == "client" and command.scope != "tenant" else None,
     )
     working.add_key(key)
     until = None if key.expires_at is None else key.expires_at // 1_000_000
-    own = {"expires_at": until, "networks": list(key.networks or ()), "person": key.person}
+    own = {"expires_at": until, "networks": list(key.networks or ()), "person": key.person, "scope": key.scope}
     working.record("key.create", key.id, body={"role": key.role, "bot": key.bot, "owner": key.owner}, own=own)
     working.emit(events.KeyCreated(key=key.id, role=key.role))
     return key.id

@@ -7,7 +7,7 @@ from typing import Protocol
 from swarmkeeper.core import ids, lookups
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import LeaseLost, PermissionDenied, ResourceNotFound
-from swarmkeeper.core.model import ApiKey, AttemptRecord, BotRecord, LeaseRecord, Principal
+from swarmkeeper.core.model import ApiKey, AttemptRecord, BotRecord, LeaseRecord, Principal, TaskRecord
 from swarmkeeper.core.states import BotType
 
 
@@ -29,6 +29,18 @@ def own_bot(working: WorkingSet, by: Principal, bot_id: str, action: str) -> Bot
     if (why_not := why_not_own(by, bot)) is not None:
         raise PermissionDenied(why_not)
     return bot
+
+
+def seen_task(working: WorkingSet, by: Principal, task_id: str) -> TaskRecord:
+    """Return the task, if the caller may know of it.
+
+    Raises:
+        ResourceNotFound: there is none, or it is of another tenant or of another party.
+    """
+    task = working.task(task_id, by.tenant)
+    if not by.sees(task.party):
+        raise ResourceNotFound("no such task")
+    return task
 
 
 def is_own_key(working: WorkingSet, by: Principal, key_id: str) -> bool:

@@ -26,7 +26,7 @@ CREATE TABLE tenant (
 CREATE TABLE api_key (
     id text COLLATE "C" NOT NULL, public_id text COLLATE "C" NOT NULL, tenant text COLLATE "C" NOT NULL,
     role text COLLATE "C" NOT NULL, digest bytea NOT NULL, created_at bigint NOT NULL, bot text COLLATE "C",
-    owner text COLLATE "C", person text COLLATE "C", skills text COLLATE "C",  -- JSON
+    owner text COLLATE "C", person text COLLATE "C", scope text COLLATE "C", skills text COLLATE "C",  -- JSON
     expires_at bigint, revoked_at bigint, previous_digest bytea, previous_until bigint,
     networks text COLLATE "C",  -- JSON
     version bigint NOT NULL,
@@ -87,7 +87,7 @@ CREATE TABLE task (
     updated_at bigint NOT NULL,
     spec text COLLATE "C" NOT NULL,  -- payload
     title text COLLATE "C" NOT NULL,
-    submitted_by text COLLATE "C" NOT NULL,
+    submitted_by text COLLATE "C" NOT NULL, party text COLLATE "C",
     labels text COLLATE "C" NOT NULL,  -- JSON
     planner_skills text COLLATE "C" NOT NULL,  -- JSON
     evaluator_skills text COLLATE "C" NOT NULL,  -- JSON

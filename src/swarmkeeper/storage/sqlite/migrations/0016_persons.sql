@@ -15,3 +15,7 @@ ALTER TABLE bot ADD COLUMN person TEXT;
 ALTER TABLE approval ADD COLUMN decided_person TEXT;
 -- How long ago, in microseconds, who decides may have signed in; NULL: a decision needs no sign-in.
 ALTER TABLE approval ADD COLUMN step_up INTEGER;
+-- 'own': the key sees only tasks of its party. NULL: all tasks that its role allows, as before.
+ALTER TABLE api_key ADD COLUMN scope TEXT;
+-- Who submitted the task, as a person, an owner or a key. NULL: the task is older than this column.
+ALTER TABLE task ADD COLUMN party TEXT;
