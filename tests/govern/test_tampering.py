@@ -234,6 +234,8 @@ def test_a_body_erased_as_if_with_an_erased_task_leaves_its_events_behind(store:
         ("UPDATE person SET disabled_at = NULL WHERE disabled_at IS NOT NULL", "person"),
         ("UPDATE api_key SET person = NULL WHERE person IS NOT NULL", "api_key"),
         ("UPDATE approval SET decided_person = 'per_other' WHERE state = 'decided'", "approval"),
+        ("UPDATE api_key SET scope = NULL WHERE scope = 'own'", "api_key"),
+        ("UPDATE task SET party = 'key:another'", "task"),
         ("UPDATE approval SET step_up = 1 WHERE state = 'decided'", "approval"),
         ("UPDATE bot SET person = 'per_other'", "bot"),
         ("DELETE FROM kill", "kill"),

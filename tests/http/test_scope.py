@@ -64,10 +64,11 @@ BODIES: dict[str, Any] = {
     "GET /tasks/{task_id}/messages": None,
     "POST /tasks/{task_id}/messages": {"to_bot": None, "payload": {}},
     "GET /approvals/{approval_id}": None,
+    "POST /tasks/{task_id}:erase": {"reason": "r"},
     **{f"POST /tasks/{{task_id}}:{verb}": {} for verb in ("cancel", "pause", "resume", "retry", "archive")},
 }
 # What a client's role does not allow is refused alike for all tasks.
-FORBIDDEN = {"GET /tasks/{task_id}/audit", "GET /tasks/{task_id}/late-results", "POST /tasks/{task_id}:erase"}
+FORBIDDEN = {"GET /tasks/{task_id}/audit", "POST /tasks/{task_id}:erase"}
 OF_BOTS = {"POST /tasks/{task_id}/results"}
 OF_APPROVERS = {f"POST /approvals/{{approval_id}}:{verb}" for verb in ("approve", "reject", "answer")}
 
@@ -85,8 +86,7 @@ def test_every_route_of_a_task_is_tried() -> None:
 def answered(person: Person, label: str, task: str, approval: str) -> Answered:
     method, _, path = label.partition(" ")
     path = path.format(task_id=task, approval_id=approval, subtask="a")
-    call = person.caller.call(method, path, BODIES.get(label), idempotency_key="k") if method == "POST" else None
-    return person.town.run(call or person.caller.call(method, path, BODIES.get(label)))
+    return person.town.run(person.caller.call(method, path, BODIES.get(label)))
 
 
 @pytest.mark.parametrize("label", sorted(BODIES.keys() | FORBIDDEN))
@@ -101,9 +101,7 @@ def test_a_task_of_another_is_to_a_client_as_one_that_does_not_exist(shared: Nei
     assert same == {name: value for name, value in absent.json.items() if name != "request_id"}
 
 
-@pytest.mark.parametrize(
-    "query", ["", "?order_by=created_at", "?order_by=-priority", "?page_size=1", "?status=CREATED"]
-)
+@pytest.mark.parametrize("query", ["", "?order_by=created_at", "?order_by=priority", "?page_size=1", "?status=CREATED"])
 def test_lists_have_no_tasks_of_others(shared: Neighbours, query: str) -> None:
     assert shared.mine.read(f"/tasks{query}")["items"] == []
     assert shared.mine.read(f"/approvals?task_id={shared.task}") == shared.mine.read("/approvals?task_id=tsk_nothing")
@@ -125,7 +123,7 @@ def test_its_own_tasks_a_client_sees_and_steers(place: Town) -> None:
     assert [each["id"] for each in mine.read("/tasks")["items"]] == [task]
     assert mine.read(f"/tasks/{task}/events")["items"]
     assert mine.ok(f"/tasks/{task}:pause", {})["holds"] == ["paused"]
-    assert mine.ok(f"/tasks/{task}:cancel", {})["status"] == "CANCELLED"
+    assert mine.ok(f"/tasks/{task}:cancel", {})["outcome"] == "cancelled"
 
 
 def test_the_tasks_of_a_batch_are_its_own_and_an_idempotency_key_gives_no_other(place: Town) -> None:
@@ -135,9 +133,9 @@ def test_the_tasks_of_a_batch_are_its_own_and_an_idempotency_key_gives_no_other(
     first = mine.post("/tasks:batch", body, idempotency_key="k")
     second = other.post("/tasks:batch", body, idempotency_key="k")
 
-    ids = [answer.json["items"][0]["task"]["id"] for answer in (first, second)]
+    ids = [answer.json["results"][0]["task"]["id"] for answer in (first, second)]
     assert ids[0] != ids[1]
-    assert mine.post("/tasks:batch", body, idempotency_key="k").json["items"][0]["task"]["id"] == ids[0]
+    assert mine.post("/tasks:batch", body, idempotency_key="k").json["results"][0]["task"]["id"] == ids[0]
 
 
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.APPROVER, Role.VIEWER, Role.AUDITOR, Role.ADMIN])
@@ -153,7 +151,7 @@ def test_a_client_key_of_scope_tenant_sees_and_steers_all(place: Town) -> None:
     wide = client(place, scope="tenant")
 
     assert [each["id"] for each in wide.read("/tasks")["items"]] == [task]
-    assert wide.ok(f"/tasks/{task}:cancel", {})["status"] == "CANCELLED"
+    assert wide.ok(f"/tasks/{task}:cancel", {})["outcome"] == "cancelled"
     scopes = {key["scope"] for key in place.admin.read("/keys")["items"] if key["role"] == "client"}
     assert scopes == {"own", "tenant"}
 

@@ -45,6 +45,7 @@ from swarmkeeper.wire.answers import (
     Review,
     Skill,
     SkillPage,
+    StepUpOut,
     StuckWork,
     SubTaskDetail,
     SubTaskPage,
