@@ -317,7 +317,7 @@ def metrics_page() -> str:
 # The meaning of each action. `make docs` fails for one without an entry.
 ACTION_WORDS = {
     "task.submit": "submit tasks",
-    "task.read": "read every task of the tenant, its events and why it waits",
+    "task.read": "read tasks, their events and why they wait: of the whole tenant; a client with scope `own`, its own",
     "task.read_held": "read the tasks that its bot holds a lease of, with their outputs",
     "task.update": "change priority, labels or deadline",
     "task.cancel": "cancel a task",

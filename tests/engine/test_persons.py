@@ -13,6 +13,7 @@ from swarmkeeper.core.errors import Invalid, PermissionDenied, ResourceNotFound,
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.persons.commands import CreatePerson, DisablePerson, EnablePerson, RenamePerson
 from swarmkeeper.core.persons.records import TokenLogin
+from swarmkeeper.reads.queries import Queries, TaskFilter
 from swarmkeeper.sim.harness import ADMIN, APPROVER, CLIENT, Harness
 from swarmkeeper.sim.kernel.loop import SECOND
 
@@ -143,6 +144,52 @@ def test_the_terms_of_a_task_ask_for_a_sign_in_and_a_bots_question_for_a_fresher
     with pytest.raises(SignInRequired):
         swarm.decide(question, "answer", answer="x", by=signed_in(61, swarm))
     swarm.decide(question, "answer", answer="x", by=signed_in(60, swarm))
+
+
+# ---- whose tasks -----------------------------------------------------------------------------------------------------
+
+
+def test_a_client_with_scope_own_steers_and_finds_the_tasks_of_its_party_alone(swarm: Harness) -> None:
+    ann = person(swarm, "ann")
+    mine = replace(key(swarm, "client", of=ann), sees_own=True)
+    same = replace(key(swarm, "client", of=ann, owner="elsewhere"), sees_own=True)
+    other = replace(key(swarm, "client", owner="bob"), sees_own=True)
+    task = swarm.do(replace(swarm.a_submission(["a"], evaluation="none"), by=mine))
+    swarm.submit(["b"])
+
+    for command in (
+        commands.Pause(by=other, task=task),
+        commands.Cancel(by=other, task=task),
+        commands.Update(by=other, task=task, priority=9),
+        commands.SendMessage(by=other, task=task, to_bot=None, payload=b"1"),
+    ):
+        with pytest.raises(ResourceNotFound, match="no such task"):
+            swarm.do(command)
+    assert swarm.task(task).hold_reasons == ()
+    assert found(swarm, mine) == found(swarm, same) == [task]
+    assert found(swarm, other) == []
+    assert len(found(swarm, replace(other, sees_own=False))) == 2
+    swarm.do(commands.Cancel(by=same, task=task))
+
+
+def test_the_scope_of_a_new_client_key_is_its_own_tasks_and_of_others_none(swarm: Harness) -> None:
+    person(swarm, "ann")
+    scopes = {}
+    for role, scope in (("client", None), ("client", "own"), ("client", "tenant"), ("operator", None)):
+        number = f"key{len(scopes):07}"
+        swarm.do(commands.CreateKey(by=ADMIN, role=role, public_id=number, digest=b"0", scope=scope))
+        scopes[role, scope] = swarm.row("SELECT scope FROM api_key WHERE public_id = ?", number)["scope"]
+
+    assert list(scopes.values()) == ["own", "own", None, None]
+    with pytest.raises(Invalid, match="this role sees all tasks"):
+        swarm.do(commands.CreateKey(by=ADMIN, role="viewer", public_id="key9999999", digest=b"0", scope="own"))
+
+
+def found(swarm: Harness, by: Principal) -> list[str]:
+    """List tasks as this caller."""
+    queries = Queries(swarm.store, swarm.engine._rules, Limits(), now=swarm.engine.now)
+    page = swarm.run(queries.tasks(by, TaskFilter()))
+    return [task["id"] for task in page["items"]]
 
 
 # ---- the life of a person --------------------------------------------------------------------------------------------
