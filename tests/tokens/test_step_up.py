@@ -15,6 +15,7 @@ from tests.tokens.provider import Provider, toml, write
 RULES = (
     'when = {groups = "judges"}\ntenant = "default"\nrole = "approver"\nperson = {claim = "email"}\n',
     'when = {groups = "people"}\ntenant = "default"\nrole = "client"\nperson = {claim = "email"}\n',
+    'when = {groups = "leads"}\ntenant = "default"\nrole = "client"\nscope = "tenant"\n',
 )
 TASK = {"title": "t", "approval": "plan", "evaluation": "none", "subtasks": [{"key": "a", "description": ""}]}
 ANN, BOB = "ann@example.com", "bob@example.com"
@@ -198,3 +199,17 @@ async def test_a_claim_that_is_missing_is_no_person(start: Starts, provider: Pro
     refused = await Caller(swarm.app, headers={"authorization": f"Bearer {token}"}).get("/tasks")
 
     assert (refused.status, "rule 2, person" in refused.json["detail"]) == (403, True)
+
+
+async def test_a_client_with_a_token_sees_its_own_tasks_unless_the_rule_says_otherwise(
+    start: Starts, provider: Provider
+) -> None:
+    swarm = await start()
+    ann = holder(swarm, provider, "people", ANN)
+    task = (await ann.post("/tasks", TASK)).json["id"]
+    bob, wide = holder(swarm, provider, "people", BOB), holder(swarm, provider, "leads", BOB)
+
+    assert [each["id"] for each in (await ann.get("/tasks")).json["items"]] == [task]
+    assert (await bob.get("/tasks")).json["items"] == []
+    assert (await bob.get(f"/tasks/{task}")).status == 404
+    assert (await wide.get(f"/tasks/{task}")).status == 200
