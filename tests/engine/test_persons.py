@@ -11,7 +11,7 @@ import pytest
 from swarmkeeper.core import commands, ids
 from swarmkeeper.core.errors import Invalid, PermissionDenied, ResourceNotFound, SignInRequired
 from swarmkeeper.core.model import Limits, Principal
-from swarmkeeper.core.persons.commands import CreatePerson, DisablePerson, EnablePerson, RenamePerson
+from swarmkeeper.core.persons.commands import CreatePerson, DisablePerson, EnablePerson, OnPerson, RenamePerson
 from swarmkeeper.core.persons.records import TokenLogin
 from swarmkeeper.reads.queries import Queries, TaskFilter
 from swarmkeeper.sim.harness import ADMIN, APPROVER, CLIENT, Harness
@@ -174,7 +174,7 @@ def test_a_client_with_scope_own_steers_and_finds_the_tasks_of_its_party_alone(s
 
 def test_the_scope_of_a_new_client_key_is_its_own_tasks_and_of_others_none(swarm: Harness) -> None:
     person(swarm, "ann")
-    scopes = {}
+    scopes: dict[tuple[str, str | None], str | None] = {}
     for role, scope in (("client", None), ("client", "own"), ("client", "tenant"), ("operator", None)):
         number = f"key{len(scopes):07}"
         swarm.do(commands.CreateKey(by=ADMIN, role=role, public_id=number, digest=b"0", scope=scope))
@@ -251,13 +251,14 @@ def test_only_an_administrator_of_the_tenant_changes_a_person(swarm: Harness) ->
     for command in (CreatePerson(by=CLIENT, name="x"), DisablePerson(by=APPROVER, person=ann)):
         with pytest.raises(PermissionDenied):
             swarm.do(command)
-    for command in (
+    of_strangers: tuple[OnPerson, ...] = (
         RenamePerson(by=stranger, person=ann, name="x"),
         DisablePerson(by=stranger, person=ann),
         EnablePerson(by=stranger, person=ann),
-    ):
+    )
+    for strange in of_strangers:
         with pytest.raises(ResourceNotFound):
-            swarm.do(command)
+            swarm.do(strange)
     for of in ("per_nobody", ann):
         by = ADMIN if of == "per_nobody" else stranger
         with pytest.raises(Invalid, match="no such person"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -130,9 +131,14 @@ async def findings(file: Path) -> list[doctor.DoctorFinding]:
 async def test_a_client_key_of_an_earlier_release_still_sees_the_whole_tenant(file: Path) -> None:
     before = apsw.Connection(str(file))
     made = keys.new_key(b"7" * 32)
-    ((pepper,),) = before.execute("SELECT value FROM meta WHERE key = 'pepper'").fetchall()
+    pepper: Any = before.execute("SELECT value FROM meta WHERE key = 'pepper'").get
     columns = [name for (name,) in before.execute("SELECT name FROM pragma_table_info('api_key')")]
-    row = dict.fromkeys(columns) | {"id": "key_old", "public_id": made.public_id, "tenant": "default", "version": 1}
+    row: dict[Any, Any] = dict.fromkeys(columns) | {
+        "id": "key_old",
+        "public_id": made.public_id,
+        "tenant": "default",
+        "version": 1,
+    }
     row |= {"role": "client", "created_at": 1, "digest": keys.digest(pepper, made.secret)}
     before.execute(f"INSERT INTO api_key ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
     before.close()

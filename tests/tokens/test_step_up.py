@@ -121,9 +121,15 @@ async def test_a_provider_without_auth_time_may_be_trusted_to_sign_in_for_each_t
 async def test_the_file_may_demand_how_somebody_signs_in(start: Starts, provider: Provider) -> None:
     swarm = await start('acr = ["gold", "silver"]\namr = "hwk"', step_up_seconds=300)
     approval = await asked(swarm, provider)
-    fresh = {"auth_time": ago(10)}
+    fresh: dict[str, Any] = {"auth_time": ago(10)}
+    lacking: tuple[dict[str, Any], ...] = (
+        {},
+        {"acr": "gold"},
+        {"acr": "bronze", "amr": ["hwk"]},
+        {"acr": "gold", "amr": ["pwd"]},
+    )
 
-    for claims in ({}, {"acr": "gold"}, {"acr": "bronze", "amr": ["hwk"]}, {"acr": "gold", "amr": ["pwd"]}):
+    for claims in lacking:
         refused = await approve(holder(swarm, provider, **fresh, **claims), approval)
         assert (refused.status, 'acr_values="gold silver"' in refused.headers["www-authenticate"]) == (403, True)
     assert (await approve(holder(swarm, provider, **fresh, acr="silver", amr=["pwd", "hwk"]), approval)).status == 200
