@@ -2,8 +2,8 @@
 
     python -m benchmarks.at_rest [--rounds 300]
 
-Each round saves one batch as an engine does that takes eight results of two kilobytes, and loads them again. The store is in
-memory, so the disk hides nothing.
+Each round saves one batch as an engine does that takes eight results of two kilobytes, and loads them again. The store
+is in memory, so the disk hides nothing.
 """
 
 from __future__ import annotations

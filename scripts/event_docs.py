@@ -24,6 +24,7 @@ GROUPS = {
     "secret": "Secrets",
     "legal_hold": "Legal holds",
     "kill": "Kills",
+    "person": "Persons",
     "audit": "Audit records",
     "store": "The store",
 }
@@ -72,6 +73,7 @@ WORDS = {
     "message": "id of the message",
     "name": "name of the bot",
     "kill": "id of the kill",
+    "person": "id of the person",
     "kill.placed.kind": "what is killed: `bot`, `owner`, `skill` or `tenant`",
     "kill.lifted.kind": "what was killed: `bot`, `owner`, `skill` or `tenant`",
     "kill.placed.name": "its name",

@@ -317,7 +317,7 @@ def metrics_page() -> str:
 # The meaning of each action. `make docs` fails for one without an entry.
 ACTION_WORDS = {
     "task.submit": "submit tasks",
-    "task.read": "read every task of the tenant, its events and why it waits",
+    "task.read": "read tasks, their events and why they wait: of the whole tenant; a client with scope `own`, its own",
     "task.read_held": "read the tasks that its bot holds a lease of, with their outputs",
     "task.update": "change priority, labels or deadline",
     "task.cancel": "cancel a task",
@@ -350,6 +350,8 @@ ACTION_WORDS = {
     "secret.manage": "put, retire and delete secrets that the server keeps",
     "legal_hold.read": "list legal holds",
     "legal_hold.manage": "place and release legal holds",
+    "person.read": "list persons",
+    "person.manage": "create, rename, disable and enable persons",
     "kill.read": "list kills",
     "kill.manage": "kill bots, owners and skills, and lift kills",
     "kill.tenant": "kill the tenant, and lift that",

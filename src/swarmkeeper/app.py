@@ -11,7 +11,7 @@ import platform
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -478,18 +478,25 @@ class Orchestrator:
         return True
 
     async def make_key(
-        self, role: str, *, bot: str | None = None, owner: str | None = None, tenant: str = OWN.tenant
+        self,
+        role: str,
+        *,
+        bot: str | None = None,
+        owner: str | None = None,
+        tenant: str = OWN.tenant,
+        scope: str | None = None,
     ) -> str:
-        """Create a key and return its text, which is stored nowhere."""
-        return (await self._make_key(role, bot=bot, owner=owner, tenant=tenant))[1]
+        """Create a key and return its text, which is stored nowhere.
 
-    async def _make_key(
-        self, role: str, *, bot: str | None = None, owner: str | None = None, tenant: str = OWN.tenant
-    ) -> tuple[str, str]:
+        Args:
+            scope: of a client, `own` (which is the default) or `tenant`: which tasks it sees and steers.
+        """
+        return (await self._make_key(role, tenant=tenant, bot=bot, owner=owner, scope=scope))[1]
+
+    async def _make_key(self, role: str, *, tenant: str = OWN.tenant, **more: Any) -> tuple[str, str]:
         made = keys.new_key(self.entropy.secret(keys.ENTROPY_BYTES))
-        digest = self._identity.digest(made.secret)
-        by = replace(OWN, tenant=tenant)
-        command = CreateKey(by=by, role=role, public_id=made.public_id, digest=digest, bot=bot, owner=owner)
+        digest, by = self._identity.digest(made.secret), replace(OWN, tenant=tenant)
+        command = CreateKey(by=by, role=role, public_id=made.public_id, digest=digest, **more)
         return not_replayed(await self.engine.do(command)), made.text
 
     async def _own_key_text(self) -> str:

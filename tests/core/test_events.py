@@ -16,6 +16,7 @@ from swarmkeeper.core.errors import TaskClosed
 from swarmkeeper.core.kills.commands import LiftKill, PlaceKill
 from swarmkeeper.core.kills.records import KillKind
 from swarmkeeper.core.model import Event, Limits
+from swarmkeeper.core.persons import commands as of_persons
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.rules.tree import EMPTY_ROOT
 from swarmkeeper.core.secrets import commands as of_secrets
@@ -104,6 +105,10 @@ def play_what_people_and_operators_do() -> None:
         swarm.do(hold(by=ADMIN, reason="case 12"))
     killed = swarm.do(PlaceKill(by=ADMIN, kind=KillKind.BOT, name="nobody", reason="a drill"))
     swarm.do(LiftKill(by=ADMIN, kill=killed))
+    person = swarm.do(of_persons.CreatePerson(by=ADMIN, name="ann"))
+    swarm.do(of_persons.RenamePerson(by=ADMIN, person=person, name="anna"))
+    swarm.do(of_persons.DisablePerson(by=ADMIN, person=person))
+    swarm.do(of_persons.EnablePerson(by=ADMIN, person=person))
     sealed = Sealed("k", b"n", b"s")
     for number in (1, 2):
         swarm.do(of_secrets.PutSecret(by=ADMIN, name="token", version=number, sealed=sealed))

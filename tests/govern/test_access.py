@@ -29,7 +29,7 @@ TABLE: dict[str, set[str]] = {
     "viewer": VIEWER,
     "auditor": {
         *("task.read", "bot.read", "skill.read", "event.read", "audit.read", "approval.read", "key.read"),
-        "legal_hold.read",
+        *("legal_hold.read", "person.read"),
         "kill.read",
         "redaction.test",
     },

@@ -13,8 +13,8 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Event, FieldRedaction
-from swarmkeeper.core.rules.tree import leaf_hash, place
+from swarmkeeper.core.model import AuditEntry, AuditLeaf, Event, FieldRedaction
+from swarmkeeper.core.rules.tree import AuditTree, leaf_hash, place
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.audit import KeptRoot
 from swarmkeeper.govern.redaction.redactor import Redactor

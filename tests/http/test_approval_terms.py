@@ -22,7 +22,7 @@ async def test_the_terms_of_a_task_hold_for_its_approvals(client: Caller, admin:
     task = (await client.post("/tasks", task_with(approval="plan", approval_terms=TERMS))).json
     plain = (await client.post("/tasks", task_with(approval="plan"))).json
 
-    assert task["approval_terms"] == TERMS
+    assert task["approval_terms"] == {**TERMS, "step_up": None}
     assert plain["approval_terms"] is None
     shown = {each["task_id"]: each for each in (await admin.get("/approvals")).json["items"]}
     assert shown[task["id"]]["at_expiry"] == {"verb": "approve"}

@@ -95,6 +95,12 @@ NEEDS: dict[str, Needs] = {
     "PUT /secrets/{name}": Needs(Action.SECRET_MANAGE, {"value": "a-long-enough-value"}),
     "POST /secrets:retire": Needs(Action.SECRET_MANAGE, {"name": "n"}),
     "DELETE /secrets/{name}": Needs(Action.SECRET_MANAGE),
+    "GET /persons": Needs(Action.PERSON_READ),
+    "POST /persons": Needs(Action.PERSON_MANAGE, {"name": "$name"}),
+    "GET /persons/{person_id}": Needs(Action.PERSON_READ),
+    "POST /persons/{person_id}:rename": Needs(Action.PERSON_MANAGE, {"name": "$name"}),
+    "POST /persons/{person_id}:disable": Needs(Action.PERSON_MANAGE),
+    "POST /persons/{person_id}:enable": Needs(Action.PERSON_MANAGE),
     "GET /kills": Needs(Action.KILL_READ),
     "PUT /kills": Needs(Action.KILL_MANAGE, {"kind": "skill", "name": "s", **WHY}),
     "GET /kills/{kill_id}": Needs(Action.KILL_READ),
@@ -119,7 +125,7 @@ def test_every_route_says_what_it_needs() -> None:
 
 @dataclass
 class World:
-    """Two tenants, each with a task, a bot that holds a lease of it, an open approval, a key and a kill."""
+    """Two tenants, each with a task, a bot that holds a lease of it, an open approval, a key, a person and a kill."""
 
     town: Town
     provider: SigningKey | None = None  # signs the tokens of all callers; None: they have keys
@@ -149,6 +155,8 @@ class World:
         found: dict[str, str] = {}
         if "{key_id}" in label:
             found["{key_id}"] = ok(run(admin.post("/keys", {"role": "client"})))["id"]
+        if "{person_id}" in label:
+            found["{person_id}"] = ok(run(admin.post("/persons", {"name": name})))["id"]
         if "{kill_id}" in label:
             kill = {"kind": "skill", "name": f"no-{name}", **WHY}
             found["{kill_id}"] = ok(run(admin.call("PUT", "/kills", kill)))["id"]

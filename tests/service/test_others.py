@@ -123,6 +123,32 @@ async def test_a_key_revoked_at_one_server_is_refused_at_the_other_and_ends_its_
         await poll
 
 
+async def test_a_person_disabled_at_one_server_is_refused_at_the_other_and_their_poll_ends(pair: Pair) -> None:
+    admin = Caller(pair.a.app, await pair.a.make_key("admin"))
+    person = (await admin.post("/persons", {"name": "ann"})).json["id"]
+    made = (await admin.post("/keys", {"role": "bot:executor", "bot": "maker", "person": person})).json["key"]
+    call = Caller(pair.b.app, made)
+    about = {"type": "Executor", "version": "1"}
+    bot = BotCaller(call, (await call.post("/bots/register", about)).json["id"])
+    poll = asyncio.create_task(bot.lease(wait_seconds=30))
+    await asyncio.sleep(0.1)
+
+    assert (await admin.post(f"/persons/{person}:disable")).status == 200
+
+    async def refused() -> bool:
+        return (await bot.lease()).status == 401
+
+    await soon(refused, 2)
+    async with asyncio.timeout(2):
+        await poll
+    assert (await admin.post(f"/persons/{person}:enable")).status == 200
+    await soon(lambda: _is_let_in(bot), 2)
+
+
+async def _is_let_in(bot: BotCaller) -> bool:
+    return (await bot.lease()).status == 200
+
+
 async def test_a_message_sent_at_one_server_is_told_with_the_next_heartbeat_at_the_other(pair: Pair) -> None:
     at_a = await Fleet(pair.a).bot("Executor")
     bot = await pair.at_b(at_a)

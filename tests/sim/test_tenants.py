@@ -120,6 +120,8 @@ def test_intruders_try_every_call_that_takes_an_id_over_http() -> None:
     of_log = {"GET /audit/tile/{path}", "GET /audit/{index}/proof"}
     of_administrators = {"DELETE /bots/{bot_id}", "POST /keys/{key_id}:rotate", "POST /keys/{key_id}:revoke"}
     of_administrators |= {"POST /tasks/{task_id}:erase"}
+    of_administrators |= {"GET /persons/{person_id}"}
+    of_administrators |= {f"POST /persons/{{person_id}}:{verb}" for verb in ("rename", "disable", "enable")}
     of_administrators |= {"GET /kills/{kill_id}", "DELETE /kills/{kill_id}"}
     # No secrets broker runs in a simulation: tests/secrets try the leases and secrets of others.
     of_secrets = {"PUT /secrets/{name}", "DELETE /secrets/{name}", "POST /leases/{lease_id}/secrets:resolve"}

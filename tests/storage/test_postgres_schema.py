@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.kills import reads as kill_reads
+from swarmkeeper.core.persons import reads as person_reads
 from swarmkeeper.core.secrets import reads as secret_reads
 from swarmkeeper.sinks import sink_reads
 from swarmkeeper.storage import rows, statements
@@ -24,11 +25,18 @@ from tests.storage.test_schema import WORDS
 from tests.support.postgres import PostgresServer
 from tests.tidy import data_classification
 
-NAMED = {**named_reads.READS, **log_reads.READS, **secret_reads.READS, **kill_reads.READS, **sink_reads.READS}
+NAMED = {
+    **named_reads.READS,
+    **log_reads.READS,
+    **secret_reads.READS,
+    **kill_reads.READS,
+    **sink_reads.READS,
+    **person_reads.READS,
+}
 
 SHARED = (
     *("queries.sql", "limits.sql", "reads.sql", "checks.sql", "anchors.sql", "retention.sql"),
-    *("secrets.sql", "secret_reads.sql", "sinks.sql", "kills.sql"),
+    *("secrets.sql", "secret_reads.sql", "sinks.sql", "kills.sql", "persons.sql", "person_reads.sql"),
 )
 STATEMENTS: dict[str, Any] = {**dialect.read(*SHARED), **dialect.read_only_here(), **dialect.read_row_statements()}
 
@@ -58,7 +66,7 @@ async def test_a_read_answers_with_all_columns_of_its_rows(connection: "asyncpg.
     prepared = await connection.prepare(STATEMENTS[name].sql)
     columns = [attribute.name for attribute in prepared.get_attributes()]
 
-    assert isinstance(rows.maker(NAMED[name].row, columns)(tuple(columns)), NAMED[name].row)
+    assert isinstance(rows.maker(NAMED[name].row, columns)((None,) * len(columns)), NAMED[name].row)
 
 
 def test_both_dialects_word_the_same_statements_themselves() -> None:

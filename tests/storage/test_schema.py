@@ -10,6 +10,9 @@ import pytest
 from swarmkeeper.core import model, named_reads, states
 from swarmkeeper.core.kills import reads as kill_reads
 from swarmkeeper.core.kills import records as kill_records
+from swarmkeeper.core.persons import reads as person_reads
+from swarmkeeper.core.persons import records as person_records
+from swarmkeeper.core.rules.tree import AuditTree
 from swarmkeeper.core.secrets import reads as secret_reads
 from swarmkeeper.sinks import sink_reads
 from swarmkeeper.storage import rows
@@ -19,7 +22,14 @@ from swarmkeeper.storage.sqlite.loading import QUERIES
 from swarmkeeper.storage.sqlite.reading import READS
 from swarmkeeper.transparency import log_reads
 
-NAMED = {**named_reads.READS, **log_reads.READS, **secret_reads.READS, **kill_reads.READS, **sink_reads.READS}
+NAMED = {
+    **named_reads.READS,
+    **log_reads.READS,
+    **secret_reads.READS,
+    **kill_reads.READS,
+    **sink_reads.READS,
+    **person_reads.READS,
+}
 
 WORDS = {
     ("task", "status"): states.TaskStatus,
@@ -47,6 +57,7 @@ RECORDS = {
     "key_limit": model.KeyLimit,
     "work_rate": model.WorkRate,
     "kill": kill_records.KillRecord,
+    "person": person_records.PersonRecord,
     "cooldown": model.Cooldown,
     "attempt": model.AttemptRecord,
     "late_result": model.LateResultRecord,
@@ -56,7 +67,7 @@ RECORDS = {
     "idempotency": model.Idempotency,
     "event": model.Event,
     "audit_leaf": model.AuditLeaf,
-    "audit_tree": model.AuditTree,
+    "audit_tree": AuditTree,
 }
 STATEMENTS = {**QUERIES, **READS}
 # Columns whose name differs from the field's.
@@ -145,7 +156,7 @@ def _nothing(sql: str) -> dict[str, None] | tuple[None, ...]:
 
 
 def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:
-    reads = read("reads.sql", "sinks.sql", "secret_reads.sql")
+    reads = read("reads.sql", "sinks.sql", "secret_reads.sql", "person_reads.sql")
     asked = {name: frozenset(re.findall(r"(?<![\w:]):([a-z_]+)", sql)) for name, sql in reads.items()}
 
     assert asked == {name: read.parameters for name, read in NAMED.items()}
@@ -157,7 +168,7 @@ def test_a_read_answers_with_all_columns_of_its_rows(connection: apsw.Connection
 
     make = rows.maker(NAMED[name].row, columns)
 
-    assert isinstance(make(tuple(columns)), NAMED[name].row)
+    assert isinstance(make((None,) * len(columns)), NAMED[name].row)
 
 
 def test_no_index_on_a_wide_row_contains_a_changing_column(connection: apsw.Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from swarmkeeper import Accept, Done, Plan, SubTask, evaluator, executor, planner
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.clock import SystemClock
+from swarmkeeper.govern import keys
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.offline import doctor
@@ -124,3 +126,27 @@ async def findings(file: Path) -> list[doctor.DoctorFinding]:
         return await doctor.examine(store, Rulebook(Redactor.default()), deep=True, wall=SystemClock().now())
     finally:
         await store.close()
+
+
+async def test_a_client_key_of_an_earlier_release_still_sees_the_whole_tenant(file: Path) -> None:
+    before = apsw.Connection(str(file))
+    made = keys.new_key(b"7" * 32)
+    pepper: Any = before.execute("SELECT value FROM meta WHERE key = 'pepper'").get
+    columns = [name for (name,) in before.execute("SELECT name FROM pragma_table_info('api_key')")]
+    row: dict[Any, Any] = dict.fromkeys(columns) | {
+        "id": "key_old",
+        "public_id": made.public_id,
+        "tenant": "default",
+        "version": 1,
+    }
+    row |= {"role": "client", "created_at": 1, "digest": keys.digest(pepper, made.secret)}
+    before.execute(f"INSERT INTO api_key ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
+    before.close()
+
+    async with Orchestrator(Settings(store=f"sqlite:///{file}", log_level="error"), migrate=True) as swarm:
+        listed = swarm.client().keys()
+        (old,) = [key async for key in listed if key.id == "key_old"]
+        seen = [task async for task in swarm.client(made.text).tasks()]
+
+    assert old.scope == "tenant"
+    assert len(seen) == 3

@@ -20,6 +20,7 @@ from swarmkeeper.core import commands
 from swarmkeeper.core.kills.commands import PlaceKill
 from swarmkeeper.core.kills.records import KillKind
 from swarmkeeper.core.model import Principal
+from swarmkeeper.core.persons.commands import CreatePerson, DisablePerson
 from swarmkeeper.core.ports import Reader
 from swarmkeeper.govern.audit import KeptRoot
 from swarmkeeper.offline import doctor
@@ -52,8 +53,12 @@ def live(folder: Path) -> Path:
     machine.advance(2 * 3_600)
     _retain(machine, RetentionPeriods(audit=LONG))
     ReferenceStory(machine).play()
-    for role in ("admin", "client", "bot:executor"):
-        key = commands.CreateKey(by=NEIGHBOUR, role=role, public_id=f"of_{role[:7]}", digest=b"3" * 32)
+    machine.do(commands.CreateKey(by=NEIGHBOUR, role="admin", public_id="of_admin", digest=b"3" * 32))
+    person = machine.do(CreatePerson(by=NEIGHBOUR, name="ann"))
+    machine.do(DisablePerson(by=NEIGHBOUR, person=machine.do(CreatePerson(by=NEIGHBOUR, name="gone"))))
+    for role in ("client", "bot:executor"):
+        of = person if role == "client" else None
+        key = commands.CreateKey(by=NEIGHBOUR, role=role, public_id=f"of_{role[:7]}", digest=b"3" * 32, person=of)
         machine.do(key)
     theirs = machine.a_submission(["x", {"key": "y", "depends_on": ["x"]}], title="theirs")
     other = machine.do(replace(theirs, by=NEIGHBOUR))

@@ -93,6 +93,7 @@ def test_a_mistake_in_an_issuer_has_its_place(tmp_path: Path, keys: dict[str, st
         ({"roles": '["client"]'}, "issuer 1 rule 1 roles: unknown key"),
         ({"bot_name": '"reader"'}, "issuer 1 rule 1: bot_name and skills have a meaning only with bot roles"),
         ({"skills": '["a"]'}, "issuer 1 rule 1: bot_name and skills have a meaning only with bot roles"),
+        ({"scope": '"own"', "role": '"viewer"'}, "issuer 1 rule 1: scope has a meaning only with the role client"),
         ({"skills": '"a"', "role": '"bot:executor"'}, "issuer 1 rule 1 skills: expected a list of texts"),
         ({"owner": '"a\\nb"'}, "issuer 1 rule 1 owner value: expected one line"),
     ],

@@ -141,10 +141,26 @@ def test_two_key_ids_of_tokens_are_of_one_person_by_subject_or_owner(
 ) -> None:
     one = ids.of_token("t", issuer, subject, owner)
 
-    assert ids.is_same_person(one, ids.of_token("t", issuer, subject, another), another)
-    assert ids.is_same_person(one, "key_0", owner)
-    assert ids.is_same_person(one, ids.of_token("t", issuer, other, another), another) == (
+    assert ids.is_same_person(one, ids.of_token("t", issuer, subject, another), another, None)
+    assert ids.is_same_person(one, "key_0", owner, None)
+    assert ids.is_same_person(one, ids.of_token("t", issuer, other, another), another, None) == (
         subject == other or owner == another
     )
-    assert not ids.is_same_person("key_0", "key_1", owner)
-    assert ids.is_same_person(one, "key_0", None) is False
+    assert not ids.is_same_person("key_0", "key_1", owner, None)
+    assert ids.is_same_person(one, "key_0", None, None) is False
+
+
+@given(text, text, text, text)
+def test_two_key_ids_of_tokens_with_persons_are_told_apart_by_person_and_not_by_owner(
+    subject: str, other: str, owner: str, another: str
+) -> None:
+    ann, bob = "per_ANN", "per_BOB"
+    one = ids.of_person(ids.of_token("t", "i", subject, owner), ann)
+
+    assert len(one) == len("oid_") + 64  # as long as a path accepts
+    assert ids.is_same_person(one, "key_0", another, ann)
+    assert not ids.is_same_person(one, "key_0", owner, bob)
+    assert ids.is_same_person(one, "key_0", owner, None)  # the caller has no person: owners are compared
+    assert ids.is_same_person(one, ids.of_person(ids.of_token("t", "i", other, another), bob), another, bob) == (
+        subject == other
+    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -18,9 +17,12 @@ from typing import Protocol
 from swarmkeeper.access.accesses import Accesses
 from swarmkeeper.access.duplicate_processes import Processes
 from swarmkeeper.access.stuck_code import StuckCodeRegistry
+from swarmkeeper.core import ids
 from swarmkeeper.core.errors import AuthenticationFailed, NotSupported, PermissionDenied, RateLimited, SwarmkeeperError
-from swarmkeeper.core.model import ApiKey, Principal, TokenLogin
-from swarmkeeper.core.named_reads import KEY_BY_PUBLIC_ID, TENANT_ROW, SecretKeyRow, fetch
+from swarmkeeper.core.model import ApiKey, Principal
+from swarmkeeper.core.named_reads import KEY_BY_PUBLIC_ID, TENANT_ROW, fetch
+from swarmkeeper.core.persons.reads import PERSON_BY_NAME, PERSON_ROW
+from swarmkeeper.core.persons.records import PersonRecord, TokenLogin
 from swarmkeeper.core.ports import Heard, Store
 from swarmkeeper.govern import keys
 
@@ -202,6 +204,7 @@ class Identity:
         self._public_ids: dict[str, str] = {}  # id of the key's record -> public id
         # By the hash of a key's text that was found valid: saves checking it again. The hash itself is no credential.
         self._known: dict[bytes, tuple[ApiKey, Principal]] = {}
+        self._persons: dict[tuple[str, str], PersonRecord] = {}  # by tenant and id; also by tenant and name
         self._tenants = set[str]()  # that exist, as far as it is known; none ever ends
         self._generation = 0
         self._failing = Buckets(FAILURES_A_SECOND)
@@ -230,7 +233,7 @@ class Identity:
         if fresh and (known := self._known.get(shown)) is not None:
             # A changed key is a different record.
             shown_key, principal = known
-            is_same = self._keys.get(shown_key.public_id) is shown_key
+            is_same = self._keys.get(shown_key.public_id) is shown_key and await self._has_person(shown_key)
             if is_same and self._good(shown_key) and _may_come_from(source, shown_key):
                 self.accesses.used.add(shown_key.id)
                 return principal
@@ -244,7 +247,10 @@ class Identity:
             key = await self._look_up(public_id, source)
         if key is None:
             raise self._failed(source)
-        if (why := self._why_not(key, secret, source)) is not None:
+        why = self._why_not(key, secret, source)
+        if why is None and not await self._has_person(key):
+            why = "person_disabled"
+        if why is not None:
             self.accesses.refused(_principal(key), why, "authenticate")
             raise self._failed(source, is_known=True)
         principal = _principal(key)
@@ -263,6 +269,7 @@ class Identity:
             principal = await self._tokens.principal(text)
             if not await self._has_tenant(principal.tenant):
                 raise PermissionDenied("the token is good, but its tenant does not exist: its first key creates it")
+            principal = await self._with_person(principal)
         except (AuthenticationFailed, PermissionDenied) as error:
             limited = self._failed(source)
             raise limited if isinstance(limited, RateLimited) else error from None
@@ -273,6 +280,8 @@ class Identity:
         key = key or await self._look_up(own.public_id, source)
         if key is None or key.id != own.login.subject or not self._good(key) or not _may_come_from(source, key):
             raise AuthenticationFailed("the token is not accepted: its API key is revoked, expired or elsewhere")
+        if not await self._has_person(key):
+            raise AuthenticationFailed("the token is not accepted: the person of its API key is disabled")
         self.accesses.used.add(key.id)
         whole = _principal(key)
         skills = whole.skills if own.login.skills is None else own.login.skills & (whole.skills or own.login.skills)
@@ -290,6 +299,48 @@ class Identity:
         if self._own_tokens is None:
             raise NotSupported("this server makes no tokens: they need a pepper outside of the store: `pepper`")
         return self._own_tokens.made(self._public_ids[by.key_id], by.key_id, wanted)
+
+    async def _with_person(self, principal: Principal) -> Principal:
+        """Return the caller with the person whom the token names.
+
+        Raises:
+            PermissionDenied: the person does not exist, or is disabled.
+        """
+        login = principal.token
+        if login is None or login.person is None:
+            return principal
+        person = await self._person(principal.tenant, name=login.person)
+        if person is None:
+            raise PermissionDenied("the token is good, but its person does not exist: an administrator creates it")
+        if person.disabled_at is not None:
+            raise PermissionDenied("the token is good, but its person is disabled")
+        return replace(principal, person=person.id, key_id=ids.of_person(principal.key_id, person.id))
+
+    async def _has_person(self, key: ApiKey) -> bool:
+        """Whether the person of a key, if it has one, may call."""
+        if key.person is None:
+            return True
+        person = await self._person(key.tenant, id_=key.person)
+        return person is not None and person.disabled_at is None
+
+    async def _person(self, tenant: str, *, id_: str = "", name: str = "") -> PersonRecord | None:
+        """Return a person by id or by name, from memory if that is fresh."""
+        # No id has a blank, so no name can pass for an id.
+        shown = (tenant, id_ or f" {name}")
+        if self.is_fresh() and (known := self._persons.get(shown)) is not None:
+            return known
+        generation = self._generation
+        if id_:
+            rows: list[PersonRecord] = await fetch(self._store, PERSON_ROW, tenant=tenant, person=id_)
+        else:
+            rows = await fetch(self._store, PERSON_BY_NAME, tenant=tenant, name=name)
+        if not rows:
+            return None
+        if generation == self._generation:  # otherwise the person may have changed since
+            if len(self._persons) >= KEYS_MAX:
+                del self._persons[next(iter(self._persons))]
+            self._persons[shown] = rows[0]
+        return rows[0]
 
     async def _has_tenant(self, tenant: str) -> bool:
         if tenant not in self._tenants:
@@ -309,7 +360,12 @@ class Identity:
         """Whether the caller's key or token is still valid. Reads the store only after keys have changed."""
         if principal.token is not None:
             if principal.token.issuer != OWN_ISSUER:
-                return self._tokens is not None and self._tokens.still_good(principal.token)
+                if self._tokens is None or not self._tokens.still_good(principal.token):
+                    return False
+                if principal.token.person is None:
+                    return True
+                person = await self._person(principal.tenant, name=principal.token.person)
+                return person is not None and person.id == principal.person and person.disabled_at is None
             if self._wall() >= principal.token.expires_at:
                 return False
         public_id = self._public_ids.get(principal.key_id)
@@ -317,7 +373,7 @@ class Identity:
             return False
         cached = self._keys.get(public_id) if self.is_fresh() else None
         key = cached or await self._read(public_id)
-        return key is not None and key.id == principal.key_id and self._good(key)
+        return key is not None and key.id == principal.key_id and self._good(key) and await self._has_person(key)
 
     def digest(self, secret: str) -> bytes:
         """Return the digest of a key's secret, as it is stored."""
@@ -366,10 +422,10 @@ class Identity:
 
     async def _read(self, public_id: str) -> ApiKey | None:
         generation = self._generation
-        rows = await fetch(self._store, KEY_BY_PUBLIC_ID, public_id=public_id)
+        rows: list[ApiKey] = await fetch(self._store, KEY_BY_PUBLIC_ID, public_id=public_id)
         if not rows:
             return None
-        key = _key(rows[0])
+        key = rows[0]
         if generation == self._generation:  # otherwise the key may have changed since it was read
             self._keys[public_id] = key
             if len(self._keys) > KEYS_MAX:
@@ -385,6 +441,11 @@ class Identity:
         for key_id in key_ids:
             self._keys.pop(self._public_ids.get(key_id, ""), None)
 
+    def forget_persons(self) -> None:
+        """Drop all persons from the cache, because one was created or changed."""
+        self._generation += 1
+        self._persons.clear()
+
     def forget_bot(self, bot_id: str) -> None:
         """Drop what is known of a bot that was removed."""
         self.presence.forget(bot_id)
@@ -395,6 +456,7 @@ class Identity:
         """Drop all keys from the cache, because another process may have changed any of them."""
         self._generation += 1
         self._keys.clear()
+        self._persons.clear()
 
 
 def _may_come_from(source: str, key: ApiKey) -> bool:
@@ -422,11 +484,6 @@ def _principal(key: ApiKey) -> Principal:
         bot=key.bot,
         owner=key.owner,
         skills=None if key.skills is None else frozenset(key.skills),
+        person=key.person,
+        sees_own=key.scope == "own",
     )
-
-
-def _key(row: SecretKeyRow) -> ApiKey:
-    lists = {
-        name: text and tuple(json.loads(text)) for name, text in (("skills", row.skills), ("networks", row.networks))
-    }
-    return ApiKey(**{**row._asdict(), **lists})

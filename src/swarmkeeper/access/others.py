@@ -226,8 +226,8 @@ class Others:
                 tasks[event.task] = event.tenant
             if kind == "bot":
                 bots.add(self._bot_changed(event))
-            elif kind == "key":
-                keys.add(_body(event)["key"])
+            elif kind in ("key", "person"):
+                keys |= self._caller_changed(event)
             elif event.kind == "secret.released":
                 released += [(event.tenant, tag, event.seq) for tag in _body(event)["tags"]]
             elif event.kind == "task.message":
@@ -259,6 +259,13 @@ class Others:
         if not self._ignorant:
             self._known = max(seq for _, _, seq in released)
             await self._meet()
+
+    def _caller_changed(self, event: EventRow) -> set[str]:
+        """Forget a person that was changed; return the ids to forget as keys."""
+        body = _body(event)
+        if "person" in body:
+            self._identity.forget_persons()
+        return {body.get("key") or body["person"]}
 
     def _bot_changed(self, event: EventRow) -> str:
         bot: str = _body(event)["bot"]

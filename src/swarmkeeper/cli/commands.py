@@ -10,6 +10,7 @@ from swarmkeeper.cli.at_rest import encryption, pepper
 from swarmkeeper.cli.bots import bot
 from swarmkeeper.cli.erasure import erase
 from swarmkeeper.cli.kills import kill
+from swarmkeeper.cli.persons import person
 from swarmkeeper.cli.policies import policy
 from swarmkeeper.cli.secrets import secret
 from swarmkeeper.cli.serving import demo, dev, run, server
@@ -35,6 +36,7 @@ task.app.command()(message.messages)
 app.add_typer(task.app, name="task")
 app.add_typer(bot.app, name="bot")
 app.add_typer(key.app, name="key")
+app.add_typer(person.app, name="person")
 app.add_typer(secret.app, name="secret")
 app.add_typer(approval.app, name="approval")
 app.add_typer(audit.app, name="audit")

@@ -296,12 +296,12 @@ class AskQuestion(OnLease):
     default: Json = None  # the answer if nobody gives one in time; None: then the work fails
     remind: int | None = None  # microseconds from now
     escalate: int | None = None  # likewise
+    step_up: int | None = None  # how long ago who answers may have signed in
     progress: Mapping[str, Json] | None = None
 
     @property
     def redacted_characters(self) -> int:
-        # Checking each choice against the schema takes about as long as redacting it.
-        return len(self.question) + sum(map(len, self.choices))
+        return len(self.question) + sum(map(len, self.choices))  # checking a choice takes as long as redacting it
 
 
 # ---- fleet and keys ------------------------------------------------------------------------------------------------
@@ -367,6 +367,8 @@ class CreateKey(Repeatable[str]):
     skills: tuple[str, ...] | None = None
     expires: int | None = None  # microseconds from now; 0: never; None: as the limits say
     networks: tuple[str, ...] | None = None
+    person: str | None = None  # id
+    scope: str | None = None  # own | tenant; None: own, for a client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -567,8 +569,6 @@ class TimerFired(Command[None]):
                 return [lookups.WORK.of(self.ref)]
             case "deadline":
                 return [lookups.TASK.of(self.ref), lookups.JOBS.of(self.ref)]
-            case "remind" | "escalate":
-                return [lookups.APPROVAL.of(self.ref)]
             case "rate":
                 return [lookups.WORK_RATE.of(self.ref)]
             case "line":
@@ -577,7 +577,7 @@ class TimerFired(Command[None]):
                 return [lookups.COOLDOWN.of(self.ref)]
             case "kill":
                 return []
-            case _:
+            case _:  # answer, remind, escalate
                 return [lookups.APPROVAL.of(self.ref)]
 
 

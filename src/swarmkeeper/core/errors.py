@@ -36,6 +36,18 @@ class PermissionDenied(SwarmkeeperError):
     policies: tuple[str, ...] = ()  # ids of the policies that deny it
 
 
+class SignInRequired(SwarmkeeperError):
+    """The decision needs a person who has signed in a short time ago (step-up authentication, RFC 9470).
+
+    Sign in again at the identity provider and repeat the call with the new token; `WWW-Authenticate` has `max_age`.
+    An API key is never enough.
+    """
+
+    code = "insufficient_user_authentication"
+    max_age_seconds: int = 0  # how long ago the sign-in may be
+    acr: tuple[str, ...] = ()  # the authentication contexts of which the token must name one
+
+
 class ResourceNotFound(SwarmkeeperError):
     """It does not exist, or belongs to another tenant: the two cases look the same on purpose."""
 

@@ -14,6 +14,7 @@ from typing import Annotated, Self
 from swarmkeeper.core.catalogue import EventBody, Mark, Omitted, Own, event
 from swarmkeeper.core.kills import events as _of_kills  # noqa: F401 - enters its kinds in the catalogue
 from swarmkeeper.core.model import Json, Work
+from swarmkeeper.core.persons import events as _of_persons  # noqa: F401 - enters its kinds in the catalogue
 from swarmkeeper.core.rules.graph import NAMED_MAX
 from swarmkeeper.core.secrets import events as _of_secrets  # noqa: F401 - enters its kinds in the catalogue
 from swarmkeeper.core.states import BotType, Decision, FailureCode, Kind, Outcome, TaskStatus

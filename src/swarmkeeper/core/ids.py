@@ -13,6 +13,7 @@ _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUV"
 _PAIRS = tuple(chr(first) + chr(second) for first in _ALPHABET for second in _ALPHABET)  # of ten bits
 TOKEN_PREFIX = "oid"
 _SUBJECT_END = len(TOKEN_PREFIX) + 1 + 26
+_OWNER_END = _SUBJECT_END + 20
 _LETTER_OF = bytes(_ALPHABET[byte & 31] for byte in range(256))
 
 
@@ -72,13 +73,36 @@ def of_token(tenant: str, issuer: str, subject: str, owner: str) -> str:
     return f"{TOKEN_PREFIX}_{subject_hash.translate(_LETTER_OF).decode('ascii')}{_owner_mark(owner)}"
 
 
-def is_same_person(key_id: str, caller: str, owner: str | None) -> bool:
-    """Whether a token's key id belongs to a caller: by the subject of the caller's own key id, or by its owner."""
-    if not key_id.startswith(f"{TOKEN_PREFIX}_"):
+def of_person(token_key_id: str, person: str) -> str:
+    """Return the key id of callers with tokens that belong to a person: its end depends on the person alone."""
+    return token_key_id + _person_mark(person)
+
+
+def is_token(key_id: str) -> bool:
+    """Whether this is the key id of callers with tokens."""
+    return key_id.startswith(f"{TOKEN_PREFIX}_")
+
+
+def is_same_person(key_id: str, caller: str, owner: str | None, person: str | None) -> bool:
+    """Whether a token's key id belongs to a caller: the subject is the same, or the person.
+
+    Owners are compared only if one of the two has no person.
+
+    Args:
+        caller: the caller's own key id.
+    """
+    if not is_token(key_id):
         return False
-    same_owner = owner is not None and key_id.endswith(_owner_mark(owner))
-    return same_owner or key_id[:_SUBJECT_END] == caller[:_SUBJECT_END]
+    if key_id[:_SUBJECT_END] == caller[:_SUBJECT_END]:
+        return True
+    if person is not None and key_id[_OWNER_END:]:
+        return key_id[_OWNER_END:] == _person_mark(person)
+    return owner is not None and key_id[_SUBJECT_END:_OWNER_END] == _owner_mark(owner)
 
 
 def _owner_mark(owner: str) -> str:
     return blake2b(owner.encode(), person=b"owner", digest_size=20).digest().translate(_LETTER_OF).decode("ascii")
+
+
+def _person_mark(person: str) -> str:
+    return blake2b(person.encode(), person=b"person", digest_size=18).digest().translate(_LETTER_OF).decode("ascii")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from swarmkeeper.core.persons.records import TokenLogin
 from swarmkeeper.core.policies.labels import Flow, WorkLabels
 from swarmkeeper.core.states import (
     AttemptOutcome,
@@ -44,19 +45,6 @@ class Redacted:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenLogin:
-    """The token of an identity provider by which a caller is known. The token itself is kept nowhere."""
-
-    issuer: str
-    subject: str
-    id: str  # a hash of the token
-    key: str  # the provider's key that signed it
-    expires_at: int  # microseconds of the wall clock
-    skills: frozenset[str] | None = None  # work that requires another one is not there for its bot
-    task: str | None = None  # what belongs to another one is not there for it
-
-
-@dataclass(frozen=True, slots=True)
 class Principal:
     """The caller, as identified by the credential."""
 
@@ -67,6 +55,19 @@ class Principal:
     owner: str | None = None
     skills: frozenset[str] | None = None  # skills that its bots may register; None: any
     token: TokenLogin | None = None  # None: the credential is an API key
+    person: str | None = None  # id of the person to whom the credential belongs
+    sees_own: bool = False  # it sees and steers no tasks but those of its party
+
+    @property
+    def party(self) -> str:
+        """Whose tasks these are: the person's; without a person the owner's; without an owner the key's."""
+        if self.person is not None:
+            return f"person:{self.person}"
+        return f"key:{self.key_id}" if self.owner is None else f"owner:{self.owner}"
+
+    def sees(self, party: str | None) -> bool:
+        """Whether the caller may know of a task of this party in its tenant."""
+        return not self.sees_own or party == self.party
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Limits:
     key_expires: int = 0  # unless it is created with another time; 0: never
     # Nobody reviews or approves their own work. False: bots of one key are of different owners, and admins decide all.
     four_eyes: bool = True
+    step_up: int = 0  # how long ago who decides may have signed in; 0: a decision needs no sign-in
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ class TaskRecord:
     position: int = 0  # time of submission, later of the plan's acceptance: tasks started first are finished first
     budget: BudgetAccount | None = None
     subtask_labels: Flow = ()  # all that its subtasks have themselves
+    party: str | None = None  # who submitted it; see `Principal.party`. None: a version before there were parties
 
 
 @dataclass(slots=True)
@@ -301,6 +304,7 @@ class BotRecord:
     scope: str = ""  # what its last rate limit named; see rules/cooldowns.py
     last_seen: int = 0
     row_version: int = 0
+    person: str | None = None  # to whom its key belongs
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +335,8 @@ class ApiKey:
     previous_until: int | None = None
     networks: tuple[str, ...] | None = None  # from which it may be used; None: from anywhere
     version: int = 0
+    person: str | None = None  # to whom it belongs
+    scope: str | None = None  # own: only tasks of its party; None: all of the tenant that its role allows
 
 
 @dataclass(slots=True)
@@ -354,6 +360,8 @@ class ApprovalRecord:
     decided_by: str | None = None
     decided_at: int | None = None
     version: int = 0
+    step_up: int | None = None  # how long ago who decides may have signed in; None: it needs no sign-in
+    decided_person: str | None = None
 
 
 @dataclass(slots=True)
@@ -523,6 +531,7 @@ class AuditEntry:
     salt: bytes
     trace: str = ""
     rows: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)  # anchors; see govern/anchors.py
+    person: str | None = None  # to whom the key or token belongs
 
 
 UNPLACED = -1  # the index of an audit record that the store has not put into its tree yet
@@ -543,16 +552,6 @@ class AuditLeaf:
     salt: bytes
     body: bytes | None  # None once erased
     hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class AuditTree:
-    """The head of a tenant's audit tree: what appending needs, and what a verifier compares."""
-
-    tenant: str
-    size: int
-    frontier: bytes
-    root: bytes
 
 
 @dataclass(frozen=True, slots=True)

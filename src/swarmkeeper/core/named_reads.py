@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from swarmkeeper.core.model import Tenant, WorkRate
+from swarmkeeper.core.model import ApiKey, Tenant, WorkRate
 from swarmkeeper.core.ports import Read, Reader
 from swarmkeeper.core.rules.explain import OpenApproval
 
@@ -30,6 +30,7 @@ async def fetch(reader: Reader, read: Read[R], **parameters: Any) -> list[R]:
 class TaskRow(NamedTuple):
     id: str
     tenant: str
+    party: str | None
     title: str
     status: str
     outcome: str | None
@@ -158,7 +159,18 @@ class BodyRow(NamedTuple):
     body: bytes
 
 
-_PAGE = ("tenant", "statuses", "outcomes", "labels", "created_after", "created_before", "after_at", "after_id", "limit")
+_PAGE = (
+    "tenant",
+    "party",
+    "statuses",
+    "outcomes",
+    "labels",
+    "created_after",
+    "created_before",
+    "after_at",
+    "after_id",
+    "limit",
+)
 
 TASK_ROW = Read("task_row", TaskRow, "tenant", "task")
 TASKS_OLDEST = Read("tasks_oldest", TaskRow, *_PAGE)
@@ -290,6 +302,9 @@ class ApprovalRow(NamedTuple):
     decision: JsonText | None
     decided_by: str | None
     decided_at: int | None
+    decided_person: str | None
+    decided_name: str | None
+    step_up: int | None
 
 
 class SizeRow(NamedTuple):
@@ -360,27 +375,10 @@ class KeyRow(NamedTuple):
     created_at: int
     expires_at: int | None
     revoked_at: int | None
+    person: str | None
+    person_name: str | None
+    scope: str | None
     used_at: int | None
-
-
-class SecretKeyRow(NamedTuple):
-    """A key with the digests that verify it."""
-
-    id: str
-    public_id: str
-    tenant: str
-    role: str
-    created_at: int
-    digest: bytes
-    bot: str | None
-    owner: str | None
-    skills: JsonText | None
-    expires_at: int | None
-    revoked_at: int | None
-    previous_digest: bytes | None
-    previous_until: int | None
-    networks: JsonText | None
-    version: int
 
 
 class TenantBudgetRow(NamedTuple):
@@ -406,7 +404,7 @@ SKILLS_OF_BOTS = Read("skills_of_bots", BotSkillsRow, "tenant", "status")
 WAITING_BY_QUEUE = Read("waiting_by_queue", WaitingRow, "tenant")
 KEYS_PAGE = Read("keys_page", KeyRow, "tenant", "after", "limit")
 KEY_ROW = Read("key_row", KeyRow, "tenant", "key")
-KEY_BY_PUBLIC_ID = Read("key_by_public_id", SecretKeyRow, "public_id")
+KEY_BY_PUBLIC_ID = Read("key_by_public_id", ApiKey, "public_id")  # with the digests that verify it
 TENANT_SHARES = Read("tenant_shares", Tenant)
 TENANT_ROW = Read("tenant_row", Tenant, "tenant")
 TENANTS = Read("tenants", TenantNameRow)

@@ -39,6 +39,7 @@ from swarmkeeper.core.model import (
     Work,
     WorkRate,
 )
+from swarmkeeper.core.persons.records import PersonRecord
 from swarmkeeper.core.policies.records import Policies
 from swarmkeeper.core.retention import LegalHoldRecord
 from swarmkeeper.core.secrets.records import RowKey, SecretRecord
@@ -170,6 +171,7 @@ class Changes:
     checkpoints: list[SignedCheckpoint] = field(default_factory=list)  # of an hour, only the largest is kept
     sink_cursors: dict[str, int] = field(default_factory=dict)  # by name; they move forward, never back
     kills: dict[str, KillRecord | None] = field(default_factory=dict)  # None removes it
+    persons: dict[str, PersonRecord] = field(default_factory=dict)
     secret_rows: dict[RowKey, SecretRecord | None] = field(default_factory=dict)  # None removes it
     alive_at: int | None = None
     requests: dict[str, str] = field(default_factory=dict)  # audit id of events -> request id; only for the log

@@ -46,6 +46,8 @@ class Action(StrEnum):
     APPROVAL_DECIDE = "approval.decide"
     KEY_READ = "key.read"
     KEY_MANAGE = "key.manage"
+    PERSON_READ = "person.read"
+    PERSON_MANAGE = "person.manage"
     TENANT_MANAGE = "tenant.manage"
     SECRET_RESOLVE = "secret.resolve"
     SECRET_READ = "secret.read"  # names and versions, never values
@@ -128,6 +130,7 @@ _AUDITOR = frozenset(
         Action.AUDIT_READ,
         Action.APPROVAL_READ,
         Action.KEY_READ,
+        Action.PERSON_READ,
         Action.LEGAL_HOLD_READ,
         Action.KILL_READ,
         Action.REDACTION_TEST,

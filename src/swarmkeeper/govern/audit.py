@@ -17,8 +17,8 @@ from typing import Literal
 import msgspec
 import rfc8785
 
-from swarmkeeper.core.model import UNPLACED, AuditEntry, AuditLeaf, AuditTree, Event, FieldRedaction, Json
-from swarmkeeper.core.rules.tree import Frontier, leaf_hash
+from swarmkeeper.core.model import UNPLACED, AuditEntry, AuditLeaf, Event, FieldRedaction, Json
+from swarmkeeper.core.rules.tree import AuditTree, Frontier, leaf_hash
 
 LEAF_MAX = 16 << 10  # bytes
 LEAF_VERSION = 1
@@ -138,7 +138,7 @@ def _envelope(
 ) -> dict[str, Json]:
     return {
         "action": entry.action,
-        "actor": {"id": entry.actor, "key": entry.key_id, "type": entry.actor_type},
+        "actor": _actor(entry),
         "at": entry.at,
         "body": {"alg": COMMITMENT, "commitment": committed},
         "decision": {"effect": entry.effect, "policy": "built-in", "reasons": list(reasons)},
@@ -155,6 +155,11 @@ def _envelope(
         "trace": entry.trace,
         "v": LEAF_VERSION,
     }
+
+
+def _actor(entry: AuditEntry) -> dict[str, Json]:
+    person = {} if entry.person is None else {"person": entry.person}
+    return {"id": entry.actor, "key": entry.key_id, **person, "type": entry.actor_type}
 
 
 def _shortened(entry: AuditEntry, rules_hash: str, committed: str) -> bytes:

@@ -15,6 +15,7 @@ from swarmkeeper.http.intake.limits import HttpLimits
 from swarmkeeper.http.kills import router as kills
 from swarmkeeper.http.middleware import HotRoutes, RequestContext, UnhandledExceptions
 from swarmkeeper.http.openapi import DESCRIPTION, TAGS, describe
+from swarmkeeper.http.persons import router as persons
 from swarmkeeper.http.routers import (
     approvals,
     audit_proofs,
@@ -35,7 +36,8 @@ __all__ = ["ROUTES", "HttpLimits", "Services", "create_app", "openapi_document"]
 
 # FastAPI tries the routers in this order. `hot` is last, because `RequestContext` answers most of its calls itself.
 _ROUTERS = (
-    *(tasks, bots, work, messages, approvals, keys, secrets, kills, legal_holds, erasure, evidence, audit_proofs, ops),
+    *(tasks, bots, work, messages, approvals, keys, persons, secrets, kills, legal_holds, erasure),
+    *(evidence, audit_proofs, ops),
     hot,
 )
 

@@ -17,6 +17,7 @@ STATUS: Mapping[type[errors.SwarmkeeperError], tuple[int, str]] = MappingProxyTy
         errors.Malformed: (400, "Malformed body"),
         errors.AuthenticationFailed: (401, "Valid API key or token required"),
         errors.PermissionDenied: (403, "Not allowed for this key or token"),
+        errors.SignInRequired: (403, "Fresh sign-in required"),
         errors.Killed: (403, "Tenant is killed"),
         errors.ResourceNotFound: (404, "Not found"),
         errors.SecretNotFound: (404, "No such secret for this work"),
@@ -76,6 +77,10 @@ def headers_of(error: errors.SwarmkeeperError) -> dict[str, str]:
         headers |= {"retry-after": str(max(1, math.ceil(error.retry_after)))}
     if isinstance(error, errors.AuthenticationFailed):
         headers |= {"www-authenticate": 'Bearer realm="swarmkeeper"'}
+    if isinstance(error, errors.SignInRequired):  # RFC 9470, section 3
+        acr = f', acr_values="{" ".join(error.acr)}"' if error.acr else ""
+        challenge = 'Bearer error="insufficient_user_authentication", error_description="A fresh sign-in is required"'
+        headers |= {"www-authenticate": f"{challenge}{acr}, max_age={error.max_age_seconds}"}
     if isinstance(error, errors.CursorTooOld):
         headers |= {"link": f'<?after={error.oldest}>; rel="first"'}  # the same feed from its oldest cursor
     return headers

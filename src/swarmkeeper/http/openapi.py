@@ -43,6 +43,7 @@ TAGS = {
     "bots": "Registered bots.",
     "keys": "API keys.",
     "secrets": "Values that bots get under a lease, and what the server keeps of them.",
+    "persons": "The people to whom keys and sign-ins by token belong.",
     "kills": "What is stopped at once: bots, owners, skills, the tenant.",
     "legal holds": "What is not erased, however old it is.",
     "evidence": "Events and audit records.",

@@ -13,6 +13,7 @@ from swarmkeeper.core.commands import CreateKey, RecordRestore, ResetClock, SetR
 from swarmkeeper.core.errors import Detail, Invalid, StillStopping
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.named_reads import TENANTS, fetch
+from swarmkeeper.core.persons.reads import PERSON_BY_NAME
 from swarmkeeper.core.ports import Clock, Entropy, Rules, Store
 from swarmkeeper.core.rules.texts import is_line
 from swarmkeeper.engine.engine_time import APART
@@ -42,6 +43,8 @@ class KeySpec:
     expires_days: int | None = None  # None, 0: never
     networks: tuple[str, ...] | None = None
     tenant: str = TENANT
+    person: str | None = None  # id or name
+    scope: str | None = None  # own | tenant, of a client; None: own
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,17 @@ async def create_key(
             skills=wish.skills,
             expires=(wish.expires_days or 0) * DAY,
             networks=wish.networks,
+            person=None if wish.person is None else await _person(store, wish.tenant, wish.person),
+            scope=wish.scope,
         )
     )
     return not_replayed(answer), made.text
+
+
+async def _person(store: Store, tenant: str, called: str) -> str:
+    """Return the id of a person, by name or id. An unknown one is refused with the key."""
+    found = await fetch(store, PERSON_BY_NAME, tenant=tenant, name=called)
+    return found[0].id if found else called
 
 
 async def set_tenant(store: Store, wish: TenantSettings, *, clock: Clock, entropy: Entropy, rules: Rules) -> None:
@@ -226,6 +237,8 @@ def _check(wish: KeySpec) -> None:
     may_be_a_bot = wish.role == Role.ADMIN or wish.role.startswith("bot:")
     if not may_be_a_bot and (wish.bot is not None or wish.skills is not None):
         wrong.append(("/bot", "bots_only", "bot and skills are allowed only with bot roles and admin"))
+    if wish.scope not in (None, "own", "tenant"):
+        wrong.append(("/scope", "unknown", "must be own or tenant"))
     if wish.expires_days is not None and not 0 <= wish.expires_days <= DAYS_MAX:
         wrong.append(("/expires_days", "invalid", f"must be from 0 (never) to {DAYS_MAX}"))
     for number, network in enumerate(wish.networks or ()):

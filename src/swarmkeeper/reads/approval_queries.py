@@ -31,7 +31,7 @@ class ApprovalQueries:
         """
         self._require(principal, of_one_task=True)
         found = await fetch(self._store, named_reads.APPROVAL_ROW, tenant=principal.tenant, approval=approval_id)
-        if not found:
+        if not found or not await self._sees(principal, found[0].task):
             raise ResourceNotFound("no such approval")
         return _readable(approval(found[0], None), self._rules, principal.tenant)
 
@@ -54,6 +54,8 @@ class ApprovalQueries:
         if task_id is not None:
             asked["task"] = task_id
             sizes_of, rows_of = named_reads.APPROVALS_BYTES_OF_TASK, named_reads.APPROVALS_PAGE_OF_TASK
+        if task_id is not None and not await self._sees(principal, task_id):
+            return views.page([], "")
         sizes = await fetch(self._store, sizes_of, **asked)
         fitting, room = 0, PAGE_BYTES_MAX
         for row in sizes[:page_size]:
@@ -70,6 +72,13 @@ class ApprovalQueries:
         shown = [approval(row, inline) for row in found if row.id <= last]
         readable = [_readable(view, self._rules, principal.tenant) for view in shown]
         return views.page(readable, views.token(last) if fitting < len(sizes) else "")
+
+    async def _sees(self, principal: Principal, task_id: str) -> bool:
+        """Whether the caller may know of the task, if there is one."""
+        if not principal.sees_own:
+            return True
+        rows = await fetch(self._store, named_reads.TASK_ROW, tenant=principal.tenant, task=task_id)
+        return bool(rows) and principal.sees(rows[0].party)
 
     def _require(self, principal: Principal, *, of_one_task: bool) -> None:
         if self._rules.may(principal, "approval.read"):
@@ -102,6 +111,7 @@ def approval(row: ApprovalRow, inline: Inline | None) -> View:
         "opened_at": views.time(row.opened_at),
         "expires_at": views.time(row.expires_at),
         "at_expiry": views.json_of(row.at_expiry),
+        "step_up": None if row.step_up is None else {"max_age_seconds": row.step_up // 1_000_000},
         "decision": _decision(row),
     }
 
@@ -128,6 +138,8 @@ def _decision(row: ApprovalRow) -> View | None:
     return {
         "verb": verb,
         "by": row.decided_by,
+        "person": row.decided_person,
+        "person_name": row.decided_name,
         "at": views.time(row.decided_at),
         "comment": words if verb == "approve" else None,
         "reason": words if verb == "reject" else None,

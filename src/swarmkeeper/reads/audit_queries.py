@@ -109,7 +109,7 @@ def public_record(row: AuditRecordRow) -> View:
         "task_id": leaf["task_id"],
         "event": leaf["action"],
         "action": leaf["action"],
-        "actor": leaf["actor"],
+        "actor": {"person": None, **leaf["actor"]},
         "resource": leaf["resource"],
         "outcome": leaf["outcome"],
         "decision": leaf["decision"],

@@ -62,6 +62,7 @@ _FAILING = (AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.EXPI
 _WELL = (Status.SUCCEEDED, Status.SKIPPED)
 # Failures that name no work item, although failing attempts may be the cause.
 _LEFT_BEHIND = (FailureCode.DEADLINE, FailureCode.REVIEW_EXHAUSTED)
+_ABSENT = "no such resource"  # also for what exists, and the caller may not know of
 
 
 def _json(value: Any) -> str:
@@ -126,7 +127,7 @@ class Queries:
     async def _one(self, read: Read[R], **parameters: Any) -> R:
         found = await self._fetch(read, **parameters)
         if not found:
-            raise ResourceNotFound("no such resource")
+            raise ResourceNotFound(_ABSENT)
         return found[0]
 
     @property
@@ -163,6 +164,8 @@ class Queries:
         if not everything and not self._rules.may(principal, "task.read_held"):
             raise PermissionDenied(self._rules.why_not(principal, "task.read"))
         row = await self._one(named_reads.TASK_ROW, tenant=principal.tenant, task=task_id)
+        if not principal.sees(row.party):
+            raise ResourceNotFound(_ABSENT)
         if not everything and not await self._has_worked_on(principal, task_id):
             raise ResourceNotFound("no such task")
         return row
@@ -309,6 +312,7 @@ class Queries:
         found = await self._fetch(
             read,
             tenant=principal.tenant,
+            party=principal.party if principal.sees_own else None,
             statuses=_json(filters.status) if filters.status else None,
             outcomes=_json(filters.outcome) if filters.outcome else None,
             labels=_json(list(filters.labels)),

@@ -159,6 +159,7 @@ def approval_terms(text: str) -> View | None:
         "at_expiry": "approve" if terms["approve"] else "reject",
         "remind_after_seconds": seconds(terms["remind"]),
         "escalate_after_seconds": seconds(terms["escalate"]),
+        "step_up": None if terms.get("step_up") is None else {"max_age_seconds": terms["step_up"] // 1_000_000},
     }
 
 
@@ -378,6 +379,9 @@ def key(row: KeyRow) -> View:
         "role": row.role,
         "bot": row.bot,
         "owner": row.owner,
+        "person": row.person,
+        "person_name": row.person_name,
+        "scope": (row.scope or "tenant") if row.role == "client" else None,
         "skills": json_of(row.skills),
         "networks": json_of(row.networks),
         "created_at": time(row.created_at),

@@ -98,6 +98,7 @@ class Ask:
     default_answer: Json = None  # the answer if nobody gives one in time; None: then the work fails. It is redacted.
     remind_after_seconds: float | None = None  # less than expires_in_seconds; an event `approval.reminded`
     escalate_after_seconds: float | None = None  # likewise, `approval.escalated`
+    step_up_seconds: int | None = None  # how long ago who answers may have signed in, by a token; None: no matter
 
     def __post_init__(self) -> None:
         if not self.question:
@@ -106,6 +107,8 @@ class Ask:
             raise InvalidAnswer("Ask.choices is a list of texts, not one text")
         if self.expires_in_seconds is not None and not 1 <= self.expires_in_seconds <= YEAR_SECONDS:
             raise InvalidAnswer(f"Ask.expires_in_seconds is 1 to {YEAR_SECONDS}, which is a year")
+        if self.step_up_seconds is not None and not 1 <= self.step_up_seconds <= YEAR_SECONDS:
+            raise InvalidAnswer(f"Ask.step_up_seconds is 1 to {YEAR_SECONDS}, which is a year")
         for moment in (self.remind_after_seconds, self.escalate_after_seconds):
             if moment is not None and not 1 <= moment < (self.expires_in_seconds or 0):
                 raise InvalidAnswer("Ask reminds and escalates after a second, and before expires_in_seconds")
@@ -229,6 +232,8 @@ def question(asked: Ask) -> dict[str, Json]:
     for name in ("remind_after_seconds", "escalate_after_seconds"):
         if (moment := getattr(asked, name)) is not None:
             body[name] = float(moment)
+    if asked.step_up_seconds is not None:
+        body["step_up"] = {"max_age_seconds": int(asked.step_up_seconds)}
     return body
 
 

@@ -56,6 +56,8 @@ from swarmkeeper.wire.people import (
     LegalHoldPage,
     LegalHoldState,
     OwnToken,
+    Person,
+    PersonPage,
     SecretPage,
     SecretState,
 )
@@ -423,15 +425,19 @@ class Client:
         skills: Sequence[str] | None = None,
         expires_days: int | None = None,
         networks: Sequence[str] | None = None,
+        person: str | None = None,
+        scope: str | None = None,
     ) -> KeyRecord:
         """Create a key. Its text is in `key` of this answer only: it cannot be read again.
 
         Args:
             expires_days: 0: never; None: what the server sets.
             networks: the only ones from which it may be used, such as 10.0.0.0/8.
+            person: id of the person to whom it belongs.
+            scope: of a client, `own` (its own tasks, which is the default) or `tenant` (all).
         """
         body = {"role": role, "bot": bot, "owner": owner, "skills": skills, "expires_days": expires_days}
-        body["networks"] = networks
+        body |= {"networks": networks, "person": person, "scope": scope}
         return await self._command("POST", "/keys", _given(body), KeyRecord)
 
     async def rotate_key(self, key_id: str, *, overlap_seconds: float = 0) -> KeyRecord:
@@ -487,6 +493,24 @@ class Client:
     async def erase_task(self, task_id: str, *, reason: str) -> Erasure:
         """Begin to erase a task that has ended. It is gone when reading it raises `NotFound`."""
         return await self._command("POST", f"{_task(task_id)}:erase", {"reason": reason}, Erasure)
+
+    def persons(self) -> AsyncIterator[Person]:
+        """List the persons of the tenant, the disabled ones, too."""
+        return self._items("/persons", PersonPage)
+
+    async def create_person(self, name: str) -> Person:
+        return await self._command("POST", "/persons", {"name": name}, Person)
+
+    async def rename_person(self, person_id: str, name: str) -> Person:
+        return await self._command("POST", f"/persons/{_segment(person_id)}:rename", {"name": name}, Person)
+
+    async def disable_person(self, person_id: str) -> Person:
+        """Refuse the person's keys and tokens."""
+        return await self._command("POST", f"/persons/{_segment(person_id)}:disable", {}, Person)
+
+    async def enable_person(self, person_id: str) -> Person:
+        """Accept the person's keys and tokens again."""
+        return await self._command("POST", f"/persons/{_segment(person_id)}:enable", {}, Person)
 
     def kills(self) -> AsyncIterator[Kill]:
         """List what is stopped in the tenant."""

@@ -249,6 +249,12 @@ class Settings:
         "Nobody reviews or approves their own work: bots of one key have one owner, and who submitted a task or made a"
         " part of it does not decide on it",
     )
+    step_up_seconds: int = _setting(
+        0,
+        kinds.whole(0, 31_536_000),
+        "How long ago whoever decides on an approval may have signed in, by a token of an identity provider; 0: a"
+        " decision needs no sign-in",
+    )
     redaction: tuple[str, ...] = _setting(
         (),
         kinds.files,
@@ -300,6 +306,7 @@ class Settings:
             reserve_cost=self.budget_reserve_cost_micro_usd,
             reserve_tokens=self.budget_reserve_tokens,
             four_eyes=self.four_eyes,
+            step_up=self.step_up_seconds * SECOND,
             key_expires=self.key_days * 86_400 * SECOND,
         )
 

@@ -154,7 +154,9 @@ class HttpOrchestrator(SimulatedOrchestrator):
             while name not in self._keys:
                 bot = holder.known_as if holder.role.startswith("bot:") else None
                 try:
-                    self._keys[name] = await swarm.make_key(holder.role, bot=bot, tenant=holder.tenant)
+                    self._keys[name] = await swarm.make_key(
+                        holder.role, bot=bot, tenant=holder.tenant, scope="tenant" if holder.role == "client" else None
+                    )
                 except (SwarmkeeperError, StoreUnavailable):
                     await asyncio.sleep(1)
             if self._model.isolation is not None:

@@ -14,6 +14,7 @@ from swarmkeeper.core.commands import Command
 from swarmkeeper.core.erasure.commands import EraseNow
 from swarmkeeper.core.errors import AuditSinkBehind, SwarmkeeperError
 from swarmkeeper.core.kills.commands import PlaceKill
+from swarmkeeper.core.persons.commands import DisablePerson
 from swarmkeeper.core.secrets.commands import CheckLease, DeleteSecret, KeepSecretRows, ReleaseSecrets, RetireSecret
 
 SECOND = 1_000_000
@@ -30,7 +31,7 @@ ALWAYS: frozenset[type[Command[Any]]] = frozenset(
         # They stop or keep something.
         *(commands.Cancel, commands.Pause, commands.RevokeKey, commands.Drain, commands.DeleteBot),
         *(commands.PlaceLegalHold, commands.SendHeartbeat, DeleteSecret, RetireSecret),
-        PlaceKill,
+        *(PlaceKill, DisablePerson),
         # The orchestrator's own.
         *(commands.TimerFired, commands.Continue, commands.CheckBot, commands.NoteRefusals, commands.NoteReads),
         *(commands.ChangeRules, commands.ResetClock, commands.RecordRestore, commands.EraseTask, commands.TrimAudit),

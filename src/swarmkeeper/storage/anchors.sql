@@ -57,6 +57,10 @@ SELECT tenant, task, reason, placed_by, placed_at
 -- A page after a key; `behind` is the second part of a key of two.
 SELECT {kill} FROM kill WHERE id > :after AND :behind = '' ORDER BY id LIMIT :n;
 
+-- name: doctor_rows_person
+-- A page after a key; `behind` is the second part of a key of two.
+SELECT {person} FROM person WHERE id > :after AND :behind = '' ORDER BY id LIMIT :n;
+
 -- name: doctor_rows_tenant
 -- A page after an id.
 SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes, budget

@@ -174,7 +174,11 @@ SELECT count(*) FROM message WHERE task = :task;
 
 -- name: keys_of_bot
 -- Keys bound to a bot's name and not revoked.
-SELECT id FROM api_key WHERE tenant = :tenant AND bot = :bot AND revoked_at IS NULL ORDER BY id;
+SELECT id
+  FROM api_key
+ WHERE tenant = :tenant AND bot = :bot AND revoked_at IS NULL
+   AND NOT EXISTS (SELECT 1 FROM person WHERE person.id = api_key.person AND person.disabled_at IS NOT NULL)
+ ORDER BY id;
 
 -- name: approvals_of_task
 -- Approvals of a task in one state.

@@ -12,6 +12,7 @@ SELECT {task.*} FROM task WHERE id = :task AND tenant = :tenant;
 SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
  WHERE tenant = :tenant AND (created_at, id) > (:after_at, :after_id)
+   AND (CAST(:party AS text) IS NULL OR party = :party)
    AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
    AND (CAST(:outcomes AS text) IS NULL OR outcome IN (SELECT value FROM {each :outcomes}))
    AND (CAST(:created_after AS bigint) IS NULL OR created_at >= :created_after)
@@ -27,6 +28,7 @@ SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spe
 SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
  WHERE tenant = :tenant AND (created_at, id) < (:after_at, :after_id)
+   AND (CAST(:party AS text) IS NULL OR party = :party)
    AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
    AND (CAST(:outcomes AS text) IS NULL OR outcome IN (SELECT value FROM {each :outcomes}))
    AND (CAST(:created_after AS bigint) IS NULL OR created_at >= :created_after)
@@ -43,6 +45,7 @@ SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spe
 SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
  WHERE tenant = :tenant AND (-priority, created_at, id) > (-CAST(:after_priority AS bigint), :after_at, :after_id)
+   AND (CAST(:party AS text) IS NULL OR party = :party)
    AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
    AND (CAST(:outcomes AS text) IS NULL OR outcome IN (SELECT value FROM {each :outcomes}))
    AND (CAST(:created_after AS bigint) IS NULL OR created_at >= :created_after)
@@ -271,9 +274,12 @@ SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_
 
 -- ---- people -------------------------------------------------------------------------------------------------------
 
+-- part: approval_shown
+{approval.*}, (SELECT name FROM person WHERE person.id = approval.decided_person) AS decided_name
+
 -- name: approval_row
 -- One approval of a tenant.
-SELECT {approval.*} FROM approval WHERE tenant = :tenant AND id = :approval;
+SELECT {part approval_shown} FROM approval WHERE tenant = :tenant AND id = :approval;
 
 -- name: approvals_bytes
 -- Size of each approval of a page of a tenant's: a plan may have megabytes.
@@ -295,7 +301,7 @@ SELECT id, octet_length(question) + octet_length(choices) + coalesce(octet_lengt
 
 -- name: approvals_page
 -- A page of a tenant's approvals.
-SELECT {approval.*}
+SELECT {part approval_shown}
   FROM approval
  WHERE tenant = :tenant AND id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
  ORDER BY id
@@ -303,7 +309,7 @@ SELECT {approval.*}
 
 -- name: approvals_page_of_task
 -- The same for one task.
-SELECT {approval.*}
+SELECT {part approval_shown}
   FROM approval
  WHERE tenant = :tenant AND task = :task AND id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
  ORDER BY id
@@ -336,7 +342,8 @@ SELECT queue.id, queue.skills, count(*) AS waiting, min(ready.since) AS since
 
 -- name: keys_page
 -- A page of a tenant's keys, without secrets.
-SELECT id, role, bot, owner, skills, networks, created_at, expires_at, revoked_at,
+SELECT id, role, bot, owner, skills, networks, created_at, expires_at, revoked_at, person, scope,
+       (SELECT name FROM person WHERE person.id = api_key.person) AS person_name,
        (SELECT at FROM key_use WHERE key_use.key = api_key.id) AS used_at
   FROM api_key WHERE tenant = :tenant AND id > :after ORDER BY id LIMIT :limit;
 
@@ -354,7 +361,8 @@ SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes FROM ten
 
 -- name: key_row
 -- One key of a tenant, without secrets.
-SELECT id, role, bot, owner, skills, networks, created_at, expires_at, revoked_at,
+SELECT id, role, bot, owner, skills, networks, created_at, expires_at, revoked_at, person, scope,
+       (SELECT name FROM person WHERE person.id = api_key.person) AS person_name,
        (SELECT at FROM key_use WHERE key_use.key = api_key.id) AS used_at
   FROM api_key WHERE tenant = :tenant AND id = :key;
 

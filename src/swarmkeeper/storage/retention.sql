@@ -48,6 +48,10 @@ SELECT {work_rate} FROM work_rate WHERE tenant = :tenant;
 -- All of them.
 SELECT {kill} FROM kill WHERE tenant = :tenant;
 
+-- name: load_persons_of_tenant
+-- All of them.
+SELECT {person} FROM person WHERE tenant = :tenant;
+
 -- name: put_legal_hold
 -- A hold that is in place is not changed.
 INSERT INTO legal_hold (tenant, task, reason, placed_by, placed_at)

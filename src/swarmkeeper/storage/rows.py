@@ -25,7 +25,6 @@ from swarmkeeper.core.model import (
     ApprovalRecord,
     AttemptRecord,
     AuditLeaf,
-    AuditTree,
     BackgroundJob,
     BotRecord,
     BudgetAccount,
@@ -49,8 +48,10 @@ from swarmkeeper.core.model import (
     Work,
     WorkRate,
 )
+from swarmkeeper.core.persons.records import PersonRecord
 from swarmkeeper.core.policies import labels
 from swarmkeeper.core.policies.labels import Flow, WorkLabels
+from swarmkeeper.core.rules.tree import AuditTree
 from swarmkeeper.core.states import AttemptOutcome, BotType, Condition, Evaluation, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.storage.statements import Table
 
@@ -295,7 +296,7 @@ def maker(kind: type[R], columns: Sequence[str]) -> Callable[[Row], R]:
 TASK = RecordTable(
     TaskRecord,
     "task",
-    "id tenant created_at spec title submitted_by trace",
+    "id tenant created_at spec title submitted_by trace party",
     "status priority updated_at labels planner_skills evaluator_skills evaluation quorum_accept quorum_of max_rounds"
     " approval plan_timeout review_timeout defaults outcome failure holds version sequence n_total n_open n_failed"
     " round reworks deadline deadline_left planned started loading makers verdict usage place budget subtask_labels",
@@ -370,21 +371,21 @@ BOT = RecordTable(
     "bot",
     "id tenant created_at",
     "type name instance version owner key_id skills capacity dedicated endpoint labels status scope last_seen"
-    " row_version",
+    " person row_version",
     codecs={"type": _word(BotType), "skills": LIST, "dedicated": FLAG, "labels": OBJECT},
 )
 API_KEY = RecordTable(
     ApiKey,
     "api_key",
-    "id public_id tenant role created_at",
+    "id public_id tenant role created_at person scope",
     "digest bot owner skills expires_at revoked_at previous_digest previous_until networks version",
     codecs={"skills": NULLABLE_LIST, "networks": NULLABLE_LIST},
 )
 APPROVAL = RecordTable(
     ApprovalRecord,
     "approval",
-    "id tenant task kind opened_at work asked_by question choices schema",
-    "expires_at subject_hash subject at_expiry state decision decided_by decided_at version",
+    "id tenant task kind opened_at work asked_by question choices schema step_up",
+    "expires_at subject_hash subject at_expiry state decision decided_by decided_at decided_person version",
     codecs={"choices": LIST} | dict.fromkeys(("schema", "subject", "at_expiry", "decision"), NULLABLE_JSON),
 )
 JOB = RecordTable(
@@ -409,6 +410,7 @@ KEY_LIMIT = RecordTable(
 )
 WORK_RATE = RecordTable(WorkRate, "work_rate", "id tenant key", "most per_minute tokens_per_minute calls_at tokens_at")
 KILL = RecordTable(KillRecord, "kill", "id tenant kind name", "reason placed_by placed_at until")
+PERSON = RecordTable(PersonRecord, "person", "id tenant created_at", "name disabled_at")
 COOLDOWN = RecordTable(Cooldown, "cooldown", "id tenant scope phase until")
 TIMER = RecordTable(Timer, "timer", "kind ref due")
 ATTEMPT = RecordTable(
@@ -465,7 +467,7 @@ def tenant(row: Row) -> Tenant:
 
 RECORDS: tuple[RecordTable[Any], ...] = (
     *(TASK, WORK, LEASE, BOT, API_KEY, APPROVAL, JOB, QUEUE, EDGE, READY, TIMER, ATTEMPT, LATE_RESULT, FEEDBACK),
-    *(KEY_LIMIT, WORK_RATE, KILL, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
+    *(KEY_LIMIT, WORK_RATE, KILL, PERSON, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
 )
 PAYLOAD = Table("payload", ("id", "task", "body", "sealed"))
 

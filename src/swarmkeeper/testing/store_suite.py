@@ -18,6 +18,7 @@ import pytest_asyncio
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.model import (
     AnswerRecord,
+    ApiKey,
     BudgetAccount,
     Edge,
     FeedbackRecord,
@@ -37,7 +38,6 @@ from swarmkeeper.core.named_reads import (
     SINK,
     TENANT_ROW,
     BotRow,
-    SecretKeyRow,
     fetch,
 )
 from swarmkeeper.core.ports import Changes, Key, StaleVersion, Store
@@ -531,7 +531,7 @@ class StoreSuite(TimesSuite):
         (bot,) = await fetch(opened, BOTS_OF_TENANT, tenant="acme")
         (tenant,) = await fetch(opened, TENANT_ROW, tenant="acme")
 
-        assert (type(key), key.id, key.digest, key.skills) == (SecretKeyRow, "key_1", b"digest", None)
+        assert (type(key), key.id, key.digest, key.skills) == (ApiKey, "key_1", b"digest", None)
         assert (type(bot), bot.id, bot.skills, bot.held) == (BotRow, "bot_1", "[]", 0)
         assert tenant == Tenant("acme")
 

@@ -122,7 +122,9 @@ class RuleTable(_IdentityTable):
     role: Literal[tuple(str(role) for role in Role)]  # type: ignore[valid-type]  # pydantic takes the values
     bot_name: Given | None = None
     owner: Given | None = None  # else issuer#subject
+    person: Given | None = None  # the name of the person to whom the token belongs
     skills: Annotated[SomeValues, BeforeValidator(_some)] | None = None
+    scope: Literal["own", "tenant"] | None = None  # which tasks a client sees; None: own
 
     @model_validator(mode="after")
     def _powers_are_bounded(self) -> RuleTable:
@@ -133,7 +135,17 @@ class RuleTable(_IdentityTable):
         may_be_a_bot = self.role == Role.ADMIN or self.role.startswith("bot:")
         if not may_be_a_bot and (self.bot_name is not None or self.skills is not None):
             raise ValueError("bot_name and skills have a meaning only with bot roles and admin")
+        if self.scope is not None and self.role != Role.CLIENT:
+            raise ValueError("scope has a meaning only with the role client")
         return self
+
+
+class StepUpTable(_IdentityTable):
+    """What proves that somebody has signed in a short time ago."""
+
+    time: Literal["auth_time", "iat"] = "auth_time"  # the claim with the time of the sign-in
+    acr: Lines | None = None  # the claim must be one of these
+    amr: Lines | None = None  # the claim must have one of these
 
 
 class IssuerTable(_IdentityTable):
@@ -154,6 +166,7 @@ class IssuerTable(_IdentityTable):
     insecure: bool = False  # http://
     allow_private: bool = False  # addresses of private networks and of this machine
     ca_file: Line | None = None
+    step_up: StepUpTable = StepUpTable()
 
     @model_validator(mode="after")
     def _keys_come_from_one_place(self) -> IssuerTable:

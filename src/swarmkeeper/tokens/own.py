@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from swarmkeeper.access.identity import OWN_ISSUER, VerifiedOwnToken, WantedToken
-from swarmkeeper.core.model import TokenLogin
+from swarmkeeper.core.persons.records import TokenLogin
 from swarmkeeper.tokens.compact import Compact, parse
 from swarmkeeper.tokens.refusals import refused
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import re2
 
 from swarmkeeper.core import ids
 from swarmkeeper.core.errors import PermissionDenied
-from swarmkeeper.core.model import Principal, TokenLogin
+from swarmkeeper.core.model import Principal
+from swarmkeeper.core.persons.records import TokenLogin
 from swarmkeeper.core.rules.texts import is_line
+from swarmkeeper.govern.access import Role
 from swarmkeeper.tokens.file import IssuerTable, OneValue, RuleTable, SomeValues
 
 NAME_MAX = 128
@@ -38,7 +41,10 @@ def _principal(rule: RuleTable, number: int, claims: Mapping[str, Any], login: T
     if rule.owner is not None:
         owner = _one(rule.owner, claims, f"rule {number}, owner")
     key_id = ids.of_token(tenant, login.issuer, login.subject, owner)
-    return Principal(tenant, key_id, str(rule.role), bot, owner, skills, login)
+    if rule.person is not None:
+        login = replace(login, person=_one(rule.person, claims, f"rule {number}, person"))
+    sees_own = rule.role == Role.CLIENT and rule.scope != "tenant"
+    return Principal(tenant, key_id, str(rule.role), bot, owner, skills, login, sees_own=sees_own)
 
 
 def _one(given: OneValue, claims: Mapping[str, Any], place: str) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from swarmkeeper.core.model import Principal, TokenLogin
+from swarmkeeper.core.errors import AuthenticationFailed
+from swarmkeeper.core.model import Principal
+from swarmkeeper.core.persons.records import TokenLogin
 from swarmkeeper.core.ports import Clock, LogWriter
 from swarmkeeper.core.rules.texts import is_line
 from swarmkeeper.tokens.compact import Compact, parse
 from swarmkeeper.tokens.fetching import fetch_keys
-from swarmkeeper.tokens.file import TEXT_MAX, IssuerTable, is_domain
+from swarmkeeper.tokens.file import TEXT_MAX, IssuerTable, StepUpTable, is_domain
 from swarmkeeper.tokens.issuer_keys import IssuerKeys
 from swarmkeeper.tokens.keys import KeySet
 from swarmkeeper.tokens.refusals import refused
@@ -118,7 +120,15 @@ class Tokens:
         subject = _subject(token.claims)
         _check_audience(token.claims, table.audience)
         begins_at, ends_at = self._times(token.claims, table)
-        login = TokenLogin(table.issuer, subject, id_, key.thumbprint, ends_at)
+        login = TokenLogin(
+            table.issuer,
+            subject,
+            id_,
+            key.thumbprint,
+            ends_at,
+            signed_in_at=_signed_in_at(token.claims, table.step_up),
+            acr=tuple(table.step_up.acr or ()),
+        )
         return _VerifiedToken(issuer, key.thumbprint, begins_at, ends_at, principal_of(table, token.claims, login))
 
     def _issuer_of(self, claims: Mapping[str, Any]) -> Issuer:
@@ -166,6 +176,19 @@ def _time(claims: Mapping[str, Any], name: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _TIME_MAX:
         raise refused(f"its {name} is not a time in seconds")
     return int(value * SECOND)
+
+
+def _signed_in_at(claims: Mapping[str, Any], demanded: StepUpTable) -> int | None:
+    """Return when the holder signed in; None if the token does not prove that as demanded."""
+    for name, accepted in (("acr", demanded.acr), ("amr", demanded.amr)):
+        found = claims.get(name)
+        listed = found if isinstance(found, list) else [found]
+        if accepted is not None and not any(isinstance(each, str) and each in accepted for each in listed):
+            return None
+    try:
+        return _time(claims, demanded.time)
+    except AuthenticationFailed:  # of a malformed time nothing is known
+        return None
 
 
 def _subject(claims: Mapping[str, Any]) -> str:

@@ -175,6 +175,12 @@ class DefaultsOut(Answer):
     on_failure: str | None = None
 
 
+class StepUpOut(Answer):
+    """How fresh a sign-in must be."""
+
+    max_age_seconds: int
+
+
 class ApprovalTermsOut(Answer):
     """How long the task's approvals stay open, and what happens when nobody decides."""
 
@@ -182,6 +188,7 @@ class ApprovalTermsOut(Answer):
     at_expiry: str
     remind_after_seconds: float | None = None
     escalate_after_seconds: float | None = None
+    step_up: StepUpOut | None = None
 
 
 class QuorumOut(Quorum):
@@ -485,6 +492,9 @@ class KeyRecord(Answer):
     role: Role
     bot: str | None = None
     owner: str | None = None
+    person: Annotated[str | None, Field(description="Id of the person to whom it belongs.")] = None
+    person_name: str | None = None
+    scope: Annotated[str | None, Field(description="Of a client: `own` or `tenant`.")] = None
     skills: list[str] | None = None
     networks: Annotated[list[str] | None, Field(description="From which it may be used; null: from anywhere.")] = None
     created_at: Time
@@ -519,6 +529,7 @@ class AuditActor(Answer):
     type: Annotated[str, Field(examples=["key", "bot", "engine"])]
     id: str
     key: Annotated[str, Field(description="Id of the API key used.")] = ""
+    person: Annotated[str | None, Field(description="Id of the person to whom the key or token belongs.")] = None
 
 
 class AuditDecision(Answer):

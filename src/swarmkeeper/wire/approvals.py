@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from swarmkeeper.wire.problems import broken_rule
-from swarmkeeper.wire.shapes import YEAR_SECONDS, Json, Request, micros_or_none
+from swarmkeeper.wire.shapes import YEAR_SECONDS, Json, Request, micros, micros_or_none
 
 Moment = Annotated[float, Field(ge=1, le=YEAR_SECONDS)]
 
@@ -17,6 +17,14 @@ def check_moments(expires: float | None, moments: dict[str, float | None]) -> No
     for name, moment in moments.items():
         if moment is not None and (expires is None or moment >= expires):
             raise broken_rule("out_of_range", f"{name} must be less than expires_in_seconds")
+
+
+class StepUp(Request):
+    """Asks for a fresh sign-in (step-up authentication): a token, since an API key proves none."""
+
+    max_age_seconds: Annotated[
+        int, Field(ge=1, le=YEAR_SECONDS, description="How long ago whoever decides may have signed in.")
+    ]
 
 
 class ApprovalTerms(Request):
@@ -29,6 +37,7 @@ class ApprovalTerms(Request):
     ] = "reject"
     remind_after_seconds: Annotated[Moment | None, Field(description="Then an event `approval.reminded`.")] = None
     escalate_after_seconds: Annotated[Moment | None, Field(description="Then an event `approval.escalated`.")] = None
+    step_up: Annotated[StepUp | None, Field(description="A decision needs a fresh sign-in.")] = None
 
     @model_validator(mode="after")
     def _moments_come_before_the_end(self) -> ApprovalTerms:
@@ -43,4 +52,5 @@ class ApprovalTerms(Request):
             "approve": self.at_expiry == "approve",
             "remind": micros_or_none(self.remind_after_seconds),
             "escalate": micros_or_none(self.escalate_after_seconds),
+            "step_up": None if self.step_up is None else micros(self.step_up.max_age_seconds),
         }

@@ -1,4 +1,4 @@
-"""Records of questions, approvals and the decisions that people make on them; legal holds, kills, secrets."""
+"""Records of questions, approvals and the decisions that people make on them; persons, legal holds, kills, secrets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
-from swarmkeeper.wire.answers import Page
-from swarmkeeper.wire.approvals import Moment, check_moments
-from swarmkeeper.wire.requests import Id, Progress, Role
-from swarmkeeper.wire.shapes import YEAR_SECONDS, Answer, Json, Object, Request, Skills, Text, Texts, Time, json_within
+from swarmkeeper.wire.answers import Page, StepUpOut
+from swarmkeeper.wire.approvals import Moment, StepUp, check_moments
+from swarmkeeper.wire.requests import Progress, Role
+from swarmkeeper.wire.shapes import (
+    YEAR_SECONDS,
+    Answer,
+    Id,
+    Json,
+    Name,
+    Object,
+    Request,
+    Skills,
+    Text,
+    Texts,
+    Time,
+    json_within,
+)
 
 ApprovalKind = Literal["plan", "final", "rounds", "question", "budget"]
 ApprovalState = Literal["open", "decided", "expired", "cancelled"]
@@ -47,6 +60,7 @@ class Ask(Request):
     escalate_after_seconds: Annotated[
         Moment | None, Field(description="Then an event `approval.escalated`; needs expires_in_seconds.")
     ] = None
+    step_up: Annotated[StepUp | None, Field(description="The answer needs a fresh sign-in.")] = None
     progress: Progress | None = None
 
     @model_validator(mode="after")
@@ -95,6 +109,8 @@ class ApprovalDecision(Answer):
 
     verb: Literal["approve", "reject", "answer"]
     by: Annotated[str, Field(description="Key id; `engine` if nobody decided in time and there was a default.")]
+    person: Annotated[str | None, Field(description="Id of the person to whom the key or token belongs.")] = None
+    person_name: str | None = None
     at: Time
     comment: str | None = None
     reason: str | None = None
@@ -128,6 +144,7 @@ class Approval(Answer):
     at_expiry: Annotated[
         Json, Field(description="The decision if nobody decides in time, with its `verb`; null: it counts as rejected.")
     ] = None
+    step_up: Annotated[StepUpOut | None, Field(description="A decision needs a fresh sign-in.")] = None
     decision: ApprovalDecision | None = None
 
 
@@ -206,6 +223,30 @@ class Erasure(Answer):
 
 class LegalHoldPage(Page[LegalHold]):
     """Legal holds."""
+
+
+# ---- persons -------------------------------------------------------------------------------------------------------
+
+PersonName = Annotated[Name, Field(description="Unique in the tenant; a claim of a token may name the person by it.")]
+
+
+class PersonRequest(Request):
+    """Creates a person, or gives a person another name."""
+
+    name: PersonName
+
+
+class Person(Answer):
+    """Somebody to whom API keys and sign-ins by token belong."""
+
+    id: str
+    name: str
+    created_at: Time
+    disabled_at: Annotated[Time | None, Field(description="Since then the keys and tokens are refused.")] = None
+
+
+class PersonPage(Page[Person]):
+    """Persons of the tenant."""
 
 
 # ---- kills ---------------------------------------------------------------------------------------------------------

@@ -28,8 +28,10 @@ from swarmkeeper.wire.shapes import (
     Deadline,
     Delay,
     Description,
+    Id,
     Input,
     Json,
+    KeyScope,
     Labels,
     Metadata,
     Name,
@@ -362,6 +364,8 @@ class KeyRequest(Request):
     role: Role
     bot: Annotated[Name | None, Field(description="The only bot name it may act as.")] = None
     owner: Name | None = None
+    person: Annotated[Id | None, Field(description="Id of the person to whom it belongs.")] = None
+    scope: Annotated[KeyScope | None, Field(description="Which tasks a client sees; own if omitted.")] = None
     skills: Annotated[Skills | None, Field(description="Skills its bot may register; any if omitted.")] = None
     expires_days: Annotated[int | None, Field(ge=0, le=3650, description="0: never; else as the server sets.")] = None
     networks: Annotated[Networks | None, Field(description="Only from there; from anywhere if omitted.")] = None
@@ -383,7 +387,6 @@ class KeyRotation(Request):
 # ---- work ----------------------------------------------------------------------------------------------------------
 
 LeaseId = Annotated[str, Field(min_length=1, max_length=64, examples=["lse_7Q2W"])]
-Id = Annotated[str, Field(min_length=1, max_length=64)]
 LeaseCount = Annotated[int, Field(ge=1, le=64)]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -197,6 +197,8 @@ WebAddress = Annotated[
 
 Title = Annotated[str, Field(min_length=1, max_length=500), _Line, _Pattern]
 Description = Annotated[str, Field(max_length=64 * 1024)]
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+KeyScope = Literal["own", "tenant"]
 Name = Annotated[str, Field(min_length=1, max_length=128), _Line, _Pattern]
 NameOrNone = Annotated[str, Field(max_length=128), _Line, _Pattern]  # "" is the name of the only instance
 # Pydantic would use the pattern as a property name, which client generators cannot read.

@@ -35,6 +35,10 @@ def create(
     networks: Annotated[
         str | None, flag("--networks", help="The only networks from which it may be used: 10.0.0.0/8,…")
     ] = None,
+    person: Annotated[str | None, flag("--person", help="The person to whom it belongs: id or name.")] = None,
+    scope: Annotated[
+        str | None, flag("--scope", help="Which tasks a client sees and steers: own (the default) or tenant.")
+    ] = None,
     store: Store = None,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +54,7 @@ def create(
     settings = running.on_disk(store, lost=", and its key with it")
     days = settings.key_days if expires_days is None else expires_days
     within = None if networks is None else tuple(part.strip() for part in networks.split(",") if part.strip())
-    wish = KeySpec(role, bot, owner, listed, days, within, tenant)
+    wish = KeySpec(role, bot, owner, listed, days, within, tenant, person, scope)
     try:
         key_id, text = running.run(_create(wish, settings))
     except Invalid as error:
@@ -103,7 +107,18 @@ def list_(connection: Connection) -> None:
         for row in rows:
             terminal.say_json(row)
     else:
-        columns = ("id", "role", "bot", "owner", "created_at", "last_used", "expires_at", "revoked_at")
+        columns = (
+            "id",
+            "role",
+            "bot",
+            "owner",
+            "person_name",
+            "scope",
+            "created_at",
+            "last_used",
+            "expires_at",
+            "revoked_at",
+        )
         terminal.say_table(rows, columns)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 ROLES = {
-    "client": "submits tasks and controls them",
+    "client": "submits tasks and controls them: its own, or all of the tenant (--scope)",
     "bot:planner": "a bot that turns tasks into plans",
     "bot:executor": "a bot that executes subtasks",
     "bot:evaluator": "a bot that reviews results",

@@ -33,6 +33,7 @@ _FIX = {
     "unreachable": "start one with `swarmkeeper dev`, or name it with --url or SWARMKEEPER_URL",
     "unauthenticated": "pass a key in SWARMKEEPER_API_KEY or --api-key-file; create one with `swarmkeeper key create`",
     "forbidden": "use a key whose role allows it",
+    "insufficient_user_authentication": "sign in again, and pass the new token with --token-file",
     "backlog_full": "wait until some have ended, or allow more with `swarmkeeper tenant set TENANT --max-backlog N`",
     "still_stopping": "try again in a moment",
     "idempotency_key_reused": "leave the key out, or use a new one",

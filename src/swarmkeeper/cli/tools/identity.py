@@ -110,8 +110,10 @@ def _of(principal: Principal) -> dict[str, Any]:
         "role": principal.role,
         "bot_name": principal.bot,
         "owner": principal.owner,
+        "person": login.person,
         "skills": None if principal.skills is None else sorted(principal.skills),
         "key_id": principal.key_id,
+        "signed_in_at": None if login.signed_in_at is None else rfc3339(login.signed_in_at),
         "accepted_until": rfc3339(login.expires_at),
     }
 

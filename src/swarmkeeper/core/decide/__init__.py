@@ -29,6 +29,8 @@ from swarmkeeper.core.decide.effects.owners import check_bounds
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.erasure.commands import EraseNow
 from swarmkeeper.core.kills import commands as of_kills
+from swarmkeeper.core.persons import commands as of_persons
+from swarmkeeper.core.persons import deciding as persons
 from swarmkeeper.core.secrets import commands as of_secrets
 
 DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
@@ -74,6 +76,10 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     of_secrets.KeepSecretRows: secrets.keep_rows,
     of_kills.PlaceKill: kills.place,
     of_kills.LiftKill: kills.lift,
+    of_persons.CreatePerson: persons.create,
+    of_persons.RenamePerson: persons.rename,
+    of_persons.DisablePerson: persons.disable,
+    of_persons.EnablePerson: persons.enable,
     commands.TimerFired: timers.timer_fired,
     commands.Continue: timers.continue_job,
 }

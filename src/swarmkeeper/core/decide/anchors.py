@@ -35,6 +35,7 @@ from swarmkeeper.core.model import (
     Work,
     WorkRate,
 )
+from swarmkeeper.core.persons.records import PersonRecord
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.retention import WHOLE_TENANT, LegalHoldRecord
 from swarmkeeper.core.states import Status, TaskStatus
@@ -120,6 +121,16 @@ def _of_tenant(read: Values) -> Values:
     return (*read[:-1], _limit(read[-1]))
 
 
+def _if_any(read: Values) -> Values:
+    """Leave out the last two fields if both are empty: rows from before there were such fields keep their hashes."""
+    return read if read[-1] is not None or read[-2] is not None else read[:-2]
+
+
+def _if_person(read: Values) -> Values:
+    """Leave out the person if there is none, for the same reason."""
+    return read if read[-1] is not None else read[:-1]
+
+
 def _status_and_budget(read: Values, open_: frozenset[Any]) -> Values:
     """Return the values with labels only where there are any: rows of earlier versions have none, and their hash."""
     *rest, labels, status, budget = read
@@ -127,7 +138,9 @@ def _status_and_budget(read: Values, open_: frozenset[Any]) -> Values:
 
 
 def _of_task(read: Values) -> Values:
-    return _status_and_budget(read, _OPEN_TASK)
+    """The party is left out for the same reason, if there is none."""
+    *rest, party, labels, status, budget = read
+    return _status_and_budget((*rest, *(() if party is None else (party,)), labels, status, budget), _OPEN_TASK)
 
 
 def _of_work(read: Values) -> Values:
@@ -143,7 +156,7 @@ TABLES: Mapping[type[Any], AnchoredTable] = MappingProxyType(
             at="created_at",
             without="created_at updated_at version sequence n_total n_open n_failed deadline deadline_left started"
             " loading usage position",
-            last="subtask_labels status budget",
+            last="party subtask_labels status budget",
             refine=_of_task,
         ),
         Work: _table(
@@ -160,10 +173,28 @@ TABLES: Mapping[type[Any], AnchoredTable] = MappingProxyType(
         LateResultRecord: _table(LateResultRecord, "late_result", key="lease_id content_hash", at="at"),
         FeedbackRecord: _table(FeedbackRecord, "feedback", key="work at n round", at="at"),
         AnswerRecord: _table(AnswerRecord, "answered", key="work at", at="at"),
-        ApprovalRecord: _table(ApprovalRecord, "approval", at="opened_at", without="opened_at expires_at version"),
+        ApprovalRecord: _table(
+            ApprovalRecord,
+            "approval",
+            at="opened_at",
+            without="opened_at expires_at version",
+            last="step_up decided_person",
+            refine=_if_any,
+        ),
         MessageRecord: _table(MessageRecord, "message", at="at"),
-        ApiKey: _table(ApiKey, "api_key", task="", at="created_at", without="version"),
-        BotRecord: _table(BotRecord, "bot", task="", at="created_at", without="created_at scope last_seen row_version"),
+        ApiKey: _table(
+            ApiKey, "api_key", task="", at="created_at", without="version", last="person scope", refine=_if_any
+        ),
+        PersonRecord: _table(PersonRecord, "person", task="", at="created_at"),
+        BotRecord: _table(
+            BotRecord,
+            "bot",
+            task="",
+            at="created_at",
+            without="created_at scope last_seen row_version",
+            last="person",
+            refine=_if_person,
+        ),
         Tenant: _table(
             Tenant,
             "tenant",

@@ -130,6 +130,7 @@ class UndoLog:
                     body=self.rules.redact(_body(context), context.own, tenant=context.tenant),
                     salt=ids.salt(context.seed),
                     trace=context.trace,
+                    person=context.by.person,
                 )
             )
         else:

@@ -38,6 +38,7 @@ from swarmkeeper.core.model import (
     Tenant,
     Work,
 )
+from swarmkeeper.core.persons.lookups import KEYS_OF_PERSON
 from swarmkeeper.core.ports import Changes, Key, Rules
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.arrivals import Arrivals
@@ -63,6 +64,7 @@ VOLATILE: frozenset[str] = frozenset(
         lookups.LEASES_OF_BOT,
         lookups.BOTS_OF_KEY,
         lookups.KEYS_OF_BOT,
+        KEYS_OF_PERSON,
         lookups.APPROVALS,
         lookups.LATE,
         lookups.GRAPH,

@@ -8,13 +8,23 @@ digits of n. Their roots (the frontier) are enough to append, and folding them f
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from swarmkeeper.core.model import AuditLeaf, AuditTree
+from swarmkeeper.core.model import AuditLeaf
 
 HASH_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTree:
+    """The head of a tenant's audit tree: what appending needs, and what a verifier compares."""
+
+    tenant: str
+    size: int
+    frontier: bytes
+    root: bytes
 
 
 def leaf_hash(data: bytes) -> bytes:

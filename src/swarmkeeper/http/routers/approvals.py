@@ -15,7 +15,7 @@ from swarmkeeper.http.queries import ApprovalsQuery
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import StrictRoute
 from swarmkeeper.wire import v1
-from swarmkeeper.wire.shapes import micros_or_none
+from swarmkeeper.wire.shapes import micros, micros_or_none
 
 router = APIRouter(tags=["people"], route_class=StrictRoute)
 
@@ -38,6 +38,7 @@ async def ask(lease_id: LeaseId, body: v1.Ask, call: CurrentCall) -> Response:
         default=body.default_answer,
         remind=micros_or_none(body.remind_after_seconds),
         escalate=micros_or_none(body.escalate_after_seconds),
+        step_up=None if body.step_up is None else micros(body.step_up.max_age_seconds),
         progress=None if body.progress is None else body.progress.record(),
         trace=call.trace,
     )
@@ -76,7 +77,7 @@ async def _decide(
 @router.post(
     "/approvals/{approval_id:id}:approve",
     response_model=v1.Approval,
-    responses=refuses(errors.AlreadyDecided, errors.StaleApproval),
+    responses=refuses(errors.AlreadyDecided, errors.StaleApproval, errors.SignInRequired),
 )
 async def approve_approval(
     approval_id: ApprovalId, body: v1.Approve, call: CurrentCall, idempotency: Idempotency
@@ -87,7 +88,11 @@ async def approve_approval(
     )
 
 
-@router.post("/approvals/{approval_id:id}:reject", response_model=v1.Approval, responses=refuses(errors.AlreadyDecided))
+@router.post(
+    "/approvals/{approval_id:id}:reject",
+    response_model=v1.Approval,
+    responses=refuses(errors.AlreadyDecided, errors.SignInRequired),
+)
 async def reject_approval(
     approval_id: ApprovalId, body: v1.Reject, call: CurrentCall, idempotency: Idempotency
 ) -> Response:
@@ -95,7 +100,11 @@ async def reject_approval(
     return await _decide(call, approval_id, "reject", idempotency, reason=body.reason)
 
 
-@router.post("/approvals/{approval_id:id}:answer", response_model=v1.Approval, responses=refuses(errors.AlreadyDecided))
+@router.post(
+    "/approvals/{approval_id:id}:answer",
+    response_model=v1.Approval,
+    responses=refuses(errors.AlreadyDecided, errors.SignInRequired),
+)
 async def answer_approval(
     approval_id: ApprovalId, body: v1.AnswerQuestion, call: CurrentCall, idempotency: Idempotency
 ) -> Response:

@@ -137,6 +137,8 @@ async def create_key(body: v1.KeyRequest, call: CurrentCall, idempotency: Idempo
         owner=body.owner,
         skills=None if body.skills is None else tuple(body.skills),
         expires=None if body.expires_days is None else micros(body.expires_days * _DAY_SECONDS),
+        person=body.person,
+        scope=body.scope,
         networks=None if body.networks is None else tuple(body.networks),
     )
     return await _key_response(call, 201, await call.services.engine.do(command), made.text)

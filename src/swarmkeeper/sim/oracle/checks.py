@@ -13,8 +13,9 @@ from typing import Any
 
 import apsw
 
-from swarmkeeper.core.model import AuditLeaf, AuditTree
+from swarmkeeper.core.model import AuditLeaf
 from swarmkeeper.core.rules import match
+from swarmkeeper.core.rules.tree import AuditTree
 from swarmkeeper.core.states import (
     FINAL,
     TASK_CLOSED,

@@ -9,7 +9,7 @@ from typing import Any
 from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry, TaskRecord, Tenant, Timer, Work
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
-from swarmkeeper.storage import checkpoints, kills, retention, rows, secrets
+from swarmkeeper.storage import checkpoints, kills, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
@@ -204,6 +204,8 @@ class PostgresTransaction:
                 await self._execution.run(checkpoints.save(changes))
             if changes.secret_rows:
                 await self._execution.run(secrets.save(changes))
+            if changes.persons:
+                await self._execution.run(persons.save(changes))
             if changes.kills:
                 await self._execution.run(kills.save(changes))
 

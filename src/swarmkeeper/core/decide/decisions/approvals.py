@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from swarmkeeper.core import events, ids, lookups
+from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Decide
 from swarmkeeper.core.decide import policies
 from swarmkeeper.core.decide.decisions import review
 from swarmkeeper.core.decide.decisions import work as work_decisions
 from swarmkeeper.core.decide.effects import accounts, closing, deadline, holding, questions
-from swarmkeeper.core.decide.effects.owners import check_may
+from swarmkeeper.core.decide.effects.owners import check_may, is_own_key
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
-from swarmkeeper.core.errors import AlreadyDecided, Invalid, PermissionDenied, ResourceNotFound, StaleApproval
-from swarmkeeper.core.model import AnswerRecord, ApiKey, ApprovalRecord, Json, Principal, TaskRecord
+from swarmkeeper.core.errors import (
+    AlreadyDecided,
+    Invalid,
+    PermissionDenied,
+    ResourceNotFound,
+    SignInRequired,
+    StaleApproval,
+)
+from swarmkeeper.core.model import AnswerRecord, ApprovalRecord, Json, Principal, TaskRecord
 from swarmkeeper.core.states import FailureCode, Status, TaskStatus, Transition
+
+SECOND = 1_000_000
+CLOCKS_DIFFER = 120 * SECOND  # at most, between a provider and this server
 
 _VERBS: Mapping[str, tuple[str, ...]] = {
     "plan": ("approve", "reject"),
@@ -49,6 +59,7 @@ def decide(working: WorkingSet, command: Decide) -> str:
     task = working.task(approval.task, approval.tenant)
     _check_independent(working, command.by, approval, task)
     policies.approval(working, command.by, approval, task, command.verb)
+    signed_in = _check_signed_in(working, command.by, approval)
     if command.verb == "approve" and command.subject_hash != approval.subject_hash:
         raise StaleApproval("the subject of the approval has changed since it was read")
     if command.verb == "answer":
@@ -56,10 +67,11 @@ def decide(working: WorkingSet, command: Decide) -> str:
     reason = working.rules.text(command.reason, tenant=task.tenant)
     body = {"approval": approval.id, "kind": approval.kind, "verb": command.verb, "reason": reason}
     answered = {"question": approval.question, "answer": command.answer} if command.verb == "answer" else {}
-    working.record("approval.decide", approval.id, task=task, body={**body, **answered})
+    working.record("approval.decide", approval.id, task=task, body={**body, **answered}, own=signed_in)
     questions.close(working, approval, "decided")
     approval.decision = {**decision, "reason": reason}
     approval.decided_by, approval.decided_at = command.by.key_id, working.now
+    approval.decided_person = command.by.person
     decided = events.ApprovalDecided(approval=approval.id, kind=approval.kind, verb=command.verb, reason=reason)
     working.emit(decided, task=task)
     if command.verb == "reject":
@@ -77,17 +89,41 @@ def _check_independent(working: WorkingSet, by: Principal, approval: ApprovalRec
     """
     if not working.limits.four_eyes:
         return
-    own = {by.key_id, by.bot, by.owner} - {None}
-    if approval.asked_by in own or ids.is_same_person(approval.asked_by, by.key_id, by.owner):
+    asker = approval.asked_by
+    if asker == by.key_id or (asker != task.submitted_by and is_own_key(working, by, asker)):
         raise PermissionDenied("the key or bot that asked may not decide")
     if approval.kind == "question":
         return
-    submitter: ApiKey | None = working.get(lookups.KEY, task.submitted_by)
-    submitters = {task.submitted_by, *([submitter.owner] if submitter else [])}
-    if not own.isdisjoint(submitters) or ids.is_same_person(task.submitted_by, by.key_id, by.owner):
+    if is_own_key(working, by, task.submitted_by):
         raise PermissionDenied("whoever submitted the task may not decide on it: ask somebody else (four_eyes)")
-    if not own.isdisjoint(task.contributors):
+    if not {by.key_id, by.bot, by.owner, by.person}.isdisjoint(task.contributors):
         raise PermissionDenied("whoever owns a part of the task may not decide on it: ask somebody else (four_eyes)")
+
+
+def _check_signed_in(working: WorkingSet, by: Principal, approval: ApprovalRecord) -> dict[str, Json]:
+    """Check that the caller signed in as short a time ago as the approval asks for; return what the evidence keeps.
+
+    Raises:
+        SignInRequired: the caller has an API key, or signed in too long ago.
+    """
+    asked = [each for each in (approval.step_up, working.limits.step_up) if each]
+    if not asked:
+        return {}
+    most, login = min(asked), by.token
+    signed_in_at = None if login is None else login.signed_in_at
+    # A sign-in that lies further ahead than clocks differ proves nothing.
+    if signed_in_at is None or not -CLOCKS_DIFFER <= working.wall - signed_in_at <= most:
+        why = (
+            "an API key is no sign-in: use a token of the identity provider"
+            if login is None
+            else "sign in again"
+            if signed_in_at is not None
+            else "the token does not say when and how its holder signed in"
+        )
+        error = SignInRequired(f"deciding needs a sign-in at most {most // SECOND} seconds ago: {why}")
+        error.max_age_seconds, error.acr = most // SECOND, () if login is None else login.acr
+        raise error
+    return {"signed_in_at": signed_in_at, "step_up_seconds": most // SECOND}
 
 
 def _check_answer(working: WorkingSet, approval: ApprovalRecord, answer: Json) -> None:

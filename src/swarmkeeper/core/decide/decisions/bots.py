@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import (
     CheckBot,
@@ -21,9 +23,10 @@ from swarmkeeper.core.decide.decisions import work as work_decisions
 from swarmkeeper.core.decide.effects import accounts
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import BotTypeFixed, IllegalTransition, PermissionDenied, ResourceNotFound
+from swarmkeeper.core.errors import BotTypeFixed, IllegalTransition, Invalid, PermissionDenied, ResourceNotFound
 from swarmkeeper.core.events import OfBot
 from swarmkeeper.core.model import ApiKey, BotRecord, Principal, Work
+from swarmkeeper.core.persons.lookups import PERSON
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, BotType, Transition
 
 
@@ -75,6 +78,7 @@ def register(working: WorkingSet, command: Register) -> tuple[str, bool]:
         endpoint=command.endpoint,
         labels=command.labels,
         last_seen=working.now,
+        person=by.person,
     )
     working.add_bot(bot)
     _registered(working, bot)
@@ -93,7 +97,7 @@ def _register_again(
     bot.dedicated, bot.endpoint, bot.labels = command.dedicated, command.endpoint, command.labels
     bot.scope = ""  # this process may use another model
     bot.owner = _owner(working, command.by, bot.name, bot.id)
-    bot.key_id, bot.last_seen = command.by.key_id, working.now
+    bot.key_id, bot.person, bot.last_seen = command.by.key_id, command.by.person, working.now
     _registered(working, bot)
     return bot.id
 
@@ -107,8 +111,8 @@ def _registered(working: WorkingSet, bot: BotRecord) -> None:
 
 def _owner(working: WorkingSet, by: Principal, name: str | None, bot_id: str) -> str:
     """Return who is responsible for a bot. All processes of one name have the same owner."""
-    if by.owner:
-        return by.owner
+    if by.owner or by.person:
+        return by.owner or by.person or ""
     if working.limits.four_eyes:
         return by.key_id  # so bots of one key do not judge each other's work
     return bot_id if name is None or name == bot_id else f"bot:{name}"
@@ -187,6 +191,13 @@ def take_back(working: WorkingSet, work: Work) -> None:
 def create_key(working: WorkingSet, command: CreateKey) -> str:
     check_may(working, command.by, "key.manage")
     policies.key(working, command.by, role=command.role, bot=command.bot, owner=command.owner)
+    if command.person is not None:
+        person = working.get(PERSON, command.person)
+        if person is None or person.tenant != command.by.tenant:
+            raise Invalid("no such person", details=(("/person", "unknown", "must be the id of a person"),))
+    if command.scope is not None and command.role != "client":
+        where = ("/scope", "clients_only", "only keys of role client have a scope")
+        raise Invalid("this role sees all tasks of its tenant, or those that its bot holds", details=(where,))
     expires = working.limits.key_expires if command.expires is None else command.expires
     key = ApiKey(
         id=working.new_id("key"),
@@ -200,10 +211,12 @@ def create_key(working: WorkingSet, command: CreateKey) -> str:
         skills=None if command.skills is None else tuple(sorted(set(command.skills))),
         networks=command.networks,
         expires_at=working.wall + expires if expires else None,
+        person=command.person,
+        scope="own" if command.role == "client" and command.scope != "tenant" else None,
     )
     working.add_key(key)
     until = None if key.expires_at is None else key.expires_at // 1_000_000
-    own = {"expires_at": until, "networks": list(key.networks or ())}
+    own = {"expires_at": until, "networks": list(key.networks or ()), "person": key.person, "scope": key.scope}
     working.record("key.create", key.id, body={"role": key.role, "bot": key.bot, "owner": key.owner}, own=own)
     working.emit(events.KeyCreated(key=key.id, role=key.role))
     return key.id
@@ -236,18 +249,22 @@ def revoke_key(working: WorkingSet, command: RevokeKey) -> str:
     key = _key(working, command.by, command.key)
     if key.revoked_at is not None:
         return key.id
-    registered = working.get(lookups.BOTS_OF_KEY, key.id)
-    bots = [bot for bot in working.get_many(lookups.BOT, registered) if bot is not None]
-    keys = working.get_many(lookups.KEYS_OF_BOT, [(key.tenant, bot.name) for bot in bots])
-    others = {bot.id: known for bot, known in zip(bots, keys, strict=True)}
-    working.get_many(lookups.LEASES_OF_BOT, [bot.id for bot in bots])
     working.record("key.revoke", key.id, body={"role": key.role, "bot": key.bot})
     working.edit_key(key).revoked_at = working.now
-    for bot in bots:
-        if not [other for other in others[bot.id] if other != key.id]:
-            _release_all(working, bot)
+    lose_keys(working, key.tenant, [key.id])
     working.emit(events.KeyRevoked(key=key.id))
     return key.id
+
+
+def lose_keys(working: WorkingSet, tenant: str, lost: Collection[str]) -> None:
+    """Take back the leases of bots that registered with one of these keys and have no other."""
+    registered = [bot_id for found in working.get_many(lookups.BOTS_OF_KEY, lost) for bot_id in found]
+    bots = [bot for bot in working.get_many(lookups.BOT, registered) if bot is not None]
+    keys = working.get_many(lookups.KEYS_OF_BOT, [(tenant, bot.name) for bot in bots])
+    working.get_many(lookups.LEASES_OF_BOT, [bot.id for bot in bots])
+    for bot, known in zip(bots, keys, strict=True):
+        if not [other for other in known if other not in lost]:
+            _release_all(working, bot)
 
 
 def note_refusals(working: WorkingSet, command: NoteRefusals) -> None:

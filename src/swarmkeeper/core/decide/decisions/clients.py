@@ -7,7 +7,7 @@ from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, Re
 from swarmkeeper.core.decide import policies
 from swarmkeeper.core.decide.decisions import budgets
 from swarmkeeper.core.decide.effects import accounts, closing, deadline, holding, loading, questions, steps
-from swarmkeeper.core.decide.effects.owners import check_may
+from swarmkeeper.core.decide.effects.owners import check_may, seen_task
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import IllegalTransition, PreconditionFailed, StillStopping
 from swarmkeeper.core.model import Json, TaskRecord
@@ -26,7 +26,7 @@ from swarmkeeper.core.states import (
 
 def _own_task(working: WorkingSet, command: OnTask, action: str) -> TaskRecord:
     check_may(working, command.by, action)
-    return working.task(command.task, command.by.tenant)
+    return seen_task(working, command.by, command.task)
 
 
 def _reason(command: OnTask) -> dict[str, Json]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import SendMessage
-from swarmkeeper.core.decide.effects.owners import own_bot
+from swarmkeeper.core.decide.effects.owners import own_bot, seen_task
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import Invalid, LeaseLost, LeaseRequired, PermissionDenied, ResourceNotFound, TaskClosed
 from swarmkeeper.core.model import BotRecord, MessageRecord
@@ -21,7 +21,7 @@ def send_message(working: WorkingSet, command: SendMessage) -> str:
         TaskClosed: no bot will work on the task any more.
     """
     bot = _sender(working, command)
-    task = working.task(command.task, command.by.tenant)
+    task = seen_task(working, command.by, command.task)
     if task.status in TASK_CLOSED:
         raise TaskClosed("the task is closed: no bot works on it")
     # A name that was never registered is a typing error, and its message would wait for ever.

@@ -53,6 +53,7 @@ def submit(working: WorkingSet, command: Submit) -> str:
         trace=command.trace,
         position=working.next_position(),
         budget=None if command.budget is None else budgets.from_request(command.budget),
+        party=command.by.party,
     )
     if command.subtasks is not None and (errors := budget_decisions.too_many_subtasks(task, number, at="")):
         raise InvalidPlan("the budget does not allow as many subtasks", details=tuple(errors))

@@ -473,7 +473,7 @@ def _report_success(
     working.edit_work(work)
     work.result, work.result_hash = result, digest
     work.deferrals = work.put_off = 0
-    contributors = {*task.contributors, bot.owner}
+    contributors = {*task.contributors, bot.owner, *([bot.person] if bot.person else [])}
     if work.kind is not Kind.REVIEW and len(contributors) > len(task.contributors):
         working.edit_task(task).contributors = tuple(sorted(contributors))
     each = work.kind is Kind.EXECUTE and task.evaluation is Evaluation.EACH
@@ -585,6 +585,7 @@ def ask(working: WorkingSet, command: AskQuestion) -> str | Refusal:
         default=command.default,
         remind=command.remind,
         escalate=command.escalate,
+        step_up=command.step_up,
     ).id
     _end(working, task, work, lease, AttemptOutcome.ASKED, answer=approval_id)
     working.edit_work(work)

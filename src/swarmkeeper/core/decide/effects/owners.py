@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from swarmkeeper.core import lookups
+from swarmkeeper.core import ids, lookups
 from swarmkeeper.core.commands import (
     AskQuestion,
     ClaimWork,
@@ -20,7 +20,7 @@ from swarmkeeper.core.commands import (
 )
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import LeaseLost, PermissionDenied, ResourceNotFound
-from swarmkeeper.core.model import AttemptRecord, BotRecord, LeaseRecord, Principal
+from swarmkeeper.core.model import ApiKey, AttemptRecord, BotRecord, LeaseRecord, Principal, TaskRecord
 from swarmkeeper.core.secrets.commands import CheckLease, ReleaseSecrets
 from swarmkeeper.core.states import BotType
 
@@ -83,6 +83,38 @@ def check_bounds(command: Command[Any]) -> None:
         raise PermissionDenied(OF_ONE_TASK)
     if command.task != only:
         raise ResourceNotFound("no such task")
+
+
+def seen_task(working: WorkingSet, by: Principal, task_id: str) -> TaskRecord:
+    """Return the task, if the caller may know of it.
+
+    Raises:
+        ResourceNotFound: there is none, or it is of another tenant or of another party.
+    """
+    task = working.task(task_id, by.tenant)
+    if not by.sees(task.party):
+        raise ResourceNotFound("no such task")
+    return task
+
+
+def is_own_key(working: WorkingSet, by: Principal, key_id: str) -> bool:
+    """Whether a key or token belongs to the caller: it is the caller's, or of the same person.
+
+    Owners are compared only if one of the two has no person.
+
+    Args:
+        key_id: of any key or token; a bot's name is nobody's key.
+    """
+    if key_id == by.key_id or ids.is_same_person(key_id, by.key_id, by.owner, by.person):
+        return True
+    if ids.is_token(key_id):
+        return False
+    key: ApiKey | None = working.get(lookups.KEY, key_id)
+    if key is None:
+        return key_id in (by.bot, by.owner)
+    if key.person is not None and by.person is not None:
+        return key.person == by.person
+    return not {by.key_id, by.bot, by.owner, None}.isdisjoint({key_id, key.owner} - {None})
 
 
 def held_lease(

@@ -100,6 +100,7 @@ def put(
     default: Json = None,
     remind: int | None = None,
     escalate: int | None = None,
+    step_up: int | None = None,
 ) -> ApprovalRecord:
     """Open an approval for people to decide.
 
@@ -108,6 +109,7 @@ def put(
         expires: microseconds from now; None: the task's terms, or else the general limit.
         default: for a question, the answer if nobody gives one in time.
         remind, escalate: microseconds from now; None: if `expires` is None as well, the task's terms.
+        step_up: how long ago who decides may have signed in; the task's terms and the limit may ask for less.
     """
     terms = task.defaults.get("terms") or {}
     if expires is None and terms:
@@ -127,6 +129,7 @@ def put(
         schema=schema,
         subject=subject,
         at_expiry=_at_expiry(kind, default, approves=bool(terms.get("approve"))),
+        step_up=min(filter(None, (step_up, terms.get("step_up"), working.limits.step_up)), default=None),
     )
     working.add_approval(approval)
     for timer, after in zip(REMINDERS, (remind, escalate), strict=True):

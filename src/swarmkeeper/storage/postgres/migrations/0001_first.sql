@@ -24,25 +24,22 @@ CREATE TABLE tenant (
 ) WITH (fillfactor = 60);
 
 CREATE TABLE api_key (
-    id text COLLATE "C" NOT NULL,
-    public_id text COLLATE "C" NOT NULL,
-    tenant text COLLATE "C" NOT NULL,
-    role text COLLATE "C" NOT NULL,
-    digest bytea NOT NULL,
-    created_at bigint NOT NULL,
-    bot text COLLATE "C",
-    owner text COLLATE "C",
-    skills text COLLATE "C",  -- JSON
-    expires_at bigint,
-    revoked_at bigint,
-    previous_digest bytea,
-    previous_until bigint,
+    id text COLLATE "C" NOT NULL, public_id text COLLATE "C" NOT NULL, tenant text COLLATE "C" NOT NULL,
+    role text COLLATE "C" NOT NULL, digest bytea NOT NULL, created_at bigint NOT NULL, bot text COLLATE "C",
+    owner text COLLATE "C", person text COLLATE "C", scope text COLLATE "C", skills text COLLATE "C",  -- JSON
+    expires_at bigint, revoked_at bigint, previous_digest bytea, previous_until bigint,
     networks text COLLATE "C",  -- JSON
     version bigint NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE (public_id)
+    PRIMARY KEY (id), UNIQUE (public_id)
 );
 CREATE INDEX api_key_of_bot ON api_key (tenant, bot, id);
+CREATE INDEX api_key_of_person ON api_key (tenant, person, id) WHERE person IS NOT NULL;
+
+-- Somebody to whom keys and sign-ins by token belong; see core/persons/. Rows are never removed.
+CREATE TABLE person (
+    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL, disabled_at bigint, UNIQUE (tenant, name)
+);
 
 CREATE TABLE key_use (key text COLLATE "C" NOT NULL, at bigint NOT NULL, PRIMARY KEY (key)) WITH (fillfactor = 70);
 
@@ -65,6 +62,7 @@ CREATE TABLE bot (
     last_seen bigint NOT NULL,
     row_version bigint NOT NULL,
     scope text COLLATE "C" NOT NULL DEFAULT '',
+    person text COLLATE "C",
     PRIMARY KEY (id),
     UNIQUE (tenant, name, instance)
 );
@@ -89,7 +87,7 @@ CREATE TABLE task (
     updated_at bigint NOT NULL,
     spec text COLLATE "C" NOT NULL,  -- payload
     title text COLLATE "C" NOT NULL,
-    submitted_by text COLLATE "C" NOT NULL,
+    submitted_by text COLLATE "C" NOT NULL, party text COLLATE "C",
     labels text COLLATE "C" NOT NULL,  -- JSON
     planner_skills text COLLATE "C" NOT NULL,  -- JSON
     evaluator_skills text COLLATE "C" NOT NULL,  -- JSON
@@ -353,6 +351,8 @@ CREATE TABLE approval (
     state text COLLATE "C" NOT NULL CHECK (state IN ('open', 'decided', 'expired', 'cancelled')),
     decision text COLLATE "C",  -- JSON
     decided_by text COLLATE "C",
+    decided_person text COLLATE "C",
+    step_up bigint,  -- microseconds
     decided_at bigint,
     version bigint NOT NULL,
     at_expiry text COLLATE "C",

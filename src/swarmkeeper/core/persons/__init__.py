@@ -1,0 +1,1 @@
+"""Persons: the people to whom API keys and sign-ins by token belong."""

@@ -1,0 +1,13 @@
+-- Reads persons; see core/persons/reads.py.
+
+-- name: persons_page
+-- A page of a tenant's persons.
+SELECT {person} FROM person WHERE tenant = :tenant AND id > :after ORDER BY id LIMIT :limit;
+
+-- name: person_row
+-- One person of a tenant.
+SELECT {person} FROM person WHERE tenant = :tenant AND id = :person;
+
+-- name: person_by_name
+-- The person of a tenant whom a token names.
+SELECT {person} FROM person WHERE tenant = :tenant AND name = :name;
