@@ -302,7 +302,7 @@ class Client:
         budget: Mapping[str, Json] | None = None,
     ) -> Task:
         """Retry a FAILED task from where it stopped; `deadline_seconds` count from now, `budget` changes limits."""
-        given = {"reason": reason, "deadline_seconds": deadline_seconds, "budget": _budget(budget)}
+        given = {"reason": reason, "deadline_seconds": deadline_seconds, "budget": budget and dict(budget)}
         return await self._verb(task_id, "retry", given)
 
     async def archive(self, task_id: str, reason: str | None = None) -> Task:
@@ -346,7 +346,7 @@ class Client:
         `budget` changes the limits that it names.
         """
         body: dict[str, Json] = {"priority": priority, "labels": labels, "deadline_seconds": deadline_seconds}
-        body["budget"] = _budget(budget)
+        body["budget"] = budget and dict(budget)
         return read_answer(Task, (await self.calls.call("PATCH", _task(task_id), _given(body))).body)
 
     # ---- approvals
@@ -598,7 +598,3 @@ def _sent_value(value: Json) -> Json:
 
 def _time(moment: datetime | str | None) -> str | None:
     return moment.isoformat() if isinstance(moment, datetime) else moment
-
-
-def _budget(limits: Mapping[str, Json] | None) -> Json:
-    return None if limits is None else dict(limits)

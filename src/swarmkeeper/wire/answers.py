@@ -10,7 +10,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from swarmkeeper.core.states import AttemptOutcome, Decision, Kind, Outcome, Status, TaskStatus
-from swarmkeeper.wire.explain import Cause, Explanation, TaskFailure
+from swarmkeeper.wire.approvals import StepUpOut
+from swarmkeeper.wire.explain import Cause, EffectiveLabel, Explanation, TaskFailure
 from swarmkeeper.wire.problems import FieldError, Problem
 from swarmkeeper.wire.requests import BotInfo, BotTypeName, Finding, Progress, Quorum, Role, SubTask, Usage, When
 from swarmkeeper.wire.shapes import Answer, Json, Object, Time
@@ -77,17 +78,6 @@ class BudgetState(Answer):
         dict[str, int], Field(description="Part of `spent` that attempts used beyond their allowance and the limit.")
     ] = Field(default_factory=dict)
     unpriced_tokens: Annotated[int, Field(description="Tokens whose cost is not known: no cost limit holds them.")] = 0
-
-
-class EffectiveLabel(Answer):
-    """A label that counts for a subtask, and where it comes from."""
-
-    name: str
-    value: str
-    from_: Annotated[
-        str | None,
-        Field(validation_alias="from", serialization_alias="from", description="Key of a subtask; null: of the task."),
-    ] = None
 
 
 class SubTaskState(SubTask):
@@ -173,12 +163,6 @@ class DefaultsOut(Answer):
     schedule_to_start_seconds: float | None = None
     give_up_after_seconds: float | None = None
     on_failure: str | None = None
-
-
-class StepUpOut(Answer):
-    """How fresh a sign-in must be."""
-
-    max_age_seconds: int
 
 
 class ApprovalTermsOut(Answer):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from swarmkeeper.wire.problems import broken_rule
-from swarmkeeper.wire.shapes import YEAR_SECONDS, Json, Request, micros, micros_or_none
+from swarmkeeper.wire.shapes import YEAR_SECONDS, Answer, Json, Request, micros, micros_or_none
 
 Moment = Annotated[float, Field(ge=1, le=YEAR_SECONDS)]
 
@@ -54,3 +54,9 @@ class ApprovalTerms(Request):
             "escalate": micros_or_none(self.escalate_after_seconds),
             "step_up": None if self.step_up is None else micros(self.step_up.max_age_seconds),
         }
+
+
+class StepUpOut(Answer):
+    """How fresh a sign-in must be."""
+
+    max_age_seconds: int

@@ -91,3 +91,14 @@ class Explanation(Answer):
     near_limits: Annotated[
         list[NearLimit], Field(description="Limits that the caller has nearly reached, for any task.")
     ] = Field(default_factory=list)
+
+
+class EffectiveLabel(Answer):
+    """A label that counts for a subtask, and where it comes from."""
+
+    name: str
+    value: str
+    from_: Annotated[
+        str | None,
+        Field(validation_alias="from", serialization_alias="from", description="Key of a subtask; null: of the task."),
+    ] = None

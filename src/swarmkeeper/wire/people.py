@@ -7,15 +7,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
-from swarmkeeper.wire.answers import Page, StepUpOut
-from swarmkeeper.wire.approvals import Moment, StepUp, check_moments
+from swarmkeeper.wire.answers import Page
+from swarmkeeper.wire.approvals import Moment, StepUp, StepUpOut, check_moments
+from swarmkeeper.wire.problems import broken_rule
 from swarmkeeper.wire.requests import Progress, Role
 from swarmkeeper.wire.shapes import (
     YEAR_SECONDS,
     Answer,
     Id,
     Json,
+    KeyScope,
     Name,
+    Networks,
     Object,
     Request,
     Skills,
@@ -350,3 +353,23 @@ class KnownSecret(Answer):
 
 class SecretPage(Page[KnownSecret]):
     """Secrets by name, without their values."""
+
+
+class KeyRequest(Request):
+    """A new API key."""
+
+    role: Role
+    bot: Annotated[Name | None, Field(description="The only bot name it may act as.")] = None
+    owner: Name | None = None
+    person: Annotated[Id | None, Field(description="Id of the person to whom it belongs.")] = None
+    scope: Annotated[KeyScope | None, Field(description="Which tasks a client sees; own if omitted.")] = None
+    skills: Annotated[Skills | None, Field(description="Skills its bot may register; any if omitted.")] = None
+    expires_days: Annotated[int | None, Field(ge=0, le=3650, description="0: never; else as the server sets.")] = None
+    networks: Annotated[Networks | None, Field(description="Only from there; from anywhere if omitted.")] = None
+
+    @model_validator(mode="after")
+    def _bot_only_where_it_can_be_one(self) -> KeyRequest:
+        may_be_a_bot = self.role == "admin" or self.role.startswith("bot:")
+        if not may_be_a_bot and (self.bot is not None or self.skills is not None):
+            raise broken_rule("not_allowed", "bot and skills are allowed only with bot roles and admin")
+        return self

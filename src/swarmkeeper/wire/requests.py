@@ -31,12 +31,10 @@ from swarmkeeper.wire.shapes import (
     Id,
     Input,
     Json,
-    KeyScope,
     Labels,
     Metadata,
     Name,
     NameOrNone,
-    Networks,
     OnlyServerSets,
     Output,
     Priority,
@@ -356,26 +354,6 @@ class BotRegistration(BotInfo):
     """A bot's registration."""
 
     default_name: Annotated[Name | None, Field(description="Used if neither `name` nor the key gives one.")] = None
-
-
-class KeyRequest(Request):
-    """A new API key."""
-
-    role: Role
-    bot: Annotated[Name | None, Field(description="The only bot name it may act as.")] = None
-    owner: Name | None = None
-    person: Annotated[Id | None, Field(description="Id of the person to whom it belongs.")] = None
-    scope: Annotated[KeyScope | None, Field(description="Which tasks a client sees; own if omitted.")] = None
-    skills: Annotated[Skills | None, Field(description="Skills its bot may register; any if omitted.")] = None
-    expires_days: Annotated[int | None, Field(ge=0, le=3650, description="0: never; else as the server sets.")] = None
-    networks: Annotated[Networks | None, Field(description="Only from there; from anywhere if omitted.")] = None
-
-    @model_validator(mode="after")
-    def _bot_only_where_it_can_be_one(self) -> KeyRequest:
-        may_be_a_bot = self.role == "admin" or self.role.startswith("bot:")
-        if not may_be_a_bot and (self.bot is not None or self.skills is not None):
-            raise broken_rule("not_allowed", "bot and skills are allowed only with bot roles and admin")
-        return self
 
 
 class KeyRotation(Request):

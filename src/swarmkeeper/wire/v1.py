@@ -45,7 +45,6 @@ from swarmkeeper.wire.answers import (
     Review,
     Skill,
     SkillPage,
-    StepUpOut,
     StuckWork,
     SubTaskDetail,
     SubTaskPage,
@@ -58,10 +57,10 @@ from swarmkeeper.wire.answers import (
     UsageOut,
     VerdictOut,
 )
-from swarmkeeper.wire.approvals import ApprovalTerms
+from swarmkeeper.wire.approvals import ApprovalTerms, StepUpOut
 from swarmkeeper.wire.budgets import Concurrency, SubTaskBudget, TaskBudget
 from swarmkeeper.wire.events import CloudEvent, EventPage
-from swarmkeeper.wire.explain import Cause, Explanation, TaskFailure, Waiting
+from swarmkeeper.wire.explain import Cause, EffectiveLabel, Explanation, TaskFailure, Waiting
 from swarmkeeper.wire.failures import Failure
 from swarmkeeper.wire.messages import MessageRequest
 from swarmkeeper.wire.parsing.reading import read_plan, read_verdict
@@ -75,6 +74,7 @@ from swarmkeeper.wire.people import (
     AskAnswer,
     Erasure,
     ErasureRequest,
+    KeyRequest,
     Kill,
     KillPage,
     KillRequest,
@@ -108,7 +108,6 @@ from swarmkeeper.wire.requests import (
     Dependency,
     Finding,
     Heartbeat,
-    KeyRequest,
     KeyRotation,
     LeaseRequest,
     Plan,
