@@ -155,7 +155,7 @@ def test_each_invalid_decision_has_its_exit_code(at: Shell, words: list[str], co
 
 def test_a_client_may_read_approvals_but_not_decide_them(at: Shell, running: Running) -> None:
     task, approval = planned(at)
-    made = at("key", "create", "--store", running.store, "--role", "client", "--json").json
+    made = at("key", "create", "--store", running.store, "--role", "client", "--scope", "tenant", "--json").json
     at.set(SWARMKEEPER_API_KEY=made["key"])
 
     assert at("approval", "list", "--task", task).code == 0

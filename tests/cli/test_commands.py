@@ -299,7 +299,7 @@ def test_an_older_store_is_refused_with_a_fix_and_migrated_with_a_copy(
     shell("key", "create", "--store", "sqlite:///a.db", "--role", "client")
     coming = [
         *migrations.known(),
-        Migration(len(migrations.known()) + 1, "later", "CREATE TABLE later (x);"),
+        Migration(migrations.known()[-1].number + 1, "later", "CREATE TABLE later (x);"),
     ]
     monkeypatch.setattr(migrations, "known", lambda: coming)
 

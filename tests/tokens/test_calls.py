@@ -16,7 +16,7 @@ from tests.tokens.provider import Provider, SigningKey, toml, write
 RULES = (
     'when = {groups = "bots"}\ntenant = "default"\nrole = "bot:executor"\nbot_name = {claim = "sub"}\n',
     'when = {groups = "judges"}\ntenant = "default"\nrole = "approver"\nowner = {claim = "email"}\n',
-    'when = {groups = "people"}\ntenant = "default"\nrole = "client"\nowner = {claim = "email"}\n',
+    'when = {groups = "people"}\ntenant = "default"\nrole = "client"\nowner = {claim = "email"}\nscope = "tenant"\n',
     'when = {groups = "audit"}\ntenant = "default"\nrole = "admin"\n',
     'when = {groups = "strangers"}\ntenant = "nowhere"\nrole = "client"\n',
 )
