@@ -2,8 +2,8 @@
 
     python -m benchmarks.at_rest [--rounds 300]
 
-Each round saves one batch as an engine does that takes eight results of two kilobytes, and loads them again. The store is in
-memory, so the disk hides nothing.
+Each round saves one batch as an engine does that takes eight results of two kilobytes, and loads them again. The store
+is in memory, so the disk hides nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SAID = {"to": "SUCCEEDED", "from": "LEASED", "attempt": 1, "bot": "bot_1", "usag
 EVENT = Event("", 1, "default", None, 1, None, "work.succeeded", "bot_1", "aud_1", Redacted(SAID, ()))
 LEAF = AuditLeaf(
     *("default", UNPLACED, "", None, "bot_1", "work.report", 1),
-    *(b'{"v":1}', b"salt", b'{"events":["evt_1"],"payload":{"status":"succeeded"}}', b"hash"),
+    *(b'{"v":1}', b"salt", b'{"events":["evt_1"],"payload":{"status":"succeeded"}}', bytes(32)),
 )
 BODY = b'{"text":"' + b"the tulip opens at seven " * 80 + b'"}'
 

@@ -252,11 +252,9 @@ class BodyRows:
     def payload(self, payload_id: str, payload: tuple[str, bytes]) -> Row:
         return (payload_id, *payload, 0)
 
-    def event(self, event: Event) -> Row:
-        return rows.EVENT.to_row(event)
-
-    def leaf(self, leaf: AuditLeaf) -> Row:
-        return rows.AUDIT_LEAF.to_row(leaf)
+    # Without a call in between: this is the hot path of those who do not encrypt.
+    event: Callable[[Event], Row] = staticmethod(rows.EVENT.to_row)
+    leaf: Callable[[AuditLeaf], Row] = staticmethod(rows.AUDIT_LEAF.to_row)
 
     def new_keys(self) -> list[Row]:
         """Return the data keys that these rows need and that are not stored yet. Call it after all others."""
