@@ -27,7 +27,7 @@ SAID = {"to": "SUCCEEDED", "from": "LEASED", "attempt": 1, "bot": "bot_1", "usag
 EVENT = Event("", 1, "default", None, 1, None, "work.succeeded", "bot_1", "aud_1", Redacted(SAID, ()))
 LEAF = AuditLeaf(
     *("default", UNPLACED, "", None, "bot_1", "work.report", 1),
-    *(b'{"v":1}', b"salt", b'{"events":["evt_1"],"payload":{"status":"succeeded"}}', b"hash"),
+    *(b'{"v":1}', b"salt", b'{"events":["evt_1"],"payload":{"status":"succeeded"}}', bytes(32)),
 )
 BODY = b'{"text":"' + b"the tulip opens at seven " * 80 + b'"}'
 

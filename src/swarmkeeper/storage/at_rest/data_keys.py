@@ -31,18 +31,17 @@ class WrappedKey:
     tenant: str
     key_id: str  # of the master key
     nonce: bytes
-    wrapped: bytes | None  # None: the key was destroyed
+    wrapped: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
     id: str
     tenant: str
-    secret: bytes | None  # None: it was destroyed
+    secret: bytes
 
     def derived(self, salt: bytes) -> bytes:
         """Return the key of one body."""
-        assert self.secret is not None, "a key that was destroyed opens nothing"
         return hmac.digest(self.secret, _DERIVE + salt, "sha256")
 
 
@@ -63,8 +62,7 @@ class DataKeys:
             WrongMasterKey: one is wrapped under a master key that is not on the ring, or was changed.
         """
         for row in stored:
-            secret = None if row.wrapped is None else self._unwrapped(row)
-            self._learn(DataKey(row.id, row.tenant, secret))
+            self._learn(DataKey(row.id, row.tenant, self._unwrapped(row)))
 
     @property
     def are_any(self) -> bool:
@@ -100,12 +98,10 @@ class DataKeys:
 
     def wrap(self, key: DataKey) -> WrappedKey:
         """Wrap a key under the current master key, bound to its id and tenant."""
-        assert key.secret is not None, "a key that was destroyed cannot be wrapped"
         sealed = self.ring.seal(base64.b64encode(key.secret).decode(), "data_key", key.id, key.tenant)
         return WrappedKey(key.id, key.tenant, sealed.key_id, sealed.nonce, sealed.body)
 
     def _unwrapped(self, row: WrappedKey) -> bytes:
-        assert row.wrapped is not None, "a key that was destroyed cannot be unwrapped"
         if row.key_id not in self.ring.ids:
             raise WrongMasterKey(
                 f"bodies in this store are encrypted, and their keys are wrapped under master key {row.key_id}, which "
@@ -119,8 +115,4 @@ class DataKeys:
 
     def _learn(self, key: DataKey) -> None:
         self._keys[key.id] = key
-        current = self._current.get(key.tenant)
-        if key.secret is not None:
-            self._current[key.tenant] = key
-        elif current is not None and current.id == key.id:
-            del self._current[key.tenant]
+        self._current[key.tenant] = key

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core.ports import StoreDamaged
-from swarmkeeper.storage.at_rest.bodies import PAYLOAD, BodyCodec, BodyErased, is_sealed
+from swarmkeeper.storage.at_rest.bodies import PAYLOAD, BodyCodec, is_sealed
 from swarmkeeper.storage.at_rest.data_keys import DataKey, DataKeys
 from swarmkeeper.storage.at_rest.raw import FIRST, TABLES, RawBodies, StoredBody
 
@@ -28,7 +28,6 @@ class Counted:
 
     plain: int = 0
     encrypted: int = 0
-    erased: int = 0  # their key was destroyed
 
 
 @dataclass(slots=True)
@@ -119,9 +118,6 @@ def _look(found: Survey, bodies: BodyCodec, table: str, row: StoredBody) -> None
     counted.encrypted += 1
     try:
         bodies.open(table, row.id, row.stored, row.tenant)
-    except BodyErased:
-        counted.encrypted -= 1
-        counted.erased += 1
     except StoreDamaged as error:
         found.add(str(error))
 
@@ -136,7 +132,7 @@ async def rotate(raw: RawBodies, keys: DataKeys) -> int:
     stored = await raw.keys()
     keys.load(stored)
     for row in stored:
-        if row.wrapped is not None and row.key_id != keys.ring.current:
+        if row.key_id != keys.ring.current:
             key = keys.get(row.id)
             assert key is not None, "all were loaded"
             await raw.rewrap(row, keys.wrap(DataKey(row.id, row.tenant, key.secret)))

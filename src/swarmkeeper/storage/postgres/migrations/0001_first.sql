@@ -290,9 +290,9 @@ CREATE TABLE payload (
     PRIMARY KEY (id)
 );
 
-CREATE TABLE data_key (  -- `key_id` is of the master key; `wrapped` is NULL once the key was destroyed
+CREATE TABLE data_key (  -- `key_id` is of the master key
     id text COLLATE "C" NOT NULL, tenant text COLLATE "C" NOT NULL, key_id text COLLATE "C" NOT NULL,
-    nonce bytea NOT NULL, wrapped bytea, destroyed_at bigint, PRIMARY KEY (id),
+    nonce bytea NOT NULL, wrapped bytea NOT NULL, PRIMARY KEY (id),
     created_at bigint NOT NULL DEFAULT CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)
 );
 CREATE INDEX data_key_of_tenant ON data_key (tenant);

@@ -3,12 +3,11 @@
 ALTER TABLE payload ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0 CHECK (sealed IN (0, 1));
 
 CREATE TABLE data_key (
-    id           TEXT NOT NULL PRIMARY KEY,
-    tenant       TEXT NOT NULL,
-    key_id       TEXT NOT NULL,  -- of the master key
-    nonce        BLOB NOT NULL,
-    wrapped      BLOB,  -- NULL: it was destroyed, and with it all bodies that were encrypted under it
-    created_at   INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000000 AS INTEGER)),
-    destroyed_at INTEGER
+    id         TEXT NOT NULL PRIMARY KEY,
+    tenant     TEXT NOT NULL,
+    key_id     TEXT NOT NULL,  -- of the master key
+    nonce      BLOB NOT NULL,
+    wrapped    BLOB NOT NULL,
+    created_at INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000000 AS INTEGER))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX data_key_of_tenant ON data_key (tenant);
