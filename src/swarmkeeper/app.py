@@ -203,6 +203,7 @@ class Orchestrator:
             queue_commands=self.settings.queue_commands,
         )
         if self._sinks is not None:
+            engine.traced = self._sinks.trace_of_lease() is not None
             self._sinks.attach(engine, self.store, self.broker, self._name, self.rules.text)
         self.rules.tags = Tags(pepper)
         self.secrets = await open_broker(
@@ -238,7 +239,7 @@ class Orchestrator:
         )
         self._payload_cache = payload_cache = PayloadCache(self.store)
         self._small_tasks = SmallTasks()
-        self._happenings = Happenings(self.log)
+        self._happenings = Happenings(self.log, traced=engine.traced)
         self._refusals = Refusals(self.log, self.clock.monotonic)
         loop_reads = self._reads(self.store, limits, payload_cache)
         self._messages = loop_reads.messages
