@@ -225,6 +225,7 @@ class Orchestrator:
         self._key_watch = KeyWatch(self._identity, engine.scheduler.parked_bots)
         self.quotas = Quotas(self.settings.quotas(), self.clock.monotonic)
         self._metrics = self._make_metrics(engine)
+        self._metrics.always = self._sinks is not None and self._sinks.measure(self._metrics.families)
         await engine.start()
         self._identity.presence.begin()  # uses the engine's time, which begins with engine.start()
         # A simulation parses on the loop: it has no helper processes.

@@ -144,7 +144,11 @@ class OtlpOverWeb(_Web):
         if parts.path.strip("/") or parts.query:
             raise ValueError("url: with grpc, expected host and port alone, like https://host:4317")
         for name in self.headers:
-            if not _METADATA.fullmatch(name.lower()) or name.lower().startswith("grpc-") or name.lower().endswith("-bin"):
+            if (
+                not _METADATA.fullmatch(name.lower())
+                or name.lower().startswith("grpc-")
+                or name.lower().endswith("-bin")
+            ):
                 raise ValueError(f"headers.{name}: gRPC does not take a header of this name")
         return self
 
@@ -177,6 +181,13 @@ class TracesTable(_OfNoRecords):
         return True
 
 
+class MetricsTable(_OfNoRecords):
+    """The server's metrics, for a collector of OpenTelemetry. Every server sends its own."""
+
+    kind: Literal["metrics"]
+    interval: Annotated[float, Field(ge=1, le=3600)] = 60.0  # seconds
+
+
 class NatsTable(SinkTable):
     kind: Literal["nats"]
     url: Words
@@ -184,9 +195,9 @@ class NatsTable(SinkTable):
     record_bytes: RecordBytes = NATS_BYTES
 
 
-AnyTable = JsonlTable | SyslogTable | OtlpTable | HttpTable | NatsTable | TracesTable
+AnyTable = JsonlTable | SyslogTable | OtlpTable | HttpTable | NatsTable | TracesTable | MetricsTable
 _ADAPTER: TypeAdapter[AnyTable] = TypeAdapter(Annotated[AnyTable, Field(discriminator="kind")])
-KINDS = ("jsonl", "syslog", "otlp", "http", "nats", "traces")
+KINDS = ("jsonl", "syslog", "otlp", "http", "nats", "traces", "metrics")
 
 
 class Entry:
