@@ -413,15 +413,24 @@ class Orchestrator:
 
     # ---- state -----------------------------------------------------------------------------------------------------
 
-    def readiness(self, verbose: bool = False) -> dict[str, Json]:
-        """Return whether the server can take calls; with `verbose`, also each check and some numbers."""
+    def readiness(self, verbose: bool = False, tenant: str | None = None) -> dict[str, Json]:
+        """Return whether the server can take calls; with `verbose`, also each check and some numbers.
+
+        Args:
+            tenant: show nothing of others.
+        """
         warnings = [] if self._others is None else self._others.warnings()
         warnings += [] if self._signer is None else self._signer.warnings()
         warnings += [] if self._sinks is None else self._sinks.warnings()
         warnings += [] if self._tokens is None else self._tokens.warnings()
         engine, parked, ahead = self.engine, len(self.engine.scheduler.parked), self.engine.time.ahead()
         state = State(engine, self._state_of_store(), self._draining, parked, ahead, APART, warnings)
-        return state.shown(__version__) if verbose else {"ready": state.ready}
+        if not verbose:
+            return {"ready": state.ready}
+        if tenant is None:
+            return state.shown(__version__)
+        own = sum(poll.claim.by.tenant == tenant for poll in engine.scheduler.parked.values())
+        return state.shown_to_tenant(__version__, own)
 
     def _state_of_store(self) -> str:
         try:
@@ -572,6 +581,7 @@ def http_limits(settings: Settings) -> HttpLimits:
         root_path=settings.root_path,
         trusted_proxies=settings.trusted_proxy,
         metrics_open=settings.metrics_open,
+        operator_tenant=settings.operator_tenant,
         wait_max=settings.wait_seconds_max,
     )
 

@@ -71,9 +71,9 @@ class RedactionRules(Protocol):
 class Log:
     """Writes one line per call: `log("store_unavailable", error="…")`.
 
-    A line of a request also has its trace, while traces are sent. A field `exception` is written as its traceback. Lines
-    of several threads do not mix. A line that cannot be written is counted in `lost`, and reported after the next one
-    that can be: a server must not stop because of its log.
+    A line of a request also has its trace, while traces are sent. A field `exception` is written as its traceback.
+    Lines of several threads do not mix. A line that cannot be written is counted in `lost`, and reported after the next
+    one that can be: a server must not stop because of its log.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from swarmkeeper.sinks.bad_sinks import BadSinks
 from swarmkeeper.sinks.file import read
 from swarmkeeper.sinks.targets.choice import target_of
 from tests.http.conftest import Fleet
-from tests.sinks.conftest import WriteSinks, audits, log_of, said, settings, until_there, work
+from tests.sinks.conftest import SECONDS, WriteSinks, audits, log_of, said, settings, until_there, work
 from tests.sinks.otlp.receivers import BinaryReceiver, BinaryTraces, Cable, Code, GrpcReceiver, GrpcTraces
 from tests.sinks.receivers import Certificates, Receiver
 from tests.sinks.test_traces import SAMPLED, TRACE, one, spans_until, submitted
@@ -36,6 +36,14 @@ async def collector(tmp_path: Path, certificates: Certificates) -> AsyncIterator
 
 def indices(events: list[dict[str, Any]]) -> list[int]:
     return [record["index"] for record in audits(events)]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture(params=[GrpcReceiver, BinaryReceiver])
@@ -195,9 +203,7 @@ async def test_a_collector_that_is_exhausted_is_left_alone_for_as_long_as_it_say
         await until_there(collector, 2)
         collector.code, collector.retry_seconds, collector.mode = Code.RESOURCE_EXHAUSTED, 2.0, "failing"
         await work(swarm, 5)
-        async with asyncio.timeout(10):
-            while not any(mode == "failing" for _, mode in collector.calls):
-                await asyncio.sleep(0.02)
+        await until(lambda: any(mode == "failing" for _, mode in collector.calls))
         collector.mode = "ok"
         shown = await log_of(swarm)
         events = await until_there(collector, shown[-1]["index"])
@@ -266,7 +272,7 @@ async def test_spans_come_in_these_forms_too(
     assert whole.attributes["swarmkeeper.task.outcome"] == "accepted"
 
 
-# ---- where it may go --------------------------------------------------------------------------------------------------
+# ---- where it may go -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

@@ -15,6 +15,7 @@ from swarmkeeper.sinks.targets.metrics import written
 from tests.http.conftest import Caller, Fleet
 from tests.sinks.conftest import WriteSinks, said, settings, work
 from tests.sinks.otlp.receivers import BinaryMetrics, Code, GrpcMetrics, WebMetrics
+from tests.sinks.otlp.test_grpc import until
 from tests.sinks.receivers import Certificates
 
 MEMORY = "sqlite://:memory:"
@@ -43,7 +44,8 @@ def pushed(push: Any) -> Series:
 
     def put(name: str, point: Any, value: float, **more: str) -> None:
         labels = {each.key: each.value.string_value for each in point.attributes} | more
-        assert (key := (name, tuple(sorted(labels.items())))) not in found
+        key = (name, tuple(sorted(labels.items())))
+        assert key not in found
         found[key] = value
 
     for metric in [each for of_scope in push.scope_metrics for each in of_scope.metrics]:
@@ -93,7 +95,7 @@ async def test_a_push_has_every_series_of_a_scrape_with_its_value(collector: Any
         swarm._metrics._registry.collect = lambda: at_once[:-3]  # type: ignore[method-assign]  # it stands still
         text = swarm._metrics.text()[0]
         collector.kept.pushes.clear()
-        push = await push_that(collector, lambda series: bool(series))
+        push = await push_that(collector, bool)
 
     shown = {key: value for key, value in scraped(text).items() if not key[0].endswith("_created")}
     found = pushed(push)
@@ -109,7 +111,7 @@ async def test_a_push_has_every_series_of_a_scrape_with_its_value(collector: Any
 
 async def test_units_are_those_that_the_names_say(collector: Any, sinks_file: WriteSinks) -> None:
     async with Orchestrator(settings(MEMORY, sinks_file(collector, interval=1))):
-        push = await push_that(collector, lambda series: bool(series))
+        push = await push_that(collector, bool)
 
     units = {metric.name: metric.unit for of_scope in push.scope_metrics for metric in of_scope.metrics}
     assert units["swarmkeeper_batch_seconds"] == "s"
@@ -131,16 +133,20 @@ async def test_waiting_work_is_counted_although_nobody_scrapes(
 
 async def test_the_last_values_are_pushed_at_a_stop(collector: Any, sinks_file: WriteSinks) -> None:
     async with Orchestrator(settings(MEMORY, sinks_file(collector, interval=3600))) as swarm:
-        await push_that(collector, lambda series: bool(series))
+        await push_that(collector, bool)
         await work(swarm, 4)
 
     last = pushed(collector.kept.pushes[-1])
     assert last["swarmkeeper_events_total", (("kind", "task.submitted"),)] == 4
 
 
-async def test_a_stop_does_not_wait_for_a_collector_that_is_away(collector: Any, sinks_file: WriteSinks) -> None:
+async def test_a_stop_does_not_wait_for_a_collector_that_does_not_answer(
+    collector: Any, sinks_file: WriteSinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("tests.sinks.receivers", "tests.sinks.otlp.receivers"):
+        monkeypatch.setattr(f"{module}.SLOW_SECONDS", 8)
     async with Orchestrator(settings(MEMORY, sinks_file(collector, interval=3600))):
-        await push_that(collector, lambda series: bool(series))
+        await push_that(collector, bool)
         collector.mode = "slow"
         began = time.monotonic()
     assert time.monotonic() - began < 5
@@ -171,9 +177,7 @@ async def test_while_a_collector_fails_the_log_says_so_and_then_sums_go_on(
 async def test_a_collector_is_left_alone_for_as_long_as_it_says(collector: Any, sinks_file: WriteSinks) -> None:
     collector.mode, collector.code, collector.retry_seconds = "failing", Code.UNAVAILABLE, 3.0
     async with Orchestrator(settings(MEMORY, sinks_file(collector, interval=1))):
-        async with asyncio.timeout(20):
-            while len(collector.calls) < 2:
-                await asyncio.sleep(0.05)
+        await until(lambda: len(collector.calls) == 2)
 
     first, second = collector.calls[:2]
     assert second[0] - first[0] >= 3.0
@@ -194,7 +198,7 @@ async def test_what_a_key_may_scrape_is_pushed_under_the_same_names(collector: A
         names = {(name, labels) for name, labels in scraped(scrape) if not name.endswith("_created")}
         push = await push_that(collector, lambda series: len(series) >= len(names))
 
-    missing = {key for key in with_short_bounds({each: 0.0 for each in names})} - set(with_short_bounds(pushed(push)))
+    missing = set(with_short_bounds(dict.fromkeys(names, 0.0))) - set(with_short_bounds(pushed(push)))
     assert missing == set()
 
 

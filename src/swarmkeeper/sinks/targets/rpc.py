@@ -18,16 +18,16 @@ from urllib.parse import urlsplit
 # The library writes lines of its own to stderr, beside the log: what fails is raised, and logged redacted.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-import grpc  # noqa: E402  # it reads the variable
-from google.protobuf import json_format  # noqa: E402
-from google.protobuf.message import DecodeError, Message  # noqa: E402
-from google.rpc import error_details_pb2, status_pb2  # noqa: E402
+import grpc  # it reads the variable
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2, status_pb2
 
-from swarmkeeper.sinks.file import Entry, OtlpOverWeb  # noqa: E402
-from swarmkeeper.sinks.targets.addresses import AddressRefused, CheckedResolver  # noqa: E402
-from swarmkeeper.sinks.targets.otlp import TRACES, Signal, check_left_out  # noqa: E402
-from swarmkeeper.sinks.targets.target import OneCallThread, RecordRefused, TargetBusy  # noqa: E402
-from swarmkeeper.sinks.targets.web import (  # noqa: E402
+from swarmkeeper.sinks.file import Entry, OtlpOverWeb
+from swarmkeeper.sinks.targets.addresses import AddressRefused, CheckedResolver
+from swarmkeeper.sinks.targets.otlp import TRACES, Signal, check_left_out
+from swarmkeeper.sinks.targets.target import OneCallThread, RecordRefused, TargetBusy
+from swarmkeeper.sinks.targets.web import (
     RETRY_AFTER_MAX,
     SECONDS_MAX,
     Web,
