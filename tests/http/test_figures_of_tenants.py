@@ -16,7 +16,7 @@ MEMORY = "sqlite://:memory:"
 async def submit(swarm: Orchestrator, tenant: str, skill: str, count: int = 1) -> None:
     client = Caller(swarm.app, await swarm.make_key("client", tenant=tenant))
     for _ in range(count):
-        subtask = {"key": "a", "description": "d", "skills": [skill]}
+        subtask = {"key": "a", "description": "d", "required_skills": [skill]}
         assert (await client.post("/tasks", {"title": "t", "subtasks": [subtask]})).status == 201
 
 

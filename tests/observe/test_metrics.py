@@ -121,3 +121,14 @@ async def test_a_caller_cannot_choose_how_many_series_there_are(metrics: Metrics
 
 async def test_limits_are_reported_with_their_refusals(metrics: Metrics) -> None:
     assert lines(metrics) >= {'swarmkeeper_held{limit="polls"} 7.0', 'swarmkeeper_limited_total{limit="polls"} 8.0'}
+
+
+async def test_the_first_request_after_a_start_finds_waiting_work(
+    metrics: Metrics, store: CountedStore, clock: Clock
+) -> None:
+    clock.now += 2 * ASKED_LATELY  # engine time begins with the start of the engine, after metrics were made
+
+    await metrics.refresh()
+
+    assert store.asked == 1
+    assert any(line.startswith("swarmkeeper_ready_items{") for line in lines(metrics))

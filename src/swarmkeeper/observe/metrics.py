@@ -136,7 +136,7 @@ class Metrics:
         self.always = False  # whether the store is to be asked although nobody requests metrics: they are pushed
         self._written: tuple[bytes, str] | None = None
         self._second = self._times = 0  # start of the current second, and requests since then
-        self._asked_at = sources.now()  # so that the first request finds queue metrics
+        self._asked_at: int | None = None  # None: not since the start
         self._looked_at = 0
 
     def answered(self, method: str, route: str, status: int, microseconds: int) -> None:
@@ -201,6 +201,8 @@ class Metrics:
             StoreUnavailable: the metrics stay unchanged.
         """
         now = self._sources.now()
+        if self._asked_at is None:  # so that the first request finds queue metrics
+            self._asked_at = now
         if (self.always or now - self._asked_at < ASKED_LATELY) and now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
             self._rows = await self._store.read("metrics_ready", {})

@@ -20,6 +20,7 @@ from tests.http.conftest import Fleet
 from tests.sinks.conftest import SECONDS, WriteSinks, audits, log_of, said, settings, until_there, work
 from tests.sinks.otlp.receivers import BinaryReceiver, BinaryTraces, Cable, Code, GrpcReceiver, GrpcTraces
 from tests.sinks.receivers import Certificates, Receiver
+from tests.sinks.test_crashes import killed_thrice
 from tests.sinks.test_traces import SAMPLED, TRACE, one, spans_until, submitted
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -364,3 +365,10 @@ def test_a_file_that_is_no_certificate_is_refused(tmp_path: Path, sinks_file: Wr
 
     with pytest.raises(BadSinks, match=r"\[sink.a\] ca_file"):
         target_of(entry, SystemClock().now)
+
+
+async def test_a_server_that_is_killed_while_it_sends_leaves_nothing_out(
+    collector: GrpcReceiver, sinks_file: WriteSinks, tmp_path: Path
+) -> None:
+    file = sinks_file(collector, record_bytes=1_000_000)
+    await killed_thrice(f"sqlite:///{tmp_path}/swarm.db", collector, file, tmp_path)
