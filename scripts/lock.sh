@@ -30,7 +30,7 @@ compile() { # compile OUTPUT TITLE ARGUMENT...
 # jsonschema-rs), and the tests must run on the versions that we lock for users.
 compile requirements/dev.txt "What its developers need, what it needs to run included." --group pyproject.toml:dev pyproject.toml
 compile requirements/runtime.txt "What swarmkeeper needs to run, with a store in PostgreSQL and the brokers, too." --constraint requirements/dev.txt \
-    --extra postgres --extra nats --extra valkey pyproject.toml
+    --extra postgres --extra nats --extra valkey --extra otel pyproject.toml
 compile requirements/uv.txt "What installs the rest." --group pyproject.toml:uv
 compile requirements/image.txt "What makes the images." --constraint requirements/dev.txt --constraint requirements/uv.txt --group pyproject.toml:image
 compile requirements/generator.txt "What makes a client from the OpenAPI document, for a test." --group pyproject.toml:generator

@@ -222,6 +222,7 @@ def test_settings_reach_the_rooms_that_they_are_for() -> None:
         root_path="/swarm",
         trusted_proxy=("10.0.0.0/8",),
         metrics_open=True,
+        operator_tenant="acme",
         wait_seconds_max=5,
     ).http_limits()
 
@@ -229,6 +230,7 @@ def test_settings_reach_the_rooms_that_they_are_for() -> None:
     assert limits.root_path == "/swarm"
     assert limits.trusted_proxies == ("10.0.0.0/8",)
     assert limits.metrics_open
+    assert limits.operator_tenant == "acme"
     assert limits.wait_max == 5
 
 

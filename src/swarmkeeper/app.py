@@ -217,6 +217,7 @@ class Orchestrator:
             queue_commands=self.settings.queue_commands,
         )
         if self._sinks is not None:
+            engine.traced = self._sinks.trace_of_lease() is not None
             self._sinks.attach(engine, self.store, self.broker, self._name, self.rules.text)
         self.rules.tags = Tags(pepper)
         self.secrets = await open_broker(
@@ -238,6 +239,7 @@ class Orchestrator:
         self._key_watch = KeyWatch(self._identity, engine.scheduler.parked_bots)
         self.quotas = Quotas(self.settings.quotas(), self.clock.monotonic)
         self._metrics = self._make_metrics(engine)
+        self._metrics.always = self._sinks is not None and self._sinks.measure(self._metrics.families)
         await engine.start()
         self._identity.presence.begin()  # uses the engine's time, which begins with engine.start()
         # A simulation parses on the loop: it has no helper processes.
@@ -252,7 +254,7 @@ class Orchestrator:
         )
         self._payload_cache = payload_cache = PayloadCache(self.store)
         self._small_tasks = SmallTasks()
-        self._happenings = Happenings(self.log)
+        self._happenings = Happenings(self.log, traced=engine.traced)
         self._refusals = Refusals(self.log, self.clock.monotonic)
         loop_reads = self._reads(self.store, limits, payload_cache)
         self._messages = loop_reads.messages
@@ -426,15 +428,24 @@ class Orchestrator:
 
     # ---- state -----------------------------------------------------------------------------------------------------
 
-    def readiness(self, verbose: bool = False) -> dict[str, Json]:
-        """Return whether the server can take calls; with `verbose`, also each check and some numbers."""
+    def readiness(self, verbose: bool = False, tenant: str | None = None) -> dict[str, Json]:
+        """Return whether the server can take calls; with `verbose`, also each check and some numbers.
+
+        Args:
+            tenant: show nothing of others.
+        """
         warnings = [] if self._others is None else self._others.warnings()
         warnings += [] if self._signer is None else self._signer.warnings()
         warnings += [] if self._sinks is None else self._sinks.warnings()
         warnings += [] if self._tokens is None else self._tokens.warnings()
         engine, parked, ahead = self.engine, len(self.engine.scheduler.parked), self.engine.time.ahead()
         state = State(engine, self._state_of_store(), self._draining, parked, ahead, APART, warnings)
-        return state.shown(__version__) if verbose else {"ready": state.ready}
+        if not verbose:
+            return {"ready": state.ready}
+        if tenant is None:
+            return state.shown(__version__)
+        own = sum(poll.claim.by.tenant == tenant for poll in engine.scheduler.parked.values())
+        return state.shown_to_tenant(__version__, own)
 
     def _state_of_store(self) -> str:
         try:

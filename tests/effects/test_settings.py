@@ -87,6 +87,16 @@ async def test_whoever_a_trusted_proxy_names_is_the_caller() -> None:
         assert (await proxy.get("/tasks", x_forwarded_for="2.2.2.2")).status == 401
 
 
+@pytest.mark.parametrize(("set_to", "sees_all"), [("acme", True), ("default", False), ("", False)])
+async def test_the_operators_tenant_sees_figures_of_all_tenants(set_to: str, sees_all: bool) -> None:
+    async with running(operator_tenant=set_to) as (swarm, admin):
+        await admin.post("/tasks", {"title": "x"})
+        operator = Caller(swarm.app, await swarm.make_key("operator", tenant="acme"))
+
+        assert (b"swarmkeeper_commands_total" in (await operator.get("/metrics")).body) == sees_all
+        assert ("waiting_commands" in (await operator.get("/readyz?verbose=true")).json) == sees_all
+
+
 async def test_open_metrics_need_no_key_on_this_machine() -> None:
     async with running(metrics_open=True) as (swarm, _):
         assert (await Caller(swarm.app).get("/metrics")).status == 200

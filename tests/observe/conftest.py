@@ -21,12 +21,12 @@ class CountedStore(SqliteStore):
 
     asked = 0
     waiting: Sequence[dict[str, Any]] = (
-        {"kind": "execute", "skills": '["a\\"b","c"]', "items": 3, "oldest": 5 * SECOND},
+        {"tenant": "acme", "kind": "execute", "skills": '["a\\"b","c"]', "items": 3, "oldest": 5 * SECOND},
     )
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         self.asked += name == "metrics_ready"
-        return [{"leases": 3}] if name == "metrics_leases" else [*self.waiting]
+        return [{"tenant": "acme", "leases": 3}] if name == "metrics_leases" else [*self.waiting]
 
 
 class Clock:

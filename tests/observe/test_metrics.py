@@ -31,7 +31,7 @@ async def test_engine_counters_and_waiting_work_are_reported(metrics: Metrics) -
         "swarmkeeper_batch_seconds_max 9.0",
         'swarmkeeper_batch_size_bucket{le="2"} 0.0',
         'swarmkeeper_batch_size_bucket{le="4"} 1.0',
-        'swarmkeeper_ready_items{kind="execute",skills="a\\"b,c"} 3',
+        'swarmkeeper_ready_items{kind="execute",skills="a\\"b,c"} 3.0',
         'swarmkeeper_ready_oldest_seconds{kind="execute",skills="a\\"b,c"} 95.0',
     }
 
@@ -40,7 +40,13 @@ async def test_secret_skills_are_redacted_and_equal_redactions_are_summed(
     metrics: Metrics, store: CountedStore
 ) -> None:
     store.waiting = [
-        {"kind": "execute", "skills": json.dumps([f"AKIA{letters * 4}"]), "items": items, "oldest": items * SECOND}
+        {
+            "tenant": "acme",
+            "kind": "execute",
+            "skills": json.dumps([f"AKIA{letters * 4}"]),
+            "items": items,
+            "oldest": items * SECOND,
+        }
         for letters, items in (("QYLP", 3), ("MN5H", 4))
     ]
 
@@ -48,7 +54,7 @@ async def test_secret_skills_are_redacted_and_equal_redactions_are_summed(
 
     queues = {line for line in lines(metrics) if line.startswith("swarmkeeper_ready")}
     assert queues == {
-        'swarmkeeper_ready_items{kind="execute",skills="[redacted:aws-access-key]"} 7',
+        'swarmkeeper_ready_items{kind="execute",skills="[redacted:aws-access-key]"} 7.0',
         'swarmkeeper_ready_oldest_seconds{kind="execute",skills="[redacted:aws-access-key]"} 97.0',
     }
 
@@ -89,20 +95,40 @@ async def test_queues_are_counted_rarely_and_only_while_metrics_are_requested(
 
 async def test_a_caller_cannot_choose_how_many_series_there_are(metrics: Metrics, store: CountedStore) -> None:
     store.waiting = [
-        {"kind": "execute", "skills": json.dumps([f"s{number}"]), "items": 1 + number, "oldest": number * SECOND}
+        {
+            "tenant": "acme",
+            "kind": "execute",
+            "skills": json.dumps([f"s{number}"]),
+            "items": 1 + number,
+            "oldest": number * SECOND,
+        }
         for number in range(11_002)
     ]
-    store.waiting += [{"kind": "plan", "skills": json.dumps(["p" * 128] * 100), "items": 99_999, "oldest": 1}]
+    store.waiting += [
+        {"tenant": "acme", "kind": "plan", "skills": json.dumps(["p" * 128] * 100), "items": 99_999, "oldest": 1}
+    ]
 
     await metrics.refresh()
 
     series = [line for line in metrics.text()[0].decode().splitlines() if line.startswith("swarmkeeper_ready_items")]
     assert len(series) == QUEUES_MAX + 1
-    assert 'swarmkeeper_ready_items{kind="execute",skills="s11001"} 11002' in series
+    assert 'swarmkeeper_ready_items{kind="execute",skills="s11001"} 11002.0' in series
     rest = sum(1 + number for number in range(11_002 - (QUEUES_MAX - 1)))
-    assert f'swarmkeeper_ready_items{{kind="execute",skills="other"}} {rest}' in series
+    (others,) = [line for line in series if line.startswith('swarmkeeper_ready_items{kind="execute",skills="other"}')]
+    assert float(others.rpartition(" ")[2]) == rest
     assert max(map(len, series)) < 300
 
 
 async def test_limits_are_reported_with_their_refusals(metrics: Metrics) -> None:
     assert lines(metrics) >= {'swarmkeeper_held{limit="polls"} 7.0', 'swarmkeeper_limited_total{limit="polls"} 8.0'}
+
+
+async def test_the_first_request_after_a_start_finds_waiting_work(
+    metrics: Metrics, store: CountedStore, clock: Clock
+) -> None:
+    clock.now += 2 * ASKED_LATELY  # engine time begins with the start of the engine, after metrics were made
+
+    await metrics.refresh()
+
+    assert store.asked == 1
+    assert any(line.startswith("swarmkeeper_ready_items{") for line in lines(metrics))

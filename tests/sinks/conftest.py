@@ -51,7 +51,11 @@ def sinks_file(tmp_path: Path) -> WriteSinks:
 
 def table_of(name: str, keys: dict[str, Any]) -> str:
     # JSON's texts, numbers, booleans and lists are those of TOML.
-    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items() if not isinstance(value, dict)]
+    for key, inner in keys.items():
+        if isinstance(inner, dict):
+            pairs = ", ".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in inner.items())
+            lines.append(f"{key} = {{ {pairs} }}")
     return "\n".join([f"[sink.{name}]", *lines, ""])
 
 

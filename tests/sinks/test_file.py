@@ -1,6 +1,7 @@
 """The file of sinks: what is wrong is refused, and the message names file, table and key, and never a secret."""
 
 import base64
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from swarmkeeper.sinks.file import Entry, HttpTable, read
 from swarmkeeper.sinks.targets.choice import target_of
 
 GOOD = "whsec_" + base64.b64encode(b"x" * 32).decode()
+GRPC = 'kind = "otlp"\nprotocol = "grpc"\n'
 HTTP = 'kind = "http"\nurl = "https://example.org/in"\n'
 
 
@@ -30,7 +32,7 @@ def entries(folder: Path, text: str, **environ: str) -> list[Entry]:
         ("[sinks.a]\n", "sinks: unknown; sinks are tables [sink.NAME]"),
         ("[sink]\na = 1\n", "[sink.a]: expected a table"),
         ('[sink."A b"]\nkind = "jsonl"\n', "[sink.A b]: a name has up to 64 lower-case letters, digits, _ and -"),
-        ("[sink.a]\n", "[sink.a] kind: expected one of jsonl, syslog, otlp, http, nats, traces"),
+        ("[sink.a]\n", "[sink.a] kind: expected one of jsonl, syslog, otlp, http, nats, traces, metrics"),
         ('[sink.a]\nkind = "kafka"\n', "[sink.a] kind: expected one of"),
         ('[sink.a]\nkind = "jsonl"\n', "[sink.a] path: missing"),
         ('[sink.a]\nkind = "jsonl"\npath = "x"\nmode = 1\n', "[sink.a] mode: unknown key"),
@@ -59,9 +61,23 @@ def entries(folder: Path, text: str, **environ: str) -> list[Entry]:
         ('[sink.a]\nkind = "otlp"\nurl = "https://h"\nheaders = { "a" = "x\\ny" }\n', "headers.a: expected printable"),
         ('[sink.a]\nkind = "traces"\nurl = "https://h"\nsample = 1.5\n', "[sink.a] sample: Input should be"),
         *(
-            (f'[sink.a]\nkind = "traces"\nurl = "https://h"\n{key}\n', f"{key.split()[0]}: it has no meaning for spans")
+            (
+                f'[sink.a]\nkind = "traces"\nurl = "https://h"\n{key}\n',
+                f"{key.split()[0]}: it has a meaning only for sinks of",
+            )
             for key in ("required = true", "events = false", "record_bytes = 9999")
         ),
+        (f"[sink.a]\n{GRPC}url = 'https://h:4317/v1/logs'\n", "url: with grpc, expected host and port alone"),
+        (f"[sink.a]\n{GRPC}url = 'https://h?a=b'\n", "url: with grpc, expected host and port alone"),
+        *(
+            (f"[sink.a]\n{GRPC}url = 'https://h'\nheaders = {{ '{name}' = 'x' }}\n", f"headers.{name}: gRPC does not")
+            for name in ("a!b", "grpc-timeout", "trace-bin")
+        ),
+        ('[sink.a]\nkind = "otlp"\nurl = "https://h"\nprotocol = "http"\n', "[sink.a] protocol: Input should be"),
+        ('[sink.a]\nkind = "http"\nurl = "https://h"\nprotocol = "grpc"\n', "[sink.a] protocol: unknown key"),
+        ('[sink.a]\nkind = "metrics"\nurl = "https://h"\ninterval = 0\n', "[sink.a] interval: Input should be"),
+        ('[sink.a]\nkind = "metrics"\nurl = "https://h"\nevents = true\n', "events: it has a meaning only for"),
+        ('[sink.a]\nkind = "otlp"\nurl = "https://h"\ninterval = 9\n', "[sink.a] interval: unknown key"),
         ('[sink.a]\nkind = "nats"\nurl = "https://h"\n', "[sink.a] url: expected nats://host:4222"),
         ('[sink.a]\nkind = "nats"\nurl = "nats://h"\nstream = "a.b"\n', "[sink.a] stream: String should match"),
     ],
@@ -121,3 +137,16 @@ async def test_a_server_does_not_start_with_a_file_that_is_wrong(tmp_path: Path)
     with pytest.raises(BadSetting, match="the file cannot be read"):
         async with Orchestrator(Settings(store="sqlite://:memory:", sinks=str(tmp_path / "none.toml"))):
             pass
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_without_its_packages_a_form_is_refused_with_what_helps(
+    protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "swarmkeeper.sinks.targets.rpc", raising=False)
+    monkeypatch.delattr("swarmkeeper.sinks.targets.rpc", raising=False)
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    (found,) = entries(tmp_path, f'[sink.a]\nkind = "otlp"\nurl = "https://h"\nprotocol = "{protocol}"\n')
+
+    with pytest.raises(BadSinks, match=r"\[sink.a\] protocol: .* pip install 'swarmkeeper\[otel\]'"):
+        target_of(found, SystemClock().now)

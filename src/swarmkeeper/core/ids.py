@@ -64,6 +64,11 @@ def traceparent(seed: bytes) -> str:
     return f"00-{trace}-{trace[16:]}-01"
 
 
+def span_id(*about: str) -> str:
+    """Return the id of the span that is about these words: a task's id, or that of the lease of an attempt."""
+    return sha256("\0".join(("span", *about)).encode()).hexdigest()[:16]
+
+
 def of_token(tenant: str, issuer: str, subject: str, owner: str) -> str:
     """Return the key id of callers with tokens: it is the same for all tokens of one subject in one tenant.
 

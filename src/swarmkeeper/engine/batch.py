@@ -21,6 +21,7 @@ from swarmkeeper.engine.dispatcher import Dispatcher
 from swarmkeeper.engine.lease_facts import FactsGatherer
 from swarmkeeper.engine.polls import Claimed, Poll, Scheduler
 from swarmkeeper.govern import anchors, audit
+from swarmkeeper.request_id import trace_fields
 
 ROUNDS_MAX = 1_000  # detects endless loads; decisions ask for rows in bulk and need a few rounds
 # Chooses the timers and the job of a batch, once it is known at which time it decides.
@@ -107,6 +108,23 @@ def refuse(commands: Sequence[Queued], polls: Sequence[Poll], error: Swarmkeeper
             queued.poll.refuse(error)
     for poll in polls:
         poll.refuse(error)
+
+
+def about(
+    working: WorkingSet, commands: Sequence[Queued], polls: Sequence[Poll], *, traced: bool
+) -> dict[str, str | None]:
+    """Return what a log line says of a batch of one command, poll, timer or slice that failed.
+
+    Its trace is that of the only task that it had loaded; if there is no such task, that of its call.
+    """
+    asked: list[Queued | Poll] = [*commands, *polls]
+    where: dict[str, str | None] = {"request_id": (asked[0].request or None) if asked else None}
+    if not traced:
+        return where
+    tasks = [row for (kind, _), row in working.rows.items() if kind == lookups.TASK and row is not None]
+    if len(tasks) == 1:
+        return {**where, **trace_fields(tasks[0].trace, ids.span_id(tasks[0].id))}
+    return {**where, **trace_fields(commands[0].command.trace if commands else "")}
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ command fails.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from swarmkeeper.core.answers import Refusal, Replayed, ReportReceipt, T
@@ -45,7 +45,7 @@ from swarmkeeper.core.rules import graph
 from swarmkeeper.core.rules.arrivals import Arrivals
 from swarmkeeper.core.rules.budgets import BudgetBook
 from swarmkeeper.core.rules.match import QueueBook
-from swarmkeeper.engine.batch import Batch, Choose, Queued, ask, ask_all, refuse
+from swarmkeeper.engine.batch import Batch, Choose, Queued, about, ask, ask_all, refuse
 from swarmkeeper.engine.engine_time import APART, EngineTime
 from swarmkeeper.engine.fairness import Costs, FairQueue
 from swarmkeeper.engine.heartbeat_cache import HeartbeatCache
@@ -94,6 +94,8 @@ class Engine:
         self.scheduler = Scheduler()
         self._arrived, self._budgets = Arrivals(), BudgetBook()
         self.running = False
+        self.traced = False  # whether traces are sent: faults then name theirs
+        self._failed: dict[str, str | None] = {}  # what log lines say of the batch that failed last
         self.store_answers = True  # False after a failed batch, until a batch succeeds
         self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
         self._broker, self._log, self._on_commit = broker, log, on_commit
@@ -294,7 +296,7 @@ class Engine:
         answer: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
         # Mark the exception as retrieved: asyncio would log it if the caller no longer waits.
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return Poll(claim, self._entropy.seed(), self._arrivals, answer, parks, with_report)
+        return Poll(claim, self._entropy.seed(), self._arrivals, answer, parks, with_report, REQUEST.get())
 
     def _enqueue(self, item: Queued | Poll) -> None:
         command = item.claim if isinstance(item, Poll) else item.command
@@ -391,10 +393,7 @@ class Engine:
         ahead = self.time.ahead()
         if self._apart != (ahead > APART):
             self._apart = not self._apart
-            if self._apart:
-                self._log("clock_apart", ahead_seconds=ahead / SECOND)
-            else:
-                self._log("clock_agrees", ahead_seconds=ahead / SECOND)
+            self._log("clock_apart" if self._apart else "clock_agrees", ahead_seconds=ahead / SECOND)
 
     async def _rerun(self, commands: list[Queued], polls: list[Poll], *, upkeep: bool) -> None:
         beside: dict[Key, None] = {}
@@ -455,6 +454,7 @@ class Engine:
                     slice_rows=self._slice_rows(),
                 )
         except BaseException:
+            self._failed = about(working, commands, polls, traced=self.traced)
             for queue_id in set(self._queues.by_id) - known:
                 self._queues.remove(self._queues.by_id[queue_id])
             self.scheduler.undo([*polls, *(queued.poll for queued in commands if queued.poll)])
@@ -522,7 +522,7 @@ class Engine:
             if added := {entry.queue for entry in entries if entry is not None}:
                 await self._broker.publish(LOOK_TOPIC, ",".join(map(str, sorted(added))).encode())
         except Exception as error:
-            self._fault(error, "hint")
+            self._fault(error, "hint", {"request_id": None})
 
     async def _purge(self, now: int) -> None:
         """Remove expired idempotency keys, some at a time."""
@@ -560,7 +560,7 @@ class Engine:
             again = Overloaded("others keep changing the same rows; nothing was done", retry_after=1)
             refuse(commands, polls, again)
         except Exception as error:
-            self._fault(error, what)
+            self._fault(error, what, self._failed)
             refuse(commands, polls, Internal("internal error; it was logged"))
 
     async def _upkeep_one_by_one(self) -> None:
@@ -591,10 +591,10 @@ class Engine:
         except StaleVersion:
             self._pause_until = self.now() + STORE_PAUSE
         except Exception as error:
-            self._fault(error, what)
+            self._fault(error, what, self._failed)
             return False
         return True
 
-    def _fault(self, error: Exception, what: str) -> None:
+    def _fault(self, error: Exception, what: str, where: Mapping[str, str | None]) -> None:
         self.stats.faults += 1
-        self._log("fault", what=what, error=repr(error), exception=error)
+        self._log("fault", what=what, error=repr(error), **where, exception=error)

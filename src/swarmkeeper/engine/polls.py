@@ -67,6 +67,7 @@ class Poll:
     answer: asyncio.Future[Claimed]
     parks: bool  # whether it may wait
     with_report: bool = False  # it came with a report, in addition to the bot's own polls
+    request: str = ""  # request id
     bot: BotRecord | None = None
     state: PollState = PollState.DUE
     # What the last try found. Kept when answered: the leases are taken back if the caller does not receive them.

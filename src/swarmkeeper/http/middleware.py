@@ -19,7 +19,7 @@ from swarmkeeper.http.exception_handlers import problem_response
 from swarmkeeper.http.intake.limits import ClientDisconnected
 from swarmkeeper.http.routing import HotRoute
 from swarmkeeper.http.services import Services
-from swarmkeeper.request_id import REQUEST
+from swarmkeeper.request_id import NO_TRACE, REQUEST, TRACE, trace_fields
 
 # Responses depend on the caller and change over time; forbid caching.
 _NO_STORE = (b"cache-control", b"no-store")
@@ -47,6 +47,10 @@ class RequestContext:
         call = Call(self.services, scope, receive)
         before = REQUEST.get()
         REQUEST.set(call.request_id)
+        traced = self.services.trace_of_lease is not None
+        trace_before = TRACE.get() if traced else NO_TRACE
+        if traced:
+            TRACE.set(trace_fields(call.trace))
         method = scope["method"]
         try:
             route = self.hot_routes.find(scope)
@@ -56,9 +60,11 @@ class RequestContext:
                 await self._pass_on(call, send)
         finally:
             call.release_body()
-            REQUEST.set(before)  # not `reset`, which fails if a closing event loop ends this coroutine
             took = self.services.clock.monotonic() - call.began
             self.services.answered(method, call.path or "(none)", call.status, took)
+            REQUEST.set(before)  # not `reset`, which fails if a closing event loop ends this coroutine
+            if traced:
+                TRACE.set(trace_before)
 
     async def _pass_on(self, call: Call, send: Send) -> None:
         if call.head:
@@ -138,9 +144,10 @@ def fault_response(call: Call, error: Exception) -> Response:
     """
     log = call.services.log
     if call.status:
-        log("stream_broken", path=call.path, error=repr(error), exception=error)
+        log("stream_broken", path=call.path, error=repr(error), request_id=call.request_id, exception=error)
         raise error
-    log("fault", what=f"{call.method} {call.path}", error=repr(error), exception=error)
+    what = f"{call.method} {call.path}"
+    log("fault", what=what, error=repr(error), request_id=call.request_id, exception=error)
     return problem_response(call, Internal("internal error; it was logged"))
 
 

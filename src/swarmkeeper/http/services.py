@@ -49,9 +49,10 @@ class Services:
     log: LogWriter
     version: str
     refusals: Refusals
-    metrics: Callable[[], tuple[bytes, str]]  # the text and its media type
+    metrics: Callable[[str | None], tuple[bytes, str]]  # by tenant (None: all): the text and its media type
     log_keys: Callable[[str], Sequence[str]]  # what verifies the checkpoints of a tenant's audit log
-    readiness: Callable[[bool], Mapping[str, Json]]  # has "ready"; True also returns every check
+    # Has "ready"; True also returns every check, or with a tenant those that tell nothing of others.
+    readiness: Callable[[bool, str | None], Mapping[str, Json]]
     answered: Callable[[str, str, int, int], None]  # method, path template, status, microseconds
     limits: HttpLimits
     erasable: Callable[[str], Awaitable[int]]  # by tenant: until when what is erased on request has changed last

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TextIO
 
 from swarmkeeper import loglines
 from swarmkeeper.core.model import Json, Redacted
+from swarmkeeper.request_id import TRACE
 
 LEVELS = ("debug", "info", "warning", "error")
 # Level of each event; others are info, or error if they have an exception.
@@ -70,8 +71,9 @@ class RedactionRules(Protocol):
 class Log:
     """Writes one line per call: `log("store_unavailable", error="…")`.
 
-    A field `exception` is written as its traceback. Lines of several threads do not mix. A line that cannot be written
-    is counted in `lost`, and reported after the next one that can be: a server must not stop because of its log.
+    A line of a request also has its trace, while traces are sent. A field `exception` is written as its traceback.
+    Lines of several threads do not mix. A line that cannot be written is counted in `lost`, and reported after the next
+    one that can be: a server must not stop because of its log.
     """
 
     def __init__(
@@ -105,7 +107,7 @@ class Log:
 
     def _line(self, level: str, event: str, fields: Mapping[str, Any]) -> str:
         plain = {name: _plain(value) for name, value in fields.items()}
-        shown = self._rules.redact({"event": event, **plain}).value
+        shown = self._rules.redact({"event": event, **TRACE.get(), **plain}).value
         at = datetime.fromtimestamp(self._now() / 1_000_000, UTC).isoformat(timespec="milliseconds")
         stamp = at.replace("+00:00", "Z")
         if self._as_json:

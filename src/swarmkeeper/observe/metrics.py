@@ -1,4 +1,4 @@
-"""Prometheus metrics of the engine, the queues and the HTTP server, collected when they are requested.
+"""Metrics of the engine, the queues and the HTTP server, collected when they are requested or pushed.
 
 Every name begins with `swarmkeeper_`. Labels are fixed words, routes as in the API, and skills. Skills are named by
 callers, so they are redacted, and only the sets with most waiting work have series of their own.
@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -28,6 +28,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 # Number of skill sets with series of their own, those with most waiting work. Callers can name any number of skills.
 QUEUES_MAX = 100
 OTHER = "other"  # label of the sum of the rest
+_QUEUE = ("kind", "skills")
 SKILLS_LENGTH_MAX = 200  # characters of a label
 # From the time of one commit to that of a long poll.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
@@ -110,7 +111,8 @@ class Metrics:
     def __init__(self, store: Store, sources: Sources, *, version: str) -> None:
         self._store, self._sources = store, sources
         self._registry = CollectorRegistry()
-        Info("swarmkeeper_build", "The version that runs.", registry=self._registry).info({"version": version})
+        self._build = Info("swarmkeeper_build", "The version that runs.", registry=self._registry)
+        self._build.info({"version": version})
         ProcessCollector(namespace="swarmkeeper", registry=self._registry)
         self._requests = Counter(
             "swarmkeeper_http_requests",
@@ -128,11 +130,13 @@ class Metrics:
         # A cache: looking labels up takes most of the time.
         self._of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._registry.register(_EngineCollector(sources))
-        self._rows: Sequence[Mapping[str, Any]] = ()
-        self._leases = 0
+        self._rows: Sequence[Mapping[str, Any]] = ()  # as they are stored
+        self._leases: Mapping[str, int] = {}  # by tenant
+        self._shown_of: dict[str | None, list[dict[str, Any]]] = {}  # by tenant; None: of all
+        self.always = False  # whether the store is to be asked although nobody requests metrics: they are pushed
         self._written: tuple[bytes, str] | None = None
         self._second = self._times = 0  # start of the current second, and requests since then
-        self._asked_at = sources.now()  # so that the first request finds queue metrics
+        self._asked_at: int | None = None  # None: not since the start
         self._looked_at = 0
 
     def answered(self, method: str, route: str, status: int, microseconds: int) -> None:
@@ -147,8 +151,8 @@ class Metrics:
         counter.inc()
         histogram.observe(microseconds / _SECOND)
 
-    def text(self) -> tuple[bytes, str]:
-        """Return all metrics and their content type.
+    def text(self, tenant: str | None = None) -> tuple[bytes, str]:
+        """Return the metrics and their content type: all, or those that tell of one tenant alone.
 
         After FRESH_A_SECOND requests within a second, it returns the last ones again: writing them takes as long as
         several commands.
@@ -157,14 +161,38 @@ class Metrics:
         if now - self._second >= _SECOND:
             self._second, self._times = now, 0
         self._times += 1
-        if self._written is None or self._times <= FRESH_A_SECOND:
-            self._written = self._write(now)
         self._asked_at = now
+        if tenant is not None:
+            return _written(self._of_tenant(tenant)), CONTENT_TYPE
+        if self._written is None or self._times <= FRESH_A_SECOND:
+            self._written = _written(self.families()), CONTENT_TYPE
         return self._written
 
-    def _write(self, now: int) -> tuple[bytes, str]:
-        stored = "".join((*_of_queues(self._rows, now), *_of_leases(self._leases)))
-        return generate_latest(self._registry) + stored.encode(), CONTENT_TYPE
+    def families(self) -> list[Metric]:
+        """Return all metrics as they are now."""
+        return [*self._registry.collect(), *self._stored(None)]
+
+    def _of_tenant(self, tenant: str) -> list[Metric]:
+        """Return what tells of one tenant alone, and of none: other series count what all tenants do."""
+        up = _gauge("up", "Whether the engine runs.", int(self._sources.running()))
+        return [up, *self._build.collect(), *self._stored(tenant)]
+
+    def _stored(self, tenant: str | None) -> Iterator[Metric]:
+        """Yield what is counted in the store: waiting work by kind and skills, and leases."""
+        rows = self._shown_of.get(tenant)
+        if rows is None:
+            rows = self._shown([row for row in self._rows if tenant is None or row["tenant"] == tenant])
+            self._shown_of[tenant] = rows
+        now = self._sources.now()
+        items = GaugeMetricFamily("swarmkeeper_ready_items", "Items that wait for a bot.", labels=_QUEUE)
+        oldest = GaugeMetricFamily("swarmkeeper_ready_oldest_seconds", "Age of the oldest item.", labels=_QUEUE)
+        for row in rows:
+            items.add_metric([row["kind"], row["skills"]], row["items"])
+            oldest.add_metric([row["kind"], row["skills"]], max(0, now - row["oldest"]) / _SECOND)
+        yield items
+        yield oldest
+        leases = sum(self._leases.values()) if tenant is None else self._leases.get(tenant, 0)
+        yield _gauge("leases", "Leases that bots hold.", leases)
 
     async def refresh(self) -> None:
         """Count waiting work and leases if metrics were requested lately and the counts are old. Call it every second.
@@ -173,24 +201,28 @@ class Metrics:
             StoreUnavailable: the metrics stay unchanged.
         """
         now = self._sources.now()
-        if now - self._asked_at < ASKED_LATELY and now - self._looked_at >= LOOK_EVERY:
+        if self._asked_at is None:  # so that the first request finds queue metrics
+            self._asked_at = now
+        if (self.always or now - self._asked_at < ASKED_LATELY) and now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
-            rows = await self._store.read("metrics_ready", {})
-            self._rows = self._shown(rows)
-            self._leases = (await self._store.read("metrics_leases", {}))[0]["leases"]
+            self._rows = await self._store.read("metrics_ready", {})
+            self._leases = {row["tenant"]: row["leases"] for row in await self._store.read("metrics_leases", {})}
+            self._shown_of = {}
 
     def _shown(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Sum the waiting work by kind and redacted skills."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
-        by_size = sorted(rows, key=lambda row: (-row["items"], row["kind"], row["skills"]))
+        by_queue: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in rows:
+            same = by_queue.setdefault((row["kind"], row["skills"]), {**row, "items": 0})
+            same["items"] += row["items"]
+            same["oldest"] = min(same["oldest"], row["oldest"])
+        by_size = sorted(by_queue.values(), key=lambda row: (-row["items"], row["kind"], row["skills"]))
         for index, row in enumerate(by_size):
             skills = self._skills(row["skills"]) if index < QUEUES_MAX else OTHER
-            same = found.get((row["kind"], skills))
-            if same is None:
-                found[row["kind"], skills] = {**row, "skills": skills}
-            else:
-                same["items"] += row["items"]
-                same["oldest"] = min(same["oldest"], row["oldest"])
+            shown = found.setdefault((row["kind"], skills), {**row, "skills": skills, "items": 0})
+            shown["items"] += row["items"]
+            shown["oldest"] = min(shown["oldest"], row["oldest"])
         return list(found.values())
 
     def _skills(self, listed: str) -> str:
@@ -293,23 +325,15 @@ def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[str
     return family
 
 
-def _of_queues(rows: Sequence[Mapping[str, Any]], now: int) -> Iterator[str]:
-    """Yield the metrics of waiting work by kind and skills. They come from the store, not from the registry."""
-    for name, meaning in (
-        ("ready_items", "Items that wait for a bot."),
-        ("ready_oldest_seconds", "Age of the oldest item."),
-    ):
-        yield f"# HELP swarmkeeper_{name} {meaning}\n# TYPE swarmkeeper_{name} gauge\n"
-        for row in rows:
-            labels = f'kind="{row["kind"]}",skills="{_label(row["skills"])}"'
-            value = row["items"] if name == "ready_items" else max(0, now - row["oldest"]) / _SECOND
-            yield f"swarmkeeper_{name}{{{labels}}} {value}\n"
+class _Collected:
+    """Metrics that were collected already, for the function that writes them."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Sequence[Metric]:
+        return self._families
 
 
-def _of_leases(leases: int) -> Iterator[str]:
-    yield "# HELP swarmkeeper_leases Leases that bots hold.\n# TYPE swarmkeeper_leases gauge\n"
-    yield f"swarmkeeper_leases {float(leases)}\n"
-
-
-def _label(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _written(families: Sequence[Metric]) -> bytes:
+    return generate_latest(cast("CollectorRegistry", _Collected(families)))

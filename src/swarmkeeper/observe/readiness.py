@@ -9,6 +9,8 @@ from typing import Protocol
 from swarmkeeper.core.model import Json
 
 _SECOND = 1_000_000
+# What every tenant may know of the server. Warnings name sinks, issuers and servers.
+_OF_THE_SERVER = ("ready", "version", "engine", "store", "draining", "clock_ahead_seconds")
 
 
 class WatchedEngine(Protocol):
@@ -48,6 +50,19 @@ class State:
             "parked_polls": self.parked,
             "clock_ahead_seconds": round(self.ahead / _SECOND, 3),
             "warnings": [*self._of_clock(), *self.warnings],
+        }
+
+    def shown_to_tenant(self, version: str, parked: int) -> dict[str, Json]:
+        """Return what tells nothing of other tenants.
+
+        Args:
+            parked: polls of the tenant.
+        """
+        whole = self.shown(version)
+        return {
+            **{name: whole[name] for name in _OF_THE_SERVER},
+            "parked_polls": parked,
+            "warnings": [*self._of_clock()],
         }
 
     def _of_clock(self) -> list[str]:

@@ -79,7 +79,7 @@ class OwnedReader(ABC):
                 await self._let_go()
             if self._sent > sent:
                 wait = WAIT_SECONDS_MIN
-            await asyncio.sleep(max(wait, self._least_wait()) * self._haste)
+            await asyncio.sleep(max(wait * self._haste, self._least_wait()))
             wait = min(2 * wait, WAIT_SECONDS_MAX)
 
     @abstractmethod

@@ -101,6 +101,11 @@ class Settings:
         "Listen without TLS where others can reach the server: keys cross the network in plain text",
     )
     metrics_open: bool = _setting(False, kinds.boolean, "Serve /metrics without a key to callers on this machine")
+    operator_tenant: str = _setting(
+        "default",
+        kinds.text,
+        "The tenant whose operators see the figures of the whole server, not of their tenant alone; empty: none",
+    )
     log_level: str = _setting("info", kinds.choice(LOG_LEVELS), f"The log level: {', '.join(LOG_LEVELS)}")
     log_format: str = _setting(
         "auto", kinds.choice(LOG_FORMATS), "The log format: json, text, or auto (text on a terminal, else json)"
@@ -340,6 +345,7 @@ class Settings:
             root_path=self.root_path,
             trusted_proxies=self.trusted_proxy,
             metrics_open=self.metrics_open,
+            operator_tenant=self.operator_tenant,
             wait_max=self.wait_seconds_max,
         )
 

@@ -22,6 +22,7 @@ from swarmkeeper.sinks.targets.addresses import web_address
 SINKS_MAX = 32
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_|~-]{1,100}")
+_METADATA = re.compile(r"[a-z0-9_.-]{1,100}")
 KIB = 1024
 # Syslog receivers must take 2 KiB and should take 8 KiB (RFC 5425); those of NATS take 1 MiB unless configured.
 SYSLOG_BYTES, NATS_BYTES, OTHER_BYTES = 8 * KIB, 768 * KIB, 1024 * KIB
@@ -130,30 +131,61 @@ class HttpTable(_Web):
     secrets: Annotated[list[SecretPlace], Field(min_length=1, max_length=2)]
 
 
-class OtlpTable(_Web):
+class OtlpOverWeb(_Web):
+    """What goes to a collector of OpenTelemetry, in one of the three forms of OTLP."""
+
+    protocol: Literal["http/json", "http/protobuf", "grpc"] = "http/json"
+
+    @model_validator(mode="after")
+    def _grpc_has_no_path(self) -> OtlpOverWeb:
+        if self.protocol != "grpc":
+            return self
+        parts = urlsplit(self.url)
+        if parts.path.strip("/") or parts.query:
+            raise ValueError("url: with grpc, expected host and port alone, like https://host:4317")
+        for name in self.headers:
+            if (
+                not _METADATA.fullmatch(name.lower())
+                or name.lower().startswith("grpc-")
+                or name.lower().endswith("-bin")
+            ):
+                raise ValueError(f"headers.{name}: gRPC does not take a header of this name")
+        return self
+
+
+class OtlpTable(OtlpOverWeb):
     kind: Literal["otlp"]
 
 
-class TracesTable(_Web):
-    """Spans of tasks and attempts, for a collector of OpenTelemetry. It gets no audit records."""
-
-    kind: Literal["traces"]
-    sample: Annotated[float, Field(ge=0, le=1)] = 1.0  # the share of traces that are sent
-
+class _OfNoRecords(OtlpOverWeb):
     @model_validator(mode="after")
-    def _is_no_evidence(self) -> TracesTable:
+    def _is_no_evidence(self) -> _OfNoRecords:
         for key in ("required", "events", "record_bytes"):
             if key in self.model_fields_set:
-                raise ValueError(f"{key}: it has no meaning for spans, which are no evidence")
+                raise ValueError(f"{key}: it has a meaning only for sinks of audit records")
         return self
 
     @property
     def reads_audit(self) -> bool:
         return False
 
+
+class TracesTable(_OfNoRecords):
+    """Spans of tasks and attempts, for a collector of OpenTelemetry. It gets no audit records."""
+
+    kind: Literal["traces"]
+    sample: Annotated[float, Field(ge=0, le=1)] = 1.0  # the share of traces that are sent
+
     @property
     def reads_events(self) -> bool:
         return True
+
+
+class MetricsTable(_OfNoRecords):
+    """The server's metrics, for a collector of OpenTelemetry. Every server sends its own."""
+
+    kind: Literal["metrics"]
+    interval: Annotated[float, Field(ge=1, le=3600)] = 60.0  # seconds
 
 
 class NatsTable(SinkTable):
@@ -163,9 +195,9 @@ class NatsTable(SinkTable):
     record_bytes: RecordBytes = NATS_BYTES
 
 
-AnyTable = JsonlTable | SyslogTable | OtlpTable | HttpTable | NatsTable | TracesTable
+AnyTable = JsonlTable | SyslogTable | OtlpTable | HttpTable | NatsTable | TracesTable | MetricsTable
 _ADAPTER: TypeAdapter[AnyTable] = TypeAdapter(Annotated[AnyTable, Field(discriminator="kind")])
-KINDS = ("jsonl", "syslog", "otlp", "http", "nats", "traces")
+KINDS = ("jsonl", "syslog", "otlp", "http", "nats", "traces", "metrics")
 
 
 class Entry:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from swarmkeeper.core.named_reads import fetch
 from swarmkeeper.core.ports import Broker, Clock, LogWriter, Store
 from swarmkeeper.engine.loop import Engine
 from swarmkeeper.sinks import spans
 from swarmkeeper.sinks.bad_sinks import ReadSecret
-from swarmkeeper.sinks.file import Entry, TracesTable, read
+from swarmkeeper.sinks.file import Entry, MetricsTable, TracesTable, read
 from swarmkeeper.sinks.gate import SinkGate
 from swarmkeeper.sinks.reader import SinkFigures, SinkReader, cursor_prefix, lag_of
 from swarmkeeper.sinks.sink_reads import SINK_HEADS
 from swarmkeeper.sinks.spans import SpanMaker
 from swarmkeeper.sinks.targets.choice import target_of
 from swarmkeeper.sinks.targets.target import SinkTarget
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+    from swarmkeeper.sinks.pushing import MetricsPusher
+    from swarmkeeper.sinks.targets.metrics import MetricsTarget
 
 SECOND = 1_000_000
 # A sink that is in order has a record within a second or two. What belongs to older ones is kept until it has them.
@@ -35,6 +43,7 @@ class Sinks:
         self._entries, self._targets, self._clock, self._log = entries, targets, clock, log
         self.gate = SinkGate(clock.monotonic)
         self._readers: list[SinkReader] = []
+        self._pushers: list[MetricsPusher] = []
         self._store: Store | None = None
         self._engine: Engine | None = None
         self._began = 0
@@ -60,6 +69,9 @@ class Sinks:
         if any(entry.table.required for entry in self._entries):
             engine.gate = self.gate
         for entry in self._entries:
+            if isinstance(entry.table, MetricsTable):
+                self._pushers.append(self._pusher(entry, entry.table, owner))
+                continue
             self._readers.append(
                 SinkReader(
                     entry.name,
@@ -76,6 +88,19 @@ class Sinks:
                 )
             )
 
+    def _pusher(self, entry: Entry, table: MetricsTable, owner: str) -> MetricsPusher:
+        from swarmkeeper.sinks.pushing import MetricsPusher
+
+        target = cast("MetricsTarget", self._targets[entry.name])
+        server = f"{platform.node()}/{owner}"
+        return MetricsPusher(entry.name, table, target, server, self._clock, self._log)
+
+    def measure(self, families: Callable[[], Iterable[Metric]]) -> bool:
+        """Push these metrics; return whether any sink wants them."""
+        for pusher in self._pushers:
+            pusher.families = families
+        return bool(self._pushers)
+
     def trace_of_lease(self) -> Callable[[str, str], str] | None:
         """Return what makes a lease's traceparent from that of its task and its id; None without traces."""
         ratios = [entry.table.sample for entry in self._entries if isinstance(entry.table, TracesTable)]
@@ -88,6 +113,8 @@ class Sinks:
         """Send for ever."""
         self._began = self._clock.monotonic()
         async with asyncio.TaskGroup() as group:
+            for pusher in self._pushers:
+                group.create_task(pusher.run(), name=f"swarmkeeper-sink-{pusher.sink}")
             for reader in self._readers:
                 group.create_task(reader.run(), name=f"swarmkeeper-sink-{reader.sink}")
 
@@ -151,7 +178,8 @@ class Sinks:
     def figures(self) -> Mapping[str, tuple[SinkFigures, float]]:
         """Return by sink what is counted, and how many seconds it is behind."""
         now = 0 if self._engine is None else self._engine.now()
-        return {reader.sink: (reader.figures, reader.figures.lag.seconds(now)) for reader in self._readers}
+        every: tuple[SinkReader | MetricsPusher, ...] = (*self._readers, *self._pushers)
+        return {each.sink: (each.figures, each.figures.lag.seconds(now)) for each in every}
 
     def warnings(self) -> list[str]:
         found = []

@@ -12,7 +12,6 @@ Names and attributes are those of the semantic conventions for generative AI, wh
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from swarmkeeper.core.ids import span_id
 from swarmkeeper.core.named_reads import EventRow, fetch
 from swarmkeeper.core.ports import Reader
 from swarmkeeper.core.states import TASK_ENDS, AttemptOutcome
@@ -82,11 +82,6 @@ def of_lease(traceparent: str, lease_id: str, ratio: float) -> str:
     if trace is None:
         return traceparent
     return f"00-{trace.id}-{span_id(lease_id)}-{'01' if trace.within(ratio) else '00'}"
-
-
-def span_id(*about: str) -> str:
-    """Return the id of the span that is about these words."""
-    return hashlib.sha256("\0".join(("span", *about)).encode()).hexdigest()[:16]
 
 
 class SpanMaker:

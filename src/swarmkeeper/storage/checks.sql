@@ -1,16 +1,17 @@
 -- Reads of administration tools: metrics, the audit log in order, and checks of invariants.
 
 -- name: metrics_ready
--- Ready items per queue.
-SELECT queue.kind AS kind, queue.skills AS skills, sum(counted.items) AS items, min(counted.oldest) AS oldest
-  FROM (SELECT queue, count(*) AS items, min(since) AS oldest FROM ready GROUP BY queue) AS counted
+-- Ready items per queue and tenant.
+SELECT counted.tenant AS tenant, queue.kind AS kind, queue.skills AS skills, sum(counted.items) AS items,
+       min(counted.oldest) AS oldest
+  FROM (SELECT queue, tenant, count(*) AS items, min(since) AS oldest FROM ready GROUP BY queue, tenant) AS counted
   JOIN queue ON queue.id = counted.queue
- GROUP BY queue.kind, queue.skills
- ORDER BY queue.kind, queue.skills;
+ GROUP BY counted.tenant, queue.kind, queue.skills
+ ORDER BY queue.kind, queue.skills, counted.tenant;
 
 -- name: metrics_leases
--- Leases that bots hold, including those in their grace period.
-SELECT count(*) AS leases FROM lease;
+-- Leases that bots hold, including those in their grace period, by tenant.
+SELECT tenant, count(*) AS leases FROM lease GROUP BY tenant ORDER BY tenant;
 
 -- name: any_key
 -- Whether there is any key.

@@ -254,7 +254,7 @@ class BotUnderTest:
 
     async def is_idle(self) -> bool:
         """Whether no lease is held."""
-        return not (await self.server.swarm.store.read("metrics_leases", {}))[0]["leases"]
+        return not await self.server.swarm.store.read("metrics_leases", {})
 
 
 def _about(call: RecordedCall, server: TestServer) -> set[str]:

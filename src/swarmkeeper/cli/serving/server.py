@@ -33,6 +33,7 @@ def serve(
     tls_key: Annotated[str | None, setting("tls_key", metavar="FILE")] = None,
     insecure: Annotated[bool | None, setting("insecure")] = None,
     metrics_open: Annotated[bool | None, setting("metrics_open")] = None,
+    operator_tenant: Annotated[str | None, setting("operator_tenant", metavar="TENANT")] = None,
     log_level: Annotated[str | None, setting("log_level")] = None,
     log_format: Annotated[str | None, setting("log_format")] = None,
     lease_seconds: Annotated[str | None, setting("lease_seconds", metavar="N")] = None,

@@ -110,6 +110,8 @@ async def _lags(settings: Settings, entries: Sequence[Entry]) -> list[dict[str, 
     rows = []
     async with running.store_of(settings, reading=True) as opened:
         for entry in entries:
+            if not (entry.table.reads_audit or entry.table.reads_events):
+                continue  # metrics: nothing is kept for them
             lag = await lag_of(opened, entry.name, entry.table)
             rows.append(
                 {

@@ -43,6 +43,7 @@ class HttpLimits:
     root_path: str = ""  # the path prefix that a proxy removes
     trusted_proxies: tuple[str, ...] = ()  # CIDRs whose X-Forwarded-For is trusted
     metrics_open: bool = False  # /metrics without a key, for callers on this machine
+    operator_tenant: str = "default"  # whose operators see figures of all tenants; empty: nobody's do
     wait_max: float = WAIT_SECONDS_MAX
     body_bytes_max: int = BODY_BYTES_MAX
     long_body_bytes_max: int = LONG_BODY_BYTES_MAX

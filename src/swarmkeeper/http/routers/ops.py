@@ -67,10 +67,13 @@ async def livez(call: CurrentCall) -> Response:
     "/readyz", response_model=Readiness, responses={**returns(503, "Retry-After", model=Readiness), **_OPERATORS}
 )
 async def readyz(query: Annotated[ReadyQuery, Query()], call: CurrentCall) -> Response:
-    """Check that the server accepts work. `verbose`, for operators, shows every check."""
-    if query.verbose:
-        await _require_operator(call, "ops.verbose")
-    found: dict[str, JsonValue] = dict(call.services.readiness(query.verbose))
+    """Check that the server accepts work.
+
+    `verbose`, for operators, shows every check: those of the operator's tenant see the whole server, others nothing
+    of other tenants.
+    """
+    tenant = await _operator(call, "ops.verbose") if query.verbose else None
+    found: dict[str, JsonValue] = dict(call.services.readiness(query.verbose, tenant))
     ready = bool(found.pop("ready", False)) and call.services.engine.running
     if not query.verbose:
         found = {}
@@ -80,15 +83,19 @@ async def readyz(query: Annotated[ReadyQuery, Query()], call: CurrentCall) -> Re
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=_OPERATORS)
 async def metrics(call: CurrentCall) -> Response:
-    """Return metrics for Prometheus: for operators, or without a key on this machine if that is enabled."""
+    """Return metrics for Prometheus: for operators, or without a key on this machine if that is enabled.
+
+    Operators of the operator's tenant see all of them, others only those of their own tenant.
+    """
+    tenant = None
     if not (call.services.limits.metrics_open and limits.is_loopback(call.scope, call.headers)):
-        await _require_operator(call, "ops.metrics")
-    body, media_type = call.services.metrics()
+        tenant = await _operator(call, "ops.metrics")
+    body, media_type = call.services.metrics(tenant)
     return Response(body, media_type=media_type)
 
 
-async def _require_operator(call: Call, action: str) -> None:
-    """Authenticate the caller and check its permission.
+async def _operator(call: Call, action: str) -> str | None:
+    """Authenticate the caller and check its permission; return the tenant of which it sees figures, None: of all.
 
     Raises:
         AuthenticationFailed, PermissionDenied, RateLimited: the caller may not do `action`.
@@ -96,6 +103,7 @@ async def _require_operator(call: Call, action: str) -> None:
     await call.authenticate()
     require(call.services.rules, call.by, action)
     await call.services.pace.turn(call.by, FIGURES_COST)
+    return None if call.by.tenant == call.services.limits.operator_tenant else call.by.tenant
 
 
 @router.get("/version", response_model=Version)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from swarmkeeper.sinks.bad_sinks import BadSinks
-from swarmkeeper.sinks.file import Entry, HttpTable, JsonlTable, NatsTable, OtlpTable, SyslogTable, TracesTable
+from swarmkeeper.sinks.file import (
+    Entry,
+    HttpTable,
+    JsonlTable,
+    MetricsTable,
+    NatsTable,
+    OtlpTable,
+    SyslogTable,
+    TracesTable,
+)
 from swarmkeeper.sinks.targets.target import SinkTarget
 
 
@@ -41,6 +50,10 @@ def target_of(entry: Entry, wall: Callable[[], int]) -> SinkTarget:
                 from swarmkeeper.sinks.targets.traces import TracesTarget
 
                 return TracesTarget(entry, table)
+            case MetricsTable():
+                from swarmkeeper.sinks.targets.metrics import MetricsTarget
+
+                return MetricsTarget(entry, table)
             case NatsTable():
                 from swarmkeeper.sinks.targets.nats import NatsTarget
 

@@ -1,26 +1,121 @@
-"""The sink `otlp`: log records for a collector of OpenTelemetry, over OTLP/HTTP in the JSON encoding.
+"""OTLP, the protocol of OpenTelemetry, in its three forms; and the sink `otlp`, which sends log records by it.
 
-The standard defines both encodings, binary and JSON, and collectors take both. JSON needs no further package.
+The forms are JSON and the binary encoding over HTTP, and gRPC. JSON needs no further package, so it is the default.
+Requests are written once, as JSON's mapping has them; rpc.py makes the binary form of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import msgspec
 
 from swarmkeeper import __version__
-from swarmkeeper.sinks.file import Entry, OtlpTable
+from swarmkeeper.sinks.bad_sinks import BadSinks
+from swarmkeeper.sinks.file import Entry, OtlpOverWeb, OtlpTable
 from swarmkeeper.sinks.records import SinkRecord
-from swarmkeeper.sinks.targets.web import Web, check_left_out, with_path
+from swarmkeeper.sinks.targets.target import RecordRefused
+from swarmkeeper.sinks.targets.web import Web, shown, with_path
 
-PATH = "/v1/logs"
 # Severity numbers of the data model of logs.
 _INFO, _WARN = 9, 13
+_encode = msgspec.json.Encoder().encode
 
 
-def _text(value: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One of the kinds of data that OTLP has."""
+
+    name: str  # in names of the protocol: Export<Name>ServiceRequest
+    path: str
+    rejected: str  # the member of `partialSuccess` with the number of what was left out
+    what: str  # in messages
+
+
+LOGS = Signal("logs", "/v1/logs", "rejectedLogRecords", "records")
+TRACES = Signal("trace", "/v1/traces", "rejectedSpans", "spans")
+METRICS = Signal("metrics", "/v1/metrics", "rejectedDataPoints", "values")
+
+
+class OtlpCalls(Protocol):
+    """What sends requests of one signal to one collector."""
+
+    place: str  # where it is, without credentials
+
+    async def open(self) -> None: ...
+
+    async def export(self, request: dict[str, Any]) -> None:
+        """Send a request, written as JSON's mapping has it, and return when the collector has it.
+
+        Raises:
+            RecordRefused, TargetBusy: the collector's answer; also if it has left out a part.
+            Exception: there was no answer.
+        """
+
+    async def close(self) -> None: ...
+
+
+def calls_of(entry: Entry, table: OtlpOverWeb, signal: Signal) -> OtlpCalls:
+    """Return what sends in the form that the table names.
+
+    Raises:
+        BadSinks: a package that the form needs is not installed, or a certificate cannot be used.
+    """
+    if table.protocol == "http/json":
+        return JsonCalls(entry, table, signal)
+    try:
+        from swarmkeeper.sinks.targets import rpc
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("google", "grpc", "opentelemetry"):
+            raise
+        needs = "needs further packages: pip install 'swarmkeeper[otel]'"
+        raise BadSinks(f"[sink.{entry.name}] protocol: {table.protocol} {needs}") from None
+    kind = rpc.GrpcCalls if table.protocol == "grpc" else rpc.BinaryCalls
+    return kind(entry, table, signal)
+
+
+class JsonCalls:
+    """Implements `OtlpCalls`: JSON over HTTP."""
+
+    def __init__(self, entry: Entry, table: OtlpOverWeb, signal: Signal) -> None:
+        self._web, self._signal = Web(entry, table, with_path(table.url, signal.path)), signal
+        self.place = self._web.place
+
+    async def open(self) -> None:
+        await self._web.open()
+
+    async def export(self, request: dict[str, Any]) -> None:
+        content = await self._web.post(_encode(request), {"content-type": "application/json"})
+        try:
+            partial = msgspec.json.decode(content)["partialSuccess"]
+            count, said = int(partial.get(self._signal.rejected, 0)), str(partial.get("errorMessage", ""))
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError):
+            return  # nothing was left out; or a proxy's page, or the binary form: the status has said that all is well
+        check_left_out(self._signal, count, said)
+
+    async def close(self) -> None:
+        await self._web.close()
+
+
+def check_left_out(signal: Signal, count: int, said: str) -> None:
+    """Refuse to go on after an answer that says that a part of a batch was left out.
+
+    Raises:
+        RecordRefused: a part was left out.
+    """
+    if count:
+        raise RecordRefused(f"it left out {count} {signal.what} of a batch: {shown(said.encode())}")
+
+
+def resource(**more: str) -> dict[str, Any]:
+    """Return who sends."""
+    names = {"service.name": "swarmkeeper", "service.version": __version__, **more}
+    return {"attributes": [{"key": name, "value": text(value)} for name, value in names.items()]}
+
+
+def text(value: str) -> dict[str, str]:
     return {"stringValue": value}
 
 
@@ -32,8 +127,8 @@ def log_record(record: SinkRecord) -> dict[str, Any]:
         "severityNumber": _WARN if record.refused else _INFO,
         "severityText": "WARN" if record.refused else "INFO",
         "eventName": f"swarmkeeper.{record.kind}",
-        "body": _text(record.body.decode()),
-        "attributes": [{"key": f"swarmkeeper.{name}", "value": _text(value)} for name, value in record.facts],
+        "body": text(record.body.decode()),
+        "attributes": [{"key": f"swarmkeeper.{name}", "value": text(value)} for name, value in record.facts],
     }
 
 
@@ -43,23 +138,16 @@ class OtlpTarget:
     pace = 0.25
 
     def __init__(self, entry: Entry, table: OtlpTable) -> None:
-        self._web = Web(entry, table, with_path(table.url, PATH))
-        self.place = self._web.place
-        self._encode = msgspec.json.Encoder().encode
+        self._calls = calls_of(entry, table, LOGS)
+        self.place = self._calls.place
 
     async def open(self) -> None:
-        await self._web.open()
+        await self._calls.open()
 
     async def send(self, records: Sequence[SinkRecord]) -> int:
-        resource = [
-            {"key": "service.name", "value": _text("swarmkeeper")},
-            {"key": "service.version", "value": _text(__version__)},
-        ]
         scope = {"scope": {"name": "swarmkeeper.audit"}, "logRecords": [log_record(record) for record in records]}
-        body = self._encode({"resourceLogs": [{"resource": {"attributes": resource}, "scopeLogs": [scope]}]})
-        content = await self._web.post(body, {"content-type": "application/json"})
-        check_left_out(content, "rejectedLogRecords", "records")
+        await self._calls.export({"resourceLogs": [{"resource": resource(), "scopeLogs": [scope]}]})
         return len(records)
 
     async def close(self) -> None:
-        await self._web.close()
+        await self._calls.close()

@@ -1,4 +1,4 @@
-"""The sink `traces`: spans for a collector of OpenTelemetry, over OTLP/HTTP in the JSON encoding."""
+"""The sink `traces`: spans for a collector of OpenTelemetry, over OTLP."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Any
 
 import msgspec
 
-from swarmkeeper import __version__
 from swarmkeeper.sinks.file import Entry, TracesTable
 from swarmkeeper.sinks.records import SinkRecord
-from swarmkeeper.sinks.targets.web import Web, check_left_out, with_path
+from swarmkeeper.sinks.targets.otlp import TRACES, calls_of, resource
 
-PATH = "/v1/traces"
 TEST = "audit.test"  # the kind of the record of `sinks check`
 
 
@@ -23,31 +21,24 @@ class TracesTarget:
     pace = 1.0
 
     def __init__(self, entry: Entry, table: TracesTable) -> None:
-        self._web = Web(entry, table, with_path(table.url, PATH))
-        self.place = self._web.place
-        self._decode = msgspec.json.Decoder(list[msgspec.Raw]).decode
+        self._calls = calls_of(entry, table, TRACES)
+        self.place = self._calls.place
+        self._decode = msgspec.json.Decoder(list[Any]).decode
 
     async def open(self) -> None:
-        await self._web.open()
+        await self._calls.open()
 
     async def send(self, records: Sequence[SinkRecord]) -> int:
         spans: list[Any] = []
         for record in records:
             spans += [_test_span(record)] if record.kind == TEST else self._decode(record.body)
-        if not spans:
-            return len(records)
-        resource = [
-            {"key": "service.name", "value": {"stringValue": "swarmkeeper"}},
-            {"key": "service.version", "value": {"stringValue": __version__}},
-        ]
-        scope = {"scope": {"name": "swarmkeeper"}, "spans": spans}
-        body = {"resourceSpans": [{"resource": {"attributes": resource}, "scopeSpans": [scope]}]}
-        content = await self._web.post(msgspec.json.encode(body), {"content-type": "application/json"})
-        check_left_out(content, "rejectedSpans", "spans")
+        if spans:
+            scope = {"scope": {"name": "swarmkeeper"}, "spans": spans}
+            await self._calls.export({"resourceSpans": [{"resource": resource(), "scopeSpans": [scope]}]})
         return len(records)
 
     async def close(self) -> None:
-        await self._web.close()
+        await self._calls.close()
 
 
 def _test_span(record: SinkRecord) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
-import msgspec
 
-from swarmkeeper.sinks.file import Entry, HttpTable, OtlpTable, SyslogTable, TracesTable
+from swarmkeeper.sinks.file import Entry, HttpTable, OtlpOverWeb, SyslogTable
 from swarmkeeper.sinks.targets.addresses import AddressRefused, CheckedResolver, check, literal
 from swarmkeeper.sinks.targets.target import RecordRefused, TargetBusy
 
@@ -24,7 +23,7 @@ _LATER = (408, 425, 429)
 class Web:
     """A session with one address."""
 
-    def __init__(self, entry: Entry, table: HttpTable | OtlpTable | TracesTable, url: str) -> None:
+    def __init__(self, entry: Entry, table: HttpTable | OtlpOverWeb, url: str) -> None:
         self._url, self._allow_private = url, table.allow_private
         parts = urlsplit(url)
         self._host = parts.hostname or ""
@@ -35,7 +34,7 @@ class Web:
 
     async def open(self) -> None:
         await self.close()
-        self._check_literal()
+        check_literal(self._host, allow_private=self._allow_private)
         resolver = CheckedResolver(allow_private=self._allow_private)
         connector = aiohttp.TCPConnector(
             resolver=resolver, use_dns_cache=False, limit=1, ssl=True if self._tls is None else self._tls
@@ -47,14 +46,6 @@ class Web:
             headers={"User-Agent": "swarmkeeper"},
             trust_env=False,  # a proxy would connect to addresses that nobody has checked
         )
-
-    def _check_literal(self) -> None:
-        address = literal(self._host)
-        if address is not None:
-            try:
-                check(address, address, allow_private=self._allow_private)
-            except AddressRefused as error:
-                raise RecordRefused(str(error)) from None
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> bytes:
         """Send a batch, and return the answer's body.
@@ -93,24 +84,18 @@ class Web:
             await session.close()
 
 
-def check_left_out(content: bytes, counted: str, what: str) -> None:
-    """Refuse to go on after an answer of OTLP that says that a part of a batch was left out.
-
-    Args:
-        counted: the member of `partialSuccess` with the number.
-        what: what was sent.
+def check_literal(host: str, *, allow_private: bool) -> None:
+    """Check a host that is an address, which no resolver sees.
 
     Raises:
-        RecordRefused: a part was left out.
+        RecordRefused: nothing may be sent there.
     """
-    try:
-        partial = msgspec.json.decode(content)["partialSuccess"]
-        left_out = int(partial.get(counted, 0))
-        said = shown(str(partial.get("errorMessage", "")).encode())
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError):
-        return  # nothing was left out; or a proxy's page, or the binary form: the status has said that all is well
-    if left_out:
-        raise RecordRefused(f"it left out {left_out} {what} of a batch: {said}")
+    address = literal(host)
+    if address is not None:
+        try:
+            check(address, address, allow_private=allow_private)
+        except AddressRefused as error:
+            raise RecordRefused(str(error)) from None
 
 
 def with_path(url: str, path: str) -> str:
@@ -133,7 +118,7 @@ def _seconds(again: str | None) -> float | None:
     return min(float(again), RETRY_AFTER_MAX)
 
 
-def tls(entry: Entry, table: HttpTable | OtlpTable | SyslogTable | TracesTable) -> ssl.SSLContext:
+def tls(entry: Entry, table: HttpTable | OtlpOverWeb | SyslogTable) -> ssl.SSLContext:
     """Return the TLS settings of a sink.
 
     Raises:
