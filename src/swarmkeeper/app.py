@@ -150,8 +150,7 @@ class Orchestrator:
         self._logs_requests = self.log.writes("request")
         self.ended = asyncio.Event()
         self._migrate, self._inline, self._keeps_pepper = migrate, inline, keeps_pepper
-        self._draining = False
-        self._store_answers = True
+        self._draining, self._store_answers = False, True
         self._is_lost = False  # the store's files were replaced or deleted
         self._publisher: Publisher | None = None
         self._others: Others | None = None
@@ -168,14 +167,11 @@ class Orchestrator:
         outside = None if self._keeps_pepper else peppers.new_pepper(pepper, self.entropy.secret)
         try:
             ring = await open_ring(self.settings.encryption_key, self.settings.secrets, self.entropy.secret)
-        except BadSecrets as error:
-            raise BadSetting(str(error)) from None
-        how = partial(store_at, new_pepper=outside, bodies=bodies_under(ring, self.entropy.secret))
-        self.store = how(self.settings.store, entropy=self.entropy, inline=self._inline)
-        # Drawn only if it is needed: a simulation's chance stays as it is.
-        named = self.settings.broker or self.settings.stream or self.settings.sinks or self.store.shared
-        self._name = own = self.entropy.secret(8).hex() if named else ""
-        try:
+            how = partial(store_at, new_pepper=outside, bodies=bodies_under(ring, self.entropy.secret))
+            self.store = how(self.settings.store, entropy=self.entropy, inline=self._inline)
+            # Drawn only if it is needed: a simulation's chance stays as it is.
+            named = self.settings.broker or self.settings.stream or self.settings.sinks or self.store.shared
+            self._name = own = self.entropy.secret(8).hex() if named else ""
             addresses, shared = (self.settings.broker, self.settings.store), self.store.shared
             make_broker = choose(*addresses, shared=shared, own=own, log=self.log)
             self._stream = stream_at(self.settings.stream, self.settings.stream_name, self.settings.stream_length)
@@ -184,7 +180,7 @@ class Orchestrator:
             if self.settings.audit_key_file:
                 keys = read_keys(read_secret(self.settings.audit_key_file, "audit_key_file"))
                 self._signer = Signer(self.store, keys, wall=self.clock.now, log=self.log)
-        except (BrokerRefused, BadIdentity, BadKey, BadSinks) as error:
+        except (BrokerRefused, BadIdentity, BadKey, BadSecrets, BadSinks) as error:
             raise BadSetting(str(error)) from None
         await self.store.open(migrate=self._migrate)
         try:
@@ -193,8 +189,8 @@ class Orchestrator:
             pepper, self._pepper_is_outside = peppers.in_force(pepper, kept, self.store.path)
             if self._stream is not None:
                 clock, log = self.clock.monotonic, self.log
-                parts = (self._stream, self.store, self.broker)
-                self._publisher = Publisher(*parts, cursors=_cursors(kept), owner=own, monotonic=clock, log=log)
+                parts, cursors = (self._stream, self.store, self.broker), Cursors(kept.cursor_key, kept.numbers_until)
+                self._publisher = Publisher(*parts, cursors=cursors, owner=own, monotonic=clock, log=log)
             await self._start(kept, pepper)
         except BaseException as error:
             await self.store.close()
@@ -204,7 +200,7 @@ class Orchestrator:
         return self
 
     async def _start(self, kept: Started, pepper: bytes) -> None:
-        self._kept, limits = kept, self.settings.limits()
+        limits, self._cursors = self.settings.limits(), partial(Cursors, kept.cursor_key, kept.numbers_until)
         self.engine = engine = Engine(
             self.store,
             clock=self.clock,
@@ -234,20 +230,19 @@ class Orchestrator:
         # With a pepper of the store, whoever reads the store could sign.
         own_tokens = SignedTokens(pepper, clock.now) if self._pepper_is_outside else None
         self._identity = Identity(self.store, pepper, **times, tokens=self._tokens, own_tokens=own_tokens)
-        self._feed = Feed(self.store, self.broker, _cursors(kept), self.log)
+        self._feed = Feed(self.store, self.broker, self._cursors(), self.log)
         self._task_waiters = TaskWaiters()
         self._key_watch = KeyWatch(self._identity, engine.scheduler.parked_bots)
         self.quotas = Quotas(self.settings.quotas(), self.clock.monotonic)
         self._metrics = self._make_metrics(engine)
         self._metrics.always = self._sinks is not None and self._sinks.measure(self._metrics.families)
         await engine.start()
-        self._identity.presence.begin()  # uses the engine's time, which begins with engine.start()
+        presence = self._identity.presence
+        presence.begin()  # uses the engine's time, which begins with engine.start()
         # A simulation parses on the loop: it has no helper processes.
         middle, longest = (InlineReader() if self._inline else ProcessReader(self.log) for _ in range(2))
         self._readers = Readers(middle, longest, engine.weights)
-        self.roll_call = RollCall(
-            self.store, self._identity.presence, limits.forget_bots, now=engine.now, do_all=engine.do_all
-        )
+        self.roll_call = RollCall(self.store, presence, limits.forget_bots, now=engine.now, do_all=engine.do_all)
         periods, unread = self.settings.retention(), None if self._sinks is None else self._sinks.unread
         self.retention = Retention(
             self.store, periods, now=engine.now, clock=clock, do_all=engine.do_all, log=self.log, unread=unread
@@ -275,8 +270,8 @@ class Orchestrator:
         self._reading_thread = ReadingThread(thread_reads, engine.weights, threaded=self._beside is not None)
         self.app = create_http_app(self._services(engine, loop_reads, limits))
         if self.settings.has_bootstrap_key:
-            has_keys = await self.has_keys()
-            await create_first_key(engine, self.settings.first_key, self._identity.digest, self.log, has_keys=has_keys)
+            parts = (engine, self.settings.first_key, self._identity.digest, self.log)
+            await create_first_key(*parts, has_keys=await self.has_keys())
         upkeep = SecretUpkeep(self.secrets, self.store, do=engine.do, clock=self.clock, log=self.log)
         loop = asyncio.create_task(engine.run(), name="swarmkeeper-engine")
         loop.add_done_callback(self._engine_ended)
@@ -360,7 +355,7 @@ class Orchestrator:
             store,
             self.rules,
             limits,
-            cursors=_cursors(self._kept),
+            cursors=self._cursors(),
             now=engine.now,
             seen=presence.last_seen,
             stuck=self._identity.stuck.of,
@@ -434,18 +429,14 @@ class Orchestrator:
         Args:
             tenant: show nothing of others.
         """
-        warnings = [] if self._others is None else self._others.warnings()
-        warnings += [] if self._signer is None else self._signer.warnings()
-        warnings += [] if self._sinks is None else self._sinks.warnings()
-        warnings += [] if self._tokens is None else self._tokens.warnings()
+        parts = (self._others, self._signer, self._sinks, self._tokens)
+        warnings = [warning for part in parts if part is not None for warning in part.warnings()]
         engine, parked, ahead = self.engine, len(self.engine.scheduler.parked), self.engine.time.ahead()
         state = State(engine, self._state_of_store(), self._draining, parked, ahead, APART, warnings)
         if not verbose:
             return {"ready": state.ready}
-        if tenant is None:
-            return state.shown(__version__)
         own = sum(poll.claim.by.tenant == tenant for poll in engine.scheduler.parked.values())
-        return state.shown_to_tenant(__version__, own)
+        return state.shown(__version__) if tenant is None else state.shown_to_tenant(__version__, own)
 
     def _state_of_store(self) -> str:
         try:
@@ -540,10 +531,9 @@ class Orchestrator:
 
     def _answered(self, method: str, path: str, status: int, microseconds: int) -> None:
         self._metrics.answered(method, path, status, microseconds)
-        if not self._logs_requests:
-            return
-        # The declared path: what callers wrote in it, and their query strings, do not belong in logs.
-        self.log("request", method=method, path=path, status=status, milliseconds=round(microseconds / 1000, 1))
+        if self._logs_requests:
+            # The declared path: what callers wrote in it, and their query strings, do not belong in logs.
+            self.log("request", method=method, path=path, status=status, milliseconds=round(microseconds / 1000, 1))
 
     def _engine_ended(self, loop: asyncio.Task[None]) -> None:
         if self._draining:
@@ -594,10 +584,6 @@ class Orchestrator:
 def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:
     """Make the log on stderr in the format and level of the settings."""
     return on_stderr(rules, clock.now, level=settings.log_level, form=settings.log_format)
-
-
-def _cursors(kept: Started) -> Cursors:
-    return Cursors(kept.cursor_key, kept.numbers_until)
 
 
 # ---- on another ASGI server ----------------------------------------------------------------------------------------
