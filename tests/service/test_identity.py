@@ -75,7 +75,7 @@ async def test_a_key_says_who_calls_and_is_read_once(desk: Desk) -> None:
 
     whos = [await desk.identity.authenticate(text) for _ in range(5)]
 
-    assert set(whos) == {Principal("acme", key_id, "client", None, "ann", frozenset({"a", "b"}))}
+    assert set(whos) == {Principal("acme", key_id, "client", None, "ann", frozenset({"a", "b"}), sees_own=True)}
     assert desk.reads == 1
 
 

@@ -154,7 +154,7 @@ async def test_a_message_sent_at_one_server_is_told_with_the_next_heartbeat_at_t
     bot = await pair.at_b(at_a)
     task = await submitted(pair, "x")
     lease = await bot.one()
-    client = Caller(pair.a.app, await pair.a.make_key("client"))
+    client = Caller(pair.a.app, await pair.a.make_key("client", scope="tenant"))
     await bot.call.post(f"/bots/{bot.id}:heartbeat", {"leases": [{"lease_id": lease["lease_id"]}]})
 
     sent = await client.post(f"/tasks/{task}/messages", {"to_bot": None, "payload": {"say": "hello"}})
@@ -189,7 +189,7 @@ async def test_a_task_cancelled_at_one_server_cancels_its_lease_at_the_other(pai
 async def test_a_caller_who_waits_at_one_server_is_told_when_the_other_ends_the_task(pair: Pair) -> None:
     bot = await pair.at_b(await Fleet(pair.a).bot("Executor"))
     task = await submitted(pair, "x")
-    client = Caller(pair.a.app, await pair.a.make_key("client"))
+    client = Caller(pair.a.app, await pair.a.make_key("client", scope="tenant"))
     waiting = asyncio.create_task(client.get(f"/tasks/{task}?wait_seconds=30"))
     await asyncio.sleep(0.1)
 
