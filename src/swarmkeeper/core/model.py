@@ -64,6 +64,8 @@ class Principal:
     owner: str | None = None
     skills: frozenset[str] | None = None  # skills that its bots may register; None: any
     token: TokenLogin | None = None  # None: the credential is an API key
+    # Of the key's secret that was shown: what waits with it ends when the secret does, which may be before the key.
+    secret_digest: bytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
