@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from swarmkeeper.access.identity import LOOKUPS_A_SECOND
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.settings import Settings
 from tests.http.conftest import BotCaller, Caller, Fleet
@@ -308,3 +309,34 @@ async def test_nobody_approves_what_their_own_token_asked_for_again(swarm: Orche
     assert await decided(swarm, holder(swarm, provider, "judges", **ann)) == 403
     assert await decided(swarm, holder(swarm, provider, "judges", **{**ann, "sub": "other"})) == 403
     assert await decided(swarm, bob) == 200
+
+
+async def test_a_flood_of_bad_tokens_has_only_so_many_verified_and_a_known_good_one_goes_on(
+    swarm: Orchestrator, provider: Provider
+) -> None:
+    def caller(token: str) -> Caller:
+        return Caller(swarm.app, headers={"authorization": f"Bearer {token}"}, client="192.0.2.7")
+
+    good = caller(provider.token(groups=["people"], email="a@b.example"))
+    assert (await good.get("/tasks")).status == 200
+    assert swarm._tokens is not None
+    before, began = swarm._tokens.verified, time.monotonic()
+
+    bad = provider.token(groups=["people"]).rpartition(".")[0]
+    for number in range(3 * LOOKUPS_A_SECOND):
+        answer = await caller(f"{bad}.{number:04x}{'A' * 338}").get("/tasks")
+        assert answer.status == (401 if number < 10 else answer.status)
+    seconds = time.monotonic() - began
+
+    assert answer.status == 429
+    assert swarm._tokens.verified - before <= LOOKUPS_A_SECOND * (1 + seconds)
+    assert LOOKUPS_A_SECOND <= swarm._tokens.verified - before < 3 * LOOKUPS_A_SECOND
+    assert (await good.get("/tasks")).status == 200
+    elsewhere = holder(swarm, provider, "people", email="c@d.example")
+    assert (await elsewhere.get("/tasks")).status == 200
+
+
+async def test_good_tokens_do_not_count_however_many_come(swarm: Orchestrator, provider: Provider) -> None:
+    for number in range(LOOKUPS_A_SECOND + 20):
+        token = provider.token(groups=["people"], email=f"{number}@b.example", sub=f"p{number}")
+        assert (await bearer(swarm, token).get("/tasks")).status == 200

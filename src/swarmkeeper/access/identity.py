@@ -29,7 +29,8 @@ from swarmkeeper.govern import keys
 SECOND = 1_000_000
 # Wrong keys per second: enough for a person with a broken script to notice; guessing a key takes 2^256 tries.
 FAILURES_A_SECOND = 10
-# Each lookup costs the store a read of some microseconds. A lookup that finds a key is not counted.
+# Each lookup costs the store a read of some microseconds, and each token that is verified about as much. What is found
+# to be good is not counted.
 LOOKUPS_A_SECOND = 100
 SOURCES_MAX = 10_000
 KEYS_MAX = 50_000
@@ -157,6 +158,7 @@ class WantedToken:
 class OwnTokens(Protocol):
     """Makes and verifies the server's own tokens; see tokens/own.py."""
 
+    def knows(self, text: str) -> bool: ...
     def made(self, public_id: str, key_id: str, wanted: WantedToken) -> tuple[str, int]: ...
     def verified(self, text: str) -> VerifiedOwnToken | None: ...
 
@@ -164,6 +166,7 @@ class OwnTokens(Protocol):
 class TokenVerifier(Protocol):
     """Verifies tokens of identity providers; see tokens/verifying.py."""
 
+    def knows(self, text: str) -> bool: ...
     async def principal(self, text: str) -> Principal: ...
     def still_good(self, login: TokenLogin) -> bool: ...
 
@@ -253,13 +256,34 @@ class Identity:
         if why is not None:
             self.accesses.refused(_principal(key), why, "authenticate")
             raise self._failed(source, is_known=True)
-        principal = _principal(key)
+        principal = replace(_principal(key), secret_digest=self.digest(secret))
         self.accesses.used.add(key.id)
         if key.previous_digest is None:  # during a rotation, the old text is valid only for a while
             self._remember(shown, key, principal)
         return principal
 
     async def _by_token(self, text: str, source: str) -> Principal:
+        """Return the principal of a token. Verifying takes long: what fails counts against a limit before it begins."""
+        bucket = None if self._has_verified(text) else self._looking_up.of(source, self._monotonic())
+        if bucket is not None and not bucket.take(self._monotonic()):
+            self.failures += 1
+            self.accesses.strange(source)
+            raise RateLimited("too many calls without a good token", retry_after=1)
+        counts = False
+        try:
+            return await self._verified(text, source)
+        except (AuthenticationFailed, PermissionDenied, RateLimited):
+            counts = True
+            raise
+        finally:
+            if bucket is not None and not counts:
+                bucket.give_back()
+
+    def _has_verified(self, text: str) -> bool:
+        """Whether this token was found good before."""
+        return any(each is not None and each.knows(text) for each in (self._own_tokens, self._tokens))
+
+    async def _verified(self, text: str, source: str) -> Principal:
         try:
             own = None if self._own_tokens is None else self._own_tokens.verified(text)
             if own is not None:
@@ -373,7 +397,9 @@ class Identity:
             return False
         cached = self._keys.get(public_id) if self.is_fresh() else None
         key = cached or await self._read(public_id)
-        return key is not None and key.id == principal.key_id and self._good(key) and await self._has_person(key)
+        if key is None or key.id != principal.key_id or not self._good(key) or not await self._has_person(key):
+            return False
+        return principal.secret_digest is None or self._has(key, principal.secret_digest)
 
     def digest(self, secret: str) -> bytes:
         """Return the digest of a key's secret, as it is stored."""
@@ -382,8 +408,8 @@ class Identity:
     def _good(self, key: ApiKey) -> bool:
         return key.revoked_at is None and (key.expires_at is None or self._wall() < key.expires_at)
 
-    def _fits(self, key: ApiKey, secret: str) -> bool:
-        digest = self.digest(secret)
+    def _has(self, key: ApiKey, digest: bytes) -> bool:
+        """Whether this is the digest of the key's secret, or of the one before it while that is good."""
         current = keys.same(digest, key.digest)
         if key.previous_digest is None or key.previous_until is None or self._wall() >= key.previous_until:
             return current
@@ -391,7 +417,7 @@ class Identity:
 
     def _why_not(self, key: ApiKey, secret: str, source: str) -> str | None:
         """Return why the key is not accepted, as a word for the audit log; None if it is."""
-        if not self._fits(key, secret):
+        if not self._has(key, self.digest(secret)):
             return "key_wrong"
         if key.revoked_at is not None:
             return "key_revoked"

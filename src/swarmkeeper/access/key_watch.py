@@ -19,14 +19,14 @@ class KeyWatch:
     def __init__(self, identity: Identity, parked_bots: Callable[[], Iterable[str]]) -> None:
         self.checks = 0  # keys checked so far
         self._identity, self._parked_bots = identity, parked_bots
-        self._waiting: dict[str, tuple[Principal, dict[int, asyncio.Future[None]]]] = {}  # by credential
+        self._waiting: dict[object, tuple[Principal, dict[int, asyncio.Future[None]]]] = {}  # by credential
 
     @contextmanager
     def of(self, principal: Principal) -> Iterator[asyncio.Future[None]]:
         """Watch a key or token until the block ends; yield a future that is done within a second of its end."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Two tokens of one subject have one key id, and end at two times.
-        credential = principal.key_id if principal.token is None else principal.token.id
+        # Two tokens of one subject have one key id, and end at two times; so do two secrets of a key that is rotated.
+        credential = (principal.key_id, principal.secret_digest, principal.token and principal.token.id)
         _, of_key = self._waiting.setdefault(credential, (principal, {}))
         of_key[id(ended)] = ended
         try:

@@ -57,6 +57,7 @@ class Principal:
     token: TokenLogin | None = None  # None: the credential is an API key
     person: str | None = None  # id of the person to whom the credential belongs
     sees_own: bool = False  # it sees and steers no tasks but those of its party
+    secret_digest: bytes | None = field(default=None, compare=False, repr=False)  # of the secret; see key_watch.py
 
     @property
     def party(self) -> str:

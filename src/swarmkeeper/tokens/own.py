@@ -56,6 +56,10 @@ class SignedTokens:
         signed = ".".join(_base64url(msgspec.json.encode(part)) for part in parts)
         return f"{signed}.{_base64url(self._signing.sign(signed.encode()))}", ends - now
 
+    def knows(self, text: str) -> bool:
+        """Whether this token was verified before."""
+        return hashlib.sha256(text.encode(errors="replace")).digest() in self._known
+
     def verified(self, text: str) -> VerifiedOwnToken | None:
         """Return what a token says; None if it names another issuer.
 

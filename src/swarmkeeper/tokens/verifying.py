@@ -83,6 +83,10 @@ class Tokens:
         self._known[shown] = found
         return found.principal
 
+    def knows(self, text: str) -> bool:
+        """Whether this token was verified before."""
+        return hashlib.sha256(text.encode(errors="replace")).digest() in self._known
+
     def still_good(self, login: TokenLogin) -> bool:
         """Whether a token that was accepted has not expired, and its issuer has not withdrawn the key."""
         issuer = self._issuers.get(login.issuer)
