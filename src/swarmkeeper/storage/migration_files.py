@@ -14,6 +14,7 @@ from swarmkeeper.storage.refusals import SchemaAltered, SchemaNewer
 # Secrets of 32 bytes that each store draws for itself, by their names in `meta`: for digests of keys and tags, and for
 # cursors. They are copied with the store, and shown to nobody.
 OWN_KEYS = ("pepper", "cursor_key")
+_KEY_BYTES = 32
 _RUNS_FROM = re.compile(r"^-- runs from: schema ([0-9]+)$", re.MULTILINE)
 
 
@@ -39,8 +40,14 @@ class Migration:
 
 
 def drawn(entropy: Entropy | None) -> dict[str, bytes] | None:
-    """Draw the keys of a new store; None without a source: the database draws them."""
-    return None if entropy is None else {key: entropy.secret(32) for key in OWN_KEYS}
+    """Draw the keys of a new store; None without a source: the database draws them.
+
+    They are drawn at once, so that another key does not change what a simulation draws afterwards.
+    """
+    if entropy is None:
+        return None
+    both = entropy.secret(_KEY_BYTES * len(OWN_KEYS))
+    return {key: both[at * _KEY_BYTES : (at + 1) * _KEY_BYTES] for at, key in enumerate(OWN_KEYS)}
 
 
 def known(package: str) -> list[Migration]:
