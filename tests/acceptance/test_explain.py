@@ -472,7 +472,9 @@ def test_what_a_policy_keeps_from_the_bots_that_there_are_waits_for_another(tena
 
     found = tenant.waits(task, "a", WaitingReason.POLICY)
     assert found["fix"] is None
-    assert found["detail"].endswith("vault: what is for the vault needs the bot keeper")
+    assert found["detail"].endswith(
+        "vault: what is for the vault needs the bot keeper; its labels: vault=1 (of its task)"
+    )
     tenant.bot("keeper")
 
     tenant.gone(task, "a", WaitingReason.POLICY)
