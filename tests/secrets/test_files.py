@@ -36,6 +36,11 @@ VAULT = '[backend.v]\nkind = "vault"\naddress = "https://v:8200"\n'
         (VAULT + '[backend.v.auth]\nmethod = "ldap"', "backend.v.auth.method is one of token, approle, kubernetes"),
         (VAULT + '[backend.v.auth]\nmethod = "token"', "backend.v.auth.token_file is missing"),
         ('[backend.v]\nkind = "vault"\naddress = "ftp://x"', "backend.v.address is a URL"),
+        ('[backend.v]\nkind = "vault"\naddress = "http://v:8200"', "backend.v.address is https://…: over http://"),
+        ('[backend.v]\nkind = "dynamic"\naddress = "http://10.0.0.7:8200"', "backend.v.address is https://…: over"),
+        ('[backend.v]\nkind = "vault"\naddress = "http://localhost.evil:1"', "backend.v.address is https://…: over"),
+        (f"{VAULT}insecure = true", "backend.v.insecure has a meaning only with an address http://…"),
+        (f'{VAULT}insecure = "yes"', "backend.v.insecure is true or false"),
         ('[[secret]]\nname = "../x"', "secret[1].name has letters"),
         ('[[secret]]\nname = "x"\nbackend = "y"', "secret[1].backend is no table `backend` of this file"),
         ('[[secret]]\nname = "x*"\nkey = "y"', "secret[1].key needs {name}"),
@@ -232,3 +237,22 @@ async def test_a_secret_from_a_file_reaches_a_bot(files: Files, store: str, tmp_
         assert await bot.values("token") == [VALUE]
         refused = await bot.resolve("pin")
         assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/names/0")
+
+
+@pytest.mark.parametrize(
+    ("address", "more"),
+    [
+        ("http://127.0.0.1:8200", ""),
+        ("http://[::1]:8200", ""),
+        ("http://localhost:8200", ""),
+        ("http://vault.internal:8200", "insecure = true\n"),
+        ("https://vault.example.com", ""),
+    ],
+)
+def test_vault_is_called_in_plain_text_on_this_machine_or_if_the_file_says_so(
+    files: Files, address: str, more: str
+) -> None:
+    auth = '[backend.v.auth]\nmethod = "token"\ntoken_file = "t"\n'
+    config = configs.read(files.config(f'[backend.v]\nkind = "vault"\naddress = "{address}"\n{more}{auth}'))
+
+    assert config.backends["v"].address == address

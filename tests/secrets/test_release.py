@@ -109,7 +109,13 @@ async def test_a_lease_that_has_ended_or_whose_time_is_up_gives_nothing(swarm: S
     assert (await bot.resolve("token")).json["code"] == "lease_lost"
 
 
-async def test_a_planner_and_an_evaluator_get_what_the_task_refers_to(swarm: Swarm) -> None:
+async def test_a_planner_and_an_evaluator_get_what_the_task_refers_to(store: str, files: Files) -> None:
+    rule = files.config('[[secret]]\nname = "of-item"\n')
+    async with running(store, secrets_key_file=files.key(), secrets=rule) as swarm:
+        await get_what_the_task_refers_to(swarm)
+
+
+async def get_what_the_task_refers_to(swarm: Swarm) -> None:
     await swarm.put("of-task")
     await swarm.put("of-item")
     planner, executor, evaluator = [
@@ -370,3 +376,79 @@ async def test_a_released_value_is_known_after_a_restart(files: Files, store: st
 
         assert swarm.orchestrator.rules.text(VALUE) != VALUE
         assert anywhere(events) == []
+
+
+# ---- plans of bots ---------------------------------------------------------------------------------------------------
+
+
+def using(*references: str, key: str = "k") -> dict[str, Any]:
+    given = [f"secret://{reference}" for reference in references]
+    return {"key": key, "description": "d", "required_skills": ["any"], "input": {"with": given}}
+
+
+async def planned(swarm: Swarm, *references: str, submitted: tuple[str, ...] = ()) -> Any:
+    """Return an executor at work on a subtask that a planner wrote, with these references."""
+    planner, executor = [await swarm.bot(type_, type_, "default", "any") for type_ in ("Planner", "Executor")]
+    sent = {"title": "t", "planner_skills": ["any"], "input": {"with": [f"secret://{each}" for each in submitted]}}
+    assert (await swarm.admin.post("/tasks", {**sent, "evaluation": "none"})).status == 201
+    await planner.take()
+    assert (await planner.report(plan={"subtasks": [using(*references)]})).status == 200
+    await executor.take()
+    return executor
+
+
+async def test_a_secret_that_a_planner_invents_needs_a_rule(swarm: Swarm) -> None:
+    await swarm.put("payroll/password")
+    executor = await planned(swarm, "payroll/password")
+
+    assert not_found(await executor.resolve("payroll/password"))
+    assert (await swarm.admin.get("/audit?action=secret.release")).json["items"] == []
+
+
+async def test_a_planner_passes_on_what_the_submitter_refers_to_also_a_part_of_it(swarm: Swarm) -> None:
+    await swarm.put("login", json.dumps({"user": "somebody", "password": VALUE}))
+    executor = await planned(swarm, "login#password", submitted=("login",))
+
+    assert await executor.values("login#password") == [VALUE]
+
+
+async def test_a_rule_lets_plans_name_a_secret(store: str, files: Files) -> None:
+    rules = (
+        '[[secret]]\nname = "ci/*"\nallow = {skills = ["any"]}\n[[secret]]\nname = "hr/*"\nallow = {skills = ["hr"]}\n'
+    )
+    async with running(store, secrets_key_file=files.key(), secrets=files.config(rules)) as swarm:
+        await swarm.put("ci/token")
+        await swarm.put("hr/token")
+        executor = await planned(swarm, "ci/token", "hr/token")
+
+        assert await executor.values("ci/token") == [VALUE]
+        assert not_found(await executor.resolve("hr/token"))
+
+
+@pytest.mark.parametrize("submitted", [True, False])
+async def test_a_secret_that_an_evaluator_adds_needs_a_rule_too(swarm: Swarm, submitted: bool) -> None:
+    await swarm.put("mine")
+    await swarm.put("payroll/password")
+    executor, judge = [await swarm.bot(type_, type_, "default", "any") for type_ in ("Executor", "Evaluator")]
+    sent = {"title": "t", "subtasks": [using("mine")], "evaluator_skills": ["any"], "evaluation": "final"}
+    task_input = {"input": {"with": "secret://payroll/password"}} if submitted else {}
+    assert (await swarm.admin.post("/tasks", {**sent, **task_input})).status == 201
+    await executor.take()
+    assert await executor.values("mine") == [VALUE], "the submitter's own subtask"
+    await executor.report(output=1)
+    await judge.take()
+    verdict = {
+        "decision": "rework",
+        "score": 0.1,
+        "reasons": ["more"],
+        "subtasks": [using("payroll/password", key="x")],
+    }
+    assert (await judge.report(verdict=verdict)).status == 200
+    await executor.take()
+    while executor.lease["subtask"]["key"] != "x":
+        await executor.report(output=1)
+        await executor.take()
+
+    answer = await executor.resolve("payroll/password")
+    assert (answer.status == 200) == submitted, answer.json
+    assert submitted or not_found(answer)

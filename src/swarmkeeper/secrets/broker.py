@@ -257,6 +257,9 @@ class SecretBroker:
     async def _asked(self, use: LeaseUse, names: Sequence[str]) -> list[tuple[SecretReference, SecretRule]]:
         """Return the references that are asked for, with their rules."""
         written = await self._references(use.payload)
+        # A bot may pass on what the submitter refers to. What it invents needs a rule that somebody has written.
+        passed_on = None if use.submission is None else await self._references(use.submission)
+        submitted = None if passed_on is None else {each.name for each in map(parse, passed_on) if each is not None}
         asked: list[tuple[SecretReference, SecretRule]] = []
         missing: list[int] = []
         for place, name in enumerate(names):
@@ -264,6 +267,10 @@ class SecretBroker:
             reference = parse(text) if text in written else None
             rule = None if reference is None else self._config().rule_of(reference.name, use.tenant)
             if reference is None or rule is None or not rule.allow.lets(use, rule.tenant):
+                missing.append(place)
+                continue
+            needs_rule = submitted is not None and reference.name not in submitted
+            if needs_rule and not rule.is_written:
                 missing.append(place)
             else:
                 asked.append((reference, rule))

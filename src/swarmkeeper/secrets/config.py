@@ -6,6 +6,7 @@ file, the table and the key.
 
 from __future__ import annotations
 
+import ipaddress
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -79,6 +80,7 @@ class SecretRule:
     key: str = "{name}"  # in the back end
     per_minute: int = 600
     allow: Allow = Allow()
+    is_written: bool = True  # False: it stands for a name without a rule
 
     def is_for(self, name: str, tenant: str) -> bool:
         return fnmatchcase(name, self.name) and (tenant == self.tenant or tenant in self.allow.tenants)
@@ -95,7 +97,7 @@ class SecretsConfig:
 
     def rule_of(self, name: str, tenant: str) -> SecretRule:
         """Return the first rule for the name; without one, the server keeps the secret itself."""
-        own = SecretRule(name, BUILTIN, tenant)
+        own = SecretRule(name, BUILTIN, tenant, is_written=False)
         return next((rule for rule in self.rules if rule.is_for(name, tenant)), own)
 
 
@@ -181,9 +183,7 @@ class _Reader:
                 raise table.bad("directory", "is an absolute path")
         else:
             address = table.text("address").rstrip("/")
-            parts = urlsplit(address)
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-                raise table.bad("address", "is a URL like https://vault:8200, without user or password")
+            _check_address(table, address)
             made = BackendConfig(
                 name,
                 kind,
@@ -244,6 +244,31 @@ class _Reader:
         return made
 
 
+def _check_address(table: _Table, address: str) -> None:
+    """Refuse an address over which secrets would go in plain text, unless the file says that they may.
+
+    Raises:
+        BadSecrets: it is refused, or no address.
+    """
+    parts, insecure = urlsplit(address), table.boolean("insecure")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise table.bad("address", "is a URL like https://vault:8200, without user or password")
+    needs_it = parts.scheme == "http" and not _is_this_machine(parts.hostname)
+    if needs_it and not insecure:
+        raise table.bad(
+            "address", "is https://…: over http:// everybody on the way reads secrets; insecure = true permits it"
+        )
+    if insecure and not needs_it:
+        raise table.bad("insecure", "has a meaning only with an address http://… of another machine")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class _Table:
     """A table of the file, which reports errors with its name."""
 
@@ -287,6 +312,14 @@ class _Table:
         if not all(isinstance(value, str) and value for value in values):
             raise self.bad(key, "must be a list of strings")
         return tuple(values)
+
+    def boolean(self, key: str) -> bool:
+        """Return true or false; false if it is not there."""
+        self._used.add(key)
+        value = self._content.get(key, False)
+        if not isinstance(value, bool):
+            raise self.bad(key, "is true or false")
+        return value
 
     def whole(self, key: str, default: int, least: int, most: int) -> int:
         value: int = self._get(key, default, (int,), "must be a whole number")

@@ -15,7 +15,7 @@ from swarmkeeper.core.decide.effects.owners import check_may, held_lease
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import LeaseLost, Overloaded, RateLimited, ResourceNotFound
 from swarmkeeper.core.lookups import Lookup
-from swarmkeeper.core.model import Json
+from swarmkeeper.core.model import Json, TaskRecord, Work
 from swarmkeeper.core.secrets import events
 from swarmkeeper.core.secrets import lookups as own
 from swarmkeeper.core.secrets.commands import (
@@ -53,8 +53,17 @@ def check_lease(working: WorkingSet, command: CheckLease | ReleaseSecrets) -> Le
     item = work if work.subject is None else working.work(work.subject)
     payload = item.payload if item.kind is Kind.EXECUTE else task.spec
     assert payload is not None, "a subtask has its spec"
-    skills = working.queues.by_id[work.queue].skills
-    return LeaseUse(task.tenant, task.id, work.id, bot.id, bot.name, frozenset(skills), task.labels, payload)
+    submission = task.spec if item.kind is Kind.EXECUTE and _is_of_a_bot(working, task, item) else None
+    skills = frozenset(working.queues.by_id[work.queue].skills)
+    return LeaseUse(task.tenant, task.id, work.id, bot.id, bot.name, skills, task.labels, payload, submission)
+
+
+def _is_of_a_bot(working: WorkingSet, task: TaskRecord, item: Work) -> bool:
+    """Whether a planner has written this subtask, or an evaluator: those of its verdicts are younger than a review."""
+    plan, review = (working.work_by_key(task, key) for key in ("plan", "review/1/1"))
+    if plan is not None and plan.kind is Kind.PLAN:
+        return True
+    return review is not None and review.kind is Kind.REVIEW and review.created_at < item.created_at
 
 
 def release(working: WorkingSet, command: ReleaseSecrets) -> str:

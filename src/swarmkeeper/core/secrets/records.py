@@ -105,3 +105,4 @@ class LeaseUse:
     skills: frozenset[str]
     labels: Mapping[str, str]
     payload: str  # id of the payload with the work's own inputs
+    submission: str | None = None  # likewise of the task, if a bot has written the work's inputs
