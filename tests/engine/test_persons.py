@@ -16,6 +16,7 @@ from swarmkeeper.core.persons.records import TokenLogin
 from swarmkeeper.reads.queries import Queries, TaskFilter
 from swarmkeeper.sim.harness import ADMIN, APPROVER, CLIENT, Harness
 from swarmkeeper.sim.kernel.loop import SECOND
+from tests.support.cursors import cursors_of
 
 MINUTE = 60 * SECOND
 
@@ -187,7 +188,8 @@ def test_the_scope_of_a_new_client_key_is_its_own_tasks_and_of_others_none(swarm
 
 def found(swarm: Harness, by: Principal) -> list[str]:
     """List tasks as this caller."""
-    queries = Queries(swarm.store, swarm.engine._rules, Limits(), now=swarm.engine.now)
+    cursors = swarm.run(cursors_of(swarm.store))
+    queries = Queries(swarm.store, swarm.engine._rules, Limits(), cursors=cursors, now=swarm.engine.now)
     page = swarm.run(queries.tasks(by, TaskFilter()))
     return [task["id"] for task in page["items"]]
 

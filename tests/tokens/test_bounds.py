@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.core import commands
 from swarmkeeper.core.errors import PermissionDenied, ResourceNotFound
-from swarmkeeper.core.model import Principal, TokenLogin
+from swarmkeeper.core.model import Principal
+from swarmkeeper.core.persons.records import TokenLogin
 from swarmkeeper.http.app import ROUTES
 from swarmkeeper.http.routers.keys import narrowed
 from swarmkeeper.http.routing import StrictRoute
