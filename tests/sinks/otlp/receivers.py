@@ -120,9 +120,9 @@ class GrpcReceiver(Receiver):
                 receiver.serve(request, context, receiver.kept.take_metrics)
                 return _left_out(metrics.ExportMetricsServiceResponse(), "rejected_data_points", receiver.left_out)
 
-        logs_grpc.add_LogsServiceServicer_to_server(Logs(), server)
-        traces_grpc.add_TraceServiceServicer_to_server(Traces(), server)
-        metrics_grpc.add_MetricsServiceServicer_to_server(Metrics(), server)
+        logs_grpc.add_LogsServiceServicer_to_server(Logs(), server)  # type: ignore[no-untyped-call]  # of the library
+        traces_grpc.add_TraceServiceServicer_to_server(Traces(), server)  # type: ignore[no-untyped-call]  # of the library
+        metrics_grpc.add_MetricsServiceServicer_to_server(Metrics(), server)  # type: ignore[no-untyped-call]  # of the library
         address, folder = f"127.0.0.1:{self.port}", self.certificates.folder
         if self.plain:
             server.add_insecure_port(address)
