@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 # The answer carries the same id. Empty outside of requests (timers, background jobs).
@@ -26,3 +27,14 @@ def trace_fields(traceparent: str, span: str | None = None) -> Mapping[str, str]
         # `ids.traceparent` makes a parent of the end of the trace id: nobody sends such a span.
         return {"trace_id": trace} if trace.endswith(parent) else {"trace_id": trace, "span_id": parent}
     return {"trace_id": trace, "span_id": span}
+
+
+@contextmanager
+def tracing(fields: Mapping[str, str]) -> Iterator[None]:
+    """Let log lines in the block name this trace, or none."""
+    before = TRACE.get()
+    TRACE.set(fields)
+    try:
+        yield
+    finally:
+        TRACE.set(before)

@@ -47,8 +47,8 @@ def test_every_plane_is_one_of_three() -> None:
 
 # ---- the log ---------------------------------------------------------------------------------------------------------
 
-# Fields of every line, of a library's line, and of the line that counts lost ones; see observe/logs.py.
-OF_THE_LOG = {"at", "level", "event", "logger", "message", "count"}
+# Fields of every line, of a library's line, of the line that counts lost ones, and of a trace; see observe/logs.py.
+OF_THE_LOG = {"at", "level", "event", "logger", "message", "count", "trace_id", "span_id"}
 
 
 def logged() -> Iterator[tuple[str, str]]:

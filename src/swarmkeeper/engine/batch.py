@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -110,21 +110,15 @@ def refuse(commands: Sequence[Queued], polls: Sequence[Poll], error: Swarmkeeper
         poll.refuse(error)
 
 
-def about(
-    working: WorkingSet, commands: Sequence[Queued], polls: Sequence[Poll], *, traced: bool
-) -> dict[str, str | None]:
-    """Return what a log line says of a batch of one command, poll, timer or slice that failed.
+def trace_of(working: WorkingSet, commands: Sequence[Queued]) -> Mapping[str, str]:
+    """Return what a log line says of the trace of a batch of one command, poll, timer or slice that failed.
 
-    Its trace is that of the only task that it had loaded; if there is no such task, that of its call.
+    It is that of the only task that was loaded; if there is no such task, that of the command's call.
     """
-    asked: list[Queued | Poll] = [*commands, *polls]
-    where: dict[str, str | None] = {"request_id": (asked[0].request or None) if asked else None}
-    if not traced:
-        return where
     tasks = [row for (kind, _), row in working.rows.items() if kind == lookups.TASK and row is not None]
     if len(tasks) == 1:
-        return {**where, **trace_fields(tasks[0].trace, ids.span_id(tasks[0].id))}
-    return {**where, **trace_fields(commands[0].command.trace if commands else "")}
+        return trace_fields(tasks[0].trace, ids.span_id(tasks[0].id))
+    return trace_fields(commands[0].command.trace if commands else "")
 
 
 @dataclass(slots=True)

@@ -45,7 +45,7 @@ from swarmkeeper.core.rules import graph
 from swarmkeeper.core.rules.arrivals import Arrivals
 from swarmkeeper.core.rules.budgets import BudgetBook
 from swarmkeeper.core.rules.match import QueueBook
-from swarmkeeper.engine.batch import Batch, Choose, Queued, about, ask, ask_all, refuse
+from swarmkeeper.engine.batch import Batch, Choose, Queued, ask, ask_all, refuse, trace_of
 from swarmkeeper.engine.engine_time import APART, EngineTime
 from swarmkeeper.engine.fairness import Costs, FairQueue
 from swarmkeeper.engine.heartbeat_cache import HeartbeatCache
@@ -53,7 +53,7 @@ from swarmkeeper.engine.lease_facts import Granted
 from swarmkeeper.engine.polls import Claimed, Poll, PollState, Scheduler
 from swarmkeeper.engine.stats import Stats
 from swarmkeeper.engine.upkeep import TIMERS_MAX, Upkeep
-from swarmkeeper.request_id import REQUEST
+from swarmkeeper.request_id import NO_TRACE, REQUEST, tracing
 
 __all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
 
@@ -94,8 +94,7 @@ class Engine:
         self.scheduler = Scheduler()
         self._arrived, self._budgets = Arrivals(), BudgetBook()
         self.running = False
-        self.traced = False  # whether traces are sent: faults then name theirs
-        self._failed: dict[str, str | None] = {}  # what log lines say of the batch that failed last
+        self.traced, self._failed = False, NO_TRACE  # whether traces are sent, and that of the batch that failed last
         self.store_answers = True  # False after a failed batch, until a batch succeeds
         self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
         self._broker, self._log, self._on_commit = broker, log, on_commit
@@ -278,13 +277,12 @@ class Engine:
         self.scheduler.retry_serving(looked.waiting, self._queues)
 
     async def _look_around(self) -> None:
-        """Learn what other servers have added, in case a hint was lost or its server has ended."""
+        """Learn what other servers have added, in case a hint was lost or its server has ended; not all at once."""
         try:
             self._learn(await self._store.look())
         except StoreUnavailable as error:
             self._unavailable(error, [], [])
-        spread = LOOK_EVERY * self._entropy.seed()[0] // 1024  # servers do not all look at once
-        self._look_due = self.now() + LOOK_EVERY - spread
+        self._look_due = self.now() + LOOK_EVERY - LOOK_EVERY * self._entropy.seed()[0] // 1024
 
     # ---- gathering -------------------------------------------------------------------------------------------------
 
@@ -386,14 +384,16 @@ class Engine:
 
     def _keep_time(self) -> None:
         """Follow the wall clock, and log when engine time is far ahead of it."""
-        forward = self.time.follow()
-        if forward:
+        if forward := self.time.follow():
             self._moved += forward
             self._log("clock_forward", seconds=forward / SECOND)
         ahead = self.time.ahead()
         if self._apart != (ahead > APART):
             self._apart = not self._apart
-            self._log("clock_apart" if self._apart else "clock_agrees", ahead_seconds=ahead / SECOND)
+            if self._apart:
+                self._log("clock_apart", ahead_seconds=ahead / SECOND)
+            else:
+                self._log("clock_agrees", ahead_seconds=ahead / SECOND)
 
     async def _rerun(self, commands: list[Queued], polls: list[Poll], *, upkeep: bool) -> None:
         beside: dict[Key, None] = {}
@@ -454,7 +454,7 @@ class Engine:
                     slice_rows=self._slice_rows(),
                 )
         except BaseException:
-            self._failed = about(working, commands, polls, traced=self.traced)
+            self._failed = trace_of(working, commands) if self.traced else NO_TRACE
             for queue_id in set(self._queues.by_id) - known:
                 self._queues.remove(self._queues.by_id[queue_id])
             self.scheduler.undo([*polls, *(queued.poll for queued in commands if queued.poll)])
@@ -522,7 +522,7 @@ class Engine:
             if added := {entry.queue for entry in entries if entry is not None}:
                 await self._broker.publish(LOOK_TOPIC, ",".join(map(str, sorted(added))).encode())
         except Exception as error:
-            self._fault(error, "hint", {"request_id": None})
+            self._fault(error, "hint", NO_TRACE)
 
     async def _purge(self, now: int) -> None:
         """Remove expired idempotency keys, some at a time."""
@@ -557,10 +557,9 @@ class Engine:
         except StoreUnavailable as error:
             self._unavailable(error, commands, polls)
         except StaleVersion:
-            again = Overloaded("others keep changing the same rows; nothing was done", retry_after=1)
-            refuse(commands, polls, again)
+            refuse(commands, polls, Overloaded("others keep changing the same rows; nothing was done", retry_after=1))
         except Exception as error:
-            self._fault(error, what, self._failed)
+            self._fault(error, what, self._failed, (commands or polls)[0].request or None)
             refuse(commands, polls, Internal("internal error; it was logged"))
 
     async def _upkeep_one_by_one(self) -> None:
@@ -595,6 +594,7 @@ class Engine:
             return False
         return True
 
-    def _fault(self, error: Exception, what: str, where: Mapping[str, str | None]) -> None:
+    def _fault(self, error: Exception, what: str, trace: Mapping[str, str], request: str | None = None) -> None:
         self.stats.faults += 1
-        self._log("fault", what=what, error=repr(error), **where, exception=error)
+        with tracing(trace):
+            self._log("fault", what=what, error=repr(error), request_id=request, exception=error)

@@ -11,7 +11,7 @@ from typing import Any
 from swarmkeeper.core import ids
 from swarmkeeper.core.model import Event
 from swarmkeeper.core.ports import Changes, LogWriter
-from swarmkeeper.request_id import NO_TRACE, trace_fields
+from swarmkeeper.request_id import NO_TRACE, trace_fields, tracing
 
 _LEASE_LOST = {
     "work.lease_expired": "its bot sent no heartbeat in time",
@@ -39,12 +39,12 @@ class Happenings:
                 continue
             body = event.body.value
             if isinstance(body, dict):
-                trace = _trace_of(event, changes) if self._traced else NO_TRACE
-                self._log_event(event, body, {"request_id": changes.requests.get(event.audit), **trace})
+                with tracing(_trace_of(event, changes) if self._traced else NO_TRACE):
+                    self._log_event(event, body, changes.requests.get(event.audit))
 
-    def _log_event(self, event: Event, body: Mapping[str, Any], call: Mapping[str, str | None]) -> None:
+    def _log_event(self, event: Event, body: Mapping[str, Any], request: str | None) -> None:
         if event.kind == "task.submitted":
-            self._log("task_submitted", task=event.task, title=body.get("title"), by=event.actor, **call)
+            self._log("task_submitted", task=event.task, title=body.get("title"), by=event.actor, request_id=request)
         elif event.kind == "task.failed":
             self._log(
                 "task_failed",
@@ -52,7 +52,7 @@ class Happenings:
                 outcome=body.get("outcome"),
                 code=body.get("code"),
                 detail=body.get("detail"),
-                **call,
+                request_id=request,
             )
         elif event.kind in _LEASE_LOST:
             self._log(
@@ -63,7 +63,7 @@ class Happenings:
                 bot=body.get("bot"),
                 attempt=body.get("attempt"),
                 reason=_LEASE_LOST[event.kind],
-                **call,
+                request_id=request,
             )
         elif event.kind in _FAILED:
             error = body.get("error")
@@ -77,7 +77,7 @@ class Happenings:
                 what=event.kind.removeprefix("work."),
                 error=error.get("message") if isinstance(error, Mapping) else None,
                 retry_in_seconds=body.get("in_seconds"),
-                **call,
+                request_id=request,
             )
 
 

@@ -11,6 +11,7 @@ import pytest
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.commands import Cancel, ReportResult
+from swarmkeeper.core.decide import decide
 from swarmkeeper.core.ids import span_id
 from swarmkeeper.engine import batch
 from swarmkeeper.govern.redaction.redactor import Redactor
@@ -82,7 +83,6 @@ async def submit(swarm: Orchestrator, traceparent: str | None = SAMPLED) -> str:
 
 def breaks(monkeypatch: pytest.MonkeyPatch, kind: type[object]) -> None:
     """Let every decision about commands of a kind fail."""
-    decide: Any = vars(batch)["decide"]
 
     def broken(working: Any, command: Any) -> Any:
         answer = decide(working, command)

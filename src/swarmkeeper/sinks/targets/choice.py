@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from swarmkeeper.sinks.bad_sinks import BadSinks
 from swarmkeeper.sinks.file import (
@@ -11,11 +12,15 @@ from swarmkeeper.sinks.file import (
     JsonlTable,
     MetricsTable,
     NatsTable,
+    OtlpOverWeb,
     OtlpTable,
     SyslogTable,
     TracesTable,
 )
 from swarmkeeper.sinks.targets.target import SinkTarget
+
+if TYPE_CHECKING:
+    from swarmkeeper.sinks.targets.otlp import OtlpCalls, Signal
 
 
 def target_of(entry: Entry, wall: Callable[[], int]) -> SinkTarget:
@@ -43,20 +48,43 @@ def target_of(entry: Entry, wall: Callable[[], int]) -> SinkTarget:
 
                 return WebhookTarget(entry, table, wall, where)
             case OtlpTable():
-                from swarmkeeper.sinks.targets.otlp import OtlpTarget
+                from swarmkeeper.sinks.targets.otlp import LOGS, OtlpTarget
 
-                return OtlpTarget(entry, table)
+                return OtlpTarget(_calls_of(entry, table, LOGS))
             case TracesTable():
+                from swarmkeeper.sinks.targets.otlp import TRACES
                 from swarmkeeper.sinks.targets.traces import TracesTarget
 
-                return TracesTarget(entry, table)
+                return TracesTarget(_calls_of(entry, table, TRACES))
             case MetricsTable():
                 from swarmkeeper.sinks.targets.metrics import MetricsTarget
+                from swarmkeeper.sinks.targets.otlp import METRICS
 
-                return MetricsTarget(entry, table)
+                return MetricsTarget(_calls_of(entry, table, METRICS))
             case NatsTable():
                 from swarmkeeper.sinks.targets.nats import NatsTarget
 
                 return NatsTarget(entry, table, where)
     except OSError as error:  # of the TLS files
         raise BadSinks(f"{where} ca_file, certificate_file or key_file: {error.strerror or error}") from None
+
+
+def _calls_of(entry: Entry, table: OtlpOverWeb, signal: Signal) -> OtlpCalls:
+    """Return what sends in the form that the table names.
+
+    Raises:
+        BadSinks: a package that the form needs is not installed, or a certificate cannot be used.
+    """
+    if table.protocol == "http/json":
+        from swarmkeeper.sinks.targets.otlp import JsonCalls
+
+        return JsonCalls(entry, table, signal)
+    try:
+        from swarmkeeper.sinks.targets import rpc
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("google", "grpc", "opentelemetry"):
+            raise
+        needs = "needs further packages: pip install 'swarmkeeper[otel]'"
+        raise BadSinks(f"[sink.{entry.name}] protocol: {table.protocol} {needs}") from None
+    kind = rpc.GrpcCalls if table.protocol == "grpc" else rpc.BinaryCalls
+    return kind(entry, table, signal)

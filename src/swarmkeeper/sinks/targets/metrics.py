@@ -13,9 +13,8 @@ from typing import Any
 from prometheus_client import Metric
 from prometheus_client.samples import Sample
 
-from swarmkeeper.sinks.file import Entry, MetricsTable
 from swarmkeeper.sinks.records import SinkRecord
-from swarmkeeper.sinks.targets.otlp import METRICS, calls_of, resource, text
+from swarmkeeper.sinks.targets.otlp import OtlpCalls, resource, text
 
 _CUMULATIVE = 2
 _UNITS = (("_seconds", "s"), ("_bytes", "By"))  # how names end, and the unit that UCUM calls it
@@ -27,9 +26,8 @@ class MetricsTarget:
 
     pace = 0.0
 
-    def __init__(self, entry: Entry, table: MetricsTable) -> None:
-        self._calls = calls_of(entry, table, METRICS)
-        self.place = self._calls.place
+    def __init__(self, calls: OtlpCalls) -> None:
+        self._calls, self.place = calls, calls.place
 
     async def open(self) -> None:
         await self._calls.open()

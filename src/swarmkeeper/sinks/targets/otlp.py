@@ -13,8 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from swarmkeeper import __version__
-from swarmkeeper.sinks.bad_sinks import BadSinks
-from swarmkeeper.sinks.file import Entry, OtlpOverWeb, OtlpTable
+from swarmkeeper.sinks.file import Entry, OtlpOverWeb
 from swarmkeeper.sinks.records import SinkRecord
 from swarmkeeper.sinks.targets.target import RecordRefused
 from swarmkeeper.sinks.targets.web import Web, shown, with_path
@@ -55,25 +54,6 @@ class OtlpCalls(Protocol):
         """
 
     async def close(self) -> None: ...
-
-
-def calls_of(entry: Entry, table: OtlpOverWeb, signal: Signal) -> OtlpCalls:
-    """Return what sends in the form that the table names.
-
-    Raises:
-        BadSinks: a package that the form needs is not installed, or a certificate cannot be used.
-    """
-    if table.protocol == "http/json":
-        return JsonCalls(entry, table, signal)
-    try:
-        from swarmkeeper.sinks.targets import rpc
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("google", "grpc", "opentelemetry"):
-            raise
-        needs = "needs further packages: pip install 'swarmkeeper[otel]'"
-        raise BadSinks(f"[sink.{entry.name}] protocol: {table.protocol} {needs}") from None
-    kind = rpc.GrpcCalls if table.protocol == "grpc" else rpc.BinaryCalls
-    return kind(entry, table, signal)
 
 
 class JsonCalls:
@@ -137,9 +117,8 @@ class OtlpTarget:
 
     pace = 0.25
 
-    def __init__(self, entry: Entry, table: OtlpTable) -> None:
-        self._calls = calls_of(entry, table, LOGS)
-        self.place = self._calls.place
+    def __init__(self, calls: OtlpCalls) -> None:
+        self._calls, self.place = calls, calls.place
 
     async def open(self) -> None:
         await self._calls.open()

@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 
-from swarmkeeper.sinks.file import Entry, TracesTable
 from swarmkeeper.sinks.records import SinkRecord
-from swarmkeeper.sinks.targets.otlp import TRACES, calls_of, resource
+from swarmkeeper.sinks.targets.otlp import OtlpCalls, resource
 
 TEST = "audit.test"  # the kind of the record of `sinks check`
 
@@ -20,9 +19,8 @@ class TracesTarget:
 
     pace = 1.0
 
-    def __init__(self, entry: Entry, table: TracesTable) -> None:
-        self._calls = calls_of(entry, table, TRACES)
-        self.place = self._calls.place
+    def __init__(self, calls: OtlpCalls) -> None:
+        self._calls, self.place = calls, calls.place
         self._decode = msgspec.json.Decoder(list[Any]).decode
 
     async def open(self) -> None:
