@@ -59,7 +59,7 @@ def test_nothing_acknowledged_before_the_backup_is_missing_after_the_restore(tmp
         server.kill()
 
         assert made["healthy"]
-        assert made["has_pepper"]
+        assert not made["has_pepper"]
         assert stat.S_IMODE((tmp_path / "b.db").stat().st_mode) == 0o600
         restored = f"sqlite:///{tmp_path / 'restored.db'}"
         server.cli("restore", "--from", str(tmp_path / "b.db"), "--to", restored)
