@@ -37,16 +37,19 @@ class Server:
         port: int = 0,
         database: str = "",
         settings: Mapping[str, object] | None = None,
+        pepper: str = "",
     ) -> None:
         """
         Args:
             store: the file of the store; the log is beside it.
             database: keep the store in PostgreSQL at this address instead.
+            pepper: of a database that was filled from another store.
         """
         self.store = store
         self._database = database
         # One key does everything in most tests.
-        given = {"four_eyes": False, **({"pepper": PEPPER} if database else {}), **(settings or {})}
+        given = {"four_eyes": False, **({"pepper": pepper or PEPPER} if database else {}), **(settings or {})}
+        self._pepper = pepper or PEPPER
         self._settings = {f"SWARMKEEPER_{name.upper()}": str(value) for name, value in given.items()}
         self.url = ""
         self.process: Process | None = None
@@ -120,7 +123,7 @@ class Server:
             for name in os.environ.keys() - _environment().keys():
                 patch.delenv(name)
             if not self.is_file:
-                patch.setenv("SWARMKEEPER_PEPPER", PEPPER)
+                patch.setenv("SWARMKEEPER_PEPPER", self._pepper)
             patch.setattr(sys, "argv", ["swarmkeeper", *arguments])
             patch.setattr(terminal.output_format, "as_json", False)
             ended = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Self
 
 import apsw
 
+from swarmkeeper.storage import pepper as peppers
 from tests.acceptance.server import Caller, Server
 
 
@@ -60,10 +62,11 @@ def test_nothing_acknowledged_before_the_backup_is_missing_after_the_restore(tmp
         server.kill()
 
         assert made["healthy"]
-        assert made["has_pepper"]
+        assert not made["has_pepper"]
         assert stat.S_IMODE((tmp_path / "b.db").stat().st_mode) == 0o600
         restored = f"sqlite:///{tmp_path / 'restored.db'}"
         server.cli("restore", "--from", str(tmp_path / "b.db"), "--to", restored)
+        shutil.copy(peppers.file_of(server.store), tmp_path / "restored.db.pepper")  # kept in another place
         server.cli("doctor", "--deep", "--store", restored)
         server.cli("audit", "verify", restored)
 

@@ -75,6 +75,11 @@ async def first_number_after(database: str, last: int) -> int:
         await connection.close()
 
 
+def moved(folder: Path) -> str:
+    """Return the pepper of the store that was moved, as it stands in its file."""
+    return (folder / "store.db.pepper").read_text(encoding="utf-8").strip()
+
+
 def test_everything_goes_on_in_postgresql(tmp_path: Path) -> None:
     database = postgres().new_database(keep=True)
     with Server(tmp_path / "store.db") as server:
@@ -91,7 +96,7 @@ def test_everything_goes_on_in_postgresql(tmp_path: Path) -> None:
         server.cli("key", "create", "--store", server.store_url, "--role", "admin", code=6)
         server.cli("doctor", "--deep", "--store", server.store_url)
 
-    with Server(tmp_path / "on-postgres", database=database) as again:
+    with Server(tmp_path / "on-postgres", database=database, pepper=moved(tmp_path)) as again:
         call, other = Caller(again, busy.key), Caller(again, busy.other_key)
         assert call.get("/events?page_size=500")["items"][: len(busy.events)] == busy.events
         beat = {"leases": [{"lease_id": busy.lease["lease_id"]}]}
@@ -166,7 +171,7 @@ def test_a_move_that_was_killed_goes_on_and_finds_what_was_changed_meanwhile(tmp
     said = json.loads(server.cli("migrate", "--from", server.store_url, "--to", database, "--json"))
 
     assert (said["moved"], said["healthy"]) == (True, True)
-    with Server(tmp_path / "on-postgres", database=database) as again:
+    with Server(tmp_path / "on-postgres", database=database, pepper=moved(tmp_path)) as again:
         assert Caller(again, busy.key).get(f"/tasks/{busy.under_way}")["outcome"] == "accepted"
 
 

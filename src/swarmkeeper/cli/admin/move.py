@@ -43,6 +43,9 @@ def move(source: Settings, target: Settings, *, as_json: bool) -> None:
                 name = terminal.on_one_line(tenant)
                 terminal.say(f"  audit log of {name}: {tree['size']} records, root {tree['root']}")
             terminal.talk(f"from now on, serve {shown(target.store)}; {shown(source.store)} is kept, and says so")
+            if facts["pepper_file"]:
+                where = facts["pepper_file"]
+                terminal.talk(f"the pepper of its keys is in {where}: name that file in SWARMKEEPER_PEPPER_FILE")
         else:
             terminal.talk("the source violates invariants: it was not moved, and the other store cannot be used")
     if findings:
@@ -69,6 +72,7 @@ async def _move(source: str, target: str) -> tuple[dict[str, Any], list[DoctorFi
             await filled.number(content, anew=False)
             findings = await examined(target)
             facts = {"moved": not findings, "to": address, "rows": dict(rows), **await filled.facts()}
+            facts["pepper_file"] = _pepper_file(store)
             facts["seconds"] = {"copied": copied, "checked": watch.seconds()}
             if not findings:
                 # In this order: if the process ends in between, neither store is served, and the move can be repeated.
@@ -76,6 +80,15 @@ async def _move(source: str, target: str) -> tuple[dict[str, Any], list[DoctorFi
                 connection.execute("COMMIT")
                 await filled.complete()
         return facts, findings
+
+
+def _pepper_file(store: SqliteStore) -> str:
+    """Return the file with the pepper of a store; empty if there is none."""
+    from swarmkeeper.storage.pepper import file_of
+
+    assert store.path is not None, "a store in memory was refused"
+    file = file_of(store.path)
+    return str(file) if file.exists() else ""
 
 
 @asynccontextmanager

@@ -138,9 +138,12 @@ def doctor(
     if reset_clock:
         _reset_clock(running.settings_of(store=store), as_json=as_json)
         return
+    from swarmkeeper.offline import doctor as checks
+
     settings = running.settings_of(store=store)
     found = running.run(_examine(settings, deep=deep))
-    at_rest = running.run(encryption.survey(settings)) if deep else None
+    is_readable = not any(finding.check is checks.DAMAGE for finding in found)
+    at_rest = running.run(encryption.survey(settings)) if deep and is_readable else None
     wrong = [] if at_rest is None else at_rest.wrong
     found += examination.of_bodies(wrong)
     if as_json:

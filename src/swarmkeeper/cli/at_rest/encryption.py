@@ -129,14 +129,14 @@ async def _sqlite(settings: Settings, bodies: BodyCodec, *, reading: bool) -> As
     alone = not reading
     try:
         try:
-            await store.open(exclusive=alone, create=False)
+            await (store.open(create=False) if alone else store.open_to_read())
         except StoreHeld:
             alone = False
             await store.open(exclusive=False, create=False)
     except Exception as error:
         raise running.of_store(error) from None
     try:
-        yield SqliteBodies(store.connection), alone
+        yield SqliteBodies(store.reading if reading else store.connection), alone
     finally:
         await store.close()
 
@@ -150,15 +150,21 @@ async def _postgres(settings: Settings, bodies: BodyCodec, *, reading: bool) -> 
 
     store = store_at(settings.store, bodies=bodies)
     try:
-        await store.open(exclusive=False, create=False)  # it refuses what is no store of this version
+        # It refuses what is no store of this version.
+        await (store.open_to_read() if reading else store.open(exclusive=False, create=False))
         await store.start()  # events that wait get their numbers
         await store.close()
-        connection = await connections.connect(settings.store, writing=True)
+        connection = await connections.connect(settings.store, writing=not reading)
     except Exception as error:
         raise running.of_store(error) from None
     try:
-        await connection.execute("SET transaction_timeout = 0; SET statement_timeout = 0; SET lock_timeout = '20s'")
+        await connection.execute("SET statement_timeout = 0")
+        if connection.get_server_version().major >= _TRANSACTION_TIMEOUT_SINCE:
+            await connection.execute("SET transaction_timeout = 0")
         alone = not reading and bool(await connection.fetchval(ALONE))
         yield PostgresBodies(connection), alone
     finally:
         await connections.close(connection)
+
+
+_TRANSACTION_TIMEOUT_SINCE = 17  # the version of PostgreSQL

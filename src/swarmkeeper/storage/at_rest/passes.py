@@ -96,14 +96,10 @@ async def survey(raw: RawBodies, bodies: BodyCodec) -> Survey:
     found = Survey({table: Counted() for table in TABLES})
     for table in TABLES:
         after: Any = FIRST[table]
-        while after is not None:
-
-            def look(rows: Sequence[StoredBody], table: str = table) -> Mapping[Any, bytes]:
-                for row in rows:
-                    _look(found, bodies, table, row)
-                return {}
-
-            after = await raw.slice(table, after, look, list)
+        while page := await raw.page(table, after):
+            for row in page:
+                _look(found, bodies, table, row)
+            after = page[-1].key
     return found
 
 

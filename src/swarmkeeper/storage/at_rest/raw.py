@@ -41,6 +41,9 @@ class RawBodies(Protocol):
             new_keys: gives data keys that are stored in the same transaction.
         """
 
+    async def page(self, table: str, after: Any) -> list[StoredBody]:
+        """Read some bodies after a key, and change nothing."""
+
     async def keys(self) -> list[WrappedKey]: ...
 
     async def rewrap(self, before: WrappedKey, after: WrappedKey) -> None:
@@ -82,16 +85,16 @@ class SqliteBodies:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._places = {"seq": "rowid"}
-        connection.execute("PRAGMA secure_delete = ON")  # what is replaced is overwritten in the file
 
     def _sql(self, text: str) -> str:
         return text.format(*("?",) * 5, **self._places)
 
     async def slice(self, table: str, after: Any, change: Change, new_keys: Callable[[], list[Any]]) -> Any:
         connection = self._connection
+        connection.execute("PRAGMA secure_delete = ON")  # what is replaced is overwritten in the file
         connection.execute("BEGIN IMMEDIATE")
         try:
-            found = [_stored(row) for row in connection.execute(self._sql(_PAGES[table]), (after, SLICE[table]))]
+            found = await self.page(table, after)
             changed = change(found)
             connection.executemany(self._sql(_NEW_KEY), new_keys())
             as_text = table == EVENT
@@ -103,6 +106,10 @@ class SqliteBodies:
                 connection.execute("ROLLBACK")
             raise
         return found[-1].key if found else None
+
+    async def page(self, table: str, after: Any) -> list[StoredBody]:
+        found = self._connection.execute(self._sql(_PAGES[table]), (after, SLICE[table]))
+        return [_stored(row) for row in found]
 
     async def keys(self) -> list[WrappedKey]:
         return [WrappedKey(*row) for row in self._connection.execute(_KEYS)]
@@ -149,6 +156,9 @@ class PostgresBodies:
             put = [(body.decode() if as_text else body, key) for key, body in changed.items()]
             await self._connection.executemany(self._sql(_PUTS[table]), put)
         return found[-1].key if found else None
+
+    async def page(self, table: str, after: Any) -> list[StoredBody]:
+        return [_stored(row) for row in await self._connection.fetch(self._sql(_PAGES[table]), after, SLICE[table])]
 
     async def keys(self) -> list[WrappedKey]:
         return [WrappedKey(*row) for row in await self._connection.fetch(_KEYS)]

@@ -321,6 +321,11 @@ class SqliteStore:
         """The writing connection, for simulations and benchmarks that inspect the store."""
         return self._open_writing()
 
+    @property
+    def reading(self) -> apsw.Connection:
+        """The connection for reads, for tools that go over what is stored."""
+        return self._open_reading()
+
     # ---- transactions ----------------------------------------------------------------------------------------------
 
     @asynccontextmanager
