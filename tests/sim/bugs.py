@@ -37,7 +37,7 @@ from swarmkeeper.engine.batch import Batch, Queued
 from swarmkeeper.engine.dispatcher import Dispatcher
 from swarmkeeper.engine.heartbeat_cache import HeartbeatCache
 from swarmkeeper.engine.polls import Poll
-from swarmkeeper.http.routers import sse
+from swarmkeeper.reads.queries import Queries
 from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.connection.calls import Calls
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Fleet, People, Scenario
@@ -575,11 +575,11 @@ def kept_after_a_rollback(patch: Patch) -> None:
     level="http",
 )
 def feed_off_by_one(patch: Patch) -> None:
-    def resumed_after(x: Any, after: int, right: Any = sse.resumed_after) -> int:
-        found: int = right(x, after)
+    async def number_after(self: Queries, *args: Any, right: Any = Queries.number_after) -> int:
+        found: int = await right(self, *args)
         return found + 1 if found else found
 
-    patch.setattr(sse, "resumed_after", resumed_after)
+    patch.setattr(Queries, "number_after", number_after)
 
 
 @bug(
