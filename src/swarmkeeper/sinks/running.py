@@ -187,8 +187,9 @@ class Sinks:
         for name, (figures, seconds) in self.figures().items():
             if figures.problem:
                 what = "has stopped" if figures.stopped else "waits"
-                lacks = f"it lacks {figures.lag.records} records, the oldest of {seconds:.0f} s ago"
-                found.append(f"the sink {name} {what}: {figures.problem}; {lacks}")
+                count = figures.lag.records  # of metrics, nothing is kept
+                lacks = f"; it lacks {count} records, the oldest of {seconds:.0f} s ago" if count else ""
+                found.append(f"the sink {name} {what}: {figures.problem}{lacks}")
             elif name in behind:
                 found.append(f"the sink {name} lacks {figures.lag.records} records, the oldest of {seconds:.0f} s ago")
         if self.gate.closed:

@@ -372,3 +372,30 @@ async def test_a_server_that_is_killed_while_it_sends_leaves_nothing_out(
 ) -> None:
     file = sinks_file(collector, record_bytes=1_000_000)
     await killed_thrice(f"sqlite:///{tmp_path}/swarm.db", collector, file, tmp_path)
+
+
+async def test_without_a_ca_file_the_systems_certificates_count(
+    collector: GrpcReceiver, sinks_file: WriteSinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = collector.certificates.folder
+    monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
+    file = sinks_file(collector)
+    file.write_text("\n".join(line for line in file.read_text().splitlines() if not line.startswith("ca_file")))
+    async with Orchestrator(settings(MEMORY, file)) as swarm:
+        await work(swarm, 1)
+        await until_there(collector, 1)
+
+
+def test_the_systems_certificates_may_be_a_folder_and_without_any_a_file_must_be_named(
+    tmp_path: Path, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sinks.toml").write_text('[sink.a]\nkind = "otlp"\nurl = "https://h:4317"\nprotocol = "grpc"\n')
+    (entry,) = read(tmp_path / "sinks.toml", lambda path, key: "")
+    (tmp_path / "roots").mkdir()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "roots"))
+
+    with pytest.raises(BadSinks, match=r"\[sink.a\] ca_file.*: the system's list of certificates was not found"):
+        target_of(entry, SystemClock().now)
+    (tmp_path / "roots" / "0a1b2c3d.0").write_bytes((certificates.folder / "ca.pem").read_bytes())
+    assert target_of(entry, SystemClock().now).place == "https://h:4317"

@@ -1,4 +1,4 @@
-"""The official messages of OpenTelemetry read what `otlp` and `traces` send. Run by `make frameworks`."""
+"""The official messages of OpenTelemetry read what `otlp` and `traces` send in JSON."""
 
 import base64
 from pathlib import Path
@@ -10,22 +10,10 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_se
 
 from swarmkeeper.app import Orchestrator
 from tests.http.conftest import Fleet
-from tests.sinks.conftest import (
-    WriteSinks,
-    audits,
-    certificates,
-    log_of,
-    quick,
-    said,
-    settings,
-    sinks_file,
-    until_there,
-    work,
-)
+from tests.sinks.conftest import WriteSinks, audits, log_of, said, settings, until_there, work
 from tests.sinks.receivers import Certificates, LogRecord, OtlpReceiver, Span, TracesReceiver
 from tests.sinks.test_traces import SAMPLED, TRACE, one, spans_until, submitted
 
-__all__ = ["certificates", "quick", "sinks_file"]
 pytestmark = pytest.mark.usefixtures("quick")
 
 
