@@ -302,7 +302,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         client_key = Planter(server, admin_key, []).made("/keys", {"role": "client"})["key"]
         _plant(server, admin_key, client_key, said)
         found = {"answers and headers": "\n".join(said).encode()}
-        found |= asked(server, admin_key)
+        found |= asked(server, admin_key, marks=len(SECRETS))
         found |= _typed(server, admin_key)
         assert server.process is not None
         assert server.process.stdout is not None

@@ -335,7 +335,7 @@ async def test_waits_and_streams_of_a_key_and_of_a_tenant_are_limited() -> None:
         assert (wait.status, wait.json["errors"][0]["pointer"]) == (429, "/limits/waits/key")
         assert (follow.status, follow.json["errors"][0]["pointer"]) == (429, "/limits/followers/key")
         assert look.status == 200
-        second, third = [Caller(swarm.app, await swarm.make_key("client")) for _ in range(2)]
+        second, third = [Caller(swarm.app, await swarm.make_key("client", scope="tenant")) for _ in range(2)]
         calls.append(asyncio.create_task(second.call("GET", f"{path}?wait_seconds=30", gone=gone)))
         calls.append(asyncio.create_task(second.call("GET", f"{path}/events", headers=STREAM, gone=gone)))
         await until(lambda: (swarm.quotas.waits.total, swarm.quotas.followers.total) == (3, 3))

@@ -73,7 +73,20 @@ _BOUNDED_OF: Mapping[type[Any], Mapping[str, Any]] = {
 }
 _UNCHANGING = frozenset(
     {
-        *("id", "tenant", "task", "work", "key", "kind", "created_at", "spec", "title", "submitted_by", "trace"),
+        *(
+            "id",
+            "tenant",
+            "task",
+            "work",
+            "key",
+            "kind",
+            "created_at",
+            "spec",
+            "title",
+            "submitted_by",
+            "trace",
+            "party",
+        ),
         *("subject", "ordinal", "lease_id", "attempt", "bot", "granted_at", "ttl", "public_id", "role"),
         *("opened_at", "asked_by", "question", "choices", "schema"),
     }

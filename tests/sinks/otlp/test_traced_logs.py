@@ -108,7 +108,7 @@ async def test_what_happened_to_a_task_names_the_span_of_the_task_or_of_the_atte
 
 
 async def test_lines_of_a_request_name_the_span_of_its_caller(traced: Orchestrator, lines: Lines) -> None:
-    client = Caller(traced.app, await traced.make_key("client"))
+    client = Caller(traced.app, await traced.make_key("client", scope="tenant"))
     await client.get("/tasks/tsk_0", traceparent=SAMPLED)
     own = await client.get("/tasks/tsk_0")
 
@@ -139,7 +139,7 @@ async def test_a_fault_names_the_tasks_trace_also_if_the_call_has_another(
     traced: Orchestrator, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = await submit(traced)
-    client = Caller(traced.app, await traced.make_key("client"))
+    client = Caller(traced.app, await traced.make_key("client", scope="tenant"))
     breaks(monkeypatch, Cancel)
 
     await client.post(f"/tasks/{task}:cancel", {}, traceparent=OTHERS)
@@ -151,7 +151,7 @@ async def test_a_fault_names_the_tasks_trace_also_if_the_call_has_another(
 async def test_a_fault_outside_of_the_engine_names_its_request(
     traced: Orchestrator, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = Caller(traced.app, await traced.make_key("client"))
+    client = Caller(traced.app, await traced.make_key("client", scope="tenant"))
 
     async def broken(*args: Any, **more: Any) -> Any:
         raise RuntimeError("a bug")
