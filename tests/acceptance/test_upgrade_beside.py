@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from tests.acceptance.server import BIN, Caller, Server
+from tests.acceptance.server import BIN, PEPPER, Caller, Server
 from tests.acceptance.test_backup import Load
 from tests.support.postgres import server as postgres
 
@@ -42,7 +43,8 @@ def later(folder: Path, name: str, *added: str) -> list[str]:
 
 
 def run(program: list[str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*program, *words], capture_output=True, text=True, check=False, timeout=120)
+    environ = {**os.environ, "SWARMKEEPER_PEPPER": PEPPER}
+    return subprocess.run([*program, *words], capture_output=True, text=True, check=False, timeout=120, env=environ)
 
 
 def ask(database: str, sql: str) -> list[tuple[Any, ...]]:
