@@ -309,7 +309,7 @@ def test_an_older_store_is_refused_with_a_fix_and_migrated_with_a_copy(
     assert shell("migrate", "--store", "sqlite:///a.db").code == 0
 
     assert shell("doctor", "--deep", "--store", "sqlite:///a.db").code == 0
-    assert len([file for file in shell.folder.glob("a.db*") if file.suffix != ".lock"]) == 2
+    assert len([file for file in shell.folder.glob("a.db*") if file.suffix not in (".lock", ".pepper")]) == 2
 
 
 def test_init_creates_a_project_and_never_overwrites(shell: Shell) -> None:

@@ -289,7 +289,7 @@ BROKEN = [
         "doctor_idle_task",
         "UPDATE work SET status = 'BLOCKED' WHERE task IN (SELECT id FROM task WHERE status = 'FAILED')",
     ),
-    ("doctor_leftovers", "INSERT INTO payload VALUES ('tsk_gone/spec', 'tsk_gone', x'7b7d')"),
+    ("doctor_leftovers", "INSERT INTO payload VALUES ('tsk_gone/spec', 'tsk_gone', x'7b7d', 0)"),
     ("doctor_erased_under_hold", "INSERT INTO legal_hold VALUES ('default', 'tsk_gone', '', '', 0)"),
     ("doctor_events", f"UPDATE event SET body = json_set(body, '$.reason', '{A_SECRET}') WHERE sequence = 1"),
     ("doctor_events", f"UPDATE event SET body = '{A_SECRET}' WHERE sequence = 1"),

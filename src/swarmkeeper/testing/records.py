@@ -73,25 +73,12 @@ _BOUNDED_OF: Mapping[type[Any], Mapping[str, Any]] = {
 }
 _UNCHANGING = frozenset(
     {
-        *(
-            "id",
-            "tenant",
-            "task",
-            "work",
-            "key",
-            "kind",
-            "created_at",
-            "spec",
-            "title",
-            "submitted_by",
-            "trace",
-            "party",
-        ),
-        *("subject", "ordinal", "lease_id", "attempt", "bot", "granted_at", "ttl", "public_id", "role"),
-        *("opened_at", "asked_by", "question", "choices", "schema"),
+        *("id", "tenant", "task", "work", "key", "kind", "created_at", "spec", "title", "submitted_by", "trace"),
+        *("subject", "ordinal", "lease_id", "attempt", "bot", "granted_at", "ttl", "public_id", "role", "person"),
+        *("opened_at", "asked_by", "question", "choices", "schema", "party", "scope", "step_up"),
     }
 )
-_MAY_CHANGE_HERE = frozenset({(Work, "attempt"), (ApprovalRecord, "subject"), (ApiKey, "bot")})
+_MAY_CHANGE_HERE = frozenset({(Work, "attempt"), (ApprovalRecord, "subject"), (ApiKey, "bot"), (BotRecord, "person")})
 _TEXT = "naïve “text” \u2028 \U0001f41d 'quoted' {}"
 _BIG = 2**53
 
