@@ -328,7 +328,7 @@ def test_a_key_that_may_not_make_keys_for_bots_makes_no_task(scripted: Shell) ->
     told = re.search(r"listening.*?(http://[0-9.:]+)", (scripted.folder / ".swarmkeeper" / "run.log").read_text())
     assert told is not None
     store = "sqlite:///.swarmkeeper/store.db"
-    key = scripted("key", "create", "--role", "client", "--store", store, "--json").json["key"]
+    key = scripted("key", "create", "--role", "client", "--scope", "tenant", "--store", store, "--json").json["key"]
     scripted.set(SWARMKEEPER_URL=told[1], SWARMKEEPER_API_KEY=key)
 
     said = scripted("run", "Write another")
