@@ -5,20 +5,22 @@ from __future__ import annotations
 from swarmkeeper.core import lookups
 from swarmkeeper.core.decide.working_set import VOLATILE
 from swarmkeeper.core.lookups import Lookup
+from swarmkeeper.core.persons import lookups as of_persons
 from swarmkeeper.core.secrets import lookups as of_secrets
-from swarmkeeper.storage import retention, secrets
+from swarmkeeper.storage import persons, retention, secrets
 from swarmkeeper.storage.postgres import loading as of_postgres
 from swarmkeeper.storage.sqlite import loading
 
-PLACES = {**vars(lookups), **vars(of_secrets)}
+PLACES = {**vars(lookups), **vars(of_secrets), **vars(of_persons)}
 ALL = [value for value in PLACES.values() if isinstance(value, Lookup)]
 
 
 def test_the_store_has_a_loader_for_each_lookup() -> None:
     own = ["tree"]  # heads of audit trees, which the SQLite store itself appends to
+    apart = [*retention.LOOKUPS, *secrets.LOOKUPS, *persons.LOOKUPS]
 
-    assert sorted([*ALL, *own]) == sorted([*loading.GATHER, *loading.BY_KEY, *retention.LOOKUPS, *secrets.LOOKUPS])
-    assert sorted(ALL) == sorted([*of_postgres.GATHER, *of_postgres.BY_KEY, *retention.LOOKUPS, *secrets.LOOKUPS])
+    assert sorted([*ALL, *own]) == sorted([*loading.GATHER, *loading.BY_KEY, *apart])
+    assert sorted(ALL) == sorted([*of_postgres.GATHER, *of_postgres.BY_KEY, *apart])
 
 
 def test_a_lookup_is_named_by_its_word() -> None:

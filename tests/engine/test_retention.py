@@ -273,7 +273,7 @@ def test_more_tasks_than_are_erased_at_once_all_leave(swarm: Harness) -> None:
         ("DELETE FROM event WHERE kind = 'tenant.set'", "an event of the record is missing"),
         ("DELETE FROM task", "a task that was erased leaves nothing behind"),
         (
-            "INSERT INTO payload VALUES ('tsk_gone/spec', 'tsk_gone', x'7b7d')",
+            "INSERT INTO payload VALUES ('tsk_gone/spec', 'tsk_gone', x'7b7d', 0)",
             "a task that was erased leaves nothing behind",
         ),
         ("INSERT INTO legal_hold VALUES ('default', 'tsk_gone', '', '', 0)", "a task under a legal hold is not erased"),
