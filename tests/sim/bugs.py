@@ -348,10 +348,8 @@ def rework_stops_short(patch: Patch) -> None:
     seeds=8,
 )
 def asked_too_early(patch: Patch) -> None:
-    def reopen(
-        working: WorkingSet, task: TaskRecord, roots: Iterable[str], *, clear: bool, right: Any = loading.reopen
-    ) -> None:
-        right(working, task, roots, clear=clear)
+    def reopen(working: WorkingSet, *args: Any, right: Any = loading.reopen, **named: Any) -> None:
+        right(working, *args, **named)
         closing.finish_completed_tasks(working)
 
     patch.setattr(loading, "reopen", reopen)
