@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -121,7 +122,7 @@ class Traces:
         return bool(self.audit or self.deep or self.doctor)
 
 
-class Tampering:
+class Tampering(ABC):
     """A copy of a store, to be edited and examined within savepoints. See `SqliteTampering` and `PostgresTampering`."""
 
     same: str  # the operator that finds equal values, and takes NULL as a value
@@ -139,25 +140,25 @@ class Tampering:
             self.run("ROLLBACK TO SAVEPOINT before")
             self.run("RELEASE SAVEPOINT before")
 
+    @abstractmethod
     def run(self, sql: str, *values: Any) -> int:
         """Edit the store; return how many rows the statement changed."""
-        raise NotImplementedError
 
-    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        raise NotImplementedError
+    @abstractmethod
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]: ...
 
     def get(self, sql: str, *values: Any) -> Any:
         """Return the first row, or its value where it has one alone; None if there is no row."""
         found = self.rows(sql, *values)
         return None if not found else found[0][0] if len(found[0]) == 1 else found[0]
 
+    @abstractmethod
     def tables(self) -> dict[str, list[str]]:
         """Return the columns of each table."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keys(self, table: str) -> set[str]:
         """Return the columns of a table that are part of a key or of another unique index."""
-        raise NotImplementedError
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Carry out what reads the store."""
