@@ -214,26 +214,29 @@ SELECT wanted.value,
 -- Items of a queue and priority after a position, in order.
 SELECT {ready.*}
   FROM ready
- WHERE queue = :queue AND tenant = :tenant AND priority = :priority AND (place, work) > (:place, :work)
+ WHERE queue = :queue AND tenant = :tenant AND priority = :priority {free ready.task}
+   AND (place, work) > (:place, :work)
  ORDER BY place, work
- LIMIT :limit;
+ LIMIT :limit{locked};
 
 -- name: ready_by_age
 -- Items of a queue and priority, longest waiting first.
 SELECT {ready.*}
   FROM ready
- WHERE queue = :queue AND tenant = :tenant AND priority = :priority AND (since, work) > (:place, :work)
+ WHERE queue = :queue AND tenant = :tenant AND priority = :priority {free ready.task}
+   AND (since, work) > (:place, :work)
  ORDER BY since, work
- LIMIT :limit;
+ LIMIT :limit{locked};
 
 -- name: ready_heads_for
 -- As ready_heads, without items that exclude an owner.
 SELECT {ready.*}
   FROM ready
- WHERE queue = :queue AND tenant = :tenant AND priority = :priority AND (place, work) > (:place, :work)
+ WHERE queue = :queue AND tenant = :tenant AND priority = :priority {free ready.task}
+   AND (place, work) > (:place, :work)
    AND (excluded IS NULL OR NOT EXISTS (SELECT 1 FROM {each ready.excluded} WHERE value = :owner))
  ORDER BY place, work
- LIMIT :limit;
+ LIMIT :limit{locked};
 
 -- name: timers_due
 -- Timers due by now, earliest first; without those of leases and queue entries, which have no rows here.

@@ -21,6 +21,8 @@ Others stand for what the databases spell differently; each dialect has its own 
     {valid x}    whether a text is JSON
     {size x}     bytes of a body in the table payload, which may be encrypted (see at_rest/bodies.py)
     {by x}       the index to use, where the planner has to be told
+    {free x}     `AND` that this transaction has, or gets at once, the lock of a task (see postgres/locks.py)
+    {locked}     locks the rows, and reads them as they are then
     {greatest}, {least}, {find}
     {seq}        the order in which rows of a table were inserted
 

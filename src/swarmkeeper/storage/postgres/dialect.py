@@ -28,6 +28,8 @@ POSTGRES = Dialect(
         "text": "CAST({0} AS text)",
         "valid": "({0} IS JSON)",
         "by": "",
+        "free": "AND pg_try_advisory_xact_lock(hashtextextended('task/' || {0}, 0))",
+        "locked": "\n   FOR UPDATE",
         "greatest": "greatest",
         "least": "least",
         "size": "(length({0}.body) - 64 * {0}.sealed)",

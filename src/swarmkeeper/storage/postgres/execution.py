@@ -38,6 +38,16 @@ class Execution:
         )
         return found
 
+    async def fetch_together(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[Any]]:
+        """Run reads as one statement, which all see the same; return the rows of each. Rows may be tuples."""
+        if len(asked) == 1:
+            ((name, parameters),) = asked
+            return [await self.fetch(name, **parameters)]
+        arguments = [value for name, given in asked for value in QUERIES[name].arguments(given)]
+        sql = _read_together(tuple(name for name, _ in asked))
+        found = await self.connection.fetchrow(sql, *arguments, timeout=self._seconds)
+        return list(found)
+
     async def value(self, name: str, /, **parameters: Any) -> Any:
         """Return the first column of the first row; None if there is none."""
         statement = QUERIES[name]
@@ -71,29 +81,73 @@ class Execution:
             StaleVersion: they were not.
         """
         writes = [(name, many) for name, many in writes if many]
-        if not writes:
-            return
-        arguments: list[Any] = []
-        for name, many in writes:
-            arguments += ROW_STATEMENTS[name].encode(many)
-        counts = await self.connection.fetchrow(_combined(tuple(name for name, _ in writes)), *arguments)
-        for (name, many), count in zip(writes, counts, strict=True):
-            if name in _VERSIONED and count != len(many):
-                raise StaleVersion(f"{name}: a row is not at the previous version")
+        if writes:
+            sql = _combined(tuple(name for name, _ in writes))
+            _check(writes, await self.connection.fetchrow(sql, *_arguments(writes)))
+
+    async def write_and_tell(self, writes: Sequence[tuple[str, Sequence[Row]]], told: Mapping[str, Any]) -> str:
+        """The same, and then write a row of the outbox; return the id of the transaction.
+
+        Raises:
+            StaleVersion: as for `write`.
+        """
+        writes = [(name, many) for name, many in writes if many]
+        sql = _combined(tuple(name for name, _ in writes), telling=True)
+        found = await self.connection.fetchrow(sql, *_arguments(writes), told["body"], told["counts"])
+        _check(writes, found[:-1])
+        xid: str = found[-1]
+        return xid
+
+
+def _arguments(writes: Sequence[tuple[str, Sequence[Row]]]) -> list[Any]:
+    return [value for name, many in writes for value in ROW_STATEMENTS[name].encode(many)]
+
+
+def _check(writes: Sequence[tuple[str, Sequence[Row]]], counts: Sequence[int]) -> None:
+    for (name, many), count in zip(writes, counts, strict=True):
+        if name in _VERSIONED and count != len(many):
+            raise StaleVersion(f"{name}: a row is not at the previous version")
 
 
 _VERSIONED = frozenset(name for name, it in ROW_STATEMENTS.items() if "version - 1" in it.sql)
 
 
 @cache
-def _combined(names: tuple[str, ...]) -> str:
-    """Return one statement that runs these, and returns the number of rows that each has written."""
+def _combined(names: tuple[str, ...], *, telling: bool = False) -> str:
+    """Return one statement that runs these, and returns the number of rows that each has written.
+
+    Args:
+        telling: it also writes a row of the outbox, after all others, and returns the transaction's id.
+    """
     parts: list[str] = []
     before = 0
     for place, name in enumerate(names):
         statement = ROW_STATEMENTS[name]
-        sql = _NUMBER.sub(lambda match, before=before: f"${int(match[1]) + before}", statement.sql)  # type: ignore[misc]  # mypy does not infer the default
-        parts.append(f"done_{place} AS ({sql} RETURNING 1)")
+        parts.append(f"done_{place} AS ({_renumbered(statement.sql, before)} RETURNING 1)")
         before += statement.parameters
-    counts = ", ".join(f"(SELECT count(*) FROM done_{place})" for place in range(len(names)))
-    return f"WITH {', '.join(parts)} SELECT {counts}"
+    counts = [f"(SELECT count(*) FROM done_{place})" for place in range(len(names))]
+    if telling:
+        # The row gets its number once the others are written. These may wait for another transaction: its number is
+        # then the lower one.
+        written = f"({' + '.join(['0', *counts])})"
+        tell = _renumbered(QUERIES["insert_outbox"].sql.replace("$3", written), before)
+        parts.append(f"told (xid) AS ({tell})")
+        counts.append("(SELECT xid FROM told)")
+    return f"WITH {', '.join(parts)} SELECT {', '.join(counts)}"
+
+
+@cache
+def _read_together(names: tuple[str, ...]) -> str:
+    """Return one statement that runs these reads; it returns one row, with all rows of each as an array."""
+    parts: list[str] = []
+    before = 0
+    for name in names:
+        statement = QUERIES[name]
+        parts.append(f"ARRAY(SELECT ROW(read.*) FROM ({_renumbered(statement.sql, before)}) AS read)")
+        before += len(statement.parameters)
+    return f"SELECT {', '.join(parts)}"
+
+
+def _renumbered(sql: str, before: int) -> str:
+    """Return the statement with parameters that follow those of others."""
+    return _NUMBER.sub(lambda match: f"${int(match[1]) + before}", sql)

@@ -1,11 +1,12 @@
 """One call of `Transaction.load`: first the needs that add other rows, then those rows.
 
-Most statements run once, for all keys of their kind.
+Most statements run once, for all keys of their kind; and those that need not wait for each other run as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from swarmkeeper.core.lookups import KEY_LINE_READ, LIGHT_PAYLOAD_BYTES
@@ -32,12 +33,26 @@ async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = 
     bodies.learn([WrappedKey(*row) for row in await execution.fetch("all_data_keys")], writing=writing)
 
 
+class _Asked:
+    """A read that waits to be sent with others; awaiting it gives its rows."""
+
+    def __init__(self, statement: str, parameters: Mapping[str, Any]) -> None:
+        self.statement, self.parameters = statement, parameters
+
+    def __await__(self) -> Generator[_Asked, list[Any], list[Any]]:
+        return (yield self)
+
+
+_Find = Coroutine[_Asked, Any, None]
+
+
 class BulkLoading:
     def __init__(self, execution: Execution, bodies: BodyCodec) -> None:
         self._execution, self._bodies = execution, bodies
-        self._fetch = execution.fetch
         self._found: dict[Key, Any] = {}
         self._wanted: dict[str, dict[Any, None]] = {}
+        self._stored: dict[str, list[Any]] = {}  # kind -> payloads as they are stored
+        self.leases_held: dict[str, int] = {}  # by bot, of those that claim work: how many leases each has
 
     async def load(self, needs: Iterable[Key]) -> dict[Key, Any]:
         found, wanted_of = self._found, self._wanted
@@ -45,22 +60,67 @@ class BulkLoading:
             wanted_of.setdefault(kind, {})[key] = None
         unknown = wanted_of.keys() - GATHER.keys() - BY_KEY.keys() - _APART
         assert not unknown, f"unknown kinds to load: {', '.join(sorted(unknown))}"
-        for kind, find in GATHER.items():
-            if kind in wanted_of:
-                await find(self, wanted_of[kind])
+        later = frozenset() if _ADDING.isdisjoint(wanted_of) else _ADDED
+        first = [find(self, wanted_of[kind]) for kind, find in GATHER.items() if kind in wanted_of]
+        first += [self._by_key(kind) for kind in sorted(BY_KEY.keys() & wanted_of.keys() - later)]
+        if "claim" in wanted_of:
+            first.append(self._count_leases({bot for bot, _ in wanted_of["claim"]}))
+        gathered = set(wanted_of)
+        await self._together(first)
         if not _APART.isdisjoint(wanted_of):
             found |= await self._execution.run(retention.load(wanted_of))
             found |= await self._execution.run(secrets.load(wanted_of))
             found |= await self._execution.run(kills.load(wanted_of))
             found |= await self._execution.run(persons.load(wanted_of))
-        for kind, (statement, record) in BY_KEY.items():
-            keys = [key for key in wanted_of.get(kind, ()) if (kind, key) not in found]
-            if keys:
-                found.update({(kind, key): None for key in keys})
-                of_kind = await self._for_keys(statement, keys)
-                for row in await self._opened(of_kind) if kind == "payload" else of_kind:
-                    found[kind, row[0]] = record(row)
+        # Those that the first ones have added.
+        await self._together(
+            [
+                *(self._by_key(kind) for kind in sorted(BY_KEY.keys() & wanted_of.keys())),
+                *(GATHER[kind](self, wanted_of[kind]) for kind in sorted(GATHER.keys() & wanted_of.keys() - gathered)),
+            ]
+        )
+        for kind, payloads in self._stored.items():
+            found.update({(kind, name): body for name, body in await self._opened(payloads)})
         return found
+
+    async def _together(self, finds: Iterable[_Find]) -> None:
+        """Run these; each time, what all of them ask for is one statement."""
+        answers: dict[_Find, Any] = dict.fromkeys(finds)
+        while answers:
+            asked: dict[_Find, _Asked] = {}
+            for find, answer in answers.items():
+                with suppress(StopIteration):
+                    asked[find] = find.send(answer)
+            answers = {}
+            if asked:
+                asks = [(ask.statement, ask.parameters) for ask in asked.values()]
+                answers = dict(zip(asked, await self._execution.fetch_together(asks), strict=True))
+
+    async def _fetch(self, statement: str, /, **parameters: Any) -> list[Any]:
+        found: list[Any] = await _Asked(statement, parameters)
+        return found
+
+    async def _value(self, statement: str, /, **parameters: Any) -> Any:
+        """Return the first column of the first row; None if there is none."""
+        found = await self._fetch(statement, **parameters)
+        return found[0][0] if found else None
+
+    async def _by_key(self, kind: str) -> None:
+        statement, record = BY_KEY[kind]
+        found = self._found
+        keys = [key for key in self._wanted[kind] if (kind, key) not in found]
+        if not keys:
+            return
+        found.update({(kind, key): None for key in keys})
+        of_kind = await self._for_keys(statement, keys)
+        if kind == "payload":
+            self._stored[kind] = of_kind
+        else:
+            found.update({(kind, row[0]): record(row) for row in of_kind})
+
+    async def _count_leases(self, bots: Iterable[str]) -> None:
+        self.leases_held = dict.fromkeys(bots, 0)
+        self.leases_held.update(await self._for_keys("leases_held", self.leases_held))
 
     def _want(self, kind: str, keys: _Keys) -> None:
         self._wanted.setdefault(kind, {}).update(dict.fromkeys(keys))
@@ -111,7 +171,7 @@ class BulkLoading:
 
     async def grants(self, keys: _Keys) -> None:
         for bot, task in keys:
-            ended = await self._execution.value("ended_of_bot_on_task", task=task, bot=bot)
+            ended = await self._value("ended_of_bot_on_task", task=task, bot=bot)
             works = await self._ids("works_of_bot_on_task", bot=bot, task=task)
             self._found["grants", (bot, task)] = (ended, works)
 
@@ -200,7 +260,7 @@ class BulkLoading:
 
     async def messages(self, keys: _Keys) -> None:
         for key in keys:
-            self._found["messages", key] = await self._execution.value("messages_of_task", task=key)
+            self._found["messages", key] = await self._value("messages_of_task", task=key)
 
     async def approvals(self, keys: _Keys) -> None:
         for key in keys:
@@ -209,9 +269,7 @@ class BulkLoading:
     async def light_payload(self, keys: _Keys) -> None:
         for key in keys:
             self._found["light_payload", key] = None
-        light = await self._for_keys("load_light_payload", keys, bytes=LIGHT_PAYLOAD_BYTES)
-        for key, body in await self._opened(light):
-            self._found["light_payload", key] = body
+        self._stored["light_payload"] = await self._for_keys("load_light_payload", keys, bytes=LIGHT_PAYLOAD_BYTES)
 
     # ---- bots, keys, calls -------------------------------------------------------------------------------------------
 
@@ -247,8 +305,7 @@ _LEASE_END = len(rows.LEASE.table.columns)
 _WORK_END = _LEASE_END + len(rows.WORK.table.columns)
 _EDGE_END = len(rows.EDGE.table.columns)
 
-# Ordered: a kind that adds other rows comes before those rows' kind.
-GATHER: Mapping[str, Callable[[BulkLoading, _Keys], Awaitable[None]]] = {
+GATHER: Mapping[str, Callable[[BulkLoading, _Keys], _Find]] = {
     find.__name__: find
     for find in (
         *(
@@ -285,6 +342,13 @@ GATHER: Mapping[str, Callable[[BulkLoading, _Keys], Awaitable[None]]] = {
     )
 }
 
+# Kinds that add rows of other kinds, and the kinds of those: they are asked for last.
+_ADDING = frozenset(
+    {"lease_id", "claim", "leases_of_bot", "children", "parents", "graph", "plan_items", "open_works", "held_works"}
+    | {"speakers", "key_line"}
+)
+_ADDED = frozenset({"task", "work", "lease", "attempt"})
+
 # kind -> (statement, row to record); the first column of a row is its key
 BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any]]] = {
     "task": ("load_task", rows.TASK.from_row),
@@ -294,7 +358,7 @@ BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any]]] = {
     "bot": ("load_bot", rows.BOT.from_row),
     "key": ("load_key", rows.API_KEY.from_row),
     "approval": ("load_approval", rows.APPROVAL.from_row),
-    "payload": ("load_payload", lambda row: row[1]),
+    "payload": ("load_payload", tuple),
     "key_limit": ("load_key_limit", rows.KEY_LIMIT.from_row),
     "work_rate": ("load_work_rate", rows.WORK_RATE.from_row),
     "cooldown": ("load_cooldown", rows.COOLDOWN.from_row),

@@ -75,6 +75,11 @@ class Locks:
             names |= {task_lock(row[0]) for row in await self._execution.fetch("tasks_of", **of)}
         return await self.take_free(names)
 
+    def got(self, names: Iterable[str]) -> None:
+        """Note locks that another statement took, as far as they were free. As for `take_free`."""
+        self._waits = False
+        self._held.update(names)
+
     async def take_free(self, names: Iterable[str]) -> set[str]:
         """Take the locks that are free, and return the others. Ends the time in which a load may wait."""
         self._waits = False

@@ -52,10 +52,6 @@ SELECT pg_advisory_lock_shared(hashtextextended('swarmkeeper/orchestrator', 0));
 -- Whether no other orchestrator has the store, and none gets it before the transaction ends.
 SELECT pg_try_advisory_xact_lock(hashtextextended('swarmkeeper/orchestrator', 0));
 
--- name: ready_entries
--- Queue entries of items.
-SELECT {ready.*} FROM {each :keys} AS wanted JOIN ready ON ready.work = wanted.value;
-
 -- name: all_due
 -- Timers of all kinds due by now, with their task if they have one, earliest first.
 SELECT due, kind, ref, task
@@ -89,8 +85,10 @@ UPDATE lease
  WHERE expire_put_off IS NOT NULL OR end_put_off IS NOT NULL;
 
 -- name: insert_outbox
--- The last statement of a transaction, so that its number is later than those of all that the transaction has seen.
-INSERT INTO outbox (body, counts) VALUES (:body, :counts) RETURNING CAST(pg_current_xact_id() AS text) AS xid;
+-- Part of the last statement of a transaction, so that its number is later than those of all that the transaction has
+-- seen, and has waited for: `written` stands for the number of rows that it writes otherwise.
+INSERT INTO outbox (body, counts) SELECT :body, :counts WHERE :written >= 0
+RETURNING CAST(pg_current_xact_id() AS text) AS xid;
 
 -- name: newest_outbox
 -- The newest row that waits for the sequencer.

@@ -214,11 +214,8 @@ class PostgresStore:
         return self._writing
 
     async def _commit(self, execution: Execution, transaction: PostgresTransaction) -> None:
-        xid: str | None = None
-        with translated_errors():
-            if transaction.told:
-                self._told += 1
-                xid = await execution.value("insert_outbox", **transaction.told.row())
+        xid = await transaction.write_and_tell()
+        self._told += xid is not None
         try:
             with translated_errors():
                 await execution.connection.execute("COMMIT")

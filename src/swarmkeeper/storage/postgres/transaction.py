@@ -24,6 +24,11 @@ _PUT_OFF = {"lease": "put_off_expiry", "ends": "put_off_end"}
 _NEVER = (1 << 63) - 1
 # Deletions of rows that the same changes write only if an item was released and leased again.
 _ALONE = frozenset({"delete_lease", "delete_ready", "delete_timer", "delete_payload"})
+# Changes that have statements of their own, which are run after the others'.
+_BESIDE = frozenset(
+    {"tenant_budgets", "queues", "legal_holds", "erased", "tile_hashes", "checkpoints", "sink_cursors"}
+    | {"secret_rows", "persons", "kills"}
+)
 _MORE = 4  # so many times as many rows are read when too many of them belong to tasks that others have
 
 
@@ -37,18 +42,40 @@ class PostgresTransaction:
         self._execution, self._bodies = execution, bodies
         self._locks = Locks(execution, budgeted)
         self._tenants = tenants
+        self._last: _Writes = []  # saved, and written with the next statement that needs it
+        self._leases_held: dict[str, int] = {}  # by bot, as of the last save
         self.new_tenants: set[str] = set()
         self.told = Told()
+
+    async def write(self) -> None:
+        """Write what was saved last."""
+        last, self._last = self._last, []
+        with translated_errors():
+            await self._execution.write(last)
+
+    async def write_and_tell(self) -> str | None:
+        """Write what was saved last, and what the transaction tells, as its last statement.
+
+        Returns:
+            The id of the transaction, if it tells anything.
+        """
+        if not self.told:
+            await self.write()
+            return None
+        with translated_errors():
+            return await self._execution.write_and_tell(self._last, self.told.row())
 
     # ---- loading -----------------------------------------------------------------------------------------------------
 
     async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
         needs = list(needs)
+        await self.write()
         with translated_errors():
             if await self._locks.take(needs):
                 raise RowsBusy(needs)
             while True:
-                found = await BulkLoading(self._execution, self._bodies).load(needs)
+                loading = BulkLoading(self._execution, self._bodies)
+                found = await loading.load(needs)
                 others = {task_lock(task): ("task", task) for task in _tasks_of(found)}
                 others |= {self._locks.account_lock(tenant): ("tenant", tenant) for tenant in _budgeted(found)}
                 others = {name: need for name, need in others.items() if not self._locks.has(name)}
@@ -58,6 +85,7 @@ class PostgresTransaction:
                             self._locks.learn(record.id, record.task)
                         elif isinstance(record, LeaseRecord):
                             self._locks.learn(record.work, record.task)
+                    self._leases_held.update(loading.leases_held)
                     return found
                 # A statement found them before they were locked: they may have changed meanwhile.
                 if await self._locks.take_free(others):
@@ -70,13 +98,17 @@ class PostgresTransaction:
             return self._locks.now
 
     async def leases_held(self, bots: Sequence[str]) -> Mapping[str, int]:
-        with translated_errors():
-            found = await self._execution.fetch("leases_held", keys=to_json(list(bots)))
-        return {row[0]: row[1] for row in found}
+        if not self._leases_held.keys() >= set(bots):
+            await self.write()
+            with translated_errors():
+                found = await self._execution.fetch("leases_held", keys=to_json(list(bots)))
+            self._leases_held |= dict.fromkeys(bots, 0) | {row[0]: row[1] for row in found}
+        return {bot: held for bot in bots if (held := self._leases_held[bot])}
 
     # ---- pending work ------------------------------------------------------------------------------------------------
 
     async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int, int]]:
+        await self.write()
         with translated_errors():
             found = await self._execution.fetch("ready_levels", tenant=tenant, queues=to_json(list(queues)))
         return sorted(
@@ -103,32 +135,19 @@ class PostgresTransaction:
         asked: dict[str, Any] = {"queue": queue, "tenant": tenant, "priority": priority, "limit": limit}
         if owner:
             asked["owner"] = owner
-        found: list[QueueEntry] = []
+        await self.write()
         with translated_errors():
-            while True:
-                page = await self._execution.fetch(read, place=position, work=work, **asked)
-                entries = list(map(rows.READY.from_row, page))
-                found += await self._own(entries)
-                if len(found) >= limit or len(entries) < limit:
-                    return found[:limit]
-                position, work = (entries[-1].since if by_age else entries[-1].position), entries[-1].work
-
-    async def _own(self, entries: Sequence[QueueEntry]) -> list[QueueEntry]:
-        """Return those of tasks that this transaction has, or could get, if they are still in their queue."""
+            # It reads only items of tasks that this transaction has, or gets with it.
+            page = await self._execution.fetch(read, place=position, work=work, **asked)
+        entries = list(map(rows.READY.from_row, page))
+        self._locks.got({task_lock(entry.task) for entry in entries})
         for entry in entries:
             self._locks.learn(entry.work, entry.task)
-        new = [entry for entry in entries if not self._locks.has_task(entry.task)]
-        if not new:
-            return list(entries)
-        await self._locks.take_free({task_lock(entry.task) for entry in new})
-        got = [entry.work for entry in new if self._locks.has_task(entry.task)]
-        again = await self._execution.fetch("ready_entries", keys=to_json(got)) if got else []
-        now = {entry.work: entry for entry in map(rows.READY.from_row, again)}
-        before = {entry.work for entry in new}
-        return [entry for entry in entries if entry.work not in before or now.get(entry.work) == entry]
+        return entries
 
     async def due(self, now: int, limit: int) -> list[Timer]:
         asked = limit
+        await self.write()
         with translated_errors():
             while True:
                 found = await self._execution.fetch("all_due", now=now, limit=asked)
@@ -141,11 +160,13 @@ class PostgresTransaction:
                 asked *= _MORE
 
     async def job_tenants(self) -> list[str]:
+        await self.write()
         with translated_errors():
             return [row[0] for row in await self._execution.fetch("chore_tenants")]
 
     async def next_jobs(self, limit: int, after: str, tenant: str) -> list[BackgroundJob]:
         asked = limit
+        await self.write()
         with translated_errors():
             while True:
                 found: list[BackgroundJob] = []
@@ -167,12 +188,15 @@ class PostgresTransaction:
         return any(map(self._locks.has_task, new))
 
     async def purge(self, now: int, limit: int) -> int:
+        await self.write()
         with translated_errors():
             return await self._execution.execute("purge_idempotency", now=now, limit=limit)
 
     # ---- saving ------------------------------------------------------------------------------------------------------
 
     async def save(self, changes: Changes) -> None:
+        await self.write()
+        self._leases_held.clear()
         gone: _Writes = []
         put: _Writes = []
         bodies = self._bodies.of(changes)
@@ -192,7 +216,9 @@ class PostgresTransaction:
         with translated_errors():
             # Deletions first: an item may have been released and leased again in the same batch.
             await self._execution.write(gone)
-            await self._execution.write(put)
+            self._last = put
+            if any(getattr(changes, name) for name in _BESIDE):
+                await self.write()
             if changes.tenant_budgets:
                 budgets = [(budget and to_json(budget), name) for name, budget in changes.tenant_budgets.items()]
                 await self._execution.write([("set_tenant_budget", budgets)])

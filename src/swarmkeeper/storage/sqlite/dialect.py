@@ -24,6 +24,8 @@ SQLITE = Dialect(
         "seq": "rowid",
         "valid": "json_valid({0})",
         "by": "INDEXED BY {0}",
+        "free": "",  # a transaction has the whole store
+        "locked": "",
     },
 )
 
