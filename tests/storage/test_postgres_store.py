@@ -172,13 +172,17 @@ def interrupt(transaction: PostgresTransaction, monkeypatch: pytest.MonkeyPatch,
 
 
 async def test_an_item_that_another_replica_has_handed_out_meanwhile_is_not_offered(
-    first: PostgresStore, second: PostgresStore, monkeypatch: pytest.MonkeyPatch
+    first: PostgresStore, second: PostgresStore, admin: "asyncpg.Connection"
 ) -> None:
     await save(first, of_one_task(records.work(), ready={"sub_1": records.ready()}))
 
     async with second.begin() as transaction:
-        interrupt(transaction, monkeypatch, save(first, Changes(ready={"sub_1": None})))
-        assert await transaction.queue_entries("acme", "", 1, 5, 9) == []
+        await admin.execute("BEGIN")
+        await admin.execute("DELETE FROM ready")
+        reading = asyncio.create_task(transaction.queue_entries("acme", "", 1, 5, 9))  # it still sees the item
+        await eventually(lambda: admin.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"), bool)
+        await admin.execute("COMMIT")
+        assert await reading == []
 
 
 async def test_a_timer_or_job_that_another_replica_has_processed_meanwhile_is_left_out(

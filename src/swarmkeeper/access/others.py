@@ -31,6 +31,7 @@ from swarmkeeper.core.named_reads import EventRow, fetch
 from swarmkeeper.core.ports import (
     EVENTS_TOPIC,
     LOOK_TOPIC,
+    MET_TOPIC,
     WRITTEN_TOPIC,
     Broker,
     LogWriter,
@@ -60,6 +61,12 @@ class NewestMessages(Protocol):
     is_fresh: Callable[[], bool]
 
 
+class SharedBroker(Broker, Protocol):
+    """A broker that may be told that there is nobody to send hints to."""
+
+    def send_if(self, needed: Callable[[], bool]) -> None: ...
+
+
 class Secrets(Protocol):
     """What a server knows of secrets that were released."""
 
@@ -73,7 +80,7 @@ class Others:
     def __init__(
         self,
         store: SharedStore,
-        broker: Broker,
+        broker: SharedBroker,
         log: LogWriter,
         monotonic: Callable[[], int],
         engine: Engine,
@@ -122,6 +129,8 @@ class Others:
         self._known = self._cursor
         await self._engine.reload_weights()  # as of this moment
         await self._share_presence()
+        await self._broker.publish(MET_TOPIC)  # before the first hint that may be left out
+        self._broker.send_if(self._has_others)
         self._store.on_numbered(lambda: self._broker.publish(EVENTS_TOPIC))
         # A server that has released a secret before it could see this one has not waited for it.
         await self.look()
@@ -129,8 +138,17 @@ class Others:
 
     async def run(self) -> None:
         """Follow the feed, the hints about work, and when bots are heard, for ever."""
-        follow = (self._follow_feed(), self._follow_work(), self._follow_written(), self._follow_presence())
-        await asyncio.gather(*follow)
+        await asyncio.gather(
+            self._follow_feed(),
+            self._follow_work(),
+            self._follow_written(),
+            self._follow_presence(),
+            self._follow_met(),
+        )
+
+    def _has_others(self) -> bool:
+        """Whether other servers run, which hints are for. One that has just started says so itself."""
+        return len(self._servers) > 1
 
     async def _follow_feed(self) -> None:
         async with self._broker.subscribe(EVENTS_TOPIC) as hints:
@@ -165,6 +183,13 @@ class Others:
             except (StoreUnavailable, StoreDamaged) as error:
                 self._log("others_unknown", reason=str(error))
 
+    async def _follow_met(self) -> None:
+        """Look at once who else runs when a server says that it has started. A lost hint delays that by seconds."""
+        async with self._broker.subscribe(MET_TOPIC) as hints:
+            async for _ in hints:
+                with suppress(StoreUnavailable, StoreDamaged):
+                    await self._meet()
+
     async def _share_presence(self) -> None:
         presence = self._identity.presence
         untold = presence.take_untold()
@@ -198,7 +223,7 @@ class Others:
         """Read the feed to its end."""
         asked = self._monotonic()
         # First how long events wait for their number: what is numbered until then is read below.
-        waiting = await fetch(self._store, named_reads.EVENTS_WAIT)
+        late = await self._waiting()
         while True:
             events = await fetch(self._store, named_reads.EVENTS_AFTER, after=self._cursor, limit=PAGE)
             if events:
@@ -208,11 +233,18 @@ class Others:
                     self._known = self._cursor
             if len(events) < PAGE:
                 break
-        late = waiting[0].microseconds
         self._fresh_until = asked + FRESH - late
         if self._is_late != (late > LATE):
             self._is_late = not self._is_late
             self._log("events_late" if self._is_late else "events_in_time", milliseconds=late // 1000)
+
+    async def _waiting(self) -> int:
+        """Return for how many microseconds an event may have waited for its number."""
+        ago = self._store.numbered_ago()
+        if ago is not None:
+            return int(ago * SECOND)
+        waiting = await fetch(self._store, named_reads.EVENTS_WAIT)
+        return waiting[0].microseconds
 
     async def _wrote(self, events: Sequence[EventRow]) -> None:
         tasks: dict[str, str] = {}  # with their tenants

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 # A slow subscriber may miss hints beyond this number.
@@ -46,6 +46,9 @@ class LocalBroker:
     async def publish(self, topic: str, body: bytes = b"") -> None:
         for hints in self._subscribers.get(topic, {}).values():
             hints.put(body)
+
+    def send_if(self, needed: Callable[[], bool]) -> None:
+        """Do nothing: hints are never sent to other processes."""
 
     @asynccontextmanager
     async def subscribe(self, topic: str) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from swarmkeeper.broker.local import HINTS_MAX, LocalBroker
@@ -42,10 +42,17 @@ class RemoteBroker(ABC):
         self._more = asyncio.Event()
         self._gathered_at = 0.0
         self._is_lost = False
+        self._needed: Callable[[], bool] = lambda: True
         self.is_connected = False
+
+    def send_if(self, needed: Callable[[], bool]) -> None:
+        """Send hints to other processes only while this says so: alone, a server need not."""
+        self._needed = needed
 
     async def publish(self, topic: str, body: bytes = b"") -> None:
         await self._local.publish(topic, body)
+        if not self._needed():
+            return
         waiting = self._waiting.setdefault(topic, {})
         # Without a connection, or with a slow one, hints beyond this number are lost.
         if len(waiting) < HINTS_MAX:

@@ -448,6 +448,7 @@ class EventTooLarge(Exception):
 EVENTS_TOPIC = "events"  # hints that there are new events
 WRITTEN_TOPIC = "written"  # hints to the server that numbers events: another one has written some
 LOOK_TOPIC = "look"  # hints to other servers: the ids of queues that got items
+MET_TOPIC = "met"  # hints to other servers: one more runs
 
 
 Heard = tuple[str, int, int]  # a bot, when it last called, and when it last asked for work (0: never), in microseconds
@@ -471,6 +472,12 @@ class SharedStore(Store, Protocol):
     @property
     def numbers_events(self) -> bool:
         """Whether this server numbers the events of all: one does at a time. Until then nobody reads them."""
+
+    def numbered_ago(self) -> float | None:
+        """Return how many seconds ago everything that was committed before had its number.
+
+        Returns None if this server does not number events: then the store must be asked.
+        """
 
     def on_numbered(self, call: Callable[[], Awaitable[None]]) -> None:
         """Have this called whenever this server has numbered events."""

@@ -14,6 +14,7 @@ If the owner stands still, another one ends its connection. The same connection 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -34,7 +35,7 @@ _OWN_FOR_NOW = f"SELECT pg_try_advisory_xact_lock({_KEY})"
 _PRESENT = "SELECT pg_advisory_lock_shared(hashtextextended('swarmkeeper/server', 0))"
 _SECONDS_BETWEEN_TRIES = 0.25
 _FROZEN = 3_000_000  # microseconds
-_SECONDS_IDLE_MIN, _SECONDS_IDLE_MAX = 0.005, 0.1  # without a hint: rows that other processes have written
+_SECONDS_IDLE_MIN, _SECONDS_IDLE_MAX = 0.025, 0.1  # without a hint: it was lost, or a tool has written rows
 
 
 async def place_turn(connection: asyncpg.Connection, *, owns: bool, filled: bool = False) -> int:
@@ -115,6 +116,7 @@ class Sequencer:
         self.on_numbered: Callable[[], Awaitable[None]] = _nobody
         self._task: asyncio.Task[None] | None = None
         self.owns = False
+        self._numbered_at = 0.0  # when the last whole turn began
         self.pid = 0  # of its connection, while there is one
         self.trouble = ""  # why the last turn failed, unless the server could not be reached
 
@@ -150,6 +152,10 @@ class Sequencer:
         is_numbered: bool = await waiting
         return is_numbered
 
+    def numbered_ago(self) -> float | None:
+        """How many seconds ago everything that was committed before had its numbers; None if others must be asked."""
+        return time.monotonic() - self._numbered_at if self.owns and self._numbered_at else None
+
     async def _run(self) -> None:
         while True:
             try:
@@ -181,7 +187,7 @@ class Sequencer:
                     idle = _SECONDS_IDLE_MIN
                 idle = min(2 * idle, _SECONDS_IDLE_MAX)
         finally:
-            self.owns, self.pid = False, 0
+            self.owns, self.pid, self._numbered_at = False, 0, 0.0
             self._answer(self._waiting, is_numbered=False)
             await close(connection)
 
@@ -190,11 +196,13 @@ class Sequencer:
         self._hinted.clear()
         filled, self._filled = self._filled, False
         waiting, self._waiting = self._waiting, []
+        began = time.monotonic()
         is_numbered = found_any = False
         try:
             while (placed := await place_turn(connection, owns=True, filled=filled)) == ROWS_MAX:
                 found_any = True
             is_numbered = True
+            self._numbered_at = began
         finally:
             self._answer(waiting, is_numbered=is_numbered)
         return found_any or placed > 0

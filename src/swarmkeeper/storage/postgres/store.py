@@ -265,6 +265,9 @@ class PostgresStore:
     def numbers_events(self) -> bool:
         return self._sequencer is not None and self._sequencer.owns
 
+    def numbered_ago(self) -> float | None:
+        return None if self._sequencer is None else self._sequencer.numbered_ago()
+
     def on_numbered(self, call: Callable[[], Awaitable[None]]) -> None:
         assert self._sequencer is not None, "only an orchestrator's store numbers events"
         self._sequencer.on_numbered = call
