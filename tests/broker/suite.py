@@ -235,6 +235,20 @@ class RemoteBrokerSuite(BrokerSuite):
         assert caplog.records == []
 
 
+    async def test_a_server_that_has_nobody_to_tell_sends_no_hints(self, place: Place) -> None:
+        a, b = place.broker(), place.broker()
+        others = False
+        a.send_if(lambda: others)
+        async with running(a, b), b.subscribe("look") as hints, a.subscribe("look") as own:
+            await a.publish("look", b"while alone")
+            others = True
+            await a.publish("look", b"with others")
+
+            assert await heard(own) == b"while alone"
+            assert await heard(hints) == b"with others"
+            await nothing_more(hints)
+
+
 class SharedBrokerSuite(RemoteBrokerSuite):
     """Brokers on a server that other deployments use, too."""
 

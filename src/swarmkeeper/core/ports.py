@@ -261,6 +261,9 @@ class Transaction(Protocol):
             by_age: order by (since, work) instead, for all owners.
         """
 
+    async def queue_heads(self, tenant: str, lines: Sequence[tuple[int, int, int]]) -> list[list[QueueEntry]]:
+        """Return the first items of each (queue, priority, limit), as `queue_entries` does without an owner."""
+
     async def due(self, now: int, limit: int) -> list[Timer]:
         """Return up to `limit` timers that are due at `now`, the earliest first.
 

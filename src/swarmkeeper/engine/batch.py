@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -276,9 +276,17 @@ class Batch:
         """
         missing = [want for want in needs if want not in self.working.rows]
         if missing:
-            if any(kind != lookups.LIGHT_PAYLOAD for kind, _ in missing) and _adds_items(self.working.changes):
+            grown = _grown(self.working.changes)
+            if grown and any(self._lists(want, grown) for want in missing):
                 await self.save()
             self.working.put_loaded(await self.transaction.load(missing))
+
+    def _lists(self, want: Key, tasks: Collection[str]) -> bool:
+        """Whether what is wanted may list items or edges of one of these tasks."""
+        kind, key = want
+        if kind in (lookups.LIGHT_PAYLOAD, lookups.WORK):
+            return False
+        return (key if kind == lookups.PLAN_ITEMS else self.working.work(key).task) in tasks
 
     # ---- saving ----------------------------------------------------------------------------------------------------
 
@@ -324,9 +332,10 @@ class Batch:
         return entry
 
 
-def _adds_items(changes: Changes) -> bool:
-    """Whether these changes add work items or edges."""
-    return bool(changes.edges) or any(work.version == 0 for work in changes.works.values())
+def _grown(changes: Changes) -> set[str]:
+    """Return the tasks that these changes add work items or edges to."""
+    grown = {edge.task for edge in changes.edges}
+    return grown | {work.task for work in changes.works.values() if work.version == 0}
 
 
 def _actor(command: Command[Any]) -> tuple[str, str]:

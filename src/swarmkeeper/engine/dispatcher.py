@@ -178,6 +178,7 @@ class Dispatcher:
                 self._heads[tenant] = ReadyQueues(self._transaction, self._working, tenant)
             # Of all polls at once: a server in PostgreSQL is asked once.
             await self._heads[tenant].know({queue for of, queues in wanted_of if of == tenant for queue in queues})
+            await self._heads[tenant].read_ahead({queues: n for (of, queues), n in wanted_of.items() if of == tenant})
         for (tenant, queues), wanted in wanted_of.items():
             entries = await self._heads[tenant].first(queues, min(wanted, HEADS_MAX), ())
             items.update((item.work, item) for item in entries)

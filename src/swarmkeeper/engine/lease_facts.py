@@ -145,7 +145,14 @@ class FactsGatherer:
 
     async def _own_bodies(self, light: dict[int, _Claim]) -> None:
         wanted = {n: _own_payloads(claim) for n, claim in light.items()}
-        bodies = await self._bodies(payload for payloads in wanted.values() for payload in payloads)
+        payloads = {payload for payloads in wanted.values() for payload in payloads}
+        # Where the item's plan must be loaded to know whether it depends on others: they are loaded with it.
+        sources: dict[Key, None] = {}
+        for claim in light.values():
+            for grant in claim.granted:
+                if grant.item.payload is not None and self._body(grant.item.payload) is None:
+                    sources.update(dict.fromkeys(_sources(grant.item)))
+        bodies = await self._bodies(payloads, sources)
         for n, claim in list(light.items()):
             if not claim.has_room(wanted[n], bodies):
                 del light[n]
@@ -202,21 +209,26 @@ class FactsGatherer:
                     spec = bodies.get(work.payload)
                     facts.judged = JudgedSubtask(work.id, work.key, None if spec is None else _decode(spec))
 
-    async def _bodies(self, payloads: Iterable[str | None]) -> dict[str | None, bytes]:
-        """Return the light payloads, by id; load what the batch does not have."""
+    def _body(self, payload: str) -> bytes | None:
+        rows = self._working.rows
+        body: bytes | None = rows.get((lookups.PAYLOAD, payload)) or rows.get((lookups.LIGHT_PAYLOAD, payload))
+        return body
+
+    async def _bodies(self, payloads: Iterable[str | None], beside: Iterable[Key] = ()) -> dict[str | None, bytes]:
+        """Return the light payloads, by id; load what the batch does not have, and other rows beside it."""
         rows = self._working.rows
         found: dict[str | None, bytes] = {}
         missing = []
         for payload in dict.fromkeys(payloads):
             if payload is None:
                 continue
-            body = rows.get((lookups.PAYLOAD, payload)) or rows.get((lookups.LIGHT_PAYLOAD, payload))
+            body = self._body(payload)
             if body is None:
                 missing.append(payload)
             else:
                 found[payload] = body
         if missing:
-            await self._load([(lookups.LIGHT_PAYLOAD, payload) for payload in missing])
+            await self._load([*((lookups.LIGHT_PAYLOAD, payload) for payload in missing), *beside])
             for payload in missing:
                 body = rows[lookups.LIGHT_PAYLOAD, payload]
                 if body is not None:
@@ -247,8 +259,12 @@ def _output(work: Work, body: bytes) -> Output:
 
 def _needs(item: Work, facts: LeaseFacts) -> list[Key]:
     """Return the rows that tell which other items' results the lease of an item shows."""
+    depends = item.kind is Kind.REVIEW or (facts.spec is not None and bool(facts.spec.get("depends_on")))
+    return _sources(item) if depends else []
+
+
+def _sources(item: Work) -> list[Key]:
+    """Return the rows that tell on which other items an item depends."""
     if item.kind is Kind.REVIEW:
         return [(lookups.PLAN_ITEMS, item.task) if item.subject is None else (lookups.WORK, item.subject)]
-    if facts.spec is not None and facts.spec.get("depends_on"):
-        return [(lookups.PARENTS, item.id)]
-    return []
+    return [(lookups.PARENTS, item.id)]

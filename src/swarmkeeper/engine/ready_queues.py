@@ -14,7 +14,7 @@ a queue are used from memory, and not written first to be read again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 from itertools import groupby
@@ -34,6 +34,11 @@ def _position(item: QueueEntry) -> Position:
     return item.position, item.work
 
 
+def _rows(n: int) -> int:
+    """Return how many rows to read of a line of which about `n` items will be needed."""
+    return min(max(n, ROWS_MIN), ROWS_MAX)
+
+
 def _age(item: QueueEntry) -> Position:
     return item.since, item.work
 
@@ -49,6 +54,10 @@ class _Line:
     items: list[QueueEntry] = field(default_factory=list)
     begin: int = 0  # all items before this index are taken
     whole: bool = False  # all items have been read
+
+    @property
+    def is_begun(self) -> bool:
+        return self.whole or bool(self.items)
 
     def key(self, item: QueueEntry) -> Position:
         return _age(item) if self.by_age else _position(item)
@@ -79,6 +88,29 @@ class ReadyQueues:
             gone.add(item.work)
             found.append(item)
         return found
+
+    async def read_ahead(self, wanted: Mapping[frozenset[int], int]) -> None:
+        """Read the heads of all lines that most searches begin with at once: each of a server costs a round trip.
+
+        Args:
+            wanted: how many items will be asked of each set of queues.
+        """
+        rows: dict[int, int] = {}  # by number of a line
+        for queues, n in wanted.items():
+            lines = [
+                number for number, line in enumerate(self._lines) if line.queue in queues and not line.by_age and n > 0
+            ]
+            top = max((self._lines[number].priority for number in lines), default=0)
+            lines = [number for number in lines if self._lines[number].priority == top]
+            for number in lines:
+                rows[number] = rows.get(number, 0) + -(-n // len(lines))
+        unread = {self._lines[number]: n for number, n in rows.items() if not self._lines[number].is_begun}
+        if len(unread) > 1:
+            asked = [(line.queue, line.priority, _rows(n)) for line, n in unread.items()]
+            found = await self._transaction.queue_heads(self._tenant, asked)
+            for line, (*_, limit), items in zip(unread, asked, found, strict=True):
+                line.whole = len(items) < limit
+                line.items = [item for item in items if item.work not in self._moved]
 
     async def of_owner(self, queues: Collection[int], owner: str, limit: int) -> list[QueueEntry]:
         """Return up to `limit` items of each line that do not exclude this owner. Save all changes first."""
@@ -151,7 +183,7 @@ class ReadyQueues:
                 position += 1
             if line.whole:
                 return None, position
-            await self._read(line, min(max(rows, ROWS_MIN), ROWS_MAX))
+            await self._read(line, _rows(rows))
 
     async def _read(self, line: _Line, rows: int) -> None:
         after = line.key(line.items[-1]) if line.items else None

@@ -219,10 +219,11 @@ class BulkLoading:
     async def parents(self, keys: _Keys) -> None:
         for key in keys:
             self._found["parents", key] = []
-        for row in await self._for_keys("edges_into_each", keys):
-            edge = rows.EDGE.from_row(row)
+        for row in await self._for_keys("parents_of_each", keys):
+            edge = rows.EDGE.from_row(row[:_EDGE_END])
             self._found["parents", edge.child].append(edge)
-            self._want("work", (edge.parent,))
+            if ("work", edge.parent) not in self._found:
+                self._found["work", edge.parent] = rows.WORK.from_row(row[_EDGE_END:])
 
     async def graph(self, keys: _Keys) -> None:
         for key in keys:
@@ -232,8 +233,10 @@ class BulkLoading:
 
     async def plan_items(self, keys: _Keys) -> None:
         for key in keys:
-            works = await self._ids("works_of_plan", task=key, kind=Kind.EXECUTE)
-            self._put_works(("plan_items", key), works)
+            found = [rows.WORK.from_row(row) for row in await self._fetch("plan_of_task", task=key, kind=Kind.EXECUTE)]
+            self._found["plan_items", key] = [work.id for work in found]
+            for work in found:
+                self._found.setdefault(("work", work.id), work)
 
     async def open_works(self, keys: _Keys) -> None:
         for task, after, n in keys:

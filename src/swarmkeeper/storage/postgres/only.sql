@@ -52,6 +52,18 @@ SELECT pg_advisory_lock_shared(hashtextextended('swarmkeeper/orchestrator', 0));
 -- Whether no other orchestrator has the store, and none gets it before the transaction ends.
 SELECT pg_try_advisory_xact_lock(hashtextextended('swarmkeeper/orchestrator', 0));
 
+-- name: parents_of_each
+-- All incoming edges of each item, with the items they come from.
+SELECT {edge.*}, {work.*}
+  FROM {each :keys} AS wanted
+ CROSS JOIN edge ON edge.child = wanted.value
+ CROSS JOIN work ON work.id = edge.parent
+ ORDER BY edge.child, edge.parent;
+
+-- name: plan_of_task
+-- The same as works_of_plan, as whole rows.
+SELECT {work.*} FROM work WHERE task = :task AND kind = :kind ORDER BY seq;
+
 -- name: all_due
 -- Timers of all kinds due by now, with their task if they have one, earliest first.
 SELECT due, kind, ref, task

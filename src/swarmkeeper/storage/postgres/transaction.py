@@ -135,15 +135,25 @@ class PostgresTransaction:
         asked: dict[str, Any] = {"queue": queue, "tenant": tenant, "priority": priority, "limit": limit}
         if owner:
             asked["owner"] = owner
+        (found,) = await self._entries([(read, {**asked, "place": position, "work": work})])
+        return found
+
+    async def queue_heads(self, tenant: str, lines: Sequence[tuple[int, int, int]]) -> list[list[QueueEntry]]:
+        first = {"tenant": tenant, "place": -1, "work": ""}
+        asked = [{"queue": queue, "priority": priority, "limit": limit, **first} for queue, priority, limit in lines]
+        return await self._entries([("ready_heads", each) for each in asked])
+
+    async def _entries(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[QueueEntry]]:
+        """Read only entries of tasks that this transaction has, or gets with this statement."""
         await self.write()
         with translated_errors():
-            # It reads only items of tasks that this transaction has, or gets with it.
-            page = await self._execution.fetch(read, place=position, work=work, **asked)
-        entries = list(map(rows.READY.from_row, page))
+            pages = await self._execution.fetch_together(asked)
+        found = [list(map(rows.READY.from_row, page)) for page in pages]
+        entries = [entry for page in found for entry in page]
         self._locks.got({task_lock(entry.task) for entry in entries})
         for entry in entries:
             self._locks.learn(entry.work, entry.task)
-        return entries
+        return found
 
     async def due(self, now: int, limit: int) -> list[Timer]:
         asked = limit

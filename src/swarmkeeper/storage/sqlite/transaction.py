@@ -72,6 +72,9 @@ class SqliteTransaction:
         found = self._connection.execute(QUERIES[read], wanted)
         return list(map(rows.READY.from_row, found))
 
+    async def queue_heads(self, tenant: str, lines: Sequence[tuple[int, int, int]]) -> list[list[QueueEntry]]:
+        return [await self.queue_entries(tenant, "", *line) for line in lines]
+
     async def due(self, now: int, limit: int) -> list[Timer]:
         execute, asked = self._connection.execute, {"now": now, "limit": limit}
         found: list[Any] = self._lease_timers().due(now, limit)
