@@ -234,7 +234,6 @@ class RemoteBrokerSuite(BrokerSuite):
         assert asyncio.all_tasks() == before
         assert caplog.records == []
 
-
     async def test_a_server_that_has_nobody_to_tell_sends_no_hints(self, place: Place) -> None:
         a, b = place.broker(), place.broker()
         others = False

@@ -8,6 +8,7 @@ from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.broker.postgres import CHANNEL
 from swarmkeeper.core.commands import Submit
 from swarmkeeper.settings import Settings
+from tests.broker.suite import until
 from tests.support.postgres import server
 
 SECONDS = 5.0  # less than servers let pass between two looks at who else runs
@@ -36,8 +37,7 @@ async def test_hints_are_sent_as_soon_as_a_second_server_has_started() -> None:
             async with Orchestrator(settings):
                 assert await topics_until("met") == {"met"}, "nothing was sent while the first was alone"
                 async with asyncio.timeout(SECONDS):
-                    while not first._others._has_others():  # it has heard that, too
-                        await asyncio.sleep(0.01)
+                    await until(first._others._has_others)  # it has heard that, too
                 await submit(first)
                 await topics_until("look")
     finally:

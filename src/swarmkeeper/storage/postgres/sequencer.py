@@ -14,7 +14,6 @@ If the owner stands still, another one ends its connection. The same connection 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -154,7 +153,9 @@ class Sequencer:
 
     def numbered_ago(self) -> float | None:
         """How many seconds ago everything that was committed before had its numbers; None if others must be asked."""
-        return time.monotonic() - self._numbered_at if self.owns and self._numbered_at else None
+        if not self.owns or not self._numbered_at:
+            return None
+        return asyncio.get_running_loop().time() - self._numbered_at
 
     async def _run(self) -> None:
         while True:
@@ -196,7 +197,7 @@ class Sequencer:
         self._hinted.clear()
         filled, self._filled = self._filled, False
         waiting, self._waiting = self._waiting, []
-        began = time.monotonic()
+        began = asyncio.get_running_loop().time()
         is_numbered = found_any = False
         try:
             while (placed := await place_turn(connection, owns=True, filled=filled)) == ROWS_MAX:
