@@ -32,6 +32,7 @@ async def test_hints_are_sent_as_soon_as_a_second_server_has_started() -> None:
 
     try:
         async with Orchestrator(settings) as first:
+            assert first._others is not None
             assert await topics_until("met") == {"met"}
             await submit(first)
             async with Orchestrator(settings):
