@@ -43,8 +43,8 @@ class BulkLoading:
         found, wanted_of = self._found, self._wanted
         for kind, key in needs:
             wanted_of.setdefault(kind, {})[key] = None
-        unknown = wanted_of.keys() - GATHER.keys() - BY_KEY.keys() - _APART
-        assert not unknown, f"unknown kinds to load: {', '.join(sorted(unknown))}"
+        unknown = [] if wanted_of.keys() <= _LOOKUPS else sorted(wanted_of.keys() - _LOOKUPS)
+        assert not unknown, f"unknown kinds to load: {', '.join(unknown)}"
         for kind, find in GATHER.items():
             if kind in wanted_of:
                 await find(self, wanted_of[kind])
