@@ -300,3 +300,5 @@ BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any]]] = {
     "cooldown": ("load_cooldown", rows.COOLDOWN.from_row),
     "tenant": ("load_tenant", rows.tenant),
 }
+
+_LOOKUPS = GATHER.keys() | BY_KEY.keys() | _APART
