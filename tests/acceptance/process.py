@@ -25,7 +25,7 @@ class Process:
     def __init__(
         self, program: list[str], *, log: Path, environment: Mapping[str, str], folder: Path | None = None
     ) -> None:
-        """Run `program`, this interpreter with a file or with `-m` and a module, in `folder`; add its stderr to `log`."""
+        """Run `program`, this interpreter with a file or with `-m` and a module, in `folder`; `log` gets its stderr."""
         assert program[0] == sys.executable
         reader, writer = _forking.Pipe(duplex=False)
         given = (program[1:], writer, str(log), dict(environment), str(folder or Path.cwd()))
