@@ -14,8 +14,8 @@ from swarmkeeper.testing.store_suite import StoreSuite
 
 MASTER = b"m" * 32
 OTHER = b"o" * 32
-# The tests of a store's suite that write bodies or look at its keys. In all others, an encrypted store does what one that
-# is not encrypted does: only the codec knows of keys. The suite of SQLite in a file proves that no test is missing here.
+# The tests of a store's suite that write bodies or look at its keys. In all others, an encrypted store does what a plain
+# one does: only the codec knows of keys. The suite of SQLite in a file proves that no test is missing here.
 WITH_BODIES = frozenset(
     {
         "test_a_batch_that_is_rolled_back_leaves_no_place_in_a_tree",
