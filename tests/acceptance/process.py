@@ -25,7 +25,7 @@ class Process:
     def __init__(
         self, program: list[str], *, log: Path, environment: Mapping[str, str], folder: Path | None = None
     ) -> None:
-        """Run `program`, whose first word is this interpreter, in `folder`; its stderr is added to `log`."""
+        """Run `program`, this interpreter with a file or with `-m` and a module, in `folder`; `log` gets its stderr."""
         assert program[0] == sys.executable
         reader, writer = _forking.Pipe(duplex=False)
         given = (program[1:], writer, str(log), dict(environment), str(folder or Path.cwd()))
@@ -85,5 +85,9 @@ def _become(program: list[str], output: Connection, log: str, environment: dict[
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    sys.argv = program
-    runpy.run_path(program[0], run_name="__main__")
+    if program[0] == "-m":
+        sys.argv = program[1:]
+        runpy.run_module(program[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = program
+        runpy.run_path(program[0], run_name="__main__")

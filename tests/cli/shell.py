@@ -14,8 +14,12 @@ import pytest
 
 from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.main import main
+from tests.acceptance.process import Process
 
 SECONDS_MAX = 60
+# Their processes are forked from one that has loaded a server, unless a test says otherwise: a start takes most of a
+# second of processor time.
+FORKED = {"key", "serve"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Shell:
 
 
 class Server:
-    """A command that runs until it is stopped."""
+    """A command that runs until it is stopped, in a process of its own."""
 
     def __init__(
         self,
@@ -70,17 +74,22 @@ class Server:
         folder: Path,
         environ: Mapping[str, str] | None = None,
         program: Sequence[str] = ("-m", "swarmkeeper.cli"),
+        forked: bool | None = None,
     ) -> None:
+        """
+        Args:
+            forked: whether the process is forked from one that has loaded a server; by default for FORKED.
+        """
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SWARMKEEPER_")}
         self.log = folder / f"{(*words, *program)[0]}-{os.urandom(3).hex()}.err"
+        command, environment = [sys.executable, *program, *words], {**clean, **(environ or {})}
+        self.process: subprocess.Popen[str] | Process
+        if words and words[0] in FORKED if forked is None else forked:
+            self.process = Process(command, log=self.log, environment=environment, folder=folder)
+            return
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *program, *words],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=folder,
-                env={**clean, **(environ or {})},
-                text=True,
+                command, stdout=subprocess.PIPE, stderr=log, cwd=folder, env=environment, text=True
             )
 
     def first_line(self) -> Any:

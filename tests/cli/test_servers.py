@@ -24,7 +24,7 @@ from tests.test_tls import certificate, replace_by
 
 
 def test_serve_answers_once_it_is_ready_and_stops_on_a_signal(tmp_path: Path) -> None:
-    server = Server("serve", "--store", "sqlite:///a.db", "--port", "0", "--json", folder=tmp_path)
+    server = Server("serve", "--store", "sqlite:///a.db", "--port", "0", "--json", folder=tmp_path, forked=False)
     try:
         url = server.first_line()["url"]
         with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:

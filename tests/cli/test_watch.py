@@ -70,14 +70,21 @@ async def test_if_nothing_changes_the_reason_is_printed_once_and_again_when_it_c
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     going_on = why_not("a waits [leased]: attempt 1 is in progress.")
-    answers = iter([seen(a_task(), NOBODY), seen(a_task(), NOBODY), seen(a_task(), going_on), None])
+    answers = iter([seen(a_task(), NOBODY), seen(a_task(), NOBODY), seen(a_task(), going_on)])
+    all_asked = asyncio.Event()
 
     async def why() -> Task | None:
-        return next(answers, None)
+        found = next(answers, None)
+        if found is None:
+            all_asked.set()
+        return found
 
-    last = await watch.each(
-        looks(a_task(), a_task(outcome="accepted"), between=0.1), why, lambda task: None, still_seconds=0.01
-    )
+    async def nothing_changes() -> AsyncIterator[Task]:
+        yield a_task()
+        await all_asked.wait()
+        yield a_task(outcome="accepted")
+
+    last = await watch.each(nothing_changes(), why, lambda task: None, still_seconds=0.01)
 
     assert str(last.outcome) == "accepted"
     assert capsys.readouterr().err.splitlines() == [

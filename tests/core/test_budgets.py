@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from swarmkeeper.core.rules import budgets
 from swarmkeeper.core.rules.budgets import ATTEMPTS, COST, COUNTED, TOKENS, Shortfall
 from swarmkeeper.core.states import AttemptOutcome, Outcome
 from swarmkeeper.sim.harness import ADMIN, Harness, HarnessLease
+from swarmkeeper.sim.kernel.loop import SECOND
 from tests.examples import examples
 
 WANTED = {COST: 100, TOKENS: 1_000, ATTEMPTS: 1}
@@ -258,8 +260,18 @@ def test_at_its_limit_a_task_asks_and_goes_on_when_a_person_raises_it(swarm: Har
     assert swarm.task(task).outcome is Outcome.ACCEPTED
 
 
+@pytest.fixture
+def hasty_swarm() -> Any:
+    """A swarm whose approvals stay open for an hour, not for a week, and whose work may wait ten minutes, not a day."""
+    harness = Harness(seed=1, limits=replace(LIMITS, start=600 * SECOND, answer=3_600 * SECOND))
+    yield harness
+    harness.check()
+    harness.close()
+
+
 @pytest.mark.parametrize("waits", [False, True])
-def test_a_task_whose_budget_is_not_raised_fails(swarm: Harness, waits: bool) -> None:
+def test_a_task_whose_budget_is_not_raised_fails(hasty_swarm: Harness, waits: bool) -> None:
+    swarm = hasty_swarm
     task = swarm.submit(["a", "b"], budget={COST: 100})
     worker = swarm.bot("worker")
     swarm.report(swarm.take(worker), usage={COST: 100})
@@ -267,7 +279,9 @@ def test_a_task_whose_budget_is_not_raised_fails(swarm: Harness, waits: bool) ->
     (approval,) = swarm.approvals(task)
 
     if waits:
-        swarm.advance(8 * 86_400)
+        swarm.advance(3_540)
+        assert code(swarm, task) is None
+        swarm.advance(120)
     else:
         swarm.decide(approval, "reject")
 

@@ -17,7 +17,7 @@ from tests.http.conftest import Caller
 from tests.http.test_authorisation import LABELS, LEASE, NEEDS, OTHER, TENANT, World, absent, told
 from tests.http.town import town
 
-PAIRS = 200
+PAIRS = 25
 RATIO_MAX = 1.25
 OF_ONE = [label for label in LABELS if any(name in label for name in ("_id}", "{subtask}"))]
 

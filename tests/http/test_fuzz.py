@@ -8,6 +8,7 @@ import contextlib
 import re
 import threading
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import hypothesis
@@ -31,10 +32,11 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from starlette.types import Message, Receive, Scope, Send
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.http.app import ROUTES, openapi_document
+from swarmkeeper.http.app import ROUTES
 from swarmkeeper.settings import Settings
 from tests.counts import write_count
 from tests.examples import examples, exploring
+from tests.http.described import document
 
 ADMIN = "X-API-KEY"
 # A parked poll or a stream would delay the run; test_waiting.py tests them.
@@ -120,7 +122,7 @@ class Elsewhere:
 
 THERE = Elsewhere()
 CONFIG = SchemathesisConfig.from_dict({"generation": GENERATION} | ({} if exploring() else {"seed": 7}))
-schema = schemathesis.openapi.from_dict(openapi_document("0.0.0"), config=CONFIG)
+schema = schemathesis.openapi.from_dict(deepcopy(document()), config=CONFIG)
 schema.app = THERE
 
 

@@ -4,13 +4,11 @@
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 from swarmkeeper.http.app import ROUTES, openapi_document
 from tests.http.conftest import Caller
-
-SNAPSHOT = Path(__file__).parent / "openapi.json"
+from tests.http.described import SNAPSHOT
 
 NAMED = {
     "POST /tasks",

@@ -25,7 +25,8 @@ class FakeVault:
         self.tokens = {"root"}
         self.namespace = ""
         self.sealed = False
-        self.delay = 0.0
+        self.answers = asyncio.Event()  # while it is not set, no call is answered
+        self.answers.set()
         self.leases: dict[str, str] = {}  # live: lease id -> role
         self.roles: set[str] = set()
         self.revoked: list[str] = []
@@ -39,7 +40,7 @@ class FakeVault:
 
     async def answer(self, request: web.Request) -> web.Response:
         self.calls.append(f"{request.method} {request.path}")
-        await asyncio.sleep(self.delay)
+        await self.answers.wait()
         if request.headers.get("X-Vault-Request") != "true":
             self.errors.append(f"{request.path}: X-Vault-Request is missing")
         if self.sealed:

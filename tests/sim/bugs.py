@@ -187,7 +187,7 @@ def closed_to_its_owner_too_late(patch: Patch) -> None:
     "leases forgotten at restart",
     "after a restart, leases never expire",
     found_by=("7.kept", "7.liveness", "8.due", "8.timer"),
-    seed=3,
+    seed=5,
     seeds=4,
 )
 def lease_timers_forgotten(patch: Patch) -> None:
@@ -233,7 +233,7 @@ def beats_for_the_dead(patch: Patch) -> None:
     "a late result accepted",
     "a result during the grace time of its lease is accepted, after its task was cancelled or failed",
     found_by=("2.closed",),
-    seed=4,
+    seed=5,
     seeds=14,
 )
 def accepted_in_its_grace(patch: Patch) -> None:
@@ -298,7 +298,7 @@ def key_not_looked_at_again(patch: Patch) -> None:
     "a timer lost",
     "the end of a lease gives its key free, and tells nobody who waits for it",
     found_by=("8.timer",),
-    seed=1,
+    seed=6,
     seeds=2,
     scenario=CATCH_KEYED,
 )
@@ -344,7 +344,7 @@ def rework_stops_short(patch: Patch) -> None:
     "a compound change checked halfway",
     "rework checks whether the task is done after reopening targets, before adding new subtasks",
     found_by=("4.done",),
-    seed=1,
+    seed=2,
     seeds=8,
 )
 def asked_too_early(patch: Patch) -> None:
@@ -359,7 +359,7 @@ def asked_too_early(patch: Patch) -> None:
     "counter drift",
     "a failed or cancelled item that is reopened is still counted as failed",
     found_by=("4.counters",),
-    seed=1,
+    seed=4,
     seeds=2,
 )
 def failed_for_ever(patch: Patch) -> None:
@@ -482,9 +482,8 @@ def reason_with_its_secret(patch: Patch) -> None:
     "idempotency lost",
     "the lifetime of idempotency keys is read in the wrong unit: a day lasts 86 milliseconds",
     found_by=("1.one-task",),
-    seed=1,
+    seed=9,
     seeds=16,
-    faults=("net.delay@client:submit.t12#1",),
 )
 def key_kept_too_short(patch: Patch) -> None:
     def remember(self: Batch, command: commands.Command[Any], value: Any, right: Any = Batch._remember) -> None:

@@ -18,6 +18,9 @@ from tests.support.disk import Disk, DiskOperation, Left
 from tests.support.machine import NAME, Death, EachInTurn, Lost, Machine, Rows, When, found_after
 from tests.support.reference_story import LIMITS, Ended, ReferenceStory, doctor
 
+# The timeout of a test is raised wherever the run is, and then looks like a fault of what is simulated.
+pytestmark = pytest.mark.timeout(600)
+
 # Commits of a starting orchestrator: one extends leases by a grace time, one is a sign of life.
 OF_A_START = 2
 PARTS = 4

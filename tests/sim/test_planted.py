@@ -11,6 +11,9 @@ from swarmkeeper.sim.shrink import shrink
 from tests.sim import catch_rate
 from tests.sim.bugs import BUGS
 
+# The timeout of a test is raised wherever the run is, and then looks like a fault of what is simulated.
+pytestmark = pytest.mark.timeout(600)
+
 FAULTS_MAX = 3  # bound of faults after shrinking
 
 # Classes of bugs that the simulator must find.

@@ -10,6 +10,9 @@ import pytest
 from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
 
+# The timeout of a test is raised wherever the run is, and then looks like a fault of what is simulated.
+pytestmark = pytest.mark.timeout(600)
+
 # A denser standard scenario: four tasks, and quick bots.
 STORY = replace(SCENARIOS["golden"], hours=0.15, tasks_max=4, deadline=0.2)
 SEEDS = 50

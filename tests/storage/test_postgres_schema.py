@@ -56,17 +56,23 @@ async def connection(migrated: str) -> "AsyncIterator[asyncpg.Connection]":
     await connection.close()
 
 
-@pytest.mark.parametrize("name", sorted(STATEMENTS))
-async def test_every_statement_is_one_that_postgresql_understands(connection: "asyncpg.Connection", name: str) -> None:
-    await connection.prepare(STATEMENTS[name].sql)
+async def test_every_statement_is_one_that_postgresql_understands(connection: "asyncpg.Connection") -> None:
+    not_understood = {}
+    for name, statement in STATEMENTS.items():
+        try:
+            await connection.prepare(statement.sql)
+        except asyncpg.PostgresError as error:
+            not_understood[name] = str(error)
+
+    assert not_understood == {}
 
 
-@pytest.mark.parametrize("name", sorted(NAMED))
-async def test_a_read_answers_with_all_columns_of_its_rows(connection: "asyncpg.Connection", name: str) -> None:
-    prepared = await connection.prepare(STATEMENTS[name].sql)
-    columns = [attribute.name for attribute in prepared.get_attributes()]
+async def test_a_read_answers_with_all_columns_of_its_rows(connection: "asyncpg.Connection") -> None:
+    for name, read in NAMED.items():
+        prepared = await connection.prepare(STATEMENTS[name].sql)
+        columns = [attribute.name for attribute in prepared.get_attributes()]
 
-    assert isinstance(rows.maker(NAMED[name].row, columns)((None,) * len(columns)), NAMED[name].row)
+        assert isinstance(rows.maker(read.row, columns)((None,) * len(columns)), read.row), name
 
 
 def test_both_dialects_word_the_same_statements_themselves() -> None:

@@ -84,10 +84,12 @@ SPLIT = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def connection() -> apsw.Connection:
+    """An empty store, which the tests only look at."""
     connection = apsw.Connection(":memory:")
     migrations.apply(connection, migrations.known(), None)
+    connection.execute("PRAGMA query_only = ON")
     return connection
 
 

@@ -1,12 +1,13 @@
 """SQLite passes the store suite: in memory, without keeping rows, in a file, without threads, and encrypted."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing.store_suite import DurableStoreSuite, StoreSuite
-from tests.support.at_rest import bodies
+from tests.support.at_rest import WITH_BODIES, WatchedCodec, bodies, leave_out_what_has_no_body
 
 
 class TestSqliteWithoutKeptRows(StoreSuite):
@@ -23,8 +24,10 @@ class TestSqliteInMemory(StoreSuite):
 
 class TestSqliteInAFile(DurableStoreSuite):
     @pytest.fixture
-    def store(self, tmp_path: Path) -> SqliteStore:
-        return SqliteStore(f"sqlite:///{tmp_path}/swarm.db")
+    def store(self, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SqliteStore]:
+        codec = WatchedCodec()
+        yield SqliteStore(f"sqlite:///{tmp_path}/swarm.db", bodies=codec)
+        assert not codec.wrote or request.function.__name__ in WITH_BODIES, "run it on encrypted stores, too"
 
 
 class TestSqliteInAFileWithoutThreads(DurableStoreSuite):
@@ -37,3 +40,6 @@ class TestSqliteEncrypted(DurableStoreSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> SqliteStore:
         return SqliteStore(f"sqlite:///{tmp_path}/swarm.db", keep_bytes=0, bodies=bodies())
+
+
+leave_out_what_has_no_body(TestSqliteEncrypted)

@@ -58,8 +58,8 @@ class BulkLoading:
         found, wanted_of = self._found, self._wanted
         for kind, key in needs:
             wanted_of.setdefault(kind, {})[key] = None
-        unknown = wanted_of.keys() - GATHER.keys() - BY_KEY.keys() - _APART
-        assert not unknown, f"unknown kinds to load: {', '.join(sorted(unknown))}"
+        unknown = [] if wanted_of.keys() <= _LOOKUPS else sorted(wanted_of.keys() - _LOOKUPS)
+        assert not unknown, f"unknown kinds to load: {', '.join(unknown)}"
         later = frozenset() if _ADDING.isdisjoint(wanted_of) else _ADDED
         first = [find(self, wanted_of[kind]) for kind, find in GATHER.items() if kind in wanted_of]
         first += [self._by_key(kind) for kind in sorted(BY_KEY.keys() & wanted_of.keys() - later)]
@@ -367,3 +367,5 @@ BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any]]] = {
     "cooldown": ("load_cooldown", rows.COOLDOWN.from_row),
     "tenant": ("load_tenant", rows.tenant),
 }
+
+_LOOKUPS = GATHER.keys() | BY_KEY.keys() | _APART

@@ -94,8 +94,8 @@ class Loading:
             found |= run(self._execute, secrets.load(self._wanted))
             found |= run(self._execute, kills.load(self._wanted))
             found |= run(self._execute, persons.load(self._wanted))
-        unknown = self._wanted.keys() - GATHER.keys() - BY_KEY.keys() - _APART
-        assert not unknown, f"unknown kinds to load: {', '.join(sorted(unknown))}"
+        unknown = [] if self._wanted.keys() <= _LOOKUPS else sorted(self._wanted.keys() - _LOOKUPS)
+        assert not unknown, f"unknown kinds to load: {', '.join(unknown)}"
         return self._found
 
     def _want(self, kind: str, key: Any) -> None:
@@ -343,12 +343,9 @@ class Loading:
 
 def load_afresh(connection: apsw.Connection, keys: Iterable[Key], bodies: BodyCodec) -> Mapping[Key, Any]:
     """Load rows for the keys of KeptRows from the file alone."""
-    found: dict[Key, Any] = {}
-    for kind, key in keys:
-        pages = {"children": (key, "", 1 << 62)}
-        loaded = Loading(connection, KeptRows(), bodies).load([(kind, pages.get(kind, key))])
-        found[kind, key] = loaded[kind, pages.get(kind, key)]
-    return found
+    needs: dict[Key, Key] = {(kind, key): (kind, (key, "", 1 << 62) if kind == "children" else key) for kind, key in keys}
+    loaded = Loading(connection, KeptRows(), bodies).load(needs.values())
+    return {key: loaded[need] for key, need in needs.items()}
 
 
 # In a row of several records: where each record ends.
@@ -384,3 +381,5 @@ BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any], int]] = {
     "cooldown": ("load_cooldown", rows.COOLDOWN.from_row, 0),
     "tenant": ("load_tenant", rows.tenant, 0),
 }
+
+_LOOKUPS = GATHER.keys() | BY_KEY.keys() | _APART

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from contextlib import closing
+from functools import lru_cache, partial
 from pathlib import Path
 
 import apsw
@@ -71,6 +72,9 @@ def prepare(
             copy_beside(connection, path, lacking[0])
     elif not create:
         raise StoreRefused(f"there is no swarmkeeper store in {path}: the database is empty")
+    elif path is None:
+        make_in_memory(connection, known(), migration_files.drawn(entropy))
+        return
     outside = None if new_pepper is None or path is None else partial(new_pepper, path)
     apply(connection, known(), migration_files.drawn(entropy), outside)
 
@@ -112,17 +116,7 @@ def apply(
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS migration"
-            " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, runs_from INTEGER) STRICT"
-        )
-        if not _records_runs_from(connection):
-            connection.execute("ALTER TABLE migration ADD COLUMN runs_from INTEGER")
-        lacking = missing(connection, migrations)
-        for migration in lacking:
-            connection.execute(migration.sql)
-            recorded = (migration.number, migration.name, migration.sha256, migration.runs_from)
-            connection.execute("INSERT INTO migration (number, name, sha256, runs_from) VALUES (?, ?, ?, ?)", recorded)
+        lacking = _carry_out(connection, migrations)
         if lacking:
             _fill_in(connection, drawn or {}, outside if len(lacking) == len(migrations) else None)
         connection.execute("COMMIT")
@@ -130,6 +124,44 @@ def apply(
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _carry_out(connection: apsw.Connection, migrations: Sequence[Migration]) -> list[Migration]:
+    """Apply the missing migrations, and return them."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migration"
+        " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, runs_from INTEGER) STRICT"
+    )
+    if not _records_runs_from(connection):
+        connection.execute("ALTER TABLE migration ADD COLUMN runs_from INTEGER")
+    lacking = missing(connection, migrations)
+    for migration in lacking:
+        connection.execute(migration.sql)
+        recorded = (migration.number, migration.name, migration.sha256, migration.runs_from)
+        connection.execute("INSERT INTO migration (number, name, sha256, runs_from) VALUES (?, ?, ?, ?)", recorded)
+    return lacking
+
+
+def make_in_memory(
+    connection: apsw.Connection, migrations: Sequence[Migration], drawn: Mapping[str, bytes] | None
+) -> None:
+    """Make a new store in memory, as `apply` does, in a tenth of its time: tests and simulations make thousands."""
+    with closing(apsw.Connection(":memory:")) as made:
+        made.deserialize("main", _image(tuple(migrations)))
+        # Not deserialized where it is used: such a database must not grow over a gigabyte.
+        with connection.backup("main", made, "main") as copying:
+            copying.step(-1)
+    connection.execute("BEGIN IMMEDIATE")
+    _fill_in(connection, drawn or {})
+    connection.execute("COMMIT")
+
+
+@lru_cache(maxsize=1)
+def _image(migrations: tuple[Migration, ...]) -> bytes:
+    """Return a store with this schema, and without keys of its own."""
+    with closing(apsw.Connection(":memory:")) as made:
+        _carry_out(made, migrations)
+        return made.serialize("main")
 
 
 def _fill_in(
