@@ -6,8 +6,9 @@ neither hides text of another nor takes its room. A log line belongs to no tenan
 Theory. A value has some ten forms: plain, base64 (at each of the three offsets in a longer text, in both alphabets),
 hexadecimal, percent, JSON and HTML escapes. The first eight bytes of each form are its sign. Wherever a form begins in
 a text, it covers one of the words into which the text is cut, every eight bytes (four for short forms): so sets of the
-words that forms may cover tell quickly that a text has none, which is nearly always so. Around a word that is in a set,
-the forms are compared. A new value adds to the sets, and nothing is compiled again. Text that is encoded otherwise or
+words that forms may cover tell quickly that a text has none, which is nearly always so. Text without a run of letters
+as long as that, prose or what base64 makes of it, needs no look into the sets. Around a word that is in a set, the
+forms are compared. A new value adds to the sets: nothing large is ever compiled. Text that is encoded otherwise or
 twice is decoded first (redaction/encoded.py) and searched again.
 
 A value stays known until `forget`: what was released may be in a bot's memory for long. Readers in other threads see
@@ -20,9 +21,10 @@ from __future__ import annotations
 import base64
 import html
 import json
-import sys
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Literal, Protocol
+
+import re2
 
 from swarmkeeper.govern.redaction import views
 
@@ -34,9 +36,11 @@ COMPARED_MAX = 100_000  # forms, with one text: many keys begin alike, and so ma
 LINE_MIN = 16  # a line of a value with several is searched for by itself from this length on
 _SIGN = 8  # bytes
 _LONG = 15  # bytes: from this length on, a form covers a whole word of eight, wherever it begins
-_WORDS_LOOKED_UP = 32  # from so many words of four on, it is quicker to look at each place of the text
 _NUMBER_MAX = 16  # digits: a longer number is hidden whole, or comes as text
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986: never escaped
+_BYTES = re2.Options()  # no text, but bytes as they are
+_BYTES.encoding = re2.Options.Encoding.LATIN1
+_BYTES.log_errors = False
 
 
 class TooManyValues(Exception):
@@ -68,47 +72,66 @@ class Known(Protocol):
         """
 
 
+class _Forms:
+    """Forms that cover a whole word of a size, wherever they begin in a text that is cut into such words."""
+
+    def __init__(self, word: int, code: Literal["I", "Q"]) -> None:
+        self._word, self._code = word, code
+        self._covered = 2 * word - 1  # bytes at the beginning of each form: the word is one of theirs
+        self._words: set[int] = set()
+        self._letters: frozenset[int] = frozenset()
+        self._runs: re2._Regexp | None = None
+
+    def add(self, form: bytes) -> None:
+        begin = form[: self._covered]
+        if not self._letters.issuperset(begin):
+            self._letters |= frozenset(begin)
+            letters = "".join(f"\\x{letter:02x}" for letter in sorted(self._letters))
+            self._runs = re2.compile(f"[{letters}]{{{self._covered}}}".encode("ascii"), _BYTES)
+        self._words.update(self._cut(b"".join(begin[n : n + self._word] for n in range(self._word))))
+
+    def places(self, data: bytes) -> Iterator[range]:
+        """Yield where forms may begin. Nearly always there is nothing, and that has to be quick."""
+        if self._runs is None or self._runs.search(data) is None:
+            return
+        words, size = self._words, self._word
+        if words.isdisjoint(self._cut(data)):
+            return
+        for number, word in enumerate(self._cut(data)):
+            if word in words:
+                yield range(max(0, size * (number - 1) + 1), size * number + 1)
+
+    def _cut(self, data: bytes) -> memoryview:
+        whole = memoryview(data)[: len(data) // self._word * self._word]
+        return whole.cast(self._code)
+
+
 class _Index:
     """Forms by what a text shows of them."""
 
     def __init__(self) -> None:
-        self.of_sign: dict[int, tuple[tuple[bytes, str], ...]] = {}  # (form, value), the longest first
-        self.eights: set[int] = set()  # words of eight bytes that a long form may cover
-        self.fours: set[int] = set()  # words of four bytes that a short form may cover
+        self._of_sign: dict[bytes, tuple[tuple[bytes, str], ...]] = {}  # (form, value), the longest first
+        self._long, self._short = _Forms(8, "Q"), _Forms(4, "I")
 
     def add(self, form: bytes, value: str) -> None:
+        alike = (*self._of_sign.get(form[:_SIGN], ()), (form, value))
+        self._of_sign[form[:_SIGN]] = tuple(sorted(alike, key=lambda pair: -len(pair[0])))
         # The words come last: a reader that finds one finds its form.
-        (sign,) = memoryview(form[:_SIGN]).cast("Q")
-        alike = (*self.of_sign.get(sign, ()), (form, value))
-        self.of_sign[sign] = tuple(sorted(alike, key=lambda pair: -len(pair[0])))
-        if len(form) >= _LONG:
-            self.eights.update(memoryview(b"".join(form[n : n + 8] for n in range(8))).cast("Q"))
-        else:
-            self.fours.update(memoryview(b"".join(form[n : n + 4] for n in range(4))).cast("I"))
+        (self._long if len(form) >= _LONG else self._short).add(form)
 
-    def places(self, data: bytes) -> Iterator[int]:
-        """Yield where forms may begin, with signs of forms; some places twice."""
-        if self.eights:
-            words = memoryview(data)[: len(data) & ~7].cast("Q")
-            if not self.eights.isdisjoint(words):
-                for number, word in enumerate(words):
-                    if word in self.eights:
-                        yield from self._beginning(data, range(8 * number - 7, 8 * number + 1))
-        if self.fours:
-            words = memoryview(data)[: len(data) & ~3].cast("I")
-            found = self.fours.intersection(words)
-            if len(found) > _WORDS_LOOKED_UP:
-                yield from self._beginning(data, range(len(data)))
-            elif found:
-                for number, word in enumerate(words):
-                    if word in found:
-                        yield from self._beginning(data, range(4 * number - 3, 4 * number + 1))
-
-    def _beginning(self, data: bytes, places: range) -> Iterator[int]:
-        """Yield those of the places where a sign is."""
-        for place in places:
-            if place >= 0 and int.from_bytes(data[place : place + _SIGN], sys.byteorder) in self.of_sign:
-                yield place
+    def spans(self, data: bytes) -> Iterator[tuple[int, int, str]]:
+        """Yield (first byte, end, value) of each form, the longest at each place. Raises TooMuchAlike."""
+        left = COMPARED_MAX
+        for found in (*self._long.places(data), *self._short.places(data)):
+            for start in found:
+                alike = self._of_sign.get(data[start : start + _SIGN], ())
+                left -= len(alike)
+                if left < 0:
+                    raise TooMuchAlike
+                for form, value in alike:
+                    if data.startswith(form, start):
+                        yield start, start + len(form), value
+                        break
 
 
 class KnownValues:
@@ -168,16 +191,7 @@ class KnownValues:
             return True
 
     def spans(self, data: bytes) -> Iterator[tuple[int, int, str]]:
-        index, left = self._index, COMPARED_MAX
-        for start in index.places(data):
-            alike = index.of_sign[int.from_bytes(data[start : start + _SIGN], sys.byteorder)]
-            left -= len(alike)
-            if left < 0:
-                raise TooMuchAlike
-            for form, value in alike:
-                if data.startswith(form, start):
-                    yield start, start + len(form), value
-                    break
+        return self._index.spans(data)
 
 
 NOTHING: Known = KnownValues()  # nobody adds to it
