@@ -150,10 +150,10 @@ class Cost:
     keywords: float
 
 
-def known_values(count: int) -> KnownValues:
-    """Return values such as servers make: of 24 to 64 characters; each tenth has ten."""
+def known_values(count: int, *, short: bool = False) -> KnownValues:
+    """Return values such as servers make, of 24 to 64 characters; if some are `short`, each tenth has ten."""
     chance, known = random.Random(2), KnownValues()
-    sizes = [7 if at % 10 == 0 else chance.randint(18, 48) for at in range(count)]
+    sizes = [7 if short and at % 10 == 0 else chance.randint(18, 48) for at in range(count)]
     known.add(base64.urlsafe_b64encode(chance.randbytes(size)).decode().rstrip("=") for size in sizes)
     return known
 

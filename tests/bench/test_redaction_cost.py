@@ -24,12 +24,16 @@ def test_redaction_costs_a_bounded_multiple_of_a_look_for_keywords(kind: str) ->
     assert measure(REDACTOR, text, rounds=30).redaction <= RATIO_MAX * look
 
 
-def test_as_many_released_secrets_as_a_tenant_may_have_cost_at_most_half_as_much_again() -> None:
-    known = known_values(VALUES_MAX)
+# Passwords of ten characters are searched for at twice as many places as what servers make.
+@pytest.mark.parametrize(("short", "ratio_max"), [(False, 1.5), (True, 2)])
+def test_as_many_released_secrets_as_a_tenant_may_have_cost_at_most_half_as_much_again(
+    short: bool, ratio_max: float
+) -> None:
+    known = known_values(VALUES_MAX, short=short)
     costs = [measure(REDACTOR, make(8192), rounds=30, known=known) for make in TEXTS.values()]
 
     assert len(known) == VALUES_MAX
-    assert sum(cost.knowing for cost in costs) <= 1.5 * sum(cost.redaction for cost in costs)
+    assert sum(cost.knowing for cost in costs) <= ratio_max * sum(cost.redaction for cost in costs)
 
 
 def test_a_further_value_costs_as_little_as_the_first() -> None:

@@ -78,16 +78,17 @@ class _Forms:
     def __init__(self, word: int, code: Literal["I", "Q"]) -> None:
         self._word, self._code = word, code
         self._covered = 2 * word - 1  # bytes at the beginning of each form: the word is one of theirs
+        self._run = max(self._covered, _SIGN)
         self._words: set[int] = set()
         self._letters: frozenset[int] = frozenset()
         self._runs: re2._Regexp | None = None
 
     def add(self, form: bytes) -> None:
-        begin = form[: self._covered]
-        if not self._letters.issuperset(begin):
-            self._letters |= frozenset(begin)
+        begin, sign = form[: self._covered], form[: self._run]
+        if not self._letters.issuperset(sign):
+            self._letters |= frozenset(sign)
             letters = "".join(f"\\x{letter:02x}" for letter in sorted(self._letters))
-            self._runs = re2.compile(f"[{letters}]{{{self._covered}}}".encode("ascii"), _BYTES)
+            self._runs = re2.compile(f"[{letters}]{{{self._run}}}".encode("ascii"), _BYTES)
         self._words.update(self._cut(b"".join(begin[n : n + self._word] for n in range(self._word))))
 
     def places(self, data: bytes) -> Iterator[range]:
