@@ -2,9 +2,9 @@
 
     python benchmarks/trust_cost.py [--tasks 200 --rounds 10 --batch 1]
 
-Two servers run side by side: one has a sink for the audit log, signs its checkpoints and asks policies, and the other does
-not. They get the same work in turns, in many short rounds, because neighbours on the same cores make everything slower
-for a while. A round ends for both before the next begins, so what a server does in the background counts, too.
+Two servers run side by side: one has a sink for the audit log, signs its checkpoints and asks policies, and the other
+does not. They get the same work in turns, in many short rounds, because neighbours on the same cores make everything
+slower for a while. A round ends for both before the next begins, so what a server does in the background counts, too.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -111,9 +112,7 @@ async def measure(tasks: int, rounds: int, batch: int) -> Cost:
                 first = WARM + number * tasks
                 for side in list(sides.values())[:: 1 if number % 2 else -1]:
                     await side.work(range(first, first + tasks), batch)
-    each = {
-        kind: [after - before for before, after in zip(all_, all_[1:], strict=False)] for kind, all_ in used.items()
-    }
+    each = {kind: [after - before for before, after in pairwise(all_)] for kind, all_ in used.items()}
     plain, trusted = each[BenchServer], each[TrustedServer]
     per = 1e6 / (tasks * SUBTASKS)
     ratio = statistics.median(two / one for one, two in zip(plain, trusted, strict=True))

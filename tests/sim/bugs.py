@@ -30,8 +30,8 @@ from swarmkeeper.core.model import (
     Work,
 )
 from swarmkeeper.core.policies import labels
-from swarmkeeper.core.policies import records as policy_records
 from swarmkeeper.core.policies.labels import Flow, LabelledNode, LabelSource
+from swarmkeeper.core.policies.records import Facts
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.rules import budgets, graph
 from swarmkeeper.core.states import AttemptOutcome, ErrorClass, Status, Transition
@@ -322,12 +322,13 @@ def labels_flow_one_step(patch: Patch) -> None:
     scenario=CATCH_LABELLED,
 )
 def inflow_not_asked_about(patch: Patch) -> None:
-    right = policy_records.facts_of_labels
+    right = policies.of_work
 
-    def facts(task: Mapping[str, str], item: labels.WorkLabels | None) -> dict[str, list[str]]:
-        return right(task, None if item is None else replace(item, inflow=()))
+    def facts(working: WorkingSet, task: TaskRecord, work: Work) -> Facts:
+        own = None if work.labels is None else replace(work.labels, inflow=())
+        return right(working, task, replace(work, labels=own))
 
-    patch.setattr(policies, "facts_of_labels", facts)
+    patch.setattr(policies, "of_work", facts)
 
 
 # ---- limits --------------------------------------------------------------------------------------------------------
