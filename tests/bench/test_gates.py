@@ -11,7 +11,7 @@ from swarmkeeper.bench.scenarios.backlog import backlog
 from swarmkeeper.bench.scenarios.fanout import fanout
 from swarmkeeper.bench.scenarios.lifecycle import lifecycle
 
-TRIES = 3  # other programs use the same processors
+TRIES = 5  # other programs use the same processors, and what is done each second counts the more
 
 
 def number(figure: Figure) -> float:
@@ -48,7 +48,7 @@ async def test_one_large_task_costs_no_more_than_many_small_ones() -> None:
     assert number(figures["total"]) <= 2
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_with_a_sink_signing_and_policies_a_server_keeps_nine_tenths_of_its_rate() -> None:
     ratios = []
     for _ in range(TRIES):
