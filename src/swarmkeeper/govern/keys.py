@@ -77,7 +77,7 @@ def digest(pepper: bytes, secret: str) -> bytes:
 
 def version(digest: bytes) -> str:
     """Name a secret by its digest: for tokens, which end with the secret that they were made by."""
-    return hashlib.sha256(b"swarmkeeper secret version" + digest).hexdigest()[:32]
+    return hashlib.sha256(b"version of the secret of an API key" + digest).hexdigest()[:32]
 
 
 def same(digest: bytes, other: bytes) -> bool:
