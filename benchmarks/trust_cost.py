@@ -84,8 +84,16 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Side:
     server: BenchServer
-    crew: LoadBots
-    clients: list[HttpConnection]
+    key: str  # of the client
+
+    async def work(self, tasks: range, submits: int) -> None:
+        # New connections for each round: the server closes those that send nothing while the other one has its turn.
+        clients = [await HttpConnection.open(self.server.url, self.key) for _ in range(CLIENTS)]
+        try:
+            await all_at_once(clients, tasks, SUBTASKS, submits)
+        finally:
+            for client in clients:
+                client.close()
 
     def used(self) -> float:
         """Return the seconds of processor time that the server has used so far, in all threads."""
@@ -103,14 +111,14 @@ async def measure(tasks: int, rounds: int, batch: int) -> Cost:
         stack.push_async_callback(collector.stop)
         sides = {kind: await _side(stack, kind, batch) for kind in used}
         for side in sides.values():
-            await all_at_once(side.clients, range(WARM), SUBTASKS, batch)
+            await side.work(range(WARM), batch)
         for number in range(rounds + 1):
             for kind, side in sides.items():
                 used[kind].append(side.used())
             if number < rounds:
                 first = WARM + number * tasks
                 for side in list(sides.values())[:: 1 if number % 2 else -1]:
-                    await all_at_once(side.clients, range(first, first + tasks), SUBTASKS, batch)
+                    await side.work(range(first, first + tasks), batch)
     each = {kind: [after - before for before, after in pairwise(all_)] for kind, all_ in used.items()}
     plain, trusted = each[BenchServer], each[TrustedServer]
     per = 1e6 / (tasks * SUBTASKS)
@@ -120,10 +128,9 @@ async def measure(tasks: int, rounds: int, batch: int) -> Cost:
 
 async def _side(stack: AsyncExitStack, kind: type[BenchServer], batch: int) -> Side:
     server = await stack.enter_async_context(kind(None))
-    crew = LoadBots(server, subtasks=SUBTASKS, bots=4 if batch > 1 else 16, batch=batch)
-    await stack.enter_async_context(crew)
-    key = await server.key("client")
-    return Side(server, crew, [await server.connect(key) for _ in range(CLIENTS)])
+    bots = 4 if batch > 1 else 16
+    await stack.enter_async_context(LoadBots(server, subtasks=SUBTASKS, bots=bots, batch=batch))
+    return Side(server, await server.key("client"))
 
 
 def main() -> None:
