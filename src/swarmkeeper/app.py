@@ -214,7 +214,7 @@ class Orchestrator:
         )
         if self._sinks is not None:
             engine.traced = self._sinks.trace_of_lease() is not None
-            self._sinks.attach(engine, self.store, self.broker, self._name, self.rules.text)
+            self._sinks.attach(engine, self.store, self.broker, self._name, self.rules.text_of)
         self.rules.tags = Tags(pepper)
         self.secrets = await open_broker(
             *(self.settings.secrets, self.settings.secrets_key_file),
@@ -305,7 +305,7 @@ class Orchestrator:
                 limited=self.quotas.refused,
                 running=lambda: engine.running,
                 unlogged=lambda: self.log.lost,
-                text=self.rules.text,
+                text=self.rules.text_of,
                 now=engine.now,
                 ahead=engine.time.ahead,
                 outgoing=lambda: None if self._publisher is None else self._publisher.figures,

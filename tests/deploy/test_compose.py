@@ -1,8 +1,9 @@
 """compose.yaml is valid, names what exists, and lets no service do more than it needs."""
 
+import asyncio
 import importlib.util
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ import pytest
 import yaml
 
 from swarmkeeper import sync
+from swarmkeeper.broker.nats import connect
+from swarmkeeper.broker.remote import ConnectionLost
 from swarmkeeper.sdk.runner import DRAIN_SECONDS
 from swarmkeeper.settings import BY_NAME, Settings
 from tests.acceptance.server import Server
+from tests.support.brokers import NatsServer
 from tests.tidy.tree import ROOT
 
 SCHEMA = resources.files("check_jsonschema").joinpath("builtin_schemas/vendor/compose-spec.json")
@@ -129,10 +133,9 @@ def test_several_orchestrators_share_what_must_be_shared_and_no_port_or_file() -
 
     assert orchestrator["deploy"] == {"replicas": 2}
     assert not orchestrator.keys() & {"ports", "volumes"}
-    assert settings.keys() == {"store", "broker", "stream", "insecure"}
+    assert settings.keys() == {"store", "insecure"}
     assert settings.keys() <= BY_NAME.keys()
     assert urlsplit(settings["store"]).hostname in NEW
-    assert {urlsplit(settings[name]).hostname for name in ("broker", "stream")} == {"nats"}
 
 
 def test_everybody_calls_through_the_load_balancer_which_asks_whether_a_server_is_ready() -> None:
@@ -144,6 +147,111 @@ def test_everybody_calls_through_the_load_balancer_which_asks_whether_a_server_i
     assert "httpchk GET /readyz" in config
     assert "orchestrator:7700 resolvers" in config
     assert min(waits) > Settings().wait_seconds_max
+
+
+# ---- passwords -------------------------------------------------------------------------------------------------------
+
+
+def filled(value: str, given: Mapping[str, str]) -> str:
+    """Return a value with its variables replaced as Compose does. Raises KeyError for a required one that is absent."""
+
+    def replaced(found: re.Match[str]) -> str:
+        name, required = found.groups()
+        assert required, f"{name} may be missing, and its value would be empty"
+        return given[name]
+
+    return re.sub(r"\$\{(\w+)(:\?[^}]+)?\}", replaced, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("orchestrator", "SWARMKEEPER_BOOTSTRAP_KEY"),
+        ("orchestrator", "SWARMKEEPER_PEPPER"),
+        ("orchestrator", "SWARMKEEPER_BROKER"),
+        ("orchestrator", "SWARMKEEPER_STREAM"),
+        ("orchestrator", "PGPASSWORD"),
+        ("keys", "SWARMKEEPER_API_KEY"),
+        ("postgres", "POSTGRES_PASSWORD"),
+        ("nats", "NATS_PASSWORD"),
+    ],
+)
+def test_every_secret_comes_from_the_environment_and_is_refused_if_it_is_missing(name: str, variable: str) -> None:
+    value = _merged()[name]["environment"][variable]
+
+    with pytest.raises(KeyError):
+        filled(value, {})
+
+
+def test_no_service_has_a_default_account() -> None:
+    grafana = SERVICES["grafana"]["environment"]
+    nats = _merged()["nats"]
+
+    assert grafana == {
+        "GF_AUTH_ANONYMOUS_ENABLED": "true",
+        "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer",
+        "GF_AUTH_DISABLE_LOGIN_FORM": "true",
+        "GF_AUTH_BASIC_ENABLED": "false",
+        "GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION": "true",
+    }
+    assert nats["command"][-2:] == ["-c", "/etc/nats/swarmkeeper.conf"]
+    assert "./deploy/compose/nats.conf:/etc/nats/swarmkeeper.conf:ro" in nats["volumes"]
+
+
+def test_the_documented_command_makes_every_secret_of_both_files() -> None:
+    required = set(re.findall(r"\$\{(\w+):\?", (ROOT / "compose.yaml").read_text(encoding="utf-8")))
+    required |= set(re.findall(r"\$\{(\w+):\?", (ROOT / "compose.postgresql.yaml").read_text(encoding="utf-8")))
+    guide = (ROOT / "docs" / "guides" / "run-as-a-service.md").read_text(encoding="utf-8")
+    [listed] = re.findall(r"for name in ([A-Z_ ]+); do", guide)
+    [above] = re.findall(r"for name in ([A-Z_ ]+); do", (ROOT / "compose.postgresql.yaml").read_text(encoding="utf-8"))
+
+    assert listed == above
+    assert {*listed.split(), "SWARMKEEPER_BOOTSTRAP_KEY"} == required
+
+
+class ComposedNats(NatsServer):
+    """NATS with the options and the file of the compose file, on a port and in a folder of its own."""
+
+    def command(self) -> list[str]:
+        file = ROOT / "deploy" / "compose" / "nats.conf"
+        program, *_ = super().command()
+        return [
+            program,
+            "--addr",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "-js",
+            "-sd",
+            str(self.folder),
+            "-c",
+            str(file),
+        ]
+
+
+@pytest.mark.parametrize("password", ["3e10", "0" * 64, "f" * 64])
+def test_nats_lets_in_who_has_the_password_and_nobody_else(
+    password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = _merged()
+    monkeypatch.setenv(
+        "NATS_PASSWORD", filled(services["nats"]["environment"]["NATS_PASSWORD"], {"NATS_PASSWORD": password})
+    )
+    address = filled(services["orchestrator"]["environment"]["SWARMKEEPER_BROKER"], {"NATS_PASSWORD": password})
+
+    async def lets_in(url: str) -> bool:
+        try:
+            connection = await connect(url, closed=lambda: None)
+        except ConnectionLost:
+            return False
+        await connection.close()
+        return True
+
+    with ComposedNats(tmp_path) as server:
+        here = f"127.0.0.1:{server.port}"
+        right = address.replace("nats:4222", here)
+        tried = [right, f"nats://{here}", right.replace(password, "wrong")]
+        assert [asyncio.run(lets_in(url)) for url in tried] == [True, False, False]
 
 
 # ---- the keys of the others ------------------------------------------------------------------------------------------

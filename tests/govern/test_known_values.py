@@ -6,25 +6,39 @@ import base64
 import html
 import json
 import time
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarmkeeper.core.model import Json, Redacted
 from swarmkeeper.govern import known_values
 from swarmkeeper.govern.known_values import RULE, KnownValues, TooManyValues
 from swarmkeeper.govern.redaction.redactor import Redactor
-from swarmkeeper.govern.redaction.tags import Tags
+from swarmkeeper.govern.redaction.tags import Tags, TenantTags
 from swarmkeeper.govern.rulebook import Rulebook
 
 PLAIN = "correct horse/battery+staple"  # no rule knows it
 
 
-def knowing(*values: str) -> Redactor:
-    redactor = Redactor.default()
-    redactor.known.add(values)
-    return redactor
+class Knowing:
+    """A redactor, and what one tenant knows."""
+
+    def __init__(self, *values: str) -> None:
+        self.redactor, self.known = Redactor.default(), KnownValues()
+        self.known.add(values)
+
+    def redact(self, value: Json) -> Redacted:
+        return self.redactor.redact(value, known=self.known)
+
+    def text(self, value: str, tags: TenantTags | None = None) -> str:
+        return self.redactor.text(value, tags=tags, known=self.known)
+
+
+def knowing(*values: str) -> Knowing:
+    return Knowing(*values)
 
 
 FORMS = {
@@ -71,7 +85,7 @@ def test_before_its_release_a_value_without_a_form_of_its_own_is_not_hidden() ->
 
 
 def test_what_was_found_harmless_before_the_release_is_hidden_after_it() -> None:
-    redactor = Redactor.default()
+    redactor = knowing()
     sent = {"a": "hunter22", "hunter22": 1}
     assert redactor.redact(sent).fields == ()
 
@@ -110,13 +124,13 @@ def test_equal_values_of_a_tenant_have_one_tag_in_placeholder_and_audit() -> Non
 
 def test_the_values_stay_known_when_the_rules_change() -> None:
     rules = Rulebook(Redactor.default())
-    rules.known.add([PLAIN])
+    rules.known.add("acme", [PLAIN])
     before = rules.in_force()
 
     rules.change(Redactor.default())
 
-    assert PLAIN not in rules.text(PLAIN)
-    assert PLAIN not in before.text(PLAIN)
+    assert PLAIN not in rules.text(PLAIN, tenant="acme")
+    assert PLAIN not in before.text(PLAIN, tenant="acme")
 
 
 def test_a_value_that_is_forgotten_is_shown_and_all_others_stay_hidden() -> None:
@@ -193,3 +207,95 @@ def test_a_text_that_begins_like_many_values_everywhere_is_not_shown_and_takes_n
     assert time.process_time() - began < 10  # with ten times the values and the text, comparing all takes minutes
     assert redactor.redact(f"{begin} KEY").value == f"{begin} KEY"
     assert values[7] not in str(redactor.redact(f"it is {values[7]}").value)
+
+
+# ---- tenants ---------------------------------------------------------------------------------------------------------
+
+
+def of_two_tenants() -> Rulebook:
+    """Rules in which acme knows a value, and globex another."""
+    rules = Rulebook(Redactor.default())
+    rules.known.add("acme", [PLAIN, "83514027"])
+    rules.known.add("globex", ["swordfish"])
+    return rules
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_value_is_hidden_in_text_of_its_tenant_and_shown_in_that_of_others(form: str) -> None:
+    rules = of_two_tenants()
+    sent = {"message": f"it says {FORMS[form]} here", PLAIN: 83514027}
+
+    for tenant in ("globex", "initech", ""):
+        shown = rules.redact(sent, tenant=tenant)
+        assert (shown.value, shown.fields) == (sent, ())
+        assert rules.text(FORMS[form], tenant=tenant) == FORMS[form]
+
+    hidden = rules.redact(sent, tenant="acme")
+    assert [field.rule for field in hidden.fields] == [RULE] * 3, hidden.value
+
+
+def test_what_another_tenant_sent_before_is_no_reason_to_show_it() -> None:
+    rules = of_two_tenants()
+    sent = {"a": "swordfish", "swordfish": 1}
+
+    assert rules.redact(sent, tenant="acme").fields == ()
+    assert len(rules.redact(sent, tenant="globex").fields) == 2
+    assert rules.redact(sent, tenant="acme").fields == ()
+
+
+def test_text_of_no_tenant_hides_what_any_of_them_knows() -> None:
+    rules = of_two_tenants()
+
+    shown = rules.redact({"a": f"{PLAIN} and swordfish", "b": 83514027}, tenant=None)
+
+    hidden = f"[redacted:{RULE}]"
+    assert shown.value == {"a": f"{hidden} and {hidden}", "b": hidden}
+    rules.known.add("initech", ["another value"])
+    assert rules.text("another value", tenant=None) == hidden
+
+
+def test_names_in_errors_hide_what_their_tenant_knows() -> None:
+    rules = of_two_tenants()
+    schema: dict[str, Json] = {"properties": {"swordfish": {"type": "null"}}}
+
+    def pointer(tenant: str) -> str:
+        return rules.check_answer(schema, {"swordfish": 1}, tenant=tenant)[0][0]
+
+    assert pointer("acme") == "/answer/swordfish"
+    assert pointer("globex") == f"/answer/[redacted:{RULE}]"
+
+
+def test_a_tenant_that_fills_its_room_takes_none_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_values, "VALUES_MAX", 3)
+    rules = of_two_tenants()
+    rules.known.add("globex", ["value number 1", "value number 2"])
+    with pytest.raises(TooManyValues):
+        rules.known.add("globex", ["value number 3"])
+
+    rules.known.add("acme", ["value number 3"])
+
+    assert rules.text("value number 3", tenant="acme") == f"[redacted:{RULE}]"
+    assert rules.text(PLAIN, tenant="acme") == f"[redacted:{RULE}]"
+    assert rules.text("value number 3", tenant="globex") == "value number 3"
+
+
+def test_a_value_of_two_tenants_that_one_forgets_stays_hidden_for_the_other() -> None:
+    rules = of_two_tenants()
+    rules.known.add("globex", [PLAIN])
+
+    rules.known.forget("acme", [PLAIN])
+
+    assert rules.text(PLAIN, tenant="acme") == PLAIN
+    assert rules.text(PLAIN, tenant="globex") == f"[redacted:{RULE}]"
+    assert rules.text(PLAIN, tenant=None) == f"[redacted:{RULE}]"
+
+
+def test_only_the_log_metrics_of_all_tenants_and_doctor_redact_text_of_no_tenant() -> None:
+    source = Path(known_values.__file__).parents[1]
+    places = {
+        str(file.relative_to(source))
+        for file in source.rglob("*.py")
+        if "tenant=None)" in file.read_text(encoding="utf-8") and "redact(" in file.read_text(encoding="utf-8")
+    }
+
+    assert places == {"observe/logs.py", "offline/doctor.py"}

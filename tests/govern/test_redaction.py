@@ -217,7 +217,7 @@ def test_the_rulebook_implements_the_port_of_decisions() -> None:
     client = Principal("acme", "key_1", "client")
 
     assert rules.hash == REDACTOR.hash
-    assert rules.redact({"password": 1}).value == {"password": "[redacted:secret-field]"}
-    assert rules.text("password=hunter2") == "password=[redacted:password-pair]"
+    assert rules.redact({"password": 1}, tenant=None).value == {"password": "[redacted:secret-field]"}
+    assert rules.text("password=hunter2", tenant=None) == "password=[redacted:password-pair]"
     assert rules.may(client, "task.submit")
     assert "admin" in rules.why_not(client, "key.manage")

@@ -74,7 +74,7 @@ def test_sixteen_varied_characters_are_enough_for_a_tag() -> None:
 
 
 def test_without_a_tenant_or_without_a_key_there_is_no_tag() -> None:
-    assert rules().text(TOKEN) == "[redacted:github-token]"
+    assert rules().text(TOKEN, tenant=None) == "[redacted:github-token]"
     assert Rulebook(REDACTOR).text(TOKEN, tenant="acme") == "[redacted:github-token]"
 
 

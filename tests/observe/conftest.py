@@ -63,7 +63,7 @@ def metrics(store: CountedStore, stats: Stats, clock: Clock) -> Metrics:
         limited=lambda: {"polls": 8},
         running=lambda: True,
         unlogged=lambda: 5,
-        text=REDACTOR.text,
+        text=lambda text, _: REDACTOR.text(text),
         now=lambda: clock.now,
         ahead=lambda: 90_000_000,
         outgoing=lambda: OutgoingFigures(published=9, skipped=10, behind=11),

@@ -136,7 +136,7 @@ async def test_values_are_sealed_again_under_a_new_master_key_so_that_the_old_on
         await upkeep(swarm).seal_again()
 
     async with running(store, secrets_key_file=files.keys("new", 2)) as swarm:
-        assert swarm.orchestrator.rules.text(VALUE) != VALUE
+        assert swarm.orchestrator.rules.text(VALUE, tenant="default") != VALUE
         bot = await swarm.at_work("token")
         assert await bot.values("token") == [VALUE]
 
@@ -151,14 +151,14 @@ async def test_a_value_that_was_not_released_for_long_is_known_no_more(files: Fi
         await bot.values("token")
         swarm.clock.ahead += 86_400 * SECOND
         await upkeep(swarm).forget()
-        assert swarm.orchestrator.rules.text(VALUE) != VALUE
+        assert swarm.orchestrator.rules.text(VALUE, tenant="default") != VALUE
 
         swarm.clock.ahead += 2 * 86_400 * SECOND
         await upkeep(swarm).forget()
 
-        assert swarm.orchestrator.rules.text(VALUE) == VALUE
+        assert swarm.orchestrator.rules.text(VALUE, tenant="default") == VALUE
     async with running(store, **settings) as swarm:
-        assert swarm.orchestrator.rules.text(VALUE) == VALUE
+        assert swarm.orchestrator.rules.text(VALUE, tenant="default") == VALUE
 
 
 # ---- names ---------------------------------------------------------------------------------------------------------

@@ -36,7 +36,9 @@ async def test_the_other_server_hides_a_value_before_the_answer_leaves(url: str,
 
             assert await bot.values(f"token-{number}") == [value]
 
-            assert value not in two.orchestrator.rules.text(value), "at the moment of the answer, and not later"
+            assert value not in two.orchestrator.rules.text(value, tenant="default"), (
+                "at the moment of the answer, and not later"
+            )
 
 
 async def test_a_server_that_does_not_learn_a_value_keeps_the_answer_back(
@@ -73,13 +75,15 @@ async def test_a_server_that_starts_while_values_are_released_knows_them_all(url
             await asyncio.sleep(0.01)
         async with running(url, secrets_key_file=key) as late:
             for _ in range(200):
-                unknown = [value for value in released if value in late.orchestrator.rules.text(value)]
+                unknown = [
+                    value for value in released if value in late.orchestrator.rules.text(value, tenant="default")
+                ]
                 assert unknown == []
                 if releasing.done():
                     break
                 await asyncio.sleep(0.02)
             await releasing
-            assert [value for value in released if value in late.orchestrator.rules.text(value)] == []
+            assert [value for value in released if value in late.orchestrator.rules.text(value, tenant="default")] == []
 
 
 DIES = """
@@ -111,6 +115,6 @@ async def test_a_server_killed_between_release_and_answer_has_recorded_the_relea
 
     async with Orchestrator(Settings(store=store, secrets_key_file=key, log_level="error")) as swarm:
         admin = Caller(swarm.app, await swarm.make_key("admin"))
-        assert VALUE not in swarm.rules.text(VALUE)
+        assert VALUE not in swarm.rules.text(VALUE, tenant="default")
         (record,) = (await admin.get("/audit?action=secret.release")).json["items"]
         assert record["payload"]["names"] == ["token"]

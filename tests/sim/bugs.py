@@ -5,14 +5,14 @@ catch_rate.py measures how soon each is found; CI plays one seed for each that i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pytest
 
 from swarmkeeper.core import commands, lookups
-from swarmkeeper.core.decide import DECISIONS, key_lines
+from swarmkeeper.core.decide import DECISIONS, key_lines, policies
 from swarmkeeper.core.decide.decisions import approvals, heartbeats, review, timers
 from swarmkeeper.core.decide.decisions import work as decisions
 from swarmkeeper.core.decide.effects import closing, deadline, loading, settling
@@ -29,6 +29,9 @@ from swarmkeeper.core.model import (
     TaskRecord,
     Work,
 )
+from swarmkeeper.core.policies import labels
+from swarmkeeper.core.policies.labels import Flow, LabelledNode, LabelSource
+from swarmkeeper.core.policies.records import Facts
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.rules import budgets, graph
 from swarmkeeper.core.states import AttemptOutcome, ErrorClass, Status, Transition
@@ -40,7 +43,7 @@ from swarmkeeper.engine.polls import Poll
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.connection.calls import Calls
-from swarmkeeper.sim.play.scenarios import SCENARIOS, Fleet, People, Scenario
+from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People, Scenario
 from swarmkeeper.sim.run import Case, RunOutcome
 from swarmkeeper.storage.sqlite import loading as loads
 from swarmkeeper.storage.sqlite import transaction
@@ -76,6 +79,10 @@ CATCH_HTTP = replace(CATCH, name="catch-http", tasks_per_hour=100, hours=0.1, si
 CATCH_PAID = replace(CATCH, name="catch-paid", budgets=0.8, budget_tokens=2_000)
 # Most subtasks have a key of which one runs at a time.
 CATCH_KEYED = replace(CATCH, name="catch-keyed", limited=0.6)
+# Half of the subtasks have labels, and the policy keeps some of them from all bots.
+CATCH_LABELLED = replace(
+    CATCH, name="catch-labelled", labelled=0.5, bounds=Bounds(schedule_to_start_seconds=300), deadline=0
+)
 SCENARIO_OF: Mapping[Level, Scenario] = {"core": CATCH, "http": CATCH_HTTP}
 
 
@@ -277,6 +284,51 @@ def unfair_queue(patch: Patch) -> None:
     wrong = right.replace("ORDER BY place, work", "ORDER BY place DESC, work")
     assert wrong != right
     patch.setattr(transaction, "QUERIES", {**loads.QUERIES, "ready_heads": wrong})
+
+
+# ---- labels --------------------------------------------------------------------------------------------------------
+
+
+@bug(
+    "a rule that is not kept",
+    "labels flow into the items that depend on one at once, and not into those behind them",
+    found_by=("2.policy", "rows"),
+    seed=1,
+    seeds=10,
+    faults=(),
+    scenario=CATCH_LABELLED,
+)
+def labels_flow_one_step(patch: Patch) -> None:
+    def flow(nodes: Sequence[LabelledNode], outside: Mapping[str, Flow], base: Flow = ()) -> dict[str, Flow]:
+        own: dict[str, Iterable[LabelSource]] = {
+            node.key: [(name, value, node.key) for name, value in node.own.items()] for node in nodes
+        }
+        into = {
+            node.key: labels.merged(base, *(outside.get(key, own.get(key, ())) for key in node.parents))
+            for node in nodes
+        }
+        return {key: found for key, found in into.items() if found}
+
+    patch.setattr(labels, "inflows", flow)
+
+
+@bug(
+    "a rule that is not kept",
+    "the policies are asked about an item by its own labels, without those that flowed in",
+    found_by=("2.policy",),
+    seed=1,
+    seeds=10,
+    faults=(),
+    scenario=CATCH_LABELLED,
+)
+def inflow_not_asked_about(patch: Patch) -> None:
+    right = policies.of_work
+
+    def facts(working: WorkingSet, task: TaskRecord, work: Work) -> Facts:
+        own = None if work.labels is None else replace(work.labels, inflow=())
+        return right(working, task, replace(work, labels=own))
+
+    patch.setattr(policies, "of_work", facts)
 
 
 # ---- limits --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 from swarmkeeper.sim.harness import Harness
 from swarmkeeper.sim.oracle import checks
+from swarmkeeper.sim.play.engine import policed_rules
 
 # A statement that breaks a valid store, and words of the expected finding.
 ANOTHER_ATTEMPT = (
@@ -16,6 +17,7 @@ A_BLOCKED_ONE_READY = (
     "UPDATE ready SET work = (SELECT id FROM work WHERE status = 'BLOCKED' LIMIT 1)"
     " WHERE work = (SELECT max(work) FROM ready)"
 )
+LABELLED = """UPDATE work SET labels = '{{"own":[{own}],"inflow":[{inflow}]}}' WHERE {which}"""
 A_KILL = "INSERT INTO kill SELECT 'kil_x', tenant, '{kind}', {name}, 'r', 'key_x', 0, NULL FROM lease LIMIT 1"
 DAMAGE = {
     "two results": (
@@ -81,6 +83,18 @@ DAMAGE = {
     ),
     "a kill without a timer": (A_KILL.format(kind="skill", name="'nothing'"), "a kill has a timer"),
     "a grant to what is killed": (A_KILL.format(kind="tenant", name="tenant"), "nothing is granted to what is killed"),
+    "a label that does not flow": (
+        LABELLED.format(own="", inflow="", which="key = 'out'"),
+        "flows into all open items",
+    ),
+    "a label of nobody": (
+        LABELLED.format(own="", inflow='["secret","","read"]', which="key = 'b'"),
+        "comes from an item of its task that has it",
+    ),
+    "a way out for what was read": (
+        LABELLED.format(own='["egress",""]', inflow='["private","","c"],["untrusted","","c"]', which="key = 'a'"),
+        "no work with a way out is handed out",
+    ),
     "deadline gone": ("DELETE FROM timer WHERE kind = 'deadline'", "has a deadline timer"),
     "timer of what is over": (
         "INSERT INTO timer SELECT 'wake', id, 1 FROM work WHERE status = 'SUCCEEDED' LIMIT 1",
@@ -94,6 +108,7 @@ DAMAGE = {
 def a_busy_swarm() -> Harness:
     """Items of all kinds: leased, blocked, ready, waiting for time and for an answer, in review, in grace."""
     swarm = Harness()
+    swarm.engine._rules = policed_rules()
     worker = swarm.bot("worker", capacity=64)
     swarm.submit(["a", "b", "c", {"key": "d", "depends_on": ["a"]}], deadline_seconds=3600)
     first, second, third = swarm.leases(worker, 3)
@@ -109,6 +124,8 @@ def a_busy_swarm() -> Harness:
     stopped = swarm.submit(["h"], priority=9)
     swarm.take(worker)
     swarm.cancel(stopped)
+    read = {"key": "read", "labels": {"private": "", "untrusted": ""}}
+    swarm.submit([read, {"key": "out", "labels": {"egress": ""}, "depends_on": ["read"]}])
     assert first.key == "a"
     swarm.check()
     return swarm
@@ -121,7 +138,7 @@ def test_a_broken_invariant_is_found(sql: str, words: str) -> None:
 
     swarm.store.connection.execute(sql)
 
-    assert any(words in found for found in checks.broken(swarm.store.connection)), "found"
+    assert any(words in found for found in checks.broken(swarm.store.connection, policed=True)), "found"
     with pytest.raises(AssertionError, match="invariant"):
         swarm.check()
 
@@ -129,8 +146,8 @@ def test_a_broken_invariant_is_found(sql: str, words: str) -> None:
 def test_each_invariant_is_broken_once() -> None:
     words = [damage[1] for damage in DAMAGE.values()]
 
-    assert all(any(word in invariant.words for word in words) for invariant in checks.INVARIANTS)
+    assert all(any(word in invariant.words for word in words) for invariant in (*checks.INVARIANTS, *checks.POLICED))
 
 
 def test_a_valid_store_breaks_no_invariant() -> None:
-    assert list(checks.broken(a_busy_swarm().store.connection)) == []
+    assert list(checks.broken(a_busy_swarm().store.connection, policed=True)) == []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from swarmkeeper.core.model import Event, LeaseRecord, QueueEntry, TaskRecord
+from swarmkeeper.core.policies.labels import WorkLabels
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import AttemptOutcome, Kind, Status, TaskStatus
 from swarmkeeper.engine.loop import Engine
@@ -349,6 +350,20 @@ def an_older_item_is_passed_over(model: Model, saved: Sequence[Changes]) -> bool
                 model.queues[taken.queue, taken.tenant, taken.priority] = {work.id: taken, other.id: older}
                 changes.ready = {**changes.ready, work.id: None}
                 return True
+    return False
+
+
+@breaks("2.policy")
+def work_with_a_way_out_is_handed_out_behind_what_was_read(model: Model, saved: Sequence[Changes]) -> bool:
+    for _, _, lease in granted(model, saved):
+        for parent in model.parents.get(lease.work, ()):
+            model.policed = True
+            model.works[parent].labels = WorkLabels((("private", ""), ("untrusted", "")))
+            for changes in saved:
+                for work in changes.works.values():
+                    if work.id == lease.work:
+                        changes.works = {**changes.works, work.id: replace(work, labels=WorkLabels((("egress", ""),)))}
+                        return True
     return False
 
 

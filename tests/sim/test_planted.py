@@ -31,6 +31,7 @@ CLASSES = {
     "an event without audit",
     "an unfair queue",
     "a budget settled wrongly",
+    "a rule that is not kept",
 }
 
 

@@ -307,7 +307,7 @@ def test_no_chain_of_exchanges_ever_widens_a_token(chain: list[dict[str, Any]]) 
             wanted = narrowed(caller, sent)
         except PermissionDenied:
             continue
-        text, seconds = tokens.made("pub", "key_1", wanted)
+        text, seconds = tokens.made("pub", "key_1", "first", wanted)
         found = tokens.verified(text)
         assert found is not None
         login = found.login

@@ -14,6 +14,7 @@ from swarmkeeper.access.identity import OWN_ISSUER, WantedToken
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.errors import AuthenticationFailed
+from swarmkeeper.govern import keys
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.settings import Settings
 from swarmkeeper.tokens.own import SignedTokens
@@ -171,8 +172,9 @@ async def test_with_a_pepper_in_the_store_there_are_none_and_whoever_reads_the_s
         admin = Caller(swarm.app, record)
         stored = (await swarm.store.start()).pepper
         (row,) = (await admin.get("/keys")).json["items"]
+        secret = keys.version(keys.digest(stored, record.split("_")[2]))
         forged = SignedTokens(stored, SystemClock().now).made(
-            record.split("_")[1], row["id"], WantedToken("admin", 600)
+            record.split("_")[1], row["id"], secret, WantedToken("admin", 600)
         )[0]
 
         answer = await made(admin)
@@ -232,16 +234,16 @@ def own(pepper: bytes = b"p" * 32) -> SignedTokens:
 
 
 def test_what_is_signed_is_what_is_read() -> None:
-    found = own().verified(own().made("pub", "key_1", WantedToken("client", 60))[0])
+    found = own().verified(own().made("pub", "key_1", "first", WantedToken("client", 60))[0])
 
     assert found is not None
-    assert (found.public_id, found.role, found.login.subject) == ("pub", "client", "key_1")
+    assert (found.public_id, found.secret, found.role, found.login.subject) == ("pub", "first", "client", "key_1")
     assert (found.login.issuer, found.login.expires_at) == (OWN_ISSUER, 1_060 * SECOND)
 
 
 @given(st.data())
 def test_a_token_with_any_character_changed_is_none(data: st.DataObject) -> None:
-    token = own().made("pub", "key_1", WantedToken("client", 60))[0]
+    token = own().made("pub", "key_1", "first", WantedToken("client", 60))[0]
     place = data.draw(st.integers(0, len(token) - 1))
     other = data.draw(st.sampled_from("ABCXYZabcxyz0189-_.=").filter(lambda letter: letter != token[place]))
 
@@ -254,7 +256,7 @@ def test_a_token_with_any_character_changed_is_none(data: st.DataObject) -> None
 
 @pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "HS256"}, {"alg": "EdDSA", "typ": "JWT"}])
 def test_a_token_with_another_header_is_refused(header: dict[str, str]) -> None:
-    head, rest = own().made("pub", "key_1", WantedToken("admin", 60))[0].split(".", 1)
+    head, rest = own().made("pub", "key_1", "first", WantedToken("admin", 60))[0].split(".", 1)
     forged = base64.urlsafe_b64encode(json.dumps({"typ": "swarmkeeper+jwt", **header}).encode()).rstrip(b"=").decode()
     assert head != forged
 

@@ -140,6 +140,7 @@ class VerifiedOwnToken:
     """What a token that this server gave says; its signature was verified."""
 
     public_id: str  # of the API key
+    secret: str  # the version of the key's secret that it was made by: see govern/keys.py
     role: str
     login: TokenLogin
 
@@ -159,7 +160,7 @@ class OwnTokens(Protocol):
     """Makes and verifies the server's own tokens; see tokens/own.py."""
 
     def knows(self, text: str) -> bool: ...
-    def made(self, public_id: str, key_id: str, wanted: WantedToken) -> tuple[str, int]: ...
+    def made(self, public_id: str, key_id: str, secret: str, wanted: WantedToken) -> tuple[str, int]: ...
     def verified(self, text: str) -> VerifiedOwnToken | None: ...
 
 
@@ -306,10 +307,13 @@ class Identity:
             raise AuthenticationFailed("the token is not accepted: its API key is revoked, expired or elsewhere")
         if not await self._has_person(key):
             raise AuthenticationFailed("the token is not accepted: the person of its API key is disabled")
+        digest = next((each for each in self._digests(key) if keys.version(each) == own.secret), None)
+        if digest is None:
+            raise AuthenticationFailed("the token is not accepted: its API key has another secret since")
         self.accesses.used.add(key.id)
         whole = _principal(key)
         skills = whole.skills if own.login.skills is None else own.login.skills & (whole.skills or own.login.skills)
-        return replace(whole, role=own.role, skills=skills, token=own.login)
+        return replace(whole, role=own.role, skills=skills, token=own.login, secret_digest=digest)
 
     def token(self, by: Principal, wanted: WantedToken) -> tuple[str, int]:
         """Return a token that is worth as much as the caller's key or token, or less, and its seconds.
@@ -322,7 +326,8 @@ class Identity:
         """
         if self._own_tokens is None:
             raise NotSupported("this server makes no tokens: they need a pepper outside of the store: `pepper`")
-        return self._own_tokens.made(self._public_ids[by.key_id], by.key_id, wanted)
+        assert by.secret_digest is not None, "a caller with a key, or a token for one, has a secret"
+        return self._own_tokens.made(self._public_ids[by.key_id], by.key_id, keys.version(by.secret_digest), wanted)
 
     async def _with_person(self, principal: Principal) -> Principal:
         """Return the caller with the person whom the token names.
@@ -410,10 +415,13 @@ class Identity:
 
     def _has(self, key: ApiKey, digest: bytes) -> bool:
         """Whether this is the digest of the key's secret, or of the one before it while that is good."""
-        current = keys.same(digest, key.digest)
+        return any(keys.same(digest, each) for each in self._digests(key))
+
+    def _digests(self, key: ApiKey) -> list[bytes]:
+        """Return the digests of the key's secret, and of the one before it while that is good."""
         if key.previous_digest is None or key.previous_until is None or self._wall() >= key.previous_until:
-            return current
-        return keys.same(digest, key.previous_digest) or current
+            return [key.digest]
+        return [key.digest, key.previous_digest]
 
     def _why_not(self, key: ApiKey, secret: str, source: str) -> str | None:
         """Return why the key is not accepted, as a word for the audit log; None if it is."""

@@ -76,9 +76,15 @@ class BenchServer(ServerProcess):
 
     def __init__(self, store: str | None) -> None:
         self.place = Place(store)
-        super().__init__(self.place.url, program=self.program, folder=self.place.path.parent, settings=_SETTINGS)
+        folder = self.place.path.parent
+        settings = {**_SETTINGS, **self.more_settings(folder)}
+        super().__init__(self.place.url, program=self.program, folder=folder, settings=settings)
         self._connections = AsyncExitStack()
         self._clock = SystemClock()
+
+    def more_settings(self, folder: Path) -> Mapping[str, object]:
+        """Return further settings. Args: `folder` is where their files may be."""
+        return {}
 
     async def __aenter__(self) -> Self:
         try:

@@ -75,16 +75,18 @@ class Rules(Protocol):
     hash: str
     policies: Policies | None  # what else restricts callers; None: nothing
 
-    def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tenant: str | None = None) -> Redacted:
+    def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tenant: str | None) -> Redacted:
         """Return the value without its secrets.
 
         Args:
             own: more members of the value, made by the engine: ids, digests, numbers and fixed words. They are
                 scanned only if a rule names their path.
-            tenant: if given, equal secrets of this tenant get equal replacements.
+            tenant: whose text it is. Values released to its bots are hidden, and equal secrets get equal replacements.
+                None: text of no single tenant, which only operators read; what was released to any bot is hidden.
+                Empty: text of somebody unknown; nothing that was released is hidden, or the answer would tell of it.
         """
 
-    def text(self, value: str, *, tenant: str | None = None) -> str: ...
+    def text(self, value: str, *, tenant: str | None) -> str: ...
 
     def in_force(self) -> Rules:
         """Return the current rules, which stay the same for one batch."""
@@ -93,10 +95,10 @@ class Rules(Protocol):
 
     def why_not(self, principal: Principal, action: str) -> str: ...
 
-    def check_schema(self, schema: Mapping[str, Json]) -> tuple[Detail, ...]:
+    def check_schema(self, schema: Mapping[str, Json], *, tenant: str) -> tuple[Detail, ...]:
         """Return why a JSON Schema cannot be used for answers; pointers are below `/schema`."""
 
-    def check_answer(self, schema: Mapping[str, Json], answer: Json) -> tuple[Detail, ...]:
+    def check_answer(self, schema: Mapping[str, Json], answer: Json, *, tenant: str) -> tuple[Detail, ...]:
         """Return where an answer violates the schema; pointers are below `/answer`."""
 
 

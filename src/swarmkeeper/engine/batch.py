@@ -325,7 +325,7 @@ class Batch:
             effect="allow",
             reasons=(),
             events=(),
-            body=self.working.rules.redact({}),
+            body=self.working.rules.redact({}, tenant=tenant),
             salt=ids.salt(seed),
         )
         self.working.entries.append(entry)

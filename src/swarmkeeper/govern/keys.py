@@ -75,6 +75,11 @@ def digest(pepper: bytes, secret: str) -> bytes:
     return hmac.digest(pepper, secret.encode(), "sha256")
 
 
+def version(digest: bytes) -> str:
+    """Name a secret by its digest: for tokens, which end with the secret that they were made by."""
+    return hashlib.sha256(b"version of the secret of an API key" + digest).hexdigest()[:32]
+
+
 def same(digest: bytes, other: bytes) -> bool:
     """Return whether two digests are equal, in constant time."""
     return hmac.compare_digest(digest, other)

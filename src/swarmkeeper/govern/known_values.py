@@ -1,14 +1,19 @@
 """Finds values that redaction has to know: secrets that were released to bots, in every form in which they may return.
 
+Each tenant has values of its own, and a bound of its own on their number (`KnownOfTenants`). What one tenant knows
+neither hides text of another nor takes its room. A log line belongs to no tenant, and hides what any of them knows.
+
 Theory. A value has some ten forms: plain, base64 (at each of the three offsets in a longer text, in both alphabets),
-hexadecimal, percent, JSON and HTML escapes. The first eight bytes of each form are its sign. One regular expression of
-all signs tells in one pass that a text has none, which is nearly always so; where it matches, the forms with that sign
-are compared. Forms are added in layers of doubling size up to a bound, so that a new value costs the compilation of a
-few, and never one that would stop the server for long. Text that is encoded otherwise or twice is decoded first
-(redaction/encoded.py) and searched again.
+hexadecimal, percent, JSON and HTML escapes. The first eight bytes of each form are its sign. Wherever a form begins in
+a text, it covers one of the words into which the text is cut, every eight bytes (four for short forms): so sets of the
+words that forms may cover tell quickly that a text has none, which is nearly always so. Text without a run of letters
+as long as that, prose or what base64 makes of it, needs no look into the sets. Around a word that is in a set, the
+forms are compared. A new value adds to the sets: nothing large is ever compiled. Text that is encoded otherwise or
+twice is decoded first (redaction/encoded.py) and searched again.
 
 A value stays known until `forget`: what was released may be in a bot's memory for long. Readers in other threads see
-one of the states between the calls; calls of `add` and `forget` must not overlap.
+one of the states between the calls, or a part of the values that `add` is adding; calls of `add` and `forget` must not
+overlap.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ import base64
 import html
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import re2
 
@@ -26,15 +31,16 @@ from swarmkeeper.govern.redaction import views
 RULE = "released-secret"  # in placeholders and `redacted_fields`
 VALUE_MIN = 8  # characters: a shorter one would hide ordinary words
 VALUE_MAX = 64 << 10  # characters
-VALUES_MAX = 5_000
+VALUES_MAX = 5_000  # of a tenant
 COMPARED_MAX = 100_000  # forms, with one text: many keys begin alike, and so may a hostile text, at every line
 LINE_MIN = 16  # a line of a value with several is searched for by itself from this length on
 _SIGN = 8  # bytes
-_SIGNS_MAX = 12_000  # of a layer that is joined with another: compiling so many takes the better part of a second
-_PART = 500  # values that are compiled at once
+_LONG = 15  # bytes: from this length on, a form covers a whole word of eight, wherever it begins
 _NUMBER_MAX = 16  # digits: a longer number is hidden whole, or comes as text
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986: never escaped
-_MEMORY = 256 << 20  # bound of what RE2 may use for one layer
+_BYTES = re2.Options()  # no text, but bytes as they are
+_BYTES.encoding = re2.Options.Encoding.LATIN1
+_BYTES.log_errors = False
 
 
 class TooManyValues(Exception):
@@ -45,31 +51,108 @@ class TooMuchAlike(Exception):
     """The data begins at too many places as known values do: it has to count as unscanned."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    signs: re2._Regexp
-    forms: dict[bytes, tuple[tuple[bytes, str], ...]]  # by sign: (form, value), the longest first
+class Known(Protocol):
+    """Values that a text is searched for."""
+
+    @property
+    def version(self) -> int:
+        """Changes with the values: a text found harmless before may not be any more."""
+
+    def is_number(self, value: int) -> bool:
+        """Whether this number is a known value."""
+
+    def anywhere(self, data: bytes) -> bool:
+        """Return whether any form of a value is in these bytes, or may be: see `spans`."""
+
+    def spans(self, data: bytes) -> Iterator[tuple[int, int, str]]:
+        """Yield (first byte, end, value) of each form that is found.
+
+        Raises:
+            TooMuchAlike: at very many places the data begins as values do: comparing all would take too long.
+        """
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownNow:
-    layers: tuple[_Layer, ...] = ()
-    values: frozenset[str] = frozenset()
-    numbers: frozenset[int] = frozenset()  # values that may also come as a number
+class _Forms:
+    """Forms that cover a whole word of a size, wherever they begin in a text that is cut into such words."""
+
+    def __init__(self, word: int, code: Literal["I", "Q"]) -> None:
+        self._word, self._code = word, code
+        self._covered = 2 * word - 1  # bytes at the beginning of each form: the word is one of theirs
+        self._run = max(self._covered, _SIGN)
+        self._words: set[int] = set()
+        self._letters: frozenset[int] = frozenset()
+        self._runs: re2._Regexp | None = None
+
+    def add(self, form: bytes) -> None:
+        begin, sign = form[: self._covered], form[: self._run]
+        if not self._letters.issuperset(sign):
+            self._letters |= frozenset(sign)
+            letters = "".join(f"\\x{letter:02x}" for letter in sorted(self._letters))
+            self._runs = re2.compile(f"[{letters}]{{{self._run}}}".encode("ascii"), _BYTES)
+        self._words.update(self._cut(b"".join(begin[n : n + self._word] for n in range(self._word))))
+
+    def places(self, data: bytes) -> Iterator[range]:
+        """Yield where forms may begin. Nearly always there is nothing, and that has to be quick."""
+        if self._runs is None or self._runs.search(data) is None:
+            return
+        words, size = self._words, self._word
+        if words.isdisjoint(self._cut(data)):
+            return
+        for number, word in enumerate(self._cut(data)):
+            if word in words:
+                yield range(max(0, size * (number - 1) + 1), size * number + 1)
+
+    def _cut(self, data: bytes) -> memoryview:
+        whole = memoryview(data)[: len(data) // self._word * self._word]
+        return whole.cast(self._code)
+
+
+class _Index:
+    """Forms by what a text shows of them."""
+
+    def __init__(self) -> None:
+        self._of_sign: dict[bytes, tuple[tuple[bytes, str], ...]] = {}  # (form, value), the longest first
+        self._long, self._short = _Forms(8, "Q"), _Forms(4, "I")
+
+    def add(self, form: bytes, value: str) -> None:
+        alike = (*self._of_sign.get(form[:_SIGN], ()), (form, value))
+        self._of_sign[form[:_SIGN]] = tuple(sorted(alike, key=lambda pair: -len(pair[0])))
+        # The words come last: a reader that finds one finds its form.
+        (self._long if len(form) >= _LONG else self._short).add(form)
+
+    def spans(self, data: bytes) -> Iterator[tuple[int, int, str]]:
+        """Yield (first byte, end, value) of each form, the longest at each place. Raises TooMuchAlike."""
+        left = COMPARED_MAX
+        for found in (*self._long.places(data), *self._short.places(data)):
+            for start in found:
+                alike = self._of_sign.get(data[start : start + _SIGN], ())
+                left -= len(alike)
+                if left < 0:
+                    raise TooMuchAlike
+                for form, value in alike:
+                    if data.startswith(form, start):
+                        yield start, start + len(form), value
+                        break
 
 
 class KnownValues:
-    """The values known so far. `version` grows with each new one: a text found harmless before may not be any more."""
+    """The values that one tenant knows so far."""
 
     def __init__(self) -> None:
-        self._known = _KnownNow()
+        self._index = _Index()
+        self._values: frozenset[str] = frozenset()
+        self._numbers: frozenset[int] = frozenset()  # values that may also come as a number
         self.version = 0
 
     def __len__(self) -> int:
-        return len(self._known.values)
+        return len(self._values)
 
     def __contains__(self, value: str) -> bool:
-        return value in self._known.values
+        return value in self._values
+
+    @property
+    def values(self) -> frozenset[str]:
+        return self._values
 
     def add(self, values: Iterable[str]) -> None:
         """Add values. They are found from the moment that this returns.
@@ -78,74 +161,90 @@ class KnownValues:
             TooManyValues: there would be more than VALUES_MAX; none was added.
             ValueError: a value is shorter than VALUE_MIN or longer than VALUE_MAX.
         """
-        known = self._known
-        new = {value for value in values if value not in known.values}
+        new = {value for value in values if value not in self._values}
         if not new:
             return
         if any(not VALUE_MIN <= len(value) <= VALUE_MAX for value in new):
             raise ValueError(f"a value has {VALUE_MIN} to {VALUE_MAX} characters")
-        if len(known.values) + len(new) > VALUES_MAX:
+        if len(self._values) + len(new) > VALUES_MAX:
             raise TooManyValues(f"{VALUES_MAX} values are known already")
-        layers = list(known.layers)
-        made = _layer_of({form: value for value in new for form in forms(value)})
-        while layers and len(layers[-1].forms) <= min(2 * len(made.forms), _SIGNS_MAX - len(made.forms)):
-            below = layers.pop()
-            made = _layer_of(
-                {form: value for layer in (below, made) for group in layer.forms.values() for form, value in group}
-            )
-        numbers = known.numbers | {int(value) for value in new if _is_number(value)}
-        self._known = _KnownNow((*layers, made), known.values | new, numbers)
+        for value in sorted(new):
+            for form in forms(value):
+                self._index.add(form, value)
+        self._numbers |= {int(value) for value in new if _is_number(value)}
+        self._values |= new
         self.version += 1
 
-    @property
-    def values(self) -> frozenset[str]:
-        return self._known.values
-
     def forget(self, values: Iterable[str]) -> None:
-        """Know these values no more. All others are compiled again: that may take seconds, so call it in a thread."""
-        kept = self._known.values - frozenset(values)
+        """Know these values no more. All others are added again: that may take seconds, so call it in a thread."""
         again = KnownValues()
-        for part in _parts(sorted(kept)):
-            again.add(part)
-        self._known = again._known
+        again.add(self._values - frozenset(values))
+        self._index, self._values, self._numbers = again._index, again._values, again._numbers
         self.version += 1
 
     def is_number(self, value: int) -> bool:
-        """Whether this number is a known value."""
-        return abs(value) in self._known.numbers
+        return abs(value) in self._numbers
 
     def anywhere(self, data: bytes) -> bool:
-        """Return whether any form of a value is in these bytes, or may be: see `spans`."""
         try:
             return next(self.spans(data), None) is not None
         except TooMuchAlike:
             return True
 
     def spans(self, data: bytes) -> Iterator[tuple[int, int, str]]:
-        """Yield (first byte, end, value) of each form that is found, in order within each layer.
-
-        Raises:
-            TooMuchAlike: at very many places the data begins as values do: comparing all would take too long.
-        """
-        left = COMPARED_MAX
-        for layer in self._known.layers:
-            at = 0
-            while (match := layer.signs.search(data, at)) is not None:
-                start = match.start()
-                alike = layer.forms[data[start : start + _SIGN]]
-                left -= len(alike)
-                if left < 0:
-                    raise TooMuchAlike
-                for form, value in alike:
-                    if data.startswith(form, start):
-                        yield start, start + len(form), value
-                        break
-                at = start + 1
+        return self._index.spans(data)
 
 
-def _parts(values: list[str]) -> Iterator[list[str]]:
-    for begin in range(0, len(values), _PART):
-        yield values[begin : begin + _PART]
+NOTHING: Known = KnownValues()  # nobody adds to it
+
+
+class KnownOfTenants:
+    """The values that each tenant knows. It is itself what all of them know: for text that belongs to no tenant."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, KnownValues] = {}
+        self.version = 0
+
+    def of(self, tenant: str) -> Known:
+        """Return what a tenant knows."""
+        return self._of.get(tenant, NOTHING)
+
+    def values(self, tenant: str) -> frozenset[str]:
+        known = self._of.get(tenant)
+        return frozenset() if known is None else known.values
+
+    def tenants(self) -> tuple[str, ...]:
+        """Return the tenants that know a value."""
+        return tuple(self._of)
+
+    def add(self, tenant: str, values: Iterable[str]) -> None:
+        """Add values of a tenant: see `KnownValues.add`."""
+        known = self._of.get(tenant)
+        if known is None:
+            known = KnownValues()
+        known.add(values)
+        if len(known):
+            self._of[tenant] = known  # a new dictionary is not needed: readers copy it
+        self.version += 1
+
+    def forget(self, tenant: str, values: Iterable[str]) -> None:
+        """Know values of a tenant no more: see `KnownValues.forget`."""
+        known = self._of.get(tenant)
+        if known is not None:
+            known.forget(values)
+            if not len(known):
+                del self._of[tenant]
+            self.version += 1
+
+    def is_number(self, value: int) -> bool:
+        return any(known.is_number(value) for known in tuple(self._of.values()))
+
+    def anywhere(self, data: bytes) -> bool:
+        return any(known.anywhere(data) for known in tuple(self._of.values()))
+
+    def spans(self, data: bytes) -> Iterator[tuple[int, int, str]]:
+        for known in tuple(self._of.values()):
+            yield from known.spans(data)
 
 
 def forms(value: str) -> set[bytes]:
@@ -190,17 +289,3 @@ def _forms(text: str) -> Iterator[bytes]:
 
 def _is_number(value: str) -> bool:
     return value.isascii() and value.isdigit() and value[0] != "0" and len(value) <= _NUMBER_MAX
-
-
-def _layer_of(value_of: dict[bytes, str]) -> _Layer:
-    groups: dict[bytes, list[tuple[bytes, str]]] = {}
-    for form, value in value_of.items():
-        groups.setdefault(form[:_SIGN], []).append((form, value))
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1  # bytes as they are
-    options.log_errors = False
-    options.never_capture = True
-    options.max_mem = _MEMORY
-    signs = "|".join("".join(f"\\x{byte:02x}" for byte in sign) for sign in sorted(groups))
-    ordered = {sign: tuple(sorted(group, key=lambda pair: -len(pair[0]))) for sign, group in groups.items()}
-    return _Layer(re2.compile(signs.encode("ascii"), options), ordered)

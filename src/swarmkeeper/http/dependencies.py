@@ -71,13 +71,16 @@ class Call:
         seed = services.entropy.seed()
         asked = self.headers.get("x-request-id", "")
         # The request id is written to responses and logs, so it must be well-formed and match no secret rule.
-        if _REQUEST_ID.fullmatch(asked) and services.rules.text(asked) == asked:
+        if _REQUEST_ID.fullmatch(asked) and services.rules.text(asked, tenant="") == asked:
             self.request_id = asked
         else:
-            self.request_id = ids.timed("req", services.engine.now(), seed, "request")
+            self.request_id = self._made_id()
         self.trace = self.headers.get("traceparent", "")
         if not _TRACEPARENT.fullmatch(self.trace):
             self.trace = ids.traceparent(seed)
+
+    def _made_id(self) -> str:
+        return ids.timed("req", self.services.engine.now(), self.services.entropy.seed(), "request")
 
     # ---- the caller ------------------------------------------------------------------------------------------------
 
@@ -114,10 +117,13 @@ class Call:
         self.principal = await self.services.identity.authenticate(
             credential(self.headers), self.source, as_bearer="x-api-key" not in self.headers
         )
+        if self.services.rules.text(self.request_id, tenant=self.principal.tenant) != self.request_id:
+            self.request_id = self._made_id()
 
     def safe(self, name: str) -> str:
         """Return a name chosen by the caller, redacted if it may be a secret."""
-        return self.services.rules.redactor.safe_segment(name)
+        tenant = "" if self.principal is None else self.principal.tenant
+        return self.services.rules.safe_name(name, tenant=tenant)
 
     # ---- the body --------------------------------------------------------------------------------------------------
 

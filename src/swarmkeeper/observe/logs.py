@@ -65,7 +65,7 @@ _LIBRARY_LEVELS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING
 class RedactionRules(Protocol):
     """The redaction rules in force."""
 
-    def redact(self, value: Json) -> Redacted: ...
+    def redact(self, value: Json, *, tenant: None) -> Redacted: ...
 
 
 class Log:
@@ -107,7 +107,7 @@ class Log:
 
     def _line(self, level: str, event: str, fields: Mapping[str, Any]) -> str:
         plain = {name: _plain(value) for name, value in fields.items()}
-        shown = self._rules.redact({"event": event, **TRACE.get(), **plain}).value
+        shown = self._rules.redact({"event": event, **TRACE.get(), **plain}, tenant=None).value
         at = datetime.fromtimestamp(self._now() / 1_000_000, UTC).isoformat(timespec="milliseconds")
         stamp = at.replace("+00:00", "Z")
         if self._as_json:

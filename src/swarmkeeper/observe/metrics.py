@@ -100,7 +100,7 @@ class Sources:
     limited: Callable[[], Mapping[str, int]]  # by limit: refused calls
     running: Callable[[], bool]
     unlogged: Callable[[], int]  # log lines that could not be written
-    text: Callable[[str], str]  # redaction
+    text: Callable[[str, str | None], str]  # redaction, of text of a tenant or of all
     now: Callable[[], int]
     ahead: Callable[[], int]  # microseconds that engine time is ahead of the wall clock
     outgoing: Callable[[], OutgoingCounters | None] = lambda: None
@@ -181,7 +181,7 @@ class Metrics:
         """Yield what is counted in the store: waiting work by kind and skills, and leases."""
         rows = self._shown_of.get(tenant)
         if rows is None:
-            rows = self._shown([row for row in self._rows if tenant is None or row["tenant"] == tenant])
+            rows = self._shown([row for row in self._rows if tenant is None or row["tenant"] == tenant], tenant)
             self._shown_of[tenant] = rows
         now = self._sources.now()
         items = GaugeMetricFamily("swarmkeeper_ready_items", "Items that wait for a bot.", labels=_QUEUE)
@@ -209,7 +209,7 @@ class Metrics:
             self._leases = {row["tenant"]: row["leases"] for row in await self._store.read("metrics_leases", {})}
             self._shown_of = {}
 
-    def _shown(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def _shown(self, rows: Sequence[Mapping[str, Any]], tenant: str | None) -> list[dict[str, Any]]:
         """Sum the waiting work by kind and redacted skills."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
         by_queue: dict[tuple[str, str], dict[str, Any]] = {}
@@ -219,14 +219,14 @@ class Metrics:
             same["oldest"] = min(same["oldest"], row["oldest"])
         by_size = sorted(by_queue.values(), key=lambda row: (-row["items"], row["kind"], row["skills"]))
         for index, row in enumerate(by_size):
-            skills = self._skills(row["skills"]) if index < QUEUES_MAX else OTHER
+            skills = self._skills(row["skills"], tenant) if index < QUEUES_MAX else OTHER
             shown = found.setdefault((row["kind"], skills), {**row, "skills": skills, "items": 0})
             shown["items"] += row["items"]
             shown["oldest"] = min(shown["oldest"], row["oldest"])
         return list(found.values())
 
-    def _skills(self, listed: str) -> str:
-        label = ",".join(self._sources.text(skill) for skill in json.loads(listed))
+    def _skills(self, listed: str, tenant: str | None) -> str:
+        label = ",".join(self._sources.text(skill, tenant) for skill in json.loads(listed))
         return label if len(label) <= SKILLS_LENGTH_MAX else f"{label[:SKILLS_LENGTH_MAX]}…"
 
 

@@ -275,9 +275,13 @@ async def _secrets(store: Reader, rules: Rules, check: DoctorCheck) -> AsyncIter
     while rows := await store.read(check.read, {"place": place, "n": PAGE}):
         for row in rows:
             place = row["place"]
-            if shown < SHOWN and any(rules.redact(part).fields for part in (_said(row["head"]), _read(row["body"]))):
+            if shown < SHOWN and _is_secret(rules, _said(row["head"]), _read(row["body"])):
                 shown += 1
                 yield str(row["subject"])
+
+
+def _is_secret(rules: Rules, *parts: Any) -> bool:
+    return any(rules.redact(part, tenant=None).fields for part in parts)
 
 
 # The text that redaction writes in place of a secret, whole or truncated. After `password=` it would match a rule.

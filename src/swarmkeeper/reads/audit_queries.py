@@ -101,9 +101,14 @@ class AuditQueries:
 
 def public_record(row: AuditRecordRow) -> View:
     """Return the leaf and its body as a public record."""
+    return public_record_and_time(row)[0]
+
+
+def public_record_and_time(row: AuditRecordRow) -> tuple[View, int]:
+    """Return the leaf and its body as a public record, and its time in microseconds."""
     leaf: Mapping[str, Any] = msgspec.json.decode(row.leaf)
     events, payload = audit.decode_body(row.body) if row.body is not None else ((), None)
-    return {
+    record = {
         "id": leaf["id"],
         "index": row.place,
         "task_id": leaf["task_id"],
@@ -122,12 +127,7 @@ def public_record(row: AuditRecordRow) -> View:
         "redacted_fields": leaf["redacted_fields"],
         "timestamp": views.time(leaf["at"]),
     }
-
-
-def time_of(row: AuditRecordRow) -> int:
-    """Return the time of a record, in microseconds."""
-    at: int = msgspec.json.decode(row.leaf)["at"]
-    return at
+    return record, leaf["at"]
 
 
 # ---- events, whose hashes the log contains ---------------------------------------------------------------------------

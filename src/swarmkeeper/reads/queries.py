@@ -51,10 +51,11 @@ class TaskFilter:
 
 
 # order_by -> (named read, values that sort before every task)
-_ORDERS: Mapping[str, tuple[Read[TaskRow], tuple[int, ...]]] = {
-    "created_at": (named_reads.TASKS_OLDEST, (-1,)),
-    "-created_at": (named_reads.TASKS_NEWEST, (_LAST,)),
-    "priority": (named_reads.TASKS_BY_PRIORITY, (10, -1)),
+# For each order: the read of all tasks, that of one party's, and the place before the first task.
+_ORDERS: Mapping[str, tuple[Read[TaskRow], Read[TaskRow], tuple[int, ...]]] = {
+    "created_at": (named_reads.TASKS_OLDEST, named_reads.TASKS_OF_PARTY_OLDEST, (-1,)),
+    "-created_at": (named_reads.TASKS_NEWEST, named_reads.TASKS_OF_PARTY_NEWEST, (_LAST,)),
+    "priority": (named_reads.TASKS_BY_PRIORITY, named_reads.TASKS_OF_PARTY_BY_PRIORITY, (10, -1)),
 }
 
 
@@ -300,7 +301,7 @@ class Queries:
         if order_by not in _ORDERS:
             allowed = f"must be one of {', '.join(_ORDERS)}"
             raise Invalid("no such order", details=(("/query/order_by", "enum", allowed),))
-        read, first = _ORDERS[order_by]
+        of_all, of_party, first = _ORDERS[order_by]
         after: list[Any] = [*first, _LAST_ID if order_by.startswith("-") else ""]
         if page_token:
             _, *after = views.read_token(page_token, str, *(type(part) for part in after))
@@ -310,9 +311,9 @@ class Queries:
                     details=(("/query/page_token", "invalid", "use it with the order_by that it came with"),),
                 )
         found = await self._fetch(
-            read,
+            of_party if principal.sees_own else of_all,
             tenant=principal.tenant,
-            party=principal.party if principal.sees_own else None,
+            **({"party": principal.party} if principal.sees_own else {}),
             statuses=_json(filters.status) if filters.status else None,
             outcomes=_json(filters.outcome) if filters.outcome else None,
             labels=_json(list(filters.labels)),

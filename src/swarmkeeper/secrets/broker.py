@@ -88,8 +88,8 @@ class SecretBroker:
         self._seq: dict[tuple[str, str], int] = {}  # (tenant, tag) -> an event that tells of the value
         self._here: set[tuple[str, str]] = set()  # values that this server knows
         self._turn = asyncio.Lock()  # for changes of what is known
-        self._unwritten: Counter[str] = Counter()  # values that are known and whose row is not committed yet
-        self._recent: set[str] = set()  # values that were made known since `forget_removed` began last
+        self._unwritten: Counter[tuple[str, str]] = Counter()  # (tenant, value), whose row is not committed yet
+        self._recent: set[tuple[str, str]] = set()  # (tenant, value) made known since `forget_removed` began last
         self._everywhere: set[tuple[str, str]] = set()  # and all others, too
 
     # ---- start -----------------------------------------------------------------------------------------------------
@@ -125,29 +125,36 @@ class SecretBroker:
     async def load(self) -> None:
         """Make every value that was released known; call it again after the end of the feed is noted."""
         if self.ring is not None:
-            values: list[str] = []
+            values: dict[str, list[str]] = {}
             tags: list[tuple[str, str]] = []
             async for row in self.released():
-                values.append(self.opened(row))
+                values.setdefault(row.tenant, []).append(self.opened(row))
                 tags.append((row.tenant, row.tag))
-            for begin in range(0, len(values), PAGE):
-                async with self._turn:
-                    self._rules.known.add(values[begin : begin + PAGE])
-                await asyncio.sleep(0)
+            for tenant, own in values.items():
+                for begin in range(0, len(own), PAGE):
+                    async with self._turn:
+                        self._rules.known.add(tenant, own[begin : begin + PAGE])
+                    await asyncio.sleep(0)
             self._here.update(tags)
 
     async def forget_removed(self) -> None:
         """Know no more what has no row any more; values of releases in progress have none yet."""
         self._recent = set()
-        known = self._rules.known.values - self._unwritten.keys()
-        rows: set[str] = set()
+        known = self._rules.known
+        before = {(tenant, value) for tenant in known.tenants() for value in known.values(tenant)}
+        before -= self._unwritten.keys()
+        rows: set[tuple[str, str]] = set()
         tags: set[tuple[str, str]] = set()
         async for row in self.released():
-            rows.add(self.opened(row))
+            rows.add((row.tenant, self.opened(row)))
             tags.add((row.tenant, row.tag))
         async with self._turn:
-            if gone := known - rows - self._recent:
-                await asyncio.to_thread(self._rules.known.forget, gone)
+            if removed := before - rows - self._recent:
+                gone: dict[str, list[str]] = {}
+                for tenant, value in removed:
+                    gone.setdefault(tenant, []).append(value)
+                for tenant, values in gone.items():
+                    await asyncio.to_thread(known.forget, tenant, values)
                 # A tag that is asked for again is read again.
                 self._here &= tags
                 self._everywhere &= tags
@@ -191,8 +198,9 @@ class SecretBroker:
             try:
                 for row in await fetch(self._store, reads.RELEASED_TAG, tenant=tenant, tag=tag):
                     async with self._turn:
-                        self._recent.add(value := self.opened(row))
-                        self._rules.known.add([value])
+                        value = self.opened(row)
+                        self._recent.add((tenant, value))
+                        self._rules.known.add(tenant, [value])
             except (BadKeys, TooManyValues) as error:
                 self._log("secrets_unknown", reason=str(error))
                 return False
@@ -239,10 +247,10 @@ class SecretBroker:
         taken = await self._taken(use, asked)
         try:
             values = self._values(asked, taken)
-            plain = [value for value, _, _ in values]
+            plain = [(use.tenant, value) for value, _, _ in values]
             self._unwritten.update(plain)
             try:
-                await self._make_known(plain)
+                await self._make_known(use.tenant, [value for value, _, _ in values])
                 records = self._records(use, asked, values)
                 await self._do(self._release(by, lease_id, use, records, taken, asked, trace))
             finally:
@@ -352,13 +360,13 @@ class SecretBroker:
             )
         return found
 
-    async def _make_known(self, values: Sequence[str]) -> None:
+    async def _make_known(self, tenant: str, values: Sequence[str]) -> None:
         try:
             async with self._turn:
-                self._recent.update(values)
-                self._rules.known.add(values)
+                self._recent.update((tenant, value) for value in values)
+                self._rules.known.add(tenant, values)
         except TooManyValues as error:
-            self._log("secrets_full", reason=str(error))
+            self._log("secrets_full", tenant=tenant, reason=str(error))
             raise SecretsUnavailable("redaction cannot know more values", retry_after=60) from None
 
     def _records(

@@ -61,6 +61,7 @@ class CoreRun:
         self.model = self.model_type(
             self.loop, self.trace, secret=SECRET, full_every=full_every, user_invariants=invariants
         )
+        self.model.policed = bool(scenario.labelled)
         if scenario.tenants > 1:
             self.model.isolation = TenantIsolation(self.model)
         self.network: Network[CoreEdge] = Network(
@@ -81,6 +82,7 @@ class CoreRun:
             network=self.network,
             model=self.model,
             limits=scenario.bounds.limits(),
+            policed=bool(scenario.labelled),
             **self.orchestrator_options(),
         )
         self.places: Mapping[str, int] = {}

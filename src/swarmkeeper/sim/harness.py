@@ -26,7 +26,7 @@ from swarmkeeper.sim.kernel.chance import SeededChance
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import SECOND, Host, virtual_loop
 from swarmkeeper.sim.oracle import checks
-from swarmkeeper.sim.play.engine import new_engine
+from swarmkeeper.sim.play.engine import TRIFECTA, new_engine
 from swarmkeeper.sim.play.host import canonical
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.sqlite import SqliteStore
@@ -461,7 +461,9 @@ class Harness:
 
     def check(self, *, faults: int = 0) -> None:
         """Assert that the invariants on rows hold, and that the engine had exactly `faults` faults."""
-        found = [*checks.broken(self.store.connection), *self.store.wrong_kept()]
+        policies = self.engine._rules.policies
+        policed = policies is not None and TRIFECTA in getattr(policies, "names", ())
+        found = [*checks.broken(self.store.connection, policed=policed), *self.store.wrong_kept()]
         found += [
             f"invariant 11: the audit log says otherwise: {row}" for row in self.run(replay(self.store)).mismatches
         ]

@@ -24,6 +24,7 @@ from swarmkeeper.app import Orchestrator
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.ports import Clock, Entropy, StoreUnavailable
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.observe.logs import Log
 from swarmkeeper.sdk.bots import BaseBot
 from swarmkeeper.settings import Settings
@@ -38,7 +39,7 @@ from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.outcome import Case, RunOutcome
 from swarmkeeper.sim.play.bots import Provider
-from swarmkeeper.sim.play.engine import rules
+from swarmkeeper.sim.play.engine import policed_rules, rules
 from swarmkeeper.sim.play.http.http_edge import HttpEdge
 from swarmkeeper.sim.play.http.http_intruder import HttpIntruderEdge
 from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess, UserBotPart
@@ -82,11 +83,18 @@ class ProductOrchestrator(Orchestrator):
     """The product's own composition, on the store and broker of the simulation."""
 
     def __init__(
-        self, store: FaultyStore, broker: FaultyBroker, bounds: Limits, clock: Clock, entropy: Entropy, log: Log
+        self,
+        store: FaultyStore,
+        broker: FaultyBroker,
+        bounds: Limits,
+        clock: Clock,
+        entropy: Entropy,
+        log: Log,
+        rules: Rulebook,
     ) -> None:
         settings = _Settings(store="sqlite://:memory:", log_level="error")
         object.__setattr__(settings, "bounds", bounds)
-        super().__init__(settings, clock=clock, entropy=entropy, rules=rules(), log=log, inline=True)
+        super().__init__(settings, clock=clock, entropy=entropy, rules=rules, log=log, inline=True)
         self.store, self.broker = store, broker
 
     async def begin(self) -> None:
@@ -128,7 +136,9 @@ class HttpOrchestrator(SimulatedOrchestrator):
         if self.runs > 1:
             self._model.compare("after a restart")
         log = _Log(self._log, self._clock)
-        swarm = ProductOrchestrator(store, FaultyBroker(self._faults), self._limits, self._clock, self._entropy, log)
+        book = policed_rules() if self._policed else rules()
+        broker = FaultyBroker(self._faults)
+        swarm = ProductOrchestrator(store, broker, self._limits, self._clock, self._entropy, log, book)
         self._swarms.append(swarm)
         while True:
             try:

@@ -36,8 +36,7 @@ class SinkRecord(OutgoingEvent):
 
 def of_audit(row: AuditRecordRow, tenant: str, cursor: str, most: int) -> SinkRecord:
     """Return an audit record of at most `most` bytes."""
-    record = audit_queries.public_record(row)
-    at = audit_queries.time_of(row)
+    record, at = audit_queries.public_record_and_time(row)
     body = _fitting(lambda data: _audit_body(tenant, record, data), record, most)
     facts = (
         ("type", "audit"),

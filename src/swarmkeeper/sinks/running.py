@@ -58,12 +58,12 @@ class Sinks:
         entries = read(Path(file), read_secret)
         return cls(entries, {entry.name: target_of(entry, clock.now) for entry in entries}, clock, log)
 
-    def attach(self, engine: Engine, store: Store, broker: Broker, owner: str, text: Callable[[str], str]) -> None:
+    def attach(self, engine: Engine, store: Store, broker: Broker, owner: str, text: Callable[[str, str], str]) -> None:
         """Make the readers, and let the gate decide which commands the engine takes.
 
         Args:
             owner: what only this server has.
-            text: redaction.
+            text: redaction, of text of a tenant.
         """
         self._store, self._engine = store, engine
         if any(entry.table.required for entry in self._entries):
@@ -197,5 +197,5 @@ class Sinks:
         return found
 
 
-def _spans_of(entry: Entry, store: Store, text: Callable[[str], str]) -> SpanMaker | None:
+def _spans_of(entry: Entry, store: Store, text: Callable[[str, str], str]) -> SpanMaker | None:
     return SpanMaker(store, entry.table.sample, text) if isinstance(entry.table, TracesTable) else None

@@ -85,11 +85,11 @@ def of_lease(traceparent: str, lease_id: str, ratio: float) -> str:
 
 
 class SpanMaker:
-    def __init__(self, store: Reader, ratio: float, text: Callable[[str], str]) -> None:
+    def __init__(self, store: Reader, ratio: float, text: Callable[[str, str], str]) -> None:
         """
         Args:
             ratio: the share of traces that are sent, from 0 to 1.
-            text: redaction.
+            text: redaction, of text of a tenant.
         """
         self._store, self._ratio, self._text = store, ratio, text
 
@@ -160,7 +160,7 @@ class SpanMaker:
 
     def _attempt(self, attempt: TracedAttemptRow, trace: TraceParent) -> dict[str, Any]:
         operation = "plan" if attempt.kind == "plan" else "invoke_agent"
-        agent = self._text(attempt.bot_name or attempt.bot)
+        agent = self._text(attempt.bot_name or attempt.bot, attempt.tenant)
         failed = attempt.ending not in _NO_ERRORS
         attributes: dict[str, Any] = {
             "gen_ai.operation.name": operation,
@@ -177,7 +177,7 @@ class SpanMaker:
             "swarmkeeper.attempt.ending": attempt.ending,
         }
         if attempt.bot_version:
-            attributes["gen_ai.agent.version"] = self._text(attempt.bot_version)
+            attributes["gen_ai.agent.version"] = self._text(attempt.bot_version, attempt.tenant)
         if failed:
             attributes["error.type"] = attempt.ending
         used = {} if attempt.usage is None else views.json_of(attempt.usage)

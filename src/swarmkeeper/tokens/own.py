@@ -3,7 +3,8 @@
 Theory. The key that signs them follows from the pepper, so all servers with this pepper have the same one, and nothing
 is stored. It needs a pepper outside of the store: otherwise whoever reads the store, or a backup, could sign. A token
 names its API key and is worth no more than that: with the key revoked or expired, or in another network, the token is
-refused, too. It may have a narrower role, be for some skills or for one task, and be exchanged for one that is narrower
+refused, too. It names the secret that it was made by, and ends with that: a rotation ends all tokens of the old secret.
+It may have a narrower role, be for some skills or for one task, and be exchanged for one that is narrower
 still and ends no later.
 """
 
@@ -13,6 +14,7 @@ import base64
 import hashlib
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -43,11 +45,12 @@ class SignedTokens:
         derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"own tokens").derive(self._pepper)
         return Ed25519PrivateKey.from_private_bytes(derived)
 
-    def made(self, public_id: str, key_id: str, wanted: WantedToken) -> tuple[str, int]:
-        """Return a token for an API key, and for how many seconds it is good."""
+    def made(self, public_id: str, key_id: str, secret: str, wanted: WantedToken) -> tuple[str, int]:
+        """Return a token for an API key, by the version of its secret, and for how many seconds it is good."""
         now = self._wall() // SECOND
         ends = now + wanted.seconds if wanted.until is None else min(now + wanted.seconds, wanted.until // SECOND)
-        claims = {"iss": OWN_ISSUER, "sub": key_id, "key": public_id, "role": wanted.role, "iat": now, "exp": ends}
+        claims: dict[str, Any] = {"iss": OWN_ISSUER, "sub": key_id, "key": public_id, "secret": secret}
+        claims |= {"role": wanted.role, "iat": now, "exp": ends}
         if wanted.skills is not None:
             claims["skills"] = sorted(wanted.skills)
         if wanted.task is not None:
@@ -91,7 +94,7 @@ class SignedTokens:
         skills = None if "skills" not in said else frozenset(said["skills"])
         ends_at = said["exp"] * SECOND
         login = TokenLogin(OWN_ISSUER, said["sub"], id_, said["key"], ends_at, skills, said.get("task"))
-        return VerifiedOwnToken(said["key"], said["role"], login)
+        return VerifiedOwnToken(said["key"], said.get("secret", ""), said["role"], login)
 
 
 def _base64url(content: bytes) -> str:

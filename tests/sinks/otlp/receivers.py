@@ -142,6 +142,11 @@ class GrpcReceiver(Receiver):
         self.raw.append(request.SerializeToString())
         if self.mode == "slow":
             time.sleep(SLOW_SECONDS)
+        if self.mode == "hanging":
+            context.send_initial_metadata(())
+            while context.is_active():
+                time.sleep(0.02)
+            return
         if self.mode in ("failing", "refusing"):
             if self.takes_before_failing:
                 take(request)
@@ -239,14 +244,22 @@ class Cable:
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
+        self.host = "127.0.0.1"
         self.answers = True  # whether bytes of the receiver go through
+        self.resets = False  # whether each connection is cut at once
+        self.joined = 0
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._joined, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._joined, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.joined += 1
+        if self.resets:
+            await reader.read(1)
+            self.cut()
+            return
         try:
             there, to = await asyncio.open_connection("127.0.0.1", self._to)
         except OSError:

@@ -120,9 +120,7 @@ async def together(
     before, bots = await server.figures(), await crew.used()
     cpu, calls = own_cpu_seconds(), sum(client.calls for client in clients)
     began = clock.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for number, client in enumerate(clients):
-            group.create_task(_life(client, tasks[number :: len(clients)], subtasks, submits))
+    await all_at_once(clients, tasks, subtasks, submits)
     seconds = (clock.monotonic() - began) / 1_000_000
     cpu = own_cpu_seconds() - cpu
     now, after = await crew.used(), await server.figures()
@@ -147,6 +145,13 @@ async def together(
         figures["server_cpu_ms_per_1000_subtasks"] = served * 1e6 / items
         figures["cpu_ms_per_1000_subtasks"] = (served + cpu + now.cpu_seconds - bots.cpu_seconds) * 1e6 / items
     return figures
+
+
+async def all_at_once(clients: Sequence[HttpConnection], tasks: range, subtasks: int, submits: int) -> None:
+    """Submit all tasks, `submits` per call, and wait until each is done and checked."""
+    async with asyncio.TaskGroup() as group:
+        for number, client in enumerate(clients):
+            group.create_task(_life(client, tasks[number :: len(clients)], subtasks, submits))
 
 
 async def _life(client: HttpConnection, numbers: range, subtasks: int, submits: int) -> None:

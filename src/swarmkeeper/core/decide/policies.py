@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from swarmkeeper.core.decide.loaded_rows import LoadedRows
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import PermissionDenied
 from swarmkeeper.core.model import ApprovalRecord, BotRecord, Json, LeaseRecord, Principal, TaskRecord, Work
-from swarmkeeper.core.policies.labels import effective
+from swarmkeeper.core.policies.labels import WorkLabels, effective
 from swarmkeeper.core.policies.records import Facts, PolicyAction, PolicyDecision, facts, facts_of_labels, labels_of
 from swarmkeeper.core.ports import Rules
 from swarmkeeper.core.states import Kind
 
+_KEPT = 4_096  # facts about callers, and about items
 SUBMITS: Mapping[Kind, PolicyAction] = {
     Kind.PLAN: PolicyAction.PLAN_SUBMIT,
     Kind.EXECUTE: PolicyAction.RESULT_SUBMIT,
@@ -65,29 +67,36 @@ def of_key(by: Principal) -> Facts:
 
 
 def of_bot(bot: BotRecord) -> Facts:
-    return facts(
-        "Caller",
-        bot.id,
-        kind="bot",
-        tenant=bot.tenant,
-        owner=bot.owner,
-        roles=[f"bot:{bot.type.lower()}"],
-        bot=bot.name,
-        skills=bot.skills,
-    )
+    return _of_bot(bot.id, bot.tenant, bot.owner, bot.type, bot.name, tuple(bot.skills))
+
+
+# Made once for a bot, and for all items that are alike: making them takes longer than deciding does.
+@lru_cache(maxsize=_KEPT)
+def _of_bot(id_: str, tenant: str, owner: str, type_: str, name: str, skills: tuple[str, ...]) -> Facts:
+    roles = [f"bot:{type_.lower()}"]
+    return facts("Caller", id_, kind="bot", tenant=tenant, owner=owner, roles=roles, bot=name, skills=skills)
 
 
 def of_work(working: WorkingSet, task: TaskRecord, work: Work) -> Facts:
     """Return the facts about an item. They do not tell items of a task from each other, so decisions are kept."""
+    skills = tuple(working.queues.by_id[work.queue].skills)
+    labels = tuple(sorted(task.labels.items()))
+    return _of_work(task.tenant, str(work.kind), skills, labels, work.labels, task.submitted_by, task.priority)
+
+
+@lru_cache(maxsize=_KEPT)
+def _of_work(
+    tenant: str,
+    kind: str,
+    skills: tuple[str, ...],
+    of_task: tuple[tuple[str, str], ...],
+    own: WorkLabels | None,
+    submitter: str,
+    priority: int,
+) -> Facts:
+    labels = facts_of_labels(dict(of_task), own)
     return facts(
-        "Work",
-        "work",
-        tenant=task.tenant,
-        kind=str(work.kind),
-        skills=working.queues.by_id[work.queue].skills,
-        **facts_of_labels(task.labels, work.labels),
-        submitter=task.submitted_by,
-        priority=task.priority,
+        "Work", "work", tenant=tenant, kind=kind, skills=skills, **labels, submitter=submitter, priority=priority
     )
 
 

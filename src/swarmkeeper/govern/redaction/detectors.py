@@ -21,7 +21,7 @@ from functools import cached_property
 import re2
 
 from swarmkeeper.govern import known_values
-from swarmkeeper.govern.known_values import KnownValues, TooMuchAlike
+from swarmkeeper.govern.known_values import NOTHING, Known, TooMuchAlike
 from swarmkeeper.govern.redaction import encoded, values, views
 from swarmkeeper.govern.redaction.checks import CHECKS, CHECKSUMS, NAMED_CHECKS
 from swarmkeeper.govern.redaction.packs import UNSCANNED, BadRules, Detector, Pack, compiled
@@ -51,7 +51,6 @@ _ABSENT = (-1, -1)  # span that RE2 gives for a group without a match
 
 _Found = tuple[int, int, int, str]  # first character, end, number of the rule, the secret as decoded
 _KNOWN = -1  # in place of the number of a rule: a known value
-_NOTHING_KNOWN = KnownValues()
 
 TAG = ":[0-9a-f]{8}:[0-9a-f]{16}"  # in a placeholder: id of the key, and the tag that equal secrets share
 
@@ -141,7 +140,7 @@ class Detectors:
         unbound = [f"(?:{pattern.replace(chr(92) + 'b', '')})" for pattern in always]
         return "(?m)" + "|".join([*words, *unbound, *views.TRANSFORMED])
 
-    def quiet(self, lines: str, known: KnownValues = _NOTHING_KNOWN) -> bool:
+    def quiet(self, lines: str, known: Known = NOTHING) -> bool:
         """Return whether no rule can match in any of these lines, and no known value is there.
 
         This is the fast answer to the usual case.
@@ -154,7 +153,7 @@ class Detectors:
             return False
         return not self._anything_inside(data, LEVELS, encoded.Budget(), known)
 
-    def _anything_inside(self, data: bytes, levels: int, budget: encoded.Budget, known: KnownValues) -> bool:
+    def _anything_inside(self, data: bytes, levels: int, budget: encoded.Budget, known: Known) -> bool:
         """Return whether encoded text in this UTF-8 may contain a secret; False is certain."""
         gate = self._inner_gate if levels > 1 else self._innermost_gate
         try:
@@ -175,7 +174,7 @@ class Detectors:
     def _calm(self, data: bytes) -> bool:
         return self._gate is None or self._gate.search(data) is None
 
-    def find(self, text: str, known: KnownValues = _NOTHING_KNOWN) -> list[Span]:
+    def find(self, text: str, known: Known = NOTHING) -> list[Span]:
         """Return the secrets of a text, in order, without overlaps; overlapping matches become one, under the first
         rule.
 
@@ -206,7 +205,7 @@ class Detectors:
             return f"the text has none of its keywords: {', '.join(words)}"
         return compiled.why_not(data, self._placeholders_in(data))
 
-    def _look(self, text: str, levels: int, budget: encoded.Budget, known: KnownValues) -> list[_Found]:
+    def _look(self, text: str, levels: int, budget: encoded.Budget, known: Known) -> list[_Found]:
         """Search the text, and the encoded text in it."""
         view = views.plain(text)
         data = view.text.encode()
@@ -226,7 +225,7 @@ class Detectors:
         return [(*view.original(start, end), n, secret) for start, end, n, secret in found]
 
     def _matches(
-        self, text: str, data: bytes, candidates: set[int] | None = None, known: KnownValues = _NOTHING_KNOWN
+        self, text: str, data: bytes, candidates: set[int] | None = None, known: Known = NOTHING
     ) -> list[_Found]:
         if candidates is None:
             candidates = self._candidates(text)

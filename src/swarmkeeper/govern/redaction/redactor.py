@@ -15,7 +15,7 @@ from importlib import resources
 import re2
 
 from swarmkeeper.core.model import FieldRedaction, Json, Redacted
-from swarmkeeper.govern.known_values import RULE, KnownValues
+from swarmkeeper.govern.known_values import NOTHING, RULE, Known
 from swarmkeeper.govern.redaction.detectors import TAG, TEXT_MAX, Detectors, Span
 from swarmkeeper.govern.redaction.packs import UNSCANNED, BadRules, FieldRule, Pack, decoded, read_packs
 from swarmkeeper.govern.redaction.tags import TenantTags
@@ -29,6 +29,7 @@ _CARD_MIN = 10**12  # a number of this size may be a card number, and is searche
 _KEYS_REMEMBERED = 4_096
 _TEXTS_REMEMBERED = 16_384
 _KEY_REMEMBERED_MAX = 64
+_KNOWN_REMEMBERED = 64  # tenants with values of their own
 
 # Reading and compiling the shipped rules takes a tenth of a second; they never change, so they are shared.
 _read = lru_cache(maxsize=4)(read_packs)
@@ -59,16 +60,12 @@ class Redactor:
     """
 
     def __init__(self, pack: Pack) -> None:
-        self.known = KnownValues()  # secrets that were released; a rulebook replaces it by its own
-        self._known_version = 0
         self.hash = pack.hash
         self.rules = (*(rule.id for rule in pack.fields), *(rule.id for rule in pack.detectors))
         self.places = frozenset(rule.id for rule in pack.fields)  # ids of the field rules
         self._detectors = _compiled(pack)
         self._places = _FieldRules(pack.fields)
-        # Caches: keys that match no rule, and short texts without a secret (names, our words).
-        self._quiet_keys: set[str] = set()
-        self._quiet_texts: set[str] = set()
+        self._quiet: dict[Known, _Quiet] = {}
 
     @classmethod
     def default(cls, *more: str) -> Redactor:
@@ -79,42 +76,51 @@ class Redactor:
         """Free what the trial of the rules left in memory; see `Detectors.compile_again`."""
         self._detectors.compile_again()
 
-    def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tags: TenantTags | None = None) -> Redacted:
+    def redact(
+        self,
+        value: Json,
+        own: Mapping[str, Json] | None = None,
+        *,
+        tags: TenantTags | None = None,
+        known: Known = NOTHING,
+    ) -> Redacted:
         """Hide every secret in the value. The result shares no mutable part with it.
+
+        `known` are secrets that were released to bots, and that no rule needs to match.
 
         `own` are further members of the value, an object, which contain nothing from callers: detectors skip them. If a
         field rule may match one of their names, they are treated like all other members.
         """
-        if self._known_version != self.known.version:
-            self._forget_quiet()
+        quiet = self._quiet.get(known)
+        if quiet is None or quiet.version != known.version:
+            quiet = self._search_again(known)
         if own is not None:
-            plain = self._quiet_keys.issuperset(own) or all(map(self._quiet_key, own))
+            plain = quiet.keys.issuperset(own) or all(self._quiet_key(key, quiet) for key in own)
             if self._places.pointers or not plain:
-                return self.redact({**own, **value}, tags=tags)
-            if self._known(value):
+                return self.redact({**own, **value}, tags=tags, known=known)
+            if quiet.has(value):
                 return Redacted({**own, **value})
-            clean = self.redact(value, tags=tags)
+            clean = self.redact(value, tags=tags, known=known)
             return Redacted({**own, **clean.value}, clean.fields)
         texts: list[str] = []
-        quiet = self._quiet_texts
         try:
-            copy = self._copy(value, texts, 0)
+            copy = self._copy(value, texts, 0, quiet)
             if not texts:
                 return Redacted(copy)
             # Separated by an empty line, or two digests would look like one encoded block and take the slow path.
             lines = "\n\n".join(texts)
-            if len(lines) <= TEXT_MAX and self._detectors.quiet(lines, self.known):
-                self._remember(texts, quiet)
+            if len(lines) <= TEXT_MAX and self._detectors.quiet(lines, known):
+                quiet.remember(texts)
                 return Redacted(copy)
         except (_Suspect, UnicodeEncodeError):
             pass  # the slow path finds the reason and the place
-        walk = _RedactionWalk(self._detectors, self._places, tags, self.known)
+        walk = _RedactionWalk(self._detectors, self._places, tags, known)
         clean = walk.value(value, "", 0, self._places.start)
         return Redacted(clean, tuple(walk.fields))
 
-    def text(self, value: str, *, tags: TenantTags | None = None) -> str:
+    def text(self, value: str, *, tags: TenantTags | None = None, known: Known = NOTHING) -> str:
         """Return the text with its secrets replaced."""
-        return _redact_text(self._detectors, value, tags, self.known)[0]
+        return _redact_text(self._detectors, value, tags, known)[0]
 
     def find(self, text: str) -> list[Span]:
         """Return where the secrets of a text are and which rule found each, for reports about secrets.
@@ -122,7 +128,7 @@ class Redactor:
         Raises:
             Unscanned: the text is too long, or contains too many secrets.
         """
-        return self._detectors.find(text, self.known)
+        return self._detectors.find(text)
 
     def why_not(self, text: str, rule: str) -> str:
         """Explain why a rule finds nothing in a text itself."""
@@ -130,21 +136,21 @@ class Redactor:
             return "the rule matches places, not text, and none of its places is here"
         return self._detectors.why_not(text, rule)
 
-    def safe_segment(self, text: str) -> str:
+    def safe_segment(self, text: str, *, known: Known = NOTHING) -> str:
         """Make a caller's name safe to show in an error: redacted, printable, at most 64 characters."""
-        return _printable(self.text(text))
+        return _printable(self.text(text, known=known))
 
-    def _copy(self, value: Json, texts: list[str], depth: int) -> Json:
+    def _copy(self, value: Json, texts: list[str], depth: int, quiet: _Quiet) -> Json:
         """Copy the value and collect its texts, except keys known to be quiet. Raises _Suspect if it is not simple."""
         kind = type(value)
         if kind is str:
-            if value not in self._quiet_texts:
+            if value not in quiet.texts:
                 texts.append(value)
             return value
         if kind is float and -_CARD_MIN < value < _CARD_MIN:
             return value
         if kind is int:
-            if not -_CARD_MIN < value < _CARD_MIN or self.known.is_number(value):
+            if not -_CARD_MIN < value < _CARD_MIN or quiet.known.is_number(value):
                 _add_number(value, texts)
             return value
         if value is None or kind is bool:
@@ -153,55 +159,67 @@ class Redactor:
             if depth >= DEPTH_MAX or self._places.pointers:
                 raise _Suspect
             if kind is not dict:
-                return [self._copy(item, texts, depth + 1) for item in value]
+                return [self._copy(item, texts, depth + 1, quiet) for item in value]
             copy = {}
             for key, item in value.items():
-                if key not in self._quiet_keys and not self._quiet_key(key):
+                if key not in quiet.keys and not self._quiet_key(key, quiet):
                     raise _Suspect
                 # The most frequent types are handled here, to save a call for each.
                 kind = type(item)
                 if kind is str:
-                    if item not in self._quiet_texts:
+                    if item not in quiet.texts:
                         texts.append(item)
                     copy[key] = item
                 elif item is None:
                     copy[key] = item
                 else:
-                    copy[key] = self._copy(item, texts, depth + 1)
+                    copy[key] = self._copy(item, texts, depth + 1, quiet)
             return copy
         raise _Suspect
 
-    def _known(self, value: Mapping[str, Json]) -> bool:
-        """Return whether it contains only texts and names that were found quiet before."""
-        for key, item in value.items():
-            if key not in self._quiet_keys or type(item) is not str or item not in self._quiet_texts:
-                return False
-        return True
+    def _search_again(self, known: Known) -> _Quiet:
+        """Remember nothing as harmless: these values are new, or have changed since."""
+        if len(self._quiet) >= _KNOWN_REMEMBERED:
+            self._quiet = {}
+        # A new one: another thread may be about to add to the old one what it searched for before.
+        quiet = self._quiet[known] = _Quiet(known)
+        return quiet
 
-    def _remember(self, texts: list[str], quiet: set[str]) -> None:
-        if len(quiet) > _TEXTS_REMEMBERED:
-            quiet.clear()
-        quiet.update(text for text in texts if len(text) <= _KEY_REMEMBERED_MAX)
-
-    def _forget_quiet(self) -> None:
-        """Search all texts again: a secret was released since they were found harmless."""
-        version = self.known.version
-        # New sets: another thread may be about to add to the old ones what it searched for before.
-        self._quiet_keys, self._quiet_texts = set(), set()
-        self._known_version = version
-
-    def _quiet_key(self, key: object) -> bool:
+    def _quiet_key(self, key: object, quiet: _Quiet) -> bool:
         """Return whether no field rule matches this name."""
-        quiet = self._quiet_keys
         if (
             type(key) is not str
             or self._places.by_key(key) is not None
-            or _redact_text(self._detectors, key, None, self.known)[1]
+            or _redact_text(self._detectors, key, None, quiet.known)[1]
         ):
             return False
-        if len(quiet) < _KEYS_REMEMBERED and len(key) <= _KEY_REMEMBERED_MAX:
-            quiet.add(key)
+        if len(quiet.keys) < _KEYS_REMEMBERED and len(key) <= _KEY_REMEMBERED_MAX:
+            quiet.keys.add(key)
         return True
+
+
+class _Quiet:
+    """A memory of what is harmless for those who know certain values: keys that match no rule, and short texts without
+    a secret (names, our words)."""
+
+    __slots__ = ("keys", "known", "texts", "version")
+
+    def __init__(self, known: Known) -> None:
+        self.known, self.version = known, known.version
+        self.keys: set[str] = set()
+        self.texts: set[str] = set()
+
+    def has(self, value: Mapping[str, Json]) -> bool:
+        """Return whether it contains only texts and names that were found harmless before."""
+        for key, item in value.items():
+            if key not in self.keys or type(item) is not str or item not in self.texts:
+                return False
+        return True
+
+    def remember(self, texts: list[str]) -> None:
+        if len(self.texts) > _TEXTS_REMEMBERED:
+            self.texts.clear()
+        self.texts.update(text for text in texts if len(text) <= _KEY_REMEMBERED_MAX)
 
 
 def default_rules() -> tuple[str, ...]:
@@ -224,7 +242,7 @@ class _Suspect(Exception):
 class _RedactionWalk:
     """One careful pass over a value, which records what was hidden and where."""
 
-    def __init__(self, detectors: Detectors, places: _FieldRules, tags: TenantTags | None, known: KnownValues) -> None:
+    def __init__(self, detectors: Detectors, places: _FieldRules, tags: TenantTags | None, known: Known) -> None:
         self._known = known
         self._detectors = detectors
         self._places = places
@@ -389,7 +407,7 @@ class _FieldRules:
 
 
 def _redact_text(
-    detectors: Detectors, value: str, tags: TenantTags | None, known: KnownValues
+    detectors: Detectors, value: str, tags: TenantTags | None, known: Known
 ) -> tuple[str, tuple[str, ...]]:
     """Return the text with its secrets replaced, and the rules that found them, each once."""
     try:

@@ -352,6 +352,27 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         4,
+        "what labels an item has flows into all open items that depend on it",
+        f"""SELECT DISTINCT child.id
+             FROM edge JOIN work AS parent ON parent.id = edge.parent
+             JOIN work AS child ON child.id = edge.child
+             JOIN task ON task.id = child.task, json_each(parent.labels) AS part, json_each(part.value) AS flows
+            WHERE parent.labels IS NOT NULL AND {_OPEN} AND {_QUIET} AND child.status NOT {_IS_FINAL}
+              AND NOT EXISTS (SELECT 1 FROM json_each(child.labels, '$.inflow') AS has
+                               WHERE has.value ->> 0 = flows.value ->> 0 AND has.value ->> 1 = flows.value ->> 1)""",
+    ),
+    Invariant(
+        4,
+        "a label that has flowed into an item comes from an item of its task that has it itself",
+        f"""SELECT DISTINCT work.id FROM work JOIN task ON task.id = work.task,
+                  json_each(work.labels, '$.inflow') AS flows
+            WHERE work.labels IS NOT NULL AND {_OPEN} AND {_QUIET} AND NOT EXISTS (
+                SELECT 1 FROM work AS source, json_each(source.labels, '$.own') AS own
+                 WHERE source.task = work.task AND source.key = flows.value ->> 2
+                   AND own.value ->> 0 = flows.value ->> 0 AND own.value ->> 1 = flows.value ->> 1)""",
+    ),
+    Invariant(
+        4,
         "nothing is granted to what is killed",
         """SELECT lease.lease_id
              FROM kill
@@ -374,15 +395,36 @@ INVARIANTS: tuple[Invariant, ...] = (
 )
 
 
-def broken(connection: apsw.Connection) -> Iterator[str]:
-    """Yield a message for each broken invariant, with the ids of entities that break it."""
-    yield from broken_rows(connection)
-    yield from _broken_audit(connection)
+# These hold while the shipped policy no-lethal-trifecta is in force.
+POLICED: tuple[Invariant, ...] = (
+    Invariant(
+        4,
+        "no work with a way out is handed out if private data and untrusted text have flowed into it",
+        """SELECT work.id FROM lease JOIN work ON work.id = lease.work JOIN task ON task.id = work.task
+            WHERE 'egress' IN (SELECT value ->> 0 FROM json_each(work.labels, '$.own')
+                               UNION SELECT key FROM json_each(task.labels))
+              AND 2 = (SELECT count(DISTINCT name) FROM (
+                        SELECT value ->> 0 AS name FROM json_each(work.labels, '$.own')
+                         UNION ALL SELECT value ->> 0 FROM json_each(work.labels, '$.inflow')
+                         UNION ALL SELECT key FROM json_each(task.labels)) WHERE name IN ('private', 'untrusted'))""",
+    ),
+)
 
 
-def broken_rows(connection: apsw.Connection) -> Iterator[str]:
-    """Same as `broken`, but without the audit log, which takes long to verify."""
-    for invariant in INVARIANTS:
+def broken(connection: apsw.Connection, *, audit: bool = True, policed: bool = False) -> Iterator[str]:
+    """Yield a message for each broken invariant, with the ids of entities that break it.
+
+    Args:
+        audit: whether the audit log is verified, too, which takes long.
+        policed: whether the policy no-lethal-trifecta is in force.
+    """
+    yield from _broken_rows(connection, (*INVARIANTS, *(POLICED if policed else ())))
+    if audit:
+        yield from _broken_audit(connection)
+
+
+def _broken_rows(connection: apsw.Connection, invariants: Iterable[Invariant]) -> Iterator[str]:
+    for invariant in invariants:
         named = {name: _WORDS[name] for name in _WORDS if f":{name}" in invariant.sql}
         found = [row[0] for row in connection.execute(invariant.sql, named)]
         if found:

@@ -25,6 +25,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "2.newest": "the accepted attempt was the newest one granted; attempts are numbered without a gap",
         "2.closed": "no result is accepted for a closed task; no item of a closed or held task is handed out",
         "2.tenant": "no tenant sees, gets or changes anything of another tenant",
+        "2.policy": "no work with a way out is handed out if private data and untrusted text have flowed into it",
         "2.early": "a lease is taken from a bot that uses it only after it has expired",
         "3.lease": "an item has a lease exactly while it is LEASED",
         "4.pending": "`pending` is the number of unsettled edges",

@@ -237,7 +237,7 @@ class Model(Records):
         if self.violation is not None or self.connection is None:
             return
         connection = self.connection()
-        for found in checks.broken(connection) if audit else checks.broken_rows(connection):
+        for found in checks.broken(connection, audit=audit, policed=self.policed):
             names = [self.named(id_) for id_ in _ID.findall(found)]
             why = f"{when}: {found}" + "".join(f" ({name})" for name in names)
             self.broken("rows", names[0] if names else "-", why)

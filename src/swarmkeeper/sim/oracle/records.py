@@ -17,6 +17,7 @@ from swarmkeeper.core.model import (
     TaskRecord,
     Work,
 )
+from swarmkeeper.core.policies.labels import NONE
 from swarmkeeper.core.states import Condition
 from swarmkeeper.sim.kernel.loop import VirtualLoop
 from swarmkeeper.sim.kernel.trace import Trace
@@ -46,6 +47,7 @@ class Records:
     def __init__(self, loop: VirtualLoop, trace: Trace) -> None:
         self._loop, self._trace = loop, trace
         self.violation: Violation | None = None
+        self.policed = False  # whether the policy no-lethal-trifecta is in force
         self.connection: Callable[[], apsw.Connection] | None = None  # to the store, while it is open
         self.tasks: dict[str, TaskRecord] = {}
         self.works: dict[str, Work] = {}
@@ -76,6 +78,24 @@ class Records:
         """Return the microseconds since the last heartbeat of a lease; None if there was none."""
         last = self.last_heartbeats.get(lease_id)
         return None if last is None else self._loop.now - last
+
+    def may_go_out(self, work: Work, *, along_the_graph: bool) -> bool:
+        """Whether the work has a way out, and private data and untrusted text may have flowed into it.
+
+        Args:
+            along_the_graph: whether labels are followed here, too, or only those count that are stored with the item.
+        """
+        of_task = set(self.tasks[work.task].labels)
+        own = of_task | {name for name, _ in (work.labels or NONE).own}
+        flowed = own | {name for name, *_ in (work.labels or NONE).inflow}
+        left, seen = list(self.parents.get(work.id, ())) if along_the_graph else [], set[str]()
+        while left:
+            before = left.pop()
+            if before not in seen:
+                seen.add(before)
+                flowed |= {name for name, _ in (self.works[before].labels or NONE).own}
+                left += self.parents.get(before, ())
+        return "egress" in own and {"private", "untrusted"} <= flowed
 
     def broken(self, invariant: str, entity: str | None, why: str, own_words: str = "") -> None:
         """Record a broken invariant and stop the run. Only the first one is kept. `entity` is an id or a name."""

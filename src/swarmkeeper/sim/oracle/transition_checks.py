@@ -251,6 +251,8 @@ class TransitionChecks:
                 records.broken("6.capacity", name, f"it holds {held[lease.bot]} leases; its capacity is {bot.capacity}")
             if work.limits is not None:
                 self._within_its_keys(work)
+            if records.policed and records.may_go_out(work, along_the_graph=True):
+                records.broken("2.policy", work_id, "it was handed out, and what flowed into it may be sent out")
             # The lease that reserves the last of a budget and the hold for the next item may be of one commit.
             if set(task.hold_reasons) - {"budget"} or task.status in TASK_CLOSED:
                 why = f"it was handed out; its task is {task.status}, with holds {task.hold_reasons}"
@@ -368,6 +370,8 @@ class TransitionChecks:
             task = records.tasks[other.task]
             held = task.hold_reasons or task.loading or task.status in TASK_CLOSED or records.jobs.get(task.id)
             if held or owner in other.excluded or other.work in commit.works:
+                continue
+            if records.policed and records.may_go_out(records.works[other.work], along_the_graph=False):
                 continue
             if (other.position, other.work) < (taken.position, taken.work):
                 before = other.work

@@ -13,21 +13,42 @@ from swarmkeeper.engine.loop import Engine
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 
+TRIFECTA = "no-lethal-trifecta-flow"  # id of the policy that checks.LABELLED is about
+
 
 @lru_cache(maxsize=1)
 def rules() -> Rulebook:
     return Rulebook(Redactor.default())
 
 
+@lru_cache(maxsize=1)
+def policed_rules() -> Rulebook:
+    """Return the same rules with the shipped policy that keeps private data, untrusted text and ways out apart."""
+    # Imported here: few scenarios have labels.
+    from swarmkeeper.policy.cedar import load
+    from swarmkeeper.policy.files import shipped
+
+    rules = Rulebook(Redactor.default())
+    rules.policies = load([str(shipped("all.cedar")), str(shipped("no-lethal-trifecta.cedar"))])
+    return rules
+
+
 def new_engine(
-    store: Store, clock: Clock, entropy: Entropy, limits: Limits, log: Callable[..., None], **options: Any
+    store: Store,
+    clock: Clock,
+    entropy: Entropy,
+    limits: Limits,
+    log: Callable[..., None],
+    *,
+    policed: bool = False,
+    **options: Any,
 ) -> Engine:
     """Create an engine on an open store. `options` are further arguments of `Engine`."""
     return Engine(
         store,
         clock=clock,
         entropy=entropy,
-        rules=rules(),
+        rules=policed_rules() if policed else rules(),
         limits=limits,
         broker=LocalBroker(),
         log=log,

@@ -40,8 +40,10 @@ class SimulatedOrchestrator:
         network: Network[CoreEdge],
         model: Model,
         limits: Limits,
+        policed: bool,
     ) -> None:
         self._url, self._loop, self._clock, self._choice = url, loop, clock, choice
+        self._policed = policed
         self._faults, self._trace, self._network, self._model, self._limits = faults, trace, network, model, limits
         self._entropy = NamedEntropy(choice, lambda: loop.now)
         self._image: bytes | None = None
@@ -83,7 +85,9 @@ class SimulatedOrchestrator:
         await store.open()
         if self.runs > 1:
             self._model.compare("after a restart")
-        engine = self.engine = new_engine(store, self._clock, self._entropy, self._limits, self._log)
+        engine = self.engine = new_engine(
+            store, self._clock, self._entropy, self._limits, self._log, policed=self._policed
+        )
         while True:
             try:
                 await engine.start()

@@ -94,6 +94,7 @@ class People:
 
 
 LIMITED_KEYS = ("repo", "account", "file")
+LABELS = ("private", "untrusted", "egress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,8 @@ class Scenario:
     verdicts: Mapping[str, float] = field(default_factory=lambda: {"accept": 7, "rework": 2, "reject": 0.6})
     continues: float = 0.15  # share of subtasks whose failure does not matter
     limited: float = 0.0  # share of subtasks with a key of which one runs at a time; then rate limits have a scope
+    # Share of subtasks that have some of LABELS; then the policy no-lethal-trifecta is in force.
+    labelled: float = 0.0
     skills: tuple[str, ...] = SKILLS  # all skills; the first two bots of a type have all of them
     task: Mapping[str, Any] | None = None  # further fields of every task; only over HTTP
     planners: Fleet = Fleet(2, 1, 20, retryable=0.05, rate_limited=0.02, unsound=0.08, asks=0.02)
@@ -154,10 +157,15 @@ _GOLDEN = Scenario(
 
 _LIMITS = Scenario("limits", tasks_per_hour=60, hours=0.5, limited=0.6, skilled=0.3)
 
-# `standard` is the default. `limits` has keys and scopes that hold work back. `golden` is short, for tests that try a
-# fault at each of its commits.
+# Work that nobody may take ends when its time to start is over; so many a task of these fails.
+_LABELS = Scenario(
+    "labels", tasks_per_hour=60, hours=0.5, labelled=0.5, skilled=0.3, bounds=Bounds(schedule_to_start_seconds=900)
+)
+
+# `standard` is the default. `limits` has keys and scopes that hold work back, `labels` a policy. `golden` is short, for
+# tests that try a fault at each of its commits.
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
-    {scenario.name: scenario for scenario in (Scenario("standard"), _GOLDEN, _LIMITS)}
+    {scenario.name: scenario for scenario in (Scenario("standard"), _GOLDEN, _LIMITS, _LABELS)}
 )
 
 
@@ -266,4 +274,7 @@ def _subtask(scenario: Scenario, choice: NamedChoice, title: str, key: str, befo
     if choice.hit(scenario.limited, "limited", title, key):
         keys = [limit for limit in LIMITED_KEYS if choice.hit(0.5, "limit", title, key, limit)] or LIMITED_KEYS[:1]
         spec["concurrency"] = [{"key": limit, "max": 1} for limit in keys]
+    if choice.hit(scenario.labelled, "labelled", title, key):
+        names = [name for name in LABELS if choice.hit(0.5, "label", title, key, name)] or LABELS[:1]
+        spec["labels"] = dict.fromkeys(names, "")
     return spec

@@ -79,7 +79,7 @@ class Stored(HttpModel):
                 transition_checks.created(work)
             transition_checks.events(self._as_one_commit(store))
         if self.violation is None:
-            for found in checks.broken(store) if audit else checks.broken_rows(store):
+            for found in checks.broken(store, audit=audit):
                 self.broken("rows", "-", found)
 
     def _load(self, store: apsw.Connection) -> None:

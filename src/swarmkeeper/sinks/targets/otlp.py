@@ -16,7 +16,7 @@ from swarmkeeper import __version__
 from swarmkeeper.sinks.file import Entry, OtlpOverWeb
 from swarmkeeper.sinks.records import SinkRecord
 from swarmkeeper.sinks.targets.target import RecordRefused
-from swarmkeeper.sinks.targets.web import Web, shown, with_path
+from swarmkeeper.sinks.targets.web import ANSWER_BYTES_MAX, Web, shown, with_path
 
 # Severity numbers of the data model of logs.
 _INFO, _WARN = 9, 13
@@ -68,6 +68,7 @@ class JsonCalls:
 
     async def export(self, request: dict[str, Any]) -> None:
         content = await self._web.post(_encode(request), {"content-type": "application/json"})
+        check_size(content, self._signal)
         try:
             partial = msgspec.json.decode(content)["partialSuccess"]
             count, said = int(partial.get(self._signal.rejected, 0)), str(partial.get("errorMessage", ""))
@@ -77,6 +78,17 @@ class JsonCalls:
 
     async def close(self) -> None:
         await self._web.close()
+
+
+def check_size(content: bytes, signal: Signal) -> None:
+    """Refuse to go on after an answer of which only the beginning is known.
+
+    Raises:
+        RecordRefused: it is too long to be read: it may say that a part of a batch was left out.
+    """
+    if len(content) > ANSWER_BYTES_MAX:
+        why = f"it answered with more than {ANSWER_BYTES_MAX >> 10} KiB"
+        raise RecordRefused(f"{why}: whether it took all {signal.what} is not known: {shown(content)}")
 
 
 def check_left_out(signal: Signal, count: int, said: str) -> None:

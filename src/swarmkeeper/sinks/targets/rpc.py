@@ -25,7 +25,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from swarmkeeper.sinks.file import Entry, OtlpOverWeb
 from swarmkeeper.sinks.targets.addresses import AddressRefused, CheckedResolver
-from swarmkeeper.sinks.targets.otlp import TRACES, Signal, check_left_out
+from swarmkeeper.sinks.targets.otlp import TRACES, Signal, check_left_out, check_size
 from swarmkeeper.sinks.targets.target import OneCallThread, RecordRefused, TargetBusy
 from swarmkeeper.sinks.targets.web import (
     RETRY_AFTER_MAX,
@@ -81,7 +81,8 @@ class Encoding:
         check_left_out(self._signal, getattr(left, self._left_out), left.error_message)
 
     def check_bytes(self, content: bytes) -> None:
-        """Raises: RecordRefused: a part was left out."""
+        """Raises: RecordRefused: a part was left out, or may be."""
+        check_size(content, self._signal)
         try:
             answer = self._answer.FromString(content)
         except DecodeError:
@@ -169,9 +170,10 @@ class GrpcCalls:
     async def export(self, request: dict[str, Any]) -> None:
         if self._channel is None:
             raise ConnectionError("the channel was closed")
-        call = partial(self._export, self._encoding.message(request), timeout=SECONDS_MAX, metadata=self._metadata)
+        send = partial(self._export, timeout=SECONDS_MAX, metadata=self._metadata)
         try:
-            answer = await self._thread.run(call)
+            # Messages are made there, too: that takes some milliseconds for a full batch.
+            answer = await self._thread.run(lambda: send(self._encoding.message(request)))
         except grpc.RpcError as error:
             raise _said(error) from None
         except ValueError as error:  # the channel was closed meanwhile
@@ -198,15 +200,14 @@ def _retry_delay(error: Any) -> float | None:
     """Return the seconds of the status's RetryInfo, if it has one."""
     for key, value in error.trailing_metadata() or ():
         if key == _DETAILS:
+            info = error_details_pb2.RetryInfo()
             try:
-                status = status_pb2.Status.FromString(value)
+                has_one = any(detail.Unpack(info) for detail in status_pb2.Status.FromString(value).details)
             except DecodeError:
                 return None
-            info = error_details_pb2.RetryInfo()
-            for detail in status.details:
-                if detail.Unpack(info):
-                    seconds = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
-                    return float(min(max(seconds, 0.0), RETRY_AFTER_MAX))
+            if has_one:
+                seconds = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+                return float(min(max(seconds, 0.0), RETRY_AFTER_MAX))
     return None
 
 

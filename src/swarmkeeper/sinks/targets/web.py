@@ -48,7 +48,7 @@ class Web:
         )
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> bytes:
-        """Send a batch, and return the answer's body.
+        """Send a batch, and return the answer's body: all of it, or more than ANSWER_BYTES_MAX.
 
         Raises:
             RecordRefused: by the answer, or because of the address.
@@ -61,7 +61,7 @@ class Web:
             async with self._session.post(
                 self._url, data=body, headers={**self._headers, **headers}, allow_redirects=False
             ) as answer:
-                content = await answer.content.read(ANSWER_BYTES_MAX)
+                content = await _read(answer.content)
                 status, again = answer.status, answer.headers.get("Retry-After")
         except aiohttp.InvalidURL as error:
             raise RecordRefused(f"this URL cannot be called: {error}") from None
@@ -82,6 +82,15 @@ class Web:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    """Read an answer to its end, or a little more than counts. One that comes in pieces is not taken for its first."""
+    pieces, size = [], 0
+    while size <= ANSWER_BYTES_MAX and (piece := await content.readany()):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def check_literal(host: str, *, allow_private: bool) -> None:

@@ -129,7 +129,8 @@ def _check_signed_in(working: WorkingSet, by: Principal, approval: ApprovalRecor
 def _check_answer(working: WorkingSet, approval: ApprovalRecord, answer: Json) -> None:
     if approval.choices and answer not in approval.choices:
         raise Invalid("not one of the choices", details=(("/answer", "not_a_choice", "must be one of `choices`"),))
-    errors = () if approval.schema is None else working.rules.check_answer(approval.schema, answer)
+    schema, check = approval.schema, working.rules.check_answer
+    errors = () if schema is None else check(schema, answer, tenant=approval.tenant)
     if errors:
         raise Invalid("the answer does not match the schema of the question", details=errors)
 

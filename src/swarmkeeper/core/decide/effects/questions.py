@@ -73,13 +73,15 @@ def fault_of(working: WorkingSet, command: AskQuestion) -> SwarmkeeperError | No
         return Invalid("the default is not one of the choices", details=(where,))
     if command.schema is None:
         return None
-    if errors := working.rules.check_schema(command.schema):
+    tenant = command.by.tenant
+    if errors := working.rules.check_schema(command.schema, tenant=tenant):
         return Invalid("the schema of the answer cannot be used", details=errors)
     for number, choice in enumerate(command.choices):
-        if working.rules.check_answer(command.schema, choice):  # it could never be given as an answer
+        if working.rules.check_answer(command.schema, choice, tenant=tenant):  # it could never be given as an answer
             where = (f"/choices/{number}", "invalid", "not an answer that the schema allows")
             return Invalid("a choice does not match the schema", details=(where,))
-    if command.default is not None and working.rules.check_answer(command.schema, command.default):
+    default = command.default
+    if default is not None and working.rules.check_answer(command.schema, default, tenant=tenant):
         where = ("/default_answer", "invalid", "not an answer that the schema allows")
         return Invalid("the default does not match the schema", details=(where,))
     return None
