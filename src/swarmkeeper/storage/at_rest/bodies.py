@@ -230,6 +230,7 @@ def bodies_under(ring: KeyRing | None, random: Callable[[int], bytes]) -> BodyCo
 class BodyRows:
     """The rows of some changes, with their bodies as they are."""
 
+    sealed = False  # whether they are encrypted
     tasks_wanted: Sequence[str] = ()  # tasks whose tenant has to be told to `learn`
 
     def __init__(self, changes: Changes) -> None:
@@ -252,6 +253,8 @@ class BodyRows:
 
 class SealedRows(BodyRows):
     """The rows of some changes, with their bodies encrypted."""
+
+    sealed = True
 
     def __init__(self, bodies: BodyCodec, keys: DataKeys, changes: Changes) -> None:
         super().__init__(changes)

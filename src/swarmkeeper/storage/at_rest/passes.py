@@ -49,6 +49,7 @@ async def encrypt(raw: RawBodies, bodies: BodyCodec, *, seconds_between: float =
     assert bodies.keys is not None, "there is a master key"
     keys = bodies.keys
     bodies.learn(await raw.keys(), writing=True)
+    keys.for_tenant("")  # a store in which nothing is encrypted yet says so, too, from the first slice on
     done: dict[str, int] = {}
     for table in TABLES:
         done[table] = 0

@@ -90,7 +90,8 @@ UPDATE lease
 
 -- name: insert_outbox
 -- The last statement of a transaction, so that its number is later than those of all that the transaction has seen.
-INSERT INTO outbox (body, counts) VALUES (:body, :counts) RETURNING CAST(pg_current_xact_id() AS text) AS xid;
+INSERT INTO outbox (body, counts, sealed) VALUES (:body, :counts, :sealed)
+RETURNING CAST(pg_current_xact_id() AS text) AS xid;
 
 -- name: newest_outbox
 -- The newest row that waits for the sequencer.

@@ -13,6 +13,7 @@ import asyncpg
 
 from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, ServerSeen, Started, StoreUnavailable
 from swarmkeeper.storage import migration_files, rows
+from swarmkeeper.storage.at_rest import guard
 from swarmkeeper.storage.at_rest.bodies import READS as WITH_BODIES
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.pepper import NewPepper
@@ -123,6 +124,8 @@ class PostgresStore:
             with translated_errors():
                 await migrations.apply(self._writing, migrations.known(), **how)
                 await load_keys(Execution(self._writing), self.bodies, writing=not reading)
+                if self.bodies.keys is not None and not reading and not self._filling:
+                    await guard.refuse_plain(self._writing)
                 if exclusive:
                     await Execution(self._writing).write([("insert_data_key", self.bodies.first_key())])
         except BaseException:

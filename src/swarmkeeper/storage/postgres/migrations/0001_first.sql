@@ -69,11 +69,10 @@ CREATE TABLE bot (
 CREATE INDEX bot_of_key ON bot (key_id, id);
 
 CREATE TABLE queue (
-    id bigint NOT NULL,
+    id bigint PRIMARY KEY,
     kind text COLLATE "C" NOT NULL CHECK (kind IN ('execute', 'plan', 'review')),
     skills text COLLATE "C" NOT NULL,  -- JSON
-    assign_to text COLLATE "C",
-    PRIMARY KEY (id)
+    assign_to text COLLATE "C"
 );
 CREATE UNIQUE INDEX queue_once ON queue (kind, md5(skills), coalesce(assign_to, ''));
 
@@ -178,8 +177,7 @@ CREATE INDEX work_in_order ON work (task, seq);
 CREATE INDEX work_in_line ON work (line, queue, priority DESC, place, id) WHERE line IS NOT NULL AND start_due IS NULL;
 
 CREATE TABLE edge (
-    parent text COLLATE "C" NOT NULL,
-    child text COLLATE "C" NOT NULL,
+    parent text COLLATE "C" NOT NULL, child text COLLATE "C" NOT NULL,
     condition text COLLATE "C" NOT NULL CHECK (condition IN ('success', 'done', 'failure')),
     task text COLLATE "C" NOT NULL,
     PRIMARY KEY (parent, child)
@@ -482,30 +480,20 @@ CREATE TABLE audit_start ( tenant text COLLATE "C" NOT NULL,
 
 -- Audit records that list events of a task that is erased, but are not records of that task: how many events they lost.
 CREATE TABLE audit_cut (
-    audit text COLLATE "C" NOT NULL, task text COLLATE "C" NOT NULL,
-    events bigint NOT NULL,
-    PRIMARY KEY (audit, task)
+    audit text COLLATE "C" NOT NULL, task text COLLATE "C" NOT NULL, events bigint NOT NULL, PRIMARY KEY (audit, task)
 );
 
 -- What erased attempts had used of the tenant's budget.
 CREATE TABLE erased_use (
-    tenant text COLLATE "C" NOT NULL, amount text COLLATE "C" NOT NULL,
-    total bigint NOT NULL,
-    PRIMARY KEY (tenant, amount)
+    tenant text COLLATE "C" NOT NULL, amount text COLLATE "C" NOT NULL, total bigint NOT NULL, PRIMARY KEY (tenant, amount)
 );
 
 -- The store was restored from a backup: cursors greater than `after` and less than `upto` are of the store that was lost.
-CREATE TABLE feed_gap (
-    after bigint NOT NULL, upto bigint NOT NULL,
-    PRIMARY KEY (after)
-);
+CREATE TABLE feed_gap (after bigint PRIMARY KEY, upto bigint NOT NULL);
 
 -- For the outgoing stream: up to which event another program's stream has got them, and which server publishes.
-CREATE TABLE sink (
-    name text COLLATE "C" NOT NULL, seq bigint NOT NULL,
-    owner text COLLATE "C" NOT NULL,
-    until bigint NOT NULL,  -- others may take it over then
-    PRIMARY KEY (name)
+CREATE TABLE sink (  -- others may take it over at `until`
+    name text COLLATE "C" PRIMARY KEY, seq bigint NOT NULL, owner text COLLATE "C" NOT NULL, until bigint NOT NULL
 );
 
 -- The audit log for people outside: roots of full tiles of its tree, and the checkpoints that were signed.
@@ -573,7 +561,8 @@ CREATE TABLE outbox (
     id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at     bigint NOT NULL DEFAULT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint),
     body   bytea NOT NULL,  -- MessagePack
-    counts text COLLATE "C"  -- JSON: by tenant, what to add to open_tasks, open_subtasks and stored_bytes
+    counts text COLLATE "C",  -- JSON: by tenant, what to add to open_tasks, open_subtasks and stored_bytes
+    sealed bigint NOT NULL DEFAULT 0  -- whether the one who wrote it encrypts
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
 -- When bots were last heard, as every server tells the others now and then. Not logged: after a crash it begins empty.
@@ -598,3 +587,12 @@ INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0), ('numbe
 ALTER TABLE payload ALTER COLUMN body SET STATISTICS 0; -- they would keep bodies that are encrypted later
 ALTER TABLE event ALTER COLUMN body SET STATISTICS 0;
 ALTER TABLE audit_leaf ALTER COLUMN body SET STATISTICS 0;
+
+-- Enabled when the first server with a master key opens the store; see storage/at_rest/guard.py.
+CREATE FUNCTION refuse_plain() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE 'bodies in this store are encrypted: set `encryption_key`, and start again' USING ERRCODE = '55000'; END $$;
+CREATE TRIGGER refuse_plain BEFORE INSERT OR UPDATE OF body ON payload FOR EACH ROW WHEN (NEW.sealed = 0)
+    EXECUTE FUNCTION refuse_plain();
+CREATE TRIGGER refuse_plain BEFORE INSERT ON outbox FOR EACH ROW WHEN (NEW.sealed = 0) EXECUTE FUNCTION refuse_plain();
+ALTER TABLE payload DISABLE TRIGGER refuse_plain;
+ALTER TABLE outbox DISABLE TRIGGER refuse_plain;
