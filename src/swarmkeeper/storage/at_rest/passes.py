@@ -49,7 +49,6 @@ async def encrypt(raw: RawBodies, bodies: BodyCodec, *, seconds_between: float =
     assert bodies.keys is not None, "there is a master key"
     keys = bodies.keys
     bodies.learn(await raw.keys(), writing=True)
-    keys.for_tenant("")  # a store in which nothing is encrypted yet says so, too, from the first slice on
     done: dict[str, int] = {}
     for table in TABLES:
         done[table] = 0
@@ -62,6 +61,7 @@ async def encrypt(raw: RawBodies, bodies: BodyCodec, *, seconds_between: float =
             ) -> Mapping[Any, bytes]:
                 bodies.roll_back()  # of a try before that did not commit
                 changed.clear()
+                keys.for_tenant("")  # if there is nothing to encrypt, the store says so, too
                 for row in found:
                     if row.tenant is not None and not is_sealed(table, row.stored) and _can_be_read(row.stored):
                         changed[row.key] = bodies.seal(table, row.tenant, row.id, row.stored)
