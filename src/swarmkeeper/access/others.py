@@ -67,6 +67,12 @@ class Secrets(Protocol):
     async def learn(self, released: Iterable[tuple[str, str, int]]) -> bool: ...
 
 
+class Payloads(Protocol):
+    """The bodies that a server remembers."""
+
+    def forget_all(self) -> None: ...
+
+
 class Others:
     """Follows what other servers write, for the parts of this server that keep something in memory."""
 
@@ -82,12 +88,13 @@ class Others:
         task_waiters: TaskWaiters,
         messages: NewestMessages,
         secrets: Secrets,
+        payloads: Payloads,
         about: Callable[[], ServerSeen],
     ) -> None:
         self._store, self._broker, self._log, self._monotonic = store, broker, log, monotonic
         self._engine, self._identity, self._key_watch = engine, identity, key_watch
         self._task_waiters, self._messages = task_waiters, messages
-        self._secrets = secrets
+        self._secrets, self._payloads = secrets, payloads
         self._known = 0  # up to which event this server knows the secrets that were released
         self._ignorant = False  # one of them could not be read
         self._about = about
@@ -224,6 +231,8 @@ class Others:
                 works.add(event.work)
             if event.task is not None:
                 tasks[event.task] = event.tenant
+            if _is_erased(event):
+                continue  # what it said is forgotten with the event of the erasure
             if kind == "bot":
                 bots.add(self._bot_changed(event))
             elif kind in ("key", "person"):
@@ -245,6 +254,11 @@ class Others:
         for task in self._task_waiters.awaited(tasks, closed):
             for row in await fetch(self._store, named_reads.TASK_ROW, tenant=tasks[task], task=task):
                 self._task_waiters.changed(task, row.version, final=row.outcome is not None)
+        if any(event.kind == "tenant.erased" for event in events):
+            await self._store.forget_erased()
+            self._payloads.forget_all()
+            self._identity.forget_persons()
+            await self._key_watch.check()
         killed = any(event.kind.startswith("kill.") for event in events)
         if killed or any(event.kind.startswith("tenant.") for event in events):
             await self._engine.reload_weights()
@@ -274,6 +288,10 @@ class Others:
         if event.kind in ("bot.deleted", "bot.draining"):
             self._engine.end_polls(bot)
         return bot
+
+
+def _is_erased(event: EventRow) -> bool:
+    return event.body.startswith('{"erased":true')
 
 
 def _body(event: EventRow) -> Any:

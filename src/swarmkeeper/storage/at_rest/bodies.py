@@ -7,6 +7,9 @@ plain body does, so both kinds can be in one table, and a store is encrypted whi
     event        {"sealed/1": "…", "from": …, "to": …, "attempt": …, "bot": …}   what doctor compares with other rows
     audit_leaf   {"sealed/1": "…", "events": […]}                                likewise
 
+A body whose data key was destroyed (core/decide/erasures.py) is read as an `ErasedBody`; of an event, as a body that says
+so; of an audit record, in reads that do not verify it, as none, like that of an erased task.
+
 The parts outside repeat parts of the body. Opening compares them, so they cannot be changed alone, either.
 """
 
@@ -22,6 +25,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from swarmkeeper.core.erasure.records import ErasedBody
 from swarmkeeper.core.model import AuditLeaf, Event
 from swarmkeeper.core.ports import Changes, StoreDamaged, StoreUnavailable
 from swarmkeeper.secrets.sealing import KeyRing, bound_data
@@ -81,6 +85,8 @@ READS: Mapping[str, SealedColumn] = {
     "doctor_records": SealedColumn(AUDIT_LEAF, "subject"),
     "doctor_rows_payload": SealedColumn(PAYLOAD, "id"),
 }
+# Of the reads of evidence, those that go to callers of the API.
+_SHOWN = frozenset({"audit_records_at", "sink_records"})
 
 
 class BodyCodec:
@@ -91,14 +97,18 @@ class BodyCodec:
         self.keys = keys
         self._random = random
 
-    def learn(self, stored: Sequence[WrappedKey], *, writing: bool) -> None:
+    def learn(self, stored: Sequence[WrappedKey], *, writing: bool, erased: Iterable[str] = ()) -> None:
         """Learn the data keys of a store.
+
+        Args:
+            erased: ids of those that were destroyed.
 
         Raises:
             WrongMasterKey: they cannot be unwrapped; or there are some, no master key is given, and rows are to be
                 written, which would not be encrypted.
         """
         if self.keys is not None:
+            self.keys.bury(erased)
             self.keys.load(stored)
         elif writing and stored:
             raise WrongMasterKey(
@@ -114,6 +124,11 @@ class BodyCodec:
         made = [(key.id, key.tenant, key.key_id, key.nonce, key.wrapped) for key in self.keys.take_new()]
         self.keys.commit()
         return made
+
+    def erase(self, keys: Iterable[str]) -> None:
+        """Forget data keys that the open transaction destroys; what is sealed from now on gets new ones."""
+        if self.keys is not None:
+            self.keys.erase(keys)
 
     def commit(self) -> None:
         if self.keys is not None:
@@ -143,7 +158,7 @@ class BodyCodec:
     # ---- reading -----------------------------------------------------------------------------------------------------
 
     def open(self, table: str, row_id: str, stored: bytes, tenant: str | None = None) -> bytes:
-        """Return the body that is stored so, which may be plain.
+        """Return the body that is stored so, which may be plain; an `ErasedBody` if its key was destroyed.
 
         Args:
             tenant: of the row, if it is known.
@@ -160,7 +175,10 @@ class BodyCodec:
                 "bodies in this store are encrypted, and this process has no key: set `encryption_key`, and start again"
             )
         sealed = _unwrapped(table, stored)
-        key = self.keys.get(sealed[:ID_BYTES].hex())
+        key_id = sealed[:ID_BYTES].hex()
+        if self.keys.is_erased(key_id):
+            return ErasedBody.under(key_id)
+        key = self.keys.get(key_id)
         if key is None:
             raise UnknownDataKey(f"the body of {table} {row_id} is encrypted under a key that the store does not have")
         salt, nonce = sealed[ID_BYTES : ID_BYTES + SALT_BYTES], sealed[ID_BYTES + SALT_BYTES : _HEAD]
@@ -217,7 +235,9 @@ class BodyCodec:
                 if not is_evidence or (isinstance(error, UnknownDataKey) and not again):
                     raise
                 body = raw
-            given = body.decode() if isinstance(stored, str) else body
+            given: Any = body.decode() if isinstance(stored, str) else body
+            if type(body) is ErasedBody:
+                given = _instead(what.table, name, stored, body)
             result.append((*row[:at], given, *row[at + 1 :]))
         return result
 
@@ -316,6 +336,19 @@ def _unwrapped(table: str, stored: bytes) -> bytes:
         return base64.b64decode(stored[len(_BEGIN) : stored.index(b'"', len(_BEGIN))], validate=True)
     except (binascii.Error, ValueError):
         raise StoreDamaged(f"a body of {table} was changed: it is not as it was encrypted") from None
+
+
+def _instead(table: str, name: str, stored: Any, body: ErasedBody) -> Any:
+    """Return what a read gives for a body whose key was destroyed."""
+    if table == EVENT:
+        try:
+            outside = msgspec.json.decode(stored)
+            del outside[_FIELD]
+        except (msgspec.MsgspecError, KeyError, TypeError):
+            outside = {}
+        said = _encode({"erased": True, **outside})
+        return said.decode() if isinstance(stored, str) else said
+    return None if table == AUDIT_LEAF and name in _SHOWN else body
 
 
 def _altered(table: str, row_id: str) -> StoreDamaged:

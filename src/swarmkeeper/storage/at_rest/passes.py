@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from swarmkeeper.core.erasure.records import ErasedBody
 from swarmkeeper.core.ports import StoreDamaged
 from swarmkeeper.storage.at_rest.bodies import PAYLOAD, BodyCodec, is_sealed
 from swarmkeeper.storage.at_rest.data_keys import DataKey, DataKeys
@@ -28,6 +29,7 @@ class Counted:
 
     plain: int = 0
     encrypted: int = 0
+    erased: int = 0  # their data key was destroyed, as `audit verify` compares with the log
 
 
 @dataclass(slots=True)
@@ -48,23 +50,33 @@ async def encrypt(raw: RawBodies, bodies: BodyCodec, *, seconds_between: float =
     """
     assert bodies.keys is not None, "there is a master key"
     keys = bodies.keys
-    bodies.learn(await raw.keys(), writing=True)
+    bodies.learn(await raw.keys(), writing=True, erased=await raw.erased())
     done: dict[str, int] = {}
+    left = 0  # plain bodies that stay: of a task that is gone, or altered
     for table in TABLES:
         done[table] = 0
         after: Any = FIRST[table]
         while after is not None:
             changed: dict[Any, bytes] = {}
+            stay: set[Any] = set()
 
             def change(
-                found: Sequence[StoredBody], table: str = table, changed: dict[Any, bytes] = changed
+                found: Sequence[StoredBody],
+                table: str = table,
+                changed: dict[Any, bytes] = changed,
+                stay: set[Any] = stay,
             ) -> Mapping[Any, bytes]:
                 bodies.roll_back()  # of a try before that did not commit
                 changed.clear()
+                stay.clear()
                 keys.for_tenant("")  # if there is nothing to encrypt, the store says so, too
                 for row in found:
-                    if row.tenant is not None and not is_sealed(table, row.stored) and _can_be_read(row.stored):
+                    if is_sealed(table, row.stored):
+                        continue
+                    if row.tenant is not None and _can_be_read(row.stored):
                         changed[row.key] = bodies.seal(table, row.tenant, row.id, row.stored)
+                    else:
+                        stay.add(row.key)
                 return changed
 
             try:
@@ -74,7 +86,10 @@ async def encrypt(raw: RawBodies, bodies: BodyCodec, *, seconds_between: float =
                 raise
             bodies.commit()
             done[table] += len(changed)
+            left += len(stay)
             await asyncio.sleep(seconds_between)
+    if not left:
+        await raw.note_whole()
     return done
 
 
@@ -93,7 +108,7 @@ def _can_be_read(body: bytes) -> bool:
 
 async def survey(raw: RawBodies, bodies: BodyCodec) -> Survey:
     """Count all bodies, and open those that are encrypted."""
-    bodies.learn(await raw.keys(), writing=False)
+    bodies.learn(await raw.keys(), writing=False, erased=await raw.erased())
     found = Survey({table: Counted() for table in TABLES})
     for table in TABLES:
         after: Any = FIRST[table]
@@ -112,10 +127,13 @@ def _look(found: Survey, bodies: BodyCodec, table: str, row: StoredBody) -> None
     if not is_encrypted:
         counted.plain += 1
         return
-    counted.encrypted += 1
     try:
-        bodies.open(table, row.id, row.stored, row.tenant)
+        if type(bodies.open(table, row.id, row.stored, row.tenant)) is ErasedBody:
+            counted.erased += 1
+        else:
+            counted.encrypted += 1
     except StoreDamaged as error:
+        counted.encrypted += 1
         found.add(str(error))
 
 

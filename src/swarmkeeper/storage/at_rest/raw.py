@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from swarmkeeper.core.ports import StaleVersion
 from swarmkeeper.storage.at_rest.bodies import AUDIT_LEAF, EVENT, PAYLOAD
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
+from swarmkeeper.storage.at_rest.guard import NOTE_WHOLE
 
 if TYPE_CHECKING:
     import apsw
@@ -46,6 +47,12 @@ class RawBodies(Protocol):
 
     async def keys(self) -> list[WrappedKey]: ...
 
+    async def erased(self) -> list[str]:
+        """Return the ids of the data keys that were destroyed."""
+
+    async def note_whole(self) -> None:
+        """Note that the store has no plain body any more."""
+
     async def rewrap(self, before: WrappedKey, after: WrappedKey) -> None:
         """Replace a wrapped key, unless another process has done it."""
 
@@ -69,6 +76,7 @@ _PUTS: Mapping[str, str] = {
     EVENT: "UPDATE event SET body = {0} WHERE seq = {1}",
     AUDIT_LEAF: "UPDATE audit_leaf SET body = {0} WHERE {seq} = {1}",
 }
+_ERASED = "SELECT id FROM erased_key"
 _KEYS = "SELECT id, tenant, key_id, nonce, wrapped FROM data_key ORDER BY created_at, id"
 _NEW_KEY = "INSERT INTO data_key (id, tenant, key_id, nonce, wrapped) VALUES ({0}, {1}, {2}, {3}, {4})"
 _REWRAP = "UPDATE data_key SET key_id = {0}, nonce = {1}, wrapped = {2} WHERE id = {3} AND key_id = {4}"
@@ -113,6 +121,12 @@ class SqliteBodies:
 
     async def keys(self) -> list[WrappedKey]:
         return [WrappedKey(*row) for row in self._connection.execute(_KEYS)]
+
+    async def erased(self) -> list[str]:
+        return [row[0] for row in self._connection.execute(_ERASED)]
+
+    async def note_whole(self) -> None:
+        self._connection.execute(NOTE_WHOLE)
 
     async def rewrap(self, before: WrappedKey, after: WrappedKey) -> None:
         asked = (after.key_id, after.nonce, after.wrapped, before.id, before.key_id)
@@ -162,6 +176,12 @@ class PostgresBodies:
 
     async def keys(self) -> list[WrappedKey]:
         return [WrappedKey(*row) for row in await self._connection.fetch(_KEYS)]
+
+    async def erased(self) -> list[str]:
+        return [row[0] for row in await self._connection.fetch(_ERASED)]
+
+    async def note_whole(self) -> None:
+        await self._connection.execute(NOTE_WHOLE)
 
     async def rewrap(self, before: WrappedKey, after: WrappedKey) -> None:
         asked = (after.key_id, after.nonce, after.wrapped, before.id, before.key_id)

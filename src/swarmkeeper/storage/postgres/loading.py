@@ -13,13 +13,14 @@ from swarmkeeper.core.model import Edge
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage import kills, persons, retention, rows, secrets
+from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
 from swarmkeeper.storage.postgres.execution import Execution
 
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
-_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS  # those that have modules of their own
+_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS  # those that have modules of their own
 
 
 async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = False) -> None:
@@ -29,7 +30,9 @@ async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = 
         WrongMasterKey: they are wrapped under another master key; or there are some, none is given, and rows are to be
             written, which would not be encrypted.
     """
-    bodies.learn([WrappedKey(*row) for row in await execution.fetch("all_data_keys")], writing=writing)
+    stored = [WrappedKey(*row) for row in await execution.fetch("all_data_keys")]
+    erased = [row[0] for row in await execution.fetch("all_erased_keys")]  # later: a key is in one of the two
+    bodies.learn(stored, writing=writing, erased=erased)
 
 
 class BulkLoading:
@@ -53,6 +56,7 @@ class BulkLoading:
             found |= await self._execution.run(secrets.load(wanted_of))
             found |= await self._execution.run(kills.load(wanted_of))
             found |= await self._execution.run(persons.load(wanted_of))
+            found |= await self._execution.run(erasing.load(wanted_of))
         for kind, (statement, record) in BY_KEY.items():
             keys = [key for key in wanted_of.get(kind, ()) if (kind, key) not in found]
             if keys:

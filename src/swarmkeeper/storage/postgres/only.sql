@@ -93,6 +93,11 @@ UPDATE lease
 INSERT INTO outbox (body, counts, sealed) VALUES (:body, :counts, :sealed)
 RETURNING CAST(pg_current_xact_id() AS text) AS xid;
 
+-- name: insert_sealed_outbox
+-- The same, of a server that encrypts; with how many data keys were erased until now.
+INSERT INTO outbox (body, counts, sealed) VALUES (:body, :counts, :sealed)
+RETURNING CAST(pg_current_xact_id() AS text) AS xid, (SELECT count(*) FROM erased_key) AS erased;
+
 -- name: newest_outbox
 -- The newest row that waits for the sequencer.
 SELECT max(id) FROM outbox;

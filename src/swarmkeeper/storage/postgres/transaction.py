@@ -10,6 +10,7 @@ from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, persons, retention, rows, secrets
+from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
@@ -175,6 +176,10 @@ class PostgresTransaction:
     async def save(self, changes: Changes) -> None:
         gone: _Writes = []
         put: _Writes = []
+        if changes.erased_keys:
+            self._bodies.erase(changes.erased_keys)
+            with translated_errors():
+                await self._execution.run(erasing.save(changes))
         bodies = self._bodies.of(changes)
         if bodies.tasks_wanted:
             with translated_errors():

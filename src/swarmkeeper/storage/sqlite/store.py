@@ -146,8 +146,8 @@ class SqliteStore:
             if not moved:
                 copies.refuse_moved(self._writing)
             load_keys(self._writing.execute, self.bodies, writing=writing)
-            if exclusive:
-                self._writing.executemany(QUERIES["insert_data_key"], self.bodies.first_key())
+            if writing:
+                guard.begin_in_sqlite(self._writing, self.bodies)
             self._writing.set_busy_timeout(self._busy)
             if self.path is None:
                 self._reading = self._writing

@@ -13,6 +13,7 @@ from swarmkeeper.core.ports import Changes, Key, StaleVersion
 from swarmkeeper.core.rules import tree
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, persons, retention, rows, secrets
+from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.sqlite.kept_rows import LEASE_TIMES, KeptRows, LeaseTimers
 from swarmkeeper.storage.sqlite.loading import QUERIES, Loading, run
@@ -95,6 +96,10 @@ class SqliteTransaction:
         return self._connection.changes()
 
     async def save(self, changes: Changes) -> None:
+        if changes.erased_keys:
+            self._bodies.erase(changes.erased_keys)
+            self._kept.clear()
+            run(self._connection.execute, erasing.save(changes))
         bodies = self._body_rows(changes)
         # Most batches change only tasks, items and leases: each check here saves a call, and they are many.
         self._save_plans(changes, bodies)

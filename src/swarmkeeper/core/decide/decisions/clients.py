@@ -116,6 +116,8 @@ def retry(working: WorkingSet, command: RetryFailedTask) -> str:
         return task.id  # it is active already
     if working.jobs(task):
         raise StillStopping("the task is still stopping", retry_after=1)
+    if task.created_at <= working.get(ERASED_AT, task.tenant):
+        raise Erased("what this task had was erased with the data keys of its tenant")
     _end_grace_periods(working, task)
     working.record("task.retry", task.id, task=task, body=_reason(command))
     if command.budget is not None:

@@ -13,8 +13,7 @@ CREATE TABLE meta (
 
 CREATE TABLE tenant (
     id text COLLATE "C" NOT NULL,
-    name text COLLATE "C" NOT NULL,
-    weight bigint NOT NULL DEFAULT 1 CHECK (weight >= 1),
+    name text COLLATE "C" NOT NULL, weight bigint NOT NULL DEFAULT 1 CHECK (weight >= 1),
     max_backlog bigint CHECK (max_backlog >= 0),
     open_tasks bigint NOT NULL DEFAULT 0 CHECK (open_tasks >= 0),
     open_subtasks bigint NOT NULL DEFAULT 0 CHECK (open_subtasks >= 0),
@@ -44,8 +43,7 @@ CREATE TABLE person (
 CREATE TABLE key_use (key text COLLATE "C" NOT NULL, at bigint NOT NULL, PRIMARY KEY (key)) WITH (fillfactor = 70);
 
 CREATE TABLE bot (
-    id text COLLATE "C" NOT NULL,
-    tenant text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL, tenant text COLLATE "C" NOT NULL,
     type text COLLATE "C" NOT NULL CHECK (type IN ('Planner', 'Executor', 'Evaluator')),
     name text COLLATE "C" NOT NULL,
     instance text COLLATE "C" NOT NULL,
@@ -294,6 +292,11 @@ CREATE TABLE data_key (  -- `key_id` is of the master key
     created_at bigint NOT NULL DEFAULT CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)
 );
 CREATE INDEX data_key_of_tenant ON data_key (tenant);
+CREATE TABLE erased_key (  -- data keys that were destroyed
+    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL,
+    erased_at bigint NOT NULL, erased_by text COLLATE "C" NOT NULL
+);
+CREATE INDEX erased_key_of_tenant ON erased_key (tenant);
 
 CREATE TABLE late_result (
     lease_id text COLLATE "C" NOT NULL,
@@ -465,17 +468,15 @@ CREATE TABLE work_rate (
 -- Nothing of this task, or (task '*') of this whole tenant, leaves before the hold is released.
 CREATE TABLE legal_hold (
     tenant text COLLATE "C" NOT NULL, task text COLLATE "C" NOT NULL, reason text COLLATE "C" NOT NULL,
-    placed_by text COLLATE "C" NOT NULL, placed_at bigint NOT NULL,
-    PRIMARY KEY (tenant, task)
+    placed_by text COLLATE "C" NOT NULL, placed_at bigint NOT NULL, PRIMARY KEY (tenant, task)
 );
 
 -- Events up to this one have left the tenant's feed, if not all of them: an older cursor may have missed some.
 CREATE TABLE feed_start (tenant text COLLATE "C" PRIMARY KEY, seq bigint NOT NULL);
 
 -- The first records of the tenant's audit log have left: how many, the frontier of their tree, the time of the last one.
-CREATE TABLE audit_start ( tenant text COLLATE "C" NOT NULL,
-    size bigint NOT NULL, frontier bytea NOT NULL, at bigint NOT NULL,
-    PRIMARY KEY (tenant)
+CREATE TABLE audit_start (
+    tenant text COLLATE "C" PRIMARY KEY, size bigint NOT NULL, frontier bytea NOT NULL, at bigint NOT NULL
 );
 
 -- Audit records that list events of a task that is erased, but are not records of that task: how many events they lost.
