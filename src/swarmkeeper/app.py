@@ -256,7 +256,8 @@ class Orchestrator:
         if self.store.shared:
             self._others = Others(
                 *(cast("SharedStore", self.store), self.broker, self.log, self.clock.monotonic, engine),
-                *(self._identity, self._key_watch, self._task_waiters, self._messages, self.secrets, payload_cache),
+                *(self._identity, self._key_watch, self._task_waiters, self._messages, self.secrets),
+                payloads=payload_cache,
                 about=lambda: ServerSeen(f"{platform.node()}/{self._name}", __version__, self.rules.hash),
             )
             self.secrets.others = self._others

@@ -1,4 +1,4 @@
-"""Nobody without the key writes into a store in which encryption has begun: not at a start, and not if started before."""
+"""Nobody without the key writes into a store in which encryption has begun, also no server that was started before."""
 
 from __future__ import annotations
 

@@ -239,11 +239,8 @@ class Others:
                 keys |= self._caller_changed(event)
             elif event.kind == "secret.released":
                 released += [(event.tenant, tag, event.seq) for tag in _body(event)["tags"]]
-            elif event.kind == "task.message":
-                assert event.task is not None, "a message belongs to a task"
-                self._messages.newest[event.task] = _body(event)["message"]
-            elif event.kind == "task.archived":
-                self._messages.newest.pop(event.task or "", None)
+            elif kind == "task":
+                self._task_changed(event)
         # An event of a work item says nothing of the others of its task.
         of_tasks = {event.task for event in events if event.task is not None and event.work is None}
         self._engine.forget(bots=bots, tasks=of_tasks, works=works)
@@ -255,10 +252,7 @@ class Others:
             for row in await fetch(self._store, named_reads.TASK_ROW, tenant=tasks[task], task=task):
                 self._task_waiters.changed(task, row.version, final=row.outcome is not None)
         if any(event.kind == "tenant.erased" for event in events):
-            await self._store.forget_erased()
-            self._payloads.forget_all()
-            self._identity.forget_persons()
-            await self._key_watch.check()
+            await self._tenant_erased()
         killed = any(event.kind.startswith("kill.") for event in events)
         if killed or any(event.kind.startswith("tenant.") for event in events):
             await self._engine.reload_weights()
@@ -266,6 +260,13 @@ class Others:
             self._engine.look_again()  # ends the polls of what is killed, and tries those of what was lifted
         if released:
             await self._learn(released)
+
+    async def _tenant_erased(self) -> None:
+        """Forget the keys and bodies of a tenant; and what events said that this server has not read in time."""
+        await self._store.forget_erased()
+        self._payloads.forget_all()
+        self._identity.forget_persons()
+        await self._key_watch.check()
 
     async def _learn(self, released: Sequence[tuple[str, str, int]]) -> None:
         """Make released secrets known to this server, and tell the others."""
@@ -280,6 +281,13 @@ class Others:
         if "person" in body:
             self._identity.forget_persons()
         return {body.get("key") or body["person"]}
+
+    def _task_changed(self, event: EventRow) -> None:
+        if event.kind == "task.message":
+            assert event.task is not None, "a message belongs to a task"
+            self._messages.newest[event.task] = _body(event)["message"]
+        elif event.kind == "task.archived":
+            self._messages.newest.pop(event.task or "", None)
 
     def _bot_changed(self, event: EventRow) -> str:
         bot: str = _body(event)["bot"]

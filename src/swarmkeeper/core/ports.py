@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
-from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.erasure.records import ErasedKeyRecord
+from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.kills.records import KillRecord
 from swarmkeeper.core.model import (
     AnswerRecord,

@@ -323,8 +323,9 @@ def verify(
     leaf; then size, frontier and root. This proves that the records are those of this tree. It cannot detect that the
     whole tree was replaced; only a root that was kept elsewhere can.
 
-    A body may be missing only if a later record says that the bodies of its task were erased, and unreadable only if one
-    says that its data key was. The first records may be missing only if a record names their number and the root of their tree.
+    A body may be missing only if a later record says that the bodies of its task were erased, and unreadable only if
+    one says so of its data key. The first records may be missing only if a record names their number and the root of their
+    tree.
 
     Args:
         start: the frontier of the records that have left, from which the log goes on; empty for a log that is complete.

@@ -272,7 +272,7 @@ WITH untold AS (
      WHERE anchor.kind IS NULL AND NOT kept.usual AND kept.task NOT IN {_GONE}
 )
 SELECT untold.kind, untold.key, untold.tenant,
-       log.tenant IS NOT NULL
+       log.tenant IS NOT NULL AND untold.kind <> 'erased_key'
        AND coalesce(untold.at, 0) < CASE WHEN untold.task = '' THEN log.others_since ELSE log.tasks_since END
        OR untold.kind IN {_MOVED} AND log.set_back >= 0
        OR untold.kind = 'queue' AND EXISTS (SELECT 1 FROM log WHERE others_since > 0)

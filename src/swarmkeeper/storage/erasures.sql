@@ -32,4 +32,4 @@ DELETE FROM data_key WHERE id = :id;
 
 -- name: insert_erased_key
 -- What is left of it.
-INSERT INTO erased_key ({erased_key}) VALUES ({:erased_key});
+INSERT INTO erased_key (id, tenant, erased_at, erased_by) VALUES (:id, :tenant, :erased_at, :erased_by);

@@ -68,7 +68,8 @@ def _check(working: WorkingSet, command: EraseTenant, found: AtRest) -> None:
         )
     if found.held:
         raise IllegalTransition("a legal hold keeps data of this tenant: release the hold first")
-    kill = kills.of_tenant(kills.in_force(working.get(of_kills.KILLS, tenant), working.now))
+    placed: list[kills.KillRecord] = working.get(of_kills.KILLS, tenant)
+    kill = kills.of_tenant(kills.in_force(placed, working.now))
     if kill is None:
         raise IllegalTransition("the tenant still works: kill it first, as another person than the one who erases it")
     if working.limits.four_eyes and is_own_key(working, command.by, kill.placed_by):

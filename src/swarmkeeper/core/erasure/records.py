@@ -1,4 +1,4 @@
-"""Records of erasures by key: the data keys that were destroyed, what a decision knows of a tenant's, an erased body."""
+"""Records of erasures by key: data keys that were destroyed, what a decision knows of a tenant's, an erased body."""
 
 from __future__ import annotations
 

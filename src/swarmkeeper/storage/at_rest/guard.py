@@ -27,9 +27,7 @@ MESSAGE = (
 TABLES = ("payload", "outbox")
 _WHOLE = f"SELECT value FROM meta WHERE key = '{WHOLE}'"
 NOTE_WHOLE = f"INSERT INTO meta (key, value) VALUES ('{WHOLE}', 1) ON CONFLICT (key) DO UPDATE SET value = 1"
-_ANY_BODY = (
-    "SELECT EXISTS (SELECT 1 FROM payload) OR EXISTS (SELECT 1 FROM event) OR EXISTS (SELECT 1 FROM audit_leaf)"
-)
+_ANY_BODY = "SELECT EXISTS (SELECT 1 FROM payload) OR EXISTS (SELECT 1 FROM event) OR EXISTS (SELECT 1 FROM audit_leaf)"
 _NEW_KEY = "INSERT INTO data_key (id, tenant, key_id, nonce, wrapped) VALUES ({0}, {1}, {2}, {3}, {4})"
 _ENABLED = (
     "SELECT bool_and(tgenabled <> 'D') FROM pg_trigger"

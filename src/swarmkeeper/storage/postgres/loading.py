@@ -20,7 +20,9 @@ from swarmkeeper.storage.postgres.execution import Execution
 
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
-_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS  # those that have modules of their own
+_APART = (
+    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS
+)  # those that have modules of their own
 
 
 async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = False) -> None:

@@ -21,7 +21,14 @@ from swarmkeeper.storage.sqlite.dialect import read
 from swarmkeeper.storage.sqlite.kept_rows import ABSENT, KINDS, KeptRows
 
 QUERIES: Mapping[str, str] = read(
-    "queries.sql", "limits.sql", "writes.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql", "erasures.sql"
+    "queries.sql",
+    "limits.sql",
+    "writes.sql",
+    "retention.sql",
+    "secrets.sql",
+    "kills.sql",
+    "persons.sql",
+    "erasures.sql",
 )
 
 _FINAL = rows.to_json(sorted(FINAL))
@@ -29,7 +36,9 @@ _Keys = Iterable[Any]
 _T = TypeVar("_T")
 _child = attrgetter("child")
 
-_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS  # those that have modules of their own
+_APART = (
+    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS
+)  # those that have modules of their own
 
 
 def run(execute: Callable[..., Iterable[Any]], steps: Generator[tuple[str, Mapping[str, Any]], list[Any], _T]) -> _T:

@@ -9,7 +9,8 @@ from swarmkeeper.core.decide.decisions import budgets
 from swarmkeeper.core.decide.effects import accounts, closing, deadline, holding, loading, questions, steps
 from swarmkeeper.core.decide.effects.owners import check_may, seen_task
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import IllegalTransition, PreconditionFailed, StillStopping
+from swarmkeeper.core.erasure.lookups import ERASED_AT
+from swarmkeeper.core.errors import Erased, IllegalTransition, PreconditionFailed, StillStopping
 from swarmkeeper.core.model import Json, TaskRecord
 from swarmkeeper.core.states import (
     FINAL,
