@@ -251,15 +251,18 @@ class Others:
         for task in self._task_waiters.awaited(tasks, closed):
             for row in await fetch(self._store, named_reads.TASK_ROW, tenant=tasks[task], task=task):
                 self._task_waiters.changed(task, row.version, final=row.outcome is not None)
-        if any(event.kind == "tenant.erased" for event in events):
+        await self._tenants_changed({event.kind for event in events})
+        if released:
+            await self._learn(released)
+
+    async def _tenants_changed(self, kinds: set[str]) -> None:
+        if "tenant.erased" in kinds:
             await self._tenant_erased()
-        killed = any(event.kind.startswith("kill.") for event in events)
-        if killed or any(event.kind.startswith("tenant.") for event in events):
+        killed = any(kind.startswith("kill.") for kind in kinds)
+        if killed or any(kind.startswith("tenant.") for kind in kinds):
             await self._engine.reload_weights()
         if killed:
             self._engine.look_again()  # ends the polls of what is killed, and tries those of what was lifted
-        if released:
-            await self._learn(released)
 
     async def _tenant_erased(self) -> None:
         """Forget the keys and bodies of a tenant; and what events said that this server has not read in time."""

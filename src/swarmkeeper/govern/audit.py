@@ -324,8 +324,8 @@ def verify(
     whole tree was replaced; only a root that was kept elsewhere can.
 
     A body may be missing only if a later record says that the bodies of its task were erased, and unreadable only if
-    one says so of its data key. The first records may be missing only if a record names their number and the root of their
-    tree.
+    one says so of its data key. The first records may be missing only if a record names their number and the root
+    of their tree.
 
     Args:
         start: the frontier of the records that have left, from which the log goes on; empty for a log that is complete.
@@ -420,7 +420,8 @@ class _Erasures:
             told_of = leaf.resource.split(",")
         elif leaf.action == TRIM and leaf.resource == told:
             self.is_told = True
-        if any([self.untold.pop(name, None) is not None for name in told_of]):
+        explained = [self.untold.pop(name, None) for name in told_of]
+        if any(first is not None for first in explained):
             self.count += 1
             if len(self.indexes) < ERASURES_SHOWN:
                 self.indexes.append(index)

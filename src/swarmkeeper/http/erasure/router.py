@@ -1,4 +1,4 @@
-"""Erases because somebody asks for it: an administrator, a task for a person whose data it holds, or the whole tenant."""
+"""Erases because an administrator asks for it: a task, for a person whose data it holds, or all data of the tenant."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ plain body does, so both kinds can be in one table, and a store is encrypted whi
     event        {"sealed/1": "…", "from": …, "to": …, "attempt": …, "bot": …}   what doctor compares with other rows
     audit_leaf   {"sealed/1": "…", "events": […]}                                likewise
 
-A body whose data key was destroyed (core/decide/erasures.py) is read as an `ErasedBody`; of an event, as a body that says
+A body whose data key was destroyed (core/decide/erasures.py) is read as an `ErasedBody`; of an event, as one that says
 so; of an audit record, in reads that do not verify it, as none, like that of an erased task.
 
 The parts outside repeat parts of the body. Opening compares them, so they cannot be changed alone, either.

@@ -120,7 +120,7 @@ class DataKeys:
         self._going.clear()
 
     def roll_back(self) -> None:
-        """Forget the keys that were made in this transaction: the store does not have them. And know the erased ones."""
+        """Forget the keys that were made in this transaction, and know those again that it has erased."""
         for made in self._new:
             self._keys.pop(made.id, None)
             if (current := self._current.get(made.tenant)) is not None and current.id == made.id:

@@ -4,9 +4,9 @@ A server without a key is refused at its start if the store has data keys. One t
 refused each transaction from then on: its callers get 503, and it must be started again with the setting.
 
 In SQLite another process has written the first key, so a transaction looks for keys whenever the file was changed by
-others; it has the write lock then. In PostgreSQL two triggers refuse plain rows where they come in: in `payload`, and in
-`outbox`, from which events and audit records are taken. They are part of the schema, and disabled, so they cost nothing
-until the first server with a key enables them. Enabling waits for the transactions that are writing.
+others; it has the write lock then. In PostgreSQL two triggers refuse plain rows where they come in: in `payload`, and
+in `outbox`, from which events and audit records are taken. They are part of the schema, and disabled, so they cost
+nothing until the first server with a key enables them. Enabling waits for the transactions that are writing.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ async def begin_in_postgres(connection: asyncpg.Connection, bodies: BodyCodec) -
 
 
 async def refuse_plain(connection: asyncpg.Connection) -> None:
-    """Have PostgreSQL refuse plain bodies from now on. When this returns, no transaction has one that is not visible."""
+    """Have PostgreSQL refuse plain bodies. When this returns, no transaction has one that is not visible."""
     if not await connection.fetchval(_ENABLED):
         for table in TABLES:
             await connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER refuse_plain")

@@ -96,10 +96,6 @@ class SqliteTransaction:
         return self._connection.changes()
 
     async def save(self, changes: Changes) -> None:
-        if changes.erased_keys:
-            self._bodies.erase(changes.erased_keys)
-            self._kept.clear()
-            run(self._connection.execute, erasing.save(changes))
         bodies = self._body_rows(changes)
         # Most batches change only tasks, items and leases: each check here saves a call, and they are many.
         self._save_plans(changes, bodies)
@@ -113,12 +109,7 @@ class SqliteTransaction:
             self._put("put_cooldown", "delete_cooldown", changes.cooldowns, lambda _, row: rows.COOLDOWN.to_row(row))
         if changes.key_uses:
             self._insert("put_key_use", list(changes.key_uses.items()))
-        counted = changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys()
-        for name, budget in changes.tenant_budgets.items():
-            self._insert("set_tenant_budget", [(budget and rows.to_json(budget), name)])
-        if counted:
-            counts = (changes.opened, changes.opened_subtasks, changes.stored)
-            self._insert("count_opened", [(id_, *(count.get(id_, 0) for count in counts)) for id_ in sorted(counted)])
+        self._save_counts(changes)
         for name, records, to_row in (
             ("insert_late_result", changes.late_results, rows.LATE_RESULT.to_row),
             ("insert_feedback", changes.feedback, rows.FEEDBACK.to_row),
@@ -141,11 +132,14 @@ class SqliteTransaction:
         if changes.tile_hashes or changes.checkpoints or changes.sink_cursors:
             run(self._connection.execute, checkpoints.save(changes))
         if changes.secret_rows or changes.kills or changes.persons:
-            run(self._connection.execute, secrets.save(changes))
-            run(self._connection.execute, kills.save(changes))
-            run(self._connection.execute, persons.save(changes))
+            for others in (secrets, kills, persons):
+                run(self._connection.execute, others.save(changes))
 
     def _body_rows(self, changes: Changes) -> BodyRows:
+        if changes.erased_keys:
+            self._bodies.erase(changes.erased_keys)
+            self._kept.clear()
+            run(self._connection.execute, erasing.save(changes))
         bodies = self._bodies.of(changes)
         if bodies.tasks_wanted:
             wanted = {"keys": rows.to_json(list(bodies.tasks_wanted))}
@@ -185,6 +179,13 @@ class SqliteTransaction:
             self._timers(changes)
         if changes.attempts:
             self._insert("insert_attempt", changes.attempts, rows.ATTEMPT.to_row)
+
+    def _save_counts(self, changes: Changes) -> None:
+        for name, budget in changes.tenant_budgets.items():
+            self._insert("set_tenant_budget", [(budget and rows.to_json(budget), name)])
+        if counted := changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys():
+            counts = (changes.opened, changes.opened_subtasks, changes.stored)
+            self._insert("count_opened", [(id_, *(count.get(id_, 0) for count in counts)) for id_ in sorted(counted)])
 
     def _save_others(self, changes: Changes) -> None:
         self._put_versioned("delete_bot", rows.BOT, changes.bots)
