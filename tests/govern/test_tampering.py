@@ -19,6 +19,7 @@ from swarmkeeper.core.decide.anchors import is_passing
 from swarmkeeper.core.rules.tree import Frontier, leaf_hash
 from swarmkeeper.govern import audit
 from tests.examples import examples
+from tests.support.at_rest import bodies, key_file
 from tests.support.postgres import server
 from tests.support.tampering import PostgresTampering, SqliteTampering, Tampering, live
 
@@ -79,6 +80,25 @@ def unimportant(store: Tampering, table: str) -> list[str]:
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return live(tmp_path_factory.mktemp("story"))
+
+
+@pytest.fixture(scope="module")
+def lived_encrypted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return live(tmp_path_factory.mktemp("encrypted"), bodies)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def encrypted(lived_encrypted: Path, request: pytest.FixtureRequest) -> Tampering:
+    """A store as `store`, with encrypted bodies."""
+    if request.param == "sqlite":
+        store: Tampering = SqliteTampering(lived_encrypted, bodies())
+    else:
+        copy = Path(shutil.copy(lived_encrypted, lived_encrypted.with_name("to-move.db")))
+        key = key_file(copy.with_name("master.key"))
+        store = PostgresTampering(copy, server().new_database(keep=True), bodies(), key)
+    assert not store.traces(), "no clean store is accused"
+    assert store.get("SELECT count(*) FROM payload WHERE sealed = 1")
+    return store
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -158,6 +178,16 @@ class Drawn:
 @examples(300)
 @given(st.data())
 def test_every_edit_of_evidence_is_found(store: Tampering, data: st.DataObject) -> None:
+    edit_is_found(store, data)
+
+
+@examples(60)  # each opens every body anew
+@given(st.data())
+def test_every_edit_of_evidence_is_found_in_an_encrypted_store(encrypted: Tampering, data: st.DataObject) -> None:
+    edit_is_found(encrypted, data)
+
+
+def edit_is_found(store: Tampering, data: st.DataObject) -> None:
     table = data.draw(st.sampled_from(sorted(store.tables().keys() - passing(store))))
     with store.undone():
         drawn = Drawn(store, table, data.draw)

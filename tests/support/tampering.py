@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.storage.at_rest.bodies import BodyCodec
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.storage.postgres.store import _Snapshot
+from swarmkeeper.storage.sqlite.loading import load_keys
 from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, named_rows
 from tests.support.machine import Machine
 from tests.support.postgres_harness import numbered, real_loop
@@ -40,9 +42,13 @@ T = TypeVar("T")
 LONG = 3_600 * SECOND
 
 
-def live(folder: Path) -> Path:
-    """Run a store with two tenants through everything that leaves evidence, also through erasure and retention."""
-    machine = Machine(folder, limits=LIMITS)
+def live(folder: Path, bodies: Callable[[], BodyCodec] = BodyCodec) -> Path:
+    """Run a store with two tenants through everything that leaves evidence, also through erasure and retention.
+
+    Args:
+        bodies: makes what encrypts bodies.
+    """
+    machine = Machine(folder, limits=LIMITS, bodies=bodies)
     gone = [machine.submit(["a", {"key": "b", "depends_on": ["a"]}], evaluation="none") for _ in range(6)]
     for task in gone:
         machine.drive(task)
@@ -203,16 +209,18 @@ class SqliteTampering(Tampering):
     refused = (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError)
     unreadable = (apsw.Error, UnicodeDecodeError)
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, bodies: BodyCodec | None = None) -> None:
         self.connection = apsw.Connection(":memory:")
         with apsw.Connection(str(file)) as source, self.connection.backup("main", source, "main") as backup:
             backup.step()
         self.connection.execute("PRAGMA foreign_keys = OFF")
         self._makers: RowMakers = {}
+        self._bodies = bodies or BodyCodec()
+        load_keys(self.connection.execute, self._bodies)
         self.reader = Snapshot(self.connection, lambda _, name, asked: self._named(name, asked))
 
     def _named(self, name: str, asked: Mapping[str, Any]) -> list[Any]:
-        return named_rows(self.connection, self._makers, name, asked, BodyCodec())
+        return named_rows(self.connection, self._makers, name, asked, self._bodies)
 
     def run(self, sql: str, *values: Any) -> int:
         self.connection.execute(sql, values)
@@ -247,14 +255,18 @@ class PostgresTampering(Tampering):
     refused = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.PostgresSyntaxError)
     unreadable = (asyncpg.PostgresError, UnicodeDecodeError)
 
-    def __init__(self, file: Path, url: str) -> None:
+    def __init__(self, file: Path, url: str, bodies: BodyCodec | None = None, key: str = "") -> None:
+        """
+        Args:
+            bodies, key: what encrypts bodies, and the setting `encryption_key`.
+        """
         move = [sys.executable, "-m", "swarmkeeper", "migrate", "--from", f"sqlite:///{file}", "--to", url]
-        subprocess.run(move, check=True, capture_output=True)
+        subprocess.run(move, check=True, capture_output=True, env={**os.environ, "SWARMKEEPER_ENCRYPTION_KEY": key})
         self._loop = real_loop()
-        self._loop.run(self._open(url))
+        self._loop.run(self._open(url, bodies))
 
-    async def _open(self, url: str) -> None:
-        store = PostgresStore(url)
+    async def _open(self, url: str, bodies: BodyCodec | None) -> None:
+        store = PostgresStore(url, bodies=bodies)
         await store.open_to_read()
         self._connection = await asyncpg.connect(url)
         self.reader = _Snapshot(store, self._connection)
