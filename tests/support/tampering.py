@@ -19,6 +19,7 @@ import asyncpg
 
 from swarmkeeper.access.retention import Retention, RetentionPeriods
 from swarmkeeper.core import commands
+from swarmkeeper.core.erasure.commands import EraseTenant
 from swarmkeeper.core.kills.commands import PlaceKill
 from swarmkeeper.core.kills.records import KillKind
 from swarmkeeper.core.model import Principal
@@ -38,6 +39,7 @@ from tests.support.postgres_harness import numbered, real_loop
 from tests.support.reference_story import LIMITS, ReferenceStory
 
 NEIGHBOUR = Principal("neighbour", "key_neighbour", "admin")
+LEAVER = Principal("leaver", "key_leaver", "admin")
 T = TypeVar("T")
 LONG = 3_600 * SECOND
 
@@ -75,8 +77,24 @@ def live(folder: Path, bodies: Callable[[], BodyCodec] = BodyCodec) -> Path:
     machine.do(commands.NoteRefusals(by=NEIGHBOUR, code="permission_denied", action="task.cancel", count=7))
     _erase_one_of_two(machine)
     _leave_work_open(machine)
+    if machine.store.bodies.keys is not None:
+        _erase_by_key(machine)
     machine.close()
     return machine.disk.folder / "store.db"
+
+
+def _erase_by_key(machine: Machine) -> None:
+    """Erase a tenant by destroying its data keys, and let the rows of its tasks leave."""
+    machine.do(commands.CreateKey(by=LEAVER, role="admin", public_id="of_leaver", digest=b"4" * 32))
+    task = machine.do(replace(machine.a_submission(["x"], title="leaving"), by=LEAVER))
+    machine.do(commands.Cancel(by=LEAVER, task=task))
+    by = replace(LEAVER, key_id="key_other")
+    machine.do(PlaceKill(by=by, kind=KillKind.TENANT, name="leaver", reason="closed"))
+    machine.advance(10)
+    machine.do(EraseTenant(by=LEAVER, tenant="leaver", reason="closed", until=machine.engine.now()))
+    machine.advance(1)
+    machine.run(_retention(machine, RetentionPeriods()).look_for_erasures())
+    machine.until(lambda: not machine.rows("SELECT 1 FROM chore"))
 
 
 def _erase_one_of_two(machine: Machine) -> None:
@@ -104,7 +122,12 @@ def _leave_work_open(machine: Machine) -> None:
 
 
 def _retain(machine: Machine, periods: RetentionPeriods) -> None:
-    retention = Retention(
+    machine.run(_retention(machine, periods).look())
+    machine.advance(5)
+
+
+def _retention(machine: Machine, periods: RetentionPeriods) -> Retention:
+    return Retention(
         machine.store,
         periods,
         now=machine.engine.now,
@@ -112,8 +135,6 @@ def _retain(machine: Machine, periods: RetentionPeriods) -> None:
         do_all=machine.engine.do_all,
         log=lambda event, **fields: None,
     )
-    machine.run(retention.look())
-    machine.advance(5)
 
 
 @dataclass(slots=True)
