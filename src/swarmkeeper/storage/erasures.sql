@@ -1,8 +1,5 @@
 -- Loads and writes what an erasure by key needs; see core/decide/erasures.py.
 
--- name: wait_for_writers
-{own}
-
 -- name: load_data_keys_of
 -- The ids of a tenant's data keys.
 SELECT id FROM data_key WHERE tenant = :tenant ORDER BY id;

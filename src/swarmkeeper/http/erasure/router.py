@@ -14,12 +14,13 @@ from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import StrictRoute
 from swarmkeeper.wire import v1
 
-router = APIRouter(tags=["tasks"], route_class=StrictRoute)
+router = APIRouter(route_class=StrictRoute)
 
 
 @router.post(
     "/tasks/{task_id:id}:erase",
     response_model=v1.Erasure,
+    tags=["tasks"],
     status_code=202,
     responses=refuses(errors.IllegalTransition, errors.StillStopping, errors.ResourceNotFound),
 )

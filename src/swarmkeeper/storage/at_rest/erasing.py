@@ -17,7 +17,6 @@ def load(wanted: Mapping[str, Iterable[Any]]) -> Generator[tuple[str, Mapping[st
     """Return the rows of the lookups of erasures among `wanted`, which has the keys by lookup."""
     found: dict[Key, Any] = {}
     for tenant in wanted.get("at_rest", ()):
-        yield "wait_for_writers", {}
         keys = yield "load_data_keys_of", {"tenant": tenant}
         whole = yield "meta", {"key": WHOLE}
         [[busy, held, changed_at, erased_at, used]] = yield "load_at_rest", {"tenant": tenant}

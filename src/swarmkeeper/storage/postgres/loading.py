@@ -20,6 +20,8 @@ from swarmkeeper.storage.postgres.execution import Execution
 
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
+# Every transaction inserts a row there at its end: those that have are committed then, and the others wait for this one.
+_WAIT_FOR_WRITERS = "LOCK TABLE outbox IN SHARE MODE"
 _APART = (
     retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS
 )  # those that have modules of their own
@@ -54,6 +56,8 @@ class BulkLoading:
             if kind in wanted_of:
                 await find(self, wanted_of[kind])
         if not _APART.isdisjoint(wanted_of):
+            if "at_rest" in wanted_of:
+                await self._execution.connection.execute(_WAIT_FOR_WRITERS)
             found |= await self._execution.run(retention.load(wanted_of))
             found |= await self._execution.run(secrets.load(wanted_of))
             found |= await self._execution.run(kills.load(wanted_of))

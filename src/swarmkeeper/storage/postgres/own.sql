@@ -4,10 +4,6 @@
 DELETE FROM idempotency
  WHERE ctid = ANY (ARRAY (SELECT ctid FROM idempotency WHERE expires < :now ORDER BY expires, tenant, key LIMIT :limit));
 
--- name: wait_for_writers
--- Every transaction inserts a row there at its end: those that have are committed then, and the others wait for us.
-LOCK TABLE outbox IN SHARE MODE;
-
 -- name: load_tenant
 -- With what transactions have counted that the sequencer has not added yet.
 SELECT tenant.id, tenant.weight, tenant.max_backlog, greatest(0, tenant.open_tasks + coming.tasks),

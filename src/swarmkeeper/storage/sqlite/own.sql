@@ -4,10 +4,6 @@
 DELETE FROM idempotency
  WHERE rowid IN (SELECT rowid FROM idempotency WHERE expires < :now ORDER BY expires, tenant, key LIMIT :limit);
 
--- name: wait_for_writers
--- This transaction is the only one that writes.
-SELECT 1;
-
 -- name: load_tenant
 SELECT tenant.id, tenant.weight, tenant.max_backlog, tenant.open_tasks, tenant.open_subtasks, tenant.stored_bytes,
        tenant.budget
