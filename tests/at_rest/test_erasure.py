@@ -323,6 +323,9 @@ async def test_asking_again_changes_nothing(store: str, key: str) -> None:
         keys = await keys_of(store)
 
         assert (await erase(swarm.admin)).status == 200
+        first, again = [await swarm.admin.post("/tenant:erase", WHY, idempotency_key="e1") for _ in range(2)]
+        assert (first.status, again.status) == (200, 200)
+        assert again.headers["idempotency-replayed"] == "true"
         assert len((await swarm.admin.get("/audit?action=tenant.erase")).json["items"]) == 1
     assert await keys_of(store) == keys
 
