@@ -15,9 +15,10 @@ import msgspec
 
 from swarmkeeper.core.erasure.records import ErasedBody
 from swarmkeeper.core.ports import StoreDamaged
-from swarmkeeper.storage.at_rest.bodies import PAYLOAD, BodyCodec, is_sealed
+from swarmkeeper.storage.at_rest.bodies import PAYLOAD, BodyCodec, is_sealed, is_sealed_text
 from swarmkeeper.storage.at_rest.data_keys import DataKey, DataKeys
-from swarmkeeper.storage.at_rest.raw import FIRST, TABLES, RawBodies, StoredBody
+from swarmkeeper.storage.at_rest.raw import FIRST, TABLES, TEXT_FIRST, RawBodies, StoredBody, StoredTexts
+from swarmkeeper.storage.at_rest.texts import TEXTS
 
 SHOWN = 20  # bodies that are named; there may be many
 SECONDS_BETWEEN = 0.02  # in which servers get their turn
@@ -88,9 +89,55 @@ async def encrypt(raw: RawBodies, bodies: BodyCodec, *, seconds_between: float =
             done[table] += len(changed)
             left += len(stay)
             await asyncio.sleep(seconds_between)
+    for table in TEXTS:
+        number, stay_plain = await _encrypt_texts(raw, bodies, table, seconds_between)
+        left += stay_plain
+        if number:
+            done[table] = number
     if not left:
         await raw.note_whole()
     return done
+
+
+async def _encrypt_texts(raw: RawBodies, bodies: BodyCodec, table: str, seconds_between: float) -> tuple[int, int]:
+    """Encrypt the texts of a table; return how many rows were changed, and how many stay plain."""
+    keys, number, left = bodies.keys, 0, 0
+    assert keys is not None, "there is a master key"
+    after: Any = TEXT_FIRST[table]
+    while after is not None:
+        changed: dict[Any, Mapping[str, str | None]] = {}
+        stay: set[Any] = set()
+
+        def change(
+            found: Sequence[StoredTexts],
+            changed: dict[Any, Mapping[str, str | None]] = changed,
+            stay: set[Any] = stay,
+        ) -> Mapping[Any, Mapping[str, str | None]]:
+            bodies.roll_back()  # of a try before that did not commit
+            changed.clear()
+            stay.clear()
+            for row in found:
+                if all(is_sealed_text(text) for text in row.texts.values()):
+                    continue
+                if row.tenant is None:
+                    stay.add(row.key)
+                    continue
+                changed[row.key] = {
+                    name: text if is_sealed_text(text) else bodies.seal_text(table, name, row.tenant, row.id, text)
+                    for name, text in row.texts.items()
+                }
+            return changed
+
+        try:
+            after = await raw.text_slice(table, after, change, lambda: _new_rows(keys))
+        except BaseException:
+            bodies.roll_back()
+            raise
+        bodies.commit()
+        number += len(changed)
+        left += len(stay)
+        await asyncio.sleep(seconds_between)
+    return number, left
 
 
 def _new_rows(keys: DataKeys) -> list[Any]:
@@ -116,7 +163,28 @@ async def survey(raw: RawBodies, bodies: BodyCodec) -> Survey:
             for row in page:
                 _look(found, bodies, table, row)
             after = page[-1].key
+    for table in TEXTS:
+        after = TEXT_FIRST[table]
+        while rows := await raw.text_page(table, after):
+            for each in rows:
+                _look_at_texts(found, bodies, table, each)
+            after = rows[-1].key
     return found
+
+
+def _look_at_texts(found: Survey, bodies: BodyCodec, table: str, row: StoredTexts) -> None:
+    counted = found.tables.setdefault(table, Counted())
+    for name, text in row.texts.items():
+        if text is None:
+            continue
+        if not is_sealed_text(text):
+            counted.plain += 1
+            continue
+        counted.encrypted += 1
+        try:
+            bodies.open_text(table, name, row.id, text)
+        except StoreDamaged as error:
+            found.add(str(error))
 
 
 def _look(found: Survey, bodies: BodyCodec, table: str, row: StoredBody) -> None:

@@ -20,7 +20,7 @@ from swarmkeeper.storage.postgres.execution import Execution
 
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
-# Every transaction inserts a row there at its end: those that have are committed then, and the others wait for this one.
+# Every transaction inserts a row there at its end: those that have are committed then, and others wait for this one.
 _WAIT_FOR_WRITERS = "LOCK TABLE outbox IN SHARE MODE"
 _APART = (
     retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS
@@ -68,7 +68,11 @@ class BulkLoading:
             if keys:
                 found.update({(kind, key): None for key in keys})
                 of_kind = await self._for_keys(statement, keys)
-                for row in await self._opened(of_kind) if kind == "payload" else of_kind:
+                if kind == "payload":
+                    of_kind = await self._opened(of_kind)
+                elif kind == "approval":
+                    of_kind = await self._approvals(of_kind)
+                for row in of_kind:
                     found[kind, row[0]] = record(row)
         return found
 
@@ -77,6 +81,14 @@ class BulkLoading:
 
     async def _for_keys(self, statement: str, keys: _Keys, **parameters: Any) -> list[Any]:
         return await self._fetch(statement, keys=rows.to_json(list(keys)), **parameters)
+
+    async def _approvals(self, found: list[Any]) -> list[rows.Row]:
+        columns = rows.APPROVAL.table.columns
+        try:
+            return self._bodies.texts_opened("approval", columns, found)
+        except UnknownDataKey:
+            await load_keys(self._execution, self._bodies)
+            return self._bodies.texts_opened("approval", columns, found, again=True)
 
     async def _opened(self, payloads: list[Any]) -> list[tuple[str, bytes]]:
         try:

@@ -14,7 +14,7 @@ import asyncpg
 from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, ServerSeen, StaleVersion, Started, StoreUnavailable
 from swarmkeeper.storage import migration_files, rows
 from swarmkeeper.storage.at_rest import guard
-from swarmkeeper.storage.at_rest.bodies import READS as WITH_BODIES
+from swarmkeeper.storage.at_rest.bodies import ENCRYPTED as WITH_BODIES
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.postgres import connections, dialect, migrations

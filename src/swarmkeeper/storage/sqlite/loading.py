@@ -92,7 +92,7 @@ class Loading:
                 for key in keys:
                     found[kind, key] = None
                 of_kind: Iterable[rows.Row] = self._for_keys(statement, keys)
-                for row in self._opened(of_kind) if kind == "payload" else of_kind:
+                for row in self._plain(kind, of_kind):
                     found[kind, row[column]] = record(row)
                     if kind in rows.HOT:
                         self._kept.put_stored(row)
@@ -118,6 +118,18 @@ class Loading:
 
     def _for_keys(self, statement: str, keys: _Keys, **parameters: Any) -> apsw.Cursor:
         return self._execute(QUERIES[statement], {"keys": rows.to_json(list(keys)), **parameters})
+
+    def _plain(self, kind: str, found: Iterable[rows.Row]) -> Iterable[rows.Row]:
+        """Return the rows with what is encrypted in them opened."""
+        return self._opened(found) if kind == "payload" else self._approvals(found) if kind == "approval" else found
+
+    def _approvals(self, found: Iterable[rows.Row]) -> list[rows.Row]:
+        read, columns = list(found), rows.APPROVAL.table.columns
+        try:
+            return self._bodies.texts_opened("approval", columns, read)
+        except UnknownDataKey:
+            load_keys(self._execute, self._bodies)
+            return self._bodies.texts_opened("approval", columns, read, again=True)
 
     def _opened(self, payloads: Iterable[rows.Row]) -> list[tuple[str, bytes]]:
         read = list(payloads)

@@ -102,7 +102,7 @@ class SqliteTransaction:
         if changes.leases or changes.leases_gone or changes.ready or changes.timers or changes.attempts:
             self._save_leases(changes)
         if changes.bots or changes.keys or changes.tenants or changes.approvals or changes.jobs:
-            self._save_others(changes)
+            self._save_others(changes, bodies)
         if changes.key_limits or changes.cooldowns or changes.rates:
             self._put_versioned("delete_key_limit", rows.KEY_LIMIT, changes.key_limits)
             self._put("put_work_rate", "delete_work_rate", changes.rates, lambda _, row: rows.WORK_RATE.to_row(row))
@@ -112,8 +112,8 @@ class SqliteTransaction:
         self._save_counts(changes)
         for name, records, to_row in (
             ("insert_late_result", changes.late_results, rows.LATE_RESULT.to_row),
-            ("insert_feedback", changes.feedback, rows.FEEDBACK.to_row),
-            ("insert_answered", changes.answered, rows.ANSWERED.to_row),
+            ("insert_feedback", changes.feedback, bodies.feedback),
+            ("insert_answered", changes.answered, bodies.answered),
             ("insert_message", changes.messages, rows.MESSAGE.to_row),
             ("put_idempotency", changes.idempotency, rows.IDEMPOTENCY.to_row),
         ):
@@ -187,14 +187,14 @@ class SqliteTransaction:
             counts = (changes.opened, changes.opened_subtasks, changes.stored)
             self._insert("count_opened", [(id_, *(count.get(id_, 0) for count in counts)) for id_ in sorted(counted)])
 
-    def _save_others(self, changes: Changes) -> None:
+    def _save_others(self, changes: Changes, bodies: BodyRows) -> None:
         self._put_versioned("delete_bot", rows.BOT, changes.bots)
         self._insert("insert_tenant", [(tenant,) for tenant in {key.tenant: None for key in changes.keys.values()}])
         self._insert(
             "set_tenant", [(tenant.weight, tenant.max_backlog, tenant.id) for tenant in changes.tenants.values()]
         )
         self._versioned(rows.API_KEY, changes.keys.values())
-        self._versioned(rows.APPROVAL, changes.approvals.values())
+        self._versioned(rows.APPROVAL, changes.approvals.values(), bodies.approval)
         self._put_versioned("delete_chore", rows.JOB, changes.jobs)
 
     def _put_versioned(self, delete: str, kind: rows.RecordTable[Any], records: Mapping[str, Any]) -> None:
@@ -262,14 +262,19 @@ class SqliteTransaction:
             timers.load(self._connection.execute(QUERIES["lease_times"]))
         return timers
 
-    def _versioned(self, kind: rows.RecordTable[Any], records: Iterable[Any]) -> None:
+    def _versioned(
+        self,
+        kind: rows.RecordTable[Any],
+        records: Iterable[Any],
+        to_row: Callable[[Any], rows.Row] | None = None,
+    ) -> None:
         """Insert records of version 1, and update the others from the version before."""
         table = kind.table.name
         new: list[rows.Row] = []
         changed: list[rows.Row] = []
         hot_only: list[rows.Row] = []  # only hot columns have changed
         version, hot, kept = rows.VERSION[table], rows.HOT.get(table), self._kept
-        for row in map(kind.to_row, records):
+        for row in map(to_row or kind.to_row, records):
             if row[version] == 1:
                 new.append(row)
             elif hot is not None and (stored := kept.stored(row[0])) and hot.others(stored) == hot.others(row):

@@ -294,8 +294,7 @@ CREATE TABLE data_key (  -- `key_id` is of the master key
 CREATE INDEX data_key_of_tenant ON data_key (tenant);
 CREATE TABLE erased_key (  -- data keys that were destroyed
     id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL,
-    erased_at bigint NOT NULL, erased_by text COLLATE "C" NOT NULL
-);
+    erased_at bigint NOT NULL, erased_by text COLLATE "C" NOT NULL);
 CREATE INDEX erased_key_of_tenant ON erased_key (tenant);
 
 CREATE TABLE late_result (
@@ -586,8 +585,11 @@ CREATE UNLOGGED TABLE server (
 
 INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0), ('numbers_until', 0);
 ALTER TABLE payload ALTER COLUMN body SET STATISTICS 0; -- they would keep bodies that are encrypted later
-ALTER TABLE event ALTER COLUMN body SET STATISTICS 0;
-ALTER TABLE audit_leaf ALTER COLUMN body SET STATISTICS 0;
+ALTER TABLE event ALTER body SET STATISTICS 0; ALTER TABLE audit_leaf ALTER body SET STATISTICS 0;
+ALTER TABLE feedback ALTER text SET STATISTICS 0;
+ALTER TABLE answered ALTER question SET STATISTICS 0, ALTER answer SET STATISTICS 0;
+ALTER TABLE approval ALTER question SET STATISTICS 0, ALTER choices SET STATISTICS 0, ALTER schema SET STATISTICS 0,
+ ALTER subject SET STATISTICS 0, ALTER decision SET STATISTICS 0;
 
 -- Enabled when the first server with a master key opens the store; see storage/at_rest/guard.py.
 CREATE FUNCTION refuse_plain() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -595,5 +597,4 @@ CREATE FUNCTION refuse_plain() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 CREATE TRIGGER refuse_plain BEFORE INSERT OR UPDATE OF body ON payload FOR EACH ROW WHEN (NEW.sealed = 0)
     EXECUTE FUNCTION refuse_plain();
 CREATE TRIGGER refuse_plain BEFORE INSERT ON outbox FOR EACH ROW WHEN (NEW.sealed = 0) EXECUTE FUNCTION refuse_plain();
-ALTER TABLE payload DISABLE TRIGGER refuse_plain;
-ALTER TABLE outbox DISABLE TRIGGER refuse_plain;
+ALTER TABLE payload DISABLE TRIGGER refuse_plain; ALTER TABLE outbox DISABLE TRIGGER refuse_plain;
