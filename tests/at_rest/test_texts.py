@@ -27,10 +27,10 @@ async def talk(swarm: Swarm) -> str:
     asked = await bot.call.post(f"/leases/{lease['lease_id']}:ask", question)
     approval = f"/approvals/{asked.json['approval_id']}"
     assert (await swarm.admin.get(approval)).json["question"] == SAID
-    answer = await swarm.admin.post(f"{approval}:answer", {"answer": SAID, "reason": SAID})
+    answer = await swarm.admin.post(f"{approval}:answer", {"answer": SAID})
     assert answer.status == 200, answer.json
     again = await bot.take()
-    assert [each["answer"] for each in again["context"]["answers"]] == [SAID]
+    assert [each["answer"] for each in again["answers"]] == [SAID]
     await bot.report(output={})
     review = await judge.take()
     targets = [{"subtask": "a", "feedback": SAID}]
