@@ -32,7 +32,7 @@ def test_a_tenant_is_erased_by_another_person_than_the_one_who_killed_it(shell: 
         assert shell("task", "get", task).code == 5
         verified = shell("audit", "verify", store)
         assert verified.code == 0
-        assert "bodies were erased, as these 1 records say" in verified.out
+        assert "bodies were erased, as these" in verified.out
         assert shell("doctor", "--deep", "--store", store).code == 0
     finally:
         server.stop()

@@ -155,7 +155,7 @@ async def _postgres(settings: Settings, bodies: BodyCodec, *, reading: bool) -> 
     store = store_at(settings.store, bodies=bodies)
     try:
         # It refuses what is no store of this version.
-        await (store.open_to_read() if reading else store.open(exclusive=False, create=False))
+        await store.open_to_read()
         await store.start()  # events that wait get their numbers
         await store.close()
         connection = await connections.connect(settings.store, writing=not reading)

@@ -35,14 +35,20 @@ _ENABLED = (
 )
 
 
-def begin_in_sqlite(connection: apsw.Connection, bodies: BodyCodec) -> None:
-    """Show others that bodies are encrypted from now on; and note it if no plain one was written before."""
+def begin_in_sqlite(connection: apsw.Connection, bodies: BodyCodec, *, alone: bool) -> None:
+    """Show others that bodies are encrypted from now on; and note it if no plain one was written before.
+
+    Args:
+        alone: no server uses the store. Beside one, a tool begins only in an empty store, or when it writes.
+    """
     if bodies.keys is None or connection.execute(_WHOLE).get:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.executemany(_NEW_KEY.format(*"?" * 5), bodies.first_key())
-        if not connection.execute(_ANY_BODY).get:
+        is_empty = not connection.execute(_ANY_BODY).get
+        if alone or is_empty:
+            connection.executemany(_NEW_KEY.format(*"?" * 5), bodies.first_key())
+        if is_empty:
             connection.execute(NOTE_WHOLE)
         connection.execute("COMMIT")
     except BaseException:

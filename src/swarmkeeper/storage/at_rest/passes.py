@@ -52,6 +52,7 @@ async def encrypt(raw: RawBodies, bodies: BodyCodec, *, seconds_between: float =
     assert bodies.keys is not None, "there is a master key"
     keys = bodies.keys
     bodies.learn(await raw.keys(), writing=True, erased=await raw.erased())
+    await raw.begin(bodies)
     done: dict[str, int] = {}
     left = 0  # plain bodies that stay: of a task that is gone, or altered
     for table in TABLES:
@@ -70,7 +71,6 @@ async def encrypt(raw: RawBodies, bodies: BodyCodec, *, seconds_between: float =
                 bodies.roll_back()  # of a try before that did not commit
                 changed.clear()
                 stay.clear()
-                keys.for_tenant("")  # if there is nothing to encrypt, the store says so, too
                 for row in found:
                     if is_sealed(table, row.stored):
                         continue

@@ -7,15 +7,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from swarmkeeper.core.ports import StaleVersion
+from swarmkeeper.core.ports import StaleVersion, StoreUnavailable
 from swarmkeeper.storage.at_rest.bodies import AUDIT_LEAF, EVENT, PAYLOAD
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
-from swarmkeeper.storage.at_rest.guard import NOTE_WHOLE
+from swarmkeeper.storage.at_rest.guard import NOTE_WHOLE, begin_in_postgres, begin_in_sqlite
 from swarmkeeper.storage.at_rest.texts import TEXTS
 
 if TYPE_CHECKING:
     import apsw
     import asyncpg
+
+    from swarmkeeper.storage.at_rest.bodies import BodyCodec
 
 TABLES = (PAYLOAD, EVENT, AUDIT_LEAF)
 FIRST: Mapping[str, str | int] = {PAYLOAD: "", EVENT: -(1 << 62), AUDIT_LEAF: -(1 << 62)}
@@ -65,6 +67,9 @@ class RawBodies(Protocol):
     async def text_page(self, table: str, after: Any) -> list[StoredTexts]: ...
 
     async def keys(self) -> list[WrappedKey]: ...
+
+    async def begin(self, bodies: BodyCodec) -> None:
+        """Show others that bodies are encrypted from now on; see guard.py."""
 
     async def erased(self) -> list[str]:
         """Return the ids of the data keys that were destroyed."""
@@ -185,6 +190,9 @@ class SqliteBodies:
     async def keys(self) -> list[WrappedKey]:
         return [WrappedKey(*row) for row in self._connection.execute(_KEYS)]
 
+    async def begin(self, bodies: BodyCodec) -> None:
+        begin_in_sqlite(self._connection, bodies, alone=True)
+
     async def erased(self) -> list[str]:
         return [row[0] for row in self._connection.execute(_ERASED)]
 
@@ -259,6 +267,15 @@ class PostgresBodies:
 
     async def keys(self) -> list[WrappedKey]:
         return [WrappedKey(*row) for row in await self._connection.fetch(_KEYS)]
+
+    async def begin(self, bodies: BodyCodec) -> None:
+        await begin_in_postgres(self._connection, bodies)
+        # What was told before has no number yet: it comes to the tables first.
+        for _ in range(_LOOKS_MAX):
+            if not await self._connection.fetchval("SELECT EXISTS (SELECT 1 FROM outbox WHERE sealed = 0)"):
+                return
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+        raise StoreUnavailable("events wait for their numbers: see the log of the orchestrators")
 
     async def erased(self) -> list[str]:
         return [row[0] for row in await self._connection.fetch(_ERASED)]

@@ -147,7 +147,7 @@ class SqliteStore:
                 copies.refuse_moved(self._writing)
             load_keys(self._writing.execute, self.bodies, writing=writing)
             if writing:
-                guard.begin_in_sqlite(self._writing, self.bodies)
+                guard.begin_in_sqlite(self._writing, self.bodies, alone=exclusive)
             self._writing.set_busy_timeout(self._busy)
             if self.path is None:
                 self._reading = self._writing
