@@ -1,6 +1,6 @@
 """What a subtask costs the engine alone: no HTTP, no bots outside; W(n, 5) straight into `Engine`, in processor time.
 
-    python benchmarks/engine_cost.py [--tasks 40 --batch 8 --rounds 12 --whole]
+    python benchmarks/engine_cost.py [--tasks 40 --batch 8 --rounds 12 --whole --encrypted]
 
 Neighbours on the same cores make everything slower for a while. So each of many short rounds is told in units of a
 fixed piece of Python that runs before and after it (scaled to the milliseconds that this takes on a quiet core), and
@@ -9,6 +9,7 @@ the median is what counts. `--batch` is how many reports come at once, and so sh
 
 import argparse
 import asyncio
+import base64
 import functools
 import statistics
 import tempfile
@@ -131,9 +132,10 @@ class Driver:
             leases = claimed.leases
 
 
-async def measure(tasks: int, batch: int, rounds: int, parts: bool) -> None:
+async def measure(tasks: int, batch: int, rounds: int, parts: bool, encrypted: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(store=f"sqlite:///{Path(folder) / 'engine.db'}", log_level="error")
+        key = _master_key(Path(folder)) if encrypted else ""
+        settings = Settings(store=f"sqlite:///{Path(folder) / 'engine.db'}", log_level="error", encryption_key=key)
         async with Orchestrator(settings) as swarm:
             driver = Driver(swarm, batch)
             await driver.start()
@@ -163,24 +165,32 @@ async def measure(tasks: int, batch: int, rounds: int, parts: bool) -> None:
             print(f"  {cost:7.1f} µs a subtask  {counts[one]:6.2f} calls a subtask  {one}  {note}")
 
 
+def _master_key(folder: Path) -> str:
+    file = folder / "master.key"
+    file.write_text(base64.b64encode(bytes(32)).decode())
+    file.chmod(0o600)
+    return f"file:{file}"
+
+
 def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--tasks", type=int, default=40)
     asked.add_argument("--batch", type=int, action="append")
     asked.add_argument("--rounds", type=int, default=12)
     asked.add_argument("--whole", action="store_true", help="measure the whole alone, not its parts")
+    asked.add_argument("--encrypted", action="store_true", help="encrypt bodies at rest")
     given = asked.parse_args()
     batches = given.batch or [1, 8, 50]
     library.tune()  # as a server does
     for batch in batches:
-        asyncio.run(measure(given.tasks, batch, given.rounds, parts=False))
+        asyncio.run(measure(given.tasks, batch, given.rounds, parts=False, encrypted=given.encrypted))
     if given.whole:
         return
     for owner, name, _ in PARTS:
         setattr(owner, name, watched(label(owner, name), getattr(owner, name)))
     for batch in batches:
         print(f"batch {batch}, each part with what it costs to be watched:")
-        asyncio.run(measure(given.tasks, batch, given.rounds, parts=True))
+        asyncio.run(measure(given.tasks, batch, given.rounds, parts=True, encrypted=given.encrypted))
 
 
 if __name__ == "__main__":

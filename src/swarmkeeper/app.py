@@ -257,6 +257,7 @@ class Orchestrator:
             self._others = Others(
                 *(cast("SharedStore", self.store), self.broker, self.log, self.clock.monotonic, engine),
                 *(self._identity, self._key_watch, self._task_waiters, self._messages, self.secrets),
+                payloads=payload_cache,
                 about=lambda: ServerSeen(f"{platform.node()}/{self._name}", __version__, self.rules.hash),
             )
             self.secrets.others = self._others
@@ -516,7 +517,7 @@ class Orchestrator:
     # ---- in the background -----------------------------------------------------------------------------------------
 
     def _committed(self, changes: Changes) -> None:
-        self._payload_cache.committed(changes.payloads)
+        self._payload_cache.committed(changes.payloads, erased=bool(changes.erased_keys))
         self._small_tasks.committed(changes)
         self._task_waiters.committed(changes.tasks)
         self._messages.committed(changes)

@@ -101,6 +101,7 @@ NEEDS: dict[str, Needs] = {
     "POST /persons/{person_id}:rename": Needs(Action.PERSON_MANAGE, {"name": "$name"}),
     "POST /persons/{person_id}:disable": Needs(Action.PERSON_MANAGE),
     "POST /persons/{person_id}:enable": Needs(Action.PERSON_MANAGE),
+    "POST /tenant:erase": Needs(Action.TENANT_ERASE, {"tenant": TENANT, **WHY}),
     "GET /kills": Needs(Action.KILL_READ),
     "PUT /kills": Needs(Action.KILL_MANAGE, {"kind": "skill", "name": "s", **WHY}),
     "GET /kills/{kill_id}": Needs(Action.KILL_READ),

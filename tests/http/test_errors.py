@@ -15,7 +15,7 @@ def test_every_error_has_a_status() -> None:
 def test_every_code_is_in_the_closed_set_and_belongs_to_one_error() -> None:
     codes = [error.code for error in errors.STATUS]
 
-    assert len(codes) == len(set(codes)) == 32
+    assert len(codes) == len(set(codes)) == 33
 
 
 def test_a_retryable_refusal_has_a_retry_after() -> None:

@@ -58,6 +58,7 @@ NAMED = {
     "GET /kills",
     "GET /kills/{kill_id}",
     "DELETE /kills/{kill_id}",
+    "POST /tenant:erase",
     "GET /legal-holds",
     "POST /legal-holds",
     "POST /legal-holds:release",

@@ -70,7 +70,7 @@ OF_THE_SIGNER = {"audit_hash", "checkpoint"}  # likewise
 # Secrets are tried on a file in tests/secrets.
 OF_SECRETS = {"secret", "secret_released", "secret_use", "secret_lease", "secret_loan"}
 OF_KILLS = {"kill"}  # tests/engine/test_kills.py ends the process between its commits
-OF_ENCRYPTION = {"data_key"}  # tests/at_rest kills what writes them
+OF_ENCRYPTION = {"data_key", "erased_key"}  # tests/at_rest kills what writes them
 OF_PERSONS = {"person"}  # each command on one is one commit: tests/engine/test_persons.py
 OF_KEYS = {"key_use"}  # noted by a server; losing a minute of it is no harm
 

@@ -6,8 +6,9 @@ import apsw
 import pytest
 
 from swarmkeeper.storage import rows
-from swarmkeeper.storage.at_rest import bodies
+from swarmkeeper.storage.at_rest import bodies, texts
 from swarmkeeper.storage.at_rest.bodies import EXTRA, READS
+from swarmkeeper.storage.at_rest.texts import TEXTS
 from swarmkeeper.storage.postgres.dialect import POSTGRES
 from swarmkeeper.storage.sqlite import migrations
 from swarmkeeper.storage.sqlite import reading as sqlite
@@ -51,6 +52,36 @@ def test_every_read_of_a_body_is_declared_and_no_other(connection: apsw.Connecti
     there = {name for name, sql in sqlite.READS.items() if reads_body(connection, sql)}
 
     assert there == READS.keys()
+
+
+def reads_text(connection: apsw.Connection, sql: str) -> set[str]:
+    """Return the tables of which a statement returns a column with encrypted texts."""
+    found: set[str] = set()
+
+    def look(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
+        found.update(
+            column[3]
+            for column in cursor.description_full
+            if column[3] in TEXTS and column[4] in TEXTS[column[3]].columns
+        )
+        return False
+
+    connection.exec_trace = look
+    try:
+        connection.execute(sql, dict.fromkeys(re.findall(r"(?<![\w:]):([a-z_]+)", sql)))
+    except apsw.ExecTraceAbort:
+        pass
+    finally:
+        connection.exec_trace = None
+    return found
+
+
+def test_every_read_of_an_encrypted_text_is_declared_with_its_table_and_no_other(connection: apsw.Connection) -> None:
+    there = {name: tables for name, sql in sqlite.READS.items() if (tables := reads_text(connection, sql))}
+    loaded = {name for name, sql in QUERIES.items() if sql.startswith("SELECT") and reads_text(connection, sql)}
+
+    assert there == {name: {table} for name, table in texts.READS.items()}
+    assert loaded == {"load_approval"}
 
 
 def test_every_loaded_body_is_opened(connection: apsw.Connection) -> None:

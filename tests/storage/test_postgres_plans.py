@@ -23,7 +23,7 @@ SELDOM = re.compile(
     r"set_back_|grace_|move_leases|forget_put_off|lease_times|next_due|all_|doctor_|audit_tenants|size_of_"
 )
 # Statements that answer about all of something by design, or look at every task of one tenant.
-WHOLE = {"metrics_ready", "metrics_leases", "newest_messages", "waiting_by_queue", "tasks_by_priority"}
+WHOLE = {"metrics_ready", "metrics_leases", "newest_messages", "waiting_by_queue", "tasks_by_priority", "load_at_rest"}
 FILL = f"""
 INSERT INTO task (id, tenant, status, priority, created_at, updated_at, spec, title, submitted_by, labels,
                   planner_skills, evaluator_skills, evaluation, quorum_accept, quorum_of, max_rounds, approval,

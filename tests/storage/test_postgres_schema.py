@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from swarmkeeper.core import named_reads
+from swarmkeeper.core.erasure import reads as erasure_reads
 from swarmkeeper.core.kills import reads as kill_reads
 from swarmkeeper.core.persons import reads as person_reads
 from swarmkeeper.core.secrets import reads as secret_reads
@@ -32,11 +33,12 @@ NAMED = {
     **kill_reads.READS,
     **sink_reads.READS,
     **person_reads.READS,
+    **erasure_reads.READS,
 }
 
 SHARED = (
     *("queries.sql", "limits.sql", "reads.sql", "checks.sql", "anchors.sql", "retention.sql"),
-    *("secrets.sql", "secret_reads.sql", "sinks.sql", "kills.sql", "persons.sql", "person_reads.sql"),
+    *("secrets.sql", "secret_reads.sql", "sinks.sql", "kills.sql", "persons.sql", "person_reads.sql", "erasures.sql"),
 )
 STATEMENTS: dict[str, Any] = {**dialect.read(*SHARED), **dialect.read_only_here(), **dialect.read_row_statements()}
 

@@ -8,6 +8,8 @@ import apsw.ext
 import pytest
 
 from swarmkeeper.core import model, named_reads, states
+from swarmkeeper.core.erasure import reads as erasure_reads
+from swarmkeeper.core.erasure import records as erasure_records
 from swarmkeeper.core.kills import reads as kill_reads
 from swarmkeeper.core.kills import records as kill_records
 from swarmkeeper.core.persons import reads as person_reads
@@ -27,6 +29,7 @@ NAMED = {
     **log_reads.READS,
     **secret_reads.READS,
     **kill_reads.READS,
+    **erasure_reads.READS,
     **sink_reads.READS,
     **person_reads.READS,
 }
@@ -58,6 +61,7 @@ RECORDS = {
     "work_rate": model.WorkRate,
     "kill": kill_records.KillRecord,
     "person": person_records.PersonRecord,
+    "erased_key": erasure_records.ErasedKeyRecord,
     "cooldown": model.Cooldown,
     "attempt": model.AttemptRecord,
     "late_result": model.LateResultRecord,

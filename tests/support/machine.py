@@ -19,6 +19,7 @@ from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Limits
 from swarmkeeper.sim.harness import Harness
 from swarmkeeper.sim.kernel.loop import Deadlock
+from swarmkeeper.storage.at_rest.bodies import BodyCodec
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 from tests.support.disk import Disk, DiskOperation, Left
@@ -76,7 +77,13 @@ class Store(SqliteStore):
 
     def __init__(self, machine: Machine) -> None:
         vfs = machine.disk.vfs
-        super().__init__(str(machine.disk.folder / NAME), inline=True, entropy=machine.chance.stream("store"), vfs=vfs)
+        super().__init__(
+            str(machine.disk.folder / NAME),
+            inline=True,
+            entropy=machine.chance.stream("store"),
+            bodies=machine.new_bodies(),
+            vfs=vfs,
+        )
         self._machine = machine
         self._dead = False
 
@@ -194,8 +201,15 @@ class Machine(Harness):
         prepare: Callable[[apsw.Connection], None] = lambda connection: None,
         limits: Limits | None = None,
         seed: int = 1,
+        bodies: Callable[[], BodyCodec] = BodyCodec,
     ) -> None:
-        """Args: `remembers` keeps the rows after each commit; `prepare` may misconfigure the writing connection."""
+        """
+        Args:
+            remembers: keep the rows after each commit.
+            prepare: may misconfigure the writing connection.
+            bodies: makes what encrypts bodies, for each start.
+        """
+        self.new_bodies = bodies
         self._folder = folder
         self._disks = 1
         self.disk = Disk(folder / "1")

@@ -213,11 +213,19 @@ class ReferenceStory:
             tasks,
             tuple(result for row in works for result in m.late_results(row["id"])),
             tuple(
-                row["body"].decode() if isinstance(row["body"], bytes) else row["body"]
-                for row in m.rows("SELECT body FROM payload WHERE id LIKE '%checkpoint%' ORDER BY body")
+                sorted(
+                    _opened(m, row["id"], row["body"])
+                    for row in m.rows("SELECT id, body FROM payload WHERE id LIKE '%checkpoint%'")
+                )
             ),
             {table: m.row(f"SELECT count(*) AS n FROM {table}")["n"] for table in once},
         )
+
+
+def _opened(machine: Any, payload: str, body: str | bytes) -> str:
+    raw = body.encode() if isinstance(body, str) else body
+    opened: bytes = machine.store.bodies.open("payload", payload, raw)
+    return opened.decode()
 
 
 def _id(answer: Any) -> str:

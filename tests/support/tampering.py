@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import asyncpg
 
 from swarmkeeper.access.retention import Retention, RetentionPeriods
 from swarmkeeper.core import commands
+from swarmkeeper.core.erasure.commands import EraseTenant
 from swarmkeeper.core.kills.commands import PlaceKill
 from swarmkeeper.core.kills.records import KillKind
 from swarmkeeper.core.model import Principal
@@ -30,19 +32,25 @@ from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.storage.at_rest.bodies import BodyCodec
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.storage.postgres.store import _Snapshot
+from swarmkeeper.storage.sqlite.loading import load_keys
 from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, named_rows
 from tests.support.machine import Machine
 from tests.support.postgres_harness import numbered, real_loop
 from tests.support.reference_story import LIMITS, ReferenceStory
 
 NEIGHBOUR = Principal("neighbour", "key_neighbour", "admin")
+LEAVER = Principal("leaver", "key_leaver", "admin")
 T = TypeVar("T")
 LONG = 3_600 * SECOND
 
 
-def live(folder: Path) -> Path:
-    """Run a store with two tenants through everything that leaves evidence, also through erasure and retention."""
-    machine = Machine(folder, limits=LIMITS)
+def live(folder: Path, bodies: Callable[[], BodyCodec] = BodyCodec) -> Path:
+    """Run a store with two tenants through everything that leaves evidence, also through erasure and retention.
+
+    Args:
+        bodies: makes what encrypts bodies.
+    """
+    machine = Machine(folder, limits=LIMITS, bodies=bodies)
     gone = [machine.submit(["a", {"key": "b", "depends_on": ["a"]}], evaluation="none") for _ in range(6)]
     for task in gone:
         machine.drive(task)
@@ -69,8 +77,24 @@ def live(folder: Path) -> Path:
     machine.do(commands.NoteRefusals(by=NEIGHBOUR, code="permission_denied", action="task.cancel", count=7))
     _erase_one_of_two(machine)
     _leave_work_open(machine)
+    if machine.store.bodies.keys is not None:
+        _erase_by_key(machine)
     machine.close()
     return machine.disk.folder / "store.db"
+
+
+def _erase_by_key(machine: Machine) -> None:
+    """Erase a tenant by destroying its data keys, and let the rows of its tasks leave."""
+    machine.do(commands.CreateKey(by=LEAVER, role="admin", public_id="of_leaver", digest=b"4" * 32))
+    task = machine.do(replace(machine.a_submission(["x"], title="leaving"), by=LEAVER))
+    machine.do(commands.Cancel(by=LEAVER, task=task))
+    by = replace(LEAVER, key_id="key_other")
+    machine.do(PlaceKill(by=by, kind=KillKind.TENANT, name="leaver", reason="closed"))
+    machine.advance(10)
+    machine.do(EraseTenant(by=LEAVER, tenant="leaver", reason="closed", until=machine.engine.now()))
+    machine.advance(1)
+    machine.run(_retention(machine, RetentionPeriods()).look_for_erasures())
+    machine.until(lambda: not machine.rows("SELECT 1 FROM chore"))
 
 
 def _erase_one_of_two(machine: Machine) -> None:
@@ -98,7 +122,12 @@ def _leave_work_open(machine: Machine) -> None:
 
 
 def _retain(machine: Machine, periods: RetentionPeriods) -> None:
-    retention = Retention(
+    machine.run(_retention(machine, periods).look())
+    machine.advance(5)
+
+
+def _retention(machine: Machine, periods: RetentionPeriods) -> Retention:
+    return Retention(
         machine.store,
         periods,
         now=machine.engine.now,
@@ -106,8 +135,6 @@ def _retain(machine: Machine, periods: RetentionPeriods) -> None:
         do_all=machine.engine.do_all,
         log=lambda event, **fields: None,
     )
-    machine.run(retention.look())
-    machine.advance(5)
 
 
 @dataclass(slots=True)
@@ -203,16 +230,18 @@ class SqliteTampering(Tampering):
     refused = (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError)
     unreadable = (apsw.Error, UnicodeDecodeError)
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, bodies: BodyCodec | None = None) -> None:
         self.connection = apsw.Connection(":memory:")
         with apsw.Connection(str(file)) as source, self.connection.backup("main", source, "main") as backup:
             backup.step()
         self.connection.execute("PRAGMA foreign_keys = OFF")
         self._makers: RowMakers = {}
+        self._bodies = bodies or BodyCodec()
+        load_keys(self.connection.execute, self._bodies)
         self.reader = Snapshot(self.connection, lambda _, name, asked: self._named(name, asked))
 
     def _named(self, name: str, asked: Mapping[str, Any]) -> list[Any]:
-        return named_rows(self.connection, self._makers, name, asked, BodyCodec())
+        return named_rows(self.connection, self._makers, name, asked, self._bodies)
 
     def run(self, sql: str, *values: Any) -> int:
         self.connection.execute(sql, values)
@@ -247,14 +276,18 @@ class PostgresTampering(Tampering):
     refused = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.PostgresSyntaxError)
     unreadable = (asyncpg.PostgresError, UnicodeDecodeError)
 
-    def __init__(self, file: Path, url: str) -> None:
+    def __init__(self, file: Path, url: str, bodies: BodyCodec | None = None, key: str = "") -> None:
+        """
+        Args:
+            bodies, key: what encrypts bodies, and the setting `encryption_key`.
+        """
         move = [sys.executable, "-m", "swarmkeeper", "migrate", "--from", f"sqlite:///{file}", "--to", url]
-        subprocess.run(move, check=True, capture_output=True)
+        subprocess.run(move, check=True, capture_output=True, env={**os.environ, "SWARMKEEPER_ENCRYPTION_KEY": key})
         self._loop = real_loop()
-        self._loop.run(self._open(url))
+        self._loop.run(self._open(url, bodies))
 
-    async def _open(self, url: str) -> None:
-        store = PostgresStore(url)
+    async def _open(self, url: str, bodies: BodyCodec | None) -> None:
+        store = PostgresStore(url, bodies=bodies)
         await store.open_to_read()
         self._connection = await asyncpg.connect(url)
         self.reader = _Snapshot(store, self._connection)

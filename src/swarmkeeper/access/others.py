@@ -74,6 +74,12 @@ class Secrets(Protocol):
     async def learn(self, released: Iterable[tuple[str, str, int]]) -> bool: ...
 
 
+class Payloads(Protocol):
+    """The bodies that a server remembers."""
+
+    def forget_all(self) -> None: ...
+
+
 class Others:
     """Follows what other servers write, for the parts of this server that keep something in memory."""
 
@@ -89,12 +95,13 @@ class Others:
         task_waiters: TaskWaiters,
         messages: NewestMessages,
         secrets: Secrets,
+        payloads: Payloads,
         about: Callable[[], ServerSeen],
     ) -> None:
         self._store, self._broker, self._log, self._monotonic = store, broker, log, monotonic
         self._engine, self._identity, self._key_watch = engine, identity, key_watch
         self._task_waiters, self._messages = task_waiters, messages
-        self._secrets = secrets
+        self._secrets, self._payloads = secrets, payloads
         self._known = 0  # up to which event this server knows the secrets that were released
         self._ignorant = False  # one of them could not be read
         self._about = about
@@ -256,17 +263,16 @@ class Others:
                 works.add(event.work)
             if event.task is not None:
                 tasks[event.task] = event.tenant
+            if _is_erased(event):
+                continue  # what it said is forgotten with the event of the erasure
             if kind == "bot":
                 bots.add(self._bot_changed(event))
             elif kind in ("key", "person"):
                 keys |= self._caller_changed(event)
             elif event.kind == "secret.released":
                 released += [(event.tenant, tag, event.seq) for tag in _body(event)["tags"]]
-            elif event.kind == "task.message":
-                assert event.task is not None, "a message belongs to a task"
-                self._messages.newest[event.task] = _body(event)["message"]
-            elif event.kind == "task.archived":
-                self._messages.newest.pop(event.task or "", None)
+            elif kind == "task":
+                self._task_changed(event)
         # An event of a work item says nothing of the others of its task.
         of_tasks = {event.task for event in events if event.task is not None and event.work is None}
         self._engine.forget(bots=bots, tasks=of_tasks, works=works)
@@ -277,13 +283,25 @@ class Others:
         for task in self._task_waiters.awaited(tasks, closed):
             for row in await fetch(self._store, named_reads.TASK_ROW, tenant=tasks[task], task=task):
                 self._task_waiters.changed(task, row.version, final=row.outcome is not None)
-        killed = any(event.kind.startswith("kill.") for event in events)
-        if killed or any(event.kind.startswith("tenant.") for event in events):
+        await self._tenants_changed({event.kind for event in events})
+        if released:
+            await self._learn(released)
+
+    async def _tenants_changed(self, kinds: set[str]) -> None:
+        if "tenant.erased" in kinds:
+            await self._tenant_erased()
+        killed = any(kind.startswith("kill.") for kind in kinds)
+        if killed or any(kind.startswith("tenant.") for kind in kinds):
             await self._engine.reload_weights()
         if killed:
             self._engine.look_again()  # ends the polls of what is killed, and tries those of what was lifted
-        if released:
-            await self._learn(released)
+
+    async def _tenant_erased(self) -> None:
+        """Forget the keys and bodies of a tenant; and what events said that this server has not read in time."""
+        await self._store.forget_erased()
+        self._payloads.forget_all()
+        self._identity.forget_persons()
+        await self._key_watch.check()
 
     async def _learn(self, released: Sequence[tuple[str, str, int]]) -> None:
         """Make released secrets known to this server, and tell the others."""
@@ -299,6 +317,13 @@ class Others:
             self._identity.forget_persons()
         return {body.get("key") or body["person"]}
 
+    def _task_changed(self, event: EventRow) -> None:
+        if event.kind == "task.message":
+            assert event.task is not None, "a message belongs to a task"
+            self._messages.newest[event.task] = _body(event)["message"]
+        elif event.kind == "task.archived":
+            self._messages.newest.pop(event.task or "", None)
+
     def _bot_changed(self, event: EventRow) -> str:
         bot: str = _body(event)["bot"]
         if event.kind == "bot.deleted":
@@ -306,6 +331,10 @@ class Others:
         if event.kind in ("bot.deleted", "bot.draining"):
             self._engine.end_polls(bot)
         return bot
+
+
+def _is_erased(event: EventRow) -> bool:
+    return event.body.startswith('{"erased":true')
 
 
 def _body(event: EventRow) -> Any:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.commands import ENGINE, Command, EraseTask, TrimAudit
+from swarmkeeper.core.erasure.reads import ERASED_TENANTS
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.named_reads import fetch
 from swarmkeeper.core.ports import Clock, LogWriter, Store, StoreDamaged, StoreUnavailable
@@ -20,6 +21,7 @@ from swarmkeeper.core.rules.tree import Frontier
 
 SECOND = 1_000_000
 LOOK_EVERY = 60 * SECOND
+ERASURES_EVERY = 5 * SECOND  # how often tenants are looked for that were erased by their data keys
 LOOKS_A_PERIOD = 10  # what is kept only briefly is looked for more often
 EVENTS_WAIT_MAX = SECOND // 2  # events must get their numbers sooner than anything may leave
 PAGE = 200
@@ -65,14 +67,30 @@ class Retention:
         self._waits: set[str] = set()  # tenants of which nothing is erased, because a reader is behind
 
     async def run(self) -> None:
-        """Look again and again, for ever; return at once if everything is kept."""
+        """Look again and again, for ever."""
         shortest = min((period for period in (self._periods.tasks, self._periods.audit) if period), default=0)
-        while shortest:
+        every = min(LOOK_EVERY, max(SECOND, shortest // LOOKS_A_PERIOD)) if shortest else LOOK_EVERY
+        wait = 0
+        while True:
             try:
-                await self.look()
+                await self.look_for_erasures()
+                if shortest and wait <= 0:
+                    wait = every
+                    await self.look()
             except (SwarmkeeperError, StoreUnavailable, StoreDamaged) as error:
                 self._log("retention_failed", error=str(error))
-            await self._clock.sleep(min(LOOK_EVERY, max(SECOND, shortest // LOOKS_A_PERIOD)))
+            pause = min(every, ERASURES_EVERY)
+            await self._clock.sleep(pause)
+            wait -= pause
+
+    async def look_for_erasures(self) -> None:
+        """Erase the rows of tasks of tenants whose data keys were erased.
+
+        Raises:
+            SwarmkeeperError: from the engine; what is left is found at the next look.
+        """
+        for tenant in await fetch(self._store, ERASED_TENANTS):
+            await self._erase_tasks(tenant.tenant, min(tenant.erased_at, await self.erasable(tenant.tenant)), after=0)
 
     async def look(self) -> None:
         """Look once at everything, and have erased what was kept long enough.
@@ -92,7 +110,8 @@ class Retention:
             if until is None:
                 continue
             if self._periods.tasks:
-                await self._erase_tasks(tenant.id, until)
+                before = min(self._now() - self._periods.tasks, until)
+                await self._erase_tasks(tenant.id, before, after=self._periods.tasks)
             if self._periods.audit:
                 await self._trim_audit(tenant.id, until)
 
@@ -117,8 +136,7 @@ class Retention:
             self._log("retention_waits", tenant=tenant, reason="a sink has not got this tenant's audit records yet")
         (self._waits.add if waits else self._waits.discard)(tenant)
 
-    async def _erase_tasks(self, tenant: str, until: int) -> None:
-        before = min(self._now() - self._periods.tasks, until)
+    async def _erase_tasks(self, tenant: str, before: int, *, after: int) -> None:
         at, task = -1, ""
         while True:
             rows = await fetch(
@@ -127,9 +145,7 @@ class Retention:
             old = [row.id for row in rows if row.outcome is not None and row.updated_at <= before]
             for begin in range(0, len(old), AT_ONCE):
                 by = replace(ENGINE, tenant=tenant)
-                await self._do(
-                    [EraseTask(by=by, task=id_, after=self._periods.tasks) for id_ in old[begin : begin + AT_ONCE]]
-                )
+                await self._do([EraseTask(by=by, task=id_, after=after) for id_ in old[begin : begin + AT_ONCE]])
             if len(rows) < PAGE:
                 return
             at, task = rows[-1].created_at, rows[-1].id

@@ -54,6 +54,12 @@ class ResourceNotFound(SwarmkeeperError):
     code = "not_found"
 
 
+class Erased(SwarmkeeperError):
+    """It was erased with the data keys of its tenant, and cannot be read any more by anybody. Its row leaves soon."""
+
+    code = "erased"
+
+
 class MethodNotAllowed(SwarmkeeperError):
     """The path exists, but not with this method."""
 

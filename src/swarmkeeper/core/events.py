@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Self
 
 from swarmkeeper.core.catalogue import EventBody, Mark, Omitted, Own, event
+from swarmkeeper.core.erasure import events as _of_erasures  # noqa: F401 - likewise
 from swarmkeeper.core.kills import events as _of_kills  # noqa: F401 - enters its kinds in the catalogue
 from swarmkeeper.core.model import Json, Work
 from swarmkeeper.core.persons import events as _of_persons  # noqa: F401 - enters its kinds in the catalogue

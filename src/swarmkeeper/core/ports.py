@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
+from swarmkeeper.core.erasure.records import ErasedKeyRecord
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.kills.records import KillRecord
 from swarmkeeper.core.model import (
@@ -174,6 +175,7 @@ class Changes:
     sink_cursors: dict[str, int] = field(default_factory=dict)  # by name; they move forward, never back
     kills: dict[str, KillRecord | None] = field(default_factory=dict)  # None removes it
     persons: dict[str, PersonRecord] = field(default_factory=dict)
+    erased_keys: dict[str, ErasedKeyRecord] = field(default_factory=dict)  # data keys that are destroyed
     secret_rows: dict[RowKey, SecretRecord | None] = field(default_factory=dict)  # None removes it
     alive_at: int | None = None
     requests: dict[str, str] = field(default_factory=dict)  # audit id of events -> request id; only for the log
@@ -489,6 +491,13 @@ class SharedStore(Store, Protocol):
 
     def look_for_events(self) -> None:
         """Number at once what other servers have written, if this server numbers events."""
+
+    async def forget_erased(self) -> None:
+        """Forget the data keys that another server has destroyed.
+
+        Raises:
+            StoreUnavailable: they are not known.
+        """
 
     async def share_presence(self, heard: Sequence[Heard], *, microseconds: int) -> Sequence[Heard]:
         """Tell the other servers which bots this one has heard, and return what all have told in that time.

@@ -48,6 +48,7 @@ class Action(StrEnum):
     KEY_MANAGE = "key.manage"
     PERSON_READ = "person.read"
     PERSON_MANAGE = "person.manage"
+    TENANT_ERASE = "tenant.erase"
     TENANT_MANAGE = "tenant.manage"
     SECRET_RESOLVE = "secret.resolve"
     SECRET_READ = "secret.read"  # names and versions, never values

@@ -17,14 +17,17 @@ from typing import Literal
 import msgspec
 import rfc8785
 
+from swarmkeeper.core.erasure.records import ErasedBody
 from swarmkeeper.core.model import UNPLACED, AuditEntry, AuditLeaf, Event, FieldRedaction, Json
 from swarmkeeper.core.rules.tree import AuditTree, Frontier, leaf_hash
 
 LEAF_MAX = 16 << 10  # bytes
 LEAF_VERSION = 1
 COMMITMENT = "sha256-salted"  # SHA-256 over the salt, then the canonical body
-# Actions that verifying relies on: the bodies of a task's records were erased; the first records of the log left.
+# Actions that verifying relies on: the bodies of a task's records were erased; data keys of the tenant were destroyed,
+# which the resource names; the first records of the log left.
 TASK_ERASE = "task.erase"
+TENANT_ERASE = "tenant.erase"
 TRIM = "audit.trim"
 ERASURES_SHOWN = 20
 
@@ -279,6 +282,11 @@ def leaves_of(entries: Iterable[AuditEntry], rules_hash: str) -> list[AuditLeaf]
     return leaves
 
 
+def is_gone(body: bytes | None) -> bool:
+    """Whether a body was erased, with its task or with its data key."""
+    return body is None or type(body) is ErasedBody
+
+
 @dataclass(frozen=True, slots=True)
 class AuditVerification:
     """The result of verifying a log. `incomplete`: all records present are right, but some are missing."""
@@ -315,8 +323,9 @@ def verify(
     leaf; then size, frontier and root. This proves that the records are those of this tree. It cannot detect that the
     whole tree was replaced; only a root that was kept elsewhere can.
 
-    A body may be missing only if a later record says that the bodies of its task were erased. The first records may be
-    missing only if a record names their number and the root of their tree.
+    A body may be missing only if a later record says that the bodies of its task were erased, and unreadable only if
+    one says so of its data key. The first records may be missing only if a record names their number and the root
+    of their tree.
 
     Args:
         start: the frontier of the records that have left, from which the log goes on; empty for a log that is complete.
@@ -347,7 +356,7 @@ def verify(
             leaf = _check(row, index, None if tree is None else tree.tenant)
         except _RecordMismatch as bad:
             return verdict("tampered", index + 1, index, str(bad))
-        seen.add(index, leaf, has_body=row.body is not None, told=told)
+        seen.add(index, leaf, row.body, told=told)
         if not _goes_on(frontier, since):
             break
         frontier.append(row.hash)
@@ -396,18 +405,29 @@ class _Erasures:
         self.is_told = is_told  # whether a record says that the first ones left, if they did
         self.erased = self.count = 0
         self.indexes: list[int] = []
-        self.untold: dict[str | None, int] = {}  # by task: the first record without a body
+        self.untold: dict[str | None, int] = {}  # by task, or data key: the first record without a body
 
-    def add(self, index: int, leaf: _Leaf, *, has_body: bool, told: str) -> None:
-        if not has_body:
+    def add(self, index: int, leaf: _Leaf, body: bytes | None, *, told: str) -> None:
+        if body is None:
             self.erased += 1
             self.untold.setdefault(leaf.task_id, index)
-        elif leaf.action == TASK_ERASE and leaf.task_id is not None and self.untold.pop(leaf.task_id, None) is not None:
+            return
+        # What it tells is in its leaf, so it tells that also when its own body was erased with its data key.
+        told_of: list[str] = []
+        if leaf.action == TASK_ERASE and leaf.task_id is not None:
+            told_of = [leaf.task_id]
+        elif leaf.action == TENANT_ERASE:
+            told_of = leaf.resource.split(",")
+        elif leaf.action == TRIM and leaf.resource == told:
+            self.is_told = True
+        explained = [self.untold.pop(name, None) for name in told_of]
+        if any(first is not None for first in explained):
             self.count += 1
             if len(self.indexes) < ERASURES_SHOWN:
                 self.indexes.append(index)
-        elif leaf.action == TRIM and leaf.resource == told:
-            self.is_told = True
+        if type(body) is ErasedBody:
+            self.erased += 1
+            self.untold.setdefault(body.key, index)
 
 
 def _is_sound(tree: AuditTree) -> bool:
@@ -432,7 +452,7 @@ def _check(row: AuditLeaf, index: int, tenant: str | None) -> _Leaf:
     if row.body is None:
         if row.salt:
             raise _RecordMismatch("the body is missing, but its salt is not: an erasure removes both")
-    elif commitment(row.salt, row.body) != leaf.body.commitment:
+    elif type(row.body) is not ErasedBody and commitment(row.salt, row.body) != leaf.body.commitment:
         raise _RecordMismatch("the body and its salt do not match the commitment in the leaf")
     for column, kept, said in (
         ("tenant", row.tenant, leaf.tenant),

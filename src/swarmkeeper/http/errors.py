@@ -20,6 +20,7 @@ STATUS: Mapping[type[errors.SwarmkeeperError], tuple[int, str]] = MappingProxyTy
         errors.SignInRequired: (403, "Fresh sign-in required"),
         errors.Killed: (403, "Tenant is killed"),
         errors.ResourceNotFound: (404, "Not found"),
+        errors.Erased: (404, "Erased"),
         errors.SecretNotFound: (404, "No such secret for this work"),
         errors.MethodNotAllowed: (405, "Method not allowed"),
         errors.LeaseLost: (409, "Lease lost"),

@@ -45,6 +45,7 @@ TAGS = {
     "secrets": "Values that bots get under a lease, and what the server keeps of them.",
     "persons": "The people to whom keys and sign-ins by token belong.",
     "kills": "What is stopped at once: bots, owners, skills, the tenant.",
+    "tenant": "The tenant as a whole.",
     "legal holds": "What is not erased, however old it is.",
     "evidence": "Events and audit records.",
     "ops": "Health, metrics, API description.",

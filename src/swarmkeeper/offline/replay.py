@@ -3,7 +3,8 @@
 Theory. Audit records hold hashes of the rows that their commits wrote (core/decide/anchors.py). The last hash of each
 row is what the row must have now. Both sides, millions of them, are put into a temporary database on disk and joined
 there, so memory stays bounded. A record whose body was erased says nothing any more; nothing is left of its task,
-either.
+either. If it was erased with the data key of its tenant, rows of its task may be left for a while, and count as older
+than what the log tells; the record of that erasure has the hashes of the tenant's other rows.
 
 Versions before 0.4.0 wrote no hashes. Rows from that time that were not changed since are counted as not anchored. The
 same holds for rows of no task whose records have left the log. Which rows are that old is told by the times in the log.
@@ -114,6 +115,7 @@ async def _read_log(store: Reader, ledger: sqlite3.Connection, tenant: bytes, fo
     old = old_others = -1  # the time of the last record that says nothing of rows; of rows of no task
     trim: audit.Trim | None = None
     set_back = -1
+    unread = unread_others = -1  # the time of the last record whose data key was erased; before the last erasure
     async for page in _records(store, tenant):
         if first_at is None:
             first_at = page[0]["at"]
@@ -125,7 +127,13 @@ async def _read_log(store: Reader, ledger: sqlite3.Connection, tenant: bytes, fo
                 ledger.execute("INSERT OR IGNORE INTO erased VALUES (?, ?, ?)", told)
             if row["action"] == _RESET_BYTES:
                 set_back = row["place"]
+            if row["action"] == _TENANT_ERASE_BYTES and not audit.is_gone(row["body"]):
+                old_others = -1  # it has the hashes of all rows of no task
+                unread_others = -1
             if row["body"] is None:
+                continue
+            if audit.is_gone(row["body"]):
+                unread = unread_others = row["at"]
                 continue
             rows = audit.rows_of(row["body"])
             if rows is None:
@@ -145,9 +153,11 @@ async def _read_log(store: Reader, ledger: sqlite3.Connection, tenant: bytes, fo
         if not began or (began[0]["size"], began[0]["at"]) != (trim.to, trim.at):
             reason = "it is not where a record says that the log begins"
             found.mismatches.append(RowMismatch(name, "audit_start", name, None, reason))
-    ledger.execute("INSERT INTO log VALUES (?, ?, ?, ?)", (name, old + 1, max(old, old_others) + 1, set_back))
+    since = (max(old, unread) + 1, max(old, old_others, unread_others) + 1)
+    ledger.execute("INSERT INTO log VALUES (?, ?, ?, ?)", (name, *since, set_back))
 
 
+_TENANT_ERASE_BYTES = audit.TENANT_ERASE.encode()
 _ERASE_BYTES, _TRIM_BYTES, _RESET_BYTES = audit.TASK_ERASE.encode(), audit.TRIM.encode(), b"clock.reset"
 
 
@@ -262,7 +272,7 @@ WITH untold AS (
      WHERE anchor.kind IS NULL AND NOT kept.usual AND kept.task NOT IN {_GONE}
 )
 SELECT untold.kind, untold.key, untold.tenant,
-       log.tenant IS NOT NULL
+       log.tenant IS NOT NULL AND untold.kind <> 'erased_key'
        AND coalesce(untold.at, 0) < CASE WHEN untold.task = '' THEN log.others_since ELSE log.tasks_since END
        OR untold.kind IN {_MOVED} AND log.set_back >= 0
        OR untold.kind = 'queue' AND EXISTS (SELECT 1 FROM log WHERE others_since > 0)

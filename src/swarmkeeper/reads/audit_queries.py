@@ -145,8 +145,9 @@ def text_of(kept: bytes) -> str:
 async def first_mismatch(store: Reader, tenant: bytes, size: int, *, begin: int = 0) -> tuple[int, str, bool] | None:
     """Compare the tenant's first `size` records, from the index `begin` on, with their events.
 
-    Records without a body, and records of versions that did not hash events, are skipped. Events of a task that was
-    erased, as a record says, may be missing. If an earlier version wrote the record, the others are only counted then.
+    Records without a body, or whose body was erased with its data key, and records of versions that did not hash
+    events, are skipped. Events of a task that was erased, as a record says, may be missing. If an earlier version wrote
+    the record, the others are only counted then.
 
     Returns:
         For the first record that does not match: its index, the reason, and True if an event was altered, False if one
@@ -163,7 +164,7 @@ async def first_mismatch(store: Reader, tenant: bytes, size: int, *, begin: int 
             break
         for record in records:
             place = record["place"] + 1
-            if record["body"] is None:
+            if audit.is_gone(record["body"]):
                 feed.skip(record["id"])
                 continue
             said = audit.hashes_of_events(record["body"])

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from swarmkeeper.core.erasure.records import ErasedBody
+from swarmkeeper.core.errors import Erased
 from swarmkeeper.core.named_reads import PAYLOADS, OutputRow, UpstreamRow, fetch
 from swarmkeeper.core.ports import Reader
 from swarmkeeper.reads import views
@@ -29,7 +31,14 @@ class PayloadCache:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._size = 0
 
-    def committed(self, payloads: Mapping[str, tuple[str, bytes] | None]) -> None:
+    def committed(self, payloads: Mapping[str, tuple[str, bytes] | None], *, erased: bool = False) -> None:
+        """Follow a commit.
+
+        Args:
+            erased: it has erased a tenant.
+        """
+        if erased:
+            self.forget_all()
         for name, written in payloads.items():
             self._drop(name)
             if written is not None and len(written[1]) <= KEPT_BYTES_MAX:
@@ -37,6 +46,11 @@ class PayloadCache:
                 self._size += _ENTRY_BYTES + len(written[1])
         while self._size > KEPT_BYTES_IN_ALL:
             self._drop(next(iter(self._kept)))
+
+    def forget_all(self) -> None:
+        """Forget all of them: a tenant was erased."""
+        self._kept.clear()
+        self._size = 0
 
     def on(self, reader: Reader) -> PayloadCache:
         """Return this cache, reading from a snapshot. Sharing entries is safe: payloads never change."""
@@ -50,8 +64,15 @@ class PayloadCache:
         if body is not None:
             self._size -= _ENTRY_BYTES + len(body)
 
-    async def of(self, ids: Sequence[str | None]) -> dict[str, bytes]:
-        """Return the payloads that exist, by id; None among the ids is ignored."""
+    async def of(self, ids: Sequence[str | None], *, erased: bool = False) -> dict[str, bytes]:
+        """Return the payloads that exist, by id; None among the ids is ignored.
+
+        Args:
+            erased: leave out those whose data key was destroyed.
+
+        Raises:
+            Erased: one of them was erased so.
+        """
         found: dict[str, bytes] = {}
         missing: list[str] = []
         for name in dict.fromkeys(ids):
@@ -64,7 +85,11 @@ class PayloadCache:
                 found[name] = body
         if missing:
             rows = await fetch(self._store, PAYLOADS, ids=_encode(missing).decode())
-            found.update((row.id, row.body) for row in rows)
+            for row in rows:
+                if type(row.body) is not ErasedBody:
+                    found[row.id] = row.body
+                elif not erased:
+                    raise Erased("it was erased with the data keys of its tenant")
         return found
 
     async def outputs(self, found: Sequence[OutputRow | UpstreamRow], inline: Inline) -> View:

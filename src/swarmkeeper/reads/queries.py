@@ -329,7 +329,7 @@ class Queries:
             if shown and room < 0:
                 break
             shown.append(row)
-        payload_cache = await self._bodies.of([row.spec for row in shown])
+        payload_cache = await self._bodies.of([row.spec for row in shown], erased=True)
         following = ""
         if len(shown) < len(found):
             last = shown[-1]

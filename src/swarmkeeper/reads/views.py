@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from swarmkeeper.core.errors import Invalid
+from swarmkeeper.core.erasure.records import ErasedBody
+from swarmkeeper.core.errors import Erased, Invalid
 from swarmkeeper.core.model import Json, LeaseRecord, Reservation, TaskRecord, Work
 from swarmkeeper.core.named_reads import (
     AttemptRow,
@@ -60,7 +61,16 @@ def seconds(micros: int | None) -> float | int | None:
 
 
 def json_of(text: str | bytes | None) -> Json:
-    return None if text is None else _decode(text)
+    """Decode a stored body.
+
+    Raises:
+        Erased: its data key was destroyed.
+    """
+    if text is None:
+        return None
+    if type(text) is ErasedBody:
+        raise Erased("it was erased with the data keys of its tenant")
+    return _decode(text)
 
 
 # ---- pages ---------------------------------------------------------------------------------------------------------
@@ -216,7 +226,7 @@ def budget(account: str, *, subtasks: int | None = None) -> View:
 def verdict(body: bytes | None) -> View | None:
     if body is None:
         return None
-    plain = _decode(body)
+    plain: Any = json_of(body)
     return {
         "decision": plain["decision"],
         "score": plain.get("score"),

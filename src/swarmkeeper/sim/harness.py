@@ -422,11 +422,11 @@ class Harness:
 
     def late_results(self, work: str) -> list[Json]:
         found = self.rows(
-            "SELECT body FROM late_result JOIN payload ON payload.id = late_result.payload"
+            "SELECT payload.id, body FROM late_result JOIN payload ON payload.id = late_result.payload"
             " WHERE late_result.work = ? ORDER BY late_result.at, lease_id, content_hash",
             work,
         )
-        return [json.loads(row["body"]) for row in found]
+        return [json.loads(self.store.bodies.open("payload", row["id"], row["body"])) for row in found]
 
     def approvals(self, task: str, state: str = "open") -> list[str]:
         found = self.rows("SELECT id FROM approval WHERE task = ? AND state = ? ORDER BY id", task, state)

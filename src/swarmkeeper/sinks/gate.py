@@ -11,7 +11,7 @@ from typing import Any
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.erasure.commands import EraseNow
+from swarmkeeper.core.erasure.commands import EraseNow, EraseTenant
 from swarmkeeper.core.errors import AuditSinkBehind, SwarmkeeperError
 from swarmkeeper.core.kills.commands import PlaceKill
 from swarmkeeper.core.persons.commands import DisablePerson
@@ -35,7 +35,7 @@ ALWAYS: frozenset[type[Command[Any]]] = frozenset(
         # The orchestrator's own.
         *(commands.TimerFired, commands.Continue, commands.CheckBot, commands.NoteRefusals, commands.NoteReads),
         *(commands.ChangeRules, commands.ResetClock, commands.RecordRestore, commands.EraseTask, commands.TrimAudit),
-        EraseNow,  # it waits until the sinks have everything of the task
+        *(EraseNow, EraseTenant),  # they wait until the sinks have everything of the tasks
         *(commands.NoteKeyUses, KeepSecretRows),
         CheckLease,  # changes nothing
     }

@@ -36,6 +36,10 @@ SELECT {approval.*} FROM {each :keys} AS wanted CROSS JOIN approval ON approval.
 -- By task.
 SELECT task.id, task.tenant FROM {each :keys} AS wanted CROSS JOIN task ON task.id = wanted.value;
 
+-- name: any_data_key
+-- Whether bodies are encrypted.
+SELECT EXISTS (SELECT 1 FROM data_key);
+
 -- name: all_data_keys
 -- All of them, the oldest first: of a tenant, the last one is used.
 SELECT id, tenant, key_id, nonce, wrapped FROM data_key ORDER BY created_at, id;

@@ -52,6 +52,10 @@ SELECT {kill} FROM kill WHERE tenant = :tenant;
 -- All of them.
 SELECT {person} FROM person WHERE tenant = :tenant;
 
+-- name: load_erased_keys_of_tenant
+-- All of them.
+SELECT {erased_key} FROM erased_key WHERE tenant = :tenant;
+
 -- name: put_legal_hold
 -- A hold that is in place is not changed.
 INSERT INTO legal_hold (tenant, task, reason, placed_by, placed_at)

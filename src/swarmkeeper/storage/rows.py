@@ -18,6 +18,7 @@ from typing import Any, Generic, NoReturn, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from swarmkeeper.core.erasure.records import ErasedKeyRecord
 from swarmkeeper.core.kills.records import KillRecord
 from swarmkeeper.core.model import (
     AnswerRecord,
@@ -410,6 +411,7 @@ KEY_LIMIT = RecordTable(
 )
 WORK_RATE = RecordTable(WorkRate, "work_rate", "id tenant key", "most per_minute tokens_per_minute calls_at tokens_at")
 KILL = RecordTable(KillRecord, "kill", "id tenant kind name", "reason placed_by placed_at until")
+ERASED_KEY = RecordTable(ErasedKeyRecord, "erased_key", "id tenant erased_at erased_by")
 PERSON = RecordTable(PersonRecord, "person", "id tenant created_at", "name disabled_at")
 COOLDOWN = RecordTable(Cooldown, "cooldown", "id tenant scope phase until")
 TIMER = RecordTable(Timer, "timer", "kind ref due")
@@ -468,6 +470,7 @@ def tenant(row: Row) -> Tenant:
 RECORDS: tuple[RecordTable[Any], ...] = (
     *(TASK, WORK, LEASE, BOT, API_KEY, APPROVAL, JOB, QUEUE, EDGE, READY, TIMER, ATTEMPT, LATE_RESULT, FEEDBACK),
     *(KEY_LIMIT, WORK_RATE, KILL, PERSON, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
+    ERASED_KEY,
 )
 PAYLOAD = Table("payload", ("id", "task", "body", "sealed"))
 

@@ -224,6 +224,22 @@ class Erasure(Answer):
     task_id: str
 
 
+class TenantErasureRequest(Request):
+    """Which tenant is erased, and why."""
+
+    tenant: Annotated[Name, Field(description="The id of the tenant, the key's own: this cannot be undone.")]
+    reason: Annotated[
+        str,
+        Field(description="Stays in the audit log for good: name no person in it.", min_length=1, max_length=8 * 1024),
+    ]
+
+
+class TenantErasure(Answer):
+    """A tenant whose data keys were destroyed."""
+
+    tenant: str
+
+
 class LegalHoldPage(Page[LegalHold]):
     """Legal holds."""
 

@@ -95,6 +95,8 @@ from swarmkeeper.wire.people import (
     SecretPage,
     SecretState,
     SecretValue,
+    TenantErasure,
+    TenantErasureRequest,
     TokenRequest,
 )
 from swarmkeeper.wire.problems import FieldError, Problem

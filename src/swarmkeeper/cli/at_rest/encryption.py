@@ -24,14 +24,18 @@ def encrypt(store: Store = None, as_json: AsJson = False) -> None:
     What is encrypted already is left alone, so run it again after an interruption. Without a server, what is left of
     plain rows is removed from the files, too.
     """
+    from swarmkeeper.storage.at_rest.texts import TEXTS
+
     settings = _with_key(store)
     facts = running.run(_encrypt(settings))
     if as_json:
         terminal.say_json(facts)
         return
     done = facts["encrypted"]
+    texts = sum(number for table, number in done.items() if table in TEXTS)
     terminal.say(
-        f"{done['payload']} payloads, {done['event']} events and {done['audit_leaf']} audit records were encrypted"
+        f"{done['payload']} payloads, {done['event']} events, {done['audit_leaf']} audit records and {texts} rows with "
+        "texts were encrypted"
     )
     if not facts["cleaned"]:
         terminal.talk(
@@ -151,7 +155,7 @@ async def _postgres(settings: Settings, bodies: BodyCodec, *, reading: bool) -> 
     store = store_at(settings.store, bodies=bodies)
     try:
         # It refuses what is no store of this version.
-        await (store.open_to_read() if reading else store.open(exclusive=False, create=False))
+        await store.open_to_read()
         await store.start()  # events that wait get their numbers
         await store.close()
         connection = await connections.connect(settings.store, writing=not reading)

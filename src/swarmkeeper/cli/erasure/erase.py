@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.framework.connection import Connection, connected
 from swarmkeeper.cli.framework.flags import flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
@@ -53,6 +54,40 @@ def erase(
     connection.say_rows(rows, ("task_id", "state", "title"))
     if not dry_run and any(row["state"] != ERASED for row in rows):
         raise typer.Exit(Exit.CONFLICT)
+
+
+@connected
+def erase_tenant(
+    connection: Connection,
+    tenant: Annotated[str, typer.Argument(help="The id of the tenant, the key's own.")],
+    reason: Annotated[str, flag("--reason", help="Why. It stays in the audit log for good: name no person in it.")],
+) -> None:
+    """Destroy the data keys of a tenant: nothing that it stored can be read any more. This cannot be undone.
+
+    Needs a store with encrypted bodies, and a key of role admin of another person than the one who killed the tenant
+    (`swarmkeeper kill tenant`). Its tasks must have ended. Their rows leave in the background. The audit log keeps its
+    records and proofs, without their bodies. Backups from before can still be read.
+    """
+    connection.call(lambda client: _erase_tenant(client, tenant, reason))
+    if connection.as_json:
+        terminal.say_json({"tenant": tenant, "erased": True})
+    else:
+        terminal.say(f"the data keys of tenant {tenant} were destroyed")
+
+
+async def _erase_tenant(client: Client, tenant: str, reason: str) -> None:
+    from swarmkeeper.sdk.errors import Conflict
+
+    clock = asyncio.get_running_loop().time
+    until = clock() + STOPPING_SECONDS
+    while True:
+        try:
+            await client.call("POST", "/tenant:erase", {"tenant": tenant, "reason": reason})
+            return
+        except Conflict as error:
+            if not error.retryable or clock() > until:
+                raise
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _erased(client: Client, task: Task, reason: str, *, cancel: bool, dry_run: bool) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 from swarmkeeper.core import commands
 from swarmkeeper.core.answers import Refusal, T
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.decide import kills, retention, secrets
+from swarmkeeper.core.decide import erasures, kills, retention, secrets
 from swarmkeeper.core.decide.decisions import (
     approvals,
     bots,
@@ -27,7 +27,7 @@ from swarmkeeper.core.decide.decisions import (
 from swarmkeeper.core.decide.effects import closing
 from swarmkeeper.core.decide.effects.owners import check_bounds
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.erasure.commands import EraseNow
+from swarmkeeper.core.erasure.commands import EraseNow, EraseTenant
 from swarmkeeper.core.kills import commands as of_kills
 from swarmkeeper.core.persons import commands as of_persons
 from swarmkeeper.core.persons import deciding as persons
@@ -68,6 +68,7 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     commands.EraseTask: retention.erase_task,
     commands.TrimAudit: retention.trim_audit,
     EraseNow: retention.erase_now,
+    EraseTenant: erasures.erase_tenant,
     of_secrets.CheckLease: secrets.check_lease,
     of_secrets.ReleaseSecrets: secrets.release,
     of_secrets.PutSecret: secrets.put,

@@ -17,6 +17,7 @@ from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from swarmkeeper.core.erasure.records import ErasedKeyRecord
 from swarmkeeper.core.kills.records import KillRecord
 from swarmkeeper.core.model import (
     AnswerRecord,
@@ -205,6 +206,7 @@ TABLES: Mapping[type[Any], AnchoredTable] = MappingProxyType(
         ),
         LegalHoldRecord: _table(LegalHoldRecord, "legal_hold", key="tenant task", at="placed_at"),
         KillRecord: _table(KillRecord, "kill", task="", at="placed_at"),
+        ErasedKeyRecord: _table(ErasedKeyRecord, "erased_key", task="", at="erased_at"),
         Queue: _table(Queue, "queue", task=""),
         WorkRate: _table(WorkRate, "work_rate", task="", without="calls_at tokens_at"),
     }

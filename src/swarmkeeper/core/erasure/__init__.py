@@ -1,1 +1,1 @@
-"""Erasure of a task because somebody asks for it, however long it was to be kept."""
+"""Erasure because somebody asks for it: of a task, however long it was to be kept, or of a tenant by its data keys."""

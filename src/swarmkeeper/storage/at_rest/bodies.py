@@ -7,6 +7,9 @@ plain body does, so both kinds can be in one table, and a store is encrypted whi
     event        {"sealed/1": "…", "from": …, "to": …, "attempt": …, "bot": …}   what doctor compares with other rows
     audit_leaf   {"sealed/1": "…", "events": […]}                                likewise
 
+A body whose data key was destroyed (core/decide/erasures.py) is read as an `ErasedBody`; of an event, as one that says
+so; of an audit record, in reads that do not verify it, as none, like that of an erased task.
+
 The parts outside repeat parts of the body. Opening compares them, so they cannot be changed alone, either.
 """
 
@@ -22,10 +25,12 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from swarmkeeper.core.model import AuditLeaf, Event
+from swarmkeeper.core.erasure.records import ErasedBody
+from swarmkeeper.core.model import AnswerRecord, ApprovalRecord, AuditLeaf, Event, FeedbackRecord
 from swarmkeeper.core.ports import Changes, StoreDamaged, StoreUnavailable
 from swarmkeeper.secrets.sealing import KeyRing, bound_data
 from swarmkeeper.storage import rows
+from swarmkeeper.storage.at_rest import texts
 from swarmkeeper.storage.at_rest.data_keys import ID_BYTES, SALT_BYTES, DataKeys, WrappedKey
 from swarmkeeper.storage.refusals import WrongMasterKey
 from swarmkeeper.storage.rows import Row
@@ -81,6 +86,11 @@ READS: Mapping[str, SealedColumn] = {
     "doctor_records": SealedColumn(AUDIT_LEAF, "subject"),
     "doctor_rows_payload": SealedColumn(PAYLOAD, "id"),
 }
+# Of the reads of evidence, those that go to callers of the API.
+_SHOWN = frozenset({"audit_records_at", "sink_records"})
+
+
+ENCRYPTED = READS.keys() | texts.READS.keys()  # all reads with something that may be encrypted
 
 
 class BodyCodec:
@@ -91,14 +101,18 @@ class BodyCodec:
         self.keys = keys
         self._random = random
 
-    def learn(self, stored: Sequence[WrappedKey], *, writing: bool) -> None:
+    def learn(self, stored: Sequence[WrappedKey], *, writing: bool, erased: Iterable[str] = ()) -> None:
         """Learn the data keys of a store.
+
+        Args:
+            erased: ids of those that were destroyed.
 
         Raises:
             WrongMasterKey: they cannot be unwrapped; or there are some, no master key is given, and rows are to be
                 written, which would not be encrypted.
         """
         if self.keys is not None:
+            self.keys.bury(erased)
             self.keys.load(stored)
         elif writing and stored:
             raise WrongMasterKey(
@@ -114,6 +128,11 @@ class BodyCodec:
         made = [(key.id, key.tenant, key.key_id, key.nonce, key.wrapped) for key in self.keys.take_new()]
         self.keys.commit()
         return made
+
+    def erase(self, keys: Iterable[str]) -> None:
+        """Forget data keys that the open transaction destroys; what is sealed from now on gets new ones."""
+        if self.keys is not None:
+            self.keys.erase(keys)
 
     def commit(self) -> None:
         if self.keys is not None:
@@ -131,19 +150,28 @@ class BodyCodec:
 
     def seal(self, table: str, tenant: str, row_id: str, body: bytes) -> bytes:
         """Return what is stored for a body. The key is the tenant's; it may be one that is still to be stored."""
+        sealed = self._sealed(table, tenant, row_id, body)
+        return MAGIC + sealed if table == PAYLOAD else _wrapped(table, base64.b64encode(sealed), body)
+
+    def seal_text(self, table: str, column: str, tenant: str, row_id: str, text: str | None) -> str | None:
+        """Return what is stored for a text of a column in `TEXTS`."""
+        if text is None:
+            return None
+        return texts.wrapped(self._sealed(f"{table}.{column}", tenant, row_id, text.encode("utf-8", "surrogatepass")))
+
+    def _sealed(self, what: str, tenant: str, row_id: str, plain: bytes) -> bytes:
         assert self.keys is not None, "without keys nothing is encrypted"
         assert self._random is not None, "keys come with random bytes"
         key = self.keys.for_tenant(tenant)
         drawn = self._random(SALT_BYTES + _NONCE_BYTES)
         cipher = AESGCM(key.derived(drawn[:SALT_BYTES]))
-        sealed = cipher.encrypt(drawn[SALT_BYTES:], body, bound_data((tenant, table, row_id)))
-        sealed = bytes.fromhex(key.id) + drawn + sealed
-        return MAGIC + sealed if table == PAYLOAD else _wrapped(table, base64.b64encode(sealed), body)
+        sealed = cipher.encrypt(drawn[SALT_BYTES:], plain, bound_data((tenant, what, row_id)))
+        return bytes.fromhex(key.id) + drawn + sealed
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
     def open(self, table: str, row_id: str, stored: bytes, tenant: str | None = None) -> bytes:
-        """Return the body that is stored so, which may be plain.
+        """Return the body that is stored so, which may be plain; an `ErasedBody` if its key was destroyed.
 
         Args:
             tenant: of the row, if it is known.
@@ -155,24 +183,68 @@ class BodyCodec:
         """
         if not is_sealed(table, stored):
             return stored
+        sealed = None if self.keys is None else _unwrapped(table, stored)
+        body, of = self._plain(table, row_id, sealed or b"")
+        if type(body) is ErasedBody:
+            return body
+        is_whole = table == PAYLOAD or _wrapped(table, base64.b64encode(sealed or b""), body) == stored
+        if not is_whole or (tenant is not None and tenant != of):
+            raise _altered(table, row_id)
+        return body
+
+    def _plain(self, what: str, row_id: str, sealed: bytes) -> tuple[bytes, str]:
+        """Return what was sealed, and the tenant of its key."""
         if self.keys is None:
             raise StoreUnavailable(
                 "bodies in this store are encrypted, and this process has no key: set `encryption_key`, and start again"
             )
-        sealed = _unwrapped(table, stored)
-        key = self.keys.get(sealed[:ID_BYTES].hex())
+        key_id = sealed[:ID_BYTES].hex()
+        if self.keys.is_erased(key_id):
+            return ErasedBody.under(key_id), ""
+        key = self.keys.get(key_id)
         if key is None:
-            raise UnknownDataKey(f"the body of {table} {row_id} is encrypted under a key that the store does not have")
+            raise UnknownDataKey(f"the body of {what} {row_id} is encrypted under a key that the store does not have")
         salt, nonce = sealed[ID_BYTES : ID_BYTES + SALT_BYTES], sealed[ID_BYTES + SALT_BYTES : _HEAD]
         try:
             cipher = AESGCM(key.derived(salt))
-            body = cipher.decrypt(nonce, sealed[_HEAD:], bound_data((key.tenant, table, row_id)))
+            return cipher.decrypt(nonce, sealed[_HEAD:], bound_data((key.tenant, what, row_id))), key.tenant
         except (InvalidTag, ValueError):
-            raise _altered(table, row_id) from None
-        is_whole = table == PAYLOAD or _wrapped(table, base64.b64encode(sealed), body) == stored
-        if not is_whole or (tenant is not None and tenant != key.tenant):
-            raise _altered(table, row_id)
-        return body
+            raise _altered(what, row_id) from None
+
+    def open_text(self, table: str, column: str, row_id: str, stored: str | None) -> str | None:
+        """Return the text that is stored so in a column of `TEXTS`; raises as `open`."""
+        sealed = texts.unwrapped(stored, _HEAD + _TAG_BYTES)
+        if sealed is None:
+            return stored
+        plain, _ = self._plain(f"{table}.{column}", row_id, sealed)
+        if type(plain) is ErasedBody:
+            return texts.TEXTS[table].columns[column]
+        return plain.decode("utf-8", "surrogatepass")
+
+    def texts_opened(
+        self, table: str, columns: Sequence[str], found: Iterable[Row], *, evidence: bool = False, again: bool = False
+    ) -> list[Row]:
+        """Return the rows of a table, with their texts opened; raises as `opened`.
+
+        Args:
+            evidence: return a text that cannot be opened as it is stored.
+        """
+        declared = texts.TEXTS[table]
+        id_at = columns.index(declared.id)
+        places = [(columns.index(name), name) for name in declared.columns if name in columns]
+        result = []
+        for row in found:
+            opened = list(row)
+            for at, name in places:
+                if opened[at] is None or not opened[at].startswith(texts.PREFIX):
+                    continue
+                try:
+                    opened[at] = self.open_text(table, name, row[id_at], opened[at])
+                except StoreDamaged as error:
+                    if not evidence or (isinstance(error, UnknownDataKey) and not again):
+                        raise
+            result.append(tuple(opened))
+        return result
 
     def payloads(self, found: Iterable[Row]) -> Iterator[tuple[str, bytes]]:
         """Yield id and body of rows with both."""
@@ -198,6 +270,9 @@ class BodyCodec:
             UnknownDataKey: ask again when the keys were loaded.
             StoreDamaged, StoreUnavailable: as for `open`.
         """
+        if name in texts.READS:
+            evidence = name.startswith(_OF_EVIDENCE)
+            return self.texts_opened(texts.READS[name], columns, found, evidence=evidence, again=again)
         what = READS[name]
         at, id_at = columns.index(what.name), columns.index(what.id)
         tenant_at = columns.index(what.tenant) if what.tenant in columns else None
@@ -217,7 +292,9 @@ class BodyCodec:
                 if not is_evidence or (isinstance(error, UnknownDataKey) and not again):
                     raise
                 body = raw
-            given = body.decode() if isinstance(stored, str) else body
+            given: Any = body.decode() if isinstance(stored, str) else body
+            if type(body) is ErasedBody:
+                given = _instead(what.table, name, stored, body)
             result.append((*row[:at], given, *row[at + 1 :]))
         return result
 
@@ -230,6 +307,7 @@ def bodies_under(ring: KeyRing | None, random: Callable[[int], bytes]) -> BodyCo
 class BodyRows:
     """The rows of some changes, with their bodies as they are."""
 
+    sealed = False  # whether they are encrypted
     tasks_wanted: Sequence[str] = ()  # tasks whose tenant has to be told to `learn`
 
     def __init__(self, changes: Changes) -> None:
@@ -244,6 +322,9 @@ class BodyRows:
     # Without a call in between: this is the hot path of those who do not encrypt.
     event: Callable[[Event], Row] = staticmethod(rows.EVENT.to_row)
     leaf: Callable[[AuditLeaf], Row] = staticmethod(rows.AUDIT_LEAF.to_row)
+    feedback: Callable[[FeedbackRecord], Row] = staticmethod(rows.FEEDBACK.to_row)
+    answered: Callable[[AnswerRecord], Row] = staticmethod(rows.ANSWERED.to_row)
+    approval: Callable[[ApprovalRecord], Row] = staticmethod(rows.APPROVAL.to_row)
 
     def new_keys(self) -> list[Row]:
         """Return the data keys that these rows need and that are not stored yet. Call it after all others."""
@@ -253,11 +334,15 @@ class BodyRows:
 class SealedRows(BodyRows):
     """The rows of some changes, with their bodies encrypted."""
 
+    sealed = True
+
     def __init__(self, bodies: BodyCodec, keys: DataKeys, changes: Changes) -> None:
         super().__init__(changes)
         self._bodies, self._keys = bodies, keys
         self._tenants: dict[str, str] = {}
         wanted = {payload[0] for payload in changes.payloads.values() if payload is not None}
+        if changes.feedback or changes.answered:
+            wanted |= {it.task for many in (changes.feedback, changes.answered) for it in many}
         if wanted:
             others = (changes.works.values(), changes.leases.values(), changes.messages, changes.late_results)
             self._tenants = {task.id: task.tenant for task in changes.tasks.values()}
@@ -284,6 +369,24 @@ class SealedRows(BodyRows):
         sealed = self._bodies.seal(AUDIT_LEAF, leaf.tenant, leaf.id, leaf.body)
         return (*row[:_LEAF_BODY], sealed, *row[_LEAF_BODY + 1 :])
 
+    def feedback(self, record: FeedbackRecord) -> Row:
+        return self._texts(rows.FEEDBACK, record, self._tenants.get(record.task, ""))
+
+    def answered(self, record: AnswerRecord) -> Row:
+        return self._texts(rows.ANSWERED, record, self._tenants.get(record.task, ""))
+
+    def approval(self, record: ApprovalRecord) -> Row:
+        return self._texts(rows.APPROVAL, record, record.tenant)
+
+    def _texts(self, kind: rows.RecordTable[Any], record: Any, tenant: str) -> Row:
+        table, row = kind.table, list(kind.to_row(record))
+        declared = texts.TEXTS[table.name]
+        row_id = row[table.columns.index(declared.id)]
+        for name in declared.columns:
+            at = table.columns.index(name)
+            row[at] = self._bodies.seal_text(table.name, name, tenant, row_id, row[at])
+        return tuple(row)
+
     def new_keys(self) -> list[Row]:
         return [(key.id, key.tenant, key.key_id, key.nonce, key.wrapped) for key in self._keys.take_new()]
 
@@ -295,6 +398,11 @@ _LEAF_BODY = rows.AUDIT_LEAF.table.columns.index("body")
 def is_sealed(table: str, stored: bytes) -> bool:
     """Return whether a body is stored encrypted. No plain one begins so."""
     return stored.startswith(MAGIC if table == PAYLOAD else _BEGIN)
+
+
+def is_sealed_text(stored: str | None) -> bool:
+    """Return whether there is nothing to encrypt in a text any more."""
+    return stored is None or texts.unwrapped(stored, _HEAD + _TAG_BYTES) is not None
 
 
 def _wrapped(table: str, sealed: bytes, body: bytes) -> bytes:
@@ -313,6 +421,19 @@ def _unwrapped(table: str, stored: bytes) -> bytes:
         return base64.b64decode(stored[len(_BEGIN) : stored.index(b'"', len(_BEGIN))], validate=True)
     except (binascii.Error, ValueError):
         raise StoreDamaged(f"a body of {table} was changed: it is not as it was encrypted") from None
+
+
+def _instead(table: str, name: str, stored: Any, body: ErasedBody) -> Any:
+    """Return what a read gives for a body whose key was destroyed."""
+    if table == EVENT:
+        try:
+            outside = msgspec.json.decode(stored)
+            del outside[_FIELD]
+        except (msgspec.MsgspecError, KeyError, TypeError):
+            outside = {}
+        said = _encode({"erased": True, **outside})
+        return said.decode() if isinstance(stored, str) else said
+    return None if table == AUDIT_LEAF and name in _SHOWN else body
 
 
 def _altered(table: str, row_id: str) -> StoreDamaged:

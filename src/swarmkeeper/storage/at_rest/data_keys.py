@@ -54,6 +54,8 @@ class DataKeys:
         self._keys: dict[str, DataKey] = {}
         self._current: dict[str, DataKey] = {}  # by tenant
         self._new: list[WrappedKey] = []  # made in the open transaction
+        self._going: dict[str, DataKey | None] = {}  # erased in the open transaction
+        self._erased: set[str] = set()
 
     def load(self, stored: Iterable[WrappedKey]) -> None:
         """Learn the keys of a store.
@@ -62,7 +64,8 @@ class DataKeys:
             WrongMasterKey: one is wrapped under a master key that is not on the ring, or was changed.
         """
         for row in stored:
-            self._learn(DataKey(row.id, row.tenant, self._unwrapped(row)))
+            if not self.is_erased(row.id):
+                self._learn(DataKey(row.id, row.tenant, self._unwrapped(row)))
 
     @property
     def are_any(self) -> bool:
@@ -81,20 +84,52 @@ class DataKeys:
             self._learn(key)
         return key
 
+    def is_erased(self, key_id: str) -> bool:
+        return key_id in self._erased or key_id in self._going
+
+    @property
+    def erased(self) -> int:
+        """How many were erased, as this process knows, also in the open transaction."""
+        return len(self._erased) + len(self._going)
+
+    def bury(self, erased: Iterable[str]) -> None:
+        """Forget keys that were erased, for good."""
+        for key_id in erased:
+            if key_id not in self._erased:
+                self._drop(key_id)
+                self._erased.add(key_id)
+
+    def erase(self, key_ids: Iterable[str]) -> None:
+        """Forget keys that the open transaction erases."""
+        for key_id in key_ids:
+            self._going[key_id] = self._drop(key_id)
+
+    def _drop(self, key_id: str) -> DataKey | None:
+        key = self._keys.pop(key_id, None)
+        if key is not None and self._current.get(key.tenant) is key:
+            del self._current[key.tenant]
+        return key
+
     def take_new(self) -> list[WrappedKey]:
         """Return the keys that were made and are to be stored in the open transaction."""
         return [made for made in self._new if made.id in self._keys]
 
     def commit(self) -> None:
         self._new.clear()
+        self._erased |= self._going.keys()
+        self._going.clear()
 
     def roll_back(self) -> None:
-        """Forget the keys that were made in this transaction: the store does not have them."""
+        """Forget the keys that were made in this transaction, and know those again that it has erased."""
         for made in self._new:
             self._keys.pop(made.id, None)
             if (current := self._current.get(made.tenant)) is not None and current.id == made.id:
                 del self._current[made.tenant]
         self._new.clear()
+        for key in self._going.values():
+            if key is not None:
+                self._learn(key)
+        self._going.clear()
 
     def wrap(self, key: DataKey) -> WrappedKey:
         """Wrap a key under the current master key, bound to its id and tenant."""

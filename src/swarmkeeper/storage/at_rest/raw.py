@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from swarmkeeper.core.ports import StaleVersion
+from swarmkeeper.core.ports import StaleVersion, StoreUnavailable
 from swarmkeeper.storage.at_rest.bodies import AUDIT_LEAF, EVENT, PAYLOAD
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
+from swarmkeeper.storage.at_rest.guard import NOTE_WHOLE, begin_in_postgres, begin_in_sqlite
+from swarmkeeper.storage.at_rest.texts import TEXTS
 
 if TYPE_CHECKING:
     import apsw
     import asyncpg
+
+    from swarmkeeper.storage.at_rest.bodies import BodyCodec
 
 TABLES = (PAYLOAD, EVENT, AUDIT_LEAF)
 FIRST: Mapping[str, str | int] = {PAYLOAD: "", EVENT: -(1 << 62), AUDIT_LEAF: -(1 << 62)}
@@ -33,6 +37,19 @@ class StoredBody:
 Change = Callable[[Sequence[StoredBody]], Mapping[Any, bytes]]  # gives what is stored instead, by key
 
 
+@dataclass(frozen=True, slots=True)
+class StoredTexts:
+    """A row of a table in `TEXTS`, with its texts by column."""
+
+    key: Any
+    id: str
+    tenant: str | None  # None: its task is gone
+    texts: Mapping[str, str | None]
+
+
+ChangeTexts = Callable[[Sequence[StoredTexts]], Mapping[Any, Mapping[str, str | None]]]
+
+
 class RawBodies(Protocol):
     async def slice(self, table: str, after: Any, change: Change, new_keys: Callable[[], list[Any]]) -> Any:
         """Read some bodies after a key, and store others instead; return the last key, None at the end.
@@ -44,7 +61,21 @@ class RawBodies(Protocol):
     async def page(self, table: str, after: Any) -> list[StoredBody]:
         """Read some bodies after a key, and change nothing."""
 
+    async def text_slice(self, table: str, after: Any, change: ChangeTexts, new_keys: Callable[[], list[Any]]) -> Any:
+        """Likewise for the texts of some rows."""
+
+    async def text_page(self, table: str, after: Any) -> list[StoredTexts]: ...
+
     async def keys(self) -> list[WrappedKey]: ...
+
+    async def begin(self, bodies: BodyCodec) -> None:
+        """Show others that bodies are encrypted from now on; see guard.py."""
+
+    async def erased(self) -> list[str]:
+        """Return the ids of the data keys that were destroyed."""
+
+    async def note_whole(self) -> None:
+        """Note that the store has no plain body any more."""
 
     async def rewrap(self, before: WrappedKey, after: WrappedKey) -> None:
         """Replace a wrapped key, unless another process has done it."""
@@ -69,6 +100,30 @@ _PUTS: Mapping[str, str] = {
     EVENT: "UPDATE event SET body = {0} WHERE seq = {1}",
     AUDIT_LEAF: "UPDATE audit_leaf SET body = {0} WHERE {seq} = {1}",
 }
+TEXT_FIRST: Mapping[str, str | int] = {"feedback": -1, "answered": -1, "approval": ""}
+TEXT_SLICE = 200
+_TEXT_KEYS = {"feedback": "seq", "answered": "seq", "approval": "id"}
+
+
+def _text_page(table: str) -> str:
+    columns = ", ".join(f"{table}.{name}" for name in TEXTS[table].columns)
+    key = f"{table}.{_TEXT_KEYS[table]}"
+    return (
+        f"SELECT {key}, {table}.{TEXTS[table].id}, task.tenant, {columns} FROM {table}"
+        f" LEFT JOIN task ON task.id = {table}.task WHERE {key} > {{0}} ORDER BY {key} LIMIT {{1}}"
+    )
+
+
+def _text_put(table: str) -> str:
+    places = ", ".join(f"{name} = {{{at}}}" for at, name in enumerate(TEXTS[table].columns))
+    return f"UPDATE {table} SET {places} WHERE {_TEXT_KEYS[table]} = {{{len(TEXTS[table].columns)}}}"
+
+
+def _texts(table: str, row: Sequence[Any]) -> StoredTexts:
+    return StoredTexts(row[0], row[1], row[2], dict(zip(TEXTS[table].columns, row[3:], strict=True)))
+
+
+_ERASED = "SELECT id FROM erased_key"
 _KEYS = "SELECT id, tenant, key_id, nonce, wrapped FROM data_key ORDER BY created_at, id"
 _NEW_KEY = "INSERT INTO data_key (id, tenant, key_id, nonce, wrapped) VALUES ({0}, {1}, {2}, {3}, {4})"
 _REWRAP = "UPDATE data_key SET key_id = {0}, nonce = {1}, wrapped = {2} WHERE id = {3} AND key_id = {4}"
@@ -87,7 +142,28 @@ class SqliteBodies:
         self._places = {"seq": "rowid"}
 
     def _sql(self, text: str) -> str:
-        return text.format(*("?",) * 5, **self._places)
+        return text.format(*("?",) * 6, **self._places)
+
+    async def text_slice(self, table: str, after: Any, change: ChangeTexts, new_keys: Callable[[], list[Any]]) -> Any:
+        connection = self._connection
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            found = await self.text_page(table, after)
+            changed = change(found)
+            connection.executemany(self._sql(_NEW_KEY), new_keys())
+            put = [(*(texts[name] for name in TEXTS[table].columns), key) for key, texts in changed.items()]
+            connection.executemany(self._sql(_text_put(table)), put)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return found[-1].key if found else None
+
+    async def text_page(self, table: str, after: Any) -> list[StoredTexts]:
+        found = self._connection.execute(self._sql(_text_page(table)), (after, TEXT_SLICE))
+        return [_texts(table, row) for row in found]
 
     async def slice(self, table: str, after: Any, change: Change, new_keys: Callable[[], list[Any]]) -> Any:
         connection = self._connection
@@ -114,6 +190,15 @@ class SqliteBodies:
     async def keys(self) -> list[WrappedKey]:
         return [WrappedKey(*row) for row in self._connection.execute(_KEYS)]
 
+    async def begin(self, bodies: BodyCodec) -> None:
+        begin_in_sqlite(self._connection, bodies, alone=True)
+
+    async def erased(self) -> list[str]:
+        return [row[0] for row in self._connection.execute(_ERASED)]
+
+    async def note_whole(self) -> None:
+        self._connection.execute(NOTE_WHOLE)
+
     async def rewrap(self, before: WrappedKey, after: WrappedKey) -> None:
         asked = (after.key_id, after.nonce, after.wrapped, before.id, before.key_id)
         self._connection.execute(self._sql(_REWRAP), asked)
@@ -132,15 +217,35 @@ class PostgresBodies:
         self._places = {"seq": "seq"}
 
     def _sql(self, text: str) -> str:
-        return text.format("$1", "$2", "$3", "$4", "$5", **self._places)
+        return text.format("$1", "$2", "$3", "$4", "$5", "$6", **self._places)
+
+    async def text_slice(self, table: str, after: Any, change: ChangeTexts, new_keys: Callable[[], list[Any]]) -> Any:
+        return await self._tried(lambda: self._text_slice(table, after, change, new_keys))
+
+    async def _text_slice(self, table: str, after: Any, change: ChangeTexts, new_keys: Callable[[], list[Any]]) -> Any:
+        page = self._sql(_text_page(table)) + f" FOR UPDATE OF {table}"
+        async with self._connection.transaction():
+            found = [_texts(table, row) for row in await self._connection.fetch(page, after, TEXT_SLICE)]
+            changed = change(found)
+            await self._connection.executemany(self._sql(_NEW_KEY), new_keys())
+            put = [(*(texts[name] for name in TEXTS[table].columns), key) for key, texts in changed.items()]
+            await self._connection.executemany(self._sql(_text_put(table)), put)
+        return found[-1].key if found else None
+
+    async def text_page(self, table: str, after: Any) -> list[StoredTexts]:
+        found = await self._connection.fetch(self._sql(_text_page(table)), after, TEXT_SLICE)
+        return [_texts(table, row) for row in found]
 
     async def slice(self, table: str, after: Any, change: Change, new_keys: Callable[[], list[Any]]) -> Any:
+        return await self._tried(lambda: self._slice(table, after, change, new_keys))
+
+    async def _tried(self, once: Callable[[], Awaitable[Any]]) -> Any:
         from swarmkeeper.storage.postgres.connections import translated_errors
 
         for tried in range(_TRIES):
             try:
                 with translated_errors():
-                    return await self._slice(table, after, change, new_keys)
+                    return await once()
             except StaleVersion:  # it and a server waited for each other
                 if tried == _TRIES - 1:
                     raise
@@ -163,6 +268,21 @@ class PostgresBodies:
     async def keys(self) -> list[WrappedKey]:
         return [WrappedKey(*row) for row in await self._connection.fetch(_KEYS)]
 
+    async def begin(self, bodies: BodyCodec) -> None:
+        await begin_in_postgres(self._connection, bodies)
+        # What was told before has no number yet: it comes to the tables first.
+        for _ in range(_LOOKS_MAX):
+            if not await self._connection.fetchval("SELECT EXISTS (SELECT 1 FROM outbox WHERE sealed = 0)"):
+                return
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+        raise StoreUnavailable("events wait for their numbers: see the log of the orchestrators")
+
+    async def erased(self) -> list[str]:
+        return [row[0] for row in await self._connection.fetch(_ERASED)]
+
+    async def note_whole(self) -> None:
+        await self._connection.execute(NOTE_WHOLE)
+
     async def rewrap(self, before: WrappedKey, after: WrappedKey) -> None:
         asked = (after.key_id, after.nonce, after.wrapped, before.id, before.key_id)
         await self._connection.execute(self._sql(_REWRAP), *asked)
@@ -171,7 +291,7 @@ class PostgresBodies:
         if alone:
             await self._wait_for_others()
         how = "VACUUM (FULL)" if alone else "VACUUM"
-        for table in ("outbox", *TABLES):
+        for table in ("outbox", *TABLES, *TEXTS):
             await self._connection.execute(f"{how} {table}", timeout=_SECONDS_TO_CLEAN)
 
     async def _wait_for_others(self) -> None:

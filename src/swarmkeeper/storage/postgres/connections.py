@@ -125,6 +125,8 @@ def translated_errors() -> Iterator[None]:
         raise StoreDamaged(f"the database is damaged: {_said(error)}") from error
     except _UNAVAILABLE as error:
         raise StoreUnavailable(f"the database cannot be used now: {_said(error)}") from error
+    except asyncpg.ObjectNotInPrerequisiteStateError as error:  # at_rest/guard.py
+        raise StoreUnavailable(_said(error)) from error
 
 
 def _said(error: BaseException) -> str:

@@ -14,7 +14,9 @@ from swarmkeeper.storage.postgres import dialect
 from swarmkeeper.storage.rows import Row
 
 QUERIES: Mapping[str, dialect.Statement] = {
-    **dialect.read("queries.sql", "limits.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql"),
+    **dialect.read(
+        "queries.sql", "limits.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql", "erasures.sql"
+    ),
     **dialect.read_only_here(),
 }
 ROW_STATEMENTS: Mapping[str, dialect.RowStatement] = dialect.read_row_statements()
@@ -85,18 +87,23 @@ class Execution:
             sql = _combined(tuple(name for name, _ in writes))
             _check(writes, await self.connection.fetchrow(sql, *_arguments(writes)))
 
-    async def write_and_tell(self, writes: Sequence[tuple[str, Sequence[Row]]], told: Mapping[str, Any]) -> str:
-        """The same, and then write a row of the outbox; return the id of the transaction.
+    async def write_and_tell(
+        self, writes: Sequence[tuple[str, Sequence[Row]]], told: Mapping[str, Any]
+    ) -> tuple[str, int | None]:
+        """The same, and then write a row of the outbox.
+
+        Returns:
+            The id of the transaction; and if the row is encrypted, how many data keys were erased until now.
 
         Raises:
             StaleVersion: as for `write`.
         """
         writes = [(name, many) for name, many in writes if many]
-        sql = _combined(tuple(name for name, _ in writes), telling=True)
-        found = await self.connection.fetchrow(sql, *_arguments(writes), told["body"], told["counts"])
-        _check(writes, found[:-1])
-        xid: str = found[-1]
-        return xid
+        sql = _combined(tuple(name for name, _ in writes), telling=True, sealed=bool(told["sealed"]))
+        found = await self.connection.fetchrow(sql, *_arguments(writes), told["body"], told["counts"], told["sealed"])
+        _check(writes, found[: len(writes)])
+        xid, *erased = found[len(writes) :]
+        return xid, (erased[0] if erased else None)
 
 
 def _arguments(writes: Sequence[tuple[str, Sequence[Row]]]) -> list[Any]:
@@ -113,11 +120,12 @@ _VERSIONED = frozenset(name for name, it in ROW_STATEMENTS.items() if "version -
 
 
 @cache
-def _combined(names: tuple[str, ...], *, telling: bool = False) -> str:
+def _combined(names: tuple[str, ...], *, telling: bool = False, sealed: bool = False) -> str:
     """Return one statement that runs these, and returns the number of rows that each has written.
 
     Args:
         telling: it also writes a row of the outbox, after all others, and returns the transaction's id.
+        sealed: that row is encrypted: it also returns how many data keys were erased.
     """
     parts: list[str] = []
     before = 0
@@ -130,9 +138,11 @@ def _combined(names: tuple[str, ...], *, telling: bool = False) -> str:
         # The row gets its number once the others are written. These may wait for another transaction: its number is
         # then the lower one.
         written = f"({' + '.join(['0', *counts])})"
-        tell = _renumbered(QUERIES["insert_outbox"].sql.replace("$3", written), before)
+        tell = _renumbered(QUERIES["insert_outbox"].sql.replace("$4", written), before)
         parts.append(f"told (xid) AS ({tell})")
         counts.append("(SELECT xid FROM told)")
+        if sealed:
+            counts.append(f"({QUERIES['erased_keys'].sql})")
     return f"WITH {', '.join(parts)} SELECT {', '.join(counts)}"
 
 

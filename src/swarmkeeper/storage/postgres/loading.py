@@ -14,13 +14,18 @@ from swarmkeeper.core.model import Edge
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage import kills, persons, retention, rows, secrets
+from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
 from swarmkeeper.storage.postgres.execution import Execution
 
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
-_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS  # those that have modules of their own
+# Every transaction inserts a row there at its end: those that have are committed then, and others wait for this one.
+_WAIT_FOR_WRITERS = "LOCK TABLE outbox IN SHARE MODE"
+_APART = (
+    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS
+)  # those that have modules of their own
 
 
 async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = False) -> None:
@@ -30,7 +35,9 @@ async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = 
         WrongMasterKey: they are wrapped under another master key; or there are some, none is given, and rows are to be
             written, which would not be encrypted.
     """
-    bodies.learn([WrappedKey(*row) for row in await execution.fetch("all_data_keys")], writing=writing)
+    stored = [WrappedKey(*row) for row in await execution.fetch("all_data_keys")]
+    erased = [row[0] for row in await execution.fetch("all_erased_keys")]  # later: a key is in one of the two
+    bodies.learn(stored, writing=writing, erased=erased)
 
 
 class _Asked:
@@ -51,7 +58,7 @@ class BulkLoading:
         self._execution, self._bodies = execution, bodies
         self._found: dict[Key, Any] = {}
         self._wanted: dict[str, dict[Any, None]] = {}
-        self._stored: dict[str, list[Any]] = {}  # kind -> payloads as they are stored
+        self._stored: dict[str, list[Any]] = {}  # kind -> rows as they are stored: they may be encrypted
         self.leases_held: dict[str, int] = {}  # by bot, of those that claim work: how many leases each has
 
     async def load(self, needs: Iterable[Key]) -> dict[Key, Any]:
@@ -68,10 +75,13 @@ class BulkLoading:
         gathered = set(wanted_of)
         await self._together(first)
         if not _APART.isdisjoint(wanted_of):
+            if "at_rest" in wanted_of:
+                await self._execution.connection.execute(_WAIT_FOR_WRITERS)
             found |= await self._execution.run(retention.load(wanted_of))
             found |= await self._execution.run(secrets.load(wanted_of))
             found |= await self._execution.run(kills.load(wanted_of))
             found |= await self._execution.run(persons.load(wanted_of))
+            found |= await self._execution.run(erasing.load(wanted_of))
         # Those that the first ones have added.
         await self._together(
             [
@@ -79,8 +89,11 @@ class BulkLoading:
                 *(GATHER[kind](self, wanted_of[kind]) for kind in sorted(GATHER.keys() & wanted_of.keys() - gathered)),
             ]
         )
-        for kind, payloads in self._stored.items():
-            found.update({(kind, name): body for name, body in await self._opened(payloads)})
+        for kind, stored in self._stored.items():
+            if kind == "approval":
+                found.update({(kind, row[0]): rows.APPROVAL.from_row(row) for row in await self._approvals(stored)})
+            else:
+                found.update({(kind, name): body for name, body in await self._opened(stored)})
         return found
 
     async def _together(self, finds: Iterable[_Find]) -> None:
@@ -113,7 +126,7 @@ class BulkLoading:
             return
         found.update({(kind, key): None for key in keys})
         of_kind = await self._for_keys(statement, keys)
-        if kind == "payload":
+        if kind in ("payload", "approval"):
             self._stored[kind] = of_kind
         else:
             found.update({(kind, row[0]): record(row) for row in of_kind})
@@ -127,6 +140,14 @@ class BulkLoading:
 
     async def _for_keys(self, statement: str, keys: _Keys, **parameters: Any) -> list[Any]:
         return await self._fetch(statement, keys=rows.to_json(list(keys)), **parameters)
+
+    async def _approvals(self, found: list[Any]) -> list[rows.Row]:
+        columns = rows.APPROVAL.table.columns
+        try:
+            return self._bodies.texts_opened("approval", columns, found)
+        except UnknownDataKey:
+            await load_keys(self._execution, self._bodies)
+            return self._bodies.texts_opened("approval", columns, found, again=True)
 
     async def _opened(self, payloads: list[Any]) -> list[tuple[str, bytes]]:
         try:

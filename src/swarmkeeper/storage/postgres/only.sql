@@ -99,8 +99,12 @@ UPDATE lease
 -- name: insert_outbox
 -- Part of the last statement of a transaction, so that its number is later than those of all that the transaction has
 -- seen, and has waited for: `written` stands for the number of rows that it writes otherwise.
-INSERT INTO outbox (body, counts) SELECT :body, :counts WHERE :written >= 0
+INSERT INTO outbox (body, counts, sealed) SELECT :body, :counts, :sealed WHERE :written >= 0
 RETURNING CAST(pg_current_xact_id() AS text) AS xid;
+
+-- name: erased_keys
+-- How many data keys were erased until now.
+SELECT count(*) FROM erased_key;
 
 -- name: newest_outbox
 -- The newest row that waits for the sequencer.

@@ -20,8 +20,10 @@ class Told:
     leaves: list[rows.Row] = field(default_factory=list)  # with UNPLACED as their place
     counts: dict[str, list[int]] = field(default_factory=dict)  # by tenant: as for count_opened
     alive_at: int | None = None
+    sealed: int = 0  # whether bodies are encrypted
 
     def add(self, changes: Changes, bodies: BodyRows) -> None:
+        self.sealed = int(bodies.sealed)
         self.events += map(bodies.event, changes.events)
         self.leaves += map(bodies.leaf, changes.leaves)
         for place, counted in enumerate((changes.opened, changes.opened_subtasks, changes.stored)):
@@ -36,7 +38,7 @@ class Told:
     def row(self) -> dict[str, Any]:
         """Return the columns of its row."""
         body = _pack((self.events, self.leaves, self.counts, self.alive_at))
-        return {"body": body, "counts": rows.to_json(self.counts) if self.counts else None}
+        return {"body": body, "counts": rows.to_json(self.counts) if self.counts else None, "sealed": self.sealed}
 
 
 def unpacked(body: bytes) -> Told:

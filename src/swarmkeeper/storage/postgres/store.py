@@ -11,9 +11,10 @@ from typing import Any
 
 import asyncpg
 
-from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, ServerSeen, Started, StoreUnavailable
+from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, ServerSeen, StaleVersion, Started, StoreUnavailable
 from swarmkeeper.storage import migration_files, rows
-from swarmkeeper.storage.at_rest.bodies import READS as WITH_BODIES
+from swarmkeeper.storage.at_rest import guard
+from swarmkeeper.storage.at_rest.bodies import ENCRYPTED as WITH_BODIES
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.postgres import connections, dialect, migrations
@@ -85,6 +86,7 @@ class PostgresStore:
         self._makers: dict[tuple[str, type[Any]], Any] = {}
         self._told = 0  # rows of the outbox that this process has written
         self._outbox_rows = 0  # when they were last counted
+        self._keys_outdated = False  # a data key was erased that this process knows
         self._seen: tuple[int, int] | None = None  # last number of the outbox, and `_told` then
 
     path = None  # it has no file
@@ -123,8 +125,8 @@ class PostgresStore:
             with translated_errors():
                 await migrations.apply(self._writing, migrations.known(), **how)
                 await load_keys(Execution(self._writing), self.bodies, writing=not reading)
-                if exclusive:
-                    await Execution(self._writing).write([("insert_data_key", self.bodies.first_key())])
+                if self.bodies.keys is not None and not reading and not self._filling:
+                    await guard.begin_in_postgres(self._writing, self.bodies)
         except BaseException:
             await connections.close(self._writing)
             raise
@@ -187,6 +189,10 @@ class PostgresStore:
         async with self._turn:
             connection = await self._begin()
             execution = Execution(connection)
+            if self._keys_outdated:
+                with translated_errors():
+                    await load_keys(execution, self.bodies)
+                self._keys_outdated = False
             transaction = PostgresTransaction(execution, self._tenants, self._budgeted, self.bodies)
             try:
                 yield transaction
@@ -214,8 +220,11 @@ class PostgresStore:
         return self._writing
 
     async def _commit(self, execution: Execution, transaction: PostgresTransaction) -> None:
-        xid = await transaction.write_and_tell()
+        xid, erased = await transaction.write_and_tell()
         self._told += xid is not None
+        if self.bodies.keys is not None and erased not in (None, self.bodies.keys.erased):
+            self._keys_outdated = True
+            raise StaleVersion("a data key was erased, under which this transaction may have encrypted")
         try:
             with translated_errors():
                 await execution.connection.execute("COMMIT")
@@ -415,6 +424,11 @@ class PostgresStore:
             "jobs": await execution.value("any_chore"),
             "cooling": tuple(row[0] for row in await execution.fetch("all_cooldowns")),
         }
+
+    async def forget_erased(self) -> None:
+        if self.bodies.keys is not None:
+            async with self._reader() as connection:
+                await load_keys(Execution(connection), self.bodies)
 
     async def share_presence(self, heard: Sequence[Heard], *, microseconds: int) -> list[Heard]:
         async with self._reader() as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, persons, retention, rows, secrets
+from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
@@ -53,15 +54,15 @@ class PostgresTransaction:
         with translated_errors():
             await self._execution.write(last)
 
-    async def write_and_tell(self) -> str | None:
+    async def write_and_tell(self) -> tuple[str | None, int | None]:
         """Write what was saved last, and what the transaction tells, as its last statement.
 
         Returns:
-            The id of the transaction, if it tells anything.
+            The id of the transaction, if it tells anything; and if it encrypts, how many data keys were erased.
         """
         if not self.told:
             await self.write()
-            return None
+            return None, None
         with translated_errors():
             return await self._execution.write_and_tell(self._last, self.told.row())
 
@@ -209,6 +210,10 @@ class PostgresTransaction:
         self._leases_held.clear()
         gone: _Writes = []
         put: _Writes = []
+        if changes.erased_keys:
+            self._bodies.erase(changes.erased_keys)
+            with translated_errors():
+                await self._execution.run(erasing.save(changes))
         bodies = self._bodies.of(changes)
         if bodies.tasks_wanted:
             with translated_errors():
@@ -216,7 +221,7 @@ class PostgresTransaction:
             bodies.learn({row[0]: row[1] for row in found})
         self._plans(changes, gone, put, bodies)
         self._leases(changes, gone, put)
-        self._others(changes, gone, put)
+        self._others(changes, gone, put, bodies)
         self.told.add(changes, bodies)
         put.append(("insert_data_key", bodies.new_keys()))
         if changes.leases_gone.keys().isdisjoint(changes.leases):
@@ -287,14 +292,14 @@ class PostgresTransaction:
         gone.append(("put_off_expiry", put_off["put_off_expiry"]))
         put.append(("put_off_end", put_off["put_off_end"]))
 
-    def _others(self, changes: Changes, gone: _Writes, put: _Writes) -> None:
+    def _others(self, changes: Changes, gone: _Writes, put: _Writes, bodies: BodyRows) -> None:
         gone.append(("delete_bot", _absent(changes.bots)))
         _versioned(rows.BOT, _present(changes.bots), put)
         gone.append(("insert_tenant", [(tenant,) for tenant in sorted(self._unknown_tenants(changes))]))
         limits = [(tenant.weight, tenant.max_backlog, tenant.id) for tenant in changes.tenants.values()]
         put.append(("set_tenant", limits))
         _versioned(rows.API_KEY, changes.keys.values(), put)
-        _versioned(rows.APPROVAL, changes.approvals.values(), put)
+        _versioned(rows.APPROVAL, changes.approvals.values(), put, bodies.approval)
         gone.append(("delete_chore", _absent(changes.jobs)))
         _versioned(rows.JOB, _present(changes.jobs), put)
         gone.append(("delete_key_limit", _absent(changes.key_limits)))
@@ -305,8 +310,8 @@ class PostgresTransaction:
         put.append(("put_cooldown", list(map(rows.COOLDOWN.to_row, _present(changes.cooldowns)))))
         put.append(("put_key_use", list(changes.key_uses.items())))
         put.append(("insert_late_result", list(map(rows.LATE_RESULT.to_row, changes.late_results))))
-        put.append(("insert_feedback", list(map(rows.FEEDBACK.to_row, changes.feedback))))
-        put.append(("insert_answered", list(map(rows.ANSWERED.to_row, changes.answered))))
+        put.append(("insert_feedback", list(map(bodies.feedback, changes.feedback))))
+        put.append(("insert_answered", list(map(bodies.answered, changes.answered))))
         put.append(("insert_message", list(map(rows.MESSAGE.to_row, changes.messages))))
         put.append(("put_idempotency", list(map(rows.IDEMPOTENCY.to_row, changes.idempotency))))
 
@@ -356,11 +361,16 @@ def _present(records: Mapping[str, Any]) -> list[Any]:
     return [record for record in records.values() if record is not None]
 
 
-def _versioned(kind: rows.RecordTable[Any], records: Iterable[Any], put: _Writes) -> None:
+def _versioned(
+    kind: rows.RecordTable[Any],
+    records: Iterable[Any],
+    put: _Writes,
+    to_row: Callable[[Any], Row] | None = None,
+) -> None:
     """Insert records of version 1, and update the others from the version before."""
     name = kind.table.name
     position = rows.VERSION[name]
-    many = list(map(kind.to_row, records))
+    many = list(map(to_row or kind.to_row, records))
     put.append((f"insert_{name}", [row for row in many if row[position] == 1]))
     # Rows are locked in this order: with one order for all writers, no two wait for each other.
     put.append((f"update_{name}", sorted((row for row in many if row[position] != 1), key=lambda row: row[0])))

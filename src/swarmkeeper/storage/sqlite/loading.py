@@ -14,13 +14,21 @@ from swarmkeeper.core.model import Edge, LeaseRecord
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage import kills, persons, retention, rows, secrets
+from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
 from swarmkeeper.storage.sqlite.dialect import read
 from swarmkeeper.storage.sqlite.kept_rows import ABSENT, KINDS, KeptRows
 
 QUERIES: Mapping[str, str] = read(
-    "queries.sql", "limits.sql", "writes.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql"
+    "queries.sql",
+    "limits.sql",
+    "writes.sql",
+    "retention.sql",
+    "secrets.sql",
+    "kills.sql",
+    "persons.sql",
+    "erasures.sql",
 )
 
 _FINAL = rows.to_json(sorted(FINAL))
@@ -28,7 +36,9 @@ _Keys = Iterable[Any]
 _T = TypeVar("_T")
 _child = attrgetter("child")
 
-_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS  # those that have modules of their own
+_APART = (
+    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS
+)  # those that have modules of their own
 
 
 def run(execute: Callable[..., Iterable[Any]], steps: Generator[tuple[str, Mapping[str, Any]], list[Any], _T]) -> _T:
@@ -49,7 +59,8 @@ def load_keys(execute: Callable[..., Iterable[Any]], bodies: BodyCodec, *, writi
         WrongMasterKey: they are wrapped under another master key; or there are some, none is given, and rows are to be
             written, which would not be encrypted.
     """
-    bodies.learn([WrappedKey(*row) for row in execute(QUERIES["all_data_keys"])], writing=writing)
+    erased = [row[0] for row in execute(QUERIES["all_erased_keys"])]
+    bodies.learn([WrappedKey(*row) for row in execute(QUERIES["all_data_keys"])], writing=writing, erased=erased)
 
 
 class Loading:
@@ -81,7 +92,7 @@ class Loading:
                 for key in keys:
                     found[kind, key] = None
                 of_kind: Iterable[rows.Row] = self._for_keys(statement, keys)
-                for row in self._opened(of_kind) if kind == "payload" else of_kind:
+                for row in self._plain(kind, of_kind):
                     found[kind, row[column]] = record(row)
                     if kind in rows.HOT:
                         self._kept.put_stored(row)
@@ -94,6 +105,7 @@ class Loading:
             found |= run(self._execute, secrets.load(self._wanted))
             found |= run(self._execute, kills.load(self._wanted))
             found |= run(self._execute, persons.load(self._wanted))
+            found |= run(self._execute, erasing.load(self._wanted))
         unknown = [] if self._wanted.keys() <= _LOOKUPS else sorted(self._wanted.keys() - _LOOKUPS)
         assert not unknown, f"unknown kinds to load: {', '.join(unknown)}"
         return self._found
@@ -106,6 +118,18 @@ class Loading:
 
     def _for_keys(self, statement: str, keys: _Keys, **parameters: Any) -> apsw.Cursor:
         return self._execute(QUERIES[statement], {"keys": rows.to_json(list(keys)), **parameters})
+
+    def _plain(self, kind: str, found: Iterable[rows.Row]) -> Iterable[rows.Row]:
+        """Return the rows with what is encrypted in them opened."""
+        return self._opened(found) if kind == "payload" else self._approvals(found) if kind == "approval" else found
+
+    def _approvals(self, found: Iterable[rows.Row]) -> list[rows.Row]:
+        read, columns = list(found), rows.APPROVAL.table.columns
+        try:
+            return self._bodies.texts_opened("approval", columns, read)
+        except UnknownDataKey:
+            load_keys(self._execute, self._bodies)
+            return self._bodies.texts_opened("approval", columns, read, again=True)
 
     def _opened(self, payloads: Iterable[rows.Row]) -> list[tuple[str, bytes]]:
         read = list(payloads)
@@ -343,7 +367,9 @@ class Loading:
 
 def load_afresh(connection: apsw.Connection, keys: Iterable[Key], bodies: BodyCodec) -> Mapping[Key, Any]:
     """Load rows for the keys of KeptRows from the file alone."""
-    needs: dict[Key, Key] = {(kind, key): (kind, (key, "", 1 << 62) if kind == "children" else key) for kind, key in keys}
+    needs: dict[Key, Key] = {
+        (kind, key): (kind, (key, "", 1 << 62) if kind == "children" else key) for kind, key in keys
+    }
     loaded = Loading(connection, KeptRows(), bodies).load(needs.values())
     return {key: loaded[need] for key, need in needs.items()}
 

@@ -19,7 +19,7 @@ import apsw
 
 from swarmkeeper.core.ports import Read
 from swarmkeeper.storage import rows
-from swarmkeeper.storage.at_rest.bodies import READS as WITH_BODIES
+from swarmkeeper.storage.at_rest.bodies import ENCRYPTED as WITH_BODIES
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.sqlite.dialect import read
 from swarmkeeper.storage.sqlite.loading import load_keys

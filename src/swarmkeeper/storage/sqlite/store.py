@@ -20,6 +20,7 @@ import apsw
 from swarmkeeper import files
 from swarmkeeper.core.ports import Entropy, Looked, Started, StoreDamaged, StoreLost, StoreUnavailable
 from swarmkeeper.storage import rows
+from swarmkeeper.storage.at_rest import guard
 from swarmkeeper.storage.at_rest.bodies import BodyCodec
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.refusals import StoreRefused
@@ -145,8 +146,8 @@ class SqliteStore:
             if not moved:
                 copies.refuse_moved(self._writing)
             load_keys(self._writing.execute, self.bodies, writing=writing)
-            if exclusive:
-                self._writing.executemany(QUERIES["insert_data_key"], self.bodies.first_key())
+            if writing:
+                guard.begin_in_sqlite(self._writing, self.bodies, alone=exclusive)
             self._writing.set_busy_timeout(self._busy)
             if self.path is None:
                 self._reading = self._writing
@@ -339,13 +340,16 @@ class SqliteStore:
                 await self._begin_immediate(connection)
                 # While this transaction has the write lock, no other connection can change it.
                 version = connection.execute("PRAGMA data_version").get
-            if (id(connection), connection.total_changes(), version) != self._kept_as_of:
+            changed = (id(connection), connection.total_changes(), version) != self._kept_as_of
+            if changed:
                 self._forget_kept()
             transaction = SqliteTransaction(connection, self._kept, self.bodies)
             self._owner = asyncio.current_task()
             committed = False
             try:
                 with self.translated_errors():
+                    if changed and self.bodies.keys is None:
+                        self._refuse_plain(connection)
                     yield transaction
                     self._crash_point("before_commit")
                     await self._commit(connection)
@@ -367,6 +371,12 @@ class SqliteStore:
                     self._forget_kept()  # the engine may have changed these records
                     self._kept.lease_timers.roll_back()
                 self._roll_back(connection)
+
+    @staticmethod
+    def _refuse_plain(connection: apsw.Connection) -> None:
+        """See at_rest/guard.py."""
+        if connection.execute(QUERIES["any_data_key"]).get:
+            raise StoreUnavailable(guard.MESSAGE)
 
     @staticmethod
     def _state(connection: apsw.Connection) -> tuple[int, int, int]:

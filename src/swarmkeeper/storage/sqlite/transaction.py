@@ -13,6 +13,7 @@ from swarmkeeper.core.ports import Changes, Key, StaleVersion
 from swarmkeeper.core.rules import tree
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, persons, retention, rows, secrets
+from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.sqlite.kept_rows import LEASE_TIMES, KeptRows, LeaseTimers
 from swarmkeeper.storage.sqlite.loading import QUERIES, Loading, run
@@ -104,23 +105,18 @@ class SqliteTransaction:
         if changes.leases or changes.leases_gone or changes.ready or changes.timers or changes.attempts:
             self._save_leases(changes)
         if changes.bots or changes.keys or changes.tenants or changes.approvals or changes.jobs:
-            self._save_others(changes)
+            self._save_others(changes, bodies)
         if changes.key_limits or changes.cooldowns or changes.rates:
             self._put_versioned("delete_key_limit", rows.KEY_LIMIT, changes.key_limits)
             self._put("put_work_rate", "delete_work_rate", changes.rates, lambda _, row: rows.WORK_RATE.to_row(row))
             self._put("put_cooldown", "delete_cooldown", changes.cooldowns, lambda _, row: rows.COOLDOWN.to_row(row))
         if changes.key_uses:
             self._insert("put_key_use", list(changes.key_uses.items()))
-        counted = changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys()
-        for name, budget in changes.tenant_budgets.items():
-            self._insert("set_tenant_budget", [(budget and rows.to_json(budget), name)])
-        if counted:
-            counts = (changes.opened, changes.opened_subtasks, changes.stored)
-            self._insert("count_opened", [(id_, *(count.get(id_, 0) for count in counts)) for id_ in sorted(counted)])
+        self._save_counts(changes)
         for name, records, to_row in (
             ("insert_late_result", changes.late_results, rows.LATE_RESULT.to_row),
-            ("insert_feedback", changes.feedback, rows.FEEDBACK.to_row),
-            ("insert_answered", changes.answered, rows.ANSWERED.to_row),
+            ("insert_feedback", changes.feedback, bodies.feedback),
+            ("insert_answered", changes.answered, bodies.answered),
             ("insert_message", changes.messages, rows.MESSAGE.to_row),
             ("put_idempotency", changes.idempotency, rows.IDEMPOTENCY.to_row),
         ):
@@ -139,11 +135,14 @@ class SqliteTransaction:
         if changes.tile_hashes or changes.checkpoints or changes.sink_cursors:
             run(self._connection.execute, checkpoints.save(changes))
         if changes.secret_rows or changes.kills or changes.persons:
-            run(self._connection.execute, secrets.save(changes))
-            run(self._connection.execute, kills.save(changes))
-            run(self._connection.execute, persons.save(changes))
+            for others in (secrets, kills, persons):
+                run(self._connection.execute, others.save(changes))
 
     def _body_rows(self, changes: Changes) -> BodyRows:
+        if changes.erased_keys:
+            self._bodies.erase(changes.erased_keys)
+            self._kept.clear()
+            run(self._connection.execute, erasing.save(changes))
         bodies = self._bodies.of(changes)
         if bodies.tasks_wanted:
             wanted = {"keys": rows.to_json(list(bodies.tasks_wanted))}
@@ -184,14 +183,21 @@ class SqliteTransaction:
         if changes.attempts:
             self._insert("insert_attempt", changes.attempts, rows.ATTEMPT.to_row)
 
-    def _save_others(self, changes: Changes) -> None:
+    def _save_counts(self, changes: Changes) -> None:
+        for name, budget in changes.tenant_budgets.items():
+            self._insert("set_tenant_budget", [(budget and rows.to_json(budget), name)])
+        if counted := changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys():
+            counts = (changes.opened, changes.opened_subtasks, changes.stored)
+            self._insert("count_opened", [(id_, *(count.get(id_, 0) for count in counts)) for id_ in sorted(counted)])
+
+    def _save_others(self, changes: Changes, bodies: BodyRows) -> None:
         self._put_versioned("delete_bot", rows.BOT, changes.bots)
         self._insert("insert_tenant", [(tenant,) for tenant in {key.tenant: None for key in changes.keys.values()}])
         self._insert(
             "set_tenant", [(tenant.weight, tenant.max_backlog, tenant.id) for tenant in changes.tenants.values()]
         )
         self._versioned(rows.API_KEY, changes.keys.values())
-        self._versioned(rows.APPROVAL, changes.approvals.values())
+        self._versioned(rows.APPROVAL, changes.approvals.values(), bodies.approval)
         self._put_versioned("delete_chore", rows.JOB, changes.jobs)
 
     def _put_versioned(self, delete: str, kind: rows.RecordTable[Any], records: Mapping[str, Any]) -> None:
@@ -259,14 +265,19 @@ class SqliteTransaction:
             timers.load(self._connection.execute(QUERIES["lease_times"]))
         return timers
 
-    def _versioned(self, kind: rows.RecordTable[Any], records: Iterable[Any]) -> None:
+    def _versioned(
+        self,
+        kind: rows.RecordTable[Any],
+        records: Iterable[Any],
+        to_row: Callable[[Any], rows.Row] | None = None,
+    ) -> None:
         """Insert records of version 1, and update the others from the version before."""
         table = kind.table.name
         new: list[rows.Row] = []
         changed: list[rows.Row] = []
         hot_only: list[rows.Row] = []  # only hot columns have changed
         version, hot, kept = rows.VERSION[table], rows.HOT.get(table), self._kept
-        for row in map(kind.to_row, records):
+        for row in map(to_row or kind.to_row, records):
             if row[version] == 1:
                 new.append(row)
             elif hot is not None and (stored := kept.stored(row[0])) and hot.others(stored) == hot.others(row):

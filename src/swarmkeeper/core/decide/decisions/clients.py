@@ -9,7 +9,8 @@ from swarmkeeper.core.decide.decisions import budgets
 from swarmkeeper.core.decide.effects import accounts, closing, deadline, holding, loading, questions, steps
 from swarmkeeper.core.decide.effects.owners import check_may, seen_task
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import IllegalTransition, PreconditionFailed, StillStopping
+from swarmkeeper.core.erasure.lookups import ERASED_AT
+from swarmkeeper.core.errors import Erased, IllegalTransition, PreconditionFailed, StillStopping
 from swarmkeeper.core.model import Json, TaskRecord
 from swarmkeeper.core.states import (
     FINAL,
@@ -116,6 +117,8 @@ def retry(working: WorkingSet, command: RetryFailedTask) -> str:
         return task.id  # it is active already
     if working.jobs(task):
         raise StillStopping("the task is still stopping", retry_after=1)
+    if task.created_at <= working.get(ERASED_AT, task.tenant):
+        raise Erased("what this task had was erased with the data keys of its tenant")
     _end_grace_periods(working, task)
     working.record("task.retry", task.id, task=task, body=_reason(command))
     if command.budget is not None:

@@ -12,8 +12,7 @@ CREATE TABLE meta (
 
 CREATE TABLE tenant (
     id text COLLATE "C" NOT NULL,
-    name text COLLATE "C" NOT NULL,
-    weight bigint NOT NULL DEFAULT 1 CHECK (weight >= 1),
+    name text COLLATE "C" NOT NULL, weight bigint NOT NULL DEFAULT 1 CHECK (weight >= 1),
     max_backlog bigint CHECK (max_backlog >= 0),
     open_tasks bigint NOT NULL DEFAULT 0 CHECK (open_tasks >= 0),
     open_subtasks bigint NOT NULL DEFAULT 0 CHECK (open_subtasks >= 0),
@@ -43,8 +42,7 @@ CREATE TABLE person (
 CREATE TABLE key_use (key text COLLATE "C" NOT NULL, at bigint NOT NULL, PRIMARY KEY (key)) WITH (fillfactor = 70);
 
 CREATE TABLE bot (
-    id text COLLATE "C" NOT NULL,
-    tenant text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL, tenant text COLLATE "C" NOT NULL,
     type text COLLATE "C" NOT NULL CHECK (type IN ('Planner', 'Executor', 'Evaluator')),
     name text COLLATE "C" NOT NULL,
     instance text COLLATE "C" NOT NULL,
@@ -68,11 +66,10 @@ CREATE TABLE bot (
 CREATE INDEX bot_of_key ON bot (key_id, id);
 
 CREATE TABLE queue (
-    id bigint NOT NULL,
+    id bigint PRIMARY KEY,
     kind text COLLATE "C" NOT NULL CHECK (kind IN ('execute', 'plan', 'review')),
     skills text COLLATE "C" NOT NULL,  -- JSON
-    assign_to text COLLATE "C",
-    PRIMARY KEY (id)
+    assign_to text COLLATE "C"
 );
 CREATE UNIQUE INDEX queue_once ON queue (kind, md5(skills), coalesce(assign_to, ''));
 
@@ -178,8 +175,7 @@ CREATE INDEX work_in_order ON work (task, seq);
 CREATE INDEX work_in_line ON work (line, queue, priority DESC, place, id) WHERE line IS NOT NULL AND start_due IS NULL;
 
 CREATE TABLE edge (
-    parent text COLLATE "C" NOT NULL,
-    child text COLLATE "C" NOT NULL,
+    parent text COLLATE "C" NOT NULL, child text COLLATE "C" NOT NULL,
     condition text COLLATE "C" NOT NULL CHECK (condition IN ('success', 'done', 'failure')),
     task text COLLATE "C" NOT NULL,
     PRIMARY KEY (parent, child)
@@ -296,6 +292,10 @@ CREATE TABLE data_key (  -- `key_id` is of the master key
     created_at bigint NOT NULL DEFAULT CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)
 );
 CREATE INDEX data_key_of_tenant ON data_key (tenant);
+CREATE TABLE erased_key (  -- data keys that were destroyed
+    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL,
+    erased_at bigint NOT NULL, erased_by text COLLATE "C" NOT NULL);
+CREATE INDEX erased_key_of_tenant ON erased_key (tenant);
 
 CREATE TABLE late_result (
     lease_id text COLLATE "C" NOT NULL,
@@ -467,45 +467,33 @@ CREATE TABLE work_rate (
 -- Nothing of this task, or (task '*') of this whole tenant, leaves before the hold is released.
 CREATE TABLE legal_hold (
     tenant text COLLATE "C" NOT NULL, task text COLLATE "C" NOT NULL, reason text COLLATE "C" NOT NULL,
-    placed_by text COLLATE "C" NOT NULL, placed_at bigint NOT NULL,
-    PRIMARY KEY (tenant, task)
+    placed_by text COLLATE "C" NOT NULL, placed_at bigint NOT NULL, PRIMARY KEY (tenant, task)
 );
 
 -- Events up to this one have left the tenant's feed, if not all of them: an older cursor may have missed some.
 CREATE TABLE feed_start (tenant text COLLATE "C" PRIMARY KEY, seq bigint NOT NULL);
 
 -- The first records of the tenant's audit log have left: how many, the frontier of their tree, the time of the last one.
-CREATE TABLE audit_start ( tenant text COLLATE "C" NOT NULL,
-    size bigint NOT NULL, frontier bytea NOT NULL, at bigint NOT NULL,
-    PRIMARY KEY (tenant)
+CREATE TABLE audit_start (
+    tenant text COLLATE "C" PRIMARY KEY, size bigint NOT NULL, frontier bytea NOT NULL, at bigint NOT NULL
 );
 
 -- Audit records that list events of a task that is erased, but are not records of that task: how many events they lost.
 CREATE TABLE audit_cut (
-    audit text COLLATE "C" NOT NULL, task text COLLATE "C" NOT NULL,
-    events bigint NOT NULL,
-    PRIMARY KEY (audit, task)
+    audit text COLLATE "C" NOT NULL, task text COLLATE "C" NOT NULL, events bigint NOT NULL, PRIMARY KEY (audit, task)
 );
 
 -- What erased attempts had used of the tenant's budget.
 CREATE TABLE erased_use (
-    tenant text COLLATE "C" NOT NULL, amount text COLLATE "C" NOT NULL,
-    total bigint NOT NULL,
-    PRIMARY KEY (tenant, amount)
+    tenant text COLLATE "C" NOT NULL, amount text COLLATE "C" NOT NULL, total bigint NOT NULL, PRIMARY KEY (tenant, amount)
 );
 
 -- The store was restored from a backup: cursors greater than `after` and less than `upto` are of the store that was lost.
-CREATE TABLE feed_gap (
-    after bigint NOT NULL, upto bigint NOT NULL,
-    PRIMARY KEY (after)
-);
+CREATE TABLE feed_gap (after bigint PRIMARY KEY, upto bigint NOT NULL);
 
 -- For the outgoing stream: up to which event another program's stream has got them, and which server publishes.
-CREATE TABLE sink (
-    name text COLLATE "C" NOT NULL, seq bigint NOT NULL,
-    owner text COLLATE "C" NOT NULL,
-    until bigint NOT NULL,  -- others may take it over then
-    PRIMARY KEY (name)
+CREATE TABLE sink (  -- others may take it over at `until`
+    name text COLLATE "C" PRIMARY KEY, seq bigint NOT NULL, owner text COLLATE "C" NOT NULL, until bigint NOT NULL
 );
 
 -- The audit log for people outside: roots of full tiles of its tree, and the checkpoints that were signed.
@@ -573,7 +561,8 @@ CREATE TABLE outbox (
     id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at     bigint NOT NULL DEFAULT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint),
     body   bytea NOT NULL,  -- MessagePack
-    counts text COLLATE "C"  -- JSON: by tenant, what to add to open_tasks, open_subtasks and stored_bytes
+    counts text COLLATE "C",  -- JSON: by tenant, what to add to open_tasks, open_subtasks and stored_bytes
+    sealed bigint NOT NULL DEFAULT 0  -- whether the one who wrote it encrypts
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
 -- When bots were last heard, as every server tells the others now and then. Not logged: after a crash it begins empty.
@@ -596,5 +585,16 @@ CREATE UNLOGGED TABLE server (
 
 INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0), ('numbers_until', 0);
 ALTER TABLE payload ALTER COLUMN body SET STATISTICS 0; -- they would keep bodies that are encrypted later
-ALTER TABLE event ALTER COLUMN body SET STATISTICS 0;
-ALTER TABLE audit_leaf ALTER COLUMN body SET STATISTICS 0;
+ALTER TABLE event ALTER body SET STATISTICS 0; ALTER TABLE audit_leaf ALTER body SET STATISTICS 0;
+ALTER TABLE feedback ALTER text SET STATISTICS 0;
+ALTER TABLE answered ALTER question SET STATISTICS 0, ALTER answer SET STATISTICS 0;
+ALTER TABLE approval ALTER question SET STATISTICS 0, ALTER choices SET STATISTICS 0, ALTER schema SET STATISTICS 0,
+ ALTER subject SET STATISTICS 0, ALTER decision SET STATISTICS 0;
+
+-- Enabled when the first server with a master key opens the store; see storage/at_rest/guard.py.
+CREATE FUNCTION refuse_plain() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE 'bodies in this store are encrypted: set `encryption_key`, and start again' USING ERRCODE = '55000'; END $$;
+CREATE TRIGGER refuse_plain BEFORE INSERT OR UPDATE OF body ON payload FOR EACH ROW WHEN (NEW.sealed = 0)
+    EXECUTE FUNCTION refuse_plain();
+CREATE TRIGGER refuse_plain BEFORE INSERT ON outbox FOR EACH ROW WHEN (NEW.sealed = 0) EXECUTE FUNCTION refuse_plain();
+ALTER TABLE payload DISABLE TRIGGER refuse_plain; ALTER TABLE outbox DISABLE TRIGGER refuse_plain;
