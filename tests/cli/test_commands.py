@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from swarmkeeper.cli.commands import command_line
 from tests.cli.conftest import Running
 from tests.cli.shell import Server, Shell
 
@@ -377,3 +379,22 @@ def test_text_of_others_cannot_control_the_terminal() -> None:
 
     assert on_one_line("a\n  failure: b\x1b\u2028c") == "a\\n  failure: b\\x1b\\u2028c"
     assert shown("a\x1b]0;x\x07b\u202ec\x9bd\n") == "a\\x1b]0;x\\x07b\\u202ec\\x9bd\n"
+
+
+def test_a_command_is_the_same_alone_as_it_is_among_all_others(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = command_line()
+
+    def help_of(line: Any, name: str) -> str:
+        line.main([name, "-h"], prog_name="swarmkeeper", standalone_mode=False)
+        return capsys.readouterr().out
+
+    assert len(whole.commands) > 30
+    for name in whole.commands:
+        alone = command_line(name)
+        assert list(alone.commands) == [name], "a start makes no more than it needs"
+        assert help_of(alone, name) == help_of(whole, name)
+
+
+@pytest.mark.parametrize("word", ["", "-h", "tasks", "--install-completion"])
+def test_whoever_names_no_command_gets_all(word: str) -> None:
+    assert list(command_line(word).commands) == list(command_line().commands)

@@ -14,7 +14,7 @@ from swarmkeeper.testing.store_suite import StoreSuite
 
 MASTER = b"m" * 32
 OTHER = b"o" * 32
-# The tests of a store's suite that write bodies or look at its keys. In all others, an encrypted store does what a plain
+# The tests of a store's suite that write bodies or look at its keys. In all others, an encrypted store does as a plain
 # one does: only the codec knows of keys. The suite of SQLite in a file proves that no test is missing here.
 WITH_BODIES = frozenset(
     {

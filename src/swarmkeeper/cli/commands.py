@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
+from functools import cache
+from typing import Any
+
 import typer
+from typer.models import CommandInfo
 
 from swarmkeeper.cli import published
 from swarmkeeper.cli.admin import audit, backup, hold, key, size, store, tenant
@@ -70,3 +75,22 @@ app.command()(project.api)
 app.command()(project.completion)
 app.command()(docs.docs)
 app.command()(project.version)
+
+
+@cache
+def command_line(word: str = "") -> Any:
+    """Return the command line; if its first word is known, only what this word names.
+
+    To make all of it takes longer than most commands do.
+    """
+    part = copy(app)
+    part.registered_commands = [each for each in app.registered_commands if _name_of(each) == word]
+    part.registered_groups = [each for each in app.registered_groups if each.name == word]
+    if part.registered_commands or part.registered_groups:
+        return typer.main.get_group(part)
+    return typer.main.get_command(app)  # also for help, for a word that is not known, and to complete one
+
+
+def _name_of(command: CommandInfo) -> str:
+    assert command.callback is not None, "each command is a function"
+    return command.name or typer.main.get_command_name(command.callback.__name__)

@@ -48,7 +48,7 @@ def _main() -> None:
             f" and must be the same version. Install swarmkeeper-sdk {_VERSION}."
         )
     gc.set_threshold(_GC_THRESHOLD)
-    from swarmkeeper.cli.commands import app
+    from swarmkeeper.cli.commands import command_line
     from swarmkeeper.cli.framework.terminal import CliError, Exit
 
     for stream in (sys.stdout, sys.stderr):
@@ -56,7 +56,7 @@ def _main() -> None:
             # Text that the terminal's encoding cannot show must not fail a command that has done its work.
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        command_line(*sys.argv[1:2])()
     except CliError as failure:
         failure.report()
         sys.exit(int(failure.exit_code))

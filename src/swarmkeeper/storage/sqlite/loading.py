@@ -367,9 +367,9 @@ class Loading:
 
 def load_afresh(connection: apsw.Connection, keys: Iterable[Key], bodies: BodyCodec) -> Mapping[Key, Any]:
     """Load rows for the keys of KeptRows from the file alone."""
-    needs: dict[Key, Key] = {
-        (kind, key): (kind, (key, "", 1 << 62) if kind == "children" else key) for kind, key in keys
-    }
+    needs: dict[Key, Key] = {}
+    for kind, key in keys:
+        needs[kind, key] = (kind, (key, "", 1 << 62) if kind == "children" else key)
     loaded = Loading(connection, KeptRows(), bodies).load(needs.values())
     return {key: loaded[need] for key, need in needs.items()}
 
