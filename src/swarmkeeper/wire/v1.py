@@ -95,6 +95,7 @@ from swarmkeeper.wire.people import (
     SecretPage,
     SecretState,
     SecretValue,
+    Session,
     TokenRequest,
 )
 from swarmkeeper.wire.problems import FieldError, Problem

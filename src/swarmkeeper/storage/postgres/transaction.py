@@ -204,7 +204,7 @@ class PostgresTransaction:
                 await self._execution.run(checkpoints.save(changes))
             if changes.secret_rows:
                 await self._execution.run(secrets.save(changes))
-            if changes.persons:
+            if changes.persons or changes.sessions:
                 await self._execution.run(persons.save(changes))
             if changes.kills:
                 await self._execution.run(kills.save(changes))

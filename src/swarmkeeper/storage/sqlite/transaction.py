@@ -135,7 +135,7 @@ class SqliteTransaction:
             self._kept.erased(changes.erased, run(self._connection.execute, retention.save(changes)))
         if changes.tile_hashes or changes.checkpoints or changes.sink_cursors:
             run(self._connection.execute, checkpoints.save(changes))
-        if changes.secret_rows or changes.kills or changes.persons:
+        if changes.secret_rows or changes.kills or changes.persons or changes.sessions:
             run(self._connection.execute, secrets.save(changes))
             run(self._connection.execute, kills.save(changes))
             run(self._connection.execute, persons.save(changes))

@@ -41,6 +41,15 @@ CREATE TABLE person (
     created_at bigint NOT NULL, disabled_at bigint, UNIQUE (tenant, name)
 );
 
+-- Sign-ins of browsers; see core/sessions/. A row is removed when the session ends, or was not used for too long.
+CREATE TABLE session (
+    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL, key_id text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL, digest bytea NOT NULL UNIQUE, used_at bigint NOT NULL, ends_at bigint NOT NULL,
+    public_id text COLLATE "C", secret_digest bytea, login text COLLATE "C"  -- JSON
+);
+CREATE INDEX session_of_key ON session (tenant, key_id, used_at, id);
+CREATE INDEX session_by_use ON session (used_at);
+
 CREATE TABLE key_use (key text COLLATE "C" NOT NULL, at bigint NOT NULL, PRIMARY KEY (key)) WITH (fillfactor = 70);
 
 CREATE TABLE bot (
