@@ -442,7 +442,7 @@ class Identity:
         self._known[shown] = key, principal
 
     async def still_good(self, principal: Principal) -> bool:
-        """Whether the caller's key, token or session is still valid. Reads the store for sessions, and after changes."""
+        """Whether the caller's key, token or session is still valid. Reads the store for sessions, after changes."""
         if principal.session is not None and not await self._sessions.is_open(principal.session):
             return False
         return await self._is_good(principal)

@@ -31,5 +31,5 @@ def save(changes: Changes) -> Generator[tuple[str, Mapping[str, Any]], list[Any]
     """Write persons and sessions."""
     for person in changes.persons.values():
         yield "put_person", asdict(person)
-    for statement, parameters in changes.sessions:
-        yield statement, parameters
+    for step in changes.sessions:  # a list cannot be sent the rows of each
+        yield step[0], step[1]

@@ -1,7 +1,7 @@
 """Finds the session of a cookie. Each call reads the store: what ended on one server has ended on all at once.
 
-That is one short read for each call of a browser, which has few. What changes seldom (keys and persons) is cached as for
-other calls. When a session was used is noted about once a minute.
+That is one short read for each call of a browser, which has few. What changes seldom (keys and persons) is cached as
+for other calls. When a session was used is noted about once a minute.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Sessions:
         )
 
     async def find(self, cookie: str) -> SessionRecord | None:
-        """Return the session of a cookie; None if there is none, or it has ended. Whether its key is good is not said."""
+        """Return the session of a cookie; None if there is none, or it has ended. It does not look at the key."""
         rows: list[SessionRecord] = await fetch(self._store, SESSION_BY_DIGEST, digest=self._digest(cookie))
         return rows[0] if rows and rows[0].is_open(self._wall()) else None
 
