@@ -78,7 +78,7 @@ web: $(UV) ## build the dashboard into src/swarmkeeper/web (CHECK=1 writes nothi
 	@UV="$(UV)" PYTHON="$(PYTHON)" CHECK="$(CHECK)" sh scripts/web.sh
 
 screenshots: setup ## pictures of each page of the dashboard into build/screenshots, to look at
-	@.venv-browser/bin/python -m tests.browser.screenshots build/screenshots
+	@$(BIN)/python -m tests.browser.screenshots build/screenshots
 
 # Not part of the ordinary tests: each framework needs an environment of its own, made from what is newest today.
 frameworks: $(UV) ## test agents of frameworks that are not locked (NAMES="strands crewai")
