@@ -45,6 +45,7 @@ export interface Approval {
   id: string; kind: "plan" | "final" | "rounds" | "question"; state: string; task_id: string; work_id: string | null;
   asked_by: string; question: string; choices: string[]; schema: Record<string, Json> | null; subject: Json; subject_hash: string;
   opened_at: string; expires_at: string; at_expiry: Json; step_up: { max_age_seconds: number } | null;
+  task_title?: string; // not of every server
   decision: { verb: string; by: string; person_name: string | null; at: string } | null;
 }
 export interface Skill { skill: string; bots: number; asking: number; waiting: number; oldest_seconds: number | null }
@@ -69,7 +70,7 @@ type Query = Record<string, string | number | boolean | readonly string[] | unde
 interface Asked { body?: Json; query?: Query; headers?: Record<string, string> }
 
 async function call<T>(method: string, path: string, asked: Asked = {}): Promise<{ status: number; body: T; etag: string }> {
-  const url = new URL(path, BASE);
+  const url = new URL(`./${path}`, BASE); // some paths have a colon, as the name of a scheme has
   for (const [name, value] of Object.entries(asked.query ?? {})) {
     if (value === undefined || value === "") continue;
     for (const each of Array.isArray(value) ? value : [value]) url.searchParams.append(name, String(each));

@@ -50,11 +50,10 @@ export function Graph({ nodes, edges, chosen, choose, label }: Props) {
             const node = of.get(key)!, look: Look = node.status ? lookOfItem(node.status) : { tone: "wait", word: "planned" };
             return (
               <g key={key} transform={`translate(${at.x} ${at.y})`} class={`node tone-${look.tone} ${key === chosen ? "chosen" : ""}`}
-                role={choose ? "button" : "img"} tabIndex={choose ? 0 : undefined} aria-pressed={choose ? key === chosen : undefined}
-                aria-label={`${safe(key)}: ${look.word}${node.note ? `, ${safe(node.note)}` : ""}`}
+                role={choose ? "button" : undefined} tabIndex={choose ? 0 : undefined} aria-pressed={choose ? key === chosen : undefined}
                 onClick={() => choose?.(key)}
                 onKeyDown={(event: KeyboardEvent) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose?.(key); } }}>
-                <title>{safe(key)}</title>
+                {(key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && <title>{`${safe(key)} ${look.word} · ${safe(node.note)}`}</title>}
                 <rect width={SIZES.width} height={SIZES.height} rx="4" class="box" />
                 <rect width="3" height={SIZES.height} class="side" />
                 <g transform="translate(10 7)"><Glyph tone={look.tone} /></g>

@@ -26,17 +26,14 @@ function App() {
   );
 }
 
-async function begin(): Promise<void> {
-  const token = /^#t=([\w-]+)$/.exec(location.hash)?.[1];
-  // The token is spent at once; it stays neither in the address nor in the history.
-  if (token) go("#/inbox", true);
+async function begin(token: string | undefined): Promise<void> {
   try {
     session.value = token ? await api.redeem(token) : await api.session();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.disconnected) {
       problem.value = "The server does not answer. Trying again.";
-      setTimeout(() => void begin(), 2000);
+      setTimeout(() => void begin(token), 2000);
       return;
     }
     // A link that was used already does no harm to who is signed in.
@@ -50,4 +47,7 @@ follow();
 listen();
 tick();
 render(<App />, document.getElementById("app")!);
-void begin();
+// The token is spent at once; it stays neither in the address nor in the history.
+const token = /^#t=([\w-]+)$/.exec(location.hash)?.[1];
+if (token) go("#/inbox", true);
+void begin(token);

@@ -21,8 +21,9 @@ export function Windowed({ count, rowHeight, row, chosen, label, headRow, total,
   const [view, setView] = useState<[number, number]>([0, 40]);
 
   function look(): void {
-    const element = box.current!;
-    const top = Math.max(0, element.scrollTop - (body.current!.offsetTop));
+    const element = box.current;
+    if (!element) return; // an observer may still tell of what is gone
+    const top = Math.max(0, element.scrollTop - body.current!.offsetTop);
     const begin = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
     const end = Math.ceil((top + element.clientHeight) / rowHeight) + BEYOND;
     setView((before) => (before[0] === begin && before[1] === end ? before : [begin, end]));

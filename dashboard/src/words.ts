@@ -103,6 +103,9 @@ export const safe = (text: string): string =>
   text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
     (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
+/** An id that nobody reads as a whole: its kind and its end. */
+export const shortId = (id: string): string => id.replace(/\b([a-z]{3})_[0-9A-Za-z]{14,}([0-9A-Za-z]{6})\b/g, "$1_…$2");
+
 /** The first part of a value as text. */
 export function head(value: unknown, max = 64 * 1024): { text: string; cut: boolean } {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "null";

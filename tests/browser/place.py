@@ -26,7 +26,8 @@ NO_BROWSER = (
 )
 JOURNEY_SECONDS = 110
 
-# What somebody may write into a title to be run, to look like something else, or to break the page.
+# What somebody may write to be run, to look like something else, or to break the page. The API refuses BIDI in titles
+# and labels; descriptions, questions and outputs may have any character.
 SCRIPT = '<img src=x onerror="window.ran=1"><script>window.ran=1</script>{{constructor}}'
 BIDI = "invoice\u202egnp.exe and \u2066hidden\u2069 \u200bparts"
 LONG = "W" * 500
@@ -41,9 +42,7 @@ class RealTown(Town):
     def __init__(self, **settings: Any) -> None:
         self._real = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._real.run_forever, daemon=True)
-        self._settings = Settings(
-            store="sqlite://:memory:", log_level="error", port=0, four_eyes=False, **settings
-        )
+        self._settings = Settings(store="sqlite://:memory:", log_level="error", port=0, four_eyes=False, **settings)
 
     def run(self, work: Coroutine[Any, Any, Value]) -> Value:
         return asyncio.run_coroutine_threadsafe(work, self._real).result(60)
@@ -113,10 +112,15 @@ def furnish(place: RealTown) -> dict[str, str]:
     mail = [subtask("pick", skill="fetch")]
     made["question"] = place.submit(mail, title="Spring campaign: mail to 1,204 customers", evaluation="none")
     (lease,) = writer.leases()
-    writer.ask(lease, "Which hero picture for the release page?", choices=["forest", "harbour"], expires_in_seconds=3_600)
+    writer.ask(
+        lease, "Which hero picture for the release page?", choices=["forest", "harbour"], expires_in_seconds=3_600
+    )
 
     made["running"] = place.submit(
-        [subtask("one"), subtask("two", ("one",))], title="Translate the handbook", labels={"team": "docs"}, evaluation="none"
+        [subtask("one"), subtask("two", ("one",))],
+        title="Translate the handbook",
+        labels={"team": "docs"},
+        evaluation="none",
     )
     writer.leases()
     for number in range(4):
@@ -132,16 +136,21 @@ def furnish(place: RealTown) -> dict[str, str]:
         made["failed"] = bad
     for number in range(40):
         done = place.submit(
-            [subtask("file", skill="fetch")], title=f"File invoice {number}", labels={"team": "money"}, evaluation="none"
+            [subtask("file", skill="fetch")],
+            title=f"File invoice {number}",
+            labels={"team": "money"},
+            evaluation="none",
         )
         for lease in writer.leases(8):
             if lease["task_id"] == done:
                 writer.report(lease, output={"filed": number}, usage={"tokens": 90, "cost_micro_usd": 910})
-    shards = [
-        subtask(f"n{at}", (f"n{at - 50}",) if at >= 50 else (), skill="shard") for at in range(400)
-    ]
+    shards = [subtask(f"n{at}", (f"n{at - 50}",) if at >= 50 else (), skill="shard") for at in range(400)]
     made["big"] = place.submit(shards, title="Index 400 shards", labels={"team": "search"}, evaluation="none")
     return made
+
+
+def _title(text: str) -> str:
+    return text if text.isprintable() else "plain"
 
 
 def submit_hostile(place: RealTown) -> list[str]:
@@ -151,7 +160,7 @@ def submit_hostile(place: RealTown) -> list[str]:
     for text in HOSTILE:
         task = place.submit(
             [subtask("a", skill="evil", description=text), subtask("b", ("a",), skill="evil", description=text)],
-            title=text, description=text, labels={"note": text[:100]}, evaluation="none",
+            title=_title(text), description=text, labels={"note": _title(text)[:100]}, evaluation="none",
         )  # fmt: skip
         (lease,) = bot.leases()
         bot.report(lease, output={"html": text, text[:60]: [text] * 50})

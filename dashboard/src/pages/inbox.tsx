@@ -10,7 +10,7 @@ import { now, say, useRead } from "../live.ts";
 import { Act, Ago, Command, Glyph, Key, Refused, Skeleton, Trouble, Value, When } from "../parts.tsx";
 import { go, route, written } from "../route.ts";
 import { may } from "../state.ts";
-import { safe, span, until } from "../words.ts";
+import { safe, shortId, span, until } from "../words.ts";
 
 const DAY_MS = 86_400_000;
 const KINDS: Record<string, string> = { plan: "Approve a plan", final: "Approve a result", rounds: "More rounds?", question: "A bot asks" };
@@ -88,9 +88,9 @@ export function Inbox() {
               <li key={each.id}>
                 <a href={written(["inbox"], new URLSearchParams({ approval: each.id }))} aria-current={each.id === chosen ? "true" : undefined} class="entry">
                   <Glyph tone="hold" />
-                  <b>{safe(each.question)}</b>
+                  <b>{safe(each.task_title ?? each.question)}</b>
                   <span class="num">{until(each.expires_at, now.value)}</span>
-                  <small>{KINDS[each.kind] ?? each.kind}{each.asked_by && ` · ${safe(each.asked_by)}`} · for <Ago time={each.opened_at} /></small>
+                  <small>{KINDS[each.kind] ?? each.kind}{each.task_title && `: ${safe(each.question)}`}{each.asked_by && ` · ${shortId(safe(each.asked_by))}`} · for <Ago time={each.opened_at} /></small>
                 </a>
               </li>
             ))}

@@ -9,7 +9,7 @@ import { now, say, useRead } from "../live.ts";
 import { Act, Ago, Command, Dialog, Labels, Refused, Skeleton, State, Trouble, Value, When } from "../parts.tsx";
 import { go, route, written } from "../route.ts";
 import { may } from "../state.ts";
-import { grouped, lookOfEnding, lookOfItem, lookOfTask, money, safe, since, span, worse } from "../words.ts";
+import { grouped, lookOfEnding, lookOfItem, lookOfTask, money, safe, shortId, since, span, worse } from "../words.ts";
 
 type Verb = "pause" | "resume" | "cancel" | "retry" | "archive";
 
@@ -55,7 +55,7 @@ export function TaskPage({ id }: { id: string }) {
     "!": { does: "failed subtasks only", run: () => set({ view: "table", only: query.get("only") === "FAILED" ? null : "FAILED", rank: null }) },
     Escape: { does: "close the subtask, or go back", run: () => { if (chosen) set({ subtask: null }); else go("#/tasks"); } },
   });
-  if (!task) return <div class="pad"><Trouble read={seen} what="the task" /></div>;
+  if (!task) return <div class="pad"><h1 class="hidden-text">Task</h1><Trouble read={seen} what="the task" /></div>;
 
   async function steer(verb: Verb, reason = ""): Promise<void> {
     setBusy(true);
@@ -86,7 +86,7 @@ export function TaskPage({ id }: { id: string }) {
             {open && <Act action="task.cancel" kind="danger" busy={busy} run={() => setAsking("cancel")}>Cancel…</Act>}
           </div>
           <p class="facts-line">
-            {done} of {total} done{failed > 0 && `, ${failed} failed`} · round {task.round} of {task.max_rounds} · {money(task.usage.cost_micro_usd)} · {grouped(task.usage.tokens ?? 0)} tokens · submitted <When time={task.created_at} /> · <code>{task.id}</code>
+            {done} of {total} done{failed > 0 && `, ${failed} failed`} · round {task.round} of {task.max_rounds} {task.usage.cost_micro_usd !== undefined && ` · ${money(task.usage.cost_micro_usd)}`} · {grouped(task.usage.tokens ?? 0)} tokens · submitted <When time={task.created_at} /> · <code>{task.id}</code>
           </p>
           <p class="labels"><Labels labels={task.labels} /></p>
           {task.description && <p class="description">{safe(task.description.slice(0, 2_000))}</p>}
@@ -141,17 +141,18 @@ function Why({ task }: { task: Task }) {
   }
   return (
     <section class="why" aria-labelledby="why-head">
-      <h2 id="why-head">Why it is not done: {safe(explanation.summary)}</h2>
+      <h2 id="why-head">Why it is not done: {Object.entries(explanation.reasons).map(([reason, count]) => `${grouped(count)} ${reason.replaceAll("_", " ")}`).join(" · ")}</h2>
       <ul>
         {[...groups].slice(0, 6).map(([like, items]) => {
-          const first = items[0]!, count = items.length === explanation.waiting.length ? explanation.waiting_total : explanation.reasons[first.reason] ?? items.length;
-          const others = (groups.size === 1 ? count : items.length) - 1;
+          const first = items[0]!;
+          // The first 200 are listed, and all are counted by reason.
+          const alone = [...groups.values()].filter((each) => each[0]!.reason === first.reason).length === 1;
+          const others = (alone ? explanation.reasons[first.reason] ?? items.length : items.length) - 1;
           return (
             <li key={like}>
               <span><b>{first.kind === "task" ? "task" : safe(first.key)}</b>{others > 0 && ` and ${others} more`}</span>
               <State look={first.kind === "task" ? { tone: "hold", word: first.status.toLowerCase().replaceAll("_", " ") } : lookOfItem(first.status)} />
-              <span>{safe(first.detail)}{first.since && <> · for {since(first.since, now.value)}</>}</span>
-              {first.fix && <Command text={first.fix} />}
+              <span>{safe(first.detail)}{first.since && <> · for {since(first.since, now.value)}</>}{first.fix && <div><Command text={first.fix} /></div>}</span>
             </li>
           );
         })}
@@ -243,7 +244,7 @@ const KEPT = 2_000;
 function about(data: Record<string, unknown>): string {
   return Object.entries(data)
     .filter(([name, value]) => !["task_id", "audit_id"].includes(name) && value !== null && typeof value !== "object")
-    .map(([name, value]) => `${name.replaceAll("_", " ")} ${String(value).slice(0, 80)}`).join(" · ");
+    .map(([name, value]) => `${name.replaceAll("_", " ")} ${shortId(String(value).slice(0, 80))}`).join(" · ");
 }
 
 function Inspector({ task, subtask, version, close }: { task: string; subtask: string; version: string; close: () => void }) {

@@ -294,7 +294,7 @@ var ApiError = class extends Error {
 var BASE = new URL("../", document.baseURI);
 var TIMEOUT_MS = 2e4;
 async function call(method, path, asked = {}) {
-  const url = new URL(path, BASE);
+  const url = new URL(`./${path}`, BASE);
   for (const [name, value] of Object.entries(asked.query ?? {})) {
     if (value === void 0 || value === "") continue;
     for (const each of Array.isArray(value) ? value : [value]) url.searchParams.append(name, String(each));
@@ -346,7 +346,7 @@ var api = {
     const headers = credential.includes(".") ? { authorization: `Bearer ${credential}` } : { "x-api-key": credential };
     return (await call("POST", "session", { headers })).body;
   },
-  redeem: async (token) => (await call("POST", "session:redeem", { headers: { authorization: `Bearer ${token}` } })).body,
+  redeem: async (token2) => (await call("POST", "session:redeem", { headers: { authorization: `Bearer ${token2}` } })).body,
   signOut: () => call("DELETE", "session"),
   tasks: (filter, pageSize, pageToken = "") => get("tasks", { ...filter, page_size: pageSize, page_token: pageToken }),
   /** Return the task with its explanation; null if it has not changed since the answer with this ETag. */
@@ -419,6 +419,10 @@ function _2(n3, u4, i4) {
 function A2(n3, u4) {
   var i4 = y2(t2++, 3);
   !a2.__s && E2(i4.__H, u4) && (i4.__P = true, i4.__ = n3, i4.u = u4, r2.__H.__h.push(i4));
+}
+function F2(n3, u4) {
+  var i4 = y2(t2++, 4);
+  !a2.__s && E2(i4.__H, u4) && (i4.__P = false, i4.__ = n3, i4.u = u4, r2.__h.push(i4));
 }
 function T2(n3) {
   return f2 = 5, w2(function() {
@@ -1125,14 +1129,14 @@ var A3 = function(i4) {
     queueMicrotask(i4);
   });
 };
-function F2() {
+function F3() {
   r3(function() {
     var i4;
     while (i4 = g4.shift()) h4.call(i4);
   });
 }
 function M() {
-  if (1 === g4.push(this)) (n.requestAnimationFrame || A3)(F2);
+  if (1 === g4.push(this)) (n.requestAnimationFrame || A3)(F3);
 }
 
 // src/state.ts
@@ -1167,7 +1171,7 @@ var help = y3(false);
 var pending = "";
 var pendingTimer = 0;
 function useKeys(keys, alone = false) {
-  A2(() => {
+  F2(() => {
     const layer = { keys, alone };
     layers.push(layer);
     return () => {
@@ -1389,6 +1393,7 @@ var safe = (text) => text.replace(
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
   (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`
 );
+var shortId = (id2) => id2.replace(/\b([a-z]{3})_[0-9A-Za-z]{14,}([0-9A-Za-z]{6})\b/g, "$1_…$2");
 function head(value, max = 64 * 1024) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "null";
   return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
@@ -1943,10 +1948,9 @@ ${each.to}`).join("\0");
         {
           transform: `translate(${at.x} ${at.y})`,
           class: `node tone-${look.tone} ${key === chosen ? "chosen" : ""}`,
-          role: choose ? "button" : "img",
+          role: choose ? "button" : void 0,
           tabIndex: choose ? 0 : void 0,
           "aria-pressed": choose ? key === chosen : void 0,
-          "aria-label": `${safe(key)}: ${look.word}${node.note ? `, ${safe(node.note)}` : ""}`,
           onClick: () => choose?.(key),
           onKeyDown: (event) => {
             if (event.key === "Enter" || event.key === " ") {
@@ -1955,7 +1959,7 @@ ${each.to}`).join("\0");
             }
           },
           children: [
-            /* @__PURE__ */ a4("title", { children: safe(key) }),
+            (key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && /* @__PURE__ */ a4("title", { children: `${safe(key)} ${look.word} · ${safe(node.note)}` }),
             /* @__PURE__ */ a4("rect", { width: SIZES.width, height: SIZES.height, rx: "4", class: "box" }),
             /* @__PURE__ */ a4("rect", { width: "3", height: SIZES.height, class: "side" }),
             /* @__PURE__ */ a4("g", { transform: "translate(10 7)", children: /* @__PURE__ */ a4(Glyph, { tone: look.tone }) }),
@@ -2078,11 +2082,12 @@ function Inbox() {
         approvals.length === 0 && /* @__PURE__ */ a4("p", { class: "none", children: "Nothing waits for a decision." }),
         /* @__PURE__ */ a4("ul", { children: approvals.map((each) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { href: written(["inbox"], new URLSearchParams({ approval: each.id })), "aria-current": each.id === chosen ? "true" : void 0, class: "entry", children: [
           /* @__PURE__ */ a4(Glyph, { tone: "hold" }),
-          /* @__PURE__ */ a4("b", { children: safe(each.question) }),
+          /* @__PURE__ */ a4("b", { children: safe(each.task_title ?? each.question) }),
           /* @__PURE__ */ a4("span", { class: "num", children: until(each.expires_at, now.value) }),
           /* @__PURE__ */ a4("small", { children: [
             KINDS[each.kind] ?? each.kind,
-            each.asked_by && ` · ${safe(each.asked_by)}`,
+            each.task_title && `: ${safe(each.question)}`,
+            each.asked_by && ` · ${shortId(safe(each.asked_by))}`,
             " · for ",
             /* @__PURE__ */ a4(Ago, { time: each.opened_at })
           ] })
@@ -2396,6 +2401,7 @@ function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEn
   const [view, setView] = d2([0, 40]);
   function look() {
     const element = box.current;
+    if (!element) return;
     const top = Math.max(0, element.scrollTop - body.current.offsetTop);
     const begin3 = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
     const end2 = Math.ceil((top + element.clientHeight) / rowHeight) + BEYOND;
@@ -2454,12 +2460,12 @@ function Tasks() {
     const there = new Set(first.map((task) => task.id));
     return [...first, ...rest.filter((task) => !there.has(task.id))];
   }, [seen.data, rest]);
-  const token = more.line === line && more.token !== null ? more.token : seen.data?.next_page_token ?? "";
+  const token2 = more.line === line && more.token !== null ? more.token : seen.data?.next_page_token ?? "";
   async function nearEnd() {
-    if (!token || loading.current) return;
+    if (!token2 || loading.current) return;
     loading.current = true;
     try {
-      const page = await api.tasks(filter, PAGE, token);
+      const page = await api.tasks(filter, PAGE, token2);
       setMore((before) => ({ line, tasks: [...before.line === line ? before.tasks : [], ...page.items], token: page.next_page_token }));
     } catch {
     } finally {
@@ -2524,10 +2530,10 @@ function Tasks() {
         /* @__PURE__ */ a4(Command, { text: 'swarmkeeper task submit "Say hello" --no-evaluation' })
       ] })
     ] })),
-    tasks.length > 0 && /* @__PURE__ */ a4(Windowed, { count: tasks.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: token ? -1 : tasks.length, nearEnd: () => void nearEnd(), headRow: /* @__PURE__ */ a4(Head, {}) }),
+    tasks.length > 0 && /* @__PURE__ */ a4(Windowed, { count: tasks.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: token2 ? -1 : tasks.length, nearEnd: () => void nearEnd(), headRow: /* @__PURE__ */ a4(Head, {}) }),
     /* @__PURE__ */ a4("p", { class: "foot", children: [
       tasks.length,
-      token ? " and more" : "",
+      token2 ? " and more" : "",
       " ",
       tasks.length === 1 ? "task" : "tasks",
       " · ",
@@ -2561,12 +2567,12 @@ function Row({ task, index, chosen }) {
 async function whole(task) {
   if (task.subtasks_total <= task.subtasks.length) return task.subtasks;
   const all = [];
-  let token = "";
+  let token2 = "";
   do {
-    const page = await api.subtasks(task.id, token);
+    const page = await api.subtasks(task.id, token2);
     all.push(...page.items);
-    token = page.next_page_token;
-  } while (token);
+    token2 = page.next_page_token;
+  } while (token2);
   return all;
 }
 function TaskPage({ id: id2 }) {
@@ -2601,7 +2607,10 @@ function TaskPage({ id: id2 }) {
       else go("#/tasks");
     } }
   });
-  if (!task) return /* @__PURE__ */ a4("div", { class: "pad", children: /* @__PURE__ */ a4(Trouble, { read: seen, what: "the task" }) });
+  if (!task) return /* @__PURE__ */ a4("div", { class: "pad", children: [
+    /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Task" }),
+    /* @__PURE__ */ a4(Trouble, { read: seen, what: "the task" })
+  ] });
   async function steer(verb, reason = "") {
     setBusy(true);
     setProblem(null);
@@ -2643,8 +2652,8 @@ function TaskPage({ id: id2 }) {
           task.round,
           " of ",
           task.max_rounds,
-          " · ",
-          money(task.usage.cost_micro_usd),
+          " ",
+          task.usage.cost_micro_usd !== void 0 && ` · ${money(task.usage.cost_micro_usd)}`,
           " · ",
           grouped(task.usage.tokens ?? 0),
           " tokens · submitted ",
@@ -2710,11 +2719,12 @@ function Why({ task }) {
   return /* @__PURE__ */ a4("section", { class: "why", "aria-labelledby": "why-head", children: [
     /* @__PURE__ */ a4("h2", { id: "why-head", children: [
       "Why it is not done: ",
-      safe(explanation.summary)
+      Object.entries(explanation.reasons).map(([reason, count]) => `${grouped(count)} ${reason.replaceAll("_", " ")}`).join(" · ")
     ] }),
     /* @__PURE__ */ a4("ul", { children: [...groups].slice(0, 6).map(([like, items]) => {
-      const first = items[0], count = items.length === explanation.waiting.length ? explanation.waiting_total : explanation.reasons[first.reason] ?? items.length;
-      const others = (groups.size === 1 ? count : items.length) - 1;
+      const first = items[0];
+      const alone = [...groups.values()].filter((each) => each[0].reason === first.reason).length === 1;
+      const others = (alone ? explanation.reasons[first.reason] ?? items.length : items.length) - 1;
       return /* @__PURE__ */ a4("li", { children: [
         /* @__PURE__ */ a4("span", { children: [
           /* @__PURE__ */ a4("b", { children: first.kind === "task" ? "task" : safe(first.key) }),
@@ -2726,9 +2736,9 @@ function Why({ task }) {
           first.since && /* @__PURE__ */ a4($, { children: [
             " · for ",
             since(first.since, now.value)
-          ] })
-        ] }),
-        first.fix && /* @__PURE__ */ a4(Command, { text: first.fix })
+          ] }),
+          first.fix && /* @__PURE__ */ a4("div", { children: /* @__PURE__ */ a4(Command, { text: first.fix }) })
+        ] })
       ] }, like);
     }) })
   ] });
@@ -2827,7 +2837,7 @@ function Happened({ id: id2 }) {
 }
 var KEPT = 2e3;
 function about(data) {
-  return Object.entries(data).filter(([name, value]) => !["task_id", "audit_id"].includes(name) && value !== null && typeof value !== "object").map(([name, value]) => `${name.replaceAll("_", " ")} ${String(value).slice(0, 80)}`).join(" · ");
+  return Object.entries(data).filter(([name, value]) => !["task_id", "audit_id"].includes(name) && value !== null && typeof value !== "object").map(([name, value]) => `${name.replaceAll("_", " ")} ${shortId(String(value).slice(0, 80))}`).join(" · ");
 }
 function Inspector({ task, subtask, version, close }) {
   const reading = useRead(`subtask ${task} ${subtask} ${version}`, () => api.subtask(task, subtask), 1e4);
@@ -2902,20 +2912,18 @@ function App() {
     /* @__PURE__ */ a4("p", { children: /* @__PURE__ */ a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
   ] }) });
 }
-async function begin() {
-  const token = /^#t=([\w-]+)$/.exec(location.hash)?.[1];
-  if (token) go("#/inbox", true);
+async function begin(token2) {
   try {
-    session.value = token ? await api.redeem(token) : await api.session();
+    session.value = token2 ? await api.redeem(token2) : await api.session();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.disconnected) {
       problem.value = "The server does not answer. Trying again.";
-      setTimeout(() => void begin(), 2e3);
+      setTimeout(() => void begin(token2), 2e3);
       return;
     }
-    if (token) problem.value = error.message;
-    session.value = token ? await api.session().catch(() => null) : null;
+    if (token2) problem.value = error.message;
+    session.value = token2 ? await api.session().catch(() => null) : null;
   }
 }
 keepChoices();
@@ -2923,4 +2931,6 @@ follow();
 listen();
 tick();
 Q(/* @__PURE__ */ a4(App, {}), document.getElementById("app"));
-void begin();
+var token = /^#t=([\w-]+)$/.exec(location.hash)?.[1];
+if (token) go("#/inbox", true);
+void begin(token);
