@@ -6,13 +6,12 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from swarmkeeper.server import Served, serving
 from swarmkeeper.settings import Settings
-from tests.http.conftest import Caller
 from tests.http.town import Person, Town
 
 ROOT = Path(__file__).parents[2]

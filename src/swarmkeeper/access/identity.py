@@ -307,19 +307,19 @@ class Identity:
             return None
         return principal
 
-    def opening(self, by: Principal, cookie: str) -> OpenSession:
+    def opening(self, by: Principal, cookie: str, trace: str) -> OpenSession:
         """Return the command that opens a session for a caller with a key or token."""
-        return self._sessions.opening(by, cookie, self._public_ids.get(by.key_id))
+        return replace(self._sessions.opening(by, cookie, self._public_ids.get(by.key_id)), trace=trace)
 
-    def redeemed(self, token: str, source: str) -> Principal:
+    async def redeemed(self, token: str, source: str) -> Principal:
         """Return whose one-time token this is; it counts no more.
 
         Raises:
-            AuthenticationFailed: there is no such token, it was used, or it is too old.
+            AuthenticationFailed: there is no such token, it was used or is too old, or its key has ended since.
             RateLimited: too many wrong ones came from this source.
         """
         principal = self.one_time.take(token)
-        if principal is None:
+        if principal is None or not await self.still_good(principal):
             raise self._failed(source, refused=_USED)
         return principal
 

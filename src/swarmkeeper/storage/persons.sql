@@ -20,8 +20,8 @@ VALUES (:id, :tenant, :name, :created_at, :disabled_at)
 
 -- name: put_session
 -- A browser signed in.
-INSERT INTO session (id, tenant, key_id, created_at, digest, used_at, ends_at, public_id, secret_digest, login)
-VALUES (:id, :tenant, :key_id, :created_at, :digest, :used_at, :ends_at, :public_id, :secret_digest, :login);
+INSERT INTO session (id, tenant, key_id, created_at, digest, seal, used_at, ends_at, public_id, secret_digest, login)
+VALUES (:id, :tenant, :key_id, :created_at, :digest, :seal, :used_at, :ends_at, :public_id, :secret_digest, :login);
 
 -- name: end_session
 -- One of the caller's own.

@@ -416,7 +416,7 @@ SESSION = RecordTable(
     SessionRecord,
     "session",
     "id tenant key_id created_at",
-    "digest used_at ends_at public_id secret_digest login",
+    "digest seal used_at ends_at public_id secret_digest login",
 )
 COOLDOWN = RecordTable(Cooldown, "cooldown", "id tenant scope phase until")
 TIMER = RecordTable(Timer, "timer", "kind ref due")

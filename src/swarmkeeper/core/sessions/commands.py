@@ -13,6 +13,7 @@ class OpenSession(Command[str]):
     """Open a session for the caller. Answers its id."""
 
     digest: bytes  # of the cookie
+    seal: bytes
     public_id: str | None  # of the API key, if there is one
     secret_digest: bytes | None
     login: str | None  # JSON; see SessionRecord

@@ -25,6 +25,7 @@ def open_(working: WorkingSet, command: OpenSession) -> str:
         key_id=by.key_id,
         created_at=now,
         digest=command.digest,
+        seal=command.seal,
         used_at=now,
         ends_at=now + AGE_MAX if command.until is None else min(now + AGE_MAX, command.until),
         public_id=command.public_id,

@@ -19,6 +19,7 @@ class SessionRecord:
     key_id: str  # as the caller is known: of the key's record, or made from the token's subject
     created_at: int  # times are microseconds of the wall clock
     digest: bytes  # HMAC of the cookie
+    seal: bytes  # HMAC of what says whose it is: a row that is changed in the store counts no more
     used_at: int  # to about a minute
     ends_at: int
     public_id: str | None = None  # of the key; None: a token of an identity provider

@@ -17,7 +17,8 @@ from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from swarmkeeper.core.errors import ResourceNotFound
 from swarmkeeper.http.dependencies import Call
@@ -82,7 +83,7 @@ def web_files() -> Mapping[str, WebFile]:
 
 
 async def _file(request: Request) -> Response:
-    call = _call(request, "/ui/{file}")
+    call = _call(request)
     name = request.path_params["file"] or INDEX
     file = web_files().get(name)
     if file is None:
@@ -100,19 +101,19 @@ async def _file(request: Request) -> Response:
 
 async def _report(request: Request) -> Response:
     """Count a report of a browser. What it says is not read: anybody can send one."""
-    _call(request, f"/ui/{REPORTS}")
+    _call(request)
     return Response(status_code=204)
 
 
 async def _without_slash(request: Request) -> Response:
     """Lead to the folder, to which the files are relative."""
-    _call(request, "/ui")
+    _call(request)
     return RedirectResponse("ui/", 307)
 
 
-def _call(request: Request, path: str) -> Call:
+def _call(request: Request) -> Call:
     call: Call = request.scope[CALL]
-    call.path = path
+    call.path = request.scope["route"].path_format  # what the metrics count it by
     return call
 
 
@@ -124,8 +125,18 @@ def _takes_gzip(accepted: str) -> bool:
     return False
 
 
+class FileRoute(Route):
+    """A route that is no part of the API: no key, no query, no body. Refusals of its path look like others."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["path"].endswith("\n"):  # see StrictRoute
+            return Match.NONE, {}
+        found, more = super().matches(scope)
+        return found, {**more, "route": self} if more else more
+
+
 ROUTES = (
-    Route(f"/ui/{REPORTS}", _report, methods=["POST"]),
-    Route("/ui/{file:path}", _file, methods=["GET"]),
-    Route("/ui", _without_slash, methods=["GET"]),
+    FileRoute(f"/ui/{REPORTS}", _report, methods=["POST"]),
+    FileRoute("/ui/{file:path}", _file, methods=["GET"]),
+    FileRoute("/ui", _without_slash, methods=["GET"]),
 )

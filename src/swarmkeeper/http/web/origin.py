@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
-from swarmkeeper.core.errors import AuthenticationFailed, PermissionDenied
+from swarmkeeper.core.errors import AuthenticationFailed, Invalid
 from swarmkeeper.http.intake.limits import JSON_TYPE, HttpLimits
 
 _READING = frozenset({"GET", "HEAD"})
@@ -53,12 +53,15 @@ def check_page(headers: Mapping[str, str], limits: HttpLimits) -> str:
     """Return the origin of the page that makes this call.
 
     Raises:
-        PermissionDenied: the page is not one of this server's, or a browser must not sign in there.
+        Invalid: the page is not one of this server's, or a browser must not sign in there.
     """
     found = own_origin(headers, limits)
     if not found:
-        raise PermissionDenied(
-            "sessions are for pages of this server: at https, at its public_url, or at a loopback address"
+        raise Invalid(
+            "sessions are for browsers on pages of this server",
+            details=(
+                ("/headers/origin", "invalid", "must be its own: at https, its public_url, or a loopback address"),
+            ),
         )
     return found
 

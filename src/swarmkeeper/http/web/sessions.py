@@ -57,7 +57,7 @@ async def redeem_session(call: CurrentCall) -> Response:
     this server may call this.
     """
     origin.check_page(call.headers, call.services.limits)  # before the token is spent
-    by = call.principal = call.services.identity.redeemed(credential(call.headers) or "", call.source)
+    by = call.principal = await call.services.identity.redeemed(credential(call.headers) or "", call.source)
     require(call.services.rules, by, Action.SESSION_OPEN)
     return await _opened(call, by)
 
@@ -68,12 +68,12 @@ async def get_session(call: CurrentCall) -> Response:
     return Json(await _view(call, call.by))
 
 
-@router.delete("/session", status_code=204)
+@router.delete("/session", status_code=204, responses=refuses(errors.ResourceNotFound))
 async def end_session(call: CurrentCall) -> Response:
     """Sign the browser out: its cookie counts no more."""
     session = call.by.session
     if session is None:
-        raise errors.PermissionDenied("there is no session to end: the call has a key or token")
+        raise errors.ResourceNotFound("there is no session to end: the call has a key or token")
     await call.services.engine.do(EndSession(by=call.by, session=session, trace=call.trace))
     page = origin.own_origin(call.headers, call.services.limits)
     return Response(status_code=204, headers={"set-cookie": origin.set_cookie(page, call.scope, call.headers, "", 0)})
@@ -82,9 +82,9 @@ async def end_session(call: CurrentCall) -> Response:
 async def _opened(call: Call, by: Principal) -> Response:
     page = origin.check_page(call.headers, call.services.limits)
     if by.session is not None:
-        raise errors.PermissionDenied("a session opens no other: sign in with a key or token")
+        raise errors.Invalid("a session opens no other: sign in with a key or token")
     cookie = urlsafe_b64encode(call.services.entropy.secret(COOKIE_BYTES)).decode().rstrip("=")
-    opened = not_replayed(await call.services.engine.do(call.services.identity.opening(by, cookie)))
+    opened = not_replayed(await call.services.engine.do(call.services.identity.opening(by, cookie, call.trace)))
     shown = {**await _view(call, by), "session_id": opened}
     seconds = AGE_MAX // 1_000_000
     return Json(shown, 201, {"set-cookie": origin.set_cookie(page, call.scope, call.headers, cookie, seconds)})

@@ -6,6 +6,7 @@ CREATE TABLE session (
     key_id        TEXT NOT NULL,
     created_at    INTEGER NOT NULL,
     digest        BLOB NOT NULL UNIQUE,
+    seal          BLOB NOT NULL,
     used_at       INTEGER NOT NULL,
     ends_at       INTEGER NOT NULL,
     public_id     TEXT,
