@@ -98,7 +98,7 @@ dist: setup ## build the distributions swarmkeeper-sdk and swarmkeeper into dist
 	@$(BIN)/python scripts/dist.py "$(CURDIR)/$(UV)"
 
 # Left out: what needs agent frameworks and other tools, which ask for newer versions; and facts about the code.
-LOWEST_TESTS = $(filter-out tests/agents tests/ai tests/deploy tests/swarm tests/docs tests/packaging tests/tidy tests/support,$(patsubst %/,%,$(wildcard tests/*/)))
+LOWEST_TESTS = $(filter-out tests/agents tests/ai tests/browser tests/deploy tests/swarm tests/docs tests/packaging tests/tidy tests/support,$(patsubst %/,%,$(wildcard tests/*/)))
 lowest: setup ## run the tests on the lowest versions that we allow, in .venv-lowest (needs Python 3.11)
 	@test -x .venv-lowest/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-lowest
 	@$(UV) pip sync --quiet --no-config --python .venv-lowest/bin/python --require-hashes requirements/lowest.txt
@@ -118,7 +118,7 @@ $(UV): requirements/uv.txt
 	else rm -rf .venv-uv && "$(PYTHON)" -m pip install --quiet --require-hashes --only-binary :all: --target .venv-uv -r requirements/uv.txt; fi
 	@touch $(UV)
 
-.venv/.ready: $(UV) requirements/runtime.txt requirements/dev.txt requirements/generator.txt requirements/bots.txt requirements/bots-lowest.txt requirements/browser.txt pyproject.toml
+.venv/.ready: $(UV) requirements/runtime.txt requirements/dev.txt requirements/generator.txt requirements/bots.txt requirements/bots-lowest.txt requirements/browser.txt requirements/node.txt dashboard/package-lock.json pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "setup: making .venv with $(PYTHON)" && $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv; }
 	@echo "setup: installing what requirements/ names into .venv"
@@ -128,6 +128,7 @@ $(UV): requirements/uv.txt
 	@$(UV) pip sync --quiet --no-config --python .venv-generator/bin/python --require-hashes requirements/generator.txt
 	@test -x .venv-browser/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-browser
 	@$(UV) pip sync --quiet --no-config --python .venv-browser/bin/python --require-hashes requirements/browser.txt
+	@UV="$(UV)" PYTHON="$(PYTHON)" INSTALL=1 sh scripts/web.sh
 	@for bots in bots bots-lowest; do \
 	test -x .venv-bots/$$bots/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-bots/$$bots || exit 1; \
 	$(UV) pip sync --quiet --no-config --python .venv-bots/$$bots/bin/python --require-hashes requirements/$$bots.txt || exit 1; done

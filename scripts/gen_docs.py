@@ -359,6 +359,7 @@ ACTION_WORDS = {
     "approval.decide": "decide approvals and questions; an admin may also decide its own",
     "key.read": "list keys, without their secrets",
     "key.manage": "create, rotate and revoke keys",
+    "session.open": "sign in with a browser",
     "tenant.manage": "create tenants, and set their shares and limits",
     "ops.metrics": "read `/metrics`",
     "ops.verbose": "read `/readyz?verbose=true`",

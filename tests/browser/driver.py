@@ -21,7 +21,23 @@ UI = f"{URL}/ui/"
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 THEMES = ("light", "dark")
 # Reports of the policy reach the page as events, also those that the server would only count.
-WATCH = "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.violatedDirective + ' ' + e.blockedURI))"
+WATCH = """
+window.violations = [];
+addEventListener("securitypolicyviolation", e => violations.push(e.violatedDirective + " " + e.blockedURI));
+"""
+# How many pixels the page, or what is in its main part, is wider than the screen.
+TOO_WIDE = """
+(main => document.documentElement.scrollWidth - innerWidth
+    + (main ? Math.max(0, main.scrollWidth - main.clientWidth) : 0))(document.querySelector("main"))
+"""
+# The names of all that a page can keep in a browser, but the cookie.
+KEPT = """
+Promise.all([indexedDB.databases(), caches.keys()]).then(([databases, kept]) => JSON.stringify(
+    [...Object.keys(localStorage), ...Object.keys(sessionStorage), ...databases.map(each => each.name), ...kept]))
+"""
+SHOWS_FOCUS = """
+(e => e === document.body || getComputedStyle(e).outlineStyle !== "none" || e.className)(document.activeElement)
+"""
 
 Journey = Callable[[BrowserContext], None]
 JOURNEYS: dict[str, Journey] = {}
@@ -147,6 +163,19 @@ def follows_a_link_once(context: BrowserContext) -> None:
 
 
 @journey
+def keeps_nothing_in_the_browser(context: BrowserContext) -> None:
+    with watched(context) as page:
+        sign_in(page)
+        for place in ARGUMENTS:
+            at(page, place)
+            page.wait_for_load_state("networkidle")
+        devtools = context.new_cdp_session(page)
+        asked = {"expression": KEPT, "awaitPromise": True}
+        kept = json.loads(devtools.send("Runtime.evaluate", asked)["result"]["value"])
+        assert sorted(kept) == ["swarmkeeper.letters", "swarmkeeper.theme"], kept
+
+
+@journey
 def rejects_with_a_reason(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)
@@ -194,8 +223,7 @@ def looks_at_hostile_texts(context: BrowserContext) -> None:
 def _fits(page: Page, place: str) -> None:
     """Check that nothing scrolls sideways but what is made for it."""
     devtools = page.context.new_cdp_session(page)
-    expression = "document.documentElement.scrollWidth - innerWidth + Math.max(0, (document.querySelector('main')?.scrollWidth ?? 0) - (document.querySelector('main')?.clientWidth ?? 0))"
-    over = devtools.send("Runtime.evaluate", {"expression": expression})["result"]["value"]
+    over = devtools.send("Runtime.evaluate", {"expression": TOO_WIDE})["result"]["value"]
     assert over <= 0, f"{place} is {over} pixels too wide"
 
 
@@ -223,8 +251,7 @@ def shows_the_focus(context: BrowserContext) -> None:
             page.wait_for_load_state("networkidle")
             for _ in range(14):
                 page.keyboard.press("Tab")
-                expression = "(e => e === document.body || getComputedStyle(e).outlineStyle !== 'none' || e.className)(document.activeElement)"
-                assert devtools.send("Runtime.evaluate", {"expression": expression})["result"]["value"] is True
+                assert devtools.send("Runtime.evaluate", {"expression": SHOWS_FOCUS})["result"]["value"] is True
 
 
 @journey
@@ -250,7 +277,7 @@ def has_no_barrier(context: BrowserContext) -> None:
     script = Path(AXE).read_text(encoding="utf-8")
     for theme in THEMES:
         page = context.new_page()
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of the words that it takes
+        page.emulate_media(color_scheme=theme)
         page.goto(UI)
         found += _axe(page, script, f"sign-in {theme}")
         if page.get_by_label("API key or token").count():
@@ -282,8 +309,8 @@ def makes_pictures(context: BrowserContext) -> None:
     for size, name in ((WIDE, "1440"), (NARROW, "390")):
         for theme in THEMES:
             page = context.new_page()
-            page.set_viewport_size(size)  # type: ignore[arg-type]  # a plain dictionary will do
-            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of the words that it takes
+            page.set_viewport_size(size)
+            page.emulate_media(color_scheme=theme)
             page.goto(UI)
             page.wait_for_timeout(300)
             if page.get_by_label("API key or token").count():
@@ -303,7 +330,7 @@ def main() -> None:
     bypass = JOURNEY in ("has_no_barrier", "makes_pictures")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=PROGRAM, args=arguments)
-        context = browser.new_context(viewport=WIDE, bypass_csp=bypass, reduced_motion="reduce")  # type: ignore[arg-type]  # likewise
+        context = browser.new_context(viewport=WIDE, bypass_csp=bypass, reduced_motion="reduce")
         context.set_default_timeout(15_000)
         try:
             JOURNEYS[JOURNEY](context)

@@ -46,6 +46,10 @@ def test_a_link_signs_in_once_and_leaves_no_token_behind(town: RealTown) -> None
     drive("follows_a_link_once", town, token)
 
 
+def test_the_browser_keeps_no_data_of_the_server(town: RealTown, made: dict[str, str]) -> None:
+    drive("keeps_nothing_in_the_browser", town, *pages(town, made))
+
+
 def test_a_person_rejects_with_a_reason(town: RealTown, made: dict[str, str]) -> None:
     approval = town.open_approval(made["plan"])
 

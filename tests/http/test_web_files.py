@@ -41,7 +41,7 @@ def test_no_file_names_another_place_to_load_from() -> None:
 
 
 def test_no_file_makes_code_or_markup_of_text() -> None:
-    """What Trusted Types would refuse: it is not even tried. Preact itself has the words, and needs them only if asked."""
+    """What Trusted Types would refuse is not even tried. Preact itself can, if it is asked to."""
     ours = web_files()["app.js"].body.decode().partition("// src/")[2]
 
     assert ours

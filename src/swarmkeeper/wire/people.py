@@ -255,7 +255,7 @@ class PersonPage(Page[Person]):
 # ---- sessions ------------------------------------------------------------------------------------------------------
 
 
-class Session(Answer):
+class CurrentSession(Answer):
     """Who the caller is, and what it may do."""
 
     tenant: str

@@ -72,6 +72,7 @@ from swarmkeeper.wire.people import (
     Approve,
     Ask,
     AskAnswer,
+    CurrentSession,
     Erasure,
     ErasureRequest,
     KeyRequest,
@@ -95,7 +96,6 @@ from swarmkeeper.wire.people import (
     SecretPage,
     SecretState,
     SecretValue,
-    Session,
     TokenRequest,
 )
 from swarmkeeper.wire.problems import FieldError, Problem

@@ -1,5 +1,6 @@
-"""Opens sessions, and finds the session of a cookie. Each call reads the store: what ended on one server has ended on all at once.
+"""Opens sessions, and finds the session of a cookie.
 
+Each call reads the store: what ended on one server has ended on all at once.
 That is one short read for each call of a browser, which has few. What changes seldom (keys and persons) is cached as
 for other calls. When a session was used is noted about once a minute.
 """

@@ -34,7 +34,7 @@ COOKIE_BYTES = 32
 _OPEN = [Depends(Permission(Action.SESSION_OPEN))]
 
 
-@router.post("/session", response_model=v1.Session, status_code=201, dependencies=_OPEN)
+@router.post("/session", response_model=v1.CurrentSession, status_code=201, dependencies=_OPEN)
 async def open_session(body: NoBody, call: CurrentCall) -> Response:
     """Sign a browser in with an API key or a token.
 
@@ -46,7 +46,7 @@ async def open_session(body: NoBody, call: CurrentCall) -> Response:
 
 @open_router.post(
     "/session:redeem",
-    response_model=v1.Session,
+    response_model=v1.CurrentSession,
     status_code=201,
     responses=refuses(errors.AuthenticationFailed, errors.PermissionDenied, errors.RateLimited),
 )
@@ -62,7 +62,7 @@ async def redeem_session(call: CurrentCall) -> Response:
     return await _opened(call, by)
 
 
-@router.get("/session", response_model=v1.Session)
+@router.get("/session", response_model=v1.CurrentSession)
 async def get_session(call: CurrentCall) -> Response:
     """Say who the caller is, and what its role allows."""
     return Json(await _view(call, call.by))

@@ -44,8 +44,8 @@ CREATE TABLE person (
 -- Sign-ins of browsers; see core/sessions/. A row is removed when the session ends, or was not used for too long.
 CREATE TABLE session (
     id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL, key_id text COLLATE "C" NOT NULL,
-    created_at bigint NOT NULL, digest bytea NOT NULL UNIQUE, seal bytea NOT NULL, used_at bigint NOT NULL, ends_at bigint NOT NULL,
-    public_id text COLLATE "C", secret_digest bytea, login text COLLATE "C"  -- JSON
+    created_at bigint NOT NULL, digest bytea NOT NULL UNIQUE, seal bytea NOT NULL, used_at bigint NOT NULL,
+    ends_at bigint NOT NULL, public_id text COLLATE "C", secret_digest bytea, login text COLLATE "C"  -- JSON
 );
 CREATE INDEX session_of_key ON session (tenant, key_id, used_at, id);
 CREATE INDEX session_by_use ON session (used_at);
@@ -491,22 +491,18 @@ CREATE TABLE audit_start ( tenant text COLLATE "C" NOT NULL,
 
 -- Audit records that list events of a task that is erased, but are not records of that task: how many events they lost.
 CREATE TABLE audit_cut (
-    audit text COLLATE "C" NOT NULL, task text COLLATE "C" NOT NULL,
-    events bigint NOT NULL,
-    PRIMARY KEY (audit, task)
+    audit text COLLATE "C" NOT NULL, task text COLLATE "C" NOT NULL, events bigint NOT NULL, PRIMARY KEY (audit, task)
 );
 
 -- What erased attempts had used of the tenant's budget.
 CREATE TABLE erased_use (
-    tenant text COLLATE "C" NOT NULL, amount text COLLATE "C" NOT NULL,
-    total bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL, amount text COLLATE "C" NOT NULL, total bigint NOT NULL,
     PRIMARY KEY (tenant, amount)
 );
 
 -- The store was restored from a backup: cursors greater than `after` and less than `upto` are of the store that was lost.
 CREATE TABLE feed_gap (
-    after bigint NOT NULL, upto bigint NOT NULL,
-    PRIMARY KEY (after)
+    after bigint NOT NULL, upto bigint NOT NULL, PRIMARY KEY (after)
 );
 
 -- For the outgoing stream: up to which event another program's stream has got them, and which server publishes.
@@ -542,18 +538,15 @@ CREATE TABLE secret (
 );
 
 CREATE TABLE secret_released (
-    tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
-    tag      text COLLATE "C" NOT NULL,
+    tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL, tag text COLLATE "C" NOT NULL,
     version text COLLATE "C" NOT NULL, source text COLLATE "C" NOT NULL,
-    key_id text COLLATE "C" NOT NULL, nonce bytea NOT NULL, sealed bytea NOT NULL,
-    first_at bigint NOT NULL, last_at bigint NOT NULL, count    bigint NOT NULL CHECK (count > 0),
-    PRIMARY KEY (tenant, name, tag)
+    key_id text COLLATE "C" NOT NULL, nonce bytea NOT NULL, sealed bytea NOT NULL, first_at bigint NOT NULL,
+    last_at bigint NOT NULL, count bigint NOT NULL CHECK (count > 0), PRIMARY KEY (tenant, name, tag)
 );
 CREATE INDEX secret_released_tag ON secret_released (tenant, tag);
 
 CREATE TABLE secret_use (
-    tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
-    minute bigint NOT NULL, count  bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL, minute bigint NOT NULL, count bigint NOT NULL,
     PRIMARY KEY (tenant, name)
 );
 
@@ -562,9 +555,9 @@ CREATE TABLE secret_lease (
 );
 
 CREATE TABLE secret_loan (
-    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL,
-    lease_id text COLLATE "C" NOT NULL, source text COLLATE "C" NOT NULL, expires_at bigint NOT NULL,
-    key_id text COLLATE "C" NOT NULL, nonce bytea NOT NULL, sealed bytea NOT NULL
+    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL, lease_id text COLLATE "C" NOT NULL,
+    source text COLLATE "C" NOT NULL, expires_at bigint NOT NULL, key_id text COLLATE "C" NOT NULL,
+    nonce bytea NOT NULL, sealed bytea NOT NULL
 );
 
 -- What is stopped at once: a bot, an owner, a skill, or (kind 'tenant') the tenant itself; see core/decide/kills.py.
@@ -572,8 +565,7 @@ CREATE TABLE kill (
     id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL,
     kind text COLLATE "C" NOT NULL CHECK (kind IN ('bot', 'owner', 'skill', 'tenant')),
     name text COLLATE "C" NOT NULL, reason text COLLATE "C" NOT NULL, placed_by text COLLATE "C" NOT NULL,
-    placed_at bigint NOT NULL, until bigint,
-    UNIQUE (tenant, kind, name)
+    placed_at bigint NOT NULL, until bigint, UNIQUE (tenant, kind, name)
 );
 
 -- What a transaction tells: its events and audit records, complete but for their numbers, and what it counts. The
@@ -587,10 +579,9 @@ CREATE TABLE outbox (
 
 -- When bots were last heard, as every server tells the others now and then. Not logged: after a crash it begins empty.
 CREATE UNLOGGED TABLE presence (
-    bot      text COLLATE "C" PRIMARY KEY,
-    seen_at  bigint NOT NULL,
+    bot text COLLATE "C" PRIMARY KEY, seen_at bigint NOT NULL,
     asked_at bigint NOT NULL,  -- for work; 0: not yet
-    told_at  bigint NOT NULL  -- the server's time
+    told_at bigint NOT NULL  -- the server's time
 ) WITH (fillfactor = 60);
 CREATE INDEX presence_told ON presence (told_at);
 
