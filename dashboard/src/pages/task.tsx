@@ -167,14 +167,15 @@ function Plan({ subtasks, view, only, rank, chosen, set }: PlanProps) {
   const nodes = useMemo(() => nodesOf(subtasks), [subtasks]), edges = useMemo(() => edgesOf(subtasks), [subtasks]);
   if (!subtasks.length) return <section class="plan"><p class="none pad">There is no plan yet.</p></section>;
   const asGraph = subtasks.length <= GRAPH_MAX;
-  const table = view === "table";
+  // Subtasks that wait for no other are a list, not a graph.
+  const table = view === "table" || (view === null && !edges.length && subtasks.length > 3);
   const tab = (name: string, on: boolean, to: string | null) => <button type="button" class="tab" aria-pressed={on} onClick={() => set({ view: to, only: null, rank: null })}>{name}</button>;
   return (
     <section class="plan" aria-label="Plan">
       <div class="tabs">
-        {tab(asGraph ? "Graph" : "Stages", !table, null)}{tab("Table", table, "table")}
-        <span>{grouped(subtasks.length)} subtasks, {grouped(edges.length)} edges</span>
-        {!table && asGraph && <span class="legend">solid: needs success · dashed: needs an end</span>}
+        {tab(asGraph ? "Graph" : "Stages", !table, "graph")}{tab("Table", table, "table")}
+        <span>{grouped(subtasks.length)} {subtasks.length === 1 ? "subtask" : "subtasks"}{edges.length > 0 && `, ${grouped(edges.length)} ${edges.length === 1 ? "edge" : "edges"}`}</span>
+        {!table && asGraph && edges.length > 0 && <span class="legend">solid: needs success · dashed: needs an end</span>}
       </div>
       {table ? <Table subtasks={subtasks} only={only} rank={rank} chosen={chosen} set={set} />
         : asGraph ? <Graph nodes={nodes} edges={edges} chosen={chosen} choose={(key) => set({ subtask: key })} label="Graph of the plan" />
@@ -241,9 +242,12 @@ function Happened({ id }: { id: string }) {
 type Event = Awaited<ReturnType<typeof api.events>>["items"][number];
 const KEPT = 2_000;
 
+// What helps nobody who reads what happened: ids and hashes that the event has for programs.
+const FOR_PROGRAMS = ["task_id", "audit_id", "work_id", "sha256", "bytes", "lease_id", "tries"];
+
 function about(data: Record<string, unknown>): string {
   return Object.entries(data)
-    .filter(([name, value]) => !["task_id", "audit_id"].includes(name) && value !== null && typeof value !== "object")
+    .filter(([name, value]) => !FOR_PROGRAMS.includes(name) && value !== null && typeof value !== "object" && !(name === "actor" && value === data.bot))
     .map(([name, value]) => `${name.replaceAll("_", " ")} ${shortId(String(value).slice(0, 80))}`).join(" · ");
 }
 

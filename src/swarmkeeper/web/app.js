@@ -2747,19 +2747,19 @@ function Plan({ subtasks, view, only, rank, chosen, set }) {
   const nodes = w2(() => nodesOf(subtasks), [subtasks]), edges = w2(() => edgesOf(subtasks), [subtasks]);
   if (!subtasks.length) return /* @__PURE__ */ a4("section", { class: "plan", children: /* @__PURE__ */ a4("p", { class: "none pad", children: "There is no plan yet." }) });
   const asGraph = subtasks.length <= GRAPH_MAX;
-  const table = view === "table";
+  const table = view === "table" || view === null && !edges.length && subtasks.length > 3;
   const tab = (name, on, to) => /* @__PURE__ */ a4("button", { type: "button", class: "tab", "aria-pressed": on, onClick: () => set({ view: to, only: null, rank: null }), children: name });
   return /* @__PURE__ */ a4("section", { class: "plan", "aria-label": "Plan", children: [
     /* @__PURE__ */ a4("div", { class: "tabs", children: [
-      tab(asGraph ? "Graph" : "Stages", !table, null),
+      tab(asGraph ? "Graph" : "Stages", !table, "graph"),
       tab("Table", table, "table"),
       /* @__PURE__ */ a4("span", { children: [
         grouped(subtasks.length),
-        " subtasks, ",
-        grouped(edges.length),
-        " edges"
+        " ",
+        subtasks.length === 1 ? "subtask" : "subtasks",
+        edges.length > 0 && `, ${grouped(edges.length)} ${edges.length === 1 ? "edge" : "edges"}`
       ] }),
-      !table && asGraph && /* @__PURE__ */ a4("span", { class: "legend", children: "solid: needs success · dashed: needs an end" })
+      !table && asGraph && edges.length > 0 && /* @__PURE__ */ a4("span", { class: "legend", children: "solid: needs success · dashed: needs an end" })
     ] }),
     table ? /* @__PURE__ */ a4(Table, { subtasks, only, rank, chosen, set }) : asGraph ? /* @__PURE__ */ a4(Graph, { nodes, edges, chosen, choose: (key) => set({ subtask: key }), label: "Graph of the plan" }) : /* @__PURE__ */ a4(Stages, { nodes, edges, choose: (status) => set({ view: "table", only: status }) })
   ] });
@@ -2836,8 +2836,9 @@ function Happened({ id: id2 }) {
   ] });
 }
 var KEPT = 2e3;
+var FOR_PROGRAMS = ["task_id", "audit_id", "work_id", "sha256", "bytes", "lease_id", "tries"];
 function about(data) {
-  return Object.entries(data).filter(([name, value]) => !["task_id", "audit_id"].includes(name) && value !== null && typeof value !== "object").map(([name, value]) => `${name.replaceAll("_", " ")} ${shortId(String(value).slice(0, 80))}`).join(" · ");
+  return Object.entries(data).filter(([name, value]) => !FOR_PROGRAMS.includes(name) && value !== null && typeof value !== "object" && !(name === "actor" && value === data.bot)).map(([name, value]) => `${name.replaceAll("_", " ")} ${shortId(String(value).slice(0, 80))}`).join(" · ");
 }
 function Inspector({ task, subtask, version, close }) {
   const reading = useRead(`subtask ${task} ${subtask} ${version}`, () => api.subtask(task, subtask), 1e4);

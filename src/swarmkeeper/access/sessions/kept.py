@@ -66,8 +66,8 @@ class Sessions:
         sealed = self._seal(row.digest, row.tenant, row.key_id, row.public_id, row.secret_digest, row.login)
         return same(sealed, row.seal) and row.is_open(self._wall())
 
-    def _of_cookie(self, cookie: str) -> bytes:
-        return self._digest(f"session cookie\n{cookie}")
+    def _of_cookie(self, cookie: str) -> str:
+        return self._digest(f"session cookie\n{cookie}").hex()
 
     def _seal(self, *whose: str | bytes | None) -> bytes:
         """Return what fits this cookie and this caller alone: the store's writer has no pepper to make another."""

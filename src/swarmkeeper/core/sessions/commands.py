@@ -12,7 +12,7 @@ from swarmkeeper.core.commands import Command
 class OpenSession(Command[str]):
     """Open a session for the caller. Answers its id."""
 
-    digest: bytes  # of the cookie
+    digest: str  # of the cookie
     seal: bytes
     public_id: str | None  # of the API key, if there is one
     secret_digest: bytes | None

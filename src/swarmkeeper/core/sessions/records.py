@@ -18,7 +18,7 @@ class SessionRecord:
     tenant: str
     key_id: str  # as the caller is known: of the key's record, or made from the token's subject
     created_at: int  # times are microseconds of the wall clock
-    digest: bytes  # HMAC of the cookie
+    digest: str  # HMAC of the cookie, in hexadecimal digits
     seal: bytes  # HMAC of what says whose it is: a row that is changed in the store counts no more
     used_at: int  # to about a minute
     ends_at: int

@@ -44,7 +44,7 @@ CREATE TABLE person (
 -- Sign-ins of browsers; see core/sessions/. A row is removed when the session ends, or was not used for too long.
 CREATE TABLE session (
     id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL, key_id text COLLATE "C" NOT NULL,
-    created_at bigint NOT NULL, digest bytea NOT NULL UNIQUE, seal bytea NOT NULL, used_at bigint NOT NULL,
+    created_at bigint NOT NULL, digest text COLLATE "C" NOT NULL UNIQUE, seal bytea NOT NULL, used_at bigint NOT NULL,
     ends_at bigint NOT NULL, public_id text COLLATE "C", secret_digest bytea, login text COLLATE "C"  -- JSON
 );
 CREATE INDEX session_of_key ON session (tenant, key_id, used_at, id);

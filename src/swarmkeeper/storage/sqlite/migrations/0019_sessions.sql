@@ -5,7 +5,7 @@ CREATE TABLE session (
     tenant        TEXT NOT NULL,
     key_id        TEXT NOT NULL,
     created_at    INTEGER NOT NULL,
-    digest        BLOB NOT NULL UNIQUE,
+    digest        TEXT NOT NULL UNIQUE,
     seal          BLOB NOT NULL,
     used_at       INTEGER NOT NULL,
     ends_at       INTEGER NOT NULL,
