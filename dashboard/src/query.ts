@@ -7,6 +7,9 @@ const STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "A
 const OUTCOMES = ["accepted", "rejected", "failed", "cancelled", "expired"];
 const SORTS: Record<string, string> = { newest: "-created_at", oldest: "created_at", priority: "priority" };
 
+/** What somebody can type who has no task yet. */
+export const FIRST_TASK = "swarmkeeper submit Hello --skill greeting --no-review";
+
 export interface Understood { filter: TaskFilter; problems: string[] }
 
 export function understood(line: string): Understood {

@@ -8,6 +8,7 @@ import { Graph, edgesOf, nodesOf } from "../graph.tsx";
 import { useKeys } from "../keys.ts";
 import { now, say, useRead } from "../live.ts";
 import { Act, Ago, Command, Glyph, Key, Refused, Skeleton, Trouble, Value, When } from "../parts.tsx";
+import { FIRST_TASK } from "../query.ts";
 import { go, route, written } from "../route.ts";
 import { may } from "../state.ts";
 import { safe, shortId, span, until } from "../words.ts";
@@ -128,7 +129,7 @@ export function Inbox() {
         <section aria-labelledby="quiet">
           <h2 id="quiet">Quiet</h2>
           <p class="none">{quiet ? "Nothing needs you, nothing is stuck, nothing failed within a day." : seen.data.running?.items.length ? "Other tasks are in progress." : "No other task is in progress."}</p>
-          {quiet && !seen.data.running?.items.length && <p class="none">A first task: <Command text="swarmkeeper demo" /></p>}
+          {quiet && !seen.data.running?.items.length && <p class="none">A first task: <Command text={FIRST_TASK} /></p>}
         </section>
       </div>
       <div class="decision">

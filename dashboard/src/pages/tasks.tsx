@@ -6,7 +6,7 @@ import { api, type Task } from "../api.ts";
 import { useKeys } from "../keys.ts";
 import { useRead } from "../live.ts";
 import { Ago, Command, Glyph, Key, Labels, Progress, State, Trouble } from "../parts.tsx";
-import { has, toggled, understood } from "../query.ts";
+import { FIRST_TASK, has, toggled, understood } from "../query.ts";
 import { go, route, written } from "../route.ts";
 import { Windowed } from "../windowed.tsx";
 import { lookOfTask, money, safe, span } from "../words.ts";
@@ -85,7 +85,7 @@ export function Tasks() {
       <Trouble read={seen} what="the tasks" />
       {seen.data && !tasks.length && (line
         ? <div class="empty"><h2>No task fits.</h2><p>{line.split(/\s+/).map((word) => <button type="button" class="small" key={word} onClick={() => show(toggled(line, word))}>Drop {safe(word)}</button>)}</p></div>
-        : <div class="empty"><h2>There is no task yet.</h2><p>Submit one, and it shows here: <Command text={'swarmkeeper task submit "Say hello" --no-evaluation'} /></p></div>)}
+        : <div class="empty"><h2>There is no task yet.</h2><p>Submit one, and it shows here: <Command text={FIRST_TASK} /></p></div>)}
       {tasks.length > 0 && (
         <Windowed count={tasks.length} rowHeight={narrow.value ? ROW_NARROW : ROW} row={row} chosen={chosen} label="Tasks" total={token ? -1 : tasks.length} nearEnd={() => void nearEnd()} headRow={<Head />} />
       )}

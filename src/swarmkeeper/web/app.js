@@ -2009,6 +2009,57 @@ function Stages({ nodes, edges, choose }) {
   ] }, rank)) });
 }
 
+// src/query.ts
+var STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED"];
+var OUTCOMES2 = ["accepted", "rejected", "failed", "cancelled", "expired"];
+var SORTS = { newest: "-created_at", oldest: "created_at", priority: "priority" };
+var FIRST_TASK = "swarmkeeper submit Hello --skill greeting --no-review";
+function understood(line) {
+  const filter = { status: [], outcome: [], label: [], order_by: "-created_at" };
+  const problems = [];
+  for (const word of words(line)) {
+    const at = word.indexOf(":");
+    const name = at < 0 ? "" : word.slice(0, at).toLowerCase(), value = word.slice(at + 1);
+    if (name === "status" || name === "is") {
+      const status = value.toUpperCase().replaceAll("-", "_");
+      if (STATUSES.includes(status)) filter.status.push(status);
+      else problems.push(`${word}: a status is one of ${STATUSES.map((each) => each.toLowerCase()).join(", ")}`);
+    } else if (name === "outcome") {
+      if (OUTCOMES2.includes(value.toLowerCase())) filter.outcome.push(value.toLowerCase());
+      else problems.push(`${word}: an outcome is one of ${OUTCOMES2.join(", ")}`);
+    } else if (name === "label") {
+      const [label, text] = parted(value);
+      if (label) filter.label.push(`${label}:${text}`);
+      else problems.push(`${word}: a label is written as label:name=value`);
+    } else if (name === "after" || name === "before") {
+      const time = /^\d{4}-\d\d-\d\d([T ].*)?$/.test(value) ? new Date(value.length === 10 ? `${value}T00:00:00` : value) : null;
+      if (time && !Number.isNaN(time.getTime())) filter[name === "after" ? "created_after" : "created_before"] = time.toISOString();
+      else problems.push(`${word}: a time is written as 2026-11-29 or 2026-11-29T06:00Z`);
+    } else if (name === "sort") {
+      const order = SORTS[value.toLowerCase()];
+      if (order) filter.order_by = order;
+      else problems.push(`${word}: sort by ${Object.keys(SORTS).join(", ")}`);
+    } else {
+      problems.push(`${word}: write status:, outcome:, label:, after:, before: or sort:`);
+    }
+  }
+  return { filter, problems };
+}
+function toggled(line, word) {
+  const all = words(line);
+  const rest = all.filter((each) => each.toLowerCase() !== word.toLowerCase());
+  return (rest.length < all.length ? rest : [...all, word]).map(quoted).join(" ");
+}
+var has = (line, word) => words(line).some((each) => each.toLowerCase() === word.toLowerCase());
+function words(line) {
+  return (line.match(/(?:"[^"]*"?|[^\s"])+/g) ?? []).map((word) => word.replaceAll('"', ""));
+}
+var quoted = (word) => /\s/.test(word) ? `"${word}"` : word;
+function parted(value) {
+  const at = value.search(/[=:]/);
+  return at < 1 ? ["", ""] : [value.slice(0, at), value.slice(at + 1)];
+}
+
 // src/pages/inbox.tsx
 var DAY_MS = 864e5;
 var KINDS = { plan: "Approve a plan", final: "Approve a result", rounds: "More rounds?", question: "A bot asks" };
@@ -2132,7 +2183,7 @@ function Inbox() {
         /* @__PURE__ */ a4("p", { class: "none", children: quiet ? "Nothing needs you, nothing is stuck, nothing failed within a day." : seen.data.running?.items.length ? "Other tasks are in progress." : "No other task is in progress." }),
         quiet && !seen.data.running?.items.length && /* @__PURE__ */ a4("p", { class: "none", children: [
           "A first task: ",
-          /* @__PURE__ */ a4(Command, { text: "swarmkeeper demo" })
+          /* @__PURE__ */ a4(Command, { text: FIRST_TASK })
         ] })
       ] })
     ] }),
@@ -2344,56 +2395,6 @@ function SignIn() {
   ] }) });
 }
 
-// src/query.ts
-var STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED"];
-var OUTCOMES2 = ["accepted", "rejected", "failed", "cancelled", "expired"];
-var SORTS = { newest: "-created_at", oldest: "created_at", priority: "priority" };
-function understood(line) {
-  const filter = { status: [], outcome: [], label: [], order_by: "-created_at" };
-  const problems = [];
-  for (const word of words(line)) {
-    const at = word.indexOf(":");
-    const name = at < 0 ? "" : word.slice(0, at).toLowerCase(), value = word.slice(at + 1);
-    if (name === "status" || name === "is") {
-      const status = value.toUpperCase().replaceAll("-", "_");
-      if (STATUSES.includes(status)) filter.status.push(status);
-      else problems.push(`${word}: a status is one of ${STATUSES.map((each) => each.toLowerCase()).join(", ")}`);
-    } else if (name === "outcome") {
-      if (OUTCOMES2.includes(value.toLowerCase())) filter.outcome.push(value.toLowerCase());
-      else problems.push(`${word}: an outcome is one of ${OUTCOMES2.join(", ")}`);
-    } else if (name === "label") {
-      const [label, text] = parted(value);
-      if (label) filter.label.push(`${label}:${text}`);
-      else problems.push(`${word}: a label is written as label:name=value`);
-    } else if (name === "after" || name === "before") {
-      const time = /^\d{4}-\d\d-\d\d([T ].*)?$/.test(value) ? new Date(value.length === 10 ? `${value}T00:00:00` : value) : null;
-      if (time && !Number.isNaN(time.getTime())) filter[name === "after" ? "created_after" : "created_before"] = time.toISOString();
-      else problems.push(`${word}: a time is written as 2026-11-29 or 2026-11-29T06:00Z`);
-    } else if (name === "sort") {
-      const order = SORTS[value.toLowerCase()];
-      if (order) filter.order_by = order;
-      else problems.push(`${word}: sort by ${Object.keys(SORTS).join(", ")}`);
-    } else {
-      problems.push(`${word}: write status:, outcome:, label:, after:, before: or sort:`);
-    }
-  }
-  return { filter, problems };
-}
-function toggled(line, word) {
-  const all = words(line);
-  const rest = all.filter((each) => each.toLowerCase() !== word.toLowerCase());
-  return (rest.length < all.length ? rest : [...all, word]).map(quoted).join(" ");
-}
-var has = (line, word) => words(line).some((each) => each.toLowerCase() === word.toLowerCase());
-function words(line) {
-  return (line.match(/(?:"[^"]*"?|[^\s"])+/g) ?? []).map((word) => word.replaceAll('"', ""));
-}
-var quoted = (word) => /\s/.test(word) ? `"${word}"` : word;
-function parted(value) {
-  const at = value.search(/[=:]/);
-  return at < 1 ? ["", ""] : [value.slice(0, at), value.slice(at + 1)];
-}
-
 // src/windowed.tsx
 var BEYOND = 8;
 function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd }) {
@@ -2527,7 +2528,7 @@ function Tasks() {
       /* @__PURE__ */ a4("h2", { children: "There is no task yet." }),
       /* @__PURE__ */ a4("p", { children: [
         "Submit one, and it shows here: ",
-        /* @__PURE__ */ a4(Command, { text: 'swarmkeeper task submit "Say hello" --no-evaluation' })
+        /* @__PURE__ */ a4(Command, { text: FIRST_TASK })
       ] })
     ] })),
     tasks.length > 0 && /* @__PURE__ */ a4(Windowed, { count: tasks.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: token2 ? -1 : tasks.length, nearEnd: () => void nearEnd(), headRow: /* @__PURE__ */ a4(Head, {}) }),
