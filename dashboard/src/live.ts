@@ -8,6 +8,7 @@ import { ApiError } from "./api.ts";
 import { session } from "./state.ts";
 
 const EVERY_MS = 3_000;
+const REFUSED_MS = 10_000; // what is refused now is seldom allowed soon
 const PAUSES_S = [1, 2, 4, 8, 15, 30];
 export const SKELETON_AFTER_MS = 150;
 
@@ -71,7 +72,7 @@ function answered(): void {
 
 /** Return after how many milliseconds to try again. */
 function failed(error: ApiError, every: number): number {
-  if (!error.disconnected) return Math.max(every, error.retryAfter * 1000);
+  if (!error.disconnected) return Math.max(every, REFUSED_MS, error.retryAfter * 1000);
   const failures = connection.peek().failures + 1;
   const pause = 1000 * Math.max(error.retryAfter, PAUSES_S[Math.min(failures, PAUSES_S.length) - 1]!);
   connection.value = { live: false, failures, retryAt: Date.now() + pause };

@@ -93,7 +93,7 @@ export function Refused({ error, what, stale, at }: { error: ApiError; what: str
   if (error.disconnected && stale) return null; // the bar above says it
   return (
     <div class={`trouble ${error.forbidden ? "forbidden" : ""}`} role="alert">
-      <strong>{error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `There is no such thing here.` : `${what[0]!.toUpperCase()}${what.slice(1)} cannot be read.`}</strong>{" "}
+      <strong>{error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `${what.replace("the ", "No such ").replace(/s$/, "")}.` : `${what[0]!.toUpperCase()}${what.slice(1)} cannot be read.`}</strong>{" "}
       {safe(error.message)} <code>{error.code}</code>
       {stale && <> What is below was read <When time={new Date(at).toISOString()} />.</>}
     </div>

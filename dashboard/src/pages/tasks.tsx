@@ -84,12 +84,12 @@ export function Tasks() {
       </div>
       <Trouble read={seen} what="the tasks" />
       {seen.data && !tasks.length && (line
-        ? <div class="empty"><h2>No task fits.</h2><p>{line.split(/\s+/).map((word) => <button type="button" class="small" key={word} onClick={() => show(toggled(line, word))}>Drop {safe(word)}</button>)}</p></div>
+        ? <div class="empty"><h2>No task fits.</h2><p class="acts">{line.split(/\s+/).map((word) => <button type="button" class="small" key={word} onClick={() => show(toggled(line, word))}>Drop {safe(word)}</button>)}</p></div>
         : <div class="empty"><h2>There is no task yet.</h2><p>Submit one, and it shows here: <Command text={FIRST_TASK} /></p></div>)}
       {tasks.length > 0 && (
         <Windowed count={tasks.length} rowHeight={narrow.value ? ROW_NARROW : ROW} row={row} chosen={chosen} label="Tasks" total={token ? -1 : tasks.length} nearEnd={() => void nearEnd()} headRow={<Head />} />
       )}
-      <p class="foot">{tasks.length}{token ? " and more" : ""} {tasks.length === 1 ? "task" : "tasks"} · <Key>j</Key> <Key>k</Key> <Key>Enter</Key></p>
+      {tasks.length > 0 && <p class="foot">{tasks.length}{token ? " and more" : ""} {tasks.length === 1 ? "task" : "tasks"} · <Key>j</Key> <Key>k</Key> <Key>Enter</Key></p>}
     </div>
   );
 }

@@ -1228,6 +1228,7 @@ function run(keys, event) {
 
 // src/live.ts
 var EVERY_MS = 3e3;
+var REFUSED_MS = 1e4;
 var PAUSES_S = [1, 2, 4, 8, 15, 30];
 var SKELETON_AFTER_MS = 150;
 var connection = y3({ live: true, failures: 0, retryAt: 0 });
@@ -1295,7 +1296,7 @@ function answered() {
   if (!connection.peek().live) connection.value = { live: true, failures: 0, retryAt: 0 };
 }
 function failed(error, every) {
-  if (!error.disconnected) return Math.max(every, error.retryAfter * 1e3);
+  if (!error.disconnected) return Math.max(every, REFUSED_MS, error.retryAfter * 1e3);
   const failures2 = connection.peek().failures + 1;
   const pause = 1e3 * Math.max(error.retryAfter, PAUSES_S[Math.min(failures2, PAUSES_S.length) - 1]);
   connection.value = { live: false, failures: failures2, retryAt: Date.now() + pause };
@@ -1487,7 +1488,7 @@ function Trouble({ read: read2, what }) {
 function Refused({ error, what, stale, at }) {
   if (error.disconnected && stale) return null;
   return /* @__PURE__ */ a4("div", { class: `trouble ${error.forbidden ? "forbidden" : ""}`, role: "alert", children: [
-    /* @__PURE__ */ a4("strong", { children: error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `There is no such thing here.` : `${what[0].toUpperCase()}${what.slice(1)} cannot be read.` }),
+    /* @__PURE__ */ a4("strong", { children: error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `${what.replace("the ", "No such ").replace(/s$/, "")}.` : `${what[0].toUpperCase()}${what.slice(1)} cannot be read.` }),
     " ",
     safe(error.message),
     " ",
@@ -2520,7 +2521,7 @@ function Tasks() {
     /* @__PURE__ */ a4(Trouble, { read: seen, what: "the tasks" }),
     seen.data && !tasks.length && (line ? /* @__PURE__ */ a4("div", { class: "empty", children: [
       /* @__PURE__ */ a4("h2", { children: "No task fits." }),
-      /* @__PURE__ */ a4("p", { children: line.split(/\s+/).map((word) => /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
+      /* @__PURE__ */ a4("p", { class: "acts", children: line.split(/\s+/).map((word) => /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
         "Drop ",
         safe(word)
       ] }, word)) })
@@ -2532,7 +2533,7 @@ function Tasks() {
       ] })
     ] })),
     tasks.length > 0 && /* @__PURE__ */ a4(Windowed, { count: tasks.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: token2 ? -1 : tasks.length, nearEnd: () => void nearEnd(), headRow: /* @__PURE__ */ a4(Head, {}) }),
-    /* @__PURE__ */ a4("p", { class: "foot", children: [
+    tasks.length > 0 && /* @__PURE__ */ a4("p", { class: "foot", children: [
       tasks.length,
       token2 ? " and more" : "",
       " ",
