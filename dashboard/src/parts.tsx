@@ -100,6 +100,11 @@ export function Refused({ error, what, stale, at }: { error: ApiError; what: str
   );
 }
 
+/** What somebody asked for was refused, or got no answer. */
+export const NotDone = ({ error }: { error: ApiError }) => (
+  <div class="trouble" role="alert"><strong>Not done.</strong> {safe(error.message)} <code>{error.code}</code></div>
+);
+
 /** While the server does not answer: until the next try, and that nothing can be done meanwhile. */
 export function Disconnected() {
   if (connection.value.live) return null;

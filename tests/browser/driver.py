@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Route, expect, sync_playwright
 
 PROGRAM, AXE, URL, KEY, JOURNEY, *ARGUMENTS = sys.argv[1:]
 UI = f"{URL}/ui/"
@@ -187,6 +187,43 @@ def rejects_with_a_reason(context: BrowserContext) -> None:
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.locator(f"a[href*='{ARGUMENTS[0]}']")).to_have_count(0)
+
+
+@journey
+def sends_nothing_again_when_the_subject_has_changed(context: BrowserContext) -> None:
+    """The server says that the hash is stale: the page shows what it is now, and waits for the person."""
+    with watched(context) as page:
+        sign_in(page)
+        at(page, f"inbox?approval={ARGUMENTS[0]}")
+        expect(page.locator(".hash")).to_be_visible()
+        sent: list[str] = []
+        stale = {"code": "stale_approval", "detail": "it has changed", "status": 409}
+
+        def refuse(route: Route) -> None:
+            sent.append(route.request.url)
+            route.fulfill(status=409, body=json.dumps(stale), content_type="application/problem+json")
+
+        def again(route: Route) -> None:
+            sent.append(route.request.post_data or "")
+            route.fulfill(status=409, body=json.dumps(stale), content_type="application/problem+json")
+
+        def changed(route: Route) -> None:
+            route.fulfill(json={**json.loads(ARGUMENTS[1]), "subject_hash": "0" * 64})
+
+        page.route("**/approvals/*:approve", refuse)
+        page.route(f"**/approvals/{ARGUMENTS[0]}", changed)
+        page.keyboard.press("a")
+        expect(page.get_by_text("It has changed since you read it")).to_be_visible()
+        expect(page.locator(".hash")).to_have_text("0" * 64)
+        expect(page.get_by_role("button", name="Approve")).to_be_disabled()
+        page.keyboard.press("a")
+        assert len(sent) == 1, sent
+        page.unroute("**/approvals/*:approve")
+        page.get_by_role("button", name="I have read it").click()
+        page.route("**/approvals/*:approve", again)
+        page.keyboard.press("a")
+        expect(page.get_by_text("Not done.")).to_be_visible()
+        assert json.loads(sent[1])["subject_hash"] == "0" * 64
 
 
 @journey

@@ -1,5 +1,7 @@
 """People use the dashboard in a real browser: by keyboard, on a narrow screen, with texts that mean harm."""
 
+import json
+
 import pytest
 
 from tests.browser import place as places
@@ -57,6 +59,14 @@ def test_a_person_rejects_with_a_reason(town: RealTown, made: dict[str, str]) ->
 
     decided = town.approver.read(f"/approvals/{approval['id']}")["decision"]
     assert (decided["verb"], decided["reason"]) == ("reject", "too dear")
+
+
+def test_a_decision_on_what_has_changed_is_never_sent_again_by_itself(town: RealTown, made: dict[str, str]) -> None:
+    approval = town.open_approval(made["plan"])
+
+    drive("sends_nothing_again_when_the_subject_has_changed", town, approval["id"], json.dumps(approval))
+
+    assert town.approver.read(f"/approvals/{approval['id']}")["state"] == "open"
 
 
 def test_what_a_role_may_not_do_is_there_and_off(town: RealTown, made: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import { waiting } from "../frame.tsx";
 import { Graph, edgesOf, nodesOf } from "../graph.tsx";
 import { useKeys } from "../keys.ts";
 import { now, say, useRead } from "../live.ts";
-import { Act, Ago, Command, Glyph, Key, Refused, Skeleton, Trouble, Value, When } from "../parts.tsx";
+import { Act, Ago, Command, Glyph, Key, NotDone, Refused, Skeleton, Trouble, Value, When } from "../parts.tsx";
 import { FIRST_TASK } from "../query.ts";
 import { go, route, written } from "../route.ts";
 import { may } from "../state.ts";
@@ -209,7 +209,7 @@ function Decision({ id, decided }: { id: string; decided: () => void }) {
           <button type="button" class="small" onClick={() => setRead(approval)}>I have read it</button>
         </div>
       )}
-      {problem && <Refused error={problem} what="the decision" stale={false} at={0} />}
+      {problem && <NotDone error={problem} />}
       {approval.state !== "open" ? <p class="none">It is {approval.state}{approval.decision && `: ${approval.decision.verb} by ${safe(approval.decision.person_name ?? approval.decision.by)}`}.</p> : (
         <div class="acts">
           {asks ? choices.map((choice, index) => (

@@ -6,7 +6,7 @@ import { api, ApiError, type Subtask, type Task, type Waiting } from "../api.ts"
 import { edgesOf, Graph, GRAPH_MAX, nodesOf, Stages } from "../graph.tsx";
 import { useKeys } from "../keys.ts";
 import { now, say, useRead } from "../live.ts";
-import { Act, Ago, Command, Dialog, Labels, Refused, Skeleton, State, Trouble, Value, When } from "../parts.tsx";
+import { Act, Ago, Command, Dialog, Labels, NotDone, Refused, Skeleton, State, Trouble, Value, When } from "../parts.tsx";
 import { go, route, written } from "../route.ts";
 import { may } from "../state.ts";
 import { grouped, lookOfEnding, lookOfItem, lookOfTask, money, safe, shortId, since, span, worse } from "../words.ts";
@@ -90,7 +90,7 @@ export function TaskPage({ id }: { id: string }) {
           </p>
           <p class="labels"><Labels labels={task.labels} /></p>
           {task.description && <p class="description">{safe(task.description.slice(0, 2_000))}</p>}
-          {problem && <Refused error={problem} what="the task" stale={false} at={0} />}
+          {problem && <NotDone error={problem} />}
         </header>
         {seen.error && <Trouble read={seen} what="the task" />}
         <Why task={task} />

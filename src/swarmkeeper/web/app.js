@@ -1500,6 +1500,13 @@ function Refused({ error, what, stale, at }) {
     ] })
   ] });
 }
+var NotDone = ({ error }) => /* @__PURE__ */ a4("div", { class: "trouble", role: "alert", children: [
+  /* @__PURE__ */ a4("strong", { children: "Not done." }),
+  " ",
+  safe(error.message),
+  " ",
+  /* @__PURE__ */ a4("code", { children: error.code })
+] });
 function Disconnected() {
   if (connection.value.live) return null;
   const left = Math.max(0, Math.ceil((connection.value.retryAt - now.value) / 1e3));
@@ -2307,7 +2314,7 @@ function Decision({ id: id2, decided }) {
       " ",
       /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setRead(approval), children: "I have read it" })
     ] }),
-    problem2 && /* @__PURE__ */ a4(Refused, { error: problem2, what: "the decision", stale: false, at: 0 }),
+    problem2 && /* @__PURE__ */ a4(NotDone, { error: problem2 }),
     approval.state !== "open" ? /* @__PURE__ */ a4("p", { class: "none", children: [
       "It is ",
       approval.state,
@@ -2665,7 +2672,7 @@ function TaskPage({ id: id2 }) {
         ] }),
         /* @__PURE__ */ a4("p", { class: "labels", children: /* @__PURE__ */ a4(Labels, { labels: task.labels }) }),
         task.description && /* @__PURE__ */ a4("p", { class: "description", children: safe(task.description.slice(0, 2e3)) }),
-        problem2 && /* @__PURE__ */ a4(Refused, { error: problem2, what: "the task", stale: false, at: 0 })
+        problem2 && /* @__PURE__ */ a4(NotDone, { error: problem2 })
       ] }),
       seen.error && /* @__PURE__ */ a4(Trouble, { read: seen, what: "the task" }),
       /* @__PURE__ */ a4(Why, { task }),
