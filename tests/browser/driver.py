@@ -292,6 +292,30 @@ def shows_the_focus(context: BrowserContext) -> None:
 
 
 @journey
+def scrolls_through_all_tasks(context: BrowserContext) -> None:
+    """The list has all of them, one after the other, and draws only those in view."""
+    with watched(context) as page:
+        sign_in(page)
+        at(page, "tasks?q=sort:oldest")
+        rows, foot = page.locator(".task-row a"), page.locator(".foot")
+        expect(foot).to_contain_text("200 and more")
+        page.locator(".windowed").hover()
+        while "and more" in foot.inner_text():
+            page.mouse.wheel(0, 4_000)
+            page.wait_for_timeout(50)
+        expect(foot).to_contain_text(f"{ARGUMENTS[0]} tasks")
+        for _ in range(5):
+            page.mouse.wheel(0, 4_000)
+            page.wait_for_timeout(50)
+        expect(rows.last).to_have_text(ARGUMENTS[1])
+        assert rows.count() < 60, rows.count()
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        expect(page.locator(".task-row.chosen")).to_have_attribute("aria-rowindex", "3")
+        expect(page.locator(".task-row.chosen")).to_be_in_viewport()
+
+
+@journey
 def keeps_what_was_read_while_the_server_is_away(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)

@@ -91,6 +91,16 @@ def test_the_focus_can_be_seen(town: RealTown, made: dict[str, str]) -> None:
     drive("shows_the_focus", town)
 
 
+def test_the_list_goes_on_to_the_last_task_and_draws_only_what_is_in_view(town: RealTown) -> None:
+    for begin in range(0, 450, 150):
+        tasks = [{"title": f"task {number}"} for number in range(begin, begin + 150)]
+        town.client.ok("/tasks:batch", {"tasks": tasks})
+
+    *_, last = town.admin.read("/tasks?order_by=created_at&page_size=500")["items"]
+
+    drive("scrolls_through_all_tasks", town, "450", last["title"])
+
+
 def test_a_server_that_is_away_takes_nothing_from_the_screen(town: RealTown, made: dict[str, str]) -> None:
     drive("keeps_what_was_read_while_the_server_is_away", town)
 

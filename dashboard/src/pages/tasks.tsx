@@ -28,26 +28,33 @@ export function Tasks() {
   const line = route.value.query.get("q") ?? "";
   const { filter, problems } = useMemo(() => understood(line), [line]);
   const field = useRef<HTMLInputElement>(null);
-  const [more, setMore] = useState<{ line: string; tasks: Task[]; token: string | null }>({ line, tasks: [], token: null });
+  // The pages after the first. A token is used once: it is replaced before anything else can ask for the next page.
+  const later = useRef<{ line: string; tasks: Task[]; token: string | null }>({ line, tasks: [], token: null });
+  const [, setPages] = useState(0);
   const [chosen, setChosen] = useState(-1);
   const loading = useRef(false);
 
   const reading = useRead(`tasks ${line}`, () => api.tasks(filter, PAGE));
   const seen = reading.state.value;
   const first = seen.data?.items ?? [];
-  const rest = more.line === line ? more.tasks : [];
+  if (later.current.line !== line) later.current = { line, tasks: [], token: null };
+  const rest = later.current.tasks;
   const tasks = useMemo(() => {
     const there = new Set(first.map((task) => task.id));
     return [...first, ...rest.filter((task) => !there.has(task.id))];
   }, [seen.data, rest]);
-  const token = more.line === line && more.token !== null ? more.token : seen.data?.next_page_token ?? "";
+  const nextPage = () => later.current.token ?? reading.state.peek().data?.next_page_token ?? "";
+  const token = nextPage();
 
   async function nearEnd(): Promise<void> {
-    if (!token || loading.current) return;
+    const next = nextPage(), of = later.current;
+    if (!next || loading.current) return;
     loading.current = true;
     try {
-      const page = await api.tasks(filter, PAGE, token);
-      setMore((before) => ({ line, tasks: [...(before.line === line ? before.tasks : []), ...page.items], token: page.next_page_token }));
+      const page = await api.tasks(filter, PAGE, next);
+      of.tasks = [...of.tasks, ...page.items];
+      of.token = page.next_page_token;
+      setPages((pages) => pages + 1);
     } catch {
       // The next scroll tries again; whether the server answers is shown by the read above.
     } finally {

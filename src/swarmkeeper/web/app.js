@@ -2458,24 +2458,30 @@ function Tasks() {
   const line = route.value.query.get("q") ?? "";
   const { filter, problems } = w2(() => understood(line), [line]);
   const field = T2(null);
-  const [more, setMore] = d2({ line, tasks: [], token: null });
+  const later = T2({ line, tasks: [], token: null });
+  const [, setPages] = d2(0);
   const [chosen, setChosen] = d2(-1);
   const loading = T2(false);
   const reading = useRead(`tasks ${line}`, () => api.tasks(filter, PAGE));
   const seen = reading.state.value;
   const first = seen.data?.items ?? [];
-  const rest = more.line === line ? more.tasks : [];
+  if (later.current.line !== line) later.current = { line, tasks: [], token: null };
+  const rest = later.current.tasks;
   const tasks = w2(() => {
     const there = new Set(first.map((task) => task.id));
     return [...first, ...rest.filter((task) => !there.has(task.id))];
   }, [seen.data, rest]);
-  const token2 = more.line === line && more.token !== null ? more.token : seen.data?.next_page_token ?? "";
+  const nextPage = () => later.current.token ?? reading.state.peek().data?.next_page_token ?? "";
+  const token2 = nextPage();
   async function nearEnd() {
-    if (!token2 || loading.current) return;
+    const next = nextPage(), of = later.current;
+    if (!next || loading.current) return;
     loading.current = true;
     try {
-      const page = await api.tasks(filter, PAGE, token2);
-      setMore((before) => ({ line, tasks: [...before.line === line ? before.tasks : [], ...page.items], token: page.next_page_token }));
+      const page = await api.tasks(filter, PAGE, next);
+      of.tasks = [...of.tasks, ...page.items];
+      of.token = page.next_page_token;
+      setPages((pages) => pages + 1);
     } catch {
     } finally {
       loading.current = false;
