@@ -146,6 +146,7 @@ ELSEWHERE: dict[str, dict[str, str | None]] = {
     "another origin, from an old browser": {"sec_fetch_site": None, "origin": "http://127.0.0.1:9999"},
     "another scheme": {"sec_fetch_site": None, "origin": f"ftp://{HOST}"},
     "headers that disagree": {"sec_fetch_site": "same-origin", "origin": "https://evil.example"},
+    "headers that disagree in the other way": {"sec_fetch_site": "cross-site"},
 }
 
 
@@ -331,6 +332,8 @@ def test_a_session_that_a_token_opened_is_worth_what_the_token_is_and_ends_with_
     caller = place.run(signed_in(Caller(place.swarm.app, headers={"authorization": f"Bearer {token}"})))
 
     assert get(place, caller).json["role"] == "viewer"
+    ends = place.clock.now() // SECOND + 600
+    assert audited(place, "session.open")[-1]["payload"]["expires_at"] == ends
     assert place.run(caller.post("/keys", {"role": "admin"})).status == 403
     place.advance(599)
     assert get(place, caller).status == 200
