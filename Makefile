@@ -2,10 +2,12 @@
 # .venv-uv holds the installer, .venv holds the exact, hash-checked versions of requirements/ and this package.
 # .venv-generator holds the generator of a client from the OpenAPI document, for a test; .venv-bots/ holds what bots need,
 # in the newest and in the lowest versions, for the tests of the distribution swarmkeeper-sdk.
+# .venv-browser holds what drives a browser, for the tests of the dashboard; .venv-node a Node for `make web` where the path
+# has none.
 # .venv-frameworks/ holds an environment for each framework of agents that is not among the locked requirements.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check coverage explore bench sim docs frameworks images lock dist sbom lowest clean
+.PHONY: help setup demo test check coverage explore bench sim docs web screenshots frameworks images lock dist sbom lowest clean
 
 # The first Python on the path that is new enough. `make setup PYTHON=python3.13` chooses another.
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -71,6 +73,13 @@ endif
 docs: setup ## write the pages that are generated from the code again
 	@$(BIN)/python scripts/gen_docs.py
 
+# What it writes is committed, so that neither users nor tests need Node.
+web: $(UV) ## build the dashboard into src/swarmkeeper/web (CHECK=1 writes nothing, and fails if it is not up to date)
+	@UV="$(UV)" PYTHON="$(PYTHON)" CHECK="$(CHECK)" sh scripts/web.sh
+
+screenshots: setup ## pictures of each page of the dashboard into build/screenshots, to look at
+	@$(BIN)/python -m tests.browser.screenshots build/screenshots
+
 # Not part of the ordinary tests: each framework needs an environment of its own, made from what is newest today.
 frameworks: $(UV) ## test agents of frameworks that are not locked (NAMES="strands crewai")
 	@UV="$(UV)" PYTHON="$(PYTHON)" sh scripts/test_frameworks.sh $(NAMES)
@@ -89,7 +98,7 @@ dist: setup ## build the distributions swarmkeeper-sdk and swarmkeeper into dist
 	@$(BIN)/python scripts/dist.py "$(CURDIR)/$(UV)"
 
 # Left out: what needs agent frameworks and other tools, which ask for newer versions; and facts about the code.
-LOWEST_TESTS = $(filter-out tests/agents tests/ai tests/deploy tests/swarm tests/docs tests/packaging tests/tidy tests/support,$(patsubst %/,%,$(wildcard tests/*/)))
+LOWEST_TESTS = $(filter-out tests/agents tests/ai tests/browser tests/deploy tests/swarm tests/docs tests/packaging tests/tidy tests/support,$(patsubst %/,%,$(wildcard tests/*/)))
 lowest: setup ## run the tests on the lowest versions that we allow, in .venv-lowest (needs Python 3.11)
 	@test -x .venv-lowest/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-lowest
 	@$(UV) pip sync --quiet --no-config --python .venv-lowest/bin/python --require-hashes requirements/lowest.txt
@@ -97,7 +106,7 @@ lowest: setup ## run the tests on the lowest versions that we allow, in .venv-lo
 	@.venv-lowest/bin/pytest -n $(WORKERS) --dist worksteal --ignore tests/http/test_fuzz.py $(LOWEST_TESTS) $(PYTEST_ARGS)
 
 clean: ## remove the environments and everything that tools left behind
-	rm -rf .venv .venv-uv .venv-generator .venv-bots .venv-lowest .venv-frameworks .pytest_cache .pytest_counts .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-uv .venv-generator .venv-bots .venv-browser .venv-node dashboard/node_modules .venv-lowest .venv-frameworks .pytest_cache .pytest_counts .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 
 # A Python without `venv` (some distributions package it separately) still has a pip that can install into a folder.
 $(UV): requirements/uv.txt
@@ -109,7 +118,7 @@ $(UV): requirements/uv.txt
 	else rm -rf .venv-uv && "$(PYTHON)" -m pip install --quiet --require-hashes --only-binary :all: --target .venv-uv -r requirements/uv.txt; fi
 	@touch $(UV)
 
-.venv/.ready: $(UV) requirements/runtime.txt requirements/dev.txt requirements/generator.txt requirements/bots.txt requirements/bots-lowest.txt pyproject.toml
+.venv/.ready: $(UV) requirements/runtime.txt requirements/dev.txt requirements/generator.txt requirements/bots.txt requirements/bots-lowest.txt requirements/browser.txt requirements/node.txt dashboard/package-lock.json pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "setup: making .venv with $(PYTHON)" && $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv; }
 	@echo "setup: installing what requirements/ names into .venv"
@@ -117,6 +126,9 @@ $(UV): requirements/uv.txt
 	@$(UV) pip install --quiet --no-config --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
 	@test -x .venv-generator/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-generator
 	@$(UV) pip sync --quiet --no-config --python .venv-generator/bin/python --require-hashes requirements/generator.txt
+	@test -x .venv-browser/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-browser
+	@$(UV) pip sync --quiet --no-config --python .venv-browser/bin/python --require-hashes requirements/browser.txt
+	@UV="$(UV)" PYTHON="$(PYTHON)" INSTALL=1 sh scripts/web.sh
 	@for bots in bots bots-lowest; do \
 	test -x .venv-bots/$$bots/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-bots/$$bots || exit 1; \
 	$(UV) pip sync --quiet --no-config --python .venv-bots/$$bots/bin/python --require-hashes requirements/$$bots.txt || exit 1; done

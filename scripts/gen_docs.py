@@ -360,6 +360,7 @@ ACTION_WORDS = {
     "key.read": "list keys, without their secrets",
     "key.manage": "create, rotate and revoke keys",
     "tenant.erase": "destroy the data keys of the tenant",
+    "session.open": "sign in with a browser",
     "tenant.manage": "create tenants, and set their shares and limits",
     "ops.metrics": "read `/metrics`",
     "ops.verbose": "read `/readyz?verbose=true`",

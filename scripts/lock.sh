@@ -34,6 +34,8 @@ compile requirements/runtime.txt "What swarmkeeper needs to run, with a store in
 compile requirements/uv.txt "What installs the rest." --group pyproject.toml:uv
 compile requirements/image.txt "What makes the images." --constraint requirements/dev.txt --constraint requirements/uv.txt --group pyproject.toml:image
 compile requirements/generator.txt "What makes a client from the OpenAPI document, for a test." --group pyproject.toml:generator
+compile requirements/browser.txt "What drives a browser, for the tests of the dashboard." --group pyproject.toml:browser
+compile requirements/node.txt "A Node for \`make web\`, where there is none." --group pyproject.toml:node
 # What bots need, in the newest versions and in the lowest that swarmkeeper-sdk allows: tests run a swarm with both.
 compile requirements/bots.txt "What bots need to run: swarmkeeper-sdk." --constraint requirements/dev.txt packages/sdk/pyproject.toml
 # From here on nothing is kept: the lowest versions follow from the bounds, which may have been raised.

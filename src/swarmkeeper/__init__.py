@@ -94,6 +94,7 @@ _SERVER_ONLY = {
         "testing",
         "tokens",
         "transparency",
+        "web",
     ),
 }
 

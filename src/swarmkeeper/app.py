@@ -96,9 +96,8 @@ if TYPE_CHECKING:
     from swarmkeeper.tokens.verifying import Tokens
 
 SECOND = 1_000_000
-TENANT = "default"
 # Calls from within this process need no key; audit records name this principal.
-OWN = Principal(TENANT, "embedding", Role.ADMIN)
+OWN = Principal("default", "embedding", Role.ADMIN)
 
 
 class Orchestrator:
@@ -150,8 +149,7 @@ class Orchestrator:
         self._logs_requests = self.log.writes("request")
         self.ended = asyncio.Event()
         self._migrate, self._inline, self._keeps_pepper = migrate, inline, keeps_pepper
-        self._draining, self._store_answers = False, True
-        self._is_lost = False  # the store's files were replaced or deleted
+        self._draining, self._store_answers, self._is_lost = False, True, False  # lost: its files were replaced
         self._publisher: Publisher | None = None
         self._others: Others | None = None
         self._signer: Signer | None = None
@@ -398,8 +396,7 @@ class Orchestrator:
             for task in others:
                 task.cancel()
             await asyncio.gather(engine, *others, return_exceptions=True)
-            if self._others is not None:
-                await self._others.leave()
+            await asyncio.gather(*([self._others.leave()] if self._others else ()))
         finally:
             self._readers.close()
             self._reading_thread.close()
@@ -479,6 +476,10 @@ class Orchestrator:
         except SwarmkeeperError:
             return False
         return True
+
+    async def one_time_token(self, api_key: str) -> str:
+        """Return a token that signs a browser in as this key would: once, within a minute."""
+        return self._identity.one_time.made(await self._identity.authenticate(api_key), self.entropy.secret(32))
 
     async def make_key(
         self,

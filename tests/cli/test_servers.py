@@ -306,6 +306,25 @@ def test_dev_keeps_everything_in_its_folder_and_resumes_from_there(shell: Shell)
         assert second.stop() == 0
 
 
+def test_the_link_that_dev_prints_signs_a_browser_in_once(tmp_path: Path) -> None:
+    server = Server("dev", "--port", "0", "--no-demo", "--json", folder=tmp_path)
+    try:
+        page, _, token = server.first_line()["dashboard"].partition("#t=")
+        origin = page.removesuffix("/ui/")
+        headers = {"authorization": f"Bearer {token}", "origin": origin, "sec-fetch-site": "same-origin"}
+        redeem = urllib.request.Request(f"{origin}/session:redeem", method="POST", headers=headers)
+        with urllib.request.urlopen(page) as shown, urllib.request.urlopen(redeem) as answer:
+            assert b"<title>swarmkeeper</title>" in shown.read()
+            assert json.load(answer)["role"] == "admin"
+            assert "HttpOnly" in answer.headers["set-cookie"]
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(redeem)
+    finally:
+        server.stop()
+
+    assert token not in server.said()
+
+
 def test_demo_reviews_a_directory_and_verifies_its_own_audit_log(tmp_path: Path) -> None:
     code = tmp_path / "code"
     code.mkdir()

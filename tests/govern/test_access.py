@@ -9,13 +9,13 @@ from swarmkeeper.govern.access import ROLES, Action, Role, may, why_not
 
 CLIENT = {
     *("task.submit", "task.read", "task.update", "task.cancel", "task.pause", "task.resume", "task.retry"),
-    *("task.archive", "task.message", "output.read"),
+    *("task.archive", "task.message", "output.read", "session.open"),
 }
 BOT = {
     *("bot.register", "work.lease", "work.report", "work.beat", "work.release", "work.ask", "secret.resolve"),
     *("task.read_held", "task.message_held"),
 }
-VIEWER = {"task.read", "bot.read", "skill.read", "event.read", "approval.read"}
+VIEWER = {"task.read", "bot.read", "skill.read", "event.read", "approval.read", "session.open"}
 TABLE: dict[str, set[str]] = {
     "client": CLIENT,
     "bot:planner": BOT,
@@ -29,7 +29,7 @@ TABLE: dict[str, set[str]] = {
     "viewer": VIEWER,
     "auditor": {
         *("task.read", "bot.read", "skill.read", "event.read", "audit.read", "approval.read", "key.read"),
-        *("legal_hold.read", "person.read"),
+        *("legal_hold.read", "person.read", "session.open"),
         "kill.read",
         "redaction.test",
     },

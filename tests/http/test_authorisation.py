@@ -16,6 +16,7 @@ from swarmkeeper.govern.access import ROLES, Action, Role
 from swarmkeeper.http.app import ROUTES
 from swarmkeeper.policy.files import shipped
 from tests.http.conftest import Answered, Caller
+from tests.http.signed_in import signed_in
 from tests.http.town import Town, town
 from tests.tokens.provider import AUDIENCE, SigningKey
 
@@ -88,6 +89,9 @@ NEEDS: dict[str, Needs] = {
     "POST /approvals/{approval_id}:answer": Needs(Action.APPROVAL_DECIDE, {"answer": 1}),
     "GET /keys": Needs(Action.KEY_READ),
     "POST /token": Needs(None, {}),
+    "POST /session": Needs(Action.SESSION_OPEN, {}),
+    "GET /session": Needs(None),
+    "DELETE /session": Needs(None),
     "POST /keys": Needs(Action.KEY_MANAGE, {"role": "client"}),
     "POST /keys/{key_id}:rotate": Needs(Action.KEY_MANAGE),
     "POST /keys/{key_id}:revoke": Needs(Action.KEY_MANAGE),
@@ -130,12 +134,14 @@ class World:
 
     town: Town
     provider: SigningKey | None = None  # signs the tokens of all callers; None: they have keys
+    cookies: bool = False  # people have the cookies of sessions in place of keys
     read: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)  # what calls that change nothing share
 
     def caller(self, role: str, tenant: str, bot: str | None = None) -> Caller:
         swarm = self.town.swarm
         if self.provider is None:
-            return Caller(swarm.app, self.town.run(swarm.make_key(role, tenant=tenant, bot=bot)))
+            caller = Caller(swarm.app, self.town.run(swarm.make_key(role, tenant=tenant, bot=bot)))
+            return self.town.run(signed_in(caller)) if self.cookies and bot is None else caller
         subject = bot or f"{role}-{swarm.entropy.seed().hex()[:12]}"
         now = self.town.clock.now() // 1_000_000
         claims = {"iss": ISSUER, "sub": subject, "aud": AUDIENCE, "iat": now, "exp": now + 86_400}
@@ -199,11 +205,11 @@ def identity_file(folder: Path, key: SigningKey) -> str:
     return str(made)
 
 
-@pytest.fixture(scope="module", params=["keys", "tokens of a provider, and policies that permit all"])
+@pytest.fixture(scope="module", params=["keys", "cookies", "tokens of a provider, and policies that permit all"])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     more: dict[str, Any] = {}
     key = None
-    if request.param != "keys":
+    if request.param not in ("keys", "cookies"):
         key = SigningKey.made("ES256", "first")
         more = {
             "identity": identity_file(tmp_path_factory.mktemp("identity"), key),
@@ -212,7 +218,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with town(four_eyes=False, pepper="a pepper that is not in the store", **more) as place:
         for tenant in (TENANT, OTHER):
             place.run(place.swarm.make_key("admin", tenant=tenant))  # its first key creates it
-        yield World(place, key)
+        yield World(place, key, cookies=request.param == "cookies")
 
 
 def absent(ids: dict[str, str]) -> dict[str, str]:
@@ -248,6 +254,8 @@ def test_a_role_may_do_what_the_table_says_and_only_in_its_own_tenant(world: Wor
         return run(caller.call(label.partition(" ")[0], path, filled))
 
     missing, foreign, present = asked(absent(own)), asked(other), asked(own)
+    if label == "DELETE /session" and world.cookies:
+        present = missing  # the first call ended the session of all three
 
     allowed = (
         needs.action is None

@@ -63,6 +63,7 @@ NAMED = {
     "POST /legal-holds",
     "POST /legal-holds:release",
     "POST /token",
+    *("POST /session", "POST /session:redeem", "GET /session", "DELETE /session"),
     "GET /events",
     "GET /audit",
     *(f"GET /audit/{path}" for path in ("log", "checkpoint", "tile/{path}", "{index}/proof")),

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from swarmkeeper.govern import keys
 from swarmkeeper.settings import Settings
 from swarmkeeper.storage.postgres import PostgresStore
 from tests.http.conftest import BotCaller, Caller, Fleet
+from tests.http.signed_in import signed_in
 from tests.http.test_work import planned
 from tests.support.postgres import server
 
@@ -143,6 +144,27 @@ async def test_a_person_disabled_at_one_server_is_refused_at_the_other_and_their
         await poll
     assert (await admin.post(f"/persons/{person}:enable")).status == 200
     await soon(lambda: _is_let_in(bot), 2)
+
+
+async def test_a_session_counts_and_ends_at_both_servers(pair: Pair) -> None:
+    admin = Caller(pair.a.app, await pair.a.make_key("admin"))
+    person = (await admin.post("/persons", {"name": "ann"})).json["id"]
+    keys_made = [(await admin.post("/keys", {"role": "viewer", "person": person})).json for _ in range(3)]
+    at_a = [await signed_in(Caller(pair.a.app, made["key"])) for made in keys_made]
+    at_b = [replace(caller, app=pair.b.app) for caller in at_a]
+    assert [(await caller.get("/session")).status for caller in at_b] == [200] * 3
+
+    assert (await at_a[0].call("DELETE", "/session")).status == 204
+    assert (await at_b[0].get("/session")).status == 401, "at once: each call reads the store"
+    assert (await admin.post(f"/keys/{keys_made[1]['id']}:revoke")).status == 200
+    await soon(lambda: _is_signed_out(at_b[1]), 1)
+    assert (await at_b[2].get("/session")).status == 200
+    assert (await admin.post(f"/persons/{person}:disable")).status == 200
+    await soon(lambda: _is_signed_out(at_b[2]), 1)
+
+
+async def _is_signed_out(caller: Caller) -> bool:
+    return (await caller.get("/session")).status == 401
 
 
 async def _is_let_in(bot: BotCaller) -> bool:

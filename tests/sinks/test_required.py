@@ -13,6 +13,7 @@ from swarmkeeper.core.errors import AuditSinkBehind
 from swarmkeeper.core.kills import commands as kill_commands
 from swarmkeeper.core.persons import commands as person_commands
 from swarmkeeper.core.secrets import commands as secret_commands
+from swarmkeeper.core.sessions import commands as session_commands
 from swarmkeeper.sinks import gate, running
 from swarmkeeper.sinks.gate import ALWAYS, FOR_A_WHILE, SinkGate
 from tests.http.conftest import Caller, Fleet
@@ -30,6 +31,7 @@ AT_ONCE = {
     secret_commands.PutSecret,
     kill_commands.LiftKill,
     *(person_commands.CreatePerson, person_commands.RenamePerson, person_commands.EnablePerson),
+    session_commands.OpenSession,  # its record must leave, too; who is signed in stays so
 }
 
 
@@ -48,7 +50,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_command_belongs_to_one_kind() -> None:
-    modules = (commands, secret_commands, kill_commands, erasure_commands, person_commands)
+    modules = (commands, secret_commands, kill_commands, erasure_commands, person_commands, session_commands)
     named = [each for module in modules for each in vars(module).values()]
     there = [each for each in named if isinstance(each, type) and issubclass(each, commands.Command)]
     concrete = {each for each in there if not any(issubclass(other, each) and other is not each for other in there)}

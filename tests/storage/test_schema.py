@@ -16,6 +16,8 @@ from swarmkeeper.core.persons import reads as person_reads
 from swarmkeeper.core.persons import records as person_records
 from swarmkeeper.core.rules.tree import AuditTree
 from swarmkeeper.core.secrets import reads as secret_reads
+from swarmkeeper.core.sessions import reads as session_reads
+from swarmkeeper.core.sessions import records as session_records
 from swarmkeeper.sinks import sink_reads
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.sqlite import migrations
@@ -32,6 +34,7 @@ NAMED = {
     **erasure_reads.READS,
     **sink_reads.READS,
     **person_reads.READS,
+    **session_reads.READS,
 }
 
 WORDS = {
@@ -62,6 +65,7 @@ RECORDS = {
     "kill": kill_records.KillRecord,
     "person": person_records.PersonRecord,
     "erased_key": erasure_records.ErasedKeyRecord,
+    "session": session_records.SessionRecord,
     "cooldown": model.Cooldown,
     "attempt": model.AttemptRecord,
     "late_result": model.LateResultRecord,

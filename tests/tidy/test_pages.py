@@ -111,8 +111,8 @@ def test_every_command_and_flag_that_pages_and_messages_name_exists() -> None:
     ]
     named += [
         (name_of(file), found.split())
-        for file in files(SRC, ".py")
-        for found in re.findall(r"[`\"']swarmkeeper ([a-z][\w -]*)", file.read_text(encoding="utf-8"))
+        for file in (*files(SRC, ".py"), *files(ROOT / "dashboard" / "src", ".ts", ".tsx"))
+        for found in re.findall(r"[`\"'>]swarmkeeper ([a-z][\w -]*)", file.read_text(encoding="utf-8"))
     ]
 
     assert len(named) > 100

@@ -13,7 +13,7 @@ SRC = ROOT / "src" / "swarmkeeper"
 
 _OUTSIDE = frozenset(
     {".git", ".venv", ".venv-uv", ".venv-generator", ".venv-bots", "__pycache__", "node_modules", "build", "dist"}
-    | {".swarmkeeper", ".venv-frameworks", ".venv-lowest"}
+    | {".swarmkeeper", ".venv-frameworks", ".venv-lowest", ".venv-browser", ".venv-node"}
     | {".mypy_cache", ".ruff_cache", ".pytest_cache", ".pytest_counts", ".hypothesis", ".import_linter_cache"}
 )
 

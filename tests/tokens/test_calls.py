@@ -12,6 +12,7 @@ from swarmkeeper.access.identity import LOOKUPS_A_SECOND
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.settings import Settings
 from tests.http.conftest import BotCaller, Caller, Fleet
+from tests.http.signed_in import signed_in
 from tests.tokens.provider import Provider, SigningKey, toml, write
 
 RULES = (
@@ -340,3 +341,19 @@ async def test_good_tokens_do_not_count_however_many_come(swarm: Orchestrator, p
     for number in range(LOOKUPS_A_SECOND + 20):
         token = provider.token(groups=["people"], email=f"{number}@b.example", sub=f"p{number}")
         assert (await bearer(swarm, token).get("/tasks")).status == 200
+
+
+async def test_a_session_that_a_providers_token_opened_is_the_same_caller_and_ends_with_the_token(
+    swarm: Orchestrator, provider: Provider
+) -> None:
+    token = provider.token(groups=["judges"], email="ann@example.com", exp=int(time.time()) + 2)
+    by_token = bearer(swarm, token)
+    by_cookie = await signed_in(bearer(swarm, token))
+
+    one, other = (await by_token.get("/session")).json, (await by_cookie.get("/session")).json
+
+    assert {**one, "session_id": None} == {**other, "session_id": None}
+    assert (other["role"], other["owner"]) == ("approver", "ann@example.com")
+    assert token not in repr(await swarm.store.read("session_row", {"session": other["session_id"]}))
+    await asyncio.sleep(2.1)
+    assert (await by_cookie.get("/session")).status == 401

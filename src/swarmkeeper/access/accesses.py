@@ -14,6 +14,7 @@ from typing import Any
 from swarmkeeper.core.commands import ENGINE, Command, NoteKeyUses, NoteReads, NoteRefusals
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Principal
+from swarmkeeper.core.sessions.commands import NoteSessionUses
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -49,6 +50,7 @@ class Accesses:
         """
         self._now, self._wall = now, wall
         self.used = set[str]()  # ids of the keys that were used and not noted yet
+        self.sessions: dict[str, int] = {}  # likewise sessions, with the time; the dictionary of access/sessions/
         self._uses_noted_at = now()
         self._refusals: dict[tuple[str, str], _Counted] = {}  # by key and code
         self._strangers: dict[str, _Counted] = {}  # by source
@@ -93,15 +95,23 @@ class Accesses:
         now = self._now()
         await self._write_refusals(do_all, now)
         await self._write_reads(do_all, now, at_once=at_once)
-        if self.used and (at_once or now - self._uses_noted_at >= MINUTE):
+        if (self.used or self.sessions) and (at_once or now - self._uses_noted_at >= MINUTE):
             await self._note_uses(do_all, now)
 
     async def _note_uses(self, do_all: DoAll, now: int) -> None:
         used, self.used = self.used, set()
-        (answer,) = await do_all([NoteKeyUses(by=ENGINE, uses=dict.fromkeys(sorted(used), self._wall()))])
-        if isinstance(answer, SwarmkeeperError):
-            self.used |= used
-            raise answer
+        sessions = dict(self.sessions)
+        commands: list[Command[Any]] = []
+        if used:
+            commands.append(NoteKeyUses(by=ENGINE, uses=dict.fromkeys(sorted(used), self._wall())))
+        if sessions:
+            commands.append(NoteSessionUses(by=ENGINE, uses=sessions))
+        for answer in await do_all(commands):
+            if isinstance(answer, SwarmkeeperError):
+                self.used |= used
+                raise answer
+        for session in sessions:
+            self.sessions.pop(session, None)
         self._uses_noted_at = now
 
     async def _write_refusals(self, do_all: DoAll, now: int) -> None:

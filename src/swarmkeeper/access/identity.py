@@ -16,6 +16,8 @@ from typing import Protocol
 
 from swarmkeeper.access.accesses import Accesses
 from swarmkeeper.access.duplicate_processes import Processes
+from swarmkeeper.access.sessions.kept import Sessions, caller_of
+from swarmkeeper.access.sessions.one_time import OneTimeTokens
 from swarmkeeper.access.stuck_code import StuckCodeRegistry
 from swarmkeeper.core import ids
 from swarmkeeper.core.errors import AuthenticationFailed, NotSupported, PermissionDenied, RateLimited, SwarmkeeperError
@@ -24,6 +26,8 @@ from swarmkeeper.core.named_reads import KEY_BY_PUBLIC_ID, TENANT_ROW, fetch
 from swarmkeeper.core.persons.reads import PERSON_BY_NAME, PERSON_ROW
 from swarmkeeper.core.persons.records import PersonRecord, TokenLogin
 from swarmkeeper.core.ports import Heard, Store
+from swarmkeeper.core.sessions.commands import OpenSession
+from swarmkeeper.core.sessions.records import SessionRecord
 from swarmkeeper.govern import keys
 
 SECOND = 1_000_000
@@ -37,6 +41,8 @@ KEYS_MAX = 50_000
 TENANTS_MAX = 10_000
 
 _REFUSED = "the API key is missing, unknown, expired or revoked"
+_SIGNED_OUT = "the session has ended: sign in again"
+_USED = "the link was used already, or is older than a minute: a new one is needed"
 
 
 @dataclass(slots=True)
@@ -213,6 +219,9 @@ class Identity:
         self._generation = 0
         self._failing = Buckets(FAILURES_A_SECOND)
         self._looking_up = Buckets(LOOKUPS_A_SECOND)
+        self.one_time = OneTimeTokens(monotonic)
+        self._sessions = Sessions(store, self.digest, wall)
+        self.accesses.sessions = self._sessions.used
 
     # ---- authentication --------------------------------------------------------------------------------------------
 
@@ -261,6 +270,58 @@ class Identity:
         self.accesses.used.add(key.id)
         if key.previous_digest is None:  # during a rotation, the old text is valid only for a while
             self._remember(shown, key, principal)
+        return principal
+
+    async def by_session(self, cookie: str, source: str) -> Principal:
+        """Return the principal of a browser's session, which is worth what its key or token is worth now.
+
+        Raises:
+            AuthenticationFailed: there is no such session, it has ended, or its key or token is not good any more.
+            RateLimited: too many wrong cookies came from this source.
+        """
+        now = self._monotonic()
+        bucket = self._looking_up.of(source, now)
+        if not bucket.take(now):
+            self.failures += 1
+            self.accesses.strange(source)
+            raise RateLimited("too many calls with unknown sessions", retry_after=1)
+        session = await self._sessions.find(cookie)
+        principal = None if session is None else await self._of_session(session, source)
+        if session is None or principal is None:
+            raise self._failed(source, refused=_SIGNED_OUT)
+        bucket.give_back()
+        self._sessions.note(session)
+        return principal
+
+    async def _of_session(self, session: SessionRecord, source: str) -> Principal | None:
+        """Return the caller of an open session; None if the key or token with which it was opened is not good."""
+        principal = caller_of(session)
+        if session.public_id is not None:
+            cached = self._keys.get(session.public_id) if self.is_fresh() else None
+            key = cached or await self._read(session.public_id)
+            if key is None or not _may_come_from(source, key):
+                return None
+            if principal is None:
+                principal = replace(_principal(key), secret_digest=session.secret_digest, session=session.id)
+            self.accesses.used.add(key.id)
+        if principal is None or not await self._is_good(principal):
+            return None
+        return principal
+
+    def opening(self, by: Principal, cookie: str, trace: str) -> OpenSession:
+        """Return the command that opens a session for a caller with a key or token."""
+        return replace(self._sessions.opening(by, cookie, self._public_ids.get(by.key_id)), trace=trace)
+
+    async def redeemed(self, token: str, source: str) -> Principal:
+        """Return whose one-time token this is; it counts no more.
+
+        Raises:
+            AuthenticationFailed: there is no such token, it was used or is too old, or its key has ended since.
+            RateLimited: too many wrong ones came from this source.
+        """
+        principal = self.one_time.take(token)
+        if principal is None or not await self.still_good(principal):
+            raise self._failed(source, refused=_USED)
         return principal
 
     async def _by_token(self, text: str, source: str) -> Principal:
@@ -386,7 +447,13 @@ class Identity:
         self._known[shown] = key, principal
 
     async def still_good(self, principal: Principal) -> bool:
-        """Whether the caller's key or token is still valid. Reads the store only after keys have changed."""
+        """Whether the caller's key, token or session is still valid. Reads the store for sessions, after changes."""
+        if principal.session is not None and not await self._sessions.is_open(principal.session):
+            return False
+        return await self._is_good(principal)
+
+    async def _is_good(self, principal: Principal) -> bool:
+        """Whether a key or token is still valid. Reads the store only after keys have changed."""
         if principal.token is not None:
             if principal.token.issuer != OWN_ISSUER:
                 if self._tokens is None or not self._tokens.still_good(principal.token):
@@ -433,13 +500,13 @@ class Identity:
             return "key_expired"
         return None if _may_come_from(source, key) else "key_network"
 
-    def _failed(self, source: str, *, is_known: bool = False) -> SwarmkeeperError:
+    def _failed(self, source: str, *, is_known: bool = False, refused: str = _REFUSED) -> SwarmkeeperError:
         self.failures += 1
         now = self._monotonic()
         if not is_known:
             self.accesses.strange(source)
         if self._failing.of(source, now).take(now):
-            return AuthenticationFailed(_REFUSED)
+            return AuthenticationFailed(refused)
         return RateLimited("too many calls without a good API key", retry_after=1)
 
     async def _look_up(self, public_id: str, source: str) -> ApiKey | None:

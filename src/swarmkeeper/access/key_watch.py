@@ -26,7 +26,8 @@ class KeyWatch:
         """Watch a key or token until the block ends; yield a future that is done within a second of its end."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Two tokens of one subject have one key id, and end at two times; so do two secrets of a key that is rotated.
-        credential = (principal.key_id, principal.secret_digest, principal.token and principal.token.id)
+        token = principal.token and principal.token.id
+        credential = (principal.key_id, principal.secret_digest, token, principal.session)
         _, of_key = self._waiting.setdefault(credential, (principal, {}))
         of_key[id(ended)] = ended
         try:

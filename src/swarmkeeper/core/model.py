@@ -58,6 +58,7 @@ class Principal:
     person: str | None = None  # id of the person to whom the credential belongs
     sees_own: bool = False  # it sees and steers no tasks but those of its party
     secret_digest: bytes | None = field(default=None, compare=False, repr=False)  # of the secret; see key_watch.py
+    session: str | None = None  # id of the browser's session, if the call has its cookie
 
     @property
     def party(self) -> str:
@@ -90,8 +91,7 @@ class Limits:
     idempotency: int = 86_400_000_000
     away: int = 120_000_000
     forget_bots: int = 86_400_000_000  # a bot that is not seen for this long is removed; 0: never
-    # Limits of a tenant that has none of its own; 0: no limit.
-    open_tasks: int = 0
+    open_tasks: int = 0  # of a tenant that has no limit of its own, like the two that follow; 0: no limit
     open_subtasks: int = 0
     stored_bytes: int = 0
     reserve_cost: int = 50_000  # micro-USD that a lease reserves, until attempts of its kind have shown what they need

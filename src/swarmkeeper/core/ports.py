@@ -176,6 +176,8 @@ class Changes:
     kills: dict[str, KillRecord | None] = field(default_factory=dict)  # None removes it
     persons: dict[str, PersonRecord] = field(default_factory=dict)
     erased_keys: dict[str, ErasedKeyRecord] = field(default_factory=dict)  # data keys that are destroyed
+    # Statements on sessions with their parameters, in order.
+    sessions: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     secret_rows: dict[RowKey, SecretRecord | None] = field(default_factory=dict)  # None removes it
     alive_at: int | None = None
     requests: dict[str, str] = field(default_factory=dict)  # audit id of events -> request id; only for the log

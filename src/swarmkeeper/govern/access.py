@@ -49,6 +49,7 @@ class Action(StrEnum):
     PERSON_READ = "person.read"
     PERSON_MANAGE = "person.manage"
     TENANT_ERASE = "tenant.erase"
+    SESSION_OPEN = "session.open"  # signing in with a browser
     TENANT_MANAGE = "tenant.manage"
     SECRET_RESOLVE = "secret.resolve"
     SECRET_READ = "secret.read"  # names and versions, never values
@@ -86,6 +87,7 @@ _CLIENT = frozenset(
         Action.TASK_ARCHIVE,
         Action.TASK_MESSAGE,
         Action.OUTPUT_READ,
+        Action.SESSION_OPEN,
     }
 )
 _BOT = frozenset(
@@ -118,7 +120,12 @@ _OPERATOR = _CLIENT | {
     Action.OPS_VERBOSE,
 }
 # Sees what goes on, for dashboards and people who only look: no outputs, no keys, no audit log.
-_VIEWER = frozenset({Action.TASK_READ, Action.BOT_READ, Action.SKILL_READ, Action.EVENT_READ, Action.APPROVAL_READ})
+_VIEWER = frozenset(
+    {
+        *(Action.TASK_READ, Action.BOT_READ, Action.SKILL_READ, Action.EVENT_READ, Action.APPROVAL_READ),
+        Action.SESSION_OPEN,
+    }
+)
 # An approver has to see the outputs that it approves, and who made them.
 _APPROVER = _VIEWER | {Action.OUTPUT_READ, Action.APPROVAL_DECIDE}
 # Reads everything except outputs; late results are outputs, too.
@@ -135,6 +142,7 @@ _AUDITOR = frozenset(
         Action.LEGAL_HOLD_READ,
         Action.KILL_READ,
         Action.REDACTION_TEST,
+        Action.SESSION_OPEN,
     }
 )
 

@@ -31,6 +31,7 @@ from swarmkeeper.http.routers import (
 from swarmkeeper.http.routing import HotRoute, StrictRoute
 from swarmkeeper.http.secrets import router as secrets
 from swarmkeeper.http.services import Services
+from swarmkeeper.http.web import files, sessions
 
 __all__ = ["ROUTES", "HttpLimits", "Services", "create_app", "openapi_document"]
 
@@ -43,8 +44,8 @@ _ROUTERS = (
 
 
 def _routes() -> Iterator[StrictRoute]:
-    for module in _ROUTERS:
-        for route in module.router.routes:
+    for router in (*(module.router for module in _ROUTERS), sessions.router, sessions.open_router):
+        for route in router.routes:
             assert isinstance(route, StrictRoute), "every router uses StrictRoute as its route class"
             yield route
 
@@ -95,6 +96,7 @@ def _application(version: str) -> FastAPI:
     )
     # `include_router` would match each path twice: 0.3 ms more per request (measured).
     app.router.routes.extend(ROUTES)
+    app.router.routes.extend(files.ROUTES)  # no part of the API
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -27,6 +27,7 @@ from swarmkeeper.http.intake import limits
 from swarmkeeper.http.intake.content import Translator
 from swarmkeeper.http.responses import encode
 from swarmkeeper.http.services import Services
+from swarmkeeper.http.web import origin
 from swarmkeeper.reads.reading_thread import Reads
 from swarmkeeper.wire.shapes import Request as RequestModel
 
@@ -106,7 +107,7 @@ class Call:
         return public.rstrip("/")
 
     async def authenticate(self) -> None:
-        """Set `principal` from the request's API key or token.
+        """Set `principal` from the request's API key or token, or without these from the cookie of a session.
 
         Raises:
             AuthenticationFailed: the request has no valid key or token.
@@ -114,6 +115,10 @@ class Call:
             RateLimited: too many requests without a valid key came from this address.
             Overloaded: the keys of the token's issuer cannot be read now.
         """
+        cookie = origin.session_cookie(self.method, self.scope, self.headers, self.services.limits)
+        if cookie is not None:
+            self.principal = await self.services.identity.by_session(cookie, self.source)
+            return
         self.principal = await self.services.identity.authenticate(
             credential(self.headers), self.source, as_bearer="x-api-key" not in self.headers
         )

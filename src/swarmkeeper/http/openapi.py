@@ -43,6 +43,7 @@ TAGS = {
     "bots": "Registered bots.",
     "keys": "API keys.",
     "secrets": "Values that bots get under a lease, and what the server keeps of them.",
+    "sessions": "Sign-ins of browsers.",
     "persons": "The people to whom keys and sign-ins by token belong.",
     "kills": "What is stopped at once: bots, owners, skills, the tenant.",
     "tenant": "The tenant as a whole.",
@@ -55,6 +56,7 @@ SUCCESS_WORDS = {
     201: "Created.",
     202: "Begun.",
     204: "Deleted.",
+    307: "Elsewhere.",
     304: "Not modified.",
     503: "Not ready.",
 }

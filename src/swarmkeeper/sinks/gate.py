@@ -16,6 +16,7 @@ from swarmkeeper.core.errors import AuditSinkBehind, SwarmkeeperError
 from swarmkeeper.core.kills.commands import PlaceKill
 from swarmkeeper.core.persons.commands import DisablePerson
 from swarmkeeper.core.secrets.commands import CheckLease, DeleteSecret, KeepSecretRows, ReleaseSecrets, RetireSecret
+from swarmkeeper.core.sessions.commands import EndSession, NoteSessionUses
 
 SECOND = 1_000_000
 GRACE = 60 * SECOND  # in which work in flight may be reported
@@ -31,12 +32,12 @@ ALWAYS: frozenset[type[Command[Any]]] = frozenset(
         # They stop or keep something.
         *(commands.Cancel, commands.Pause, commands.RevokeKey, commands.Drain, commands.DeleteBot),
         *(commands.PlaceLegalHold, commands.SendHeartbeat, DeleteSecret, RetireSecret),
-        *(PlaceKill, DisablePerson),
+        *(PlaceKill, DisablePerson, EndSession),
         # The orchestrator's own.
         *(commands.TimerFired, commands.Continue, commands.CheckBot, commands.NoteRefusals, commands.NoteReads),
         *(commands.ChangeRules, commands.ResetClock, commands.RecordRestore, commands.EraseTask, commands.TrimAudit),
         *(EraseNow, EraseTenant),  # they wait until the sinks have everything of the tasks
-        *(commands.NoteKeyUses, KeepSecretRows),
+        *(commands.NoteKeyUses, NoteSessionUses, KeepSecretRows),
         CheckLease,  # changes nothing
     }
 )

@@ -11,3 +11,11 @@ SELECT {person} FROM person WHERE tenant = :tenant AND id = :person;
 -- name: person_by_name
 -- The person of a tenant whom a token names.
 SELECT {person} FROM person WHERE tenant = :tenant AND name = :name;
+
+-- name: session_by_digest
+-- The session of a cookie.
+SELECT {session} FROM session WHERE digest = :digest;
+
+-- name: session_row
+-- A session by its id.
+SELECT {session} FROM session WHERE id = :session;

@@ -1,4 +1,4 @@
-"""Loads and saves of persons, by the statements of persons.sql. Generators, as in retention.py."""
+"""Loads and saves of persons and of sessions, by the statements of persons.sql. Generators, as in retention.py."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def load(wanted: Mapping[str, Iterable[Any]]) -> Generator[tuple[str, Mapping[st
 
 
 def save(changes: Changes) -> Generator[tuple[str, Mapping[str, Any]], list[Any], None]:
-    """Write persons."""
+    """Write persons and sessions."""
     for person in changes.persons.values():
         yield "put_person", asdict(person)
+    for step in changes.sessions:  # a list cannot be sent the rows of each
+        yield step[0], step[1]

@@ -53,6 +53,7 @@ from swarmkeeper.core.persons.records import PersonRecord
 from swarmkeeper.core.policies import labels
 from swarmkeeper.core.policies.labels import Flow, WorkLabels
 from swarmkeeper.core.rules.tree import AuditTree
+from swarmkeeper.core.sessions.records import SessionRecord
 from swarmkeeper.core.states import AttemptOutcome, BotType, Condition, Evaluation, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.storage.statements import Table
 
@@ -413,6 +414,12 @@ WORK_RATE = RecordTable(WorkRate, "work_rate", "id tenant key", "most per_minute
 KILL = RecordTable(KillRecord, "kill", "id tenant kind name", "reason placed_by placed_at until")
 ERASED_KEY = RecordTable(ErasedKeyRecord, "erased_key", "id tenant erased_at erased_by")
 PERSON = RecordTable(PersonRecord, "person", "id tenant created_at", "name disabled_at")
+SESSION = RecordTable(
+    SessionRecord,
+    "session",
+    "id tenant key_id created_at",
+    "digest seal used_at ends_at public_id secret_digest login",
+)
 COOLDOWN = RecordTable(Cooldown, "cooldown", "id tenant scope phase until")
 TIMER = RecordTable(Timer, "timer", "kind ref due")
 ATTEMPT = RecordTable(
@@ -469,8 +476,8 @@ def tenant(row: Row) -> Tenant:
 
 RECORDS: tuple[RecordTable[Any], ...] = (
     *(TASK, WORK, LEASE, BOT, API_KEY, APPROVAL, JOB, QUEUE, EDGE, READY, TIMER, ATTEMPT, LATE_RESULT, FEEDBACK),
-    *(KEY_LIMIT, WORK_RATE, KILL, PERSON, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
-    ERASED_KEY,
+    *(KEY_LIMIT, WORK_RATE, KILL, PERSON, SESSION, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF),
+    *(AUDIT_TREE, ERASED_KEY),
 )
 PAYLOAD = Table("payload", ("id", "task", "body", "sealed"))
 

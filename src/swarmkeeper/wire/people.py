@@ -268,6 +268,22 @@ class PersonPage(Page[Person]):
     """Persons of the tenant."""
 
 
+# ---- sessions ------------------------------------------------------------------------------------------------------
+
+
+class CurrentSession(Answer):
+    """Who the caller is, and what it may do."""
+
+    tenant: str
+    role: str
+    key_id: Annotated[str, Field(description="Id of the key's record, or made from the token's subject.")]
+    owner: str | None = None
+    person: Annotated[str | None, Field(description="Id of the person to whom the key or token belongs.")] = None
+    person_name: str | None = None
+    session_id: Annotated[str | None, Field(description="Null: the call has a key or token.")] = None
+    may: Annotated[list[str], Field(description="The actions that the role allows.", examples=[["task.read"]])]
+
+
 # ---- kills ---------------------------------------------------------------------------------------------------------
 
 

@@ -72,6 +72,7 @@ from swarmkeeper.wire.people import (
     Approve,
     Ask,
     AskAnswer,
+    CurrentSession,
     Erasure,
     ErasureRequest,
     KeyRequest,

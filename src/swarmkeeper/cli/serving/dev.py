@@ -66,7 +66,8 @@ async def _dev(folder: Path, settings: Settings, *, with_bots: bool, as_json: bo
                 stopping = asyncio.ensure_future(server.until_stopped(served))
                 # Signals must be handled before the address is printed: its reader may stop the server at once.
                 await asyncio.sleep(0)
-                _introduce(folder, served, admin if is_new else None, list(keys), as_json=as_json)
+                link = f"{served.url}/ui/#t={await served.swarm.one_time_token(admin)}"
+                _introduce(folder, served, admin if is_new else None, list(keys), link, as_json=as_json)
                 await asyncio.wait([stopping, working] if bots else [stopping], return_when=asyncio.FIRST_COMPLETED)
                 stopping.cancel()
                 if bots and working.done():
@@ -125,16 +126,22 @@ def remember(folder: Path, settings: Settings, url: str) -> None:
     files.write(folder / DEV_FILE, "\n".join(lines) + "\n")
 
 
-def _introduce(folder: Path, served: Served, new_key: str | None, bots: Sequence[str], *, as_json: bool) -> None:
+def _introduce(
+    folder: Path, served: Served, new_key: str | None, bots: Sequence[str], link: str, *, as_json: bool
+) -> None:
     admin_file = str(key_file(folder, "admin"))
     terminal.talk(f"listening on {served.url}")
     if as_json:
         answer: dict[str, Any] = {"url": served.url, "store": served.swarm.settings.store, "api_key_file": admin_file}
         if new_key is not None:
             answer["api_key"] = new_key
-        terminal.say_json(answer | {"bots": list(bots), "resumed": new_key is None})
+        terminal.say_json(answer | {"bots": list(bots), "resumed": new_key is None, "dashboard": link})
         return
-    lines = [f"server   {served.url}", f"kept in  {folder}/ (ignored by Git)"]
+    lines = [
+        f"server   {served.url}",
+        f"look     {link}   (signs in once, within a minute)",
+        f"kept in  {folder}/ (ignored by Git)",
+    ]
     if new_key is not None:
         days = served.swarm.settings.key_days
         lasts = f"expires in {days} days" if days else "does not expire"

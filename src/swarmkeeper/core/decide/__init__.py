@@ -32,6 +32,8 @@ from swarmkeeper.core.kills import commands as of_kills
 from swarmkeeper.core.persons import commands as of_persons
 from swarmkeeper.core.persons import deciding as persons
 from swarmkeeper.core.secrets import commands as of_secrets
+from swarmkeeper.core.sessions import commands as of_sessions
+from swarmkeeper.core.sessions import deciding as sessions
 
 DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     commands.Submit: planning.submit,
@@ -81,6 +83,9 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     of_persons.RenamePerson: persons.rename,
     of_persons.DisablePerson: persons.disable,
     of_persons.EnablePerson: persons.enable,
+    of_sessions.OpenSession: sessions.open_,
+    of_sessions.EndSession: sessions.end,
+    of_sessions.NoteSessionUses: sessions.note_uses,
     commands.TimerFired: timers.timer_fired,
     commands.Continue: timers.continue_job,
 }

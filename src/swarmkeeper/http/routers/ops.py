@@ -124,7 +124,9 @@ async def docs(request: Request) -> Response:
     return HTMLResponse(docs_page.page(request.app.openapi()), headers=_PAGE_HEADERS)
 
 
-@router.get("/", response_class=HTMLResponse)
+@router.get("/", response_class=HTMLResponse, status_code=307)
 async def root(call: CurrentCall) -> Response:
-    """Return an HTML page with the first steps."""
-    return HTMLResponse(home.page(call.services.version, call.base), headers=_PAGE_HEADERS)
+    """Lead to the dashboard. The body is an HTML page with the first steps, for programs that do not follow."""
+    # Relative, unless the setting `root_path` or `public_url` says where this is: a proxy may have removed a part.
+    headers = {**_PAGE_HEADERS, "cache-control": "no-cache", "location": f"{call.base}/ui/" if call.base else "ui/"}
+    return HTMLResponse(home.page(call.services.version, call.base), 307, headers)

@@ -28,7 +28,7 @@ _ALONE = frozenset({"delete_lease", "delete_ready", "delete_timer", "delete_payl
 # Changes that have statements of their own, which are run after the others'.
 _BESIDE = frozenset(
     {"tenant_budgets", "queues", "legal_holds", "erased", "tile_hashes", "checkpoints", "sink_cursors"}
-    | {"secret_rows", "persons", "kills"}
+    | {"secret_rows", "persons", "sessions", "kills"}
 )
 _MORE = 4  # so many times as many rows are read when too many of them belong to tasks that others have
 
@@ -245,7 +245,7 @@ class PostgresTransaction:
                 await self._execution.run(checkpoints.save(changes))
             if changes.secret_rows:
                 await self._execution.run(secrets.save(changes))
-            if changes.persons:
+            if changes.persons or changes.sessions:
                 await self._execution.run(persons.save(changes))
             if changes.kills:
                 await self._execution.run(kills.save(changes))

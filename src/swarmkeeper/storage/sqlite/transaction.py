@@ -134,7 +134,7 @@ class SqliteTransaction:
             self._kept.erased(changes.erased, run(self._connection.execute, retention.save(changes)))
         if changes.tile_hashes or changes.checkpoints or changes.sink_cursors:
             run(self._connection.execute, checkpoints.save(changes))
-        if changes.secret_rows or changes.kills or changes.persons:
+        if changes.secret_rows or changes.kills or changes.persons or changes.sessions:
             for others in (secrets, kills, persons):
                 run(self._connection.execute, others.save(changes))
 

@@ -39,6 +39,15 @@ CREATE TABLE person (
     created_at bigint NOT NULL, disabled_at bigint, UNIQUE (tenant, name)
 );
 
+-- Sign-ins of browsers; see core/sessions/. A row is removed when the session ends, or was not used for too long.
+CREATE TABLE session (
+    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL, key_id text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL, digest text COLLATE "C" NOT NULL UNIQUE, seal bytea NOT NULL, used_at bigint NOT NULL,
+    ends_at bigint NOT NULL, public_id text COLLATE "C", secret_digest bytea, login text COLLATE "C"  -- JSON
+);
+CREATE INDEX session_of_key ON session (tenant, key_id, used_at, id);
+CREATE INDEX session_by_use ON session (used_at);
+
 CREATE TABLE key_use (key text COLLATE "C" NOT NULL, at bigint NOT NULL, PRIMARY KEY (key)) WITH (fillfactor = 70);
 
 CREATE TABLE bot (
@@ -521,18 +530,15 @@ CREATE TABLE secret (
 );
 
 CREATE TABLE secret_released (
-    tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
-    tag      text COLLATE "C" NOT NULL,
+    tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL, tag text COLLATE "C" NOT NULL,
     version text COLLATE "C" NOT NULL, source text COLLATE "C" NOT NULL,
-    key_id text COLLATE "C" NOT NULL, nonce bytea NOT NULL, sealed bytea NOT NULL,
-    first_at bigint NOT NULL, last_at bigint NOT NULL, count    bigint NOT NULL CHECK (count > 0),
-    PRIMARY KEY (tenant, name, tag)
+    key_id text COLLATE "C" NOT NULL, nonce bytea NOT NULL, sealed bytea NOT NULL, first_at bigint NOT NULL,
+    last_at bigint NOT NULL, count bigint NOT NULL CHECK (count > 0), PRIMARY KEY (tenant, name, tag)
 );
 CREATE INDEX secret_released_tag ON secret_released (tenant, tag);
 
 CREATE TABLE secret_use (
-    tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
-    minute bigint NOT NULL, count  bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL, minute bigint NOT NULL, count bigint NOT NULL,
     PRIMARY KEY (tenant, name)
 );
 
@@ -541,9 +547,9 @@ CREATE TABLE secret_lease (
 );
 
 CREATE TABLE secret_loan (
-    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL,
-    lease_id text COLLATE "C" NOT NULL, source text COLLATE "C" NOT NULL, expires_at bigint NOT NULL,
-    key_id text COLLATE "C" NOT NULL, nonce bytea NOT NULL, sealed bytea NOT NULL
+    id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL, lease_id text COLLATE "C" NOT NULL,
+    source text COLLATE "C" NOT NULL, expires_at bigint NOT NULL, key_id text COLLATE "C" NOT NULL,
+    nonce bytea NOT NULL, sealed bytea NOT NULL
 );
 
 -- What is stopped at once: a bot, an owner, a skill, or (kind 'tenant') the tenant itself; see core/decide/kills.py.
@@ -551,8 +557,7 @@ CREATE TABLE kill (
     id text COLLATE "C" PRIMARY KEY, tenant text COLLATE "C" NOT NULL,
     kind text COLLATE "C" NOT NULL CHECK (kind IN ('bot', 'owner', 'skill', 'tenant')),
     name text COLLATE "C" NOT NULL, reason text COLLATE "C" NOT NULL, placed_by text COLLATE "C" NOT NULL,
-    placed_at bigint NOT NULL, until bigint,
-    UNIQUE (tenant, kind, name)
+    placed_at bigint NOT NULL, until bigint, UNIQUE (tenant, kind, name)
 );
 
 -- What a transaction tells: its events and audit records, complete but for their numbers, and what it counts. The
@@ -567,10 +572,9 @@ CREATE TABLE outbox (
 
 -- When bots were last heard, as every server tells the others now and then. Not logged: after a crash it begins empty.
 CREATE UNLOGGED TABLE presence (
-    bot      text COLLATE "C" PRIMARY KEY,
-    seen_at  bigint NOT NULL,
+    bot text COLLATE "C" PRIMARY KEY, seen_at bigint NOT NULL,
     asked_at bigint NOT NULL,  -- for work; 0: not yet
-    told_at  bigint NOT NULL  -- the server's time
+    told_at bigint NOT NULL  -- the server's time
 ) WITH (fillfactor = 60);
 CREATE INDEX presence_told ON presence (told_at);
 
@@ -584,17 +588,3 @@ CREATE UNLOGGED TABLE server (
 ) WITH (fillfactor = 60);
 
 INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0), ('numbers_until', 0);
-ALTER TABLE payload ALTER COLUMN body SET STATISTICS 0; -- they would keep bodies that are encrypted later
-ALTER TABLE event ALTER body SET STATISTICS 0; ALTER TABLE audit_leaf ALTER body SET STATISTICS 0;
-ALTER TABLE feedback ALTER text SET STATISTICS 0;
-ALTER TABLE answered ALTER question SET STATISTICS 0, ALTER answer SET STATISTICS 0;
-ALTER TABLE approval ALTER question SET STATISTICS 0, ALTER choices SET STATISTICS 0, ALTER schema SET STATISTICS 0,
- ALTER subject SET STATISTICS 0, ALTER decision SET STATISTICS 0;
-
--- Enabled when the first server with a master key opens the store; see storage/at_rest/guard.py.
-CREATE FUNCTION refuse_plain() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    RAISE 'bodies in this store are encrypted: set `encryption_key`, and start again' USING ERRCODE = '55000'; END $$;
-CREATE TRIGGER refuse_plain BEFORE INSERT OR UPDATE OF body ON payload FOR EACH ROW WHEN (NEW.sealed = 0)
-    EXECUTE FUNCTION refuse_plain();
-CREATE TRIGGER refuse_plain BEFORE INSERT ON outbox FOR EACH ROW WHEN (NEW.sealed = 0) EXECUTE FUNCTION refuse_plain();
-ALTER TABLE payload DISABLE TRIGGER refuse_plain; ALTER TABLE outbox DISABLE TRIGGER refuse_plain;

@@ -1,0 +1,154 @@
+// Every call of the dashboard to the API, with the types of the answers, in one place. Addresses are relative to the
+// page, so that it works below any path. The browser sends the session's cookie by itself.
+
+export type TaskStatus = "CREATED" | "PLANNED" | "IN_PROGRESS" | "COMPLETED" | "FAILED" | "ARCHIVED";
+export type Json = unknown;
+
+export interface Session {
+  tenant: string; role: string; key_id: string; owner: string | null; person: string | null; person_name: string | null;
+  session_id: string | null; may: string[];
+}
+export interface Page<T> { items: T[]; next_page_token: string }
+export interface Usage { tokens?: number; cost_micro_usd?: number }
+export interface Cause {
+  message: string; class: string | null; work_id: string; kind: string; key: string; bot: string | null; attempt: number | null;
+  at: string; retry_at: string | null;
+}
+export interface Failure { code: string; detail: string; cause: Cause | null; fix: string | null }
+export interface Verdict { decision: string; score: number | null; reasons: string[]; findings: { text?: string; severity?: string }[] }
+export interface Dependency { key: string; when: string }
+export interface Subtask {
+  id: string; key: string; kind: string; description: string; required_skills: string[]; status: string; attempt: number;
+  round: number; depends_on: (string | Dependency)[]; bot: string | null; started_at: string | null; ended_at: string | null;
+  cause: Cause | null; progress: { fraction?: number | null; message?: string | null } | null;
+}
+export interface Attempt {
+  attempt: number; bot: string; bot_name: string | null; started_at: string; ended_at: string; ending: string;
+  error: { message?: string; class?: string } | null; reason: string | null; usage: Usage | null;
+}
+export interface SubtaskDetail extends Subtask { input: Json; output: Json; verdict: Verdict | null; attempts: Attempt[] }
+export interface Task {
+  id: string; title: string; description: string; priority: number; status: TaskStatus; outcome: string | null;
+  failure: Failure | null; holds: string[]; progress: { total: number; done: number; failed: number; cancelled: number };
+  round: number; max_rounds: number; labels: Record<string, string>; subtasks: Subtask[]; subtasks_total: number;
+  result: Record<string, Json> | null; verdict: Verdict | null; usage: Usage; explanation?: Explanation | null;
+  created_at: string; updated_at: string; deadline_at: string | null;
+}
+export interface Waiting {
+  work_id: string | null; kind: string; key: string; status: string; since: string | null; reason: string; detail: string;
+  fix: string | null; until: string | null; bot: string | null;
+}
+export interface Explanation {
+  summary: string; waiting: Waiting[]; waiting_total: number; reasons: Record<string, number>; failure: Failure | null;
+}
+export interface Approval {
+  id: string; kind: "plan" | "final" | "rounds" | "question"; state: string; task_id: string; work_id: string | null;
+  asked_by: string; question: string; choices: string[]; schema: Record<string, Json> | null; subject: Json; subject_hash: string;
+  opened_at: string; expires_at: string; at_expiry: Json; step_up: { max_age_seconds: number } | null;
+  task_title?: string; // not of every server
+  decision: { verb: string; by: string; person_name: string | null; at: string } | null;
+}
+export interface Skill { skill: string; bots: number; asking: number; waiting: number; oldest_seconds: number | null }
+export interface TaskEvent { id: string; type: string; time: string; sequence: number; subject: string; data: Record<string, Json> }
+export interface TaskFilter { status: string[]; outcome: string[]; label: string[]; order_by: string; created_after?: string; created_before?: string }
+
+/** A refusal of the API, or no answer at all: then `status` is 0. */
+export class ApiError extends Error {
+  constructor(readonly status: number, readonly code: string, message: string, readonly retryAfter = 0) {
+    super(message);
+  }
+  get signedOut(): boolean { return this.status === 401; }
+  get forbidden(): boolean { return this.status === 403; }
+  /** Whether the server, or the way to it, is in trouble: the same call may succeed later. */
+  get disconnected(): boolean { return this.status === 0 || this.status === 502 || this.status === 503 || this.status === 504; }
+}
+
+const BASE = new URL("../", document.baseURI);
+const TIMEOUT_MS = 20_000;
+type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
+
+interface Asked { body?: Json; query?: Query; headers?: Record<string, string> }
+
+async function call<T>(method: string, path: string, asked: Asked = {}): Promise<{ status: number; body: T; etag: string }> {
+  const url = new URL(`./${path}`, BASE); // some paths have a colon, as the name of a scheme has
+  for (const [name, value] of Object.entries(asked.query ?? {})) {
+    if (value === undefined || value === "") continue;
+    for (const each of Array.isArray(value) ? value : [value]) url.searchParams.append(name, String(each));
+  }
+  const headers: Record<string, string> = { accept: "application/json", ...asked.headers };
+  if (method !== "GET") headers["content-type"] = "application/json";
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), TIMEOUT_MS);
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      method, headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: stop.signal,
+      ...(method === "GET" || method === "DELETE" ? {} : { body: JSON.stringify(asked.body ?? {}) }),
+    });
+  } catch {
+    throw new ApiError(0, "unreachable", "The server does not answer.");
+  } finally {
+    clearTimeout(timer);
+  }
+  const etag = response.headers.get("etag") ?? "";
+  if (response.status === 304 || response.status === 204) return { status: response.status, body: undefined as T, etag };
+  let body: Json;
+  try {
+    body = await response.json();
+  } catch {
+    throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
+  }
+  if (!response.ok) {
+    const problem = body as { code?: string; detail?: string; title?: string };
+    const after = Number(response.headers.get("retry-after")) || 0;
+    throw new ApiError(response.status, problem.code ?? "error", problem.detail ?? problem.title ?? "The call was refused.", after);
+  }
+  return { status: response.status, body: body as T, etag };
+}
+
+const get = async <T>(path: string, query?: Query): Promise<T> => (await call<T>("GET", path, query ? { query } : {})).body;
+
+/** Carry out something once, however often the network lets it be sent: not even where there is no `randomUUID`. */
+async function act<T>(path: string, body: Json = {}): Promise<T> {
+  const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return (await call<T>("POST", path, { body, headers: { "idempotency-key": key } })).body;
+}
+
+const id = encodeURIComponent;
+
+export const api = {
+  session: () => get<Session>("session"),
+  signIn: async (credential: string) => {
+    // No key has a dot, and every token has.
+    const headers: Record<string, string> = credential.includes(".") ? { authorization: `Bearer ${credential}` } : { "x-api-key": credential };
+    return (await call<Session>("POST", "session", { headers })).body;
+  },
+  redeem: async (token: string) =>
+    (await call<Session>("POST", "session:redeem", { headers: { authorization: `Bearer ${token}` } })).body,
+  signOut: () => call<void>("DELETE", "session"),
+
+  tasks: (filter: TaskFilter, pageSize: number, pageToken = "") =>
+    get<Page<Task>>("tasks", { ...filter, page_size: pageSize, page_token: pageToken }),
+  /** Return the task with its explanation; null if it has not changed since the answer with this ETag. */
+  task: async (task: string, etag = ""): Promise<{ task: Task; etag: string } | null> => {
+    const answer = await call<Task>("GET", `tasks/${id(task)}`, {
+      query: { explain: true }, headers: etag ? { "if-none-match": etag } : {},
+    });
+    return answer.status === 304 ? null : { task: answer.body, etag: answer.etag };
+  },
+  subtasks: (task: string, pageToken = "") =>
+    get<Page<Subtask>>(`tasks/${id(task)}/subtasks`, { page_size: 500, page_token: pageToken }),
+  subtask: (task: string, key: string) => get<SubtaskDetail>(`tasks/${id(task)}/subtasks/${id(key)}`),
+  events: (task: string, after = "") => get<Page<TaskEvent>>(`tasks/${id(task)}/events`, { page_size: 500, after }),
+  steer: (task: string, verb: "pause" | "resume" | "cancel" | "retry" | "archive", reason = "") =>
+    act<Task>(`tasks/${id(task)}:${verb}`, reason ? { reason } : {}),
+
+  approvals: () => get<Page<Approval>>("approvals", { state: "open", page_size: 100 }),
+  approval: (approval: string) => get<Approval>(`approvals/${id(approval)}`),
+  approve: (approval: Approval, comment: string) =>
+    act<Approval>(`approvals/${id(approval.id)}:approve`, { subject_hash: approval.subject_hash, ...(comment ? { comment } : {}) }),
+  reject: (approval: Approval, reason: string) => act<Approval>(`approvals/${id(approval.id)}:reject`, { reason }),
+  answer: (approval: Approval, answer: Json) => act<Approval>(`approvals/${id(approval.id)}:answer`, { answer }),
+
+  skills: () => get<Page<Skill>>("skills"),
+};

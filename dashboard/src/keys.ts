@@ -1,0 +1,71 @@
+// Keys. A page names what its keys do while it is shown; the help lists just these. Single letters do nothing while
+// somebody types, with Ctrl, Alt or Meta, and can be turned off: speech recognition types letters unasked (WCAG 2.1.4).
+
+import { useLayoutEffect } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { letters } from "./state.ts";
+
+export interface KeyHelp { keys: string; does: string }
+export interface Keys { [key: string]: { does: string; run: () => void } }
+
+const layers: { keys: Keys; alone: boolean }[] = [];
+export const help = signal(false);
+let pending = "";
+let pendingTimer = 0;
+
+/** Args: `alone` hides all other keys, as a dialog does. */
+export function useKeys(keys: Keys, alone = false): void {
+  useLayoutEffect(() => { // at once: the next key may come before the browser paints
+    const layer = { keys, alone };
+    layers.push(layer);
+    return () => { layers.splice(layers.indexOf(layer), 1); };
+  });
+}
+
+export function listed(): KeyHelp[] {
+  const seen = new Map<string, string>();
+  for (const layer of [...layers].reverse()) {
+    for (const [keys, { does }] of Object.entries(layer.keys)) if (does && !seen.has(keys)) seen.set(keys, does);
+  }
+  return [...seen].map(([keys, does]) => ({ keys, does }));
+}
+
+function find(keys: string): (() => void) | undefined {
+  for (let at = layers.length - 1; at >= 0; at--) {
+    const found = layers[at]!.keys[keys];
+    if (found) return found.run;
+    if (layers[at]!.alone) return undefined;
+  }
+  return undefined;
+}
+
+const typesInto = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName));
+
+export function listen(): void {
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
+    const key = event.key;
+    if (key === "Escape") { run("Escape", event); return; }
+    if (typesInto(event.target)) return;
+    // A link or button that has the focus does what it says.
+    if ((key === "Enter" || key === " ") && event.target instanceof Element && event.target.closest("a, button, summary, [role=button]")) return;
+    if (key.length === 1 && !letters.value) return;
+    const keys = pending ? `${pending} ${key}` : key;
+    pending = "";
+    clearTimeout(pendingTimer);
+    if (run(keys, event)) return;
+    if (layers.some((layer) => Object.keys(layer.keys).some((each) => each.startsWith(`${key} `)))) {
+      pending = key;
+      pendingTimer = setTimeout(() => { pending = ""; }, 1500) as unknown as number;
+    }
+  });
+}
+
+function run(keys: string, event: KeyboardEvent): boolean {
+  const action = find(keys);
+  if (!action) return false;
+  event.preventDefault();
+  action();
+  return true;
+}

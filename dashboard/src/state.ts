@@ -1,0 +1,38 @@
+// What all pages share: who is signed in, the theme, and whether single letters are keys.
+
+import { effect, signal } from "@preact/signals";
+import type { Session } from "./api.ts";
+
+/** undefined: not known yet; null: nobody is signed in. */
+export const session = signal<Session | null | undefined>(undefined);
+export const may = (action: string): boolean => session.value?.may.includes(action) ?? false;
+
+export type Theme = "system" | "light" | "dark";
+
+// A browser may forbid pages to keep anything: then a choice lasts as long as the page.
+function kept(name: string, otherwise: string): string {
+  try {
+    return localStorage.getItem(`swarmkeeper.${name}`) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+function keep(name: string, value: string): void {
+  try {
+    localStorage.setItem(`swarmkeeper.${name}`, value);
+  } catch {
+    // As above.
+  }
+}
+
+export const theme = signal<Theme>(kept("theme", "system") as Theme);
+export const letters = signal(kept("letters", "on") === "on");
+
+export function keepChoices(): void {
+  effect(() => {
+    document.documentElement.dataset.theme = theme.value;
+    keep("theme", theme.value);
+  });
+  effect(() => keep("letters", letters.value ? "on" : "off"));
+}

@@ -1,0 +1,1 @@
+"""Sessions of browsers: finds those of cookies, and keeps the tokens that sign a browser in once."""

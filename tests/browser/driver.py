@@ -1,0 +1,403 @@
+"""Drives a browser through a journey; run by place.py in .venv-browser, which has playwright and nothing of ours.
+
+Arguments: the browser's program, the file of axe-core, the server's address, a key, the journey, and what it needs.
+Whatever the journey, it fails if the page asks for anything elsewhere, breaks its own Content-Security-Policy, or
+throws an error.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, Page, Route, expect, sync_playwright
+
+PROGRAM, AXE, URL, KEY, JOURNEY, *ARGUMENTS = sys.argv[1:]
+UI = f"{URL}/ui/"
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+THEMES = ("light", "dark")
+# Reports of the policy reach the page as events, also those that the server would only count.
+WATCH = """
+window.violations = [];
+addEventListener("securitypolicyviolation", e => violations.push(e.violatedDirective + " " + e.blockedURI));
+"""
+# How many pixels the page, or what is in its main part, is wider than the screen.
+TOO_WIDE = """
+(main => document.documentElement.scrollWidth - innerWidth
+    + (main ? Math.max(0, main.scrollWidth - main.clientWidth) : 0))(document.querySelector("main"))
+"""
+# The names of all that a page can keep in a browser, but the cookie.
+KEPT = """
+Promise.all([indexedDB.databases(), caches.keys()]).then(([databases, kept]) => JSON.stringify(
+    [...Object.keys(localStorage), ...Object.keys(sessionStorage), ...databases.map(each => each.name), ...kept]))
+"""
+SHOWS_FOCUS = """
+(e => e === document.body || getComputedStyle(e).outlineStyle !== "none" || e.className)(document.activeElement)
+"""
+
+Journey = Callable[[BrowserContext], None]
+JOURNEYS: dict[str, Journey] = {}
+
+
+def journey(function: Journey) -> Journey:
+    JOURNEYS[function.__name__] = function
+    return function
+
+
+@contextmanager
+def watched(context: BrowserContext) -> Iterator[Page]:
+    """Open a page, and check at the end that it did nothing that it must not."""
+    page = context.new_page()
+    troubles: list[str] = []
+    page.add_init_script(WATCH)
+    page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+    page.on("request", lambda request: None if _is_ours(request.url) else troubles.append(f"asked {request.url}"))
+    page.on(
+        "console",
+        lambda line: (
+            troubles.append(f"console: {line.text}") if line.type == "error" and not _is_refusal(line.text) else None
+        ),
+    )
+    yield page
+    # By the protocol itself: playwright's `evaluate` uses eval, which the policy forbids.
+    devtools = context.new_cdp_session(page)
+    found = devtools.send("Runtime.evaluate", {"expression": "JSON.stringify([violations, window.ran])"})
+    violations, ran = json.loads(found["result"]["value"])
+    assert violations == [], violations
+    assert ran is None, "a script from a title ran"
+    assert troubles == [], troubles
+
+
+def _is_refusal(line: str) -> bool:
+    """Whether the browser only notes that a call was refused; the page shows that itself."""
+    return line.startswith("Failed to load resource: the server responded with a status of")
+
+
+def _is_ours(url: str) -> bool:
+    return urlsplit(url).netloc == urlsplit(URL).netloc
+
+
+def sign_in(page: Page) -> None:
+    page.goto(UI)
+    expect(page.get_by_label("API key or token")).to_be_focused()
+    page.keyboard.type(KEY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
+
+
+def at(page: Page, place: str) -> None:
+    page.goto(f"{UI}#/{place}")
+
+
+@journey
+def signs_in_approves_and_opens_a_task(context: BrowserContext) -> None:
+    """By keyboard alone."""
+    with watched(context) as page:
+        sign_in(page)
+        entry = page.locator("a.entry", has_text=ARGUMENTS[0])
+        expect(entry).to_be_visible()
+        for _ in range(10):
+            page.keyboard.press("j")
+            if entry.get_attribute("aria-current") == "true":
+                break
+        heading = page.locator("#question")
+        expect(heading).to_be_visible()
+        expect(page.locator(".hash")).to_have_text(ARGUMENTS[1])
+        page.keyboard.press("a")
+        expect(entry).to_have_count(0)
+        page.keyboard.press("g")
+        page.keyboard.press("t")
+        expect(page.get_by_role("table", name="Tasks")).to_be_visible()
+        page.keyboard.press("/")
+        page.keyboard.type("label:team=docs")
+        page.keyboard.press("Enter")
+        expect(page.locator(".task-row a")).to_have_count(2)
+        assert "q=label%3Ateam%3Ddocs" in page.url, page.url
+        page.keyboard.press("j")
+        title = page.locator(".task-row.chosen a").inner_text()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text(title)
+        page.keyboard.press("j")
+        expect(page.get_by_role("complementary")).to_be_visible()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+@journey
+def refuses_a_wrong_key(context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(UI)
+    page.keyboard.type("swk_wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("unknown")
+    page.keyboard.type(KEY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Needs you")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("API key or token")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("API key or token")).to_be_visible()
+
+
+@journey
+def follows_a_link_once(context: BrowserContext) -> None:
+    """The token of the link is gone from the address, and counts no second time."""
+    with watched(context) as page:
+        page.goto(f"{UI}#t={ARGUMENTS[0]}")
+        expect(page.get_by_role("heading", name="Needs you")).to_be_visible()
+        assert "t=" not in page.url, page.url
+        cookies = context.cookies()
+        assert [(each["httpOnly"], each["sameSite"]) for each in cookies] == [(True, "Strict")], cookies
+        page.reload()
+        expect(page.get_by_role("heading", name="Needs you")).to_be_visible()
+        context.clear_cookies()
+        page.goto("about:blank")
+        page.goto(f"{UI}#t={ARGUMENTS[0]}")
+        expect(page.get_by_role("alert")).to_contain_text("used already")
+
+
+@journey
+def keeps_nothing_in_the_browser(context: BrowserContext) -> None:
+    with watched(context) as page:
+        sign_in(page)
+        for place in ARGUMENTS:
+            at(page, place)
+            page.wait_for_load_state("networkidle")
+        devtools = context.new_cdp_session(page)
+        asked = {"expression": KEPT, "awaitPromise": True}
+        kept = json.loads(devtools.send("Runtime.evaluate", asked)["result"]["value"])
+        assert sorted(kept) == ["swarmkeeper.letters", "swarmkeeper.theme"], kept
+
+
+@journey
+def rejects_with_a_reason(context: BrowserContext) -> None:
+    with watched(context) as page:
+        sign_in(page)
+        at(page, f"inbox?approval={ARGUMENTS[0]}")
+        expect(page.locator("#question")).to_be_visible()
+        page.keyboard.press("x")
+        expect(page.get_by_label("Why not?")).to_be_focused()
+        page.keyboard.type("too dear")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator(f"a[href*='{ARGUMENTS[0]}']")).to_have_count(0)
+
+
+@journey
+def sends_nothing_again_when_the_subject_has_changed(context: BrowserContext) -> None:
+    """The server says that the hash is stale: the page shows what it is now, and waits for the person."""
+    with watched(context) as page:
+        sign_in(page)
+        at(page, f"inbox?approval={ARGUMENTS[0]}")
+        expect(page.locator(".hash")).to_be_visible()
+        sent: list[str] = []
+        stale = {"code": "stale_approval", "detail": "it has changed", "status": 409}
+
+        def refuse(route: Route) -> None:
+            sent.append(route.request.url)
+            route.fulfill(status=409, body=json.dumps(stale), content_type="application/problem+json")
+
+        def again(route: Route) -> None:
+            sent.append(route.request.post_data or "")
+            route.fulfill(status=409, body=json.dumps(stale), content_type="application/problem+json")
+
+        def changed(route: Route) -> None:
+            route.fulfill(json={**json.loads(ARGUMENTS[1]), "subject_hash": "0" * 64})
+
+        page.route("**/approvals/*:approve", refuse)
+        page.route(f"**/approvals/{ARGUMENTS[0]}", changed)
+        page.keyboard.press("a")
+        expect(page.get_by_text("It has changed since you read it")).to_be_visible()
+        expect(page.locator(".hash")).to_have_text("0" * 64)
+        expect(page.get_by_role("button", name="Approve")).to_be_disabled()
+        page.keyboard.press("a")
+        assert len(sent) == 1, sent
+        page.unroute("**/approvals/*:approve")
+        page.get_by_role("button", name="I have read it").click()
+        page.route("**/approvals/*:approve", again)
+        page.keyboard.press("a")
+        expect(page.get_by_text("Not done.")).to_be_visible()
+        assert json.loads(sent[1])["subject_hash"] == "0" * 64
+
+
+@journey
+def sees_what_a_role_allows(context: BrowserContext) -> None:
+    """A viewer reads, and what it may not do is there, off, with the reason."""
+    with watched(context) as page:
+        sign_in(page)
+        at(page, f"inbox?approval={ARGUMENTS[0]}")
+        button = page.get_by_role("button", name="Approve", exact=False)
+        expect(button).to_be_disabled()
+        assert "approval.decide" in (button.get_attribute("title") or "")
+        at(page, f"tasks/{ARGUMENTS[1]}")
+        expect(page.get_by_role("button", name="Pause")).to_be_disabled()
+
+
+@journey
+def looks_at_hostile_texts(context: BrowserContext) -> None:
+    """What bots and clients wrote is shown as text, wherever it is."""
+    with watched(context) as page:
+        sign_in(page)
+        for place in ("inbox", "tasks", *(f"tasks/{each}?subtask=a" for each in ARGUMENTS)):
+            at(page, place)
+            expect(page.locator("h1").first).to_be_attached()
+            page.wait_for_load_state("networkidle")
+            _fits(page, place)
+        at(page, "inbox")
+        for entry in page.locator("a.entry[href*=approval]").all():
+            entry.click()
+            expect(page.locator("#question")).to_be_visible()
+        at(page, f"tasks/{ARGUMENTS[1]}")
+        expect(page.locator(".task-head .description")).to_contain_text("\\u202e")
+
+
+def _fits(page: Page, place: str) -> None:
+    """Check that nothing scrolls sideways but what is made for it."""
+    devtools = page.context.new_cdp_session(page)
+    over = devtools.send("Runtime.evaluate", {"expression": TOO_WIDE})["result"]["value"]
+    assert over <= 0, f"{place} is {over} pixels too wide"
+
+
+@journey
+def fits_a_narrow_screen(context: BrowserContext) -> None:
+    with watched(context) as page:
+        page.set_viewport_size({"width": 320, "height": 640})
+        page.goto(UI)
+        _fits(page, "sign-in")
+        sign_in(page)
+        for place in ARGUMENTS:
+            at(page, place)
+            page.wait_for_load_state("networkidle")
+            _fits(page, place)
+
+
+@journey
+def shows_the_focus(context: BrowserContext) -> None:
+    """Each stop of the tab key has an outline or a border of its own while it has the focus."""
+    with watched(context) as page:
+        sign_in(page)
+        devtools = context.new_cdp_session(page)
+        for place in ("inbox", "tasks"):
+            at(page, place)
+            page.wait_for_load_state("networkidle")
+            for _ in range(14):
+                page.keyboard.press("Tab")
+                assert devtools.send("Runtime.evaluate", {"expression": SHOWS_FOCUS})["result"]["value"] is True
+
+
+@journey
+def scrolls_through_all_tasks(context: BrowserContext) -> None:
+    """The list has all of them, one after the other, and draws only those in view."""
+    with watched(context) as page:
+        sign_in(page)
+        at(page, "tasks?q=sort:oldest")
+        rows, foot = page.locator(".task-row a"), page.locator(".foot")
+        expect(foot).to_contain_text("200 and more")
+        page.locator(".windowed").hover()
+        while "and more" in foot.inner_text():
+            page.mouse.wheel(0, 4_000)
+            page.wait_for_timeout(50)
+        expect(foot).to_contain_text(f"{ARGUMENTS[0]} tasks")
+        for _ in range(5):
+            page.mouse.wheel(0, 4_000)
+            page.wait_for_timeout(50)
+        expect(rows.last).to_have_text(ARGUMENTS[1])
+        assert rows.count() < 60, rows.count()
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        expect(page.locator(".task-row.chosen")).to_have_attribute("aria-rowindex", "3")
+        expect(page.locator(".task-row.chosen")).to_be_in_viewport()
+
+
+@journey
+def keeps_what_was_read_while_the_server_is_away(context: BrowserContext) -> None:
+    with watched(context) as page:
+        sign_in(page)
+        at(page, "tasks")
+        rows = page.locator(".task-row a")
+        expect(rows.first).to_be_visible()
+        page.route(
+            "**/tasks?*", lambda route: route.fulfill(status=503, body='{"code": "overloaded", "detail": "busy"}')
+        )
+        expect(page.locator(".disconnected")).to_be_visible(timeout=15_000)
+        expect(rows.first).to_be_visible()
+        page.unroute_all()
+        expect(page.locator(".disconnected")).to_have_count(0, timeout=15_000)
+
+
+@journey
+def has_no_barrier(context: BrowserContext) -> None:
+    """axe-core finds nothing on any page, in either theme. It runs with the policy off, because it is injected."""
+    found: list[str] = []
+    script = Path(AXE).read_text(encoding="utf-8")
+    for theme in THEMES:
+        page = context.new_page()
+        page.emulate_media(color_scheme=theme)
+        page.goto(UI)
+        found += _axe(page, script, f"sign-in {theme}")
+        if page.get_by_label("API key or token").count():
+            sign_in(page)
+        for place in ARGUMENTS:
+            at(page, place)
+            page.wait_for_load_state("networkidle")
+            found += _axe(page, script, f"{place} {theme}")
+        page.keyboard.press("?")
+        found += _axe(page, script, f"help {theme}")
+        page.keyboard.press("Escape")
+        page.close()
+    assert found == [], "\n".join(found)
+
+
+def _axe(page: Page, script: str, where: str) -> list[str]:
+    page.evaluate(script)
+    result: Any = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{where}: {each['id']}: {each['help']}: {[node['html'][:160] for node in each['nodes'][:3]]}"
+        for each in result["violations"]
+    ]
+
+
+@journey
+def makes_pictures(context: BrowserContext) -> None:
+    folder = Path(ARGUMENTS[0])
+    places = [each.partition("=") for each in ARGUMENTS[1:]]
+    for size, name in ((WIDE, "1440"), (NARROW, "390")):
+        for theme in THEMES:
+            page = context.new_page()
+            page.set_viewport_size(size)
+            page.emulate_media(color_scheme=theme)
+            page.goto(UI)
+            page.wait_for_timeout(300)
+            if page.get_by_label("API key or token").count():
+                page.screenshot(path=folder / f"sign-in-{name}-{theme}.png")
+                sign_in(page)
+            for title, _, place in places:
+                at(page, place)
+                page.wait_for_load_state("networkidle")
+                page.wait_for_timeout(300)
+                page.screenshot(path=folder / f"{title}-{name}-{theme}.png")
+            page.close()
+
+
+def main() -> None:
+    # As root, as in containers, a browser cannot make its sandbox. It sees only our own pages.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    bypass = JOURNEY in ("has_no_barrier", "makes_pictures")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=PROGRAM, args=arguments)
+        context = browser.new_context(viewport=WIDE, bypass_csp=bypass, reduced_motion="reduce")
+        context.set_default_timeout(15_000)
+        try:
+            JOURNEYS[JOURNEY](context)
+        finally:
+            context.close()
+            browser.close()
+
+
+main()

@@ -1,0 +1,197 @@
+"""A real server on a socket, in a thread of its own, with something of everything that the dashboard shows."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from swarmkeeper.server import Served, serving
+from swarmkeeper.settings import Settings
+from tests.http.town import Person, Town
+
+ROOT = Path(__file__).parents[2]
+DRIVER_PYTHON = ROOT / ".venv-browser" / "bin" / "python"
+DRIVER = Path(__file__).with_name("driver.py")
+AXE = ROOT / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+NO_BROWSER = (
+    "there is no browser, so nothing of the dashboard was tested: install Debian's package `chromium`, or name a "
+    "Chromium or Chrome in SWARMKEEPER_TEST_BROWSER"
+)
+JOURNEY_SECONDS = 110
+
+# What somebody may write to be run, to look like something else, or to break the page. The API refuses BIDI in titles
+# and labels; descriptions, questions and outputs may have any character.
+SCRIPT = '<img src=x onerror="window.ran=1"><script>window.ran=1</script>{{constructor}}'
+BIDI = "invoice\u202egnp.exe and \u2066hidden\u2069 \u200bparts"
+LONG = "W" * 500
+HOSTILE = (SCRIPT, BIDI, LONG)
+
+Value = TypeVar("Value")
+
+
+class RealTown(Town):
+    """As `Town`, but time is real, and there is a socket."""
+
+    def __init__(self, **settings: Any) -> None:
+        self._real = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._real.run_forever, daemon=True)
+        self._settings = Settings(store="sqlite://:memory:", log_level="error", port=0, four_eyes=False, **settings)
+
+    def run(self, work: Coroutine[Any, Any, Value]) -> Value:
+        return asyncio.run_coroutine_threadsafe(work, self._real).result(60)
+
+    @property
+    def url(self) -> str:
+        return self.served.url
+
+    @contextmanager
+    def opened(self) -> Iterator["RealTown"]:
+        self._thread.start()
+        server = serving(self._settings)
+        self.served: Served = self.run(server.__aenter__())
+        self.swarm = self.served.swarm
+        try:
+            self.client, self.approver, self.admin = (self.person(role) for role in ("client", "approver", "admin"))
+            yield self
+        finally:
+            self.run(server.__aexit__(None, None, None))
+            self._real.call_soon_threadsafe(self._real.stop)
+            self._thread.join(10)
+
+    def key(self, person: Person) -> str:
+        assert person.caller.key is not None
+        return person.caller.key
+
+
+@contextmanager
+def real_town(**settings: Any) -> Iterator[RealTown]:
+    with RealTown(**settings).opened() as place:
+        yield place
+
+
+def subtask(key: str, after: tuple[str, ...] = (), skill: str = "write", **more: Any) -> dict[str, Any]:
+    return {"key": key, "description": f"Do {key}", "depends_on": list(after), "required_skills": [skill], **more}
+
+
+def furnish(place: RealTown) -> dict[str, str]:
+    """Submit and carry out tasks; return the ids of those that tests and pictures name."""
+    made: dict[str, str] = {}
+    writer = place.bot("Executor", "writer", skills=["write", "fetch"])
+    judge = place.bot("Evaluator", "critic")
+    ledger = [subtask("dump", skill="fetch"), subtask("load", ("dump",)), subtask("switch", ("load",))]
+    made["plan"] = place.submit(ledger, title="Move billing to the new ledger", approval="plan", evaluation="none")
+
+    notes = [
+        *(subtask(key, skill="fetch") for key in ("diff", "issues")),
+        subtask("images", skill="fetch", on_failure="continue", max_attempts=1),
+        subtask("draft", ("diff", "issues"), depends_on=["diff", "issues", {"key": "images", "when": "done"}]),
+        *(subtask(key, ("draft",)) for key in ("short", "post")),
+        subtask("page", ("short", "post")),
+    ]
+    labels = {"team": "docs", "env": "prod"}
+    made["final"] = place.submit(notes, title="Release notes for version 1.2", labels=labels, approval="final")
+    for _ in range(5):
+        for lease in writer.leases(8):
+            if lease["task_id"] != made["final"]:
+                writer.release(lease)
+            elif lease["subtask"]["key"] == "images":
+                writer.report(lease, error={"class": "not_retryable", "message": "HTTP 404: the page is gone"})
+            else:
+                text = {"text": "A draft of the release notes. " * 4, "links": ["#120", "#121", "#122"]}
+                writer.report(lease, output=text, usage={"tokens": 1_204, "cost_micro_usd": 5_130})
+    for lease in judge.leases(8):
+        judge.judge(lease, score=0.93, reasons=["Sources are given", "The style guide is kept"])
+
+    mail = [subtask("pick", skill="fetch")]
+    made["question"] = place.submit(mail, title="Spring campaign: mail to 1,204 customers", evaluation="none")
+    (lease,) = writer.leases()
+    writer.ask(
+        lease, "Which hero picture for the release page?", choices=["forest", "harbour"], expires_in_seconds=3_600
+    )
+
+    made["running"] = place.submit(
+        [subtask("one"), subtask("two", ("one",))],
+        title="Translate the handbook",
+        labels={"team": "docs"},
+        evaluation="none",
+    )
+    writer.leases()
+    for number in range(4):
+        pages = [subtask(f"p{page}", skill="ocr") for page in range(12)]
+        made["stuck"] = place.submit(pages, title=f"Scan of archive box {number + 1}", labels={"box": str(number + 1)})
+    for number in range(3):
+        bad = place.submit(
+            [subtask("parse", skill="fetch", max_attempts=1)], title=f"Parse invoice {9540 + number}", evaluation="none"
+        )
+        for lease in writer.leases(8):
+            if lease["task_id"] == bad:
+                writer.report(lease, error={"class": "not_retryable", "message": "KeyError: 'total' (at parse.py:12)"})
+        made["failed"] = bad
+    for number in range(40):
+        done = place.submit(
+            [subtask("file", skill="fetch")],
+            title=f"File invoice {number}",
+            labels={"team": "money"},
+            evaluation="none",
+        )
+        for lease in writer.leases(8):
+            if lease["task_id"] == done:
+                writer.report(lease, output={"filed": number}, usage={"tokens": 90, "cost_micro_usd": 910})
+    shards = [subtask(f"n{at}", (f"n{at - 50}",) if at >= 50 else (), skill="shard") for at in range(400)]
+    made["big"] = place.submit(shards, title="Index 400 shards", labels={"team": "search"}, evaluation="none")
+    return made
+
+
+def _title(text: str) -> str:
+    return text if text.isprintable() else "plain"
+
+
+def submit_hostile(place: RealTown) -> list[str]:
+    """Submit tasks whose every text is hostile; return their ids."""
+    made = []
+    bot = place.bot("Executor", "mallory", skills=["evil"])
+    for text in HOSTILE:
+        task = place.submit(
+            [subtask("a", skill="evil", description=text), subtask("b", ("a",), skill="evil", description=text)],
+            title=_title(text), description=text, labels={"note": _title(text)[:100]}, evaluation="none",
+        )  # fmt: skip
+        (lease,) = bot.leases()
+        bot.report(lease, output={"html": text, text[:60]: [text] * 50})
+        (lease,) = bot.leases()
+        bot.ask(lease, text, choices=[text[:100], "no"])
+        made.append(task)
+    return made
+
+
+def browser() -> str:
+    """Return the program of a browser.
+
+    Raises:
+        AssertionError: there is none.
+    """
+    named = os.environ.get("SWARMKEEPER_TEST_BROWSER", "")
+    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, NO_BROWSER
+    return found
+
+
+def drive(journey: str, place: RealTown, *arguments: str, key: str | None = None) -> str:
+    """Let a browser make a journey; return what it says.
+
+    Raises:
+        AssertionError: something on the way was not as it should be.
+    """
+    assert DRIVER_PYTHON.exists(), "there is no .venv-browser: run make setup"
+    assert AXE.exists(), "there is no dashboard/node_modules: run make setup"
+    given = [browser(), str(AXE), place.url, place.key(place.admin) if key is None else key, journey, *arguments]
+    done = subprocess.run(
+        [DRIVER_PYTHON, DRIVER, *given], capture_output=True, text=True, timeout=JOURNEY_SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr[-6_000:] + done.stdout[-2_000:]
+    return done.stdout

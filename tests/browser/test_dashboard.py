@@ -1,0 +1,117 @@
+"""People use the dashboard in a real browser: by keyboard, on a narrow screen, with texts that mean harm."""
+
+import json
+
+import pytest
+
+from tests.browser import place as places
+from tests.browser.place import RealTown, browser, drive, submit_hostile
+
+
+def pages(town: RealTown, made: dict[str, str]) -> list[str]:
+    """Return the address of each page in each of its states."""
+    approvals = {kind: town.open_approval(made[kind])["id"] for kind in ("plan", "final", "question")}
+    return [
+        "inbox",
+        *(f"inbox?approval={approval}" for approval in approvals.values()),
+        "tasks",
+        "tasks?q=status:failed",
+        "tasks?q=nonsense",
+        "tasks?q=label:no=where",
+        f"tasks/{made['final']}?subtask=draft",
+        f"tasks/{made['final']}?view=table&subtask=images",
+        f"tasks/{made['failed']}",
+        f"tasks/{made['stuck']}",
+        f"tasks/{made['big']}",
+        f"tasks/{made['big']}?view=table",
+        "tasks/tsk_0",
+        "nowhere",
+    ]
+
+
+def test_a_person_signs_in_approves_and_opens_a_task_by_keyboard_alone(town: RealTown, made: dict[str, str]) -> None:
+    approval = town.open_approval(made["plan"])
+
+    drive("signs_in_approves_and_opens_a_task", town, approval["question"], approval["subject_hash"])
+
+    decided = town.approver.read(f"/approvals/{approval['id']}")
+    assert decided["decision"]["verb"] == "approve"
+
+
+def test_a_wrong_key_is_refused_and_who_signs_out_is_out(town: RealTown) -> None:
+    drive("refuses_a_wrong_key", town)
+
+
+def test_a_link_signs_in_once_and_leaves_no_token_behind(town: RealTown) -> None:
+    token = town.run(town.swarm.one_time_token(town.key(town.admin)))
+
+    drive("follows_a_link_once", town, token)
+
+
+def test_the_browser_keeps_no_data_of_the_server(town: RealTown, made: dict[str, str]) -> None:
+    drive("keeps_nothing_in_the_browser", town, *pages(town, made))
+
+
+def test_a_person_rejects_with_a_reason(town: RealTown, made: dict[str, str]) -> None:
+    approval = town.open_approval(made["plan"])
+
+    drive("rejects_with_a_reason", town, approval["id"])
+
+    decided = town.approver.read(f"/approvals/{approval['id']}")["decision"]
+    assert (decided["verb"], decided["reason"]) == ("reject", "too dear")
+
+
+def test_a_decision_on_what_has_changed_is_never_sent_again_by_itself(town: RealTown, made: dict[str, str]) -> None:
+    approval = town.open_approval(made["plan"])
+
+    drive("sends_nothing_again_when_the_subject_has_changed", town, approval["id"], json.dumps(approval))
+
+    assert town.approver.read(f"/approvals/{approval['id']}")["state"] == "open"
+
+
+def test_what_a_role_may_not_do_is_there_and_off(town: RealTown, made: dict[str, str]) -> None:
+    approval = town.open_approval(made["plan"])
+
+    drive("sees_what_a_role_allows", town, approval["id"], made["running"], key=town.key(town.person("viewer")))
+
+
+def test_texts_that_mean_harm_are_shown_and_not_run(town: RealTown) -> None:
+    drive("looks_at_hostile_texts", town, *submit_hostile(town))
+
+    assert 'path="/ui/csp-reports"' not in town.swarm._metrics.text(None)[0].decode()
+
+
+def test_no_page_scrolls_sideways_at_320_pixels(town: RealTown, made: dict[str, str]) -> None:
+    hostile = submit_hostile(town)
+
+    drive("fits_a_narrow_screen", town, *pages(town, made), *(f"tasks/{each}?subtask=b" for each in hostile))
+
+
+def test_the_focus_can_be_seen(town: RealTown, made: dict[str, str]) -> None:
+    drive("shows_the_focus", town)
+
+
+def test_the_list_goes_on_to_the_last_task_and_draws_only_what_is_in_view(town: RealTown) -> None:
+    for begin in range(0, 450, 150):
+        tasks = [{"title": f"task {number}"} for number in range(begin, begin + 150)]
+        town.client.ok("/tasks:batch", {"tasks": tasks})
+
+    *_, last = town.admin.read("/tasks?order_by=created_at&page_size=500")["items"]
+
+    drive("scrolls_through_all_tasks", town, "450", last["title"])
+
+
+def test_a_server_that_is_away_takes_nothing_from_the_screen(town: RealTown, made: dict[str, str]) -> None:
+    drive("keeps_what_was_read_while_the_server_is_away", town)
+
+
+def test_no_page_has_a_barrier_in_either_theme(town: RealTown, made: dict[str, str]) -> None:
+    drive("has_no_barrier", town, *pages(town, made))
+
+
+def test_where_there_is_no_browser_it_is_said_and_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "BROWSERS", ("no-such-browser",))
+    monkeypatch.delenv("SWARMKEEPER_TEST_BROWSER", raising=False)
+
+    with pytest.raises(AssertionError, match="there is no browser"):
+        browser()
