@@ -129,6 +129,7 @@ $(UV): requirements/uv.txt
 	@test -x .venv-browser/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-browser
 	@$(UV) pip sync --quiet --no-config --python .venv-browser/bin/python --require-hashes requirements/browser.txt
 	@UV="$(UV)" PYTHON="$(PYTHON)" INSTALL=1 sh scripts/web.sh
+	@sh scripts/browser.sh
 	@for bots in bots bots-lowest; do \
 	test -x .venv-bots/$$bots/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-bots/$$bots || exit 1; \
 	$(UV) pip sync --quiet --no-config --python .venv-bots/$$bots/bin/python --require-hashes requirements/$$bots.txt || exit 1; done
