@@ -127,8 +127,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
         "continues": (_CHANCE, "Share of subtasks whose failure does not matter."),
         "labelled": (
             _CHANCE,
-            "Share of subtasks with labels private, untrusted or egress. Then the policy no-lethal-trifecta is in force,"
-            " except with real processes.",
+            "Share of subtasks with labels; no-lethal-trifecta is then in force, except with real processes.",
         ),
         "limited": (
             _CHANCE,
