@@ -43,6 +43,6 @@ def test_plans_have_each_label_and_subtasks_without_any() -> None:
         for subtask in plan_of(LABELLED, NamedChoice(seed), "t1"):
             labels = subtask.get("labels", {})
             assert isinstance(labels, dict)
-            found.update(labels or ["none"])
+            found.update(list(labels) or ["none"])
 
     assert set(found) == {*LABELS, "none"}

@@ -355,15 +355,12 @@ def an_older_item_is_passed_over(model: Model, saved: Sequence[Changes]) -> bool
 
 @breaks("2.policy")
 def work_with_a_way_out_is_handed_out_behind_what_was_read(model: Model, saved: Sequence[Changes]) -> bool:
-    for _, _, lease in granted(model, saved):
-        for parent in model.parents.get(lease.work, ()):
-            model.policed = True
-            model.works[parent].labels = WorkLabels((("private", ""), ("untrusted", "")))
-            for changes in saved:
-                for work in changes.works.values():
-                    if work.id == lease.work:
-                        changes.works = {**changes.works, work.id: replace(work, labels=WorkLabels((("egress", ""),)))}
-                        return True
+    for changes, _, lease in granted(model, saved):
+        if lease.work in changes.works:
+            read = (("private", "", "a"), ("untrusted", "", "a"))
+            labelled = replace(changes.works[lease.work], labels=WorkLabels((("egress", ""),), read))
+            model.policed, changes.works = True, {**changes.works, lease.work: labelled}
+            return True
     return False
 
 

@@ -125,6 +125,10 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
         "budget_tokens": ({"minimum": 1, "maximum": 1_000_000_000_000}, "Approximate limit of a task's budget."),
         "verdicts": (_weights("accept", "rework", "reject"), "Decisions of evaluators, by weight."),
         "continues": (_CHANCE, "Share of subtasks whose failure does not matter."),
+        "labelled": (
+            _CHANCE,
+            "Share of subtasks with labels; no-lethal-trifecta is then in force, except with real processes.",
+        ),
         "limited": (
             _CHANCE,
             "Share of subtasks with a key of which one runs at a time; rate limits then have a scope.",
