@@ -38,7 +38,16 @@ NAMED = {
 
 SHARED = (
     *("queries.sql", "limits.sql", "reads.sql", "checks.sql", "anchors.sql", "retention.sql"),
-    *("secrets.sql", "secret_reads.sql", "sinks.sql", "kills.sql", "persons.sql", "person_reads.sql", "erasures.sql"),
+    *(
+        "secrets.sql",
+        "secret_reads.sql",
+        "sinks.sql",
+        "kills.sql",
+        "persons.sql",
+        "person_reads.sql",
+        "erasures.sql",
+        "erasure_reads.sql",
+    ),
 )
 STATEMENTS: dict[str, Any] = {**dialect.read(*SHARED), **dialect.read_only_here(), **dialect.read_row_statements()}
 

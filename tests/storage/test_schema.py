@@ -166,7 +166,7 @@ def _nothing(sql: str) -> dict[str, None] | tuple[None, ...]:
 
 
 def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:
-    reads = read("reads.sql", "sinks.sql", "secret_reads.sql", "person_reads.sql")
+    reads = read("reads.sql", "sinks.sql", "secret_reads.sql", "person_reads.sql", "erasure_reads.sql")
     asked = {name: frozenset(re.findall(r"(?<![\w:]):([a-z_]+)", sql)) for name, sql in reads.items()}
 
     assert asked == {name: read.parameters for name, read in NAMED.items()}

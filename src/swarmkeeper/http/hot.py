@@ -390,7 +390,7 @@ def _for_a_task(
     responses={
         **returns(200, "ETag"),
         **returns(304, "ETag"),
-        **refuses(errors.PermissionDenied, errors.ResourceNotFound),
+        **refuses(errors.PermissionDenied, errors.ResourceNotFound, errors.Erased),
     },
 )
 async def get_task(call: CurrentCall) -> Response:

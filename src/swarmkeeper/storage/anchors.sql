@@ -65,10 +65,6 @@ SELECT {person} FROM person WHERE id > :after AND :behind = '' ORDER BY id LIMIT
 -- A page after an id.
 SELECT {erased_key} FROM erased_key WHERE id > :after AND :behind = '' ORDER BY id LIMIT :n;
 
--- name: erased_tenants
--- When a tenant's data keys were erased last.
-SELECT tenant, max(erased_at) AS erased_at FROM erased_key GROUP BY tenant;
-
 -- name: doctor_rows_tenant
 -- A page after an id.
 SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes, budget

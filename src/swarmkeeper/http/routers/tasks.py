@@ -259,7 +259,7 @@ async def resume_task(task_id: TaskId, body: OptionalReason, call: CurrentCall, 
 @router.post(
     "/tasks/{task_id:id}:retry",
     response_model=v1.Task,
-    responses={**returns(200, "ETag"), **refuses(errors.IllegalTransition, errors.StillStopping)},
+    responses={**returns(200, "ETag"), **refuses(errors.IllegalTransition, errors.StillStopping, errors.Erased)},
 )
 async def retry_task(
     task_id: TaskId,
