@@ -7,8 +7,11 @@ import subprocess
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from swarmkeeper.server import Served, serving
 from swarmkeeper.settings import Settings
@@ -35,10 +38,28 @@ HOSTILE = (SCRIPT, BIDI, LONG)
 Value = TypeVar("Value")
 
 
-class RealTown(Town):
-    """As `Town`, but time is real, and there is a socket."""
+class Proxied:
+    """What a proxy does that serves the application below a path."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app, self._prefix = app, prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"].removeprefix(self._prefix) if scope["path"].startswith(self._prefix) else "/elsewhere"
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        await self._app(scope, receive, send)
+
+
+class RealTown(Town):
+    """As `Town`, but time is real, and there is a socket.
+
+    Args:
+        prefix: what a proxy in front adds to all paths, and takes away from calls without telling the server.
+    """
+
+    def __init__(self, prefix: str = "", **settings: Any) -> None:
+        self._prefix = prefix
         self._real = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._real.run_forever, daemon=True)
         self._settings = Settings(store="sqlite://:memory:", log_level="error", port=0, four_eyes=False, **settings)
@@ -48,12 +69,12 @@ class RealTown(Town):
 
     @property
     def url(self) -> str:
-        return self.served.url
+        return self.served.url + self._prefix
 
     @contextmanager
     def opened(self) -> Iterator["RealTown"]:
         self._thread.start()
-        server = serving(self._settings)
+        server = serving(self._settings, around=partial(Proxied, prefix=self._prefix))
         self.served: Served = self.run(server.__aenter__())
         self.swarm = self.served.swarm
         try:
@@ -70,8 +91,8 @@ class RealTown(Town):
 
 
 @contextmanager
-def real_town(**settings: Any) -> Iterator[RealTown]:
-    with RealTown(**settings).opened() as place:
+def real_town(prefix: str = "", **settings: Any) -> Iterator[RealTown]:
+    with RealTown(prefix, **settings).opened() as place:
         yield place
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.browser import place as places
-from tests.browser.place import RealTown, browser, drive, submit_hostile
+from tests.browser.place import RealTown, browser, drive, furnish, real_town, submit_hostile
 
 
 def pages(town: RealTown, made: dict[str, str]) -> list[str]:
@@ -40,6 +40,16 @@ def test_a_person_signs_in_approves_and_opens_a_task_by_keyboard_alone(town: Rea
 
 def test_a_wrong_key_is_refused_and_who_signs_out_is_out(town: RealTown) -> None:
     drive("refuses_a_wrong_key", town)
+
+
+def test_below_a_path_that_the_server_does_not_know_everything_works() -> None:
+    with real_town("/a/b") as town:
+        made = furnish(town)
+        approval = town.open_approval(made["plan"])
+
+        drive("signs_in_approves_and_opens_a_task", town, approval["question"], approval["subject_hash"])
+        token = town.run(town.swarm.one_time_token(town.key(town.admin)))
+        drive("follows_a_link_once", town, token)
 
 
 def test_a_link_signs_in_once_and_leaves_no_token_behind(town: RealTown) -> None:
