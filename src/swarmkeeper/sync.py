@@ -111,6 +111,8 @@ class Client:
     subtask = _blocking(client.Client.subtask)
     output = _blocking(client.Client.output)
     graph = _blocking(client.Client.graph)
+    timeline = _iterating(client.Client.timeline)
+    verdicts = _iterating(client.Client.verdicts)
     events = _iterating(client.Client.events)
     audit = _iterating(client.Client.audit)
     audit_file = _blocking(client.Client.audit_file)

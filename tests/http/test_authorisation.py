@@ -29,6 +29,7 @@ OF_WORK = ("{task_id}", LEASE, "{approval_id}", "{bot_id}", "/leases", "/results
 # What a bot may do though its role does not say so: read itself, and read and tell of the task that it holds.
 ITS_OWN = (
     *(f"GET /tasks/{{task_id}}{rest}" for rest in ("", ":explain", "/subtasks", "/subtasks/{subtask}", "/graph")),
+    *("GET /tasks/{task_id}/timeline", "GET /tasks/{task_id}/verdicts"),
     *("GET /tasks/{task_id}/events", "GET /tasks/{task_id}/messages", "POST /tasks/{task_id}/messages"),
     "GET /bots/{bot_id}",
 )
@@ -54,6 +55,8 @@ NEEDS: dict[str, Needs] = {
     "GET /tasks/{task_id}/subtasks/{subtask}": Needs(Action.TASK_READ),
     "GET /tasks/{task_id}/subtasks/{subtask}/output": Needs(Action.OUTPUT_READ),
     "GET /tasks/{task_id}/graph": Needs(Action.TASK_READ),
+    "GET /tasks/{task_id}/timeline": Needs(Action.TASK_READ),
+    "GET /tasks/{task_id}/verdicts": Needs(Action.TASK_READ),
     "GET /tasks/{task_id}/events": Needs(Action.TASK_READ),
     "GET /tasks/{task_id}/messages": Needs(Action.OUTPUT_READ),
     "GET /tasks/{task_id}/audit": Needs(Action.AUDIT_READ),

@@ -22,7 +22,7 @@ NAMED = {
     "GET /tasks/{task_id}/subtasks",
     "GET /tasks/{task_id}/subtasks/{subtask}",
     "GET /tasks/{task_id}/subtasks/{subtask}/output",
-    *(f"GET /tasks/{{task_id}}/{part}" for part in ("graph", "events", "audit", "messages")),
+    *(f"GET /tasks/{{task_id}}/{part}" for part in ("graph", "timeline", "verdicts", "events", "audit", "messages")),
     "GET /tasks/{task_id}:explain",
     "POST /tasks/{task_id}/messages",
     "POST /leases",

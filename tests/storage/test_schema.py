@@ -14,6 +14,7 @@ from swarmkeeper.core.persons import reads as person_reads
 from swarmkeeper.core.persons import records as person_records
 from swarmkeeper.core.rules.tree import AuditTree
 from swarmkeeper.core.secrets import reads as secret_reads
+from swarmkeeper.reads.insight import insight_reads
 from swarmkeeper.sinks import sink_reads
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.sqlite import migrations
@@ -29,6 +30,7 @@ NAMED = {
     **kill_reads.READS,
     **sink_reads.READS,
     **person_reads.READS,
+    **insight_reads.READS,
 }
 
 WORDS = {
@@ -156,7 +158,7 @@ def _nothing(sql: str) -> dict[str, None] | tuple[None, ...]:
 
 
 def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:
-    reads = read("reads.sql", "sinks.sql", "secret_reads.sql", "person_reads.sql")
+    reads = read("reads.sql", "sinks.sql", "secret_reads.sql", "person_reads.sql", "insight_reads.sql")
     asked = {name: frozenset(re.findall(r"(?<![\w:]):([a-z_]+)", sql)) for name, sql in reads.items()}
 
     assert asked == {name: read.parameters for name, read in NAMED.items()}

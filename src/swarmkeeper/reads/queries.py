@@ -22,7 +22,7 @@ from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, Condition, FailureCode, Kind, Status, TaskStatus
 from swarmkeeper.govern.cursors import CursorOfAnotherStore, Cursors, NotACursor
 from swarmkeeper.reads import causes, views, wording
-from swarmkeeper.reads.feed import START, Position, number_of
+from swarmkeeper.reads.feed import Position, number_of
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.views import Inline, View
 
@@ -209,6 +209,27 @@ class Queries:
         if not await self._sees_outputs(principal, task_id):
             raise PermissionDenied(self._rules.why_not(principal, "output.read"))
 
+    # ---- for the reads in insight/ ----------------------------------------------------------------------------------
+
+    visible_task = _task
+
+    def now(self) -> int:
+        return self._now()
+
+    def position(self, principal: Principal, page_token: str) -> int:
+        """Return the place in a task's order that a page token stands for; 0 without one.
+
+        Raises:
+            Invalid: it is none of this tenant's.
+        """
+        try:
+            return self._positions.decode(principal.tenant, page_token) if page_token else 0
+        except (NotACursor, CursorOfAnotherStore):
+            raise views.bad_token() from None
+
+    def token_at(self, principal: Principal, place: int) -> str:
+        return self._positions.encode(principal.tenant, place)
+
     # ---- tasks -----------------------------------------------------------------------------------------------------
 
     async def task(self, principal: Principal, task_id: str) -> tuple[View, int]:
@@ -296,7 +317,7 @@ class Queries:
     ) -> View:
         """Return a page of tasks without subtasks, result and verdict; it ends early if it gets large."""
         self._require(principal, "task.read")
-        self._check_size(page_size)
+        self.check_size(page_size)
         if order_by not in _ORDERS:
             allowed = f"must be one of {', '.join(_ORDERS)}"
             raise Invalid("no such order", details=(("/query/order_by", "enum", allowed),))
@@ -339,16 +360,11 @@ class Queries:
         self, principal: Principal, task_id: str, *, page_size: int = PAGE_SIZE, page_token: str = ""
     ) -> View:
         """Return a page of a task's subtasks, in the order of its plan."""
-        self._check_size(page_size)
+        self.check_size(page_size)
         row = await self._task(principal, task_id)
-        tenant, after = principal.tenant, 0
-        if page_token:
-            try:
-                after = self._positions.decode(tenant, page_token)
-            except (NotACursor, CursorOfAnotherStore):
-                raise views.bad_token() from None
+        after = self.position(principal, page_token)
         shown, end, more = await self._subtasks(principal, row, after, page_size)
-        following = self._positions.encode(tenant, end) if more or await self._written(row) < row.n_total else ""
+        following = self.token_at(principal, end) if more or await self._written(row) < row.n_total else ""
         return views.page(shown, following) | {"subtasks_total": row.n_total}
 
     async def _subtasks(
@@ -546,7 +562,7 @@ class Queries:
     async def _page(
         self, read: Read[Row], principal: Principal, view: Callable[[Row], View], page_size: int, page_token: str
     ) -> View:
-        self._check_size(page_size)
+        self.check_size(page_size)
         after = views.read_token(page_token, str)[0] if page_token else ""
         found = await self._fetch(read, tenant=principal.tenant, after=after, limit=page_size + 1)
         more = len(found) > page_size
@@ -554,30 +570,14 @@ class Queries:
             [view(row) for row in found[:page_size]], views.token(found[page_size - 1].id) if more else ""
         )
 
-    def _check_size(self, page_size: int) -> None:
+    def check_size(self, page_size: int) -> None:
         if not 1 <= page_size <= PAGE_SIZE_MAX:
             raise Invalid("no such page", details=(("/query/page_size", "range", f"must be 1 to {PAGE_SIZE_MAX}"),))
 
-    # ---- events ----------------------------------------------------------------------------------------------------
+    # ---- events: insight/events.py has the pages -------------------------------------------------------------------
 
-    async def events(
-        self, principal: Principal, *, after: Position = START, task_id: str | None = None, page_size: int = PAGE_SIZE
-    ) -> View:
-        """Return a page of events after a cursor: of the tenant, or of one task that the caller may read.
-
-        Raises:
-            CursorTooOld: the events after the cursor have been deleted.
-        """
-        self._check_size(page_size)
-        await self.may_follow(principal, task_id)
-        which: dict[str, Any] = {"after": await self.number_after(principal, task_id, after), "limit": page_size + 1}
-        if task_id is None:
-            found = await self._fetch(named_reads.EVENTS_OF_TENANT, tenant=principal.tenant, **which)
-        else:
-            found = await self._fetch(named_reads.EVENTS_OF_TASK, task=task_id, **which)
-        encode, tenant = self._cursors.encode, principal.tenant
-        shown = [views.event(row, encode(tenant, row.seq)) for row in found[:page_size]]
-        return views.page(shown, shown[-1]["id"] if len(found) > page_size else "")
+    def cursor_of(self, principal: Principal, number: int) -> str:
+        return self._cursors.encode(principal.tenant, number)
 
     async def may_follow(self, principal: Principal, task_id: str | None) -> None:
         """Check that the caller may read these events.

@@ -1,0 +1,46 @@
+"""Routes for what a dashboard reads of a task over time, and of what a tenant does now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from swarmkeeper.http.dependencies import CurrentCall, TaskId
+from swarmkeeper.http.insight.queries import VerdictsQuery
+from swarmkeeper.http.queries import PageQuery
+from swarmkeeper.http.responses import Json
+from swarmkeeper.http.routing import StrictRoute
+from swarmkeeper.reads.insight import timeline, verdicts
+from swarmkeeper.wire.insight.history import Timeline, VerdictPage
+
+router = APIRouter(route_class=StrictRoute)
+
+
+@router.get("/tasks/{task_id:id}/timeline", tags=["tasks"], response_model=Timeline)
+async def get_timeline(task_id: TaskId, query: Annotated[PageQuery, Query()], call: CurrentCall) -> Response:
+    """Read a task as a timeline: a lane for each subtask, plan and review, with its attempts and waits."""
+    page = await call.read(
+        lambda reads: timeline.timeline(
+            reads.queries, call.by, task_id, page_size=query.page_size, page_token=query.page_token
+        )
+    )
+    return Json(page)
+
+
+@router.get("/tasks/{task_id:id}/verdicts", tags=["tasks"], response_model=VerdictPage)
+async def list_verdicts(task_id: TaskId, query: Annotated[VerdictsQuery, Query()], call: CurrentCall) -> Response:
+    """List what evaluators said of a task and its subtasks, in all rounds."""
+    page = await call.read(
+        lambda reads: verdicts.verdicts(
+            reads.queries,
+            call.services.rules,
+            call.by,
+            task_id,
+            subtask=query.subtask,
+            page_size=query.page_size,
+            page_token=query.page_token,
+        )
+    )
+    return Json(page)

@@ -1,0 +1,20 @@
+"""What a dashboard reads: a task over time, what was said of it, and what waits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from swarmkeeper.sdk.connection.typed import RecordCalls, task_path
+from swarmkeeper.wire.insight.history import Timeline, TimelineLane, VerdictOfReview, VerdictPage
+
+
+class Insight(RecordCalls):
+    """A part of `Client`."""
+
+    def timeline(self, task_id: str) -> AsyncIterator[TimelineLane]:
+        """Iterate over a task's subtasks, plans and reviews, each with its attempts and waits."""
+        return self._items(f"{task_path(task_id)}/timeline", Timeline)
+
+    def verdicts(self, task_id: str, *, subtask: str | None = None) -> AsyncIterator[VerdictOfReview]:
+        """Iterate over what evaluators said of a task, or of one subtask, in all rounds; the oldest first."""
+        return self._items(f"{task_path(task_id)}/verdicts", VerdictPage, {"subtask": subtask})
