@@ -113,6 +113,8 @@ class Client:
     graph = _blocking(client.Client.graph)
     timeline = _iterating(client.Client.timeline)
     verdicts = _iterating(client.Client.verdicts)
+    queues = _iterating(client.Client.queues)
+    bot_leases = _iterating(client.Client.bot_leases)
     events = _iterating(client.Client.events)
     audit = _iterating(client.Client.audit)
     audit_file = _blocking(client.Client.audit_file)

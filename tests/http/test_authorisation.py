@@ -31,7 +31,7 @@ ITS_OWN = (
     *(f"GET /tasks/{{task_id}}{rest}" for rest in ("", ":explain", "/subtasks", "/subtasks/{subtask}", "/graph")),
     *("GET /tasks/{task_id}/timeline", "GET /tasks/{task_id}/verdicts"),
     *("GET /tasks/{task_id}/events", "GET /tasks/{task_id}/messages", "POST /tasks/{task_id}/messages"),
-    "GET /bots/{bot_id}",
+    *("GET /bots/{bot_id}", "GET /bots/{bot_id}/leases"),
 )
 # Who submits tasks reads the approvals that they wait for, one by one.
 MORE = {("GET /approvals/{approval_id}", Role.CLIENT)}
@@ -80,6 +80,8 @@ NEEDS: dict[str, Needs] = {
     "POST /bots/{bot_id}:heartbeat": Needs(Action.WORK_BEAT, {}),
     "GET /bots": Needs(Action.BOT_READ),
     "GET /bots/{bot_id}": Needs(Action.BOT_READ),
+    "GET /bots/{bot_id}/leases": Needs(Action.BOT_READ),
+    "GET /queues": Needs(Action.SKILL_READ),
     "DELETE /bots/{bot_id}": Needs(Action.BOT_DELETE),
     "POST /bots/{bot_id}:drain": Needs(Action.BOT_DRAIN),
     "POST /bots/{bot_id}:enable": Needs(Action.BOT_ENABLE),

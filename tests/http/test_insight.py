@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from swarmkeeper.app import Orchestrator
 from swarmkeeper.http.insight.examples import EXAMPLES
-from tests.http.conftest import Caller, Fleet, Json
+from tests.http.conftest import Caller, Fleet, Json, key_of
 from tests.http.described import differences
 from tests.http.test_stream import kinds, stream
 
@@ -143,6 +144,103 @@ async def test_verdicts_on_one_subtask_are_read_by_its_key(client: Caller, fleet
     assert [each["subject"] for each in await pages(client, f"/tasks/{task}/verdicts")] == ["a", "b"]
     assert [each["subject"] for each in await pages(client, f"/tasks/{task}/verdicts?subtask=b")] == ["b"]
     assert await pages(client, f"/tasks/{task}/verdicts?subtask=none") == []
+
+
+# ---- queues, leases, approvals ---------------------------------------------------------------------------------------
+
+
+async def test_queues_show_depth_age_leases_and_able_bots(client: Caller, admin: Caller, fleet: Fleet) -> None:
+    bot = await fleet.bot("Executor", "reader", skills=["ocr"], capacity=1)
+    await fleet.bot("Executor", "idle", skills=["ocr", "pdf"])
+    subtasks = [{"key": key, "description": "", "required_skills": ["ocr"]} for key in ("a", "b", "c")]
+    subtasks.append({"key": "d", "description": "", "required_skills": ["dance"]})
+    await client.post("/tasks", {"title": "t", "subtasks": subtasks, "evaluation": "none"})
+    await client.post("/tasks", {"title": "to be planned"})
+    await bot.one()
+
+    found = {(each["kind"], *each["skills"]): each for each in await pages(admin, "/queues")}
+
+    assert set(found) == {("execute", "ocr"), ("execute", "dance"), ("plan",)}
+    ocr = found["execute", "ocr"]
+    assert (ocr["waiting"], ocr["waiting_at_least"], ocr["leased"], ocr["bots"], ocr["bots_asking"]) == (
+        2,
+        False,
+        1,
+        2,
+        2,
+    )
+    assert (ocr["in_per_minute"], ocr["out_per_minute"]) == (3, 1)
+    assert ocr["oldest_at"] is not None
+    assert ocr["oldest_seconds"] >= 0
+    dance = found["execute", "dance"]
+    assert (dance["waiting"], dance["leased"], dance["in_per_minute"], dance["bots"]) == (1, 0, 1, 0)
+    assert found["plan",]["bots"] == 0
+
+
+async def test_queues_of_other_tenants_are_not_shown(swarm: Orchestrator, client: Caller) -> None:
+    await client.post(
+        "/tasks", {"title": "t", "subtasks": [{"key": "a", "description": "", "required_skills": ["ocr"]}]}
+    )
+    stranger = client.with_key(await key_of(swarm, "acme", "admin"))
+
+    assert (await read(stranger, "/queues"))["items"] == []
+
+
+async def test_a_deep_queue_is_counted_up_to_a_bound(
+    client: Caller, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarmkeeper.reads.insight.queues.DEPTHS_MAX", 0)  # then a hundred are counted
+    subtasks = [{"key": f"k{number}", "description": ""} for number in range(101)]
+    await client.post("/tasks", {"title": "t", "subtasks": subtasks, "evaluation": "none"})
+
+    (queue,) = (await read(admin, "/queues"))["items"]
+
+    assert (queue["waiting"], queue["waiting_at_least"]) == (100, True)
+
+
+async def test_the_leases_of_a_bot_are_listed(client: Caller, admin: Caller, fleet: Fleet) -> None:
+    bot = await fleet.bot("Executor", capacity=5)
+    await planned(client, "a", "b", "c", title="many")
+    leases = (await bot.lease(max=3)).json["leases"]
+
+    found = await pages(admin, f"/bots/{bot.id}/leases")
+
+    assert sorted(each["lease_id"] for each in found) == sorted(each["lease_id"] for each in leases)
+    assert {(each["task_title"], each["attempt"], each["cancelled"]) for each in found} == {("many", 1, False)}
+    assert await pages(bot.call, f"/bots/{bot.id}/leases") == found
+    other = await fleet.bot("Executor", "other")
+    assert (await other.call.get(f"/bots/{bot.id}/leases")).status == (await other.call.get(f"/bots/{bot.id}")).status
+
+
+async def test_open_approvals_come_by_expiry_with_names_and_counted(
+    client: Caller, admin: Caller, fleet: Fleet
+) -> None:
+    bot = await fleet.bot("Executor", "asker", capacity=5)
+    await planned(client, "a", "b", "c", title="asks")
+    for seconds, lease in zip((300, 100, 200), (await bot.lease(max=3)).json["leases"], strict=True):
+        asked = {"question": f"in {seconds}?", "expires_in_seconds": seconds}
+        assert (await bot.call.post(f"/leases/{lease['lease_id']}:ask", asked)).status == 200
+    by_expiry = await pages(admin, "/approvals?order=expires")
+    assert [each["question"] for each in by_expiry] == ["in 100?", "in 200?", "in 300?"]
+    assert {(each["task_title"], each["asker"]) for each in by_expiry} == {("asks", "asker")}
+    assert (await read(admin, f"/approvals/{by_expiry[0]['id']}"))["task_title"] == "asks"
+
+    assert (await admin.post(f"/approvals/{by_expiry[0]['id']}:answer", {"answer": 1})).status == 200
+
+    page = await read(admin, "/approvals?order=expires")
+    assert ([each["question"] for each in page["items"]], page["open"]) == (["in 200?", "in 300?"], 2)
+    assert (await read(client, f"/approvals?task_id={by_expiry[0]['task_id']}"))["open"] is None
+    for query in ("state=decided", "task_id=tsk_1"):
+        assert (await admin.get(f"/approvals?order=expires&{query}")).status == 422
+
+
+async def test_who_asked_is_named_by_its_owner(swarm: Orchestrator, admin: Caller) -> None:
+    submitter = admin.with_key(await swarm.make_key("client", owner="team-a"))
+    task = await planned(submitter, "a", approval="plan")
+
+    (approval,) = (await read(admin, f"/approvals?task_id={task}"))["items"]
+
+    assert (approval["asker"], approval["asked_by"][:4]) == ("team-a", "key_")
 
 
 # ---- events and audit, the newest first ------------------------------------------------------------------------------

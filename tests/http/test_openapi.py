@@ -34,6 +34,8 @@ NAMED = {
     "POST /bots/register",
     "GET /bots",
     "GET /bots/{bot_id}",
+    "GET /bots/{bot_id}/leases",
+    "GET /queues",
     "POST /bots/{bot_id}:drain",
     "POST /bots/{bot_id}:enable",
     "DELETE /bots/{bot_id}",

@@ -461,6 +461,7 @@ class ServerSeen:
     version: str
     rules: str  # hash of its redaction rules
     known: int = 0  # up to which event of the feed it knows the secrets that were released
+    flow: str = ""  # JSON: by tenant and queue, how many items came and were leased in the last minute
 
 
 class SharedStore(Store, Protocol):

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import parse_qsl
 
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from swarmkeeper.core.errors import Detail, Invalid, Malformed
 from swarmkeeper.core.states import Outcome, TaskStatus
@@ -125,6 +125,16 @@ class OutputQuery(Query):
 class ApprovalsQuery(PageQuery):
     state: Literal["open", "decided", "expired", "cancelled"] | None = None
     task_id: Annotated[ShortText, Field(description="Of this task.")] | None = None
+    order: Annotated[
+        Literal["opened", "expires"],
+        Field(description="opened: the oldest first; expires: the open ones, what expires first first, of all tasks."),
+    ] = "opened"
+
+    @model_validator(mode="after")
+    def _by_expiry_they_are_the_open_ones(self) -> ApprovalsQuery:
+        if self.order == "expires" and (self.state not in (None, "open") or self.task_id is not None):
+            raise broken_rule("not_allowed", "order=expires lists open approvals of all tasks")
+        return self
 
 
 _TYPE = r"(io\.swarmkeeper\.)?[a-z_]{1,40}(\.[a-z_]{1,40}){1,3}(\.v1)?"

@@ -149,7 +149,7 @@ class Queries:
 
     # ---- permissions -----------------------------------------------------------------------------------------------
 
-    def _require(self, principal: Principal, action: str) -> None:
+    def require(self, principal: Principal, action: str) -> None:
         if not self._rules.may(principal, action):
             raise PermissionDenied(self._rules.why_not(principal, action))
 
@@ -215,6 +215,12 @@ class Queries:
 
     def now(self) -> int:
         return self._now()
+
+    def parked_bots(self) -> set[str]:
+        return set(self._parked())
+
+    def is_asking(self, bot_id: str, parked: Collection[str]) -> bool:
+        return self._asks(bot_id, parked)[1]
 
     def position(self, principal: Principal, page_token: str) -> int:
         """Return the place in a task's order that a page token stands for; 0 without one.
@@ -316,7 +322,7 @@ class Queries:
         page_token: str = "",
     ) -> View:
         """Return a page of tasks without subtasks, result and verdict; it ends early if it gets large."""
-        self._require(principal, "task.read")
+        self.require(principal, "task.read")
         self.check_size(page_size)
         if order_by not in _ORDERS:
             allowed = f"must be one of {', '.join(_ORDERS)}"
@@ -477,7 +483,7 @@ class Queries:
     # ---- bots, skills, keys ----------------------------------------------------------------------------------------
 
     async def bots(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
-        self._require(principal, "bot.read")
+        self.require(principal, "bot.read")
         parked = set(self._parked())
         return await self._page(
             named_reads.BOTS_PAGE, principal, lambda row: self._bot(row, parked), page_size, page_token
@@ -488,7 +494,7 @@ class Queries:
         row = await self._fetch(named_reads.BOT_ROW, tenant=principal.tenant, bot=bot_id)
         own = bool(row) and self._rules.may(principal, "bot.register") and self._is_own(principal, row[0])
         if not own:
-            self._require(principal, "bot.read")
+            self.require(principal, "bot.read")
         if not row:
             raise ResourceNotFound("no such bot")
         return self._bot(row[0], set(self._parked()))
@@ -514,7 +520,7 @@ class Queries:
 
     async def skills(self, principal: Principal) -> View:
         """Return each skill that a bot has or work waits for, with its numbers of bots and of waiting items."""
-        self._require(principal, "skill.read")
+        self.require(principal, "skill.read")
         bots: dict[str, int] = {}
         asking: dict[str, int] = {}
         parked = set(self._parked())
@@ -544,19 +550,19 @@ class Queries:
         )
 
     async def keys(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
-        self._require(principal, "key.read")
+        self.require(principal, "key.read")
         return await self._page(named_reads.KEYS_PAGE, principal, views.key, page_size, page_token)
 
     async def key(self, principal: Principal, key_id: str) -> View:
-        self._require(principal, "key.read")
+        self.require(principal, "key.read")
         return views.key(await self._one(named_reads.KEY_ROW, tenant=principal.tenant, key=key_id))
 
     async def legal_holds(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
-        self._require(principal, "legal_hold.read")
+        self.require(principal, "legal_hold.read")
         return await self._page(named_reads.LEGAL_HOLDS_PAGE, principal, views.legal_hold, page_size, page_token)
 
     async def legal_hold(self, principal: Principal, held: str) -> View:
-        self._require(principal, "legal_hold.read")
+        self.require(principal, "legal_hold.read")
         return views.legal_hold(await self._one(named_reads.LEGAL_HOLD, tenant=principal.tenant, task=held))
 
     async def _page(
@@ -586,7 +592,7 @@ class Queries:
             PermissionDenied, ResourceNotFound: the caller may not.
         """
         if task_id is None:
-            self._require(principal, "event.read")
+            self.require(principal, "event.read")
         else:
             await self._task(principal, task_id)
 

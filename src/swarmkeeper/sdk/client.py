@@ -372,9 +372,13 @@ class Client(Insight):
         *,
         state: Literal["open", "decided", "expired", "cancelled"] | None = None,
         task_id: str | None = None,
+        order: Literal["opened", "expires"] | None = None,
     ) -> AsyncIterator[Approval]:
-        """Iterate over approvals and questions to people, the oldest first: all of them, or those of one task."""
-        return self._items("/approvals", ApprovalPage, {"state": state, "task_id": task_id})
+        """Iterate over approvals and questions to people, the oldest first: all of them, or those of one task.
+
+        With the order `expires`, over the open ones: what expires first comes first.
+        """
+        return self._items("/approvals", ApprovalPage, {"state": state, "task_id": task_id, "order": order})
 
     async def approval(self, approval_id: str) -> Approval:
         """Return one approval with its whole subject."""

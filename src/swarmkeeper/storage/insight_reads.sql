@@ -1,5 +1,8 @@
 -- Reads for dashboards; see reads/insight/insight_reads.py.
 
+-- part: approval_shown
+{approval.*}, (SELECT name FROM person WHERE person.id = approval.decided_person) AS decided_name
+
 -- name: timeline_lanes
 -- A page of a task's items of all kinds, in the order in which they were made, with the live lease of each.
 SELECT work.seq, work.id, work.kind, work.key, work.status, work.attempt, work.round, work.created_at, work.since,
@@ -37,6 +40,85 @@ SELECT work.seq, work.id, work.key, subject.key AS subject, work.result, {size p
    AND (CAST(:subject AS text) IS NULL OR subject.key = :subject)
  ORDER BY work.seq
  LIMIT :limit;
+
+-- ---- queues, leases and approvals -----------------------------------------------------------------------------------
+
+-- name: queues_looked_at
+-- The last of the next queues after one, and how many there are; a page looks at so many.
+SELECT coalesce(max(id), 0) AS last, count(*) AS number
+  FROM (SELECT id FROM queue WHERE id > :after ORDER BY id LIMIT :limit) AS looked;
+
+-- name: queues_page
+-- The queues up to one in which items of the tenant wait, or that are among the busy ones; each is counted up to a bound.
+-- The oldest item of each priority is the first of an index.
+SELECT queue.id, queue.kind, queue.skills, queue.assign_to,
+       (SELECT count(*)
+          FROM (SELECT 1 AS one FROM ready WHERE ready.queue = queue.id AND ready.tenant = :tenant
+                 LIMIT :most) AS waiting) AS depth,
+       (SELECT min((SELECT oldest.since FROM ready AS oldest
+                     WHERE oldest.queue = queue.id AND oldest.tenant = :tenant AND oldest.priority = level.value
+                     ORDER BY oldest.since
+                     LIMIT 1))
+          FROM {numbers :priorities} AS level) AS since
+  FROM queue
+ WHERE queue.id > :after AND queue.id <= :last
+   AND (queue.id IN (SELECT value FROM {numbers :busy})
+        OR EXISTS (SELECT 1 FROM ready WHERE ready.queue = queue.id AND ready.tenant = :tenant))
+ ORDER BY queue.id
+ LIMIT :limit;
+
+-- name: leased_by_queue
+-- How many of the tenant's leases are of each queue; a bounded number of them is counted.
+SELECT work.queue AS id, count(*) AS number
+  FROM (SELECT lease.work FROM bot JOIN lease ON lease.bot = bot.id WHERE bot.tenant = :tenant LIMIT :most) AS held
+ CROSS JOIN work ON work.id = held.work
+ GROUP BY work.queue;
+
+-- name: able_bots
+-- The tenant's bots that may get work.
+SELECT id, type, name, skills, dedicated, capacity, (SELECT count(*) FROM lease WHERE lease.bot = bot.id) AS held
+  FROM bot WHERE tenant = :tenant AND status = 'active' ORDER BY id;
+
+-- name: leases_of_bot
+-- A page of what a bot holds, with the titles of the tasks.
+SELECT lease.work, lease.task, task.title, lease.lease_id, lease.attempt, lease.granted_at, lease.expires_at,
+       lease.ends_at, lease.cancelled, work.kind, work.key, work.round, work.priority
+  FROM lease
+  JOIN work ON work.id = lease.work
+  JOIN task ON task.id = lease.task
+ WHERE lease.bot = :bot AND lease.work > :after
+ ORDER BY lease.work
+ LIMIT :limit;
+
+-- name: open_approvals_page
+-- A page of a tenant's open approvals, what expires first first; with sizes, as a plan may have megabytes.
+SELECT id, expires_at, octet_length(question) + octet_length(choices) + coalesce(octet_length(schema), 0)
+           + coalesce(octet_length(subject), 0) + coalesce(octet_length(decision), 0) AS bytes
+  FROM approval
+ WHERE tenant = :tenant AND state = 'open' AND (expires_at, id) > (:after_at, :after_id)
+ ORDER BY expires_at, id
+ LIMIT :limit;
+
+-- name: open_approvals_count
+-- How many of a tenant's approvals are open, up to a bound.
+SELECT count(*) AS number
+  FROM (SELECT id FROM approval WHERE tenant = :tenant AND state = 'open' LIMIT :most) AS counted;
+
+-- name: approvals_by_id
+-- Approvals of a tenant by id.
+SELECT {part approval_shown} FROM {each :ids} AS wanted CROSS JOIN approval ON approval.id = wanted.value
+ WHERE approval.tenant = :tenant;
+
+-- name: approval_names
+-- Of each approval the title of its task, and the name of who asked, as far as it is known.
+SELECT approval.id, task.title,
+       coalesce((SELECT coalesce(person.name, api_key.owner, api_key.bot)
+                   FROM api_key LEFT JOIN person ON person.id = api_key.person
+                  WHERE api_key.id = approval.asked_by AND api_key.tenant = approval.tenant),
+                approval.asked_by) AS asker
+  FROM {each :ids} AS wanted
+ CROSS JOIN approval ON approval.id = wanted.value
+  JOIN task ON task.id = approval.task;
 
 -- ---- events ---------------------------------------------------------------------------------------------------------
 

@@ -88,4 +88,77 @@ EXAMPLES: Mapping[str, Shown] = {
             "next_page_token": "",
         }
     ),
+    "GET /bots/{bot_id}/leases": Shown(
+        {
+            "items": [
+                {
+                    "lease_id": LEASE,
+                    "work_id": "sub_01KZ8Q5V",
+                    "task_id": TASK,
+                    "task_title": "Count the words of three pages",
+                    "kind": "execute",
+                    "key": "fetch",
+                    "attempt": 2,
+                    "round": 1,
+                    "priority": 5,
+                    "granted_at": T1,
+                    "expires_at": T2,
+                    "ends_at": T3,
+                    "cancelled": False,
+                }
+            ],
+            "next_page_token": "",
+        }
+    ),
+    "GET /queues": Shown(
+        {
+            "items": [
+                {
+                    "kind": "execute",
+                    "skills": ["ocr"],
+                    "assign_to": None,
+                    "waiting": 570,
+                    "waiting_at_least": False,
+                    "oldest_at": T0,
+                    "oldest_seconds": 540,
+                    "leased": 0,
+                    "leased_at_least": False,
+                    "in_per_minute": 12,
+                    "out_per_minute": 0,
+                    "bots": 0,
+                    "bots_asking": 0,
+                }
+            ],
+            "next_page_token": "",
+        }
+    ),
+    "GET /approvals": Shown(
+        {
+            "items": [
+                {
+                    "id": "apr_01KZ8QA1",
+                    "kind": "question",
+                    "state": "open",
+                    "task_id": TASK,
+                    "task_title": "Count the words of three pages",
+                    "work_id": "sub_01KZ8Q5V",
+                    "asked_by": "crawler",
+                    "asker": "crawler",
+                    "question": "Which of the two pages is meant?",
+                    "choices": ["first", "second"],
+                    "schema": None,
+                    "subject": None,
+                    "subject_hash": "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b",
+                    "opened_at": T1,
+                    "expires_at": T3,
+                    "at_expiry": None,
+                    "step_up": None,
+                    "decision": None,
+                }
+            ],
+            "next_page_token": "",
+            "open": 1,
+            "open_at_least": False,
+        }
+    ),
 }

@@ -7,13 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from swarmkeeper.http.dependencies import CurrentCall, TaskId
+from swarmkeeper.http.dependencies import BotId, CurrentCall, TaskId
 from swarmkeeper.http.insight.queries import VerdictsQuery
 from swarmkeeper.http.queries import PageQuery
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import StrictRoute
-from swarmkeeper.reads.insight import timeline, verdicts
+from swarmkeeper.reads.insight import queues, timeline, verdicts
 from swarmkeeper.wire.insight.history import Timeline, VerdictPage
+from swarmkeeper.wire.insight.load import LeaseHeldPage, QueuePage
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -41,6 +42,29 @@ async def list_verdicts(task_id: TaskId, query: Annotated[VerdictsQuery, Query()
             subtask=query.subtask,
             page_size=query.page_size,
             page_token=query.page_token,
+        )
+    )
+    return Json(page)
+
+
+@router.get("/bots/{bot_id:id}/leases", tags=["bots"], response_model=LeaseHeldPage)
+async def list_bot_leases(bot_id: BotId, query: Annotated[PageQuery, Query()], call: CurrentCall) -> Response:
+    """List what a bot works on."""
+    page = await call.read(
+        lambda reads: queues.leases_of_bot(
+            reads.queries, call.by, bot_id, page_size=query.page_size, page_token=query.page_token
+        )
+    )
+    return Json(page)
+
+
+@router.get("/queues", tags=["bots"], response_model=QueuePage)
+async def list_queues(query: Annotated[PageQuery, Query()], call: CurrentCall) -> Response:
+    """List queues: what waits in each and for how long, what is leased, how fast it goes, and which bots can do it."""
+    flow = call.services.flow.of(call.by.tenant)
+    page = await call.read(
+        lambda reads: queues.queues(
+            reads.queries, call.by, flow, page_size=query.page_size, page_token=query.page_token
         )
     )
     return Json(page)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from swarmkeeper.core.named_reads import AuditPositionRow, EventRow
+from swarmkeeper.core.named_reads import ApprovalRow, AuditPositionRow, CountRow, EventRow, JsonText
 from swarmkeeper.core.ports import Read
 
 
@@ -61,6 +61,63 @@ class VerdictRow(NamedTuple):
     evaluator: str | None
 
 
+class LookedRow(NamedTuple):
+    last: int
+    number: int
+
+
+class QueueRow(NamedTuple):
+    id: int
+    kind: str
+    skills: JsonText
+    assign_to: str | None  # name of a bot
+    depth: int
+    since: int | None
+
+
+class LeasedRow(NamedTuple):
+    id: int
+    number: int
+
+
+class AbleBotRow(NamedTuple):
+    id: str
+    type: str
+    name: str
+    skills: JsonText
+    dedicated: int
+    capacity: int
+    held: int
+
+
+class LeaseOfBotRow(NamedTuple):
+    work: str
+    task: str
+    title: str
+    lease_id: str
+    attempt: int
+    granted_at: int
+    expires_at: int
+    ends_at: int
+    cancelled: int
+    kind: str
+    key: str
+    round: int
+    priority: int
+
+
+class OpenApprovalRow(NamedTuple):
+    id: str
+    expires_at: int
+    bytes: int
+
+
+class NamesRow(NamedTuple):
+    id: str
+    title: str
+    asker: str
+
+
 class EventKindRow(NamedTuple):
     seq: int
     kind: str
@@ -69,6 +126,16 @@ class EventKindRow(NamedTuple):
 TIMELINE_LANES = Read("timeline_lanes", LaneRow, "task", "after", "limit")
 TIMELINE_BARS = Read("timeline_bars", BarRow, "works", "newest", "head")
 VERDICTS_PAGE = Read("verdicts_page", VerdictRow, "task", "after", "subject", "limit")
+
+QUEUES_LOOKED_AT = Read("queues_looked_at", LookedRow, "after", "limit")
+QUEUES_PAGE = Read("queues_page", QueueRow, "tenant", "most", "priorities", "after", "last", "busy", "limit")
+LEASED_BY_QUEUE = Read("leased_by_queue", LeasedRow, "tenant", "most")
+ABLE_BOTS = Read("able_bots", AbleBotRow, "tenant")
+LEASES_OF_BOT = Read("leases_of_bot", LeaseOfBotRow, "bot", "after", "limit")
+OPEN_APPROVALS_PAGE = Read("open_approvals_page", OpenApprovalRow, "tenant", "after_at", "after_id", "limit")
+OPEN_APPROVALS_COUNT = Read("open_approvals_count", CountRow, "tenant", "most")
+APPROVALS_BY_ID = Read("approvals_by_id", ApprovalRow, "tenant", "ids")
+APPROVAL_NAMES = Read("approval_names", NamesRow, "ids")
 
 _BETWEEN = ("after", "before", "limit")
 

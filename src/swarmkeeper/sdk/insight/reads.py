@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from swarmkeeper.sdk.connection.typed import RecordCalls, task_path
+from swarmkeeper.sdk.connection.typed import RecordCalls, segment, task_path
 from swarmkeeper.wire.insight.history import Timeline, TimelineLane, VerdictOfReview, VerdictPage
+from swarmkeeper.wire.insight.load import LeaseHeld, LeaseHeldPage, QueuePage, QueueState
 
 
 class Insight(RecordCalls):
@@ -18,3 +19,11 @@ class Insight(RecordCalls):
     def verdicts(self, task_id: str, *, subtask: str | None = None) -> AsyncIterator[VerdictOfReview]:
         """Iterate over what evaluators said of a task, or of one subtask, in all rounds; the oldest first."""
         return self._items(f"{task_path(task_id)}/verdicts", VerdictPage, {"subtask": subtask})
+
+    def queues(self) -> AsyncIterator[QueueState]:
+        """Iterate over the queues in which work waits, is leased, or was within the last minute."""
+        return self._items("/queues", QueuePage)
+
+    def bot_leases(self, bot_id: str) -> AsyncIterator[LeaseHeld]:
+        """Iterate over what a bot works on."""
+        return self._items(f"/bots/{segment(bot_id)}/leases", LeaseHeldPage)

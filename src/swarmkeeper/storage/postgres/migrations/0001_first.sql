@@ -590,7 +590,7 @@ CREATE UNLOGGED TABLE server (
     id      text COLLATE "C" PRIMARY KEY,  -- drawn at its start
     version text COLLATE "C" NOT NULL,
     rules   text COLLATE "C" NOT NULL,  -- hash of its redaction rules
-    known   bigint NOT NULL,  -- up to which event it knows the released secrets
+    known   bigint NOT NULL, flow text COLLATE "C" NOT NULL,  -- up to which event it knows the released secrets; JSON
     told_at bigint NOT NULL  -- the database server's time
 ) WITH (fillfactor = 60);
 
