@@ -62,6 +62,7 @@ from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.audit_queries import AuditQueries
 from swarmkeeper.reads.explain import Explainer, Now
 from swarmkeeper.reads.feed import Feed
+from swarmkeeper.reads.insight.changes import ChangeFeed
 from swarmkeeper.reads.insight.flow import Flow
 from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.message_queries import Messages
@@ -340,6 +341,7 @@ class Orchestrator(OwnCalls):
             limits=self._http_limits,
             erasable=self.retention.erasable,
             flow=self.flow,
+            changes=ChangeFeed(self._feed, self._reading_thread, self.rules, self.log),
             trace_of_lease=None if self._sinks is None else self._sinks.trace_of_lease(),
             log_keys=lambda tenant: [] if self._signer is None else self._signer.verifier_keys(tenant),
         )

@@ -115,6 +115,7 @@ class Client:
     verdicts = _iterating(client.Client.verdicts)
     queues = _iterating(client.Client.queues)
     bot_leases = _iterating(client.Client.bot_leases)
+    changes = _iterating(client.Client.changes)
     events = _iterating(client.Client.events)
     audit = _iterating(client.Client.audit)
     audit_file = _blocking(client.Client.audit_file)

@@ -82,6 +82,7 @@ NEEDS: dict[str, Needs] = {
     "GET /bots/{bot_id}": Needs(Action.BOT_READ),
     "GET /bots/{bot_id}/leases": Needs(Action.BOT_READ),
     "GET /queues": Needs(Action.SKILL_READ),
+    "GET /changes": Needs(Action.TASK_READ),
     "DELETE /bots/{bot_id}": Needs(Action.BOT_DELETE),
     "POST /bots/{bot_id}:drain": Needs(Action.BOT_DRAIN),
     "POST /bots/{bot_id}:enable": Needs(Action.BOT_ENABLE),

@@ -36,6 +36,7 @@ NAMED = {
     "GET /bots/{bot_id}",
     "GET /bots/{bot_id}/leases",
     "GET /queues",
+    "GET /changes",
     "POST /bots/{bot_id}:drain",
     "POST /bots/{bot_id}:enable",
     "DELETE /bots/{bot_id}",

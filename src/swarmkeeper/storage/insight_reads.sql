@@ -50,7 +50,7 @@ SELECT coalesce(max(id), 0) AS last, count(*) AS number
 
 -- name: queues_page
 -- The queues up to one in which items of the tenant wait, or that are among the busy ones; each is counted up to a bound.
--- The oldest item of each priority is the first of an index.
+-- The oldest item of each priority is the first of an index. Not EXISTS: for that, PostgreSQL may read all entries.
 SELECT queue.id, queue.kind, queue.skills, queue.assign_to,
        (SELECT count(*)
           FROM (SELECT 1 AS one FROM ready WHERE ready.queue = queue.id AND ready.tenant = :tenant
@@ -63,7 +63,7 @@ SELECT queue.id, queue.kind, queue.skills, queue.assign_to,
   FROM queue
  WHERE queue.id > :after AND queue.id <= :last
    AND (queue.id IN (SELECT value FROM {numbers :busy})
-        OR EXISTS (SELECT 1 FROM ready WHERE ready.queue = queue.id AND ready.tenant = :tenant))
+        OR (SELECT 1 FROM ready WHERE ready.queue = queue.id AND ready.tenant = :tenant LIMIT 1) IS NOT NULL)
  ORDER BY queue.id
  LIMIT :limit;
 
@@ -174,6 +174,15 @@ SELECT seq, kind
                            CAST(4611686018427387904 AS bigint))
  ORDER BY sequence DESC
  LIMIT :limit;
+
+-- name: events_of_tenant_tasks
+-- What a tenant's events after a cursor are about, without their bodies.
+SELECT seq, kind, task FROM event WHERE tenant = :tenant AND seq > :after ORDER BY seq LIMIT :limit;
+
+-- name: parties_of_tasks
+-- Whose these tasks of a tenant are.
+SELECT task.id, task.party FROM {each :ids} AS wanted CROSS JOIN task ON task.id = wanted.value
+ WHERE task.tenant = :tenant;
 
 -- name: events_of_numbers
 -- Events by number.

@@ -161,4 +161,13 @@ EXAMPLES: Mapping[str, Shown] = {
             "open_at_least": False,
         }
     ),
+    "GET /changes": Shown(
+        {
+            "cursor": "AAECAwQFBgcICQoLDA0ODw-_",
+            "counts": {"open_tasks": 12, "open_subtasks": 230},
+            "approvals_open": 1,
+            "tasks": [TASK],
+            "also": ["bot"],
+        }
+    ),
 }

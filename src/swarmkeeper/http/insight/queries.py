@@ -6,8 +6,25 @@ from typing import Annotated
 
 from pydantic import Field
 
-from swarmkeeper.http.queries import PageQuery, ShortText
+from swarmkeeper.govern import cursors
+from swarmkeeper.http.queries import PageQuery, Query, ShortText
+from swarmkeeper.reads.feed import LATEST, Position
 
 
 class VerdictsQuery(PageQuery):
     subtask: Annotated[ShortText, Field(description="On the subtask with this key.", examples=["write"])] | None = None
+
+
+class ChangesQuery(Query):
+    after: Annotated[
+        str,
+        Field(
+            pattern=f"{cursors.PATTERN}|^{LATEST}$",
+            description="The cursor of the last message: first what happened since. Without it, or with latest: how "
+            "things are, and what changes from now on.",
+        ),
+    ] = LATEST
+
+    @property
+    def position(self) -> Position:
+        return Position(self.after, "/query/after")

@@ -7,12 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from swarmkeeper.http.dependencies import BotId, CurrentCall, TaskId
-from swarmkeeper.http.insight.queries import VerdictsQuery
+from swarmkeeper.http.dependencies import BotId, CurrentCall, LastEventId, TaskId
+from swarmkeeper.http.insight import change_stream
+from swarmkeeper.http.insight.queries import ChangesQuery, VerdictsQuery
 from swarmkeeper.http.queries import PageQuery
 from swarmkeeper.http.responses import Json
+from swarmkeeper.http.routers import sse
 from swarmkeeper.http.routing import StrictRoute
 from swarmkeeper.reads.insight import queues, timeline, verdicts
+from swarmkeeper.wire.insight.changes import ChangesTold
 from swarmkeeper.wire.insight.history import Timeline, VerdictPage
 from swarmkeeper.wire.insight.load import LeaseHeldPage, QueuePage
 
@@ -68,3 +71,9 @@ async def list_queues(query: Annotated[PageQuery, Query()], call: CurrentCall) -
         )
     )
     return Json(page)
+
+
+@router.get("/changes", tags=["evidence"], response_model=ChangesTold, responses={**sse.DESCRIBED})
+async def get_changes(query: Annotated[ChangesQuery, Query()], call: CurrentCall, last: LastEventId = None) -> Response:
+    """Read what has changed, or follow it as a stream of at most two messages a second."""
+    return await change_stream.changes(call, query)

@@ -34,9 +34,9 @@ class Flow:
 
     def committed(self, changes: Changes) -> None:
         """Count what a batch put into queues, and leased: an item that is leased at once counts as both."""
-        if not changes.leases and not changes.ready:
+        if not changes.events or not (changes.leases or changes.ready):
             return
-        at = max((event.at for event in changes.events), default=None)
+        at = changes.events[0].at  # the time of the whole batch
         counts: Counts | None = None
         for lease in changes.leases.values():
             work = changes.works.get(lease.work)

@@ -123,6 +123,17 @@ class EventKindRow(NamedTuple):
     kind: str
 
 
+class EventTaskRow(NamedTuple):
+    seq: int
+    kind: str
+    task: str | None
+
+
+class PartyRow(NamedTuple):
+    id: str
+    party: str | None
+
+
 TIMELINE_LANES = Read("timeline_lanes", LaneRow, "task", "after", "limit")
 TIMELINE_BARS = Read("timeline_bars", BarRow, "works", "newest", "head")
 VERDICTS_PAGE = Read("verdicts_page", VerdictRow, "task", "after", "subject", "limit")
@@ -136,6 +147,9 @@ OPEN_APPROVALS_PAGE = Read("open_approvals_page", OpenApprovalRow, "tenant", "af
 OPEN_APPROVALS_COUNT = Read("open_approvals_count", CountRow, "tenant", "most")
 APPROVALS_BY_ID = Read("approvals_by_id", ApprovalRow, "tenant", "ids")
 APPROVAL_NAMES = Read("approval_names", NamesRow, "ids")
+
+EVENTS_OF_TENANT_TASKS = Read("events_of_tenant_tasks", EventTaskRow, "tenant", "after", "limit")
+PARTIES_OF_TASKS = Read("parties_of_tasks", PartyRow, "tenant", "ids")
 
 _BETWEEN = ("after", "before", "limit")
 
