@@ -20,6 +20,7 @@ from swarmkeeper.access.admission import Admission
 from swarmkeeper.access.first_key import create_first_key
 from swarmkeeper.access.identity import Identity
 from swarmkeeper.access.key_watch import KeyWatch
+from swarmkeeper.access.operations.running import Operations
 from swarmkeeper.access.others import Others
 from swarmkeeper.access.quotas import Quotas
 from swarmkeeper.access.request_turns import RequestPacer
@@ -246,6 +247,7 @@ class Orchestrator(OwnCalls):
         self._happenings = Happenings(self.log, traced=engine.traced)
         self._refusals = Refusals(self.log, self.clock.monotonic)
         self.flow = Flow(self.clock.monotonic)
+        self._operations = Operations(self.store, engine, owner=self._name, clock=clock, log=self.log)
         loop_reads = self._reads(self.store, limits, payload_cache)
         self._messages = loop_reads.messages
         if self.store.shared:
@@ -279,6 +281,7 @@ class Orchestrator(OwnCalls):
             asyncio.create_task(self._tick(), name="swarmkeeper-tick"),
             asyncio.create_task(self.retention.run(), name="swarmkeeper-retention"),
             asyncio.create_task(self.broker.run(), name="swarmkeeper-broker"),
+            asyncio.create_task(self._operations.run(), name="swarmkeeper-operations"),
             *([asyncio.create_task(self._publisher.run(), name="swarmkeeper-outgoing")] if self._publisher else ()),
             *([asyncio.create_task(self._sinks.run(), name="swarmkeeper-sinks")] if self._sinks else ()),
             *([asyncio.create_task(self._signer.run(), name="swarmkeeper-signer")] if self._signer else ()),
@@ -341,6 +344,7 @@ class Orchestrator(OwnCalls):
             limits=self._http_limits,
             erasable=self.retention.erasable,
             flow=self.flow,
+            operation_started=self._operations.wake,
             changes=ChangeFeed(self._feed, self._reading_thread, self.rules, self.log),
             trace_of_lease=None if self._sinks is None else self._sinks.trace_of_lease(),
             log_keys=lambda tenant: [] if self._signer is None else self._signer.verifier_keys(tenant),

@@ -48,6 +48,8 @@ class Needs:
 NEEDS: dict[str, Needs] = {
     "POST /tasks": Needs(Action.TASK_SUBMIT, {"title": "t"}),
     "POST /tasks:batch": Needs(Action.TASK_SUBMIT, {"tasks": [{"title": "t"}]}),
+    "POST /tasks:bulk": Needs(Action.TASK_CANCEL, {"action": "cancel", "ids": ["tsk_1"]}),
+    "GET /operations/{operation_id}": Needs(Action.TASK_READ),
     "GET /tasks": Needs(Action.TASK_READ),
     "GET /tasks/{task_id}": Needs(Action.TASK_READ),
     "GET /tasks/{task_id}:explain": Needs(Action.TASK_READ),

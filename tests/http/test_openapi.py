@@ -15,6 +15,8 @@ SNAPSHOT = Path(__file__).parent / "openapi.json"
 NAMED = {
     "POST /tasks",
     "POST /tasks:batch",
+    "POST /tasks:bulk",
+    "GET /operations/{operation_id}",
     "GET /tasks",
     "GET /tasks/{task_id}",
     "PATCH /tasks/{task_id}",

@@ -10,6 +10,7 @@ import pytest
 from swarmkeeper.core import model, named_reads, states
 from swarmkeeper.core.kills import reads as kill_reads
 from swarmkeeper.core.kills import records as kill_records
+from swarmkeeper.core.operations import reads as operation_reads
 from swarmkeeper.core.persons import reads as person_reads
 from swarmkeeper.core.persons import records as person_records
 from swarmkeeper.core.rules.tree import AuditTree
@@ -31,6 +32,7 @@ NAMED = {
     **sink_reads.READS,
     **person_reads.READS,
     **insight_reads.READS,
+    **operation_reads.READS,
 }
 
 WORDS = {

@@ -167,6 +167,7 @@ class Changes:
     legal_holds: dict[tuple[str, str], LegalHoldRecord | None] = field(default_factory=dict)  # by tenant and task
     # Statements of retention.sql with their parameters, run in order after everything else was written.
     erased: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    operations: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)  # likewise, of operations.sql
     tile_hashes: list[TileHash] = field(default_factory=list)  # one that is stored already stays
     checkpoints: list[SignedCheckpoint] = field(default_factory=list)  # of an hour, only the largest is kept
     sink_cursors: dict[str, int] = field(default_factory=dict)  # by name; they move forward, never back

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from swarmkeeper.http import hot
 from swarmkeeper.http.erasure import router as erasure
 from swarmkeeper.http.exception_handlers import install_handlers
+from swarmkeeper.http.insight import bulk
 from swarmkeeper.http.insight import router as insight
 from swarmkeeper.http.intake.limits import HttpLimits
 from swarmkeeper.http.kills import router as kills
@@ -37,7 +38,7 @@ __all__ = ["ROUTES", "HttpLimits", "Services", "create_app", "openapi_document"]
 
 # FastAPI tries the routers in this order. `hot` is last, because `RequestContext` answers most of its calls itself.
 _ROUTERS = (
-    *(tasks, insight, bots, work, messages, approvals, keys, persons, secrets, kills, legal_holds, erasure),
+    *(tasks, bulk, insight, bots, work, messages, approvals, keys, persons, secrets, kills, legal_holds, erasure),
     *(evidence, audit_proofs, ops),
     hot,
 )

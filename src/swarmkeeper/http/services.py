@@ -59,6 +59,7 @@ class Services:
     limits: HttpLimits
     flow: Flow
     changes: ChangeFeed
+    operation_started: Callable[[], None]
     erasable: Callable[[str], Awaitable[int]]  # by tenant: until when what is erased on request has changed last
     # Makes the traceparent of a lease from that of its task and the lease's id; None: a lease has that of its task.
     trace_of_lease: Callable[[str, str], str] | None = None

@@ -222,3 +222,60 @@ SELECT place, actor, action
  WHERE tenant = :tenant AND action = :action AND place > :after AND place < :before
  ORDER BY place DESC
  LIMIT :limit;
+
+-- ---- operations -----------------------------------------------------------------------------------------------------
+
+-- name: operation_row
+-- One operation of a tenant.
+SELECT id, tenant, party, caller, action, args, dry_run, total, trace, created_at, ended_at, owner, until
+  FROM operation WHERE tenant = :tenant AND id = :operation;
+
+-- name: open_operations
+-- Operations that have not ended, the oldest first.
+SELECT id, tenant, party, caller, action, args, dry_run, total, trace, created_at, ended_at, owner, until
+  FROM operation WHERE ended_at IS NULL ORDER BY created_at, id LIMIT :limit;
+
+-- name: open_operations_of
+-- How many operations of a tenant have not ended, up to a bound.
+SELECT count(*) AS number
+  FROM (SELECT id FROM operation WHERE tenant = :tenant AND ended_at IS NULL LIMIT :limit) AS counted;
+
+-- name: operations_over
+-- One that ended before a time, if there is one.
+SELECT id FROM operation WHERE ended_at < :before ORDER BY ended_at, id LIMIT 1;
+
+-- name: operation_items_left
+-- The next tasks of an operation of which nothing came yet.
+SELECT place, task, outcome, code, detail
+  FROM operation_item WHERE operation = :operation AND outcome IS NULL AND place > :after
+ ORDER BY place
+ LIMIT :limit;
+
+-- name: operation_items_page
+-- A page of an operation's tasks, or of those with an outcome.
+SELECT place, task, outcome, code, detail
+  FROM operation_item
+ WHERE operation = :operation AND place > :after AND (CAST(:outcome AS text) IS NULL OR outcome = :outcome)
+ ORDER BY place
+ LIMIT :limit;
+
+-- name: operation_counts
+-- Of how many of its tasks the same came.
+SELECT coalesce(outcome, '') AS outcome, count(*) AS number
+  FROM operation_item WHERE operation = :operation GROUP BY outcome;
+
+-- name: tasks_fitting
+-- The next tasks of a tenant, the newest first, and whether each fits the filters; a bounded number is looked at.
+SELECT id, created_at,
+       ((CAST(:party AS text) IS NULL OR party = :party)
+        AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
+        AND (CAST(:outcomes AS text) IS NULL OR outcome IN (SELECT value FROM {each :outcomes}))
+        AND (CAST(:created_after AS bigint) IS NULL OR created_at >= :created_after)
+        AND (CAST(:created_before AS bigint) IS NULL OR created_at < :created_before)
+        AND NOT EXISTS (SELECT 1 FROM {each :labels} AS wanted
+                         WHERE NOT EXISTS (SELECT 1 FROM {members task.labels} AS has
+                                            WHERE has.key || ':' || has.value = wanted.value))) AS fits
+  FROM task
+ WHERE tenant = :tenant AND (created_at, id) < (:after_at, :after_id)
+ ORDER BY created_at DESC, id DESC
+ LIMIT :limit;

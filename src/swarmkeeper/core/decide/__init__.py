@@ -29,6 +29,8 @@ from swarmkeeper.core.decide.effects.owners import check_bounds
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.erasure.commands import EraseNow
 from swarmkeeper.core.kills import commands as of_kills
+from swarmkeeper.core.operations import commands as of_operations
+from swarmkeeper.core.operations import deciding as operations
 from swarmkeeper.core.persons import commands as of_persons
 from swarmkeeper.core.persons import deciding as persons
 from swarmkeeper.core.secrets import commands as of_secrets
@@ -80,6 +82,19 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     of_persons.RenamePerson: persons.rename,
     of_persons.DisablePerson: persons.disable,
     of_persons.EnablePerson: persons.enable,
+    of_operations.StartOperation: operations.start,
+    of_operations.TakeOperation: operations.take,
+    of_operations.NoteItems: operations.note,
+    of_operations.ForgetOperations: operations.forget,
+    of_operations.TryCommand: operations.trying(
+        {
+            commands.Cancel: clients.cancel,
+            commands.Pause: clients.pause,
+            commands.Resume: clients.resume,
+            commands.RetryFailedTask: clients.retry,
+            commands.Archive: clients.archive,
+        }
+    ),
     commands.TimerFired: timers.timer_fired,
     commands.Continue: timers.continue_job,
 }

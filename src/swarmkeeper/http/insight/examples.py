@@ -22,6 +22,26 @@ class Shown:
 TASK, BOT, LEASE = "tsk_01KZ8Q5T", "bot_01KZ8Q2B", "lse_01KZ8Q7M"
 T0, T1, T2, T3 = (f"2026-11-29T08:{minute:02d}:00.000000Z" for minute in (0, 1, 4, 9))
 
+_OPERATION = {
+    "items": [
+        {"task_id": TASK, "outcome": "done", "code": None, "detail": None},
+        {
+            "task_id": "tsk_01KZ8Q6A",
+            "outcome": "refused",
+            "code": "illegal_transition",
+            "detail": "only a FAILED task can be retried",
+        },
+    ],
+    "next_page_token": "",
+    "id": "opr_01KZ8QB3",
+    "action": "retry",
+    "dry_run": False,
+    "state": "ended",
+    "progress": {"total": 2, "done": 1, "refused": 1, "left": 0},
+    "created_at": T2,
+    "ended_at": T3,
+}
+
 EXAMPLES: Mapping[str, Shown] = {
     "GET /tasks/{task_id}/timeline": Shown(
         {
@@ -170,4 +190,16 @@ EXAMPLES: Mapping[str, Shown] = {
             "also": ["bot"],
         }
     ),
+    "POST /tasks:bulk": Shown(
+        {
+            **_OPERATION,
+            "items": [{"task_id": TASK, "outcome": None, "code": None, "detail": None}],
+            "state": "running",
+            "progress": {"total": 1, "done": 0, "refused": 0, "left": 1},
+            "ended_at": None,
+        },
+        request={"action": "retry", "filter": {"outcome": ["failed"]}, "reason": "the model is back", "dry_run": True},
+        status=202,
+    ),
+    "GET /operations/{operation_id}": Shown(_OPERATION),
 }

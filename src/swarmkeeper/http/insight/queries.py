@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -28,3 +28,7 @@ class ChangesQuery(Query):
     @property
     def position(self) -> Position:
         return Position(self.after, "/query/after")
+
+
+class OperationQuery(PageQuery):
+    outcome: Annotated[Literal["done", "refused"] | None, Field(description="Only tasks of which this came.")] = None

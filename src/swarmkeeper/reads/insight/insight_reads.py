@@ -134,6 +134,12 @@ class PartyRow(NamedTuple):
     party: str | None
 
 
+class FittingRow(NamedTuple):
+    id: str
+    created_at: int
+    fits: int | None  # None: not, because it has no outcome
+
+
 TIMELINE_LANES = Read("timeline_lanes", LaneRow, "task", "after", "limit")
 TIMELINE_BARS = Read("timeline_bars", BarRow, "works", "newest", "head")
 VERDICTS_PAGE = Read("verdicts_page", VerdictRow, "task", "after", "subject", "limit")
@@ -150,6 +156,13 @@ APPROVAL_NAMES = Read("approval_names", NamesRow, "ids")
 
 EVENTS_OF_TENANT_TASKS = Read("events_of_tenant_tasks", EventTaskRow, "tenant", "after", "limit")
 PARTIES_OF_TASKS = Read("parties_of_tasks", PartyRow, "tenant", "ids")
+
+TASKS_FITTING = Read(
+    "tasks_fitting",
+    FittingRow,
+    *("tenant", "party", "statuses", "outcomes", "labels", "created_after", "created_before"),
+    *("after_at", "after_id", "limit"),
+)
 
 _BETWEEN = ("after", "before", "limit")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from swarmkeeper.sdk.connection import chance as chances
-from swarmkeeper.sdk.connection.typed import RecordCalls, segment, task_path
+from swarmkeeper.sdk.connection.calls import Json
+from swarmkeeper.sdk.connection.typed import RecordCalls, given, segment, task_path
 from swarmkeeper.sdk.errors import ApiError, Unreachable
 from swarmkeeper.wire.events import SseReader
+from swarmkeeper.wire.insight.bulk import OperationItem, OperationState
 from swarmkeeper.wire.insight.changes import ChangesTold
 from swarmkeeper.wire.insight.history import Timeline, TimelineLane, VerdictOfReview, VerdictPage
 from swarmkeeper.wire.insight.load import LeaseHeld, LeaseHeldPage, QueuePage, QueueState
@@ -56,3 +58,41 @@ class Insight(RecordCalls):
             if not came:
                 attempt += 1
                 await asyncio.sleep(chances.pause(self.calls.chance, attempt))
+
+    async def bulk(
+        self,
+        action: str,
+        *,
+        ids: Sequence[str] | None = None,
+        filter: Mapping[str, Json] | None = None,  # noqa: A002  the field's name
+        reason: str | None = None,
+        deadline_seconds: float | None = None,
+        budget: Mapping[str, Json] | None = None,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> OperationState:
+        """Begin to cancel, pause, resume, retry or archive many tasks; `operation` says how far it is.
+
+        Args:
+            ids: of the tasks.
+            filter: in place of ids, as in the list of tasks: `{"outcome": ["failed"]}`.
+            dry_run: only find out what would happen to each task.
+        """
+        body = {
+            "action": action,
+            "ids": None if ids is None else list(ids),
+            "filter": filter and dict(filter),
+            "reason": reason,
+            "deadline_seconds": deadline_seconds,
+            "budget": budget and dict(budget),
+            "dry_run": dry_run or None,
+        }
+        return await self._command("POST", "/tasks:bulk", given(body), OperationState, idempotency_key)
+
+    async def operation(self, operation_id: str) -> OperationState:
+        """Return how far an operation is, with its first tasks."""
+        return await self._read(f"/operations/{segment(operation_id)}", OperationState)
+
+    def operation_items(self, operation_id: str, *, outcome: str | None = None) -> AsyncIterator[OperationItem]:
+        """Iterate over the tasks of an operation, or over those that were `done` or `refused`."""
+        return self._items(f"/operations/{segment(operation_id)}", OperationState, {"outcome": outcome})

@@ -9,7 +9,7 @@ from typing import Any
 from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry, TaskRecord, Tenant, Timer, Work
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
-from swarmkeeper.storage import checkpoints, kills, persons, retention, rows, secrets
+from swarmkeeper.storage import checkpoints, kills, operations, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
@@ -200,6 +200,8 @@ class PostgresTransaction:
                 await self._check_queues(changes.queues)
             if changes.legal_holds or changes.erased:
                 await self._execution.run(retention.save(changes))
+            if changes.operations:
+                await self._execution.run(operations.save(changes))
             if changes.tile_hashes or changes.checkpoints or changes.sink_cursors:
                 await self._execution.run(checkpoints.save(changes))
             if changes.secret_rows:

@@ -12,7 +12,7 @@ from swarmkeeper.core.model import AuditLeaf, BackgroundJob, Queue, QueueEntry, 
 from swarmkeeper.core.ports import Changes, Key, StaleVersion
 from swarmkeeper.core.rules import tree
 from swarmkeeper.core.rules.match import QueueIdTaken
-from swarmkeeper.storage import checkpoints, kills, persons, retention, rows, secrets
+from swarmkeeper.storage import checkpoints, kills, operations, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.sqlite.kept_rows import LEASE_TIMES, KeptRows, LeaseTimers
 from swarmkeeper.storage.sqlite.loading import QUERIES, Loading, run
@@ -135,7 +135,8 @@ class SqliteTransaction:
             self._kept.erased(changes.erased, run(self._connection.execute, retention.save(changes)))
         if changes.tile_hashes or changes.checkpoints or changes.sink_cursors:
             run(self._connection.execute, checkpoints.save(changes))
-        if changes.secret_rows or changes.kills or changes.persons:
+        if changes.secret_rows or changes.kills or changes.persons or changes.operations:
+            run(self._connection.execute, operations.save(changes))
             run(self._connection.execute, secrets.save(changes))
             run(self._connection.execute, kills.save(changes))
             run(self._connection.execute, persons.save(changes))
