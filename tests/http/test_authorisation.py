@@ -168,6 +168,10 @@ class World:
         if "{kill_id}" in label:
             kill = {"kind": "skill", "name": f"no-{name}", **WHY}
             found["{kill_id}"] = ok(run(admin.call("PUT", "/kills", kill)))["id"]
+        if "{operation_id}" in label:
+            begun = run(admin.post("/tasks:bulk", {"action": "cancel", "ids": ["tsk_1"]}))
+            assert begun.status == 202, begun.json
+            found["{operation_id}"] = begun.json["id"]
         if not any(each in label for each in OF_WORK):
             return found
         about = {"type": "Executor", "version": "1.0", "capacity": 64, "skills": [name]}

@@ -3,7 +3,9 @@
 import pytest
 
 from tests.http.test_audit import *  # noqa: F403
+from tests.http.test_bulk import *  # noqa: F403
 from tests.http.test_causes import *  # noqa: F403
+from tests.http.test_changes import *  # noqa: F403
 from tests.http.test_flow import *  # noqa: F403
 from tests.http.test_founding import *  # noqa: F403
 from tests.http.test_insight import *  # noqa: F403

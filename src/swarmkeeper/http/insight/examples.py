@@ -5,7 +5,8 @@ Tests hold them against its schemas.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,16 @@ class Shown:
     answer: Any
     request: Any = None
     status: int = 200
+
+
+def examples_of(operation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the examples in the description of an operation, each with its name, as JSON to be read by people."""
+    places = [("Example of a body", operation.get("requestBody", {}))]
+    places += [(f"Example of an answer ({status})", response) for status, response in operation["responses"].items()]
+    for what, place in places:
+        example = place.get("content", {}).get("application/json", {}).get("example")
+        if example is not None:
+            yield what, json.dumps(example, indent=2)
 
 
 TASK, BOT, LEASE = "tsk_01KZ8Q5T", "bot_01KZ8Q2B", "lse_01KZ8Q7M"
