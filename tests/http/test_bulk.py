@@ -58,6 +58,9 @@ async def test_many_tasks_are_cancelled_one_by_one(client: Caller, admin: Caller
     assert operation["items"][-1]["code"] == "not_found"
     assert set(await outcome_of(client, *tasks)) == {"cancelled"}
     assert operation["ended_at"] >= operation["created_at"]
+    first = await read(client, f"{answer.headers['location']}?page_size=1")
+    second = await read(client, f"{answer.headers['location']}?page_size=1&page_token={first['next_page_token']}")
+    assert [each["task_id"] for page in (first, second) for each in page["items"]] == tasks[:2]
     refused = await pages(client, f"{answer.headers['location']}?outcome=refused")
     assert [each["task_id"] for each in refused] == ["tsk_none"]
     for task in (tasks[0], tasks[-1]):  # as a single call makes it

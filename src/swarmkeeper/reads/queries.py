@@ -65,6 +65,10 @@ _LEFT_BEHIND = (FailureCode.DEADLINE, FailureCode.REVIEW_EXHAUSTED)
 _ABSENT = "no such resource"  # also for what exists, and the caller may not know of
 
 
+def _bot_of(principal: Principal) -> dict[str, str | None]:
+    return {"tenant": principal.tenant, "bot": principal.bot, "key": principal.key_id}
+
+
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
@@ -172,25 +176,11 @@ class Queries:
 
     async def _has_worked_on(self, principal: Principal, task_id: str) -> bool:
         return await self._holds(principal, task_id) or bool(
-            await self._fetch(
-                named_reads.ATTEMPT_ON_TASK,
-                tenant=principal.tenant,
-                bot=principal.bot,
-                key=principal.key_id,
-                task=task_id,
-            )
+            await self._fetch(named_reads.ATTEMPT_ON_TASK, **_bot_of(principal), task=task_id)
         )
 
     async def _holds(self, principal: Principal, task_id: str) -> bool:
-        return bool(
-            await self._fetch(
-                named_reads.LEASE_ON_TASK,
-                tenant=principal.tenant,
-                bot=principal.bot,
-                key=principal.key_id,
-                task=task_id,
-            )
-        )
+        return bool(await self._fetch(named_reads.LEASE_ON_TASK, **_bot_of(principal), task=task_id))
 
     async def _sees_outputs(self, principal: Principal, task_id: str) -> bool:
         """Whether the caller may read the task's outputs; a bot may while it holds a lease of the task."""
@@ -484,7 +474,7 @@ class Queries:
 
     async def bots(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
         self.require(principal, "bot.read")
-        parked = set(self._parked())
+        parked = self.parked_bots()
         return await self._page(
             named_reads.BOTS_PAGE, principal, lambda row: self._bot(row, parked), page_size, page_token
         )
@@ -597,9 +587,5 @@ class Queries:
             await self._task(principal, task_id)
 
     async def number_after(self, principal: Principal, task_id: str | None, after: Position) -> int:
-        """Return the number that a cursor stands for, after checking that no event after it has left.
-
-        Raises:
-            Invalid, CursorTooOld: see `number_of`.
-        """
+        """Return the number that a cursor stands for; see `number_of`."""
         return await number_of(after, self._cursors, principal.tenant, self._reader, of_task=task_id is not None)

@@ -49,11 +49,13 @@ SELECT coalesce(max(id), 0) AS last, count(*) AS number
   FROM (SELECT id FROM queue WHERE id > :after ORDER BY id LIMIT :limit) AS looked;
 
 -- name: queues_page
--- The queues up to one in which items of the tenant wait, or that are among the busy ones; each is counted up to a bound.
--- The oldest item of each priority is the first of an index. Not EXISTS: for that, PostgreSQL may read all entries.
+-- The queues up to one in which items of the tenant wait, or that are busy; each is counted up to a bound.
+-- The oldest item of each priority is the first of an index. Not EXISTS, and always
+-- with an order: else PostgreSQL may read all entries.
 SELECT queue.id, queue.kind, queue.skills, queue.assign_to,
        (SELECT count(*)
           FROM (SELECT 1 AS one FROM ready WHERE ready.queue = queue.id AND ready.tenant = :tenant
+                 ORDER BY ready.priority DESC, ready.since
                  LIMIT :most) AS waiting) AS depth,
        (SELECT min((SELECT oldest.since FROM ready AS oldest
                      WHERE oldest.queue = queue.id AND oldest.tenant = :tenant AND oldest.priority = level.value
@@ -63,7 +65,9 @@ SELECT queue.id, queue.kind, queue.skills, queue.assign_to,
   FROM queue
  WHERE queue.id > :after AND queue.id <= :last
    AND (queue.id IN (SELECT value FROM {numbers :busy})
-        OR (SELECT 1 FROM ready WHERE ready.queue = queue.id AND ready.tenant = :tenant LIMIT 1) IS NOT NULL)
+        OR (SELECT 1 FROM ready WHERE ready.queue = queue.id AND ready.tenant = :tenant
+             ORDER BY ready.priority DESC, ready.since
+             LIMIT 1) IS NOT NULL)
  ORDER BY queue.id
  LIMIT :limit;
 
@@ -102,7 +106,9 @@ SELECT id, expires_at, octet_length(question) + octet_length(choices) + coalesce
 -- name: open_approvals_count
 -- How many of a tenant's approvals are open, up to a bound.
 SELECT count(*) AS number
-  FROM (SELECT id FROM approval WHERE tenant = :tenant AND state = 'open' LIMIT :most) AS counted;
+  FROM (SELECT id FROM approval WHERE tenant = :tenant AND state = 'open'
+         ORDER BY expires_at, id
+         LIMIT :most) AS counted;
 
 -- name: approvals_by_id
 -- Approvals of a tenant by id.

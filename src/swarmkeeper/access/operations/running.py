@@ -49,7 +49,7 @@ class Doing(Protocol):
 
 
 @dataclass(slots=True)
-class _Running:
+class _InProgress:
     """An operation that this server carries out."""
 
     row: OperationRow
@@ -70,7 +70,7 @@ class Operations:
         self._store, self._engine, self._clock, self._log = store, engine, clock, log
         self._owner = owner or "server"
         self._callers = Callers(store, clock.now)
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, _InProgress] = {}
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -117,9 +117,9 @@ class Operations:
             await self._engine.do(taking)
             taken = await fetch(self._store, OPERATION_ROW, tenant=row.tenant, operation=row.id)
             if taken and taken[0].owner == self._owner and taken[0].ended_at is None:
-                self._running[row.id] = _Running(taken[0], from_json(row.caller))
+                self._running[row.id] = _InProgress(taken[0], from_json(row.caller))
 
-    async def _slice(self, running: _Running) -> None:
+    async def _slice(self, running: _InProgress) -> None:
         """Deal with the next tasks of an operation, and note what came of them."""
         row = running.row
         items = await fetch(self._store, OPERATION_ITEMS_LEFT, operation=row.id, after=running.after, limit=AT_ONCE)
@@ -145,7 +145,7 @@ class Operations:
         )
 
     async def _carried_out(
-        self, running: _Running, items: Sequence[ItemRow]
+        self, running: _InProgress, items: Sequence[ItemRow]
     ) -> list[tuple[int, str, str | None, str | None]]:
         commands = [self._command(running, item) for item in items]
         noted: list[tuple[int, str, str | None, str | None]] = []
@@ -161,7 +161,7 @@ class Operations:
                 noted.append((item.place, "done", None, None))
         return noted
 
-    def _command(self, running: _Running, item: ItemRow) -> Command[Any]:
+    def _command(self, running: _InProgress, item: ItemRow) -> Command[Any]:
         row = running.row
         command = ACTIONS[row.action](
             by=running.caller,
