@@ -31,7 +31,7 @@ from swarmkeeper.core.ports import Clock, LogWriter, Reader, StoreDamaged, Store
 SECOND = 1_000_000
 LOOK_SECONDS = 2.0  # between looks at the store, for what others have begun or left
 HELD_FOR = 15 * SECOND  # then others may take an operation over
-AT_ONCE = 8  # tasks of one operation in a slice
+AT_ONCE = 24  # tasks of one operation in a slice
 OPERATIONS_MAX = 32  # that are carried out at a time, in turns
 # A slice is followed by a pause as long as the slice took, at least this: half of the time is for others.
 PAUSE = SECOND // 100
