@@ -26,7 +26,7 @@ TRIES = 21
 
 SERIES = "WITH RECURSIVE series (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {})"
 PATHS = {
-    "timeline, 500 lanes of 2,000": "/tasks/tsk_00000001/timeline?page_size=500",
+    "timeline, 200 lanes of 2,000": "/tasks/tsk_00000001/timeline?page_size=200",
     "timeline of a small task": "/tasks/tsk_00500000/timeline",
     "verdicts, 50 of 200": "/tasks/tsk_00000001/verdicts",
     "verdicts on one subtask": "/tasks/tsk_00000001/verdicts?subtask=n999",

@@ -69,6 +69,7 @@ OF_SECRETS = {"secret", "secret_released", "secret_use", "secret_lease", "secret
 OF_KILLS = {"kill"}  # tests/engine/test_kills.py ends the process between its commits
 OF_ENCRYPTION = {"data_key"}  # tests/at_rest kills what writes them
 OF_PERSONS = {"person"}  # each command on one is one commit: tests/engine/test_persons.py
+OF_OPERATIONS = {"operation", "operation_item"}  # tests/acceptance/test_bulk_kill.py ends the process in one
 OF_KEYS = {"key_use"}  # noted by a server; losing a minute of it is no harm
 
 # ---- the story itself ----------------------------------------------------------------------------------------------
@@ -81,7 +82,15 @@ def test_the_reference_story_writes_every_kind_of_record() -> None:
         table for _, rows in machine.states for table, there in rows.items() if there
     }
     assert never == (
-        OF_RETENTION | OF_THE_STREAM | OF_THE_SIGNER | OF_SECRETS | OF_KEYS | OF_KILLS | OF_ENCRYPTION | OF_PERSONS
+        OF_RETENTION
+        | OF_THE_STREAM
+        | OF_THE_SIGNER
+        | OF_SECRETS
+        | OF_KEYS
+        | OF_KILLS
+        | OF_ENCRYPTION
+        | OF_PERSONS
+        | OF_OPERATIONS
     )
     assert 50 < len(commits()) < 80
     assert {title: (status, outcome) for title, (status, outcome, _) in ended.tasks.items()} == {

@@ -7,8 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from swarmkeeper.govern import cursors
-from swarmkeeper.http.queries import PageQuery, Query, ShortText
+from swarmkeeper.http.intake.limits import PAGE_SIZE
+from swarmkeeper.http.queries import AsInteger, PageQuery, Query, ShortText
 from swarmkeeper.reads.feed import LATEST, Position
+
+LANES_MAX = 200  # in one answer: a few milliseconds
+
+
+class TimelineQuery(PageQuery):
+    page_size: Annotated[int, Field(ge=1, le=LANES_MAX), AsInteger] = PAGE_SIZE
 
 
 class VerdictsQuery(PageQuery):

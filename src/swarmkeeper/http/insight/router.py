@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from swarmkeeper.http.dependencies import BotId, CurrentCall, LastEventId, TaskId
 from swarmkeeper.http.insight import change_stream
-from swarmkeeper.http.insight.queries import ChangesQuery, VerdictsQuery
+from swarmkeeper.http.insight.queries import ChangesQuery, TimelineQuery, VerdictsQuery
 from swarmkeeper.http.queries import PageQuery
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routers import sse
@@ -23,7 +23,7 @@ router = APIRouter(route_class=StrictRoute)
 
 
 @router.get("/tasks/{task_id:id}/timeline", tags=["tasks"], response_model=Timeline)
-async def get_timeline(task_id: TaskId, query: Annotated[PageQuery, Query()], call: CurrentCall) -> Response:
+async def get_timeline(task_id: TaskId, query: Annotated[TimelineQuery, Query()], call: CurrentCall) -> Response:
     """Read a task as a timeline: a lane for each subtask, plan and review, with its attempts and waits."""
     page = await call.read(
         lambda reads: timeline.timeline(

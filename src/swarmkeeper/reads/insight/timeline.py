@@ -68,6 +68,7 @@ def _lane(lane: LaneRow, ended: Sequence[BarRow], status: TaskStatus) -> View:
             }
         )
     first = bars[0]["attempt"] if bars else lane.attempt + 1
+    created = views.time(lane.created_at)
     return {
         "work_id": lane.id,
         "kind": lane.kind,
@@ -75,13 +76,13 @@ def _lane(lane: LaneRow, ended: Sequence[BarRow], status: TaskStatus) -> View:
         "subject": lane.subject,
         "status": str(now),
         "round": lane.round if Kind(lane.kind) is not Kind.REVIEW else round_of(lane.key),
-        "created_at": views.time(lane.created_at),
-        "since": views.time(lane.since),
+        "created_at": created,
+        "since": created if lane.since == lane.created_at else views.time(lane.since),
         "wake_at": views.time(lane.wake) if now is Status.WAITING else None,
         "fails_at": views.time(lane.start_due) if now is Status.READY else None,
         "bars": bars,
         "bars_left_out": max(0, first - 1),
-        "waits": _waits(lane, ended, bars, waiting=not held and now not in FINAL),
+        "waits": _waits(created, bars, waiting=not held and now not in FINAL),
     }
 
 
@@ -106,20 +107,18 @@ def _head(said: str | None) -> str:
     return line if len(line) <= _IN_SHORT else f"{line[: _IN_SHORT - 1]}…"
 
 
-def _waits(lane: LaneRow, ended: Sequence[BarRow], bars: Sequence[View], *, waiting: bool) -> list[View]:
+def _waits(created: str | None, bars: Sequence[View], *, waiting: bool) -> list[View]:
     """Return the times in which no bot worked on the item, each with the ending of the attempt before it."""
     waits: list[View] = []
     if not bars:
-        if waiting:
-            waits.append({"start": views.time(lane.created_at), "end": None, "after": None})
-        return waits
-    if bars[0]["attempt"] == 1 and views.time(lane.created_at) != bars[0]["start"]:
-        waits.append({"start": views.time(lane.created_at), "end": bars[0]["start"], "after": None})
+        return [{"start": created, "end": None, "after": None}] if waiting else []
+    if bars[0]["attempt"] == 1 and created != bars[0]["start"]:
+        waits.append({"start": created, "end": bars[0]["start"], "after": None})
     for before, after in pairwise(bars):
         if before["end"] != after["start"]:
             waits.append({"start": before["end"], "end": after["start"], "after": before["ending"]})
-    if waiting and ended:
-        waits.append({"start": views.time(ended[-1].ended), "end": None, "after": ended[-1].ending})
+    if waiting:
+        waits.append({"start": bars[-1]["end"], "end": None, "after": bars[-1]["ending"]})
     return waits
 
 
