@@ -35,7 +35,7 @@ def key(store: str, folder: Path) -> str:
     served, _ = started(store, folder)
     environ = {"SWARMKEEPER_PEPPER": "a pepper that is not in the store"} if store.startswith("postgresql") else {}
     made = Server("key", "create", "--store", store, "--role", "admin", "--json", folder=folder, environ=environ)
-    text = made.first_line()["key"]
+    text: str = made.first_line()["key"]
     assert made.end() == 0
     served.stop()
     return text

@@ -7,6 +7,8 @@ import pytest
 
 from swarmkeeper.access.operations import running
 from swarmkeeper.app import Orchestrator
+from swarmkeeper.core.named_reads import fetch
+from swarmkeeper.core.operations.reads import OPERATION_ITEMS_LEFT
 from swarmkeeper.reads.insight import operations
 from swarmkeeper.testing.test_server import soon
 from tests.http.conftest import Answered, Caller, Fleet, Json, key_of
@@ -37,7 +39,7 @@ async def outcome_of(caller: Caller, *tasks: str) -> list[str | None]:
     return [(await read(caller, f"/tasks/{task}"))["outcome"] for task in tasks]
 
 
-async def failed(client: Caller, fleet: Fleet, number: int) -> list[str]:
+async def failed_tasks(client: Caller, fleet: Fleet, number: int) -> list[str]:
     bot = await fleet.bot("Executor")
     tasks = []
     for _ in range(number):
@@ -72,7 +74,7 @@ async def test_many_tasks_are_cancelled_one_by_one(client: Caller, admin: Caller
 
 
 async def test_each_action_does_what_its_single_call_does(client: Caller, fleet: Fleet) -> None:
-    tasks = await failed(client, fleet, 2)
+    tasks = await failed_tasks(client, fleet, 2)
     running_ = await planned(client, "a")
 
     assert await outcomes(client, await begun(client, "pause", ids=[running_, tasks[0]])) == [
@@ -162,7 +164,7 @@ async def test_a_body_that_is_too_long_is_refused(client: Caller) -> None:
 async def test_a_dry_run_says_what_would_happen_and_changes_nothing(
     client: Caller, admin: Caller, fleet: Fleet
 ) -> None:
-    (closed,) = await failed(client, fleet, 1)
+    (closed,) = await failed_tasks(client, fleet, 1)
     await client.post(f"/tasks/{closed}:archive", {})
     task = await planned(client, "a")
     before = await read(client, f"/tasks/{task}")
@@ -304,26 +306,31 @@ async def test_what_ended_long_ago_is_forgotten(
 
 
 async def test_an_operation_goes_on_with_whoever_comes_next(
-    swarm: Orchestrator, client: Caller, monkeypatch: pytest.MonkeyPatch
+    swarm: Orchestrator, client: Caller, admin: Caller, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after a crash between a slice and its note: what was done is not done again, and is noted."""
-    tasks = [await planned(client, "a") for _ in range(4)]
+    """As after a crash between a slice and its note: what was done is not done again, even if it could be."""
+    tasks = await failed_tasks(client, fleet, 4)
+    bot = await fleet.bot("Executor", "another")
     notes: list[Any] = []
     right = running.Operations._slice
 
     async def dies(self: running.Operations, current: Any) -> None:
-        items = await running.fetch(
-            self._store, running.OPERATION_ITEMS_LEFT, operation=current.row.id, after=-1, limit=2
-        )
+        items = await fetch(self._store, OPERATION_ITEMS_LEFT, operation=current.row.id, after=-1, limit=2)
         notes.append(await self._carried_out(current, items))  # and then the process ends
+        for _ in items:  # what was retried fails again
+            await bot.report(await bot.one(), error={"class": "not_retryable", "message": "no"})
         monkeypatch.setattr(running.Operations, "_slice", right)
         self._running.clear()
 
     monkeypatch.setattr(running.Operations, "_slice", dies)
-    answer = await begun(client, "cancel", ids=tasks)
+    answer = await begun(client, "retry", ids=tasks)
     operation = await ended(client, answer)
 
     assert notes
+    statuses = [(await read(client, f"/tasks/{task}"))["status"] for task in tasks]
+    assert statuses == ["FAILED", "FAILED", "IN_PROGRESS", "IN_PROGRESS"]
+    for task in tasks:
+        assert len((await read(admin, f"/tasks/{task}/audit?action=task.retry"))["items"]) == 1
     assert operation["progress"] == {"total": 4, "done": 4, "refused": 0, "left": 0}
 
 

@@ -67,6 +67,20 @@ async def test_a_timeline_has_a_bar_for_each_attempt_and_the_waits_between(clien
         assert all(end == start for (_, end), (start, _) in pairwise(spans))  # no gap, no overlap
 
 
+async def test_the_wait_between_two_attempts_says_how_the_first_one_ended(client: Caller, fleet: Fleet) -> None:
+    bot = await fleet.bot("Executor")
+    task = await planned(client, "a")
+    lease = await bot.one()
+    await bot.call.post(f"/leases/{lease['lease_id']}:release", {"reason": "later", "delay_seconds": 0})
+    await bot.one()
+
+    (lane,) = (await read(client, f"/tasks/{task}/timeline"))["items"]
+
+    first, second = lane["bars"]
+    assert (first["ending"], first["error"]["message"], second["ending"]) == ("released", "later", None)
+    assert {"start": first["end"], "end": second["start"], "after": "released"} in lane["waits"]
+
+
 async def test_a_timeline_shows_plans_and_the_rounds_of_reviews(client: Caller, fleet: Fleet) -> None:
     executor, evaluator = await fleet.bot("Executor"), await fleet.bot("Evaluator")
     task = await planned(client, "a", evaluation="each")
@@ -346,4 +360,4 @@ def test_an_example_that_does_not_fit_is_found() -> None:
     label = "GET /tasks/{task_id}/timeline"
     wrong: Any = {**EXAMPLES[label].answer, "now": 5}
 
-    assert differences(*label.split(" "), 200, wrong)  # type: ignore[call-arg]  # method and path
+    assert differences("GET", label.removeprefix("GET "), 200, wrong)
