@@ -128,6 +128,8 @@ def _shown(value: object) -> str:
 
 
 def api_page() -> str:
+    from swarmkeeper.http.insight.examples import examples_of
+
     schema = json.loads((ROOT / "tests" / "http" / "openapi.json").read_text())
     introduction = (
         "The machine-readable description is served at `/openapi.json`. Generators make clients from it: it is tested "
@@ -145,6 +147,7 @@ def api_page() -> str:
             if body := operation.get("requestBody"):
                 parts.append(f"\nBody: {_body(body, schema)}\n")
             parts.append("\nAnswers: " + ", ".join(f"`{code}`" for code in operation["responses"]) + "\n")
+            parts += [f"\n{what}:\n\n```json\n{text}\n```\n" for what, text in examples_of(operation)]
     return "".join(parts)
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import platform
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -21,6 +20,7 @@ from swarmkeeper.access.admission import Admission
 from swarmkeeper.access.first_key import create_first_key
 from swarmkeeper.access.identity import Identity
 from swarmkeeper.access.key_watch import KeyWatch
+from swarmkeeper.access.operations.running import Operations
 from swarmkeeper.access.others import Others
 from swarmkeeper.access.quotas import Quotas
 from swarmkeeper.access.request_turns import RequestPacer
@@ -29,10 +29,8 @@ from swarmkeeper.access.roll_call import RollCall
 from swarmkeeper.broker import choose, name_of_store, stream_at
 from swarmkeeper.broker.addresses import BrokerRefused
 from swarmkeeper.clock import SystemClock, SystemEntropy
-from swarmkeeper.core.answers import not_replayed
-from swarmkeeper.core.commands import CreateKey, RevokeKey
 from swarmkeeper.core.errors import SwarmkeeperError
-from swarmkeeper.core.model import Json, Limits, Principal
+from swarmkeeper.core.model import Json, Limits
 from swarmkeeper.core.ports import (
     Changes,
     Clock,
@@ -48,8 +46,6 @@ from swarmkeeper.core.ports import (
 from swarmkeeper.engine.engine_time import APART
 from swarmkeeper.engine.loop import Engine
 from swarmkeeper.engine.task_waiters import TaskWaiters
-from swarmkeeper.govern import keys
-from swarmkeeper.govern.access import Role
 from swarmkeeper.govern.cursors import Cursors
 from swarmkeeper.govern.redaction.tags import Tags
 from swarmkeeper.govern.rulebook import Rulebook
@@ -57,7 +53,7 @@ from swarmkeeper.http.app import Services
 from swarmkeeper.http.app import create_app as create_http_app
 from swarmkeeper.http.intake.reader import InlineReader, ProcessReader, Readers
 from swarmkeeper.http.refusals import Refusals
-from swarmkeeper.in_process import InProcess
+from swarmkeeper.in_process import OWN, OwnCalls
 from swarmkeeper.observe.happenings import Happenings
 from swarmkeeper.observe.logs import Log, on_stderr
 from swarmkeeper.observe.metrics import Metrics, Sources
@@ -67,13 +63,14 @@ from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.audit_queries import AuditQueries
 from swarmkeeper.reads.explain import Explainer, Now
 from swarmkeeper.reads.feed import Feed
+from swarmkeeper.reads.insight.changes import ChangeFeed
+from swarmkeeper.reads.insight.flow import Flow
 from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread, Reads, SmallTasks
 from swarmkeeper.rulefiles import reload_policies, reload_rules, rulebook_of
-from swarmkeeper.sdk.client import Client
 from swarmkeeper.secrets.broker import SecretBroker
 from swarmkeeper.secrets.config import BadSecrets
 from swarmkeeper.secrets.opening import open_broker, open_ring
@@ -95,12 +92,12 @@ if TYPE_CHECKING:
     from swarmkeeper.sinks.running import Sinks
     from swarmkeeper.tokens.verifying import Tokens
 
+__all__ = ["OWN", "Orchestrator", "create_app", "make_log"]
+
 SECOND = 1_000_000
-# Calls from within this process need no key; audit records name this principal.
-OWN = Principal("default", "embedding", Role.ADMIN)
 
 
-class Orchestrator:
+class Orchestrator(OwnCalls):
     """The orchestrator, which runs while the `async with` block lasts.
 
     `app` is an ASGI application to mount or serve; `client()` calls it without a socket. If `ended` is set before the
@@ -157,8 +154,7 @@ class Orchestrator:
         self._tokens: Tokens | None = None
         self._pepper_is_outside = False
         self._running: list[asyncio.Task[None]] = []
-        self._own_key: tuple[str, str] | None = None  # (id of its record, text)
-        self._own_key_turn = asyncio.Lock()
+        OwnCalls.__init__(self)
 
     async def __aenter__(self) -> Self:
         pepper = self.settings.pepper_bytes()
@@ -249,6 +245,8 @@ class Orchestrator:
         self._small_tasks = SmallTasks()
         self._happenings = Happenings(self.log, traced=engine.traced)
         self._refusals = Refusals(self.log, self.clock.monotonic)
+        self.flow = Flow(self.clock.monotonic)
+        self._operations = Operations(self.store, engine, owner=self._name, clock=clock, log=self.log)
         loop_reads = self._reads(self.store, limits, payload_cache)
         self._messages = loop_reads.messages
         if self.store.shared:
@@ -256,9 +254,12 @@ class Orchestrator:
                 *(cast("SharedStore", self.store), self.broker, self.log, self.clock.monotonic, engine),
                 *(self._identity, self._key_watch, self._task_waiters, self._messages, self.secrets),
                 payloads=payload_cache,
-                about=lambda: ServerSeen(f"{platform.node()}/{self._name}", __version__, self.rules.hash),
+                about=lambda: ServerSeen(
+                    f"{platform.node()}/{self._name}", __version__, self.rules.hash, flow=self.flow.told()
+                ),
             )
             self.secrets.others = self._others
+            self.flow.others = self._others.flows
             await self._others.begin()
         await self._messages.start()
         self._http_limits = self.settings.http_limits()
@@ -280,6 +281,7 @@ class Orchestrator:
             asyncio.create_task(self._tick(), name="swarmkeeper-tick"),
             asyncio.create_task(self.retention.run(), name="swarmkeeper-retention"),
             asyncio.create_task(self.broker.run(), name="swarmkeeper-broker"),
+            asyncio.create_task(self._operations.run(), name="swarmkeeper-operations"),
             *([asyncio.create_task(self._publisher.run(), name="swarmkeeper-outgoing")] if self._publisher else ()),
             *([asyncio.create_task(self._sinks.run(), name="swarmkeeper-sinks")] if self._sinks else ()),
             *([asyncio.create_task(self._signer.run(), name="swarmkeeper-signer")] if self._signer else ()),
@@ -341,6 +343,9 @@ class Orchestrator:
             answered=self._answered,
             limits=self._http_limits,
             erasable=self.retention.erasable,
+            flow=self.flow,
+            operation_started=self._operations.wake,
+            changes=ChangeFeed(self._feed, self._reading_thread, self.rules, self.log),
             trace_of_lease=None if self._sinks is None else self._sinks.trace_of_lease(),
             log_keys=lambda tenant: [] if self._signer is None else self._signer.verifier_keys(tenant),
         )
@@ -462,59 +467,6 @@ class Orchestrator:
         """Read the policy files again. Returns False if they are invalid; then the former policies stay."""
         return await reload_policies(self.rules, self.settings, self.store, self.engine, self.log)
 
-    # ---- calls from within this process ----------------------------------------------------------------------------
-
-    def client(self, api_key: str | None = None) -> Client:
-        """Return a client that needs no socket. Without a key, it has all rights in the tenant `default`."""
-        own = None if api_key else self._own_key_text
-        return Client("http://swarmkeeper", api_key or "", transport=InProcess(self.app, own))
-
-    async def knows(self, api_key: str) -> bool:
-        """Whether this key is valid now."""
-        try:
-            await self._identity.authenticate(api_key)
-        except SwarmkeeperError:
-            return False
-        return True
-
-    async def one_time_token(self, api_key: str) -> str:
-        """Return a token that signs a browser in as this key would: once, within a minute."""
-        return self._identity.one_time.made(await self._identity.authenticate(api_key), self.entropy.secret(32))
-
-    async def make_key(
-        self,
-        role: str,
-        *,
-        bot: str | None = None,
-        owner: str | None = None,
-        tenant: str = OWN.tenant,
-        scope: str | None = None,
-    ) -> str:
-        """Create a key and return its text, which is stored nowhere.
-
-        Args:
-            scope: of a client, `own` (which is the default) or `tenant`: which tasks it sees and steers.
-        """
-        return (await self._make_key(role, tenant=tenant, bot=bot, owner=owner, scope=scope))[1]
-
-    async def _make_key(self, role: str, *, tenant: str = OWN.tenant, **more: Any) -> tuple[str, str]:
-        made = keys.new_key(self.entropy.secret(keys.ENTROPY_BYTES))
-        digest, by = self._identity.digest(made.secret), replace(OWN, tenant=tenant)
-        command = CreateKey(by=by, role=role, public_id=made.public_id, digest=digest, **more)
-        return not_replayed(await self.engine.do(command)), made.text
-
-    async def _own_key_text(self) -> str:
-        async with self._own_key_turn:
-            if self._own_key is None:
-                self._own_key = await self._make_key(Role.ADMIN)
-            return self._own_key[1]
-
-    async def _revoke_own_key(self) -> None:
-        if self._own_key is not None:
-            with contextlib.suppress(SwarmkeeperError):  # a stopped engine takes no command
-                await self.engine.do(RevokeKey(by=OWN, key=self._own_key[0]))
-            self._own_key = None
-
     # ---- in the background -----------------------------------------------------------------------------------------
 
     def _committed(self, changes: Changes) -> None:
@@ -522,6 +474,7 @@ class Orchestrator:
         self._small_tasks.committed(changes)
         self._task_waiters.committed(changes.tasks)
         self._messages.committed(changes)
+        self.flow.committed(changes)
         self._happenings.committed(changes)
         if changes.keys:
             self._identity.forget(changes.keys)

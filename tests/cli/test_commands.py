@@ -171,6 +171,31 @@ def test_pause_resume_cancel_retry_and_archive_a_task(at: Shell) -> None:
     assert (conflict.code, "error[illegal_transition]" in conflict.err) == (6, True)
 
 
+def test_many_tasks_are_steered_at_once(at: Shell) -> None:
+    tasks = [at("submit", "One of many", "--label", "many:yes").out.strip() for _ in range(2)]
+
+    tried = at("task", "bulk", "cancel", "--label", "many:yes", "--dry-run")
+    assert (tried.code, "cancel: 2 of 2 tasks would be done" in tried.out) == (0, True), tried
+    assert at("task", "get", tasks[0], "--json").json["outcome"] is None
+    done = at("task", "bulk", "cancel", *tasks, "--reason", "enough", "--json").json
+    assert done["progress"] == {"total": 2, "done": 2, "refused": 0, "left": 0}
+    refused = at("task", "bulk", "resume", *tasks, "tsk_none")
+    assert refused.code == 6
+    assert "not_found" in refused.out
+    assert at("task", "bulk", "cancel", "--label", "many:yes", "--no-wait").out.startswith("opr_")
+    for wrong in (["cancel"], ["erase", tasks[0]], ["cancel", tasks[0], "--label", "a:b"]):
+        assert at("task", "bulk", *wrong).code == 2
+
+
+def test_events_of_one_type_are_printed(at: Shell) -> None:
+    task = at("submit", "Two events").out.strip()
+    at("task", "cancel", task)
+
+    said = at("task", "events", task, "--type", "task.submitted", "--json").out.splitlines()
+
+    assert [json.loads(line)["type"] for line in said] == ["io.swarmkeeper.task.submitted.v1"]
+
+
 def test_a_wait_that_times_out_exits_with_7(at: Shell) -> None:
     said = at("submit", "Nobody plans this", "--wait", "--timeout-seconds", "0.2")
 

@@ -184,7 +184,7 @@ def test_a_page_costs_the_same_in_a_long_log(name: str) -> None:
     connection = apsw.Connection(":memory:")
     migrations.apply(connection, migrations.known(), None)
 
-    asked = dict.fromkeys(("tenant", "task", "actor", "action", "after", "limit"))
+    asked = dict.fromkeys(("tenant", "task", "actor", "action", "after", "before", "limit"))
     plan = [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {READS[name]}", asked)]
 
     assert len(plan) == 1, plan  # no sorting

@@ -30,8 +30,9 @@ OF_WORK = ("{task_id}", LEASE, "{approval_id}", "{bot_id}", "/leases", "/results
 # What a bot may do though its role does not say so: read itself, and read and tell of the task that it holds.
 ITS_OWN = (
     *(f"GET /tasks/{{task_id}}{rest}" for rest in ("", ":explain", "/subtasks", "/subtasks/{subtask}", "/graph")),
+    *("GET /tasks/{task_id}/timeline", "GET /tasks/{task_id}/verdicts"),
     *("GET /tasks/{task_id}/events", "GET /tasks/{task_id}/messages", "POST /tasks/{task_id}/messages"),
-    "GET /bots/{bot_id}",
+    *("GET /bots/{bot_id}", "GET /bots/{bot_id}/leases"),
 )
 # Who submits tasks reads the approvals that they wait for, one by one.
 MORE = {("GET /approvals/{approval_id}", Role.CLIENT)}
@@ -48,6 +49,8 @@ class Needs:
 NEEDS: dict[str, Needs] = {
     "POST /tasks": Needs(Action.TASK_SUBMIT, {"title": "t"}),
     "POST /tasks:batch": Needs(Action.TASK_SUBMIT, {"tasks": [{"title": "t"}]}),
+    "POST /tasks:bulk": Needs(Action.TASK_CANCEL, {"action": "cancel", "ids": ["tsk_1"]}),
+    "GET /operations/{operation_id}": Needs(Action.TASK_READ),
     "GET /tasks": Needs(Action.TASK_READ),
     "GET /tasks/{task_id}": Needs(Action.TASK_READ),
     "GET /tasks/{task_id}:explain": Needs(Action.TASK_READ),
@@ -55,6 +58,8 @@ NEEDS: dict[str, Needs] = {
     "GET /tasks/{task_id}/subtasks/{subtask}": Needs(Action.TASK_READ),
     "GET /tasks/{task_id}/subtasks/{subtask}/output": Needs(Action.OUTPUT_READ),
     "GET /tasks/{task_id}/graph": Needs(Action.TASK_READ),
+    "GET /tasks/{task_id}/timeline": Needs(Action.TASK_READ),
+    "GET /tasks/{task_id}/verdicts": Needs(Action.TASK_READ),
     "GET /tasks/{task_id}/events": Needs(Action.TASK_READ),
     "GET /tasks/{task_id}/messages": Needs(Action.OUTPUT_READ),
     "GET /tasks/{task_id}/audit": Needs(Action.AUDIT_READ),
@@ -78,6 +83,9 @@ NEEDS: dict[str, Needs] = {
     "POST /bots/{bot_id}:heartbeat": Needs(Action.WORK_BEAT, {}),
     "GET /bots": Needs(Action.BOT_READ),
     "GET /bots/{bot_id}": Needs(Action.BOT_READ),
+    "GET /bots/{bot_id}/leases": Needs(Action.BOT_READ),
+    "GET /queues": Needs(Action.SKILL_READ),
+    "GET /changes": Needs(Action.TASK_READ),
     "DELETE /bots/{bot_id}": Needs(Action.BOT_DELETE),
     "POST /bots/{bot_id}:drain": Needs(Action.BOT_DRAIN),
     "POST /bots/{bot_id}:enable": Needs(Action.BOT_ENABLE),
@@ -167,6 +175,10 @@ class World:
         if "{kill_id}" in label:
             kill = {"kind": "skill", "name": f"no-{name}", **WHY}
             found["{kill_id}"] = ok(run(admin.call("PUT", "/kills", kill)))["id"]
+        if "{operation_id}" in label:
+            begun = run(admin.post("/tasks:bulk", {"action": "cancel", "ids": ["tsk_1"]}))
+            assert begun.status == 202, begun.json
+            found["{operation_id}"] = begun.json["id"]
         if not any(each in label for each in OF_WORK):
             return found
         about = {"type": "Executor", "version": "1.0", "capacity": 64, "skills": [name]}

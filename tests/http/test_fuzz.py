@@ -179,6 +179,11 @@ TOGETHER = {
     "a task that was submitted without a budget gets none later",
     "must be later than now",
     "skills are allowed only with a role that gets work",
+    "order=expires lists open approvals of all tasks",
+    "exactly one of ids and filter is required",
+    "at least one filter is required: without one, all tasks would be selected",
+    "deadline_seconds and budget are allowed only with action retry",
+    "must be asc for a stream",
     "must contain the last ETag",  # of a header, where the query waits for a change
 }
 

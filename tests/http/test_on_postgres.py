@@ -3,9 +3,12 @@
 import pytest
 
 from tests.http.test_audit import *  # noqa: F403
+from tests.http.test_bulk import *  # noqa: F403
 from tests.http.test_causes import *  # noqa: F403
+from tests.http.test_changes import *  # noqa: F403
 from tests.http.test_flow import *  # noqa: F403
 from tests.http.test_founding import *  # noqa: F403
+from tests.http.test_insight import *  # noqa: F403
 from tests.http.test_lease_answers import *  # noqa: F403
 from tests.http.test_messages import *  # noqa: F403
 from tests.http.test_tasks import *  # noqa: F403

@@ -38,7 +38,16 @@ async def test_other_routes_read_nothing_of_a_call_without_a_key(nobody: Caller)
     for route in ROUTES:
         if not route.open:
             path = route.path_format.replace("{subtask}", "a").replace("{index}", "0").replace("{name}", "n")
-            for name in ("task_id", "bot_id", "lease_id", "approval_id", "key_id", "kill_id", "person_id"):
+            for name in (
+                "task_id",
+                "bot_id",
+                "lease_id",
+                "approval_id",
+                "key_id",
+                "kill_id",
+                "person_id",
+                "operation_id",
+            ):
                 path = path.replace(f"{{{name}}}", "tsk_0")
             answer = await nobody.call(route.method, f"{path}?unknown=1", raw=b"no JSON")
             # 429: many calls without a key are slowed down.

@@ -60,6 +60,8 @@ BODIES: dict[str, Any] = {
     "GET /tasks/{task_id}/subtasks/{subtask}": None,
     "GET /tasks/{task_id}/subtasks/{subtask}/output": None,
     "GET /tasks/{task_id}/graph": None,
+    "GET /tasks/{task_id}/timeline": None,
+    "GET /tasks/{task_id}/verdicts": None,
     "GET /tasks/{task_id}/events": None,
     "GET /tasks/{task_id}/messages": None,
     "POST /tasks/{task_id}/messages": {"to_bot": None, "payload": {}},

@@ -27,6 +27,7 @@ from swarmkeeper.govern.cursors import Cursors
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.reads.feed import Position
+from swarmkeeper.reads.insight.events import events as page_of_events
 from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.queries import PAGE_BYTES_MAX, Queries, TaskFilter
@@ -603,8 +604,8 @@ async def test_events_come_in_pages_as_cloud_events(swarm: Swarm) -> None:
     events = [records.event(n, at=NOW, work="sub_1", kind="task.planned", body=body) for n in (1, 2, 3)]
     await swarm.save(events=[*events, records.event(1, id="evt_x", task="tsk_9", tenant="other")])
 
-    page = await swarm.queries.events(CLIENT, task_id="tsk_1", page_size=2)
-    rest = await swarm.queries.events(CLIENT, task_id="tsk_1", after=Position(page["next_page_token"]))
+    page = await page_of_events(swarm.queries, CLIENT, task_id="tsk_1", page_size=2)
+    rest = await page_of_events(swarm.queries, CLIENT, task_id="tsk_1", after=Position(page["next_page_token"]))
 
     v1.read_answer(v1.EventPage, page)
     event = page["items"][0]
@@ -615,11 +616,11 @@ async def test_events_come_in_pages_as_cloud_events(swarm: Swarm) -> None:
     assert (data["actor"], data["audit_id"]) == ("key_1", "aud_1")
     assert [entry["pointer"] for entry in data["redacted_fields"]] == ["/password"]
     assert [item["sequence"] for item in page["items"] + rest["items"]] == [1, 2, 3]
-    assert len((await swarm.queries.events(OPERATOR))["items"]) == 3
+    assert len((await page_of_events(swarm.queries, OPERATOR))["items"]) == 3
     with pytest.raises(PermissionDenied):
-        await swarm.queries.events(CLIENT)
+        await page_of_events(swarm.queries, CLIENT)
     with pytest.raises(ResourceNotFound):
-        await swarm.queries.events(CLIENT, task_id="tsk_9")
+        await page_of_events(swarm.queries, CLIENT, task_id="tsk_9")
 
 
 async def test_after_a_restore_the_oldest_cursor_is_of_the_tenants_own_last_event(swarm: Swarm) -> None:
@@ -631,11 +632,11 @@ async def test_after_a_restore_the_oldest_cursor_is_of_the_tenants_own_last_even
     lost = Position(swarm.cursors.encode(OPERATOR.tenant, 50))
 
     with pytest.raises(CursorTooOld) as too_old:
-        await swarm.queries.events(OPERATOR, after=lost)
+        await page_of_events(swarm.queries, OPERATOR, after=lost)
     assert too_old.value.oldest == swarm.cursors.encode(OPERATOR.tenant, 3)
     swarm.store._writing.execute("INSERT INTO feed_start (tenant, seq) VALUES (?, 4)", (OPERATOR.tenant,))
     with pytest.raises(CursorTooOld) as too_old:
-        await swarm.queries.events(OPERATOR, after=lost)
+        await page_of_events(swarm.queries, OPERATOR, after=lost)
     assert too_old.value.oldest == swarm.cursors.encode(OPERATOR.tenant, 4), "an older one would be refused again"
 
 
@@ -648,8 +649,8 @@ async def test_a_cursor_from_before_the_oldest_event_kept_is_too_old(swarm: Swar
         return Position(swarm.cursors.encode(OPERATOR.tenant, number))
 
     for number in (0, 3, 4, 5):
-        await swarm.queries.events(OPERATOR, after=after(number))
+        await page_of_events(swarm.queries, OPERATOR, after=after(number))
     for number in (1, 2):
         with pytest.raises(CursorTooOld) as too_old:
-            await swarm.queries.events(OPERATOR, after=after(number))
+            await page_of_events(swarm.queries, OPERATOR, after=after(number))
         assert too_old.value.oldest == after(3).text

@@ -73,6 +73,7 @@ OF_KILLS = {"kill"}  # tests/engine/test_kills.py ends the process between its c
 OF_ENCRYPTION = {"data_key", "erased_key"}  # tests/at_rest kills what writes them
 OF_PERSONS = {"person"}  # each command on one is one commit: tests/engine/test_persons.py
 OF_SESSIONS = {"session"}  # likewise: tests/http/test_sessions.py
+OF_OPERATIONS = {"operation", "operation_item"}  # tests/acceptance/test_bulk_kill.py ends the process in one
 OF_KEYS = {"key_use"}  # noted by a server; losing a minute of it is no harm
 
 # ---- the story itself ----------------------------------------------------------------------------------------------
@@ -94,6 +95,7 @@ def test_the_reference_story_writes_every_kind_of_record() -> None:
         | OF_ENCRYPTION
         | OF_PERSONS
         | OF_SESSIONS
+        | OF_OPERATIONS
     )
     assert 50 < len(commits()) < 80
     assert {title: (status, outcome) for title, (status, outcome, _) in ended.tasks.items()} == {

@@ -11,6 +11,7 @@ from swarmkeeper.core import commands
 from swarmkeeper.core.erasure import commands as erasure_commands
 from swarmkeeper.core.errors import AuditSinkBehind
 from swarmkeeper.core.kills import commands as kill_commands
+from swarmkeeper.core.operations import commands as operation_commands
 from swarmkeeper.core.persons import commands as person_commands
 from swarmkeeper.core.secrets import commands as secret_commands
 from swarmkeeper.core.sessions import commands as session_commands
@@ -29,7 +30,7 @@ AT_ONCE = {
     *(commands.SendMessage, commands.ClaimWork, commands.Register, commands.Enable, commands.CreateKey),
     *(commands.RotateKey, commands.SetTenant, commands.SetRate, commands.ReleaseLegalHold, commands.Decide),
     secret_commands.PutSecret,
-    kill_commands.LiftKill,
+    *(kill_commands.LiftKill, operation_commands.StartOperation),
     *(person_commands.CreatePerson, person_commands.RenamePerson, person_commands.EnablePerson),
     session_commands.OpenSession,  # its record must leave, too; who is signed in stays so
 }
@@ -50,7 +51,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_command_belongs_to_one_kind() -> None:
-    modules = (commands, secret_commands, kill_commands, erasure_commands, person_commands, session_commands)
+    modules = [commands, secret_commands, kill_commands, erasure_commands, person_commands, session_commands]
+    modules += [operation_commands]
     named = [each for module in modules for each in vars(module).values()]
     there = [each for each in named if isinstance(each, type) and issubclass(each, commands.Command)]
     concrete = {each for each in there if not any(issubclass(other, each) and other is not each for other in there)}

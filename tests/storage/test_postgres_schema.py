@@ -13,8 +13,10 @@ import pytest_asyncio
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.erasure import reads as erasure_reads
 from swarmkeeper.core.kills import reads as kill_reads
+from swarmkeeper.core.operations import reads as operation_reads
 from swarmkeeper.core.persons import reads as person_reads
 from swarmkeeper.core.secrets import reads as secret_reads
+from swarmkeeper.reads.insight import insight_reads
 from swarmkeeper.sinks import sink_reads
 from swarmkeeper.storage import rows, statements
 from swarmkeeper.storage.postgres import dialect, migrations
@@ -34,6 +36,8 @@ NAMED = {
     **sink_reads.READS,
     **person_reads.READS,
     **erasure_reads.READS,
+    **insight_reads.READS,
+    **operation_reads.READS,
 }
 
 SHARED = (
@@ -45,8 +49,7 @@ SHARED = (
         "kills.sql",
         "persons.sql",
         "person_reads.sql",
-        "erasures.sql",
-        "erasure_reads.sql",
+        *("erasures.sql", "erasure_reads.sql", "insight_reads.sql", "operations.sql"),
     ),
 )
 STATEMENTS: dict[str, Any] = {**dialect.read(*SHARED), **dialect.read_only_here(), **dialect.read_row_statements()}

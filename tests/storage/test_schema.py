@@ -12,12 +12,14 @@ from swarmkeeper.core.erasure import reads as erasure_reads
 from swarmkeeper.core.erasure import records as erasure_records
 from swarmkeeper.core.kills import reads as kill_reads
 from swarmkeeper.core.kills import records as kill_records
+from swarmkeeper.core.operations import reads as operation_reads
 from swarmkeeper.core.persons import reads as person_reads
 from swarmkeeper.core.persons import records as person_records
 from swarmkeeper.core.rules.tree import AuditTree
 from swarmkeeper.core.secrets import reads as secret_reads
 from swarmkeeper.core.sessions import reads as session_reads
 from swarmkeeper.core.sessions import records as session_records
+from swarmkeeper.reads.insight import insight_reads
 from swarmkeeper.sinks import sink_reads
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.sqlite import migrations
@@ -35,6 +37,8 @@ NAMED = {
     **sink_reads.READS,
     **person_reads.READS,
     **session_reads.READS,
+    **insight_reads.READS,
+    **operation_reads.READS,
 }
 
 WORDS = {
@@ -166,7 +170,8 @@ def _nothing(sql: str) -> dict[str, None] | tuple[None, ...]:
 
 
 def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:
-    reads = read("reads.sql", "sinks.sql", "secret_reads.sql", "person_reads.sql", "erasure_reads.sql")
+    files = ("reads.sql", "sinks.sql", "secret_reads.sql", "person_reads.sql", "erasure_reads.sql", "insight_reads.sql")
+    reads = read(*files)
     asked = {name: frozenset(re.findall(r"(?<![\w:]):([a-z_]+)", sql)) for name, sql in reads.items()}
 
     assert asked == {name: read.parameters for name, read in NAMED.items()}

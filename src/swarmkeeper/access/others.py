@@ -113,6 +113,11 @@ class Others:
     def is_fresh(self) -> bool:
         return self._monotonic() < self._fresh_until
 
+    def flows(self) -> list[str]:
+        """Return what each of the other servers told of the work that came and went."""
+        own = self._about().id
+        return [each.flow for each in self._servers if each.flow and each.id != own]
+
     def warnings(self) -> list[str]:
         """Say which of the other servers have other redaction rules than this one, and if the database lacks room."""
         own, servers = self._about(), self._servers

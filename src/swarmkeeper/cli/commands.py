@@ -19,7 +19,7 @@ from swarmkeeper.cli.persons import person
 from swarmkeeper.cli.policies import policy
 from swarmkeeper.cli.secrets import secret
 from swarmkeeper.cli.serving import demo, dev, run, server
-from swarmkeeper.cli.tasks import approval, message, task
+from swarmkeeper.cli.tasks import approval, bulk, message, task
 from swarmkeeper.cli.tools import bench, calibrate, docs, identity, project, redact, simulate, sinks, swarm
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.command()(dev.dev)
 app.command()(server.serve)
 app.command()(project.init)
 app.command()(task.submit)
+task.app.command()(bulk.bulk)
 task.app.command()(message.message)
 task.app.command()(message.messages)
 app.add_typer(task.app, name="task")

@@ -170,6 +170,7 @@ class Changes:
     legal_holds: dict[tuple[str, str], LegalHoldRecord | None] = field(default_factory=dict)  # by tenant and task
     # Statements of retention.sql with their parameters, run in order after everything else was written.
     erased: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    operations: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)  # likewise, of operations.sql
     tile_hashes: list[TileHash] = field(default_factory=list)  # one that is stored already stays
     checkpoints: list[SignedCheckpoint] = field(default_factory=list)  # of an hour, only the largest is kept
     sink_cursors: dict[str, int] = field(default_factory=dict)  # by name; they move forward, never back
@@ -471,6 +472,7 @@ class ServerSeen:
     version: str
     rules: str  # hash of its redaction rules
     known: int = 0  # up to which event of the feed it knows the secrets that were released
+    flow: str = ""  # JSON: by tenant and queue, how many items came and were leased in the last minute
 
 
 class SharedStore(Store, Protocol):

@@ -11,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 from swarmkeeper.http import hot
 from swarmkeeper.http.erasure import router as erasure
 from swarmkeeper.http.exception_handlers import install_handlers
+from swarmkeeper.http.insight import bulk
+from swarmkeeper.http.insight import router as insight
 from swarmkeeper.http.intake.limits import HttpLimits
 from swarmkeeper.http.kills import router as kills
 from swarmkeeper.http.middleware import HotRoutes, RequestContext, UnhandledExceptions
@@ -37,7 +39,7 @@ __all__ = ["ROUTES", "HttpLimits", "Services", "create_app", "openapi_document"]
 
 # FastAPI tries the routers in this order. `hot` is last, because `RequestContext` answers most of its calls itself.
 _ROUTERS = (
-    *(tasks, bots, work, messages, approvals, keys, persons, secrets, kills, legal_holds, erasure),
+    *(tasks, bulk, insight, bots, work, messages, approvals, keys, persons, secrets, kills, legal_holds, erasure),
     *(evidence, audit_proofs, ops),
     hot,
 )

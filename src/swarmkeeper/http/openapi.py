@@ -17,6 +17,7 @@ from pydantic.warnings import UnsupportedFieldAttributeWarning
 from swarmkeeper.core import errors
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.http.errors import STATUS
+from swarmkeeper.http.insight.examples import EXAMPLES
 from swarmkeeper.http.responses import PROBLEM_TYPE
 from swarmkeeper.wire import v1
 
@@ -171,6 +172,9 @@ def describe(app: FastAPI, routes: Iterable[DescribedRoute]) -> dict[str, Any]:
     schemas = components["schemas"] = {**components["schemas"], **problem.pop("$defs"), "Problem": problem}
     components["headers"] = dict(_HEADERS)
     components["responses"] = _shared_responses(routes)
+    for path, methods in found["paths"].items():
+        for method, operation in methods.items():
+            _add_examples(operation, f"{method.upper()} {path}")
     for operation in (each for methods in found["paths"].values() for each in methods.values()):
         operation.setdefault("security", [])
         operation["parameters"] = [_parameter(each) for each in operation.get("parameters", ())]
@@ -187,6 +191,14 @@ def describe(app: FastAPI, routes: Iterable[DescribedRoute]) -> dict[str, Any]:
         for path, methods in sorted(found["paths"].items())
     }
     return _for_generators(found, schemas)
+
+
+def _add_examples(operation: dict[str, Any], label: str) -> None:
+    if (shown := EXAMPLES.get(label)) is None:
+        return
+    if shown.request is not None:
+        operation["requestBody"]["content"]["application/json"]["example"] = shown.request
+    operation["responses"][str(shown.status)]["content"]["application/json"]["example"] = shown.answer
 
 
 def _shared_responses(routes: Iterable[DescribedRoute]) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import parse_qsl
 
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from swarmkeeper.core.errors import Detail, Invalid, Malformed
 from swarmkeeper.core.states import Outcome, TaskStatus
 from swarmkeeper.govern import cursors
 from swarmkeeper.http.intake.limits import PAGE_SIZE, PAGE_SIZE_MAX, WAIT_SECONDS_MAX
-from swarmkeeper.reads.feed import Position
+from swarmkeeper.reads.feed import LATEST, START, Position
 from swarmkeeper.wire.problems import Safe, broken_rule, details_of, pointer
 from swarmkeeper.wire.shapes import Request
 
@@ -125,21 +125,74 @@ class OutputQuery(Query):
 class ApprovalsQuery(PageQuery):
     state: Literal["open", "decided", "expired", "cancelled"] | None = None
     task_id: Annotated[ShortText, Field(description="Of this task.")] | None = None
+    order: Annotated[
+        Literal["opened", "expires"],
+        Field(description="opened: the oldest first; expires: the open ones, what expires first first, of all tasks."),
+    ] = "opened"
+
+    @model_validator(mode="after")
+    def _by_expiry_they_are_the_open_ones(self) -> ApprovalsQuery:
+        if self.order == "expires" and (self.state not in (None, "open") or self.task_id is not None):
+            raise broken_rule("not_allowed", "order=expires lists open approvals of all tasks")
+        return self
+
+
+_TYPE = r"(io\.swarmkeeper\.)?[a-z_]{1,40}(\.[a-z_]{1,40}){1,3}(\.v1)?"
+InOrder = Annotated[
+    Literal["asc", "desc"], Field(description="asc: in order; desc: the newest first, for a page, not for a stream.")
+]
 
 
 class EventsQuery(Query):
-    after: Annotated[str, Field(pattern=cursors.PATTERN, description="The id of the last event received.")] = ""
+    after: Annotated[
+        str,
+        Field(
+            pattern=f"{cursors.PATTERN}|^{LATEST}$",
+            description="The id of the last event received; latest: only what comes from now on. Without it, a page or "
+            "a stream begins with the first event that is still there.",
+        ),
+    ] = ""
+    order: InOrder = "asc"
+    type: Annotated[
+        list[Annotated[str, Field(pattern=f"^{_TYPE}$")]],
+        Field(
+            description="Any of these. A page may then be short, or empty, although more follow.",
+            examples=["task.accepted"],
+            max_length=20,
+        ),
+    ] = Field(default_factory=list)
     page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsInteger] = PAGE_SIZE
-    page_token: Annotated[str, Field(pattern=f"^$|{cursors.PATTERN}", description="The same as after.")] = ""
+    page_token: Annotated[
+        str,
+        Field(
+            pattern=f"^$|{cursors.PATTERN}",
+            description="next_page_token of the page before. In order, it is the same as after.",
+        ),
+    ] = ""
+
+    @property
+    def newest_first(self) -> bool:
+        return self.order == "desc"
 
     @property
     def position(self) -> Position:
-        return (
-            Position(self.page_token, "/query/page_token") if self.page_token else Position(self.after, "/query/after")
-        )
+        """Where to begin, in order; with the newest first, where to end."""
+        if self.page_token and not self.newest_first:
+            return Position(self.page_token, "/query/page_token")
+        return Position(self.after, "/query/after")
+
+    @property
+    def before(self) -> Position:
+        """With the newest first: where to go on."""
+        return Position(self.page_token, "/query/page_token") if self.newest_first else START
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(each.removeprefix("io.swarmkeeper.").removesuffix(".v1") for each in self.type)
 
 
 class TaskAuditQuery(PageQuery):
+    order: Annotated[Literal["asc", "desc"], Field(description="asc: in order; desc: the newest first.")] = "asc"
     after: Annotated[Index, Field(description="The index of the last record received.")] | None = None
     actor: Annotated[ShortText, Field(description="The id of the actor.")] | None = None
     action: Annotated[ShortText, Field(description="The action, such as task.submit.")] | None = None

@@ -20,6 +20,8 @@ from swarmkeeper.http.intake.reader import Readers
 from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.feed import Feed
+from swarmkeeper.reads.insight.changes import ChangeFeed
+from swarmkeeper.reads.insight.flow import Flow
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread, SmallTasks
@@ -55,6 +57,9 @@ class Services:
     readiness: Callable[[bool, str | None], Mapping[str, Json]]
     answered: Callable[[str, str, int, int], None]  # method, path template, status, microseconds
     limits: HttpLimits
+    flow: Flow
+    changes: ChangeFeed
+    operation_started: Callable[[], None]
     erasable: Callable[[str], Awaitable[int]]  # by tenant: until when what is erased on request has changed last
     # Makes the traceparent of a lease from that of its task and the lease's id; None: a lease has that of its task.
     trace_of_lease: Callable[[str, str], str] | None = None

@@ -18,6 +18,7 @@ from swarmkeeper.core.ports import Reader, ReadsOnly, Rules
 from swarmkeeper.core.rules.tree import leaf_hash
 from swarmkeeper.govern import audit
 from swarmkeeper.reads import views
+from swarmkeeper.reads.insight.insight_reads import AUDIT_NEWEST
 from swarmkeeper.reads.views import View
 
 Row = Mapping[str, Any]  # a row of doctor.py's reads; its bytes may not be valid text
@@ -25,6 +26,7 @@ Row = Mapping[str, Any]  # a row of doctor.py's reads; its bytes may not be vali
 # One filter uses an index. Further filters scan at most this many of its rows, so such a page may be short, or empty,
 # although it has a next page.
 LOOKED_AT_MAX = 2_000
+_END = 2**62  # after every record
 
 
 _POSITIONS_BY = {
@@ -47,6 +49,7 @@ class AuditQueries:
         actor: str | None = None,
         action: str | None = None,
         after: int = -1,
+        newest_first: bool = False,
         page_size: int,
         page_token: str = "",
     ) -> View:
@@ -58,9 +61,12 @@ class AuditQueries:
         if not self._rules.may(principal, "audit.read"):
             raise PermissionDenied(self._rules.why_not(principal, "audit.read"))
         policies.audit(self._rules, principal)
-        if page_token:
+        before = _END
+        if page_token and newest_first:
+            before = views.read_token(page_token, int)[0]
+        elif page_token:
             after = max(after, views.read_token(page_token, int)[0])
-        read, by = named_reads.AUDIT_POSITIONS, {}
+        read, by, page = named_reads.AUDIT_POSITIONS, {}, {"before": before} if newest_first else {}
         for filter_, value in (("task", task_id), ("actor", actor), ("action", action)):
             if value is not None:
                 read, by = _POSITIONS_BY[filter_], {filter_: value}
@@ -71,7 +77,9 @@ class AuditQueries:
             if value is not None and filter_ not in by
         }
         limit = LOOKED_AT_MAX if further else page_size + 1
-        found = await fetch(self._store, read, tenant=principal.tenant, after=after, limit=limit, **by)
+        if newest_first:
+            read = AUDIT_NEWEST["".join(by)]
+        found = await fetch(self._store, read, tenant=principal.tenant, after=after, limit=limit, **by, **page)
         fitting = [row.place for row in found if all(getattr(row, each) == value for each, value in further.items())]
         places = fitting[:page_size]
         following = ""
@@ -83,7 +91,8 @@ class AuditQueries:
             return views.page([], following)
         wanted = msgspec.json.encode(places).decode()
         rows = await fetch(self._store, named_reads.AUDIT_RECORDS_AT, tenant=principal.tenant, places=wanted)
-        return views.page([public_record(row) for row in rows], following)
+        shown = [public_record(row) for row in rows]
+        return views.page(shown[::-1] if newest_first else shown, following)
 
     async def audit_of_task(self, principal: Principal, task_id: str, **filters: Any) -> View:
         """Return the audit records of one task; see `audit`.

@@ -38,11 +38,12 @@ LOOK_SECONDS = 1.0  # the delay if a hint is lost; the feed is read this often o
 class Position(NamedTuple):
     """Where a caller wants to go on."""
 
-    text: str = ""  # a cursor; empty: from the begin
+    text: str = ""  # a cursor, or LATEST; empty: from the begin
     where: str = ""  # the pointer to it in the request
 
 
 START = Position()
+LATEST = "latest"  # after the newest event that there is
 
 
 async def number_of(after: Position, cursors: Cursors, tenant: str, store: Reader, *, of_task: bool) -> int:
@@ -57,6 +58,9 @@ async def number_of(after: Position, cursors: Cursors, tenant: str, store: Reade
     """
     if not after.text:
         return 0
+    if after.text == LATEST:
+        newest = await fetch(store, named_reads.NEWEST_EVENT)
+        return newest[0].seq if newest else 0
     left: list[CursorRow] = []
     try:
         number = cursors.decode(tenant, after.text)

@@ -22,7 +22,7 @@ from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, Condition, FailureCode, Kind, Status, TaskStatus
 from swarmkeeper.govern.cursors import CursorOfAnotherStore, Cursors, NotACursor
 from swarmkeeper.reads import causes, views, wording
-from swarmkeeper.reads.feed import START, Position, number_of
+from swarmkeeper.reads.feed import Position, number_of
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.views import Inline, View
 
@@ -64,6 +64,10 @@ _WELL = (Status.SUCCEEDED, Status.SKIPPED)
 # Failures that name no work item, although failing attempts may be the cause.
 _LEFT_BEHIND = (FailureCode.DEADLINE, FailureCode.REVIEW_EXHAUSTED)
 _ABSENT = "no such resource"  # also for what exists, and the caller may not know of
+
+
+def _bot_of(principal: Principal) -> dict[str, str | None]:
+    return {"tenant": principal.tenant, "bot": principal.bot, "key": principal.key_id}
 
 
 def _json(value: Any) -> str:
@@ -150,7 +154,7 @@ class Queries:
 
     # ---- permissions -----------------------------------------------------------------------------------------------
 
-    def _require(self, principal: Principal, action: str) -> None:
+    def require(self, principal: Principal, action: str) -> None:
         if not self._rules.may(principal, action):
             raise PermissionDenied(self._rules.why_not(principal, action))
 
@@ -173,25 +177,11 @@ class Queries:
 
     async def _has_worked_on(self, principal: Principal, task_id: str) -> bool:
         return await self._holds(principal, task_id) or bool(
-            await self._fetch(
-                named_reads.ATTEMPT_ON_TASK,
-                tenant=principal.tenant,
-                bot=principal.bot,
-                key=principal.key_id,
-                task=task_id,
-            )
+            await self._fetch(named_reads.ATTEMPT_ON_TASK, **_bot_of(principal), task=task_id)
         )
 
     async def _holds(self, principal: Principal, task_id: str) -> bool:
-        return bool(
-            await self._fetch(
-                named_reads.LEASE_ON_TASK,
-                tenant=principal.tenant,
-                bot=principal.bot,
-                key=principal.key_id,
-                task=task_id,
-            )
-        )
+        return bool(await self._fetch(named_reads.LEASE_ON_TASK, **_bot_of(principal), task=task_id))
 
     async def _sees_outputs(self, principal: Principal, task_id: str) -> bool:
         """Whether the caller may read the task's outputs; a bot may while it holds a lease of the task."""
@@ -209,6 +199,33 @@ class Queries:
         await self._task(principal, task_id)
         if not await self._sees_outputs(principal, task_id):
             raise PermissionDenied(self._rules.why_not(principal, "output.read"))
+
+    # ---- for the reads in insight/ ----------------------------------------------------------------------------------
+
+    visible_task = _task
+
+    def now(self) -> int:
+        return self._now()
+
+    def parked_bots(self) -> set[str]:
+        return set(self._parked())
+
+    def is_asking(self, bot_id: str, parked: Collection[str]) -> bool:
+        return self._asks(bot_id, parked)[1]
+
+    def position(self, principal: Principal, page_token: str) -> int:
+        """Return the place in a task's order that a page token stands for; 0 without one.
+
+        Raises:
+            Invalid: it is none of this tenant's.
+        """
+        try:
+            return self._positions.decode(principal.tenant, page_token) if page_token else 0
+        except (NotACursor, CursorOfAnotherStore):
+            raise views.bad_token() from None
+
+    def token_at(self, principal: Principal, place: int) -> str:
+        return self._positions.encode(principal.tenant, place)
 
     # ---- tasks -----------------------------------------------------------------------------------------------------
 
@@ -296,8 +313,8 @@ class Queries:
         page_token: str = "",
     ) -> View:
         """Return a page of tasks without subtasks, result and verdict; it ends early if it gets large."""
-        self._require(principal, "task.read")
-        self._check_size(page_size)
+        self.require(principal, "task.read")
+        self.check_size(page_size)
         if order_by not in _ORDERS:
             allowed = f"must be one of {', '.join(_ORDERS)}"
             raise Invalid("no such order", details=(("/query/order_by", "enum", allowed),))
@@ -340,16 +357,11 @@ class Queries:
         self, principal: Principal, task_id: str, *, page_size: int = PAGE_SIZE, page_token: str = ""
     ) -> View:
         """Return a page of a task's subtasks, in the order of its plan."""
-        self._check_size(page_size)
+        self.check_size(page_size)
         row = await self._task(principal, task_id)
-        tenant, after = principal.tenant, 0
-        if page_token:
-            try:
-                after = self._positions.decode(tenant, page_token)
-            except (NotACursor, CursorOfAnotherStore):
-                raise views.bad_token() from None
+        after = self.position(principal, page_token)
         shown, end, more = await self._subtasks(principal, row, after, page_size)
-        following = self._positions.encode(tenant, end) if more or await self._written(row) < row.n_total else ""
+        following = self.token_at(principal, end) if more or await self._written(row) < row.n_total else ""
         return views.page(shown, following) | {"subtasks_total": row.n_total}
 
     async def _subtasks(
@@ -462,8 +474,8 @@ class Queries:
     # ---- bots, skills, keys ----------------------------------------------------------------------------------------
 
     async def bots(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
-        self._require(principal, "bot.read")
-        parked = set(self._parked())
+        self.require(principal, "bot.read")
+        parked = self.parked_bots()
         return await self._page(
             named_reads.BOTS_PAGE, principal, lambda row: self._bot(row, parked), page_size, page_token
         )
@@ -473,7 +485,7 @@ class Queries:
         row = await self._fetch(named_reads.BOT_ROW, tenant=principal.tenant, bot=bot_id)
         own = bool(row) and self._rules.may(principal, "bot.register") and self._is_own(principal, row[0])
         if not own:
-            self._require(principal, "bot.read")
+            self.require(principal, "bot.read")
         if not row:
             raise ResourceNotFound("no such bot")
         return self._bot(row[0], set(self._parked()))
@@ -499,7 +511,7 @@ class Queries:
 
     async def skills(self, principal: Principal) -> View:
         """Return each skill that a bot has or work waits for, with its numbers of bots and of waiting items."""
-        self._require(principal, "skill.read")
+        self.require(principal, "skill.read")
         bots: dict[str, int] = {}
         asking: dict[str, int] = {}
         parked = set(self._parked())
@@ -529,25 +541,25 @@ class Queries:
         )
 
     async def keys(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
-        self._require(principal, "key.read")
+        self.require(principal, "key.read")
         return await self._page(named_reads.KEYS_PAGE, principal, views.key, page_size, page_token)
 
     async def key(self, principal: Principal, key_id: str) -> View:
-        self._require(principal, "key.read")
+        self.require(principal, "key.read")
         return views.key(await self._one(named_reads.KEY_ROW, tenant=principal.tenant, key=key_id))
 
     async def legal_holds(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
-        self._require(principal, "legal_hold.read")
+        self.require(principal, "legal_hold.read")
         return await self._page(named_reads.LEGAL_HOLDS_PAGE, principal, views.legal_hold, page_size, page_token)
 
     async def legal_hold(self, principal: Principal, held: str) -> View:
-        self._require(principal, "legal_hold.read")
+        self.require(principal, "legal_hold.read")
         return views.legal_hold(await self._one(named_reads.LEGAL_HOLD, tenant=principal.tenant, task=held))
 
     async def _page(
         self, read: Read[Row], principal: Principal, view: Callable[[Row], View], page_size: int, page_token: str
     ) -> View:
-        self._check_size(page_size)
+        self.check_size(page_size)
         after = views.read_token(page_token, str)[0] if page_token else ""
         found = await self._fetch(read, tenant=principal.tenant, after=after, limit=page_size + 1)
         more = len(found) > page_size
@@ -555,30 +567,14 @@ class Queries:
             [view(row) for row in found[:page_size]], views.token(found[page_size - 1].id) if more else ""
         )
 
-    def _check_size(self, page_size: int) -> None:
+    def check_size(self, page_size: int) -> None:
         if not 1 <= page_size <= PAGE_SIZE_MAX:
             raise Invalid("no such page", details=(("/query/page_size", "range", f"must be 1 to {PAGE_SIZE_MAX}"),))
 
-    # ---- events ----------------------------------------------------------------------------------------------------
+    # ---- events: insight/events.py has the pages -------------------------------------------------------------------
 
-    async def events(
-        self, principal: Principal, *, after: Position = START, task_id: str | None = None, page_size: int = PAGE_SIZE
-    ) -> View:
-        """Return a page of events after a cursor: of the tenant, or of one task that the caller may read.
-
-        Raises:
-            CursorTooOld: the events after the cursor have been deleted.
-        """
-        self._check_size(page_size)
-        await self.may_follow(principal, task_id)
-        which: dict[str, Any] = {"after": await self.number_after(principal, task_id, after), "limit": page_size + 1}
-        if task_id is None:
-            found = await self._fetch(named_reads.EVENTS_OF_TENANT, tenant=principal.tenant, **which)
-        else:
-            found = await self._fetch(named_reads.EVENTS_OF_TASK, task=task_id, **which)
-        encode, tenant = self._cursors.encode, principal.tenant
-        shown = [views.event(row, encode(tenant, row.seq)) for row in found[:page_size]]
-        return views.page(shown, shown[-1]["id"] if len(found) > page_size else "")
+    def cursor_of(self, principal: Principal, number: int) -> str:
+        return self._cursors.encode(principal.tenant, number)
 
     async def may_follow(self, principal: Principal, task_id: str | None) -> None:
         """Check that the caller may read these events.
@@ -587,14 +583,10 @@ class Queries:
             PermissionDenied, ResourceNotFound: the caller may not.
         """
         if task_id is None:
-            self._require(principal, "event.read")
+            self.require(principal, "event.read")
         else:
             await self._task(principal, task_id)
 
     async def number_after(self, principal: Principal, task_id: str | None, after: Position) -> int:
-        """Return the number that a cursor stands for, after checking that no event after it has left.
-
-        Raises:
-            Invalid, CursorTooOld: see `number_of`.
-        """
+        """Return the number that a cursor stands for; see `number_of`."""
         return await number_of(after, self._cursors, principal.tenant, self._reader, of_task=task_id is not None)

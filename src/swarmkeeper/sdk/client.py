@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -19,7 +19,9 @@ from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.connection.calls import ApiResponse, Calls, Json, is_reference
 from swarmkeeper.sdk.connection.chance import Chance
 from swarmkeeper.sdk.connection.transport import Transport
+from swarmkeeper.sdk.connection.typed import given, segment, task_path
 from swarmkeeper.sdk.errors import ApiError, Unreachable
+from swarmkeeper.sdk.insight.reads import Insight
 from swarmkeeper.wire.answers import (
     AuditLog,
     AuditPage,
@@ -31,7 +33,6 @@ from swarmkeeper.wire.answers import (
     KeyPage,
     KeyRecord,
     MessagePage,
-    Page,
     RedactionTested,
     Skill,
     SkillPage,
@@ -65,13 +66,9 @@ from swarmkeeper.wire.requests import TaskDefinition
 from swarmkeeper.wire.shapes import read_answer
 
 WAIT_SECONDS = 25.0  # of one long poll; most proxies cut a silent connection at 60 s, some at 30
-PAGE_SIZE = 200
-
-Item = TypeVar("Item")
-Record = TypeVar("Record", bound=BaseModel)
 
 
-class Client:
+class Client(Insight):
     """Calls the orchestrator at `url` with the rights of `api_key`, or of the token of an identity provider.
 
     By default both come from the environment (SWARMKEEPER_URL, and SWARMKEEPER_API_KEY or SWARMKEEPER_API_KEY_FILE,
@@ -135,11 +132,11 @@ class Client:
 
     async def get(self, task_id: str, *, explain: bool = False) -> Task:
         """Return the task. With `explain`, its `explanation` says why it is not done yet, as of the same moment."""
-        return await self._read(_task(task_id), Task, {"explain": "true"} if explain else {})
+        return await self._read(task_path(task_id), Task, {"explain": "true"} if explain else {})
 
     async def explain(self, task_id: str) -> Explanation:
         """Explain why the task is not done yet: for each part that waits, the reason and the command that helps."""
-        return await self._read(f"{_task(task_id)}:explain", Explanation)
+        return await self._read(f"{task_path(task_id)}:explain", Explanation)
 
     async def wait(self, task_id: str, timeout: float | None = None) -> Task:
         """Wait until the task's outcome is known, then return the task.
@@ -150,7 +147,7 @@ class Client:
         async with asyncio.timeout(timeout):
             while True:
                 query = {"wait_seconds": WAIT_SECONDS, "until": "final"}
-                answer = await self.calls.call("GET", _task(task_id), query=query, wait_seconds=WAIT_SECONDS)
+                answer = await self.calls.call("GET", task_path(task_id), query=query, wait_seconds=WAIT_SECONDS)
                 task = read_answer(Task, answer.body)
                 if task.outcome is not None:
                     return task
@@ -161,7 +158,7 @@ class Client:
         headers: dict[str, str] = {}
         while True:
             answer = await self.calls.call(
-                "GET", _task(task_id), query=query, headers=headers, wait_seconds=WAIT_SECONDS if query else 0
+                "GET", task_path(task_id), query=query, headers=headers, wait_seconds=WAIT_SECONDS if query else 0
             )
             if answer.status != 304:
                 task = read_answer(Task, answer.body)
@@ -202,23 +199,34 @@ class Client:
         return self._items("/tasks", TaskPage, query)
 
     def subtasks(self, task_id: str) -> AsyncIterator[SubTaskState]:
-        return self._items(f"{_task(task_id)}/subtasks", SubTaskPage)
+        return self._items(f"{task_path(task_id)}/subtasks", SubTaskPage)
 
     async def subtask(self, task_id: str, key_or_id: str) -> SubTaskDetail:
         """Return one subtask with its output, verdict and attempts."""
-        return await self._read(f"{_task(task_id)}/subtasks/{_segment(key_or_id)}", SubTaskDetail)
+        return await self._read(f"{task_path(task_id)}/subtasks/{segment(key_or_id)}", SubTaskDetail)
 
     async def output(self, task_id: str, key_or_id: str) -> Json:
         """Return the whole output of a subtask, however large."""
-        return (await self.calls.call("GET", f"{_task(task_id)}/subtasks/{_segment(key_or_id)}/output")).body
+        return (await self.calls.call("GET", f"{task_path(task_id)}/subtasks/{segment(key_or_id)}/output")).body
 
     async def graph(self, task_id: str) -> Graph:
-        return await self._read(f"{_task(task_id)}/graph", Graph)
+        return await self._read(f"{task_path(task_id)}/graph", Graph)
 
     async def events(
-        self, task_id: str | None = None, *, after: str | None = None, follow: bool = False
+        self,
+        task_id: str | None = None,
+        *,
+        after: str | None = None,
+        follow: bool = False,
+        types: Sequence[str] = (),
+        order: Literal["asc", "desc"] = "asc",
     ) -> AsyncIterator[CloudEvent]:
         """Iterate over the events of one task, or of all tasks, in order; start after the event id `after`, if given.
+
+        Args:
+            after: an event's id, or `latest`: only what comes from now on.
+            types: only events of these, such as task.accepted.
+            order: `desc`: the newest first; not with `follow`.
 
         With `follow`, continue with new events, each once, and reconnect when the connection breaks. The feed of one
         task ends with the task; the feed of all tasks never ends.
@@ -226,25 +234,30 @@ class Client:
         Raises:
             CursorExpired: events after `after`, or after the last one before the connection broke, have left the feed.
         """
-        path = "/events" if task_id is None else f"{_task(task_id)}/events"
+        path = "/events" if task_id is None else f"{task_path(task_id)}/events"
         if not follow:
-            while items := (await self._read(path, EventPage, {"after": after, "page_size": PAGE_SIZE})).items:
-                for event in items:
-                    yield event
-                after = items[-1].id
+            query: dict[str, object] = {"after": after, "type": types}
+            async for event in self._items(path, EventPage, query | ({} if order == "asc" else {"order": order})):
+                yield event
             return
         attempt = 0
+        query, after = (
+            {"type": types, "after": after if after == "latest" else None},
+            None if after == "latest" else after,
+        )
         while True:
             came = False
+            reader = SseReader()
             try:
-                async with self.calls.stream(path, after) as streamed:
-                    reader = SseReader()
+                async with self.calls.stream(path, after, query) as streamed:
                     async for chunk in streamed.chunks:
                         for framed in reader.feed(chunk):
                             event = CloudEvent.model_validate_json(framed.data)
                             yield event
                             came, attempt, after = True, 0, framed.id or event.id
+                    after = reader.last_id or after
             except ApiError as error:
+                after = reader.last_id or after
                 if not (isinstance(error, Unreachable) or error.retryable):
                     raise
             else:
@@ -262,6 +275,7 @@ class Client:
         actor: str | None = None,
         action: str | None = None,
         after: int | None = None,
+        order: Literal["asc", "desc"] = "asc",
     ) -> AsyncIterator[AuditLog]:
         """Iterate over the audit records of one task, or of all, in order. For auditors and administrators.
 
@@ -270,9 +284,11 @@ class Client:
             actor: only records of this bot id or key id.
             action: only records of this action, such as task.submit.
             after: the `index` of the last record seen.
+            order: `desc`: the newest first.
         """
-        path = "/audit" if task_id is None else f"{_task(task_id)}/audit"
-        return self._items(path, AuditPage, {"actor": actor, "action": action, "after": after})
+        path = "/audit" if task_id is None else f"{task_path(task_id)}/audit"
+        query = {"actor": actor, "action": action, "after": after, "order": None if order == "asc" else order}
+        return self._items(path, AuditPage, query)
 
     async def audit_file(self, path: str) -> bytes:
         """Read a file of the published audit log: `checkpoint`, `log`, `tile/0/000.p/7`, `tile/entries/000`, `7/proof`.
@@ -302,8 +318,8 @@ class Client:
         budget: Mapping[str, Json] | None = None,
     ) -> Task:
         """Retry a FAILED task from where it stopped; `deadline_seconds` count from now, `budget` changes limits."""
-        given = {"reason": reason, "deadline_seconds": deadline_seconds, "budget": budget and dict(budget)}
-        return await self._verb(task_id, "retry", given)
+        body = {"reason": reason, "deadline_seconds": deadline_seconds, "budget": budget and dict(budget)}
+        return await self._verb(task_id, "retry", body)
 
     async def archive(self, task_id: str, reason: str | None = None) -> Task:
         return await self._verb(task_id, "archive", {"reason": reason})
@@ -326,11 +342,11 @@ class Client:
             "payload": sendable(payload, at="/payload", inside=1),
             **({} if lease_id is None else {"lease_id": lease_id}),
         }
-        return await self._command("POST", f"{_task(task_id)}/messages", body, BotMessage, idempotency_key)
+        return await self._command("POST", f"{task_path(task_id)}/messages", body, BotMessage, idempotency_key)
 
     def messages(self, task_id: str, *, after: str | None = None) -> AsyncIterator[BotMessage]:
         """Iterate over the messages about a task, the oldest first; start after the message id `after`, if given."""
-        return self._items(f"{_task(task_id)}/messages", MessagePage, {"after": after})
+        return self._items(f"{task_path(task_id)}/messages", MessagePage, {"after": after})
 
     async def patch(
         self,
@@ -347,7 +363,7 @@ class Client:
         """
         body: dict[str, Json] = {"priority": priority, "labels": labels, "deadline_seconds": deadline_seconds}
         body["budget"] = budget and dict(budget)
-        return read_answer(Task, (await self.calls.call("PATCH", _task(task_id), _given(body))).body)
+        return read_answer(Task, (await self.calls.call("PATCH", task_path(task_id), given(body))).body)
 
     # ---- approvals
 
@@ -356,9 +372,13 @@ class Client:
         *,
         state: Literal["open", "decided", "expired", "cancelled"] | None = None,
         task_id: str | None = None,
+        order: Literal["opened", "expires"] | None = None,
     ) -> AsyncIterator[Approval]:
-        """Iterate over approvals and questions to people, the oldest first: all of them, or those of one task."""
-        return self._items("/approvals", ApprovalPage, {"state": state, "task_id": task_id})
+        """Iterate over approvals and questions to people, the oldest first: all of them, or those of one task.
+
+        With the order `expires`, over the open ones: what expires first comes first.
+        """
+        return self._items("/approvals", ApprovalPage, {"state": state, "task_id": task_id, "order": order})
 
     async def approval(self, approval_id: str) -> Approval:
         """Return one approval with its whole subject."""
@@ -370,7 +390,7 @@ class Client:
         Raises:
             Conflict: it is decided already, or the subject has changed since you read it.
         """
-        body = _given({"subject_hash": subject_hash, "comment": comment})
+        body = given({"subject_hash": subject_hash, "comment": comment})
         return await self._command("POST", f"{_approval(approval_id)}:approve", body, Approval)
 
     async def reject(self, approval_id: str, reason: str) -> Approval:
@@ -396,17 +416,17 @@ class Client:
         return self._items("/bots", BotPage)
 
     async def bot(self, bot_id: str) -> Bot:
-        return await self._read(f"/bots/{_segment(bot_id)}", Bot)
+        return await self._read(f"/bots/{segment(bot_id)}", Bot)
 
     async def drain_bot(self, bot_id: str) -> Bot:
         """Give this bot no new work. It may finish the work it holds."""
-        return await self._command("POST", f"/bots/{_segment(bot_id)}:drain", {}, Bot)
+        return await self._command("POST", f"/bots/{segment(bot_id)}:drain", {}, Bot)
 
     async def enable_bot(self, bot_id: str) -> Bot:
-        return await self._command("POST", f"/bots/{_segment(bot_id)}:enable", {}, Bot)
+        return await self._command("POST", f"/bots/{segment(bot_id)}:enable", {}, Bot)
 
     async def delete_bot(self, bot_id: str) -> None:
-        await self.calls.call("DELETE", f"/bots/{_segment(bot_id)}")
+        await self.calls.call("DELETE", f"/bots/{segment(bot_id)}")
 
     async def skills(self) -> AsyncIterator[Skill]:
         """Iterate over the skills that a bot has or that work requires."""
@@ -438,15 +458,15 @@ class Client:
         """
         body = {"role": role, "bot": bot, "owner": owner, "skills": skills, "expires_days": expires_days}
         body |= {"networks": networks, "person": person, "scope": scope}
-        return await self._command("POST", "/keys", _given(body), KeyRecord)
+        return await self._command("POST", "/keys", given(body), KeyRecord)
 
     async def rotate_key(self, key_id: str, *, overlap_seconds: float = 0) -> KeyRecord:
         """Make a new secret for the key; the old one stays valid for `overlap_seconds`."""
         body = {"overlap_seconds": overlap_seconds}
-        return await self._command("POST", f"/keys/{_segment(key_id)}:rotate", body, KeyRecord)
+        return await self._command("POST", f"/keys/{segment(key_id)}:rotate", body, KeyRecord)
 
     async def revoke_key(self, key_id: str) -> KeyRecord:
-        return await self._command("POST", f"/keys/{_segment(key_id)}:revoke", {}, KeyRecord)
+        return await self._command("POST", f"/keys/{segment(key_id)}:revoke", {}, KeyRecord)
 
     def secrets(self) -> AsyncIterator[KnownSecret]:
         """List secrets, without their values."""
@@ -468,10 +488,10 @@ class Client:
 
     async def place_legal_hold(self, task_id: str | None = None, *, reason: str) -> LegalHold:
         """Keep a task, or without one everything of the tenant, until the hold is released."""
-        return await self._command("POST", "/legal-holds", _given({"task_id": task_id, "reason": reason}), LegalHold)
+        return await self._command("POST", "/legal-holds", given({"task_id": task_id, "reason": reason}), LegalHold)
 
     async def release_legal_hold(self, task_id: str | None = None, *, reason: str) -> LegalHoldState:
-        body = _given({"task_id": task_id, "reason": reason})
+        body = given({"task_id": task_id, "reason": reason})
         return await self._command("POST", "/legal-holds:release", body, LegalHoldState)
 
     async def make_token(
@@ -487,12 +507,12 @@ class Client:
         It may have a narrower role, be for some `skills`, or for one `task`.
         """
         listed = None if skills is None else list(skills)
-        body = _given({"role": role, "skills": listed, "task": task, "expires_seconds": expires_seconds})
+        body = given({"role": role, "skills": listed, "task": task, "expires_seconds": expires_seconds})
         return read_answer(OwnToken, (await self.calls.call("POST", "/token", body)).body)
 
     async def erase_task(self, task_id: str, *, reason: str) -> Erasure:
         """Begin to erase a task that has ended. It is gone when reading it raises `NotFound`."""
-        return await self._command("POST", f"{_task(task_id)}:erase", {"reason": reason}, Erasure)
+        return await self._command("POST", f"{task_path(task_id)}:erase", {"reason": reason}, Erasure)
 
     def persons(self) -> AsyncIterator[Person]:
         """List the persons of the tenant, the disabled ones, too."""
@@ -502,15 +522,15 @@ class Client:
         return await self._command("POST", "/persons", {"name": name}, Person)
 
     async def rename_person(self, person_id: str, name: str) -> Person:
-        return await self._command("POST", f"/persons/{_segment(person_id)}:rename", {"name": name}, Person)
+        return await self._command("POST", f"/persons/{segment(person_id)}:rename", {"name": name}, Person)
 
     async def disable_person(self, person_id: str) -> Person:
         """Refuse the person's keys and tokens."""
-        return await self._command("POST", f"/persons/{_segment(person_id)}:disable", {}, Person)
+        return await self._command("POST", f"/persons/{segment(person_id)}:disable", {}, Person)
 
     async def enable_person(self, person_id: str) -> Person:
         """Accept the person's keys and tokens again."""
-        return await self._command("POST", f"/persons/{_segment(person_id)}:enable", {}, Person)
+        return await self._command("POST", f"/persons/{segment(person_id)}:enable", {}, Person)
 
     def kills(self) -> AsyncIterator[Kill]:
         """List what is stopped in the tenant."""
@@ -519,11 +539,11 @@ class Client:
     async def place_kill(self, kind: str, name: str, *, reason: str, until: datetime | None = None) -> Kill:
         """Stop a `bot`, an `owner`, a `skill` or the `tenant` at once: no more leases, and those held are revoked."""
         body = {"kind": kind, "name": name, "reason": reason, "until": None if until is None else until.isoformat()}
-        return await self._command("PUT", "/kills", _given(body), Kill)
+        return await self._command("PUT", "/kills", given(body), Kill)
 
     async def lift_kill(self, kill_id: str) -> None:
         """Let what was stopped work again."""
-        await self.calls.call("DELETE", f"/kills/{_segment(kill_id)}")
+        await self.calls.call("DELETE", f"/kills/{segment(kill_id)}")
 
     async def health(self) -> Health:
         return await self._read("/health", Health)
@@ -535,48 +555,12 @@ class Client:
         keyed = {"idempotency-key": chances.token(self.calls.chance)} if method == "POST" else {}
         return await self.calls.call(method, path, body, query=query, headers=keyed)
 
-    # ---- calls
-
-    async def _read(self, path: str, model: type[Record], query: Mapping[str, object] | None = None) -> Record:
-        return read_answer(model, (await self.calls.call("GET", path, query=query)).body)
-
-    async def _command(
-        self, method: str, path: str, body: Json, model: type[Record], idempotency_key: str | None = None
-    ) -> Record:
-        key = idempotency_key or chances.token(self.calls.chance)
-        answer = await self.calls.call(method, path, body, headers={"idempotency-key": key})
-        return read_answer(model, answer.body)
-
     async def _verb(self, task_id: str, verb: str, body: Mapping[str, Json]) -> Task:
-        return await self._command("POST", f"{_task(task_id)}:{verb}", _given(body), Task)
-
-    async def _items(
-        self, path: str, model: type[Page[Item]], query: Mapping[str, object] | None = None
-    ) -> AsyncIterator[Item]:
-        token: str | None = None
-        while token != "":
-            page = await self._read(path, model, {**(query or {}), "page_size": PAGE_SIZE, "page_token": token})
-            for item in page.items:
-                yield item
-            token = page.next_page_token
+        return await self._command("POST", f"{task_path(task_id)}:{verb}", given(body), Task)
 
 
 def _approval(approval_id: str) -> str:
-    return f"/approvals/{_segment(approval_id)}"
-
-
-def _task(task_id: str) -> str:
-    return f"/tasks/{_segment(task_id)}"
-
-
-def _segment(text: str) -> str:
-    if text in {"", ".", ".."}:
-        raise ValueError("an id or key is expected here")
-    return quote(text, safe="")
-
-
-def _given(body: Mapping[str, Json]) -> dict[str, Json]:
-    return {name: value for name, value in body.items() if value is not None}
+    return f"/approvals/{segment(approval_id)}"
 
 
 def _sent(task: str | TaskDefinition | Mapping[str, Json]) -> dict[str, Any]:

@@ -453,10 +453,6 @@ SELECT seq, {event.*} FROM event WHERE seq > :after ORDER BY seq LIMIT :limit;
 -- Events of one tenant after a cursor.
 SELECT seq, {event.*} FROM event WHERE tenant = :tenant AND seq > :after ORDER BY seq LIMIT :limit;
 
--- name: events_of_task
--- Events of one task after a cursor. Within a task, cursors have the order of the sequence, which has an index.
-SELECT seq, {event.*} FROM event WHERE task = :task AND seq > :after ORDER BY sequence LIMIT :limit;
-
 -- name: audit_positions
 -- Indexes of a tenant's audit records after one, with the columns for further filters.
 SELECT place, actor, action FROM audit_leaf WHERE tenant = :tenant AND place > :after ORDER BY place LIMIT :limit;

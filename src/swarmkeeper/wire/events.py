@@ -78,6 +78,11 @@ class SseReader:
         self._id = ""
         self._data: list[str] = []
 
+    @property
+    def last_id(self) -> str:
+        """The last id sent, also one without an event."""
+        return self._id
+
     def feed(self, piece: bytes) -> Iterator[SseEvent]:
         text = self._rest + self._decoder.decode(piece)
         # A CR at the end may be half of a CRLF.

@@ -128,7 +128,11 @@ class Approval(Answer):
     state: ApprovalState
     task_id: str
     work_id: Annotated[str | None, Field(description="For a question: the work item that waits for the answer.")] = None
+    task_title: Annotated[str | None, Field(description="Null if the task was erased meanwhile.")] = None
     asked_by: Annotated[str, Field(description="Bot name or key id of the requester, who may not decide.")] = ""
+    asker: Annotated[
+        str, Field(description="Name of the requester, as far as it is known: of a person, an owner or a bot.")
+    ] = ""
     question: str = ""
     choices: list[str] = Field(default_factory=list)
     schema_: Annotated[Object | None, Field(description="JSON Schema of the answer.")] = Field(
@@ -152,7 +156,13 @@ class Approval(Answer):
 
 
 class ApprovalPage(Page[Approval]):
-    """Approvals, oldest first."""
+    """Approvals, oldest first, or by expiry."""
+
+    open: Annotated[
+        int | None,
+        Field(description="How many are open in the tenant, at most 10,000; null for who may not read all of them."),
+    ] = None
+    open_at_least: Annotated[bool, Field(description="There are more than `open`.")] = False
 
 
 # ---- legal holds ---------------------------------------------------------------------------------------------------

@@ -293,7 +293,12 @@ def events(
         str | None, typer.Argument(metavar="TASK_ID", help="tsk_…. By default, the events of all tasks and bots.")
     ] = None,
     follow: Annotated[bool, flag("--follow", help="Keep printing new events until the task ends.")] = False,
-    after: Annotated[str | None, flag("--after", help="Only events after this cursor (an event's id).")] = None,
+    after: Annotated[
+        str | None, flag("--after", help="Only events after this cursor (an event's id); latest: only new ones.")
+    ] = None,
+    types: Annotated[
+        list[str] | None, flag("--type", help="Only events of this type, such as task.accepted. May be repeated.")
+    ] = None,
 ) -> None:
     """Print the events of a task, or of all tasks and bots, in order."""
 
@@ -305,7 +310,7 @@ def events(
             about = _about(event.data)
             terminal.say(f"{event.id}  {event.time:%H:%M:%S}  {kind:<20} {about}".rstrip())
 
-    connection.each(lambda client: client.events(task_id, after=after, follow=follow), show)
+    connection.each(lambda client: client.events(task_id, after=after, follow=follow, types=types or ()), show)
 
 
 def _about(data: Any) -> str:

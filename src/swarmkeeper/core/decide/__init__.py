@@ -29,6 +29,8 @@ from swarmkeeper.core.decide.effects.owners import check_bounds
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.erasure.commands import EraseNow, EraseTenant
 from swarmkeeper.core.kills import commands as of_kills
+from swarmkeeper.core.operations import commands as of_operations
+from swarmkeeper.core.operations import deciding as operations
 from swarmkeeper.core.persons import commands as of_persons
 from swarmkeeper.core.persons import deciding as persons
 from swarmkeeper.core.secrets import commands as of_secrets
@@ -86,6 +88,19 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     of_sessions.OpenSession: sessions.open_,
     of_sessions.EndSession: sessions.end,
     of_sessions.NoteSessionUses: sessions.note_uses,
+    of_operations.StartOperation: operations.start,
+    of_operations.TakeOperation: operations.take,
+    of_operations.NoteItems: operations.note,
+    of_operations.ForgetOperations: operations.forget,
+    of_operations.TryCommand: operations.trying(
+        {
+            commands.Cancel: clients.cancel,
+            commands.Pause: clients.pause,
+            commands.Resume: clients.resume,
+            commands.RetryFailedTask: clients.retry,
+            commands.Archive: clients.archive,
+        }
+    ),
     commands.TimerFired: timers.timer_fired,
     commands.Continue: timers.continue_job,
 }

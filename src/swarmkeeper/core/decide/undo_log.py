@@ -236,6 +236,7 @@ class UndoLog:
             changes.idempotency,
             changes.queues,
             changes.erased,
+            changes.operations,
         )
 
     def _context(self) -> CommandContext:

@@ -11,6 +11,7 @@ from typing import Any
 
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.http.errors import STATUS
+from swarmkeeper.http.insight.examples import examples_of
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -55,11 +56,15 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     if "requestBody" in operation:
         name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         body = f"<p>Body: <code>{escape(name)}</code></p>"
+    shown = "".join(
+        f"<details><summary>{what}</summary><pre>{escape(text)}</pre></details>"
+        for what, text in examples_of(operation)
+    )
     answers = ", ".join(f"<code>{status}</code>" for status in operation["responses"])
     return (
         f"<h3 id='{operation['operationId']}'><span class=method>{method.upper()}</span> "
         f"<span class=path>{escape(path)}</span></h3><p>{escape(operation['summary'])}. "
-        f"{escape(operation.get('description', ''))}</p>{body}<table>{rows}</table><p>Answers: {answers}</p>"
+        f"{escape(operation.get('description', ''))}</p>{body}<table>{rows}</table><p>Answers: {answers}</p>{shown}"
     )
 
 

@@ -48,10 +48,15 @@ async def ask(lease_id: LeaseId, body: v1.Ask, call: CurrentCall) -> Response:
 
 @router.get("/approvals", response_model=v1.ApprovalPage)
 async def list_approvals(query: Annotated[ApprovalsQuery, Query()], call: CurrentCall) -> Response:
-    """List approvals, open and decided."""
+    """List approvals, open and decided, and count those that are open."""
     page = await call.read(
         lambda reads: reads.approval_queries.approvals(
-            call.by, state=query.state, task_id=query.task_id, page_size=query.page_size, page_token=query.page_token
+            call.by,
+            state=query.state,
+            task_id=query.task_id,
+            by_expiry=query.order == "expires",
+            page_size=query.page_size,
+            page_token=query.page_token,
         )
     )
     return Json(page)

@@ -33,6 +33,7 @@ def _filters(query: TaskAuditQuery) -> dict[str, Any]:
         "actor": query.actor,
         "action": query.action,
         "after": -1 if query.after is None else query.after,
+        "newest_first": query.order == "desc",
         "page_size": query.page_size,
         "page_token": query.page_token,
     }
@@ -40,7 +41,10 @@ def _filters(query: TaskAuditQuery) -> dict[str, Any]:
 
 @router.get("/audit", response_model=v1.AuditPage)
 async def list_audit(query: Annotated[AuditQuery, Query()], call: CurrentCall) -> Response:
-    """List audit records in order. A filtered page may be short, or empty, although more records follow."""
+    """List audit records, in order or the newest first.
+
+    A filtered page may be short, or empty, although more records follow.
+    """
     return Json(
         await call.read(lambda reads: reads.audit_queries.audit(call.by, task_id=query.task_id, **_filters(query)))
     )

@@ -11,16 +11,19 @@ import asyncio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from swarmkeeper.core.errors import Invalid
 from swarmkeeper.http.dependencies import Call
 from swarmkeeper.http.intake.limits import ClientDisconnected
 from swarmkeeper.http.openapi import Responses
 from swarmkeeper.http.queries import EventsQuery
 from swarmkeeper.http.responses import Json, encode
-from swarmkeeper.reads.feed import Position, Subscription
+from swarmkeeper.reads.feed import LATEST, Position, Subscription
+from swarmkeeper.reads.insight import events as event_pages
 from swarmkeeper.reads.views import View
 from swarmkeeper.wire.events import SSE_ALIVE, SSE_HEADERS, sse
 
 EVENT_STREAM = "text/event-stream"
+IN_ORDER = "must be asc for a stream"
 DESCRIBED: Responses = {200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}}
 
 
@@ -28,9 +31,21 @@ async def events(call: Call, query: EventsQuery, task_id: str | None) -> Respons
     """Answer with a page of events, or a stream if the caller asks for one; of one task, or of the tenant."""
     after = resumed_after(call, query.position)
     if wanted(call):
-        return EventStream(call, task_id, after)
-    size = query.page_size
-    page = await call.read(lambda reads: reads.queries.events(call.by, after=after, task_id=task_id, page_size=size))
+        if query.newest_first:
+            raise Invalid("a stream is in order", details=(("/query/order", "invalid", IN_ORDER),))
+        return EventStream(call, task_id, after, query.kinds)
+    page = await call.read(
+        lambda reads: event_pages.events(
+            reads.queries,
+            call.by,
+            after=after,
+            before=query.before,
+            task_id=task_id,
+            kinds=query.kinds,
+            newest_first=query.newest_first,
+            page_size=query.page_size,
+        )
+    )
     return Json(page)
 
 
@@ -49,13 +64,17 @@ def resumed_after(call: Call, after: Position) -> Position:
 class EventStream(Response):
     """Sends events until the task is closed, the caller disconnects or its key ends.
 
-    A stream that lags too far behind is closed; the caller reconnects with the id of its last event.
+    A stream that lags too far behind is closed; the caller reconnects with the id of its last event. Where there may be
+    none for long, because only some kinds or only new events were asked for, it gets an id without an event.
+
+    Args:
+        kinds: send only events of these; empty: all.
     """
 
-    def __init__(self, call: Call, task_id: str | None, after: Position) -> None:
+    def __init__(self, call: Call, task_id: str | None, after: Position, kinds: frozenset[str] = frozenset()) -> None:
         super().__init__(headers=SSE_HEADERS)
         del self.headers["content-length"]
-        self.call, self.task_id, self.after = call, task_id, after
+        self.call, self.task_id, self.after, self.kinds = call, task_id, after, kinds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call, services = self.call, self.call.services
@@ -65,7 +84,8 @@ class EventStream(Response):
             async with services.feed.subscribe(call.by.tenant, self.task_id, after=after) as subscription:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 # Sent at once, so that the caller knows that it is connected.
-                await _send_piece(send, SSE_ALIVE)
+                at = self._id(after) if self.after.text == LATEST else b""
+                await _send_piece(send, SSE_ALIVE + at)
                 await self._follow(send, subscription, ended)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -77,6 +97,7 @@ class EventStream(Response):
         """
         loop = asyncio.get_running_loop()
         alive_every = self.call.services.limits.alive_every
+        told = subscription.cursor
         gone = asyncio.ensure_future(self.call.gone())
         for what_ends_it in (gone, ended):
             what_ends_it.add_done_callback(lambda _: subscription.nudge())
@@ -87,12 +108,22 @@ class EventStream(Response):
                     raise ClientDisconnected
                 if ended.done():
                     return  # the caller gets the reason when it reconnects
-                await _send_piece(send, b"".join(each.form(_encoded) for each in found) or SSE_ALIVE)
-                alive.cancel()
-                alive = loop.call_later(alive_every, subscription.nudge)
+                fitting = [each for each in found if not self.kinds or each.row.kind in self.kinds]
+                if fitting or not found:
+                    last = fitting[-1].row.seq if fitting else told
+                    behind = self.kinds and subscription.cursor > last
+                    told = subscription.cursor
+                    piece = b"".join(each.form(_encoded) for each in fitting) or SSE_ALIVE
+                    await _send_piece(send, piece + (self._id(told) if behind else b""))
+                    alive.cancel()
+                    alive = loop.call_later(alive_every, subscription.nudge)
         finally:
             alive.cancel()
             gone.cancel()
+
+    def _id(self, number: int) -> bytes:
+        """Return an id without an event: a client resumes after it, and hands nothing on."""
+        return b"id: %s\n\n" % self.call.services.queries.cursor_of(self.call.by, number).encode()
 
 
 def _encoded(event: View) -> bytes:

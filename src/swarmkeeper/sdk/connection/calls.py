@@ -250,7 +250,9 @@ class Calls:
         raise error_from(answer.status, document, answer.headers)
 
     @asynccontextmanager
-    async def stream(self, path: str, last_event_id: str | None) -> AsyncIterator[Streamed]:
+    async def stream(
+        self, path: str, last_event_id: str | None, query: Mapping[str, object] | None = None
+    ) -> AsyncIterator[Streamed]:
         """Open one SSE connection. The caller resumes a broken one by `last_event_id`.
 
         Raises:
@@ -259,7 +261,9 @@ class Calls:
         headers = self._headers({"accept": "text/event-stream"})
         if last_event_id:
             headers["last-event-id"] = last_event_id
-        async with self.transport.stream("GET", path, headers, STREAM_SILENCE_SECONDS_MAX) as streamed:
+        async with self.transport.stream(
+            "GET", path + _query_string(query), headers, STREAM_SILENCE_SECONDS_MAX
+        ) as streamed:
             if streamed.status != 200:
                 body = b"".join([chunk async for chunk in streamed.chunks])
                 raise error_from(

@@ -14,9 +14,8 @@ from swarmkeeper.storage.postgres import dialect
 from swarmkeeper.storage.rows import Row
 
 QUERIES: Mapping[str, dialect.Statement] = {
-    **dialect.read(
-        "queries.sql", "limits.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql", "erasures.sql"
-    ),
+    **dialect.read("queries.sql", "limits.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql"),
+    **dialect.read("erasures.sql", "operations.sql"),
     **dialect.read_only_here(),
 }
 ROW_STATEMENTS: Mapping[str, dialect.RowStatement] = dialect.read_row_statements()

@@ -186,14 +186,15 @@ SELECT CAST(current_setting('max_locks_per_transaction') AS bigint) * CAST(curre
 
 -- name: tell_server
 -- That this server lives.
-INSERT INTO server (id, version, rules, known, told_at)
-VALUES (:id, :version, :rules, :known, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint))
+INSERT INTO server (id, version, rules, known, flow, told_at)
+VALUES (:id, :version, :rules, :known, :flow, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint))
     ON CONFLICT (id) DO UPDATE
-   SET version = excluded.version, rules = excluded.rules, known = excluded.known, told_at = excluded.told_at;
+   SET version = excluded.version, rules = excluded.rules, known = excluded.known, flow = excluded.flow,
+       told_at = excluded.told_at;
 
 -- name: servers_told
 -- The servers that have told within so many microseconds.
-SELECT id, version, rules, known
+SELECT id, version, rules, known, flow
   FROM server
  WHERE told_at > CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - CAST(:microseconds AS bigint)
  ORDER BY id;

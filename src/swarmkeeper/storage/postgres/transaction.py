@@ -9,7 +9,7 @@ from typing import Any
 from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry, TaskRecord, Tenant, Timer, Work
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
-from swarmkeeper.storage import checkpoints, kills, persons, retention, rows, secrets
+from swarmkeeper.storage import checkpoints, kills, operations, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.postgres.connections import translated_errors
@@ -28,7 +28,7 @@ _ALONE = frozenset({"delete_lease", "delete_ready", "delete_timer", "delete_payl
 # Changes that have statements of their own, which are run after the others'.
 _BESIDE = frozenset(
     {"tenant_budgets", "queues", "legal_holds", "erased", "tile_hashes", "checkpoints", "sink_cursors"}
-    | {"secret_rows", "persons", "sessions", "kills"}
+    | {"secret_rows", "persons", "sessions", "kills", "operations", "erased_keys"}
 )
 _MORE = 4  # so many times as many rows are read when too many of them belong to tasks that others have
 
@@ -241,6 +241,8 @@ class PostgresTransaction:
                 await self._check_queues(changes.queues)
             if changes.legal_holds or changes.erased:
                 await self._execution.run(retention.save(changes))
+            if changes.operations:
+                await self._execution.run(operations.save(changes))
             if changes.tile_hashes or changes.checkpoints or changes.sink_cursors:
                 await self._execution.run(checkpoints.save(changes))
             if changes.secret_rows:

@@ -21,14 +21,8 @@ from swarmkeeper.storage.sqlite.dialect import read
 from swarmkeeper.storage.sqlite.kept_rows import ABSENT, KINDS, KeptRows
 
 QUERIES: Mapping[str, str] = read(
-    "queries.sql",
-    "limits.sql",
-    "writes.sql",
-    "retention.sql",
-    "secrets.sql",
-    "kills.sql",
-    "persons.sql",
-    "erasures.sql",
+    *("queries.sql", "limits.sql", "writes.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql"),
+    *("erasures.sql", "operations.sql"),
 )
 
 _FINAL = rows.to_json(sorted(FINAL))

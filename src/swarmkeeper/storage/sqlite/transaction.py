@@ -12,7 +12,7 @@ from swarmkeeper.core.model import AuditLeaf, BackgroundJob, Queue, QueueEntry, 
 from swarmkeeper.core.ports import Changes, Key, StaleVersion
 from swarmkeeper.core.rules import tree
 from swarmkeeper.core.rules.match import QueueIdTaken
-from swarmkeeper.storage import checkpoints, kills, persons, retention, rows, secrets
+from swarmkeeper.storage import checkpoints, kills, operations, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.sqlite.kept_rows import LEASE_TIMES, KeptRows, LeaseTimers
@@ -134,8 +134,8 @@ class SqliteTransaction:
             self._kept.erased(changes.erased, run(self._connection.execute, retention.save(changes)))
         if changes.tile_hashes or changes.checkpoints or changes.sink_cursors:
             run(self._connection.execute, checkpoints.save(changes))
-        if changes.secret_rows or changes.kills or changes.persons or changes.sessions:
-            for others in (secrets, kills, persons):
+        if changes.secret_rows or changes.kills or changes.persons or changes.sessions or changes.operations:
+            for others in (operations, secrets, kills, persons):
                 run(self._connection.execute, others.save(changes))
 
     def _body_rows(self, changes: Changes) -> BodyRows:

@@ -33,6 +33,8 @@ _RESULT = {"lease_id": "$lease", "status": "succeeded", "output": {"said": "mine
 _ONE = "/tasks/$task"
 TRIES: Mapping[str, Try] = {
     **{part: Try("client", "GET", f"{_ONE}/{part}") for part in ("subtasks", "graph", "events", "messages")},
+    **{part: Try("client", "GET", f"{_ONE}/{part}") for part in ("timeline", "verdicts")},
+    "bot leases": Try("operator", "GET", "/bots/$bot/leases"),
     **{verb: Try("client", "POST", f"{_ONE}:{verb}", {}) for verb in ("cancel", "pause", "resume", "retry", "archive")},
     "look": Try("client", "GET", _ONE),
     "look and wait": Try("client", "GET", f"{_ONE}?wait_seconds=1"),

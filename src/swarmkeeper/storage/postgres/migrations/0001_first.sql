@@ -180,7 +180,7 @@ CREATE TABLE work (
     UNIQUE (task, key)
 ) WITH (fillfactor = 60);
 CREATE INDEX work_of_task ON work (task, id);
-CREATE INDEX work_in_order ON work (task, seq);
+CREATE INDEX work_in_order ON work (task, seq); CREATE INDEX work_reviews ON work (task, seq) WHERE kind = 'review';
 CREATE INDEX work_in_line ON work (line, queue, priority DESC, place, id) WHERE line IS NOT NULL AND start_due IS NULL;
 
 CREATE TABLE edge (
@@ -295,7 +295,7 @@ CREATE TABLE payload (
     PRIMARY KEY (id)
 );
 
-CREATE TABLE data_key (  -- `key_id` is of the master key
+CREATE TABLE data_key (  -- `key_id`: of the master key
     id text COLLATE "C" NOT NULL, tenant text COLLATE "C" NOT NULL, key_id text COLLATE "C" NOT NULL,
     nonce bytea NOT NULL, wrapped bytea NOT NULL, PRIMARY KEY (id),
     created_at bigint NOT NULL DEFAULT CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)
@@ -367,8 +367,8 @@ CREATE TABLE approval (
     at_expiry text COLLATE "C",
     PRIMARY KEY (id)
 );
-CREATE INDEX approval_of_task ON approval (task, id);
-CREATE INDEX approval_of_tenant ON approval (tenant, id);
+CREATE INDEX approval_of_task ON approval (task, id); CREATE INDEX approval_of_tenant ON approval (tenant, id);
+CREATE INDEX approval_open ON approval (tenant, expires_at, id) WHERE state = 'open';
 
 CREATE TABLE message (
     id text COLLATE "C" NOT NULL,
@@ -583,7 +583,7 @@ CREATE UNLOGGED TABLE server (
     id      text COLLATE "C" PRIMARY KEY,  -- drawn at its start
     version text COLLATE "C" NOT NULL,
     rules   text COLLATE "C" NOT NULL,  -- hash of its redaction rules
-    known   bigint NOT NULL,  -- up to which event it knows the released secrets
+    known   bigint NOT NULL, flow text COLLATE "C" NOT NULL,  -- up to which event it knows the released secrets; JSON
     told_at bigint NOT NULL  -- the database server's time
 ) WITH (fillfactor = 60);
 

@@ -1,0 +1,100 @@
+"""Operations on many tasks: which tasks they are, and what has come of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core.errors import Invalid, ResourceNotFound
+from swarmkeeper.core.model import Principal
+from swarmkeeper.core.named_reads import fetch
+from swarmkeeper.core.operations.commands import ITEMS_MAX
+from swarmkeeper.core.operations.reads import OPERATION_COUNTS, OPERATION_ITEMS_PAGE, OPERATION_ROW
+from swarmkeeper.reads import views
+from swarmkeeper.reads.insight.insight_reads import TASKS_FITTING
+from swarmkeeper.reads.queries import Queries, TaskFilter
+from swarmkeeper.reads.reading_thread import ReadingThread, Reads
+from swarmkeeper.reads.views import View
+
+LOOKED_AT_ONCE = 2_000  # tasks in one turn of the reading thread
+_BEGIN = (2**62, "\U0010ffff")
+
+
+async def selected(thread: ReadingThread, by: Principal, filters: TaskFilter) -> tuple[str, ...]:
+    """Return the ids of the caller's tasks that fit now, the newest first.
+
+    Raises:
+        Invalid: there are too many.
+    """
+    found: list[str] = []
+    asked: dict[str, Any] = {
+        "tenant": by.tenant,
+        "party": by.party if by.sees_own else None,
+        "statuses": _json(filters.status) if filters.status else None,
+        "outcomes": _json(filters.outcome) if filters.outcome else None,
+        "labels": _json(filters.labels),
+        "created_after": filters.created_after,
+        "created_before": filters.created_before,
+        "limit": LOOKED_AT_ONCE,
+    }
+    after = _BEGIN
+
+    async def some(reads: Reads) -> Any:
+        return await fetch(reads.queries.reader, TASKS_FITTING, **asked, after_at=after[0], after_id=after[1])
+
+    while True:
+        rows = await thread.look(by, some)
+        found += [row.id for row in rows if row.fits]
+        if len(found) > ITEMS_MAX:
+            where = ("/filter", "too_many", f"must select at most {ITEMS_MAX} tasks")
+            raise Invalid("the filter selects too many tasks: narrow it", details=(where,))
+        if len(rows) < LOOKED_AT_ONCE:
+            return tuple(found)
+        after = (rows[-1].created_at, rows[-1].id)
+
+
+def _json(values: Any) -> str:
+    return msgspec.json.encode(list(values)).decode()
+
+
+async def operation(
+    queries: Queries, principal: Principal, operation_id: str, *, outcome: str | None, page_size: int, page_token: str
+) -> View:
+    """Return an operation with a page of its tasks.
+
+    Raises:
+        PermissionDenied: the role may not read tasks.
+        ResourceNotFound: the tenant has no such operation, or it is another's and the caller sees only its own.
+    """
+    queries.check_size(page_size)
+    queries.require(principal, "task.read")
+    after = views.read_token(page_token, int)[0] if page_token else -1
+    async with queries.moment() as then:
+        rows = await fetch(then.reader, OPERATION_ROW, tenant=principal.tenant, operation=operation_id)
+        if not rows or not principal.sees(rows[0].party):
+            raise ResourceNotFound("no such operation")
+        counts = {row.outcome: row.number for row in await fetch(then.reader, OPERATION_COUNTS, operation=operation_id)}
+        found = await fetch(
+            then.reader, OPERATION_ITEMS_PAGE, operation=operation_id, after=after, outcome=outcome, limit=page_size + 1
+        )
+    row, items = rows[0], found[:page_size]
+    following = views.token(items[-1].place) if len(found) > page_size else ""
+    shown = [
+        {"task_id": item.task, "outcome": item.outcome, "code": item.code, "detail": item.detail} for item in items
+    ]
+    return {
+        **views.page(shown, following),
+        "id": row.id,
+        "action": row.action,
+        "dry_run": bool(row.dry_run),
+        "state": "running" if row.ended_at is None else "ended",
+        "progress": {
+            "total": row.total,
+            "done": counts.get("done", 0),
+            "refused": counts.get("refused", 0),
+            "left": counts.get("", 0),
+        },
+        "created_at": views.time(row.created_at),
+        "ended_at": views.time(row.ended_at),
+    }

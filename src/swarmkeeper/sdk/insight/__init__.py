@@ -1,0 +1,1 @@
+"""The calls of the client for what a dashboard reads."""

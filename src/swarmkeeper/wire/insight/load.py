@@ -1,0 +1,58 @@
+"""Records of what a tenant does now: its queues, and what its bots hold."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from swarmkeeper.core.states import Kind
+from swarmkeeper.wire.answers import Page
+from swarmkeeper.wire.shapes import Answer, Time
+
+
+class QueueState(Answer):
+    """A queue: the work that the same bots may do."""
+
+    kind: Kind
+    skills: Annotated[list[str], Field(description="A bot must have all of them.", examples=[["text.count"]])]
+    assign_to: Annotated[str | None, Field(description="Name of the only bot that may do it.")] = None
+    waiting: Annotated[int, Field(description="Items that a bot could take now, counted up to a bound.")]
+    waiting_at_least: Annotated[bool, Field(description="There are more than `waiting`.")] = False
+    oldest_at: Annotated[Time | None, Field(description="Since when the oldest of them waits.")] = None
+    oldest_seconds: float | None = None
+    leased: Annotated[int, Field(description="Items that bots work on.")]
+    leased_at_least: Annotated[bool, Field(description="There may be more: only 5,000 leases are counted.")] = False
+    in_per_minute: Annotated[int, Field(description="Items that came within the last minute.")]
+    out_per_minute: Annotated[int, Field(description="Items that were leased within the last minute.")]
+    bots: Annotated[int, Field(description="Registered bots that may take it, neither draining nor disabled.")]
+    bots_asking: Annotated[int, Field(description="Those that asked for work in the last two minutes or are busy.")]
+
+
+class QueuePage(Page[QueueState]):
+    """Queues in which work waits, is leased, or was within the last minute.
+
+    A page may be short, or empty, although more follow.
+    """
+
+
+class LeaseHeld(Answer):
+    """What a bot works on."""
+
+    lease_id: str
+    work_id: str
+    task_id: str
+    task_title: str
+    kind: Kind
+    key: str
+    attempt: int
+    round: int = 1
+    priority: int = 5
+    granted_at: Time
+    expires_at: Annotated[Time, Field(description="When it is lost without a heartbeat.")]
+    ends_at: Annotated[Time, Field(description="When it times out.")]
+    cancelled: Annotated[bool, Field(description="The bot is told to stop with its next heartbeat.")] = False
+
+
+class LeaseHeldPage(Page[LeaseHeld]):
+    """The leases that a bot holds."""
