@@ -203,9 +203,15 @@ def sdk_page() -> str:
         signature = _signature(thing)
         parts.append(f"\n## {name}\n\n`{name}{signature}`\n\n{inspect.getdoc(thing) or ''}\n")
         if isinstance(thing, type):
+            # What a dashboard reads is a part of the client in a file of its own.
+            parts_of = [
+                thing,
+                *(base for base in thing.__mro__ if base.__module__.startswith("swarmkeeper.sdk.insight")),
+            ]
             rows = [
                 (f"`{member}{_signature(value)}`", (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " "))
-                for member, value in vars(thing).items()
+                for part in parts_of
+                for member, value in vars(part).items()
                 if not member.startswith("_") and inspect.isfunction(value) and inspect.getdoc(value)
             ]
             if rows:

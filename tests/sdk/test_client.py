@@ -206,7 +206,7 @@ def test_the_client_without_coroutines_makes_the_same_calls() -> None:
 
 def test_the_client_without_coroutines_has_every_call() -> None:
     def calls(face: type) -> set[str]:
-        return {name for name in vars(face) if not name.startswith("_")}
+        return {name for name in dir(face) if not name.startswith("_")}
 
     assert calls(sync.Client) - {"close"} == calls(Client) - {"aclose"}
 

@@ -19,7 +19,7 @@ from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.connection.calls import ApiResponse, Calls, Json, is_reference
 from swarmkeeper.sdk.connection.chance import Chance
 from swarmkeeper.sdk.connection.transport import Transport
-from swarmkeeper.sdk.connection.typed import given, segment, task_path
+from swarmkeeper.sdk.connection.typed import PAGE_SIZE, given, segment, task_path
 from swarmkeeper.sdk.errors import ApiError, Unreachable
 from swarmkeeper.sdk.insight.reads import Insight
 from swarmkeeper.wire.answers import (
@@ -235,9 +235,14 @@ class Client(Insight):
             CursorExpired: events after `after`, or after the last one before the connection broke, have left the feed.
         """
         path = "/events" if task_id is None else f"{task_path(task_id)}/events"
-        if not follow:
-            query: dict[str, object] = {"after": after, "type": types}
-            async for event in self._items(path, EventPage, query | ({} if order == "asc" else {"order": order})):
+        if not follow and not types and order == "asc":
+            while items := (await self._read(path, EventPage, {"after": after, "page_size": PAGE_SIZE})).items:
+                for event in items:
+                    yield event
+                after = items[-1].id
+            return
+        if not follow:  # a page may be empty, although more follow
+            async for event in self._items(path, EventPage, {"after": after, "type": types, "order": order}):
                 yield event
             return
         attempt = 0

@@ -13,7 +13,7 @@ from swarmkeeper.http.intake.limits import ClientDisconnected
 from swarmkeeper.http.responses import Json, encode
 from swarmkeeper.http.routers import sse
 from swarmkeeper.reads.feed import Position
-from swarmkeeper.reads.insight.changes import Change, Listener, view
+from swarmkeeper.reads.insight.changes import Listener, WhatChanged, view
 from swarmkeeper.wire.events import SSE_ALIVE, SSE_HEADERS
 from swarmkeeper.wire.events import sse as framed
 
@@ -70,6 +70,6 @@ class ChangeStream(Response):
             alive.cancel()
             gone.cancel()
 
-    def _message(self, told: Change) -> bytes:
+    def _message(self, told: WhatChanged) -> bytes:
         cursor = self.call.services.queries.cursor_of(self.call.by, told.cursor)
         return framed(encode(view(told, cursor)), id=cursor)

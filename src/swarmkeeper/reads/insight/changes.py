@@ -44,7 +44,7 @@ async def open_counts(reader: Reader, tenant: str) -> Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class WhatChanged:
     """What a message says. It is shared by listeners, and never changed."""
 
     cursor: int
@@ -53,7 +53,7 @@ class Change:
     tasks: frozenset[str] | None = frozenset()  # None: too many to name
     also: frozenset[str] = frozenset()  # what else changed: bot, key, kill …
 
-    def after(self, before: Change | None) -> Change:
+    def after(self, before: WhatChanged | None) -> WhatChanged:
         """Return one message in place of two."""
         if before is None:
             return self
@@ -94,10 +94,10 @@ class Listener:
         self.sees_approvals = sees_approvals
         self.sees_all = sees_all  # it may read the whole feed
         self.ended = False
-        self._told: Change | None = None
+        self._told: WhatChanged | None = None
         self._more = asyncio.Event()
 
-    def tell(self, told: Change) -> None:
+    def tell(self, told: WhatChanged) -> None:
         self._told = told.after(self._told)
         self._more.set()
 
@@ -109,7 +109,7 @@ class Listener:
         """Make `next` return, even without a message."""
         self._more.set()
 
-    async def next(self) -> Change | None:
+    async def next(self) -> WhatChanged | None:
         """Wait for the next message; None after `nudge` and at the end."""
         if self._told is None and not self.ended:
             await self._more.wait()
@@ -173,7 +173,7 @@ class ChangeFeed:
         sees_approvals = self._rules.may(by, "approval.read") and not by.sees_own
         return Listener(by, sees_approvals=sees_approvals, sees_all=self._rules.may(by, "event.read"))
 
-    async def since(self, by: Principal, after: Position) -> Change:
+    async def since(self, by: Principal, after: Position) -> WhatChanged:
         """Return how things are, and what happened after the cursor.
 
         Raises:
@@ -215,7 +215,7 @@ class ChangeFeed:
         """Tell all listeners of a tenant what happened."""
         by = listeners[0].by
         counts, approvals = await self._thread.look(by, lambda reads: self._numbers(reads, by.tenant))
-        same: dict[Any, Change] = {}
+        same: dict[Any, WhatChanged] = {}
         for listener in listeners:
             kind = (listener.by.party if listener.by.sees_own else None, listener.sees_approvals, listener.sees_all)
             told = same.get(kind)
@@ -225,12 +225,12 @@ class ChangeFeed:
             if not listener.by.sees_own or told.tasks is None or told.tasks:
                 listener.tell(told)
 
-    async def _for(self, listener: Listener, happened: _Happened, counts: Counts, approvals: int) -> Change:
+    async def _for(self, listener: Listener, happened: _Happened, counts: Counts, approvals: int) -> WhatChanged:
         tasks = happened.tasks
         if listener.by.sees_own and happened.tasks:
             tasks = await self._thread.look(listener.by, lambda reads: _own(reads, listener.by, happened.tasks))
         named = None if happened.many or len(tasks) > TASKS_MAX else frozenset(tasks)
-        return Change(
+        return WhatChanged(
             happened.cursor,
             None if listener.by.sees_own else counts,
             approvals if listener.sees_approvals else None,
@@ -249,7 +249,7 @@ async def _own(reads: Reads, by: Principal, tasks: Iterable[str]) -> set[str]:
     return found
 
 
-def view(told: Change, cursor: str) -> View:
+def view(told: WhatChanged, cursor: str) -> View:
     """Return a message in wire format."""
     return {
         "cursor": cursor,
