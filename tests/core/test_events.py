@@ -12,6 +12,7 @@ import pytest
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.catalogue import CATALOGUE
+from swarmkeeper.core.erasure.commands import EraseTenant
 from swarmkeeper.core.errors import TaskClosed
 from swarmkeeper.core.kills.commands import LiftKill, PlaceKill
 from swarmkeeper.core.kills.records import KillKind
@@ -24,8 +25,10 @@ from swarmkeeper.core.secrets.records import ReleasedValue, Sealed
 from swarmkeeper.sim.harness import ADMIN, CLIENT, Harness
 from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
+from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 from tests.core import test_life, test_task_life
+from tests.support.at_rest import bodies
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "reference" / "events.schema.json"
 PUBLISHED = jsonschema_rs.validator_for(json.loads(SCHEMA.read_text(encoding="utf-8")))
@@ -135,10 +138,25 @@ def play_what_people_and_operators_do() -> None:
     swarm.close()
 
 
+class Encrypted(Harness):
+    def _new_store(self) -> SqliteStore:
+        return SqliteStore(self._url, inline=True, entropy=self.chance.stream("store"), bodies=bodies())
+
+
+def erase_a_tenant_by_its_keys() -> None:
+    swarm = Encrypted(limits=Limits(four_eyes=False))
+    swarm.cancel(swarm.submit(["a"]))
+    swarm.do(PlaceKill(by=ADMIN, kind=KillKind.TENANT, name=ADMIN.tenant, reason="closed"))
+    swarm.advance(60)
+    swarm.do(EraseTenant(by=ADMIN, tenant=ADMIN.tenant, reason="request 17", until=swarm.now))
+    swarm.close()
+
+
 def test_the_catalogue_has_exactly_the_emitted_kinds(stored: list[Event]) -> None:
     """Every kind is emitted by some story, and each event has exactly the fields of its kind, in order."""
     play_every_change_of_status()
     play_what_people_and_operators_do()
+    erase_a_tenant_by_its_keys()
 
     assert list(faults(stored)) == []
     assert {event.kind for event in stored} == set(CATALOGUE)
