@@ -18,6 +18,7 @@ from tests.support.postgres import server as postgres
 
 # A server that could not let go of its sink keeps others away for 15 s, and this machine may have other work.
 SECONDS = 60
+MEMORY = "sqlite://:memory:"
 WriteSinks = Callable[..., Path]
 
 
@@ -96,6 +97,11 @@ def audits(events: list[dict[str, Any]], tenant: str = "default") -> list[dict[s
     found = {(e["source"], e["id"]): e for e in reversed(events) if ".audit." in e["type"] and e["tenant"] == tenant}
     order = dict.fromkeys((e["source"], e["id"]) for e in events)
     return [found[key]["data"] for key in order if key in found]
+
+
+def indices(events: list[dict[str, Any]], tenant: str = "default") -> list[int]:
+    """Return the places in the tenant's log of the audit records among the events, in the order of their arrival."""
+    return [record["index"] for record in audits(events, tenant)]
 
 
 async def until_there(receiver: Receiver, last: int, tenant: str = "default") -> list[dict[str, Any]]:

@@ -8,15 +8,10 @@ import pytest
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.settings import Settings
 from tests.http.conftest import Caller, Fleet
-from tests.sinks.conftest import WriteSinks, audits, log_of, said, settings, until_there, work
+from tests.sinks.conftest import MEMORY, WriteSinks, audits, indices, log_of, said, settings, until_there, work
 from tests.sinks.receivers import OVER_HTTP, WITH_ANOTHER_SIDE, NatsReceiver, Receiver, SyslogReceiver, WebReceiver
 
 pytestmark = pytest.mark.usefixtures("quick")
-MEMORY = "sqlite://:memory:"
-
-
-def indices(events: list[dict[str, Any]], tenant: str = "default") -> list[int]:
-    return [record["index"] for record in audits(events, tenant)]
 
 
 async def test_a_sink_gets_each_record_in_order_as_the_api_shows_it(

@@ -24,12 +24,10 @@ from swarmkeeper.sinks.targets import rpc
 from swarmkeeper.sinks.targets.choice import target_of
 from swarmkeeper.sinks.targets.target import RecordRefused, SinkTarget, TargetBusy
 from swarmkeeper.sinks.targets.web import ANSWER_BYTES_MAX
-from tests.sinks.conftest import WriteSinks, audits, log_of, said, settings, until_there, work
+from tests.sinks.conftest import MEMORY, WriteSinks, indices, log_of, said, settings, until_there, work
 from tests.sinks.otlp.receivers import Cable, Code, GrpcReceiver
-from tests.sinks.receivers import Certificates
 
 pytestmark = pytest.mark.usefixtures("quick")
-MEMORY = "sqlite://:memory:"
 RECORD = of_test(int(time.time() * 1e6), "tst_1")
 
 
@@ -150,18 +148,6 @@ async def test_an_answer_that_never_ends_is_given_up(
 
 
 # ---- gRPC ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def collector(tmp_path: Path, certificates: Certificates) -> AsyncIterator[GrpcReceiver]:
-    made = GrpcReceiver(tmp_path, certificates)
-    await made.start()
-    yield made
-    await made.kill()
-
-
-def indices(events: list[dict[str, Any]]) -> list[int]:
-    return [record["index"] for record in audits(events)]
 
 
 async def test_a_collector_that_begins_an_answer_and_never_ends_it_holds_up_nobody(

@@ -17,26 +17,13 @@ from swarmkeeper.sinks.bad_sinks import BadSinks
 from swarmkeeper.sinks.file import read
 from swarmkeeper.sinks.targets.choice import target_of
 from tests.http.conftest import Fleet
-from tests.sinks.conftest import SECONDS, WriteSinks, audits, log_of, said, settings, until_there, work
+from tests.sinks.conftest import MEMORY, SECONDS, WriteSinks, audits, indices, log_of, said, settings, until_there, work
 from tests.sinks.otlp.receivers import BinaryReceiver, BinaryTraces, Cable, Code, GrpcReceiver, GrpcTraces
 from tests.sinks.receivers import Certificates, Receiver
 from tests.sinks.test_crashes import killed_thrice
 from tests.sinks.test_traces import SAMPLED, TRACE, one, spans_until, submitted
 
 pytestmark = pytest.mark.usefixtures("quick")
-MEMORY = "sqlite://:memory:"
-
-
-@pytest.fixture
-async def collector(tmp_path: Path, certificates: Certificates) -> AsyncIterator[GrpcReceiver]:
-    made = GrpcReceiver(tmp_path, certificates)
-    await made.start()
-    yield made
-    await made.kill()
-
-
-def indices(events: list[dict[str, Any]]) -> list[int]:
-    return [record["index"] for record in audits(events)]
 
 
 async def until(condition: Callable[[], bool]) -> None:
