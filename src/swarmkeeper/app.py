@@ -153,6 +153,7 @@ class Orchestrator(OwnCalls):
         self._sinks: Sinks | None = None
         self._tokens: Tokens | None = None
         self._pepper_is_outside = False
+        self._name = ""  # drawn on entering, if others need to know it
         self._running: list[asyncio.Task[None]] = []
         OwnCalls.__init__(self)
 
