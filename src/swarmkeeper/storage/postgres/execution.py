@@ -14,7 +14,9 @@ from swarmkeeper.storage.postgres import dialect
 from swarmkeeper.storage.rows import Row
 
 QUERIES: Mapping[str, dialect.Statement] = {
-    **dialect.read("queries.sql", "limits.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql"),
+    **dialect.read(
+        "queries.sql", "limits.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql", "tallies.sql"
+    ),
     **dialect.read_only_here(),
 }
 ROW_STATEMENTS: Mapping[str, dialect.RowStatement] = dialect.read_row_statements()

@@ -15,11 +15,13 @@ from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage import kills, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
+from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.postgres.execution import Execution
 
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
-_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS  # those that have modules of their own
+# Those that have modules of their own.
+_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | saving.LOOKUPS
 
 
 async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = False) -> None:
@@ -53,6 +55,7 @@ class BulkLoading:
             found |= await self._execution.run(secrets.load(wanted_of))
             found |= await self._execution.run(kills.load(wanted_of))
             found |= await self._execution.run(persons.load(wanted_of))
+            found |= await self._execution.run(saving.load(wanted_of))
         for kind, (statement, record) in BY_KEY.items():
             keys = [key for key in wanted_of.get(kind, ()) if (kind, key) not in found]
             if keys:

@@ -16,11 +16,12 @@ from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage import kills, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
+from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.sqlite.dialect import read
 from swarmkeeper.storage.sqlite.kept_rows import ABSENT, KINDS, KeptRows
 
 QUERIES: Mapping[str, str] = read(
-    "queries.sql", "limits.sql", "writes.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql"
+    "queries.sql", "limits.sql", "writes.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql", "tallies.sql"
 )
 
 _FINAL = rows.to_json(sorted(FINAL))
@@ -28,7 +29,8 @@ _Keys = Iterable[Any]
 _T = TypeVar("_T")
 _child = attrgetter("child")
 
-_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS  # those that have modules of their own
+# Those that have modules of their own.
+_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | saving.LOOKUPS
 
 
 def run(execute: Callable[..., Iterable[Any]], steps: Generator[tuple[str, Mapping[str, Any]], list[Any], _T]) -> _T:
@@ -94,6 +96,7 @@ class Loading:
             found |= run(self._execute, secrets.load(self._wanted))
             found |= run(self._execute, kills.load(self._wanted))
             found |= run(self._execute, persons.load(self._wanted))
+            found |= run(self._execute, saving.load(self._wanted))
         unknown = self._wanted.keys() - GATHER.keys() - BY_KEY.keys() - _APART
         assert not unknown, f"unknown kinds to load: {', '.join(sorted(unknown))}"
         return self._found

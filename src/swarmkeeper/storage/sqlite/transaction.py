@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import apsw
@@ -14,6 +15,7 @@ from swarmkeeper.core.rules import tree
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
+from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.sqlite.kept_rows import LEASE_TIMES, KeptRows, LeaseTimers
 from swarmkeeper.storage.sqlite.loading import QUERIES, Loading, run
 
@@ -127,6 +129,9 @@ class SqliteTransaction:
             self._insert("insert_event", changes.events, bodies.event)
         if changes.leaves:
             self._place(changes.leaves, bodies)
+        if changes.task_counts or changes.label_counts or changes.costs:
+            for name, counts in saving.writes_of(*saving.given(changes)):
+                self._insert(name, counts)
         if changes.alive_at is not None:
             self._insert("put_meta", [("alive_at", changes.alive_at)])
         self._insert("insert_data_key", bodies.new_keys())
@@ -163,6 +168,8 @@ class SqliteTransaction:
             self._put("put_payload", "delete_payload", changes.payloads, bodies.payload)
         if changes.tasks:
             self._versioned(rows.TASK, changes.tasks.values())
+            for name, labels in zip(("delete_task_label", "insert_task_label"), saving.labels(changes), strict=True):
+                self._insert(name, labels)
         if changes.works:
             self._versioned(rows.WORK, changes.works.values())
         if changes.edges:
@@ -273,6 +280,8 @@ class SqliteTransaction:
             if hot is not None:
                 kept.put_stored(row)
         if new:
+            if len(new) > 1 and kind is rows.TASK:
+                new.sort(key=_CREATED)  # words of titles are listed in the order in which they came
             self._insert(f"insert_{table}", new)
         if changed:
             self._update(f"update_{table}", changed)
@@ -287,6 +296,7 @@ class SqliteTransaction:
             raise StaleVersion(f"{name}: a row is not at the previous version")
 
 
+_CREATED = itemgetter(*map(rows.TASK.table.columns.index, ("created_at", "id")))
 _DUPLICATE_KEY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
 # Inserts that fail if two writers make the same record at the same time.
 _ONCE = frozenset(
