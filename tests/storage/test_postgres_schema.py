@@ -14,6 +14,7 @@ from swarmkeeper.core import named_reads
 from swarmkeeper.core.kills import reads as kill_reads
 from swarmkeeper.core.persons import reads as person_reads
 from swarmkeeper.core.secrets import reads as secret_reads
+from swarmkeeper.core.tallies import reads as tally_reads
 from swarmkeeper.sinks import sink_reads
 from swarmkeeper.storage import rows, statements
 from swarmkeeper.storage.postgres import dialect, migrations
@@ -32,11 +33,13 @@ NAMED = {
     **kill_reads.READS,
     **sink_reads.READS,
     **person_reads.READS,
+    **tally_reads.READS,
 }
 
 SHARED = (
     *("queries.sql", "limits.sql", "reads.sql", "checks.sql", "anchors.sql", "retention.sql"),
     *("secrets.sql", "secret_reads.sql", "sinks.sql", "kills.sql", "persons.sql", "person_reads.sql"),
+    *("tallies.sql", "task_reads.sql", "tally_reads.sql"),
 )
 STATEMENTS: dict[str, Any] = {**dialect.read(*SHARED), **dialect.read_only_here(), **dialect.read_row_statements()}
 

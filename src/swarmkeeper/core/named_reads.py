@@ -173,8 +173,6 @@ _PAGE = (
 )
 
 TASK_ROW = Read("task_row", TaskRow, "tenant", "task")
-TASKS_OLDEST = Read("tasks_oldest", TaskRow, *_PAGE)
-TASKS_NEWEST = Read("tasks_newest", TaskRow, *_PAGE)
 TASKS_BY_PRIORITY = Read("tasks_by_priority", TaskRow, *_PAGE, "after_priority")
 PAYLOADS = Read("payloads", PayloadRow, "ids")
 SUBTASKS_PAGE = Read("subtasks_page", SubtaskRow, "task", "kind", "after", "limit")

@@ -31,12 +31,13 @@ from swarmkeeper.http.routers import (
 from swarmkeeper.http.routing import HotRoute, StrictRoute
 from swarmkeeper.http.secrets import router as secrets
 from swarmkeeper.http.services import Services
+from swarmkeeper.http.tables import router as tables
 
 __all__ = ["ROUTES", "HttpLimits", "Services", "create_app", "openapi_document"]
 
 # FastAPI tries the routers in this order. `hot` is last, because `RequestContext` answers most of its calls itself.
 _ROUTERS = (
-    *(tasks, bots, work, messages, approvals, keys, persons, secrets, kills, legal_holds, erasure),
+    *(tasks, tables, bots, work, messages, approvals, keys, persons, secrets, kills, legal_holds, erasure),
     *(evidence, audit_proofs, ops),
     hot,
 )

@@ -11,7 +11,8 @@ from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import ApprovalRow, fetch
 from swarmkeeper.core.ports import ReadsOnly, Rules
 from swarmkeeper.reads import views
-from swarmkeeper.reads.queries import PAGE_BYTES_MAX, PAGE_SIZE, PAGE_SIZE_MAX
+from swarmkeeper.reads.queries import PAGE_SIZE, PAGE_SIZE_MAX
+from swarmkeeper.reads.tasks.lists import PAGE_BYTES_MAX
 from swarmkeeper.reads.views import Inline, View
 
 

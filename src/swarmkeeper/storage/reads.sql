@@ -7,40 +7,8 @@
 -- One task of a tenant.
 SELECT {task.*} FROM task WHERE id = :task AND tenant = :tenant;
 
--- name: tasks_oldest
--- A page of tasks, oldest first, after a time and id; with the size of the submitted body.
-SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spec) AS spec_bytes
-  FROM task
- WHERE tenant = :tenant AND (created_at, id) > (:after_at, :after_id)
-   AND (CAST(:party AS text) IS NULL OR party = :party)
-   AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
-   AND (CAST(:outcomes AS text) IS NULL OR outcome IN (SELECT value FROM {each :outcomes}))
-   AND (CAST(:created_after AS bigint) IS NULL OR created_at >= :created_after)
-   AND (CAST(:created_before AS bigint) IS NULL OR created_at < :created_before)
-   AND NOT EXISTS (SELECT 1 FROM {each :labels} AS wanted
-                    WHERE NOT EXISTS (SELECT 1 FROM {members task.labels} AS has
-                                       WHERE has.key || ':' || has.value = wanted.value))
- ORDER BY created_at, id
- LIMIT :limit;
-
--- name: tasks_newest
--- The same, newest first.
-SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spec) AS spec_bytes
-  FROM task
- WHERE tenant = :tenant AND (created_at, id) < (:after_at, :after_id)
-   AND (CAST(:party AS text) IS NULL OR party = :party)
-   AND (CAST(:statuses AS text) IS NULL OR status IN (SELECT value FROM {each :statuses}))
-   AND (CAST(:outcomes AS text) IS NULL OR outcome IN (SELECT value FROM {each :outcomes}))
-   AND (CAST(:created_after AS bigint) IS NULL OR created_at >= :created_after)
-   AND (CAST(:created_before AS bigint) IS NULL OR created_at < :created_before)
-   AND NOT EXISTS (SELECT 1 FROM {each :labels} AS wanted
-                    WHERE NOT EXISTS (SELECT 1 FROM {members task.labels} AS has
-                                       WHERE has.key || ':' || has.value = wanted.value))
- ORDER BY created_at DESC, id DESC
- LIMIT :limit;
-
 -- name: tasks_by_priority
--- The same, highest priority first, then oldest first. It sorts the filtered rows: priorities change, and an index on
+-- A page of tasks, highest priority first, then oldest first; with the size of the submitted body. It sorts the filtered rows: priorities change, and an index on
 -- them would slow down every update of a task.
 SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task

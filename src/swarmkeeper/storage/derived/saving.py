@@ -1,4 +1,4 @@
-"""Turns the counts and sums of a batch into rows for the statements of writes.sql, and loads what their changes need."""
+"""Turns counts and sums of a batch into rows for the statements of writes.sql, and loads what their changes need."""
 
 from __future__ import annotations
 

@@ -25,7 +25,14 @@ from swarmkeeper.storage.postgres.transaction import PostgresTransaction
 from swarmkeeper.storage.refusals import StoreHeld
 
 READS: Mapping[str, dialect.Statement] = dialect.read(
-    "reads.sql", "checks.sql", "anchors.sql", "sinks.sql", "secret_reads.sql", "person_reads.sql"
+    "reads.sql",
+    "checks.sql",
+    "anchors.sql",
+    "sinks.sql",
+    "secret_reads.sql",
+    "person_reads.sql",
+    "task_reads.sql",
+    "tally_reads.sql",
 )
 # Reads of what the sequencer writes: they wait for what was committed before them.
 _SEQUENCED = frozenset(

@@ -94,3 +94,148 @@ RETURNING id;
 INSERT INTO sink (name, seq, owner, until) VALUES (:name, :seq, :owner, :lasts)
     ON CONFLICT (name) DO UPDATE SET seq = max(sink.seq, excluded.seq), owner = excluded.owner
 RETURNING seq;
+
+-- name: worded_tasks_newest
+{part shown}
+  FROM task_words
+ CROSS JOIN task_number ON task_number.n = task_words.rowid
+ CROSS JOIN task ON task.id = task_number.task
+ WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid <= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) < (:high_at, :high_id)
+                  ORDER BY task.created_at DESC, task.id DESC
+                  LIMIT 1)
+   AND task_words.rowid >= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) >= (:low_at, :low_id)
+                  ORDER BY task.created_at, task.id
+                  LIMIT 1)
+   AND task.tenant = :tenant AND (task.created_at, task.id) < (:high_at, :high_id)
+   AND (task.created_at, task.id) >= (:low_at, :low_id)
+{part wanted}
+ ORDER BY task_words.rowid DESC
+ LIMIT :limit;
+
+-- name: worded_tasks_newest_until
+SELECT task.created_at AS at, task.id AS id
+  FROM (SELECT rowid AS n
+          FROM task_words
+         WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid <= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) < (:high_at, :high_id)
+                  ORDER BY task.created_at DESC, task.id DESC
+                  LIMIT 1)
+   AND task_words.rowid >= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) >= (:low_at, :low_id)
+                  ORDER BY task.created_at, task.id
+                  LIMIT 1)
+         ORDER BY task_words.rowid DESC
+         LIMIT 1 OFFSET :passed) AS last
+ CROSS JOIN task_number ON task_number.n = last.n
+ CROSS JOIN task ON task.id = task_number.task;
+
+-- name: worded_tasks_oldest
+{part shown}
+  FROM task_words
+ CROSS JOIN task_number ON task_number.n = task_words.rowid
+ CROSS JOIN task ON task.id = task_number.task
+ WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid <= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) <= (:high_at, :high_id)
+                  ORDER BY task.created_at DESC, task.id DESC
+                  LIMIT 1)
+   AND task_words.rowid >= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) > (:low_at, :low_id)
+                  ORDER BY task.created_at, task.id
+                  LIMIT 1)
+   AND task.tenant = :tenant AND (task.created_at, task.id) > (:low_at, :low_id)
+   AND (task.created_at, task.id) <= (:high_at, :high_id)
+{part wanted}
+ ORDER BY task_words.rowid
+ LIMIT :limit;
+
+-- name: worded_tasks_oldest_until
+SELECT task.created_at AS at, task.id AS id
+  FROM (SELECT rowid AS n
+          FROM task_words
+         WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid <= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) <= (:high_at, :high_id)
+                  ORDER BY task.created_at DESC, task.id DESC
+                  LIMIT 1)
+   AND task_words.rowid >= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) > (:low_at, :low_id)
+                  ORDER BY task.created_at, task.id
+                  LIMIT 1)
+         ORDER BY task_words.rowid
+         LIMIT 1 OFFSET :passed) AS last
+ CROSS JOIN task_number ON task_number.n = last.n
+ CROSS JOIN task ON task.id = task_number.task;
+
+-- name: worded_tasks_counted
+SELECT count(*) AS number
+  FROM task_words
+ CROSS JOIN task_number ON task_number.n = task_words.rowid
+ CROSS JOIN task ON task.id = task_number.task
+ WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid <= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) < (:high_at, :high_id)
+                  ORDER BY task.created_at DESC, task.id DESC
+                  LIMIT 1)
+   AND task_words.rowid >= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) >= (:low_at, :low_id)
+                  ORDER BY task.created_at, task.id
+                  LIMIT 1)
+   AND task.tenant = :tenant
+{part wanted};
+
+-- name: worded_tasks_bounded
+SELECT count(*) AS number
+  FROM (SELECT 1
+          FROM task_words
+         WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid <= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) < (:high_at, :high_id)
+                  ORDER BY task.created_at DESC, task.id DESC
+                  LIMIT 1)
+   AND task_words.rowid >= (SELECT task_number.n
+                   FROM task CROSS JOIN task_number ON task_number.task = task.id
+                  WHERE task.tenant = :tenant AND (task.created_at, task.id) >= (:low_at, :low_id)
+                  ORDER BY task.created_at, task.id
+                  LIMIT 1)
+         LIMIT :most) AS found;
+
+-- name: doctor_words
+-- Titles without a letter or a digit of ASCII are passed over: they may have no words.
+SELECT task.id AS subject
+  FROM task LEFT JOIN task_number ON task_number.task = task.id
+ WHERE NOT EXISTS (SELECT 1 FROM rebuild)
+   AND (task_number.n IS NULL
+        OR (task.title GLOB '*[0-9A-Za-z]*'
+            AND NOT EXISTS (SELECT 1
+                              FROM task_words
+                             WHERE task_words MATCH 'title : "' || replace(task.title, '"', '""') || '" AND tenant : "t'
+                                                    || hex(task.tenant) || '"'
+                               AND task_words.rowid = task_number.n)))
+ UNION ALL
+SELECT 'words of no task: ' || size.id
+  FROM task_words_docsize AS size LEFT JOIN task_number ON task_number.n = size.id
+                                  LEFT JOIN task ON task.id = task_number.task
+ WHERE task.id IS NULL AND NOT EXISTS (SELECT 1 FROM rebuild)
+ LIMIT :n;
