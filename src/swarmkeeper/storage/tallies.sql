@@ -26,9 +26,9 @@ SELECT attempt.ended / 86400000000 AS day, attempt.bot, work.queue, {part amount
 
 -- name: set_back_tallies
 -- Tasks that were created at another time belong to another week: everything is counted anew at the next start.
-INSERT INTO rebuild (name, tenant, week)
-SELECT 'begin', '', 0 FROM meta WHERE key = 'epoch' AND :by >= 0 AND :wall >= 0
-    ON CONFLICT (name) DO NOTHING;
+INSERT INTO rebuild (step, tenant, place, task)
+SELECT 'begin', '', 0, '' FROM meta WHERE key = 'epoch' AND CAST(:by AS bigint) >= 0 AND CAST(:wall AS bigint) >= 0
+    ON CONFLICT (step) DO NOTHING;
 
 -- name: erase_labels
 -- Of a task that leaves.
@@ -41,23 +41,18 @@ DELETE FROM task_label
 
 -- name: rebuild_begun
 -- Where it goes on; no row if nothing is to be made anew.
-SELECT name, tenant, week FROM rebuild;
+SELECT step, tenant, place, task FROM rebuild;
 
 -- name: rebuild_begin
--- From the first week on.
-INSERT INTO rebuild (name, tenant, week) VALUES ('begin', '', 0)
-    ON CONFLICT (name) DO UPDATE SET tenant = '', week = 0;
+-- From the start.
+INSERT INTO rebuild (step, tenant, place, task) VALUES ('begin', '', 0, '');
 
 -- name: rebuild_goes_on
--- After this week of this tenant.
-UPDATE rebuild SET name = 'after', tenant = :tenant, week = :week;
-
--- name: rebuild_sweeps
--- All weeks are done: what belongs to no task is left.
-UPDATE rebuild SET name = 'sweep', tenant = '', week = 0;
+-- After this week of this tenant, or after this task.
+UPDATE rebuild SET step = :step, tenant = :tenant, place = :place, task = :task;
 
 -- name: rebuild_ends
--- Everything is done.
+-- Everything is done; or it begins anew.
 DELETE FROM rebuild;
 
 -- name: rebuild_next
@@ -119,12 +114,20 @@ SELECT :tenant, attempt.part, attempt.day, attempt.name, attempt.party, :week, {
         SELECT 'label', has.key || ':' || has.value, party, day, usage FROM used, {members used.labels} AS has) AS attempt
  GROUP BY attempt.part, attempt.day, attempt.name, attempt.party;
 
+-- name: rebuild_next_tasks
+-- The next tasks, whose labels and words are made anew.
+SELECT id, tenant, created_at
+  FROM task
+ WHERE (tenant, created_at, id) > (:tenant, :place, :task)
+ ORDER BY tenant, created_at, id
+ LIMIT :n;
+
 -- name: rebuild_labels
--- Of a week: those that lack.
+-- Those that tasks lack.
 INSERT INTO task_label (tenant, label, created_at, task)
 SELECT task.tenant, has.key || ':' || has.value, task.created_at, task.id
-  FROM task, {members task.labels} AS has
- WHERE task.tenant = :tenant AND task.created_at >= :first AND task.created_at < :past
+  FROM {each :ids} AS wanted CROSS JOIN task ON task.id = wanted.value, {members task.labels} AS has
+ WHERE TRUE
     ON CONFLICT DO NOTHING;
 
 -- name: rebuild_sweep_task_counts
@@ -150,7 +153,7 @@ DELETE FROM cost
                       AND task.created_at < (cost.week + 1) * 604800000000);
 
 -- name: rebuild_wrong_labels
--- Labels that no task has, the first ones.
+-- Labels that their tasks do not have, the first ones.
 SELECT task_label.tenant, task_label.label, task_label.created_at, task_label.task
   FROM task_label
  WHERE NOT EXISTS (SELECT 1 FROM task, {members task.labels} AS has

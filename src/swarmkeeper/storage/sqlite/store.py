@@ -21,6 +21,7 @@ from swarmkeeper import files
 from swarmkeeper.core.ports import Entropy, Looked, Started, StoreDamaged, StoreLost, StoreUnavailable
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.at_rest.bodies import BodyCodec
+from swarmkeeper.storage.derived import in_sqlite
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite import copies, kept_rows, migrations, reading, rescue
@@ -147,6 +148,8 @@ class SqliteStore:
             load_keys(self._writing.execute, self.bodies, writing=writing)
             if exclusive:
                 self._writing.executemany(QUERIES["insert_data_key"], self.bodies.first_key())
+            if exclusive or migrate:
+                in_sqlite.finish(self._writing)
             self._writing.set_busy_timeout(self._busy)
             if self.path is None:
                 self._reading = self._writing
@@ -545,6 +548,14 @@ class SqliteStore:
             given = {"name": name, "owner": owner, "seq": seq, "lasts": int(seconds * 1_000_000)}
             found: int | None = self._open_writing().execute(QUERIES["keep_sink"], given).get
         return found
+
+    async def rebuild(self) -> None:
+        """Make all counts, sums, labels and words anew that follow from other rows. Others may use the store meanwhile."""
+        async with self._turn:
+            with self.translated_errors():
+                in_sqlite.begin(self._open_writing())
+                in_sqlite.finish(self._open_writing())
+            self._forget_kept()
 
     async def changed_outside(self) -> bool:
         if self.path is None:

@@ -129,8 +129,7 @@ class SqliteTransaction:
             self._insert("insert_event", changes.events, bodies.event)
         if changes.leaves:
             self._place(changes.leaves, bodies)
-        if changes.task_counts or changes.label_counts or changes.costs:
-            self._save_tallies(changes)
+        self._save_tallies(changes)
         if changes.alive_at is not None:
             self._insert("put_meta", [("alive_at", changes.alive_at)])
         self._insert("insert_data_key", bodies.new_keys())
@@ -175,8 +174,9 @@ class SqliteTransaction:
             self._insert("insert_edge", changes.edges, rows.EDGE.to_row)
 
     def _save_tallies(self, changes: Changes) -> None:
-        for name, counts in saving.writes_of(*saving.given(changes)):
-            self._insert(name, counts)
+        if changes.task_counts or changes.label_counts or changes.costs:
+            for name, counts in saving.writes_of(*saving.given(changes)):
+                self._insert(name, counts)
 
     def _save_leases(self, changes: Changes) -> None:
         # Deletions first: an item may have been released and leased again in the same batch.

@@ -47,12 +47,14 @@ CREATE TABLE task_label (
     PRIMARY KEY (tenant, label, created_at, task)
 );
 
--- How far `store rebuild` came: the weeks of tenants that come after this one are left.
+-- How far making all of this anew has come; no row if that is done.
 CREATE TABLE rebuild (
-    name   text COLLATE "C" PRIMARY KEY,
+    step   text COLLATE "C" PRIMARY KEY,
     tenant text COLLATE "C" NOT NULL,
-    week   bigint NOT NULL
+    place  bigint NOT NULL,
+    task   text COLLATE "C" NOT NULL
 );
+INSERT INTO rebuild SELECT 'begin', '', 0, '' WHERE EXISTS (SELECT 1 FROM task);
 
 -- The words of titles. Punctuation separates words: otherwise the parser would take `a.b` for one word.
 CREATE FUNCTION title_words(title text) RETURNS tsvector LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE

@@ -66,13 +66,14 @@ CREATE TRIGGER words_go BEFORE DELETE ON task BEGIN
     DELETE FROM task_number WHERE task = OLD.id;
 END;
 
--- How far `store rebuild` came: the weeks of tenants that come after this one are left.
+-- How far making all of this anew has come; no row if that is done.
 CREATE TABLE rebuild (
-    name   TEXT NOT NULL PRIMARY KEY,
+    step   TEXT NOT NULL PRIMARY KEY,
     tenant TEXT NOT NULL,
-    week   INTEGER NOT NULL
+    place  INTEGER NOT NULL,
+    task   TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO rebuild SELECT 'begin', '', 0 WHERE EXISTS (SELECT 1 FROM task);
+INSERT INTO rebuild SELECT 'begin', '', 0, '' WHERE EXISTS (SELECT 1 FROM task);
 
 -- Tasks of which few are among many.
 CREATE INDEX task_open ON task (tenant, created_at, id) WHERE outcome IS NULL;
