@@ -90,7 +90,8 @@ async def test_both_stores_have_the_same_tables_and_columns(connection: "asyncpg
         for table, column in sqlite.execute(
             "SELECT m.name, c.name FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
         )
-        if not table.startswith("sqlite_") and table != "migration"
+        # The words of titles are tables here, and an index there.
+        if not table.startswith(("sqlite_", "task_words", "task_number")) and table != "migration"
     }
     only_here = {(table, column) for table, column, _ in data_classification.columns("Store in PostgreSQL")}
 

@@ -66,7 +66,7 @@ class OpenedStore(Store, Protocol):
         """
 
     async def rebuild(self) -> None:
-        """Make all counts, sums, labels and words anew that follow from other rows. Others may use the store meanwhile."""
+        """Make counts, sums, labels and words anew: they follow from other rows. Others may use the store meanwhile."""
 
     async def rescue(self) -> str:
         """After StoreLost, save what only this process still has, and return what was done."""

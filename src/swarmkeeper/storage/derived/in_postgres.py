@@ -1,7 +1,7 @@
 """Makes what follows from other rows anew in PostgreSQL, which keeps the words of titles by itself.
 
-The sequencer adds to counts and sums what transactions have told, a moment after they commit. So a week is counted while
-no one else adds to it, and without what still waits in the outbox: that is added later, as always.
+The sequencer adds to counts and sums what transactions have told, a moment after they commit. So a week is counted
+while no one else adds to it, and without what still waits in the outbox: that is added later, as always.
 """
 
 from __future__ import annotations

@@ -16,32 +16,33 @@ from swarmkeeper.storage.derived.rebuilding import Steps
 from swarmkeeper.storage.sqlite.loading import QUERIES
 
 _BASE = "(SELECT n FROM task_number WHERE task = '')"
+_NUMBERS_OF_TASKS = f"""
+INSERT INTO task_number (n, task)
+SELECT (SELECT coalesce(max(n), 0) FROM task_number WHERE n < {_BASE}) + row_number() OVER (ORDER BY wanted.key),
+       wanted.value
+  FROM json_each(:ids) AS wanted JOIN task ON task.id = wanted.value
+ WHERE NOT EXISTS (SELECT 1 FROM task_number WHERE task_number.task = wanted.value)
+"""
+_WORDS_OF_TASKS = f"""
+INSERT INTO task_words (rowid, tenant, title)
+SELECT task_number.n, 't' || hex(task.tenant), task.title
+  FROM json_each(:ids) AS wanted
+  JOIN task_number ON task_number.task = wanted.value JOIN task ON task.id = wanted.value
+ WHERE task_number.n < {_BASE}
+ ORDER BY task_number.n
+"""
+_NEXT_BASE = "(SELECT coalesce(max(n), 0) / 4294967296 + 1 FROM task_number) * 4294967296"
 _OWN: Mapping[str, tuple[str, ...]] = {
     "words_begin": (
         "INSERT INTO task_words (task_words) VALUES ('delete-all')",
-        "INSERT INTO task_number (n, task) VALUES (((SELECT coalesce(max(n), 0) FROM task_number) / 4294967296 + 1)"
-        " * 4294967296, ' ')",
+        f"INSERT INTO task_number (n, task) VALUES ({_NEXT_BASE}, ' ')",
         "DELETE FROM task_number WHERE task <> ' '",
         "UPDATE task_number SET task = '' WHERE task = ' '",
     ),
-    "words_of": (
-        "INSERT INTO task_number (n, task)"
-        f" SELECT (SELECT coalesce(max(n), 0) FROM task_number WHERE n < {_BASE})"
-        "        + row_number() OVER (ORDER BY wanted.key), wanted.value"
-        "   FROM json_each(:ids) AS wanted JOIN task ON task.id = wanted.value"
-        "  WHERE NOT EXISTS (SELECT 1 FROM task_number WHERE task_number.task = wanted.value)",
-        "INSERT INTO task_words (rowid, tenant, title)"
-        " SELECT task_number.n, 't' || hex(task.tenant), task.title"
-        "   FROM json_each(:ids) AS wanted"
-        "   JOIN task_number ON task_number.task = wanted.value JOIN task ON task.id = wanted.value"
-        f" WHERE task_number.n < {_BASE}"
-        "  ORDER BY task_number.n",
-    ),
+    "words_of": (_NUMBERS_OF_TASKS, _WORDS_OF_TASKS),
     "words_end": ("DELETE FROM task_number WHERE task = ''",),
     "remove_label": (QUERIES["delete_task_label"],),
 }
-
-
 _NOTHING = frozenset({"counted"})  # steps that other stores need
 
 

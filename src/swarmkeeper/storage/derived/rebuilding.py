@@ -1,6 +1,6 @@
-"""Makes all that follows from other rows anew, in slices: counts and sums week by week, then labels and words, then what
-is left of tasks that there are no more. Each slice is a transaction that notes how far it came, so that a process may die
-between any two, and work may go on between them. Generators of statements, as in retention.py.
+"""Makes all that follows from other rows anew, in slices: counts and sums week by week, then labels and words, then
+what is left of tasks that there are no more. Each slice is a transaction that notes how far it came, so that a process
+may die between any two, and work may go on between them. Generators of statements, as in retention.py.
 
 `words_begin`, `words_of` and `words_end` are steps of the store's own: it keeps the words of titles in its way.
 """

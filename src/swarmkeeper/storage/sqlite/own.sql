@@ -96,24 +96,27 @@ INSERT INTO sink (name, seq, owner, until) VALUES (:name, :seq, :owner, :lasts)
 RETURNING seq;
 
 -- name: worded_tasks_newest
+-- By the numbers of tasks, which are in the order of their creation. A place is the number of its task; without one, for
+-- the times that were asked for, that of the first or the last task created then.
 {part shown}
   FROM task_words
  CROSS JOIN task_number ON task_number.n = task_words.rowid
  CROSS JOIN task ON task.id = task_number.task
  WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
                             || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
-   AND task_words.rowid <= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) < (:high_at, :high_id)
-                  ORDER BY task.created_at DESC, task.id DESC
-                  LIMIT 1)
-   AND task_words.rowid >= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) >= (:low_at, :low_id)
-                  ORDER BY task.created_at, task.id
-                  LIMIT 1)
-   AND task.tenant = :tenant AND (task.created_at, task.id) < (:high_at, :high_id)
-   AND (task.created_at, task.id) >= (:low_at, :low_id)
+   AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) < (:high_at, :high_id))) + 1)
+   AND task_words.rowid >= coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) >= (:low_at, :low_id))))
+   AND task.tenant = :tenant
 {part wanted}
  ORDER BY task_words.rowid DESC
  LIMIT :limit;
@@ -124,16 +127,18 @@ SELECT task.created_at AS at, task.id AS id
           FROM task_words
          WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
                             || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
-   AND task_words.rowid <= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) < (:high_at, :high_id)
-                  ORDER BY task.created_at DESC, task.id DESC
-                  LIMIT 1)
-   AND task_words.rowid >= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) >= (:low_at, :low_id)
-                  ORDER BY task.created_at, task.id
-                  LIMIT 1)
+   AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) < (:high_at, :high_id))) + 1)
+   AND task_words.rowid >= coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) >= (:low_at, :low_id))))
          ORDER BY task_words.rowid DESC
          LIMIT 1 OFFSET :passed) AS last
  CROSS JOIN task_number ON task_number.n = last.n
@@ -146,18 +151,19 @@ SELECT task.created_at AS at, task.id AS id
  CROSS JOIN task ON task.id = task_number.task
  WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
                             || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
-   AND task_words.rowid <= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) <= (:high_at, :high_id)
-                  ORDER BY task.created_at DESC, task.id DESC
-                  LIMIT 1)
-   AND task_words.rowid >= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) > (:low_at, :low_id)
-                  ORDER BY task.created_at, task.id
-                  LIMIT 1)
-   AND task.tenant = :tenant AND (task.created_at, task.id) > (:low_at, :low_id)
-   AND (task.created_at, task.id) <= (:high_at, :high_id)
+   AND task_words.rowid > coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) > (:low_at, :low_id))) - 1)
+   AND task_words.rowid <= coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) <= (:high_at, :high_id))))
+   AND task.tenant = :tenant
 {part wanted}
  ORDER BY task_words.rowid
  LIMIT :limit;
@@ -168,16 +174,18 @@ SELECT task.created_at AS at, task.id AS id
           FROM task_words
          WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
                             || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
-   AND task_words.rowid <= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) <= (:high_at, :high_id)
-                  ORDER BY task.created_at DESC, task.id DESC
-                  LIMIT 1)
-   AND task_words.rowid >= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) > (:low_at, :low_id)
-                  ORDER BY task.created_at, task.id
-                  LIMIT 1)
+   AND task_words.rowid > coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) > (:low_at, :low_id))) - 1)
+   AND task_words.rowid <= coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) <= (:high_at, :high_id))))
          ORDER BY task_words.rowid
          LIMIT 1 OFFSET :passed) AS last
  CROSS JOIN task_number ON task_number.n = last.n
@@ -190,16 +198,18 @@ SELECT count(*) AS number
  CROSS JOIN task ON task.id = task_number.task
  WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
                             || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
-   AND task_words.rowid <= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) < (:high_at, :high_id)
-                  ORDER BY task.created_at DESC, task.id DESC
-                  LIMIT 1)
-   AND task_words.rowid >= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) >= (:low_at, :low_id)
-                  ORDER BY task.created_at, task.id
-                  LIMIT 1)
+   AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) < (:high_at, :high_id))) + 1)
+   AND task_words.rowid >= coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) >= (:low_at, :low_id))))
    AND task.tenant = :tenant
 {part wanted};
 
@@ -209,16 +219,18 @@ SELECT count(*) AS number
           FROM task_words
          WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
                             || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
-   AND task_words.rowid <= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) < (:high_at, :high_id)
-                  ORDER BY task.created_at DESC, task.id DESC
-                  LIMIT 1)
-   AND task_words.rowid >= (SELECT task_number.n
-                   FROM task CROSS JOIN task_number ON task_number.task = task.id
-                  WHERE task.tenant = :tenant AND (task.created_at, task.id) >= (:low_at, :low_id)
-                  ORDER BY task.created_at, task.id
-                  LIMIT 1)
+   AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) < (:high_at, :high_id))) + 1)
+   AND task_words.rowid >= coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) >= (:low_at, :low_id))))
          LIMIT :most) AS found;
 
 -- name: doctor_words

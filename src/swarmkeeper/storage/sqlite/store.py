@@ -550,7 +550,7 @@ class SqliteStore:
         return found
 
     async def rebuild(self) -> None:
-        """Make all counts, sums, labels and words anew that follow from other rows. Others may use the store meanwhile."""
+        """Make counts, sums, labels and words anew: they follow from other rows. Others may use the store meanwhile."""
         async with self._turn:
             with self.translated_errors():
                 in_sqlite.begin(self._open_writing())
