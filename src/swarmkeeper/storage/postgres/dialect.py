@@ -57,7 +57,7 @@ _BESIDE: Mapping[str, str] = {
 }
 _KEY_OF_COST = dict.fromkeys(("tenant", "part", "name", "party"), "text") | {"day": "bigint", "week": "bigint"}
 _AMOUNTS = dict.fromkeys(("cost_micro_usd", "tokens", "unpriced_tokens", "attempts"), "bigint")
-_TALLIES: Mapping[str, Mapping[str, str]] = {
+_TALLIES: Mapping[str, dict[str, str]] = {
     "task_count": dict.fromkeys(("tenant", "party", "status", "outcome"), "text")
     | {"week": "bigint", "number": "bigint"},
     "label_count": dict.fromkeys(("tenant", "key", "value", "party"), "text") | {"week": "bigint", "number": "bigint"},
