@@ -144,7 +144,7 @@ class LabelsQuery(PageQuery):
 
 
 class CostsQuery(Query):
-    by: Annotated[Literal["day", "bot", "skill", "label"], Field(examples=["bot"])]
+    by: Annotated[Literal["day", "bot", "skill", "label"], Field(examples=["bot"])] = "day"
     first: Annotated[
         Day | None,
         Field(
