@@ -31,6 +31,7 @@ from swarmkeeper.storage.sqlite.store import SqliteStore
 
 NOW = 1_790_000_000_000_000
 DAYS = 60
+CUSTOMERS = 5_000
 WORDS = (
     *("count", "words", "pages", "invoices", "report", "refund", "customer", "order"),
     *("check", "draft", "translate", "review", "build", "fix", "test"),
@@ -83,7 +84,7 @@ def _one(connection: apsw.Connection, chance: random.Random, number: int, at: in
     elif number > tasks - 300:
         status, outcome = "IN_PROGRESS", None
     title = " ".join(chance.choices(WORDS, k=5)) + f" n{number}"
-    labels = json.dumps({"team": f"t{number % 20}", "customer": f"c{number % 5_000}", "env": "live"})
+    labels = json.dumps({"team": f"t{number % 20}", "customer": f"c{number % CUSTOMERS}", "env": "live"})
     connection.execute(
         "INSERT INTO task (id, tenant, status, priority, created_at, updated_at, spec, title, submitted_by, labels,"
         " planner_skills, evaluator_skills, evaluation, quorum_accept, quorum_of, max_rounds, approval, plan_timeout,"
@@ -195,9 +196,9 @@ def reads(queries: Queries) -> dict[str, Callable[[], Coroutine[Any, Any, Any]]]
     }
 
 
-async def measured(file: Path, tasks: int) -> None:
+async def measured(file: Path, tasks: int, *, is_new: bool) -> None:
     store = SqliteStore(str(file))
-    if not file.exists():
+    if is_new:
         await store.open()
         await store.close()
         begun = time.perf_counter()
@@ -232,7 +233,7 @@ def main() -> None:
     asked.add_argument("--tasks", type=int, default=1_000_000)
     asked.add_argument("--file", type=Path, required=True)
     given = asked.parse_args()
-    asyncio.run(measured(given.file, given.tasks))
+    asyncio.run(measured(given.file, given.tasks, is_new=not given.file.exists()))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ AMOUNTS = ("cost_micro_usd", "tokens", "unpriced_tokens")
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
+class AttemptCosts:
     """What attempts of one bot on items of one queue used on one day."""
 
     day: int

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from swarmkeeper.core.ports import Changes, Key
-from swarmkeeper.core.tallies.records import Costs, pairs_of
+from swarmkeeper.core.tallies.records import AttemptCosts, pairs_of
 from swarmkeeper.storage.rows import Row
 
 LOOKUPS = frozenset({"task_costs"})
@@ -24,7 +24,7 @@ def load(wanted: Mapping[str, Iterable[Any]]) -> Generator[tuple[str, Mapping[st
         else:
             got = yield "load_costs_of_task", {"task": task}
         found["task_costs", (task, works)] = tuple(
-            Costs(day, bot, queue, tuple(spent)) for day, bot, queue, *spent in got
+            AttemptCosts(day, bot, queue, tuple(spent)) for day, bot, queue, *spent in got
         )
     return found
 

@@ -8,7 +8,7 @@ from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.lookups import TASK_COSTS
 from swarmkeeper.core.model import TaskRecord
 from swarmkeeper.core.tallies import counting
-from swarmkeeper.core.tallies.records import BY_LABEL, CostKey, Costs, pairs_of, week_of
+from swarmkeeper.core.tallies.records import BY_LABEL, CostKey, AttemptCosts, pairs_of, week_of
 
 
 def relabel(working: WorkingSet, task: TaskRecord, labels: Mapping[str, str]) -> None:
@@ -20,7 +20,7 @@ def relabel(working: WorkingSet, task: TaskRecord, labels: Mapping[str, str]) ->
             working.add_costs(_of_labels(task, costs, names), costs.spent, times)
 
 
-def _of_labels(task: TaskRecord, costs: Costs, labels: Mapping[str, str]) -> Iterable[CostKey]:
+def _of_labels(task: TaskRecord, costs: AttemptCosts, labels: Mapping[str, str]) -> Iterable[CostKey]:
     party, week = task.party or "", week_of(task.created_at)
     return [(task.tenant, BY_LABEL, costs.day, label, party, week) for label in pairs_of(labels)]
 
