@@ -155,7 +155,7 @@ async def steps_of(file: Path, tasks: int) -> dict[str, int]:
 
 
 def test_no_read_of_a_dashboard_looks_at_all_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To look at each task takes 25 steps or more. The bounds are small, so that these tasks are more than they allow."""
+    """To look at each task takes 25 steps or more. The bounds are small: these tasks are more than they allow."""
     monkeypatch.setattr("swarmkeeper.reads.tasks.lists.LOOKED_AT_MAX", 100)
     monkeypatch.setattr("swarmkeeper.reads.tasks.lists.COUNTED_MAX", 200)
     monkeypatch.setattr(lists, "CUSTOMERS", 50)

@@ -54,9 +54,7 @@ def one_slice() -> Steps:
             yield "words_of", {"ids": ids}
             last, tenant, place = found[-1]
             yield _goes_on("task", tenant, place, last)
-        if (
-            len(found) < TASKS
-        ):  # those that come meanwhile have their labels and words: waiting for none could take long
+        if len(found) < TASKS:  # later ones have their labels and words already
             yield _goes_on("sweep", "", 0)
         return True
     for statement in _SWEEPS:

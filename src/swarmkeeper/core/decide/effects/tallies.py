@@ -8,7 +8,7 @@ from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.lookups import TASK_COSTS
 from swarmkeeper.core.model import TaskRecord
 from swarmkeeper.core.tallies import counting
-from swarmkeeper.core.tallies.records import BY_LABEL, CostKey, AttemptCosts, pairs_of, week_of
+from swarmkeeper.core.tallies.records import BY_LABEL, AttemptCosts, CostKey, pairs_of, week_of
 
 
 def relabel(working: WorkingSet, task: TaskRecord, labels: Mapping[str, str]) -> None:
