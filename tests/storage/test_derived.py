@@ -19,6 +19,7 @@ from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.offline import doctor
 from swarmkeeper.reads.queries import Queries
+from swarmkeeper.reads.tasks.filters import TaskFilter
 from swarmkeeper.storage.derived import in_sqlite, rebuilding
 from swarmkeeper.storage.sqlite.store import SqliteStore
 from swarmkeeper.testing import records
@@ -142,7 +143,8 @@ async def steps_of(file: Path, tasks: int) -> dict[str, int]:
         nonlocal counted
         counted += event["stmt_status"]["SQLITE_STMTSTATUS_VM_STEP"]
 
-    await queries.task_lists.count(lists.BY, lists.TaskFilter())
+    await queries.task_lists.count(lists.BY, TaskFilter())
+    assert reader._connection is not None
     reader._connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, profiled)
     found = {}
     for name, read in lists.reads(queries).items():

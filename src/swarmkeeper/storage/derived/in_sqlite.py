@@ -53,8 +53,9 @@ def begin(connection: apsw.Connection) -> None:
 
 def finish(connection: apsw.Connection) -> None:
     """Make everything anew that is left; nothing if that was not begun."""
-    while _transaction(connection, rebuilding.one_slice()):
-        pass
+    if connection.execute(QUERIES["rebuild_begun"]).fetchone() is not None:
+        while _transaction(connection, rebuilding.one_slice()):
+            pass
 
 
 def _transaction(connection: apsw.Connection, steps: Steps) -> bool:
