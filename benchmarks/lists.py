@@ -3,8 +3,8 @@
     python -m benchmarks.lists --tasks 1000000 --file /tmp/lists.db
 
 The rows are written past the engine, with three subtasks and five attempts for each task; then everything that follows
-from them is made as after an upgrade. Each read runs on one connection, several times; the middle one counts, in processor time,
-since others may use the machine.
+from them is made as after an upgrade. Each read runs on one connection, several times. The middle one counts, in
+processor time, since others may use the machine.
 """
 
 from __future__ import annotations
