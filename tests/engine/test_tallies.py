@@ -201,7 +201,8 @@ def test_tasks_with_a_word_come_in_order_and_in_pages(swarm: Harness) -> None:
         swarm.advance(1)
     swarm.cancel(tasks[2])
     for order_by, expected in (("created_at", tasks), ("-created_at", tasks[::-1])):
-        for asked, wanted in (({}, expected), ({"status": ("FAILED",)}, [tasks[2]])):
+        cases: list[tuple[dict[str, Any], list[str]]] = [({}, expected), ({"status": ("FAILED",)}, [tasks[2]])]
+        for asked, wanted in cases:
             seen, token = [], ""
             while True:
                 page = swarm.run(
@@ -405,10 +406,11 @@ def a_story(swarm: Harness) -> None:
 
 
 def change(swarm: Harness, sql: str) -> None:
-    if isinstance(swarm.store, SqliteStore):
-        swarm.store.connection.execute(sql)
+    store: Any = swarm.store
+    if isinstance(store, SqliteStore):
+        store.connection.execute(sql)
     else:
-        swarm.store.change(sql)
+        store.change(sql)
 
 
 def rebuild(swarm: Harness) -> None:
