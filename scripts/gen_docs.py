@@ -142,13 +142,25 @@ def api_page() -> str:
             if text := operation.get("description"):
                 parts.append("\n" + textwrap.dedent(text).strip() + "\n")
             if given := operation.get("parameters"):
-                rows = ((f"`{one['name']}`", one["in"], one.get("description", "")) for one in given)
+                rows = ((f"`{one['name']}`", one["in"], _said(one)) for one in given)
                 parts.append("\n" + table(("parameter", "in", "meaning"), rows))
             if body := operation.get("requestBody"):
                 parts.append(f"\nBody: {_body(body, schema)}\n")
             parts.append("\nAnswers: " + ", ".join(f"`{code}`" for code in operation["responses"]) + "\n")
             parts += [f"\n{what}:\n\n```json\n{text}\n```\n" for what, text in examples_of(operation)]
     return "".join(parts)
+
+
+def _said(parameter: Mapping[str, Any]) -> str:
+    examples = [f"Example: `{one}`." for one in parameter["schema"].get("examples", ())]
+    return " ".join([*([parameter["description"]] if "description" in parameter else []), *examples])
+
+
+def _examples(operation: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Any]:
+    """Return the examples of what an operation answers with."""
+    content = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    names = [one["$ref"].rsplit("/", 1)[1] for one in content.get("anyOf", [content]) if "$ref" in one]
+    return [example for name in names for example in schema["components"]["schemas"][name].get("examples", ())]
 
 
 def _body(body: Mapping[str, Any], schema: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from swarmkeeper.core.persons import lookups as of_persons
 from swarmkeeper.core.secrets import lookups as of_secrets
 from swarmkeeper.storage import persons, retention, secrets
 from swarmkeeper.storage.at_rest import erasing
+from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.postgres import loading as of_postgres
 from swarmkeeper.storage.sqlite import loading
 
@@ -19,7 +20,7 @@ ALL = [value for value in PLACES.values() if isinstance(value, Lookup)]
 
 def test_the_store_has_a_loader_for_each_lookup() -> None:
     own = ["tree"]  # heads of audit trees, which the SQLite store itself appends to
-    apart = [*retention.LOOKUPS, *secrets.LOOKUPS, *persons.LOOKUPS, *erasing.LOOKUPS]
+    apart = [*retention.LOOKUPS, *secrets.LOOKUPS, *persons.LOOKUPS, *erasing.LOOKUPS, *saving.LOOKUPS]
 
     assert sorted([*ALL, *own]) == sorted([*loading.GATHER, *loading.BY_KEY, *apart])
     assert sorted(ALL) == sorted([*of_postgres.GATHER, *of_postgres.BY_KEY, *apart])

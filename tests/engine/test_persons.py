@@ -13,7 +13,8 @@ from swarmkeeper.core.errors import Invalid, PermissionDenied, ResourceNotFound,
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.persons.commands import CreatePerson, DisablePerson, EnablePerson, OnPerson, RenamePerson
 from swarmkeeper.core.persons.records import TokenLogin
-from swarmkeeper.reads.queries import Queries, TaskFilter
+from swarmkeeper.reads.queries import Queries
+from swarmkeeper.reads.tasks.filters import TaskFilter
 from swarmkeeper.sim.harness import ADMIN, APPROVER, CLIENT, Harness
 from swarmkeeper.sim.kernel.loop import SECOND
 from tests.support.cursors import cursors_of

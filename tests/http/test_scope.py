@@ -106,6 +106,9 @@ def test_a_task_of_another_is_to_a_client_as_one_that_does_not_exist(shared: Nei
 @pytest.mark.parametrize("query", ["", "?order_by=created_at", "?order_by=priority", "?page_size=1", "?status=CREATED"])
 def test_lists_have_no_tasks_of_others(shared: Neighbours, query: str) -> None:
     assert shared.mine.read(f"/tasks{query}")["items"] == []
+    assert shared.mine.read(f"/tasks{query}{'&' if query else '?'}view=row")["items"] == []
+    assert shared.mine.read("/tasks:count")["number"] == shared.mine.read("/tasks:count?q=t")["number"] == 0
+    assert shared.mine.read("/tasks:labels")["items"] == shared.mine.read("/costs")["items"] == []
     assert shared.mine.read(f"/approvals?task_id={shared.task}") == shared.mine.read("/approvals?task_id=tsk_nothing")
     assert shared.mine.get("/approvals").status == 403
     assert shared.mine.get("/events").status == 403

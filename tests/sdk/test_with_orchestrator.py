@@ -1,6 +1,7 @@
 """The SDK with a real orchestrator in the same process, in real time."""
 
 import asyncio
+from datetime import date
 from typing import Any
 
 import pytest
@@ -235,6 +236,27 @@ async def test_the_client_controls_and_lists_tasks(client: Client) -> None:
         await client.get("tsk_0")
     with pytest.raises(Refused, match="/nonsense"):
         await client.submit("Four", nonsense=1)
+
+
+async def test_the_client_counts_tasks_and_lists_them_as_rows(client: Client, serving: Serving) -> None:
+    async with serving(counter):
+        done = await client.submit("Count one", subtasks=[counting()], labels={"team": "a"}, evaluation="none")
+        await client.wait(done.id, timeout=30)
+    waiting = await client.submit("Count two", subtasks=[counting()], labels={"team": "b"})
+
+    assert [task.id async for task in client.tasks(q="count tw")] == [waiting.id]
+    rows = {row.id: row async for row in client.task_rows(q="count")}
+    assert rows[done.id].last_bot is not None
+    assert rows[done.id].started_at is not None
+    assert rows[waiting.id].ended_at is None
+    counted = await client.count_tasks()
+    assert (counted.number, counted.at_least, counted.outcomes) == (2, False, {"accepted": 1})
+    assert (await client.count_tasks(label="team:b")).number == 1
+    labels = [(label.key, label.value, label.tasks) async for label in client.task_labels()]
+    assert labels == [("team", "a", 1), ("team", "b", 1)]
+    assert [label.value async for label in client.task_labels(key="team")] == ["a", "b"]
+    report = await client.costs("bot", last="2026-01-01", first=date(2026, 1, 1))
+    assert (report.items, report.total.attempts, report.first_day) == ([], 0, "2026-01-01")
 
 
 async def test_the_client_administers_keys_and_bots(swarm: Orchestrator, client: Client, serving: Serving) -> None:

@@ -36,6 +36,7 @@ from swarmkeeper.storage.sqlite.store import SqliteStore
 
 ADMIN = Principal("default", "key_1", "admin")
 RULES = Rulebook(Redactor.default())
+LABELS = {"team": "a"}
 
 
 def quiet(event: str, **fields: Any) -> None:
@@ -135,7 +136,9 @@ async def live(file: Path) -> None:
         await swarm.lease("Executor")
         paused = await swarm.submit(SubtaskSpec("held", "d"))
         await engine.do(Pause(by=ADMIN, task=paused))
-        paid = await swarm.submit(SubtaskSpec("spent", "d"), SubtaskSpec("spends", "d"), budget={"tokens": 90_000})
+        paid = await swarm.submit(
+            SubtaskSpec("spent", "d"), SubtaskSpec("spends", "d"), budget={"tokens": 90_000}, labels=LABELS
+        )
         await swarm.report("Executor", paid, await swarm.lease("Executor"), output=b"{}", usage={"tokens": 70_000})
         await swarm.lease("Executor")
         await swarm.submit(SubtaskSpec("ready", "d"), deadline=3_600_000_000)
@@ -221,6 +224,19 @@ BROKEN = [
     ("doctor_lease", "UPDATE work SET status = 'READY' WHERE status = 'LEASED' AND key = 'leased'"),
     ("doctor_lease", "UPDATE lease SET attempt = attempt + 1"),
     ("doctor_attempts", "DELETE FROM attempt WHERE ending = 'failed'"),
+    ("doctor_task_counts", "UPDATE task_count SET number = number + 1"),
+    ("doctor_task_counts", "DELETE FROM task_count WHERE status = 'FAILED'"),
+    ("doctor_label_counts", "UPDATE label_count SET number = number + 1"),
+    ("doctor_label_counts", "DELETE FROM label_count"),
+    ("doctor_labels", "DELETE FROM task_label"),
+    ("doctor_labels", "UPDATE task_label SET label = 'team:b'"),
+    ("doctor_labels", "UPDATE task SET labels = '{}' WHERE labels <> '{}'"),
+    ("doctor_words", "DELETE FROM task_number WHERE n = 2"),
+    ("doctor_words", "INSERT INTO task_words (rowid, tenant, title) VALUES (9999, 't', 'left over')"),
+    ("doctor_words", "UPDATE task SET title = 'another task'"),
+    ("doctor_costs", "UPDATE cost SET tokens = tokens + 1 WHERE part = 'bot'"),
+    ("doctor_costs", "DELETE FROM cost WHERE part = 'label'"),
+    ("doctor_costs", "UPDATE cost SET week = week + 1 WHERE part = 'day'"),
     ("doctor_pending", "UPDATE work SET pending = 2 WHERE status = 'BLOCKED'"),
     ("doctor_pending", "DELETE FROM edge WHERE child IN (SELECT id FROM work WHERE status = 'BLOCKED')"),
     ("doctor_counters", "UPDATE task SET n_open = n_open - 1 WHERE n_open > 0"),

@@ -30,7 +30,9 @@ from swarmkeeper.reads.feed import Position
 from swarmkeeper.reads.insight.events import events as page_of_events
 from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.payload_cache import PayloadCache
-from swarmkeeper.reads.queries import PAGE_BYTES_MAX, Queries, TaskFilter
+from swarmkeeper.reads.queries import Queries
+from swarmkeeper.reads.tasks.filters import TaskFilter
+from swarmkeeper.reads.tasks.lists import PAGE_BYTES_MAX
 from swarmkeeper.reads.views import INLINE_BYTES_IN_ALL, INLINE_BYTES_MAX
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing import records

@@ -69,6 +69,17 @@ DAMAGE = {
         """UPDATE task SET holds = '["budget"]' WHERE budget IS NULL AND status = 'IN_PROGRESS'""",
         "held for its reserved budget",
     ),
+    "a task counted twice": ("UPDATE task_count SET number = number + 1", "tasks are counted by status"),
+    "a label of no task counted": (
+        "INSERT INTO label_count VALUES ('default', 'team', 'a', '', 0, 1)",
+        "tasks are counted by label",
+    ),
+    "a label of no task": (
+        "INSERT INTO task_label SELECT tenant, 'team:a', created_at, id FROM task",
+        "listed by its labels",
+    ),
+    "a title without words": ("DELETE FROM task_number WHERE n = 1", "the words of a title"),
+    "used twice": ("UPDATE cost SET tokens = 2 * tokens", "sums of costs"),
     "settled twice": ("UPDATE attempt SET settled = NULL", "what a budget has spent"),
     "a key too many": ("""UPDATE work SET limits = '[["k", 0]]' WHERE status = 'LEASED'""", "than it allows"),
     "key of nothing": ("INSERT INTO key_limit VALUES ('lim_x', 'default', 'k', 1, '{}', 1)", "a key counts what runs"),

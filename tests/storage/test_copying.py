@@ -106,7 +106,8 @@ async def test_all_rows_arrive_and_the_numbers_go_on(source: apsw.Connection, da
 
     tables = [name for (name,) in source.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     there = {name: source.execute(f"SELECT count(*) FROM {name}").get for name in tables}
-    assert numbers == {name: there[name] for name in tables if name not in ("meta", "migration")} | {"outbox": 0}
+    own = ("meta", "migration", "task_words", "task_number")  # the words of titles are an index in PostgreSQL
+    assert numbers == {name: there[name] for name in tables if not name.startswith(own)} | {"outbox": 0}
     assert sum(bool(number) for number in numbers.values()) > 20
     assert await findings(database) == []
     trees = "SELECT tenant, size, root FROM audit_tree ORDER BY tenant"

@@ -1,4 +1,7 @@
-"""A key of scope `own` pays for its own tasks, and not for those of others: counted in rows, in both stores."""
+"""A key of scope `own` pays for its own tasks, and not for those of others: counted in rows, in both stores.
+
+This is the order by priority; the others are counted where all lists by time are (test_task_lists.py).
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,6 @@ OTHERS = 200_000
 OWN = 60
 PAGE = 50
 ORDERS: Mapping[str, tuple[Read[TaskRow], Read[TaskRow]]] = {
-    "oldest first": (named_reads.TASKS_OF_PARTY_OLDEST, named_reads.TASKS_OLDEST),
-    "newest first": (named_reads.TASKS_OF_PARTY_NEWEST, named_reads.TASKS_NEWEST),
     "by priority": (named_reads.TASKS_OF_PARTY_BY_PRIORITY, named_reads.TASKS_BY_PRIORITY),
 }
 COLUMNS = """id, tenant, status, priority, created_at, updated_at, spec, title, submitted_by, labels, planner_skills,
@@ -60,8 +61,6 @@ ASKED: dict[str, Any] = {
     "limit": PAGE,
 }
 FIRST = {
-    "oldest first": {"after_at": -1, "after_id": ""},
-    "newest first": {"after_at": 1 << 62, "after_id": "~"},
     "by priority": {"after_priority": 10, "after_at": -1, "after_id": ""},
 }
 

@@ -23,8 +23,8 @@ class Filled:
         self._monkeypatch = monkeypatch
 
     def __call__(self, sql: str, own: str = "") -> str:
-        parts = {"file.sql": {"name": sql}, "own.sql": {"name": own}}
-        self._monkeypatch.setattr(statements, "_parts", lambda _, file: parts[file])
+        pieces = {"file.sql": ({"name": sql}, {"shared": "thing.kind = 'a'"}), "own.sql": ({"name": own}, {})}
+        self._monkeypatch.setattr(statements, "_pieces", lambda _, file: pieces[file])
         return dialect.read("file.sql", tables={"thing": THING})["name"]
 
 
@@ -51,6 +51,12 @@ def test_an_unknown_parameter_of_a_row_statement_is_an_error(filled: Filled) -> 
 def test_a_macro_may_have_another_as_its_argument(filled: Filled) -> None:
     assert filled("SELECT key FROM {members {json thing.parts} -> 'a'} AS part") == (
         "SELECT key FROM json_each(thing.parts -> 'a') AS part"
+    )
+
+
+def test_the_words_of_a_dialect_may_have_parts_of_the_shared_file(filled: Filled) -> None:
+    assert filled("{own}", own="SELECT id FROM thing WHERE {part shared}") == (
+        "SELECT id FROM thing WHERE thing.kind = 'a'"
     )
 
 

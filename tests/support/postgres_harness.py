@@ -162,6 +162,19 @@ class BlockingStore:
     async def changed_outside(self) -> bool:
         return False
 
+    async def rebuild(self) -> None:
+        real_loop().run(self._inner.rebuild())
+
+    def change(self, sql: str) -> None:
+        """Change rows past the store, after what it has told has its numbers."""
+        real_loop().run(self._change(sql))
+
+    async def _change(self, sql: str) -> None:
+        await self._inner._wait_for_sequencer()
+        connection = await self._inner._connect(writing=True)
+        await connection.execute(sql)
+        await connection.close()
+
 
 class PostgresHarness(Harness):
     """The same harness; its checks are those of `swarmkeeper doctor --deep`."""

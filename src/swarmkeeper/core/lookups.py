@@ -26,6 +26,7 @@ from swarmkeeper.core.model import (
     WorkRate,
 )
 from swarmkeeper.core.retention import LegalHoldRecord, TaskPart
+from swarmkeeper.core.tallies.records import AttemptCosts
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -128,6 +129,8 @@ LEGAL_HOLD: Lookup[tuple[str, str], LegalHoldRecord | None] = Lookup("legal_hold
 TASK_PART: Lookup[Page, TaskPart] = Lookup("task_part")
 # (task id, index to continue after, limit) -> indexes of the task's audit records that have a body, in order
 RECORDS_OF_TASK: Lookup[tuple[str, int, int], list[int]] = Lookup("records_of_task")
+# (task id, ids of its items, or none for all) -> what their ended attempts used, by day, bot and queue
+TASK_COSTS: Lookup[tuple[str, tuple[str, ...]], tuple[AttemptCosts, ...]] = Lookup("task_costs")
 # Tenant -> number of audit records that have left, from the first on
 AUDIT_BEGIN: Lookup[str, int] = Lookup("audit_begin")
 # Tenant -> its rows that belong to no task and are anchored in its log: itself, its keys, bots, rates, hold

@@ -44,6 +44,7 @@ from swarmkeeper.core.persons.records import PersonRecord
 from swarmkeeper.core.policies.records import Policies
 from swarmkeeper.core.retention import LegalHoldRecord
 from swarmkeeper.core.secrets.records import RowKey, SecretRecord
+from swarmkeeper.core.tallies.records import CostKey, CountKey, LabelKey, Spent
 
 
 class Clock(Protocol):
@@ -154,6 +155,11 @@ class Changes:
     opened: dict[str, int] = field(default_factory=dict)  # by tenant: tasks opened less tasks that became final
     opened_subtasks: dict[str, int] = field(default_factory=dict)  # likewise
     stored: dict[str, int] = field(default_factory=dict)  # by tenant: bytes of stored bodies
+    # What to add to each count and sum; see core/tallies/.
+    task_counts: dict[CountKey, int] = field(default_factory=dict)
+    label_counts: dict[LabelKey, int] = field(default_factory=dict)
+    costs: dict[CostKey, Spent] = field(default_factory=dict)
+    relabelled: dict[str, Mapping[str, str]] = field(default_factory=dict)  # by task: the labels that it had before
     approvals: dict[str, ApprovalRecord] = field(default_factory=dict)
     jobs: dict[str, BackgroundJob | None] = field(default_factory=dict)
     key_limits: dict[str, KeyLimit | None] = field(default_factory=dict)

@@ -33,13 +33,14 @@ from swarmkeeper.http.routers import (
 from swarmkeeper.http.routing import HotRoute, StrictRoute
 from swarmkeeper.http.secrets import router as secrets
 from swarmkeeper.http.services import Services
+from swarmkeeper.http.tables import router as tables
 from swarmkeeper.http.web import files, sessions
 
 __all__ = ["ROUTES", "HttpLimits", "Services", "create_app", "openapi_document"]
 
 # FastAPI tries the routers in this order. `hot` is last, because `RequestContext` answers most of its calls itself.
 _ROUTERS = (
-    *(tasks, bulk, insight, bots, work, messages, approvals, keys, persons, secrets, kills, legal_holds, erasure),
+    *(tasks, tables, bulk, insight, bots, work, messages, approvals, keys, persons, secrets, kills, legal_holds, erasure),
     *(evidence, audit_proofs, ops),
     hot,
 )

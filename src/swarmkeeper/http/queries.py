@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, cast
@@ -16,8 +16,9 @@ from swarmkeeper.core.states import Outcome, TaskStatus
 from swarmkeeper.govern import cursors
 from swarmkeeper.http.intake.limits import PAGE_SIZE, PAGE_SIZE_MAX, WAIT_SECONDS_MAX
 from swarmkeeper.reads.feed import LATEST, START, Position
+from swarmkeeper.reads.tasks.filters import TaskFilter
 from swarmkeeper.wire.problems import Safe, broken_rule, details_of, pointer
-from swarmkeeper.wire.shapes import Request
+from swarmkeeper.wire.shapes import Request, micros
 
 FIELDS_MAX = 100
 INDEX_MAX = 2**62
@@ -25,6 +26,7 @@ INDEX_MAX = 2**62
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _TRUE, _FALSE = ("", "1", "true"), ("0", "false")
 
 
@@ -49,6 +51,15 @@ def _moment(value: Any) -> Any:
     raise broken_rule("type", "must be an RFC 3339 time")
 
 
+def _day(value: Any) -> Any:
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass  # no such day: refused below
+    raise broken_rule("type", "must be a day, such as 2026-01-31")
+
+
 def _label(value: Any) -> Any:
     if isinstance(value, str) and value.partition(":")[1] and value.partition(":")[0]:
         return value
@@ -60,6 +71,7 @@ AsInteger = BeforeValidator(_integer)
 AsFloat = BeforeValidator(_float)
 AsBoolean = BeforeValidator(_boolean, json_schema_input_type=bool | Literal["", "0", "1"])
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+Day = Annotated[date, BeforeValidator(_day)]
 Index = Annotated[int, Field(ge=0, le=INDEX_MAX), AsInteger]
 ShortText = Annotated[str, Field(min_length=1, max_length=128)]
 Label = Annotated[str, BeforeValidator(_label), Field(json_schema_extra={"pattern": "^[^:]+:"})]
@@ -85,7 +97,15 @@ def _one_of(words: type[StrEnum]) -> BeforeValidator:
     return BeforeValidator(lambda value: by_value.get(value, value), json_schema_input_type=words)
 
 
-class TasksQuery(PageQuery):
+class MatchingTasks(Query):
+    q: Annotated[
+        str,
+        Field(
+            description="Words of the title, in any order; the last one may be the beginning of a word.",
+            max_length=10_240,
+            examples=["count pag"],
+        ),
+    ] = ""
     status: Annotated[
         list[Annotated[TaskStatus, _one_of(TaskStatus)]],
         Field(description="Any of these.", max_length=10),
@@ -99,7 +119,44 @@ class TasksQuery(PageQuery):
     )
     created_after: Annotated[Moment | None, Field(description="Created at this time or later.")] = None
     created_before: Annotated[Moment | None, Field(description="Created before this time.")] = None
+
+    def filters(self) -> TaskFilter:
+        return TaskFilter(
+            status=tuple(self.status),
+            outcome=tuple(self.outcome),
+            labels=tuple(self.label),
+            words=self.q,
+            created_after=None if self.created_after is None else micros(self.created_after.timestamp()),
+            created_before=None if self.created_before is None else micros(self.created_before.timestamp()),
+        )
+
+
+class TasksQuery(MatchingTasks, PageQuery):
+    view: Annotated[
+        Literal["whole", "row"],
+        Field(description="`row`: without what was sent, and with start, end, last bot and first error."),
+    ] = "whole"
     order_by: Literal["created_at", "-created_at", "priority"] = "-created_at"
+
+
+class LabelsQuery(PageQuery):
+    key: Annotated[str | None, Field(description="Labels with this key.", max_length=128, examples=["team"])] = None
+
+
+class CostsQuery(Query):
+    by: Annotated[Literal["day", "bot", "skill", "label"], Field(examples=["bot"])] = "day"
+    first: Annotated[
+        Day | None,
+        Field(
+            alias="from",
+            description="The first day, in UTC. By default 29 days before the last.",
+            examples=["2026-01-01"],
+        ),
+    ] = None
+    last: Annotated[
+        Day | None,
+        Field(alias="to", description="The last day, in UTC. By default today.", examples=["2026-01-31"]),
+    ] = None
 
 
 class TaskQuery(Query):

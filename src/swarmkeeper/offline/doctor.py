@@ -172,6 +172,10 @@ CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck(4, "doctor_pending", "pending is the number of unsettled edges"),
     DoctorCheck(4, "doctor_counters", "a task's counters match its subtasks"),
     DoctorCheck(4, "doctor_done", "a COMPLETED task has no open subtask, and an accepted one no open item"),
+    DoctorCheck(4, "doctor_task_counts", "tasks are counted by status and outcome (if not: store rebuild)"),
+    DoctorCheck(4, "doctor_label_counts", "tasks are counted by label (if not: store rebuild)"),
+    DoctorCheck(4, "doctor_labels", "each task is listed by its labels, and by no others (if not: store rebuild)"),
+    DoctorCheck(4, "doctor_words", "the words of each title are found, and no others (if not: store rebuild)"),
     DoctorCheck(4, "doctor_open_tasks", "a tenant's counter of open tasks matches its tasks"),
     DoctorCheck(4, "doctor_open_subtasks", "a tenant's counter of open subtasks matches its tasks"),
     DoctorCheck(5, "doctor_grants", "each granted lease has exactly one event"),
@@ -183,6 +187,7 @@ CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck(6, "doctor_budget_hold", "a task held for its reserved budget has a lease that has some of it"),
     DoctorCheck(6, "doctor_key_limits", "no more items of a key run than it allows, and its row counts them"),
     DoctorCheck(6, "doctor_key_lines", "each key counts those who wait for it, and somebody whose turn it is goes on"),
+    DoctorCheck(6, "doctor_costs", "sums of costs are what attempts used (if not: store rebuild)"),
     DoctorCheck(8, "doctor_ready", "each READY item is in its queue, with a time at which its wait ends"),
     DoctorCheck(
         8,

@@ -19,7 +19,8 @@ from swarmkeeper.reads.insight.insight_reads import (
     OPEN_APPROVALS_COUNT,
     OPEN_APPROVALS_PAGE,
 )
-from swarmkeeper.reads.queries import PAGE_BYTES_MAX, PAGE_SIZE, PAGE_SIZE_MAX
+from swarmkeeper.reads.queries import PAGE_SIZE, PAGE_SIZE_MAX
+from swarmkeeper.reads.tasks.lists import PAGE_BYTES_MAX
 from swarmkeeper.reads.views import Inline, View
 
 OPEN_MAX = 10_000  # open approvals that are counted

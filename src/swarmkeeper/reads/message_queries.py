@@ -23,7 +23,8 @@ from swarmkeeper.core.named_reads import MessageRow, fetch
 from swarmkeeper.core.ports import Changes, ReadsOnly, StoreDamaged, StoreUnavailable
 from swarmkeeper.core.states import TaskStatus
 from swarmkeeper.reads import views
-from swarmkeeper.reads.queries import PAGE_BYTES_MAX, Queries
+from swarmkeeper.reads.queries import Queries
+from swarmkeeper.reads.tasks.lists import PAGE_BYTES_MAX
 from swarmkeeper.reads.views import View
 
 # Bounds of one heartbeat's answer. The next heartbeat, with the bot's new cursor, gets the rest.

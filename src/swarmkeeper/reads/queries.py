@@ -5,9 +5,8 @@ The tenant always comes from the principal. Data of other tenants is treated as 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,6 +23,9 @@ from swarmkeeper.govern.cursors import CursorOfAnotherStore, Cursors, NotACursor
 from swarmkeeper.reads import causes, views, wording
 from swarmkeeper.reads.feed import Position, number_of
 from swarmkeeper.reads.payload_cache import PayloadCache
+from swarmkeeper.reads.tasks.costs import CostQueries
+from swarmkeeper.reads.tasks.filters import TaskFilter
+from swarmkeeper.reads.tasks.lists import TaskLists
 from swarmkeeper.reads.views import Inline, View
 
 R = TypeVar("R")
@@ -32,32 +34,6 @@ Row = TypeVar("Row", BotRow, KeyRow, LegalHoldRow)
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
 SUBTASKS_SHOWN = 200
-# A page of tasks ends early rather than carry more of what clients sent than this.
-PAGE_BYTES_MAX = 4 * 1024 * 1024
-
-_LAST = 2**62  # sorts after every time
-_LAST_ID = "\U0010ffff"  # sorts after every id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFilter:
-    """The filters of a list of tasks; an empty filter matches all. Times are exclusive, in microseconds."""
-
-    status: tuple[str, ...] = ()
-    outcome: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()  # each as key:value; a key may hold a colon, too
-    created_after: int | None = None
-    created_before: int | None = None
-
-
-# order_by -> (named read, values that sort before every task)
-# For each order: the read of all tasks, that of one party's, and the place before the first task.
-_ORDERS: Mapping[str, tuple[Read[TaskRow], Read[TaskRow], tuple[int, ...]]] = {
-    "created_at": (named_reads.TASKS_OLDEST, named_reads.TASKS_OF_PARTY_OLDEST, (-1,)),
-    "-created_at": (named_reads.TASKS_NEWEST, named_reads.TASKS_OF_PARTY_NEWEST, (_LAST,)),
-    "priority": (named_reads.TASKS_BY_PRIORITY, named_reads.TASKS_OF_PARTY_BY_PRIORITY, (10, -1)),
-}
-
 
 _FAILING = (AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.EXPIRED)
 _WELL = (Status.SUCCEEDED, Status.SKIPPED)
@@ -311,47 +287,22 @@ class Queries:
         order_by: str = "-created_at",
         page_size: int = PAGE_SIZE,
         page_token: str = "",
+        as_rows: bool = False,
     ) -> View:
-        """Return a page of tasks without subtasks, result and verdict; it ends early if it gets large."""
-        self.require(principal, "task.read")
+        """Return a page of tasks; see `TaskLists.page`."""
         self.check_size(page_size)
-        if order_by not in _ORDERS:
-            allowed = f"must be one of {', '.join(_ORDERS)}"
-            raise Invalid("no such order", details=(("/query/order_by", "enum", allowed),))
-        of_all, of_party, first = _ORDERS[order_by]
-        after: list[Any] = [*first, _LAST_ID if order_by.startswith("-") else ""]
-        if page_token:
-            _, *after = views.read_token(page_token, str, *(type(part) for part in after))
-            if views.token(order_by, *after) != page_token:
-                raise Invalid(
-                    "the page token belongs to another order",
-                    details=(("/query/page_token", "invalid", "use it with the order_by that it came with"),),
-                )
-        found = await self._fetch(
-            of_party if principal.sees_own else of_all,
-            tenant=principal.tenant,
-            **({"party": principal.party} if principal.sees_own else {}),
-            statuses=_json(filters.status) if filters.status else None,
-            outcomes=_json(filters.outcome) if filters.outcome else None,
-            labels=_json(list(filters.labels)),
-            created_after=filters.created_after,
-            created_before=filters.created_before,
-            **dict(zip(("after_priority", "after_at", "after_id")[-len(after) :], after, strict=True)),
-            limit=page_size + 1,
+        lists = self.task_lists
+        return await lists.page(
+            principal, filters, order_by=order_by, page_size=page_size, page_token=page_token, as_rows=as_rows
         )
-        shown: list[TaskRow] = []
-        room = PAGE_BYTES_MAX
-        for row in found[:page_size]:
-            room -= row.spec_bytes or 0
-            if shown and room < 0:
-                break
-            shown.append(row)
-        payload_cache = await self._bodies.of([row.spec for row in shown], erased=True)
-        following = ""
-        if len(shown) < len(found):
-            last = shown[-1]
-            following = views.token(order_by, *(last.priority, last.created_at, last.id)[-len(after) :])
-        return views.page([views.task(row, payload_cache.get(row.spec)) for row in shown], following)
+
+    @property
+    def task_lists(self) -> TaskLists:
+        return TaskLists(self._reader, self._rules, self._bodies)
+
+    @property
+    def cost_sums(self) -> CostQueries:
+        return CostQueries(self._reader, self._rules, now=self._now)
 
     async def subtasks(
         self, principal: Principal, task_id: str, *, page_size: int = PAGE_SIZE, page_token: str = ""
@@ -526,7 +477,7 @@ class Queries:
         for queue in await self._fetch(named_reads.WAITING_BY_QUEUE, tenant=principal.tenant):
             for skill in views.json_of(queue.skills):
                 waiting[skill] = waiting.get(skill, 0) + queue.waiting
-                oldest[skill] = min(oldest.get(skill, _LAST), queue.since)
+                oldest[skill] = min(oldest.get(skill, queue.since), queue.since)
         return views.page(
             [
                 {

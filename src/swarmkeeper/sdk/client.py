@@ -22,6 +22,7 @@ from swarmkeeper.sdk.connection.transport import Transport
 from swarmkeeper.sdk.connection.typed import PAGE_SIZE, given, segment, task_path
 from swarmkeeper.sdk.errors import ApiError, Unreachable
 from swarmkeeper.sdk.insight.reads import Insight
+from swarmkeeper.sdk.tables.client import TableCalls
 from swarmkeeper.wire.answers import (
     AuditLog,
     AuditPage,
@@ -42,7 +43,6 @@ from swarmkeeper.wire.answers import (
     Task,
     TaskBatchAnswer,
     TaskBatchItem,
-    TaskPage,
 )
 from swarmkeeper.wire.events import CloudEvent, EventPage, SseReader
 from swarmkeeper.wire.explain import Explanation
@@ -68,7 +68,7 @@ from swarmkeeper.wire.shapes import read_answer
 WAIT_SECONDS = 25.0  # of one long poll; most proxies cut a silent connection at 60 s, some at 30
 
 
-class Client(Insight):
+class Client(TableCalls, Insight):
     """Calls the orchestrator at `url` with the rights of `api_key`, or of the token of an identity provider.
 
     By default both come from the environment (SWARMKEEPER_URL, and SWARMKEEPER_API_KEY or SWARMKEEPER_API_KEY_FILE,
@@ -176,27 +176,6 @@ class Client(Insight):
         return {
             key: await self.output(task_id, key) if is_reference(value) else value for key, value in task.result.items()
         }
-
-    def tasks(
-        self,
-        *,
-        status: str | Sequence[str] = (),
-        outcome: str | Sequence[str] = (),
-        label: str | Sequence[str] = (),
-        created_after: datetime | str | None = None,
-        created_before: datetime | str | None = None,
-        order_by: Literal["created_at", "-created_at", "priority"] | None = None,
-    ) -> AsyncIterator[Task]:
-        """Iterate over the tasks with any of the statuses, any of the outcomes and all of the labels (`key:value`)."""
-        query = {
-            "status": status,
-            "outcome": outcome,
-            "label": label,
-            "created_after": _time(created_after),
-            "created_before": _time(created_before),
-            "order_by": order_by,
-        }
-        return self._items("/tasks", TaskPage, query)
 
     def subtasks(self, task_id: str) -> AsyncIterator[SubTaskState]:
         return self._items(f"{task_path(task_id)}/subtasks", SubTaskPage)
@@ -583,7 +562,3 @@ def _sent_value(value: Json) -> Json:
     if isinstance(value, list | tuple):
         return [_sent_value(each) for each in value]
     return value
-
-
-def _time(moment: datetime | str | None) -> str | None:
-    return moment.isoformat() if isinstance(moment, datetime) else moment

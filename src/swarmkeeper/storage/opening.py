@@ -65,6 +65,9 @@ class OpenedStore(Store, Protocol):
             StoreLost: they are not.
         """
 
+    async def rebuild(self) -> None:
+        """Make counts, sums, labels and words anew: they follow from other rows. Others may use the store meanwhile."""
+
     async def rescue(self) -> str:
         """After StoreLost, save what only this process still has, and return what was done."""
 

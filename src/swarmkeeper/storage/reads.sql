@@ -20,37 +20,15 @@ SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spe
                     WHERE NOT EXISTS (SELECT 1 FROM {members task.labels} AS has
                                        WHERE has.key || ':' || has.value = wanted.value));
 
--- name: tasks_oldest
--- A page of tasks, oldest first, after a time and id.
-{part task_page}
-   AND (created_at, id) > (:after_at, :after_id)
- ORDER BY created_at, id LIMIT :limit;
-
--- name: tasks_newest
--- The same, newest first.
-{part task_page}
-   AND (created_at, id) < (:after_at, :after_id)
- ORDER BY created_at DESC, id DESC LIMIT :limit;
-
 -- name: tasks_by_priority
--- The same, highest priority first, then oldest first. It sorts the filtered rows: priorities change, and an index on
--- them would slow down every update of a task.
+-- A page of tasks, highest priority first, then oldest first. It sorts the filtered rows: priorities change, and an index
+-- on them would slow down every update of a task.
 {part task_page}
    AND (-priority, created_at, id) > (-CAST(:after_priority AS bigint), :after_at, :after_id)
  ORDER BY -priority, created_at, id LIMIT :limit;
 
--- name: tasks_of_party_oldest
--- The same three for the tasks of one party alone: what a key of scope `own` sees. They look at no row of others.
-{part task_page}
-   AND party = :party AND (created_at, id) > (:after_at, :after_id)
- ORDER BY created_at, id LIMIT :limit;
-
--- name: tasks_of_party_newest
-{part task_page}
-   AND party = :party AND (created_at, id) < (:after_at, :after_id)
- ORDER BY created_at DESC, id DESC LIMIT :limit;
-
 -- name: tasks_of_party_by_priority
+-- The same for the tasks of one party alone: what a key of scope `own` sees. It looks at no row of others.
 {part task_page}
    AND party = :party
    AND (-priority, created_at, id) > (-CAST(:after_priority AS bigint), :after_at, :after_id)

@@ -302,7 +302,7 @@ TASK = RecordTable(
     "status priority updated_at labels planner_skills evaluator_skills evaluation quorum_accept quorum_of max_rounds"
     " approval plan_timeout review_timeout defaults outcome failure holds version sequence n_total n_open n_failed"
     " round reworks deadline deadline_left planned started loading makers verdict usage place budget subtask_labels",
-    "status updated_at outcome version sequence n_total n_open n_failed planned started makers place",
+    "status updated_at version sequence n_total n_open n_failed planned started makers place",
     codecs={
         "status": _word(TaskStatus),
         "labels": OBJECT,
@@ -512,5 +512,5 @@ HOT: Mapping[str, Hot] = {name: _hot(table) for name, table in TABLES.items() if
 # The statements of a store's `set_back`, in order.
 TIMES = (
     *("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "rates", "cooldowns", "approvals"),
-    *("bots", "feedback", "answers", "idempotency", "alive"),
+    *("bots", "feedback", "answers", "idempotency", "alive", "tallies"),
 )

@@ -28,7 +28,8 @@ Others stand for what the databases spell differently; each dialect has its own 
 
 A statement whose text is `{own}` is in the file own.sql of each dialect.
 
-A text that several statements of a file share follows `-- part: x`, and stands for `{part x}` in them.
+A text that several statements of a file share follows `-- part: x`, and stands for `{part x}` in them, also where their
+text is in own.sql.
 """
 
 from __future__ import annotations
@@ -97,10 +98,11 @@ class Text:
 
 def texts(file: str, tables: Mapping[str, Table], dialect: Dialect, package: str = __package__) -> dict[str, Text]:
     """Return the statements of a file in the package's folder by name, with placeholders replaced."""
-    own = _parts(dialect.package, "own.sql")
+    own, _ = _pieces(dialect.package, "own.sql")
+    shared, parts = _pieces(package, file)
     return {
-        name: _filled(dialect.written(own[name] if shared == "{own}" else shared), tables)
-        for name, shared in _parts(package, file).items()
+        name: _filled(dialect.written(_with_parts(own[name] if text == "{own}" else text, parts)), tables)
+        for name, text in shared.items()
     }
 
 
@@ -112,16 +114,21 @@ def _filled(sql: str, tables: Mapping[str, Table]) -> Text:
 
 def own_names(dialect: Dialect) -> set[str]:
     """Return the names of the statements that a dialect words itself."""
-    return set(_parts(dialect.package, "own.sql"))
+    return set(_pieces(dialect.package, "own.sql")[0])
 
 
-def _parts(package: str, file: str) -> dict[str, str]:
+def _pieces(package: str, file: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the statements of a file, and its parts."""
     pieces = _NAME.split(files(package).joinpath(file).read_text("utf-8"))
     found: dict[str, dict[str, str]] = {"name": {}, "part": {}}
     for kind, name, text in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
         assert name not in found[kind], f"{file} has two statements or parts named {name}"
         found[kind][name] = _COMMENT.sub("", text).strip().removesuffix(";")
-    return {name: _PART.sub(lambda match: found["part"][match[1]], sql) for name, sql in found["name"].items()}
+    return found["name"], found["part"]
+
+
+def _with_parts(sql: str, parts: Mapping[str, str]) -> str:
+    return _PART.sub(lambda match: parts[match[1]], sql)
 
 
 def _columns(match: re.Match[str], tables: Mapping[str, Table], row: list[Table]) -> str:

@@ -214,3 +214,48 @@ INSERT INTO cooldown ({cooldown}) VALUES ({:cooldown})
 -- name: delete_cooldown
 -- Ends it.
 DELETE FROM cooldown WHERE cooldown.id = :id;
+
+-- ---- counts, sums and labels (core/tallies/) -------------------------------------------------------------------------
+
+-- name: add_task_count
+-- One row for each count that a batch, or a turn of the sequencer, changes; as with the next two.
+INSERT INTO task_count (tenant, party, week, status, outcome, number)
+VALUES (:tenant, :party, :week, :status, :outcome, :number)
+    ON CONFLICT (tenant, party, week, status, outcome) DO UPDATE SET number = task_count.number + excluded.number;
+
+-- name: add_label_count
+-- Counts of labels.
+INSERT INTO label_count (tenant, key, value, party, week, number)
+VALUES (:tenant, :key, :value, :party, :week, :number)
+    ON CONFLICT (tenant, key, value, party, week) DO UPDATE SET number = label_count.number + excluded.number;
+
+-- name: add_cost
+-- Sums of what attempts used.
+INSERT INTO cost (tenant, part, day, name, party, week, cost_micro_usd, tokens, unpriced_tokens, attempts)
+VALUES (:tenant, :part, :day, :name, :party, :week, :cost_micro_usd, :tokens, :unpriced_tokens, :attempts)
+    ON CONFLICT (tenant, part, day, name, party, week) DO UPDATE
+   SET cost_micro_usd = cost.cost_micro_usd + excluded.cost_micro_usd, tokens = cost.tokens + excluded.tokens,
+       unpriced_tokens = cost.unpriced_tokens + excluded.unpriced_tokens, attempts = cost.attempts + excluded.attempts;
+
+-- name: drop_label_count
+-- A label that no task has any more, after it was counted down.
+DELETE FROM label_count
+ WHERE label_count.tenant = :tenant AND label_count.key = :key AND label_count.value = :value
+   AND label_count.party = :party AND label_count.week = :week AND label_count.number = 0;
+
+-- name: drop_cost
+-- The sum of no attempts, after some were taken out.
+DELETE FROM cost
+ WHERE cost.tenant = :tenant AND cost.part = :part AND cost.day = :day AND cost.name = :name AND cost.party = :party
+   AND cost.week = :week AND cost.attempts = 0;
+
+-- name: insert_task_label
+-- For the list of tasks. Two labels may read the same, since a key may hold a colon.
+INSERT INTO task_label (tenant, label, created_at, task)
+VALUES (:tenant, :label, :created_at, :task) ON CONFLICT DO NOTHING;
+
+-- name: delete_task_label
+-- The task has other labels now.
+DELETE FROM task_label
+ WHERE task_label.tenant = :tenant AND task_label.label = :label AND task_label.created_at = :created_at
+   AND task_label.task = :task;

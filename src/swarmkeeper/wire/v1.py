@@ -135,3 +135,14 @@ from swarmkeeper.wire.requests import (
     specs,
 )
 from swarmkeeper.wire.shapes import read, read_answer
+from swarmkeeper.wire.tables.answers import (
+    CostAmounts,
+    CostReport,
+    CostSum,
+    LabelTally,
+    LabelTallyPage,
+    ListedFailure,
+    ListedTask,
+    ListedTaskPage,
+    TaskTally,
+)

@@ -1,4 +1,4 @@
-"""`store size`: what holds how much of a store."""
+"""`store size` and `store rebuild`: what holds how much of a store, and what follows from other rows made anew."""
 
 from __future__ import annotations
 
@@ -26,11 +26,6 @@ GROUPS: Mapping[str, str] = {
 }
 
 
-@app.callback()
-def store() -> None:
-    """Keep `size` a command of its own group, although it is the only one."""
-
-
 @app.command()
 def size(store: Store = None, as_json: AsJson = False) -> None:
     """Show what holds how much: by kind of data, by table and by tenant. Reads the whole file.
@@ -54,6 +49,25 @@ def size(store: Store = None, as_json: AsJson = False) -> None:
     terminal.say_table(tables, ("table", "rows", "bytes", "spare"))
     rows = [{**row, "oldest": None if row["oldest"] is None else _day(row["oldest"])} for row in tenants]
     terminal.say_table(rows, ("tenant", "tasks", "finished", "oldest", "stored_bytes"))
+
+
+@app.command()
+def rebuild(store: Store = None, as_json: AsJson = False) -> None:
+    """Make anew what follows from other rows: counts, sums of costs, labels, words of titles. See `doctor --deep`.
+
+    A server may be running: it goes on between the slices. Until the end, searches for words miss tasks. If it is
+    interrupted, the next start of a server goes on with it.
+    """
+    running.run(_rebuild(running.on_disk(store, lost="")))
+    if as_json:
+        terminal.say_json({"rebuilt": True})
+    else:
+        terminal.talk("counts, costs, labels and words were made anew")
+
+
+async def _rebuild(settings: Settings) -> None:
+    async with running.store_of(settings) as opened:
+        await opened.rebuild()
 
 
 def _day(micros: int) -> str:

@@ -14,7 +14,7 @@ from swarmkeeper.cli.framework import documents, terminal
 from swarmkeeper.cli.framework.connection import Connection, connected, sendable
 from swarmkeeper.cli.framework.flags import TaskId, flag, seconds
 from swarmkeeper.cli.framework.terminal import CliError, Exit
-from swarmkeeper.cli.tasks import approval, explain, look, outcomes, trouble, watch
+from swarmkeeper.cli.tasks import approval, explain, listing, look, outcomes, trouble, watch
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
@@ -179,48 +179,9 @@ def _end_with(task: Task, *, watched: bool) -> NoReturn:
 app.command()(explain.explain)
 
 
-def _row(task: Task) -> dict[str, Any]:
-    return {
-        "id": task.id,
-        "state": watch.task_state(task),
-        "done": f"{task.progress.done}/{task.progress.total}",
-        "created_at": task.created_at.isoformat(timespec="seconds"),
-        "title": task.title,
-    }
-
-
-@app.command("list")
-@connected
-def list_(
-    connection: Connection,
-    status: Annotated[str | None, flag("--status", help="Only tasks with this status: CREATED, PLANNED, …")] = None,
-    outcome: Annotated[str | None, flag("--outcome", help="Only tasks with this outcome: accepted, failed, …")] = None,
-    label: Annotated[str | None, flag("--label", help="Only tasks with this label: key:value")] = None,
-    order_by: Annotated[str, flag("--order-by", help="Order: created_at, -created_at or priority.")] = "-created_at",
-    limit: Annotated[int, flag("--limit", help="Maximum number.", min=1)] = 50,
-) -> None:
-    """List the tasks of the tenant, newest first."""
-    if order_by not in ("created_at", "-created_at", "priority"):
-        raise CliError("order_by", "--order-by: created_at, -created_at or priority", exit_code=Exit.USAGE)
-
-    async def work(client: Client) -> list[Task]:
-        found: list[Task] = []
-        query = {"status": status, "outcome": outcome, "label": label, "order_by": order_by}
-        pages = client.tasks(**query)  # type: ignore[arg-type]  # order_by was checked to be one of its words
-        async for task in pages:
-            found.append(task)
-            if len(found) == limit:
-                break
-        return found
-
-    tasks = connection.call(work)
-    if connection.as_json:
-        for task in tasks:
-            terminal.say_record(task)
-    else:
-        terminal.say_table([_row(task) for task in tasks], ("id", "state", "done", "created_at", "title"))
-
-
+app.command("list")(listing.list_)
+for command in (listing.count, listing.labels, listing.costs):
+    app.command()(command)
 app.command("get")(look.get)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from swarmkeeper.wire.answers import SubTaskState, Task
     from swarmkeeper.wire.explain import Waiting
+    from swarmkeeper.wire.tables.answers import ListedTask
 
 # After this time without a change, the reason is printed.
 STILL_SECONDS = 10.0
@@ -79,7 +80,7 @@ class TaskChanges:
                 self._subtasks[subtask.key] = state
 
 
-def task_state(task: Task) -> str:
+def task_state(task: Task | ListedTask) -> str:
     """Return the outcome before the status: `accepted (ARCHIVED)`."""
     state = f"{task.outcome} ({task.status})" if task.outcome is not None else str(task.status)
     if task.holds:

@@ -17,6 +17,7 @@ from typing import Any
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import EraseTask, PlaceLegalHold, ReleaseLegalHold, TrimAudit
 from swarmkeeper.core.decide import anchors
+from swarmkeeper.core.decide.effects import tallies
 from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.effects.steps import begin_job, step
 from swarmkeeper.core.decide.working_set import WorkingSet
@@ -36,7 +37,10 @@ OF_ITEMS = (
     *("erase_payloads", "erase_items"),
 )
 OF_EVENTS = ("cut_records", "move_feed_start", "erase_events")
-OF_TASK = ("erase_approvals", "erase_messages", "erase_payloads_of_task", "erase_task")
+OF_TASK = (
+    *("erase_approvals", "erase_messages", "erase_payloads_of_task"),
+    *("erase_labels", "erase_task"),
+)
 OF_AUDIT = ("trim_feed_start", "trim_events", "trim_cut_records", "trim_records")
 
 
@@ -148,6 +152,8 @@ def _erase_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> bo
         part = working.get(lookups.TASK_PART, (task.id, after, size))
         for statement in OF_ITEMS if part.works else ():
             _erase(working, statement, works=part.works)
+        if part.works:
+            tallies.erase_attempts(working, task, part.works)
         if part.stored:
             working.count_stored(task.tenant, -part.stored)
         if len(part.works) == size:
@@ -160,6 +166,7 @@ def _erase_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> bo
         return _go_on(working, job, f"events:{last}")
     for statement in OF_TASK:
         _erase(working, statement, task=task.id)
+    tallies.erase_task(working, task)
     working.put_row(lookups.TASK, task.id, None)
     return True
 

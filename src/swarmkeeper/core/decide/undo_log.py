@@ -6,7 +6,7 @@ old values, and lists are cut to their old lengths. working_set.py has the rows 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -27,6 +27,8 @@ from swarmkeeper.core.model import (
     Work,
 )
 from swarmkeeper.core.ports import Changes, Key, Rules
+from swarmkeeper.core.tallies import counting
+from swarmkeeper.core.tallies.records import DAY, CostKey, Spent, spent_by
 
 _ABSENT: Any = object()
 _Row = TypeVar("_Row", TaskRecord, Work, LeaseRecord, BotRecord, ApiKey, ApprovalRecord, BackgroundJob)
@@ -254,6 +256,16 @@ class UndoLog:
         for key, value in entries.items():
             undo.append((mapping, key, get(key, _ABSENT)))
             mapping[key] = value
+
+    def add_costs_of(self, task: TaskRecord, bot: str, skills: tuple[str, ...], usage: Mapping[str, int]) -> None:
+        """Add what an attempt that ends now has used to all its sums."""
+        self.add_costs(counting.cost_keys(task, self.now // DAY, bot, skills, task.labels), spent_by(usage))
+
+    def add_costs(self, keys: Iterable[CostKey], spent: Spent, times: int = 1) -> None:
+        """Add what was used to these sums; negative times take it out."""
+        costs = self.changes.costs
+        for key in keys:
+            self.put(costs, key, counting.added(costs.get(key), spent, times))
 
     def drop(self, mapping: MutableMapping[Any, Any], key: Any) -> None:
         """Remove a mapping entry; `undo` restores it."""

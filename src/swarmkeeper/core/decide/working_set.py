@@ -54,6 +54,7 @@ from swarmkeeper.core.states import (
     TaskTransition,
     Transition,
 )
+from swarmkeeper.core.tallies import counting
 
 # Lookups whose lists may be outdated after a change.
 VOLATILE: frozenset[str] = frozenset(
@@ -69,6 +70,7 @@ VOLATILE: frozenset[str] = frozenset(
         lookups.LATE,
         lookups.GRAPH,
         lookups.KEY_LINE,
+        lookups.TASK_COSTS,
     }
 )
 P = ParamSpec("P")
@@ -105,6 +107,7 @@ class WorkingSet(LoadedRows):
         self.position = max(now, position)  # carried from batch to batch, so that positions are unique
         self._listed: dict[str, list[Key]] = {}  # work id -> the loaded lists of its children
         self._unsaved: dict[str, None] = {}  # items in `changes.ready` that have no queue entry in the store
+        self._counted: dict[str, counting.State] = {}  # by task: the state in which the store counts it
 
     def begin_at(self, now: int) -> None:
         """Set the time at which the batch decides; call this before the first decision."""
@@ -118,7 +121,9 @@ class WorkingSet(LoadedRows):
         for want, value in loaded.items():
             if want not in self.rows:
                 self.rows[want] = value
-                if want[0] in VOLATILE:
+                if want[0] == lookups.TASK:
+                    counting.remember(self._counted, value)
+                elif want[0] in VOLATILE:
                     self._volatile.append(want)
                 elif want[0] == lookups.CHILDREN:
                     self._listed.setdefault(want[1][0], []).append(want)
@@ -468,6 +473,7 @@ class WorkingSet(LoadedRows):
     def take_changes(self) -> Changes:
         self._unsaved = {}
         self.held_saved = dict(self.held)
+        counting.count_changed(self.changes, self._counted)
         return super().take_changes()
 
     def wait(self, task: TaskRecord, work: Work, transition: Transition, until: int | None) -> None:
@@ -582,6 +588,7 @@ class WorkingSet(LoadedRows):
         if spent:
             total = {name: task.usage.get(name, 0) + spent.get(name, 0) for name in {**task.usage, **spent}}
             self.edit_task(task).usage = total
+            self.add_costs_of(task, lease.bot, self.queues.by_id[work.queue].skills, spent)
         return attempt
 
 

@@ -21,7 +21,7 @@ from swarmkeeper.http.openapi import returns
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import StrictRoute
 from swarmkeeper.reads.insight import operations
-from swarmkeeper.reads.queries import TaskFilter
+from swarmkeeper.reads.tasks.filters import TaskFilter
 from swarmkeeper.wire.insight.bulk import BulkRequest, OperationState
 from swarmkeeper.wire.shapes import micros_or_none, of_datetime
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Depends, Query
@@ -34,10 +33,9 @@ from swarmkeeper.http.responses import Json, encode
 from swarmkeeper.http.routers import sse
 from swarmkeeper.http.routers.task_views import ETAG, changed_task, versions
 from swarmkeeper.http.routing import StrictRoute
-from swarmkeeper.reads.queries import TaskFilter
 from swarmkeeper.reads.reading_thread import Reads
 from swarmkeeper.wire import v1
-from swarmkeeper.wire.shapes import micros, micros_or_none
+from swarmkeeper.wire.shapes import micros_or_none
 
 Found = TypeVar("Found")
 
@@ -88,26 +86,20 @@ async def submit_tasks(
 # ---- reading -------------------------------------------------------------------------------------------------------
 
 
-@router.get("/tasks", response_model=v1.TaskPage)
+@router.get("/tasks", response_model=v1.TaskPage | v1.ListedTaskPage)
 async def list_tasks(query: Annotated[TasksQuery, Query()], call: CurrentCall) -> Response:
-    """List tasks, without their subtasks and results."""
-    filters = TaskFilter(
-        status=tuple(query.status),
-        outcome=tuple(query.outcome),
-        labels=tuple(query.label),
-        created_after=_moment(query.created_after),
-        created_before=_moment(query.created_before),
-    )
+    """List tasks, without their subtasks and results; or as rows of a table."""
     page = await call.read(
         lambda reads: reads.queries.tasks(
-            call.by, filters, order_by=query.order_by, page_size=query.page_size, page_token=query.page_token
+            call.by,
+            query.filters(),
+            order_by=query.order_by,
+            page_size=query.page_size,
+            page_token=query.page_token,
+            as_rows=query.view == "row",
         )
     )
     return Json(page)
-
-
-def _moment(moment: datetime | None) -> int | None:
-    return None if moment is None else micros(moment.timestamp())
 
 
 @router.get("/tasks/{task_id:id}:explain", response_model=v1.Explanation)

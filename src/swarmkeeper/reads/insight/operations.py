@@ -13,8 +13,9 @@ from swarmkeeper.core.operations.commands import ITEMS_MAX
 from swarmkeeper.core.operations.reads import OPERATION_COUNTS, OPERATION_ITEMS_PAGE, OPERATION_ROW
 from swarmkeeper.reads import views
 from swarmkeeper.reads.insight.insight_reads import TASKS_FITTING
-from swarmkeeper.reads.queries import Queries, TaskFilter
+from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread, Reads
+from swarmkeeper.reads.tasks.filters import TaskFilter
 from swarmkeeper.reads.views import View
 
 LOOKED_AT_ONCE = 2_000  # tasks in one turn of the reading thread

@@ -11,7 +11,8 @@ from swarmkeeper.core.ports import Rules
 from swarmkeeper.reads import views
 from swarmkeeper.reads.insight.insight_reads import VERDICTS_PAGE, VerdictRow
 from swarmkeeper.reads.insight.timeline import round_of
-from swarmkeeper.reads.queries import PAGE_BYTES_MAX, Queries
+from swarmkeeper.reads.queries import Queries
+from swarmkeeper.reads.tasks.lists import PAGE_BYTES_MAX
 from swarmkeeper.reads.views import View
 
 # A verdict that is longer is shown without its reasons, findings and feedback; `GET …/subtasks/{id}` has the whole.

@@ -66,7 +66,7 @@ _WORDS: dict[str, Any] = {
     "endings": json.dumps(_ENDING_EVENTS),
 }
 
-CHECKS_OF_DOCTOR = read("checks.sql")
+CHECKS_OF_DOCTOR = read("checks.sql", "tally_reads.sql")
 SHOWN = 5
 
 _QUIET = "NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = task.id)"
@@ -299,6 +299,11 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(6, "what a budget has reserved is what live leases may use", _doctor("doctor_budget_reserved")),
     Invariant(6, "a task held for its reserved budget has a lease that has some of it", _doctor("doctor_budget_hold")),
     Invariant(6, "what a budget has spent was settled by attempts, each once", _doctor("doctor_budget_spent")),
+    Invariant(4, "tasks are counted by status and outcome", _doctor("doctor_task_counts")),
+    Invariant(4, "tasks are counted by label", _doctor("doctor_label_counts")),
+    Invariant(4, "a task is listed by its labels", _doctor("doctor_labels")),
+    Invariant(4, "the words of a title are found", _doctor("doctor_words")),
+    Invariant(6, "sums of costs are what attempts used", _doctor("doctor_costs")),
     Invariant(
         8,
         "a task has a deadline timer exactly if it has a deadline",

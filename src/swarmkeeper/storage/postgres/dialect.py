@@ -57,6 +57,15 @@ _BESIDE: Mapping[str, str] = {
     "value": "bigint",
     "at": "bigint",
 }
+_KEY_OF_COST = dict.fromkeys(("tenant", "part", "name", "party"), "text") | {"day": "bigint", "week": "bigint"}
+_AMOUNTS = dict.fromkeys(("cost_micro_usd", "tokens", "unpriced_tokens", "attempts"), "bigint")
+_TALLIES: Mapping[str, dict[str, str]] = {
+    "task_count": dict.fromkeys(("tenant", "party", "status", "outcome"), "text")
+    | {"week": "bigint", "number": "bigint"},
+    "label_count": dict.fromkeys(("tenant", "key", "value", "party"), "text") | {"week": "bigint", "number": "bigint"},
+    "cost": _KEY_OF_COST | _AMOUNTS,
+    "task_label": {"tenant": "text", "label": "text", "created_at": "bigint", "task": "text"},
+}
 _TARGET = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
 _VALUES = re.compile(r"\bVALUES \((.*?)\)(?=\s*(?:ON CONFLICT|$))", re.DOTALL)
 
@@ -104,6 +113,7 @@ def read_row_statements() -> dict[str, RowStatement]:
     types = {records.table.name: records.column_types() for records in rows.RECORDS}
     types[rows.PAYLOAD.name] = {"id": "text", "task": "text", "body": "bytea", "sealed": "bigint"}
     types["data_key"] = dict.fromkeys(("id", "tenant", "key_id"), "text") | {"nonce": "bytea", "wrapped": "bytea"}
+    types |= _TALLIES
     found = {**texts("writes.sql", rows.TABLES, POSTGRES), **texts("only_rows.sql", rows.TABLES, POSTGRES, __package__)}
     return {name: _for_many(text.sql, text.row, types) for name, text in found.items()}
 

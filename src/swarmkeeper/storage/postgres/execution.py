@@ -15,7 +15,7 @@ from swarmkeeper.storage.rows import Row
 
 QUERIES: Mapping[str, dialect.Statement] = {
     **dialect.read("queries.sql", "limits.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql"),
-    **dialect.read("erasures.sql", "operations.sql"),
+    **dialect.read("erasures.sql", "operations.sql", "tallies.sql"),
     **dialect.read_only_here(),
 }
 ROW_STATEMENTS: Mapping[str, dialect.RowStatement] = dialect.read_row_statements()

@@ -17,15 +17,17 @@ from swarmkeeper.storage import kills, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
+from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.postgres.execution import Execution
 
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
 # Every transaction inserts a row there at its end: those that have are committed then, and others wait for this one.
 _WAIT_FOR_WRITERS = "LOCK TABLE outbox IN SHARE MODE"
+# Those that have modules of their own.
 _APART = (
-    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS
-)  # those that have modules of their own
+    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS | saving.LOOKUPS
+)
 
 
 async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = False) -> None:
@@ -82,6 +84,7 @@ class BulkLoading:
             found |= await self._execution.run(kills.load(wanted_of))
             found |= await self._execution.run(persons.load(wanted_of))
             found |= await self._execution.run(erasing.load(wanted_of))
+            found |= await self._execution.run(saving.load(wanted_of))
         # Those that the first ones have added.
         await self._together(
             [

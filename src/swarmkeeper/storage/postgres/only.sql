@@ -216,3 +216,7 @@ DELETE FROM server
 -- Nobody needs what was told longer ago: the bot's row has its time by then.
 DELETE FROM presence
  WHERE told_at < CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - CAST(:microseconds AS bigint);
+
+-- name: outbox_bodies
+-- All that waits.
+SELECT body FROM outbox ORDER BY id;

@@ -122,3 +122,56 @@ VALUES (:name, :seq, :owner, CAST(extract(epoch FROM clock_timestamp()) * 100000
  WHERE sink.owner = excluded.owner
     OR sink.until <= CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)
 RETURNING seq;
+
+-- name: worded_tasks_newest
+{part shown}
+  FROM task
+ WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
+   AND (task.created_at, task.id) < (:high_at, :high_id) AND (task.created_at, task.id) >= (:low_at, :low_id)
+{part wanted}
+ ORDER BY task.created_at DESC, task.id DESC
+ LIMIT :limit;
+
+-- name: worded_tasks_newest_until
+SELECT task.created_at AS at, task.id AS id
+  FROM task
+ WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
+   AND (task.created_at, task.id) < (:high_at, :high_id) AND (task.created_at, task.id) >= (:low_at, :low_id)
+ ORDER BY task.created_at DESC, task.id DESC
+ LIMIT 1 OFFSET :passed;
+
+-- name: worded_tasks_oldest
+{part shown}
+  FROM task
+ WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
+   AND (task.created_at, task.id) > (:low_at, :low_id) AND (task.created_at, task.id) <= (:high_at, :high_id)
+{part wanted}
+ ORDER BY task.created_at, task.id
+ LIMIT :limit;
+
+-- name: worded_tasks_oldest_until
+SELECT task.created_at AS at, task.id AS id
+  FROM task
+ WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
+   AND (task.created_at, task.id) > (:low_at, :low_id) AND (task.created_at, task.id) <= (:high_at, :high_id)
+ ORDER BY task.created_at, task.id
+ LIMIT 1 OFFSET :passed;
+
+-- name: worded_tasks_counted
+SELECT count(*) AS number
+  FROM task
+ WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
+   AND (task.created_at, task.id) < (:high_at, :high_id) AND (task.created_at, task.id) >= (:low_at, :low_id)
+{part wanted};
+
+-- name: worded_tasks_bounded
+SELECT count(*) AS number
+  FROM (SELECT 1
+  FROM task
+ WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
+   AND (task.created_at, task.id) < (:high_at, :high_id) AND (task.created_at, task.id) >= (:low_at, :low_id)
+         LIMIT :most) AS found;
+
+-- name: doctor_words
+-- The database keeps this index itself.
+SELECT '' AS subject WHERE CAST(:n AS bigint) < 0;

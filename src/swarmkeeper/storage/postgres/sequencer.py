@@ -23,6 +23,7 @@ import asyncpg
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.core.rules import tree
 from swarmkeeper.storage import rows
+from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.postgres.connections import close, translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
 from swarmkeeper.storage.postgres.outbox import unpacked
@@ -69,6 +70,7 @@ async def _place(execution: Execution, told: list[Any], until: int) -> None:
     trees = dict.fromkeys(tenants) | {row[0]: rows.AUDIT_TREE.from_row(row) for row in known}
     placed, grown = tree.place(trees, leaves)
     counts = _summed(one.counts for one in told)
+    tallies = saving.writes_of(*saving.summed(part for one in told for part in one.tallies))
     alive = [one.alive_at for one in told if one.alive_at is not None]
     await execution.write(
         [
@@ -76,10 +78,13 @@ async def _place(execution: Execution, told: list[Any], until: int) -> None:
             ("insert_audit_leaf", list(map(rows.AUDIT_LEAF.to_row, placed))),
             ("put_tree", list(map(rows.AUDIT_TREE.to_row, grown.values()))),
             ("count_opened", [(*numbers, tenant) for tenant, numbers in sorted(counts.items())]),
+            *(write for write in tallies if not write[0].startswith("drop_")),
             # All that was committed before `until` has its numbers; and the latest time that an engine has reached.
             ("raise_meta", [("sequenced_until", until), ("alive_at", max(alive, default=0))]),
         ]
     )
+    # Apart from the others: one statement cannot add to a row and remove it.
+    await execution.write([write for write in tallies if write[0].startswith("drop_")])
 
 
 def _check_sequences(events: Iterable[rows.Row]) -> None:

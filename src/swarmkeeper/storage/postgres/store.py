@@ -16,6 +16,7 @@ from swarmkeeper.storage import migration_files, rows
 from swarmkeeper.storage.at_rest import guard
 from swarmkeeper.storage.at_rest.bodies import ENCRYPTED as WITH_BODIES
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
+from swarmkeeper.storage.derived import in_postgres
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
@@ -27,7 +28,7 @@ from swarmkeeper.storage.refusals import StoreHeld
 
 READS: Mapping[str, dialect.Statement] = dialect.read(
     *("reads.sql", "checks.sql", "anchors.sql", "sinks.sql", "secret_reads.sql", "person_reads.sql"),
-    *("erasure_reads.sql", "insight_reads.sql"),
+    *("erasure_reads.sql", "insight_reads.sql", "task_reads.sql", "tally_reads.sql"),
 )
 # Reads of what the sequencer writes: they wait for what was committed before them.
 _SEQUENCED = frozenset(
@@ -132,6 +133,8 @@ class PostgresStore:
             await connections.close(self._writing)
             raise
         self._is_open = True
+        if exclusive or migrate:
+            await in_postgres.finish(self._writing)
         if exclusive:
             self.servers_max = await Execution(self._writing).value("lock_room") // LOCKS_OF_SERVER
             self._sequencer = Sequencer(self._connect_sequencer)
@@ -157,6 +160,15 @@ class PostgresStore:
             StoreRefused, StoreUnavailable: as for `open`.
         """
         await self._open(exclusive=False, migrate=False, create=False, reading=True)
+
+    async def rebuild(self) -> None:
+        """Make all counts, sums and labels anew that follow from other rows. Others may use the store meanwhile."""
+        connection = await self._connect(writing=True)
+        try:
+            await in_postgres.begin(connection)
+            await in_postgres.finish(connection)
+        finally:
+            await connections.close(connection)
 
     async def close(self) -> None:
         async with self._turn:

@@ -12,6 +12,7 @@ from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, operations, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
+from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
 from swarmkeeper.storage.postgres.loading import BulkLoading
@@ -260,6 +261,9 @@ class PostgresTransaction:
         _versioned(rows.TASK, changes.tasks.values(), put)
         _versioned(rows.WORK, changes.works.values(), put)
         put.append(("insert_edge", list(map(rows.EDGE.to_row, changes.edges))))
+        labels_gone, labels = saving.labels(changes)
+        gone.append(("delete_task_label", labels_gone))
+        put.append(("insert_task_label", labels))
 
     def _leases(self, changes: Changes, gone: _Writes, put: _Writes) -> None:
         gone.append(("delete_lease", [(work,) for work in changes.leases_gone]))

@@ -17,12 +17,13 @@ from swarmkeeper.storage import kills, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
+from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.sqlite.dialect import read
 from swarmkeeper.storage.sqlite.kept_rows import ABSENT, KINDS, KeptRows
 
 QUERIES: Mapping[str, str] = read(
     *("queries.sql", "limits.sql", "writes.sql", "retention.sql", "secrets.sql", "kills.sql", "persons.sql"),
-    *("erasures.sql", "operations.sql"),
+    *("erasures.sql", "operations.sql", "tallies.sql"),
 )
 
 _FINAL = rows.to_json(sorted(FINAL))
@@ -30,9 +31,10 @@ _Keys = Iterable[Any]
 _T = TypeVar("_T")
 _child = attrgetter("child")
 
+# Those that have modules of their own.
 _APART = (
-    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS
-)  # those that have modules of their own
+    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS | saving.LOOKUPS
+)
 
 
 def run(execute: Callable[..., Iterable[Any]], steps: Generator[tuple[str, Mapping[str, Any]], list[Any], _T]) -> _T:
@@ -100,6 +102,7 @@ class Loading:
             found |= run(self._execute, kills.load(self._wanted))
             found |= run(self._execute, persons.load(self._wanted))
             found |= run(self._execute, erasing.load(self._wanted))
+            found |= run(self._execute, saving.load(self._wanted))
         unknown = [] if self._wanted.keys() <= _LOOKUPS else sorted(self._wanted.keys() - _LOOKUPS)
         assert not unknown, f"unknown kinds to load: {', '.join(unknown)}"
         return self._found

@@ -94,3 +94,160 @@ RETURNING id;
 INSERT INTO sink (name, seq, owner, until) VALUES (:name, :seq, :owner, :lasts)
     ON CONFLICT (name) DO UPDATE SET seq = max(sink.seq, excluded.seq), owner = excluded.owner
 RETURNING seq;
+
+-- name: worded_tasks_newest
+-- By the numbers of tasks, which are in the order of their creation. A place is the number of its task; without one, for
+-- the times that were asked for, that of the first or the last task created then.
+{part shown}
+  FROM task_words
+ CROSS JOIN task_number ON task_number.n = task_words.rowid
+ CROSS JOIN task ON task.id = task_number.task
+ WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) < (:high_at, :high_id))) + 1)
+   AND task_words.rowid >= coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) >= (:low_at, :low_id))))
+   AND task.tenant = :tenant
+{part wanted}
+ ORDER BY task_words.rowid DESC
+ LIMIT :limit;
+
+-- name: worded_tasks_newest_until
+SELECT task.created_at AS at, task.id AS id
+  FROM (SELECT rowid AS n
+          FROM task_words
+         WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) < (:high_at, :high_id))) + 1)
+   AND task_words.rowid >= coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) >= (:low_at, :low_id))))
+         ORDER BY task_words.rowid DESC
+         LIMIT 1 OFFSET :passed) AS last
+ CROSS JOIN task_number ON task_number.n = last.n
+ CROSS JOIN task ON task.id = task_number.task;
+
+-- name: worded_tasks_oldest
+{part shown}
+  FROM task_words
+ CROSS JOIN task_number ON task_number.n = task_words.rowid
+ CROSS JOIN task ON task.id = task_number.task
+ WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid > coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) > (:low_at, :low_id))) - 1)
+   AND task_words.rowid <= coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) <= (:high_at, :high_id))))
+   AND task.tenant = :tenant
+{part wanted}
+ ORDER BY task_words.rowid
+ LIMIT :limit;
+
+-- name: worded_tasks_oldest_until
+SELECT task.created_at AS at, task.id AS id
+  FROM (SELECT rowid AS n
+          FROM task_words
+         WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid > coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) > (:low_at, :low_id))) - 1)
+   AND task_words.rowid <= coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) <= (:high_at, :high_id))))
+         ORDER BY task_words.rowid
+         LIMIT 1 OFFSET :passed) AS last
+ CROSS JOIN task_number ON task_number.n = last.n
+ CROSS JOIN task ON task.id = task_number.task;
+
+-- name: worded_tasks_counted
+SELECT count(*) AS number
+  FROM task_words
+ CROSS JOIN task_number ON task_number.n = task_words.rowid
+ CROSS JOIN task ON task.id = task_number.task
+ WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) < (:high_at, :high_id))) + 1)
+   AND task_words.rowid >= coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) >= (:low_at, :low_id))))
+   AND task.tenant = :tenant
+{part wanted};
+
+-- name: worded_tasks_bounded
+SELECT count(*) AS number
+  FROM (SELECT 1
+          FROM task_words
+         WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
+                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+   AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
+                           (SELECT max(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT max(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) < (:high_at, :high_id))) + 1)
+   AND task_words.rowid >= coalesce((SELECT n FROM task_number WHERE task = :low_id),
+                           (SELECT min(task_number.n)
+                              FROM task CROSS JOIN task_number ON task_number.task = task.id
+                             WHERE task.tenant = :tenant
+                               AND task.created_at = (SELECT min(created_at) FROM task
+                                                       WHERE tenant = :tenant AND (created_at, id) >= (:low_at, :low_id))))
+         LIMIT :most) AS found;
+
+-- name: doctor_words
+-- Titles without a letter or a digit of ASCII are passed over: they may have no words.
+SELECT task.id AS subject
+  FROM task LEFT JOIN task_number ON task_number.task = task.id
+ WHERE NOT EXISTS (SELECT 1 FROM rebuild)
+   AND (task_number.n IS NULL
+        OR (task.title GLOB '*[0-9A-Za-z]*'
+            AND NOT EXISTS (SELECT 1
+                              FROM task_words
+                             WHERE task_words MATCH 'title : "' || replace(task.title, '"', '""') || '" AND tenant : "t'
+                                                    || hex(task.tenant) || '"'
+                               AND task_words.rowid = task_number.n)))
+ UNION ALL
+SELECT 'words of no task: ' || size.id
+  FROM task_words_docsize AS size LEFT JOIN task_number ON task_number.n = size.id
+                                  LEFT JOIN task ON task.id = task_number.task
+ WHERE task.id IS NULL AND NOT EXISTS (SELECT 1 FROM rebuild)
+ LIMIT :n;

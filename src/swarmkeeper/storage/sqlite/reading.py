@@ -28,7 +28,7 @@ _BUSY_MILLISECONDS = 10_000
 
 READS: Mapping[str, str] = read(
     *("reads.sql", "checks.sql", "anchors.sql", "sinks.sql", "secret_reads.sql", "person_reads.sql"),
-    *("erasure_reads.sql", "insight_reads.sql"),
+    *("erasure_reads.sql", "insight_reads.sql", "task_reads.sql", "tally_reads.sql"),
 )
 RowMakers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
 

@@ -22,6 +22,7 @@ from swarmkeeper.core.ports import Entropy, Looked, Started, StoreDamaged, Store
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.at_rest import guard
 from swarmkeeper.storage.at_rest.bodies import BodyCodec
+from swarmkeeper.storage.derived import in_sqlite
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite import copies, kept_rows, migrations, reading, rescue
@@ -148,6 +149,8 @@ class SqliteStore:
             load_keys(self._writing.execute, self.bodies, writing=writing)
             if writing:
                 guard.begin_in_sqlite(self._writing, self.bodies, alone=exclusive)
+            if exclusive or migrate:
+                in_sqlite.finish(self._writing)
             self._writing.set_busy_timeout(self._busy)
             if self.path is None:
                 self._reading = self._writing
@@ -555,6 +558,14 @@ class SqliteStore:
             given = {"name": name, "owner": owner, "seq": seq, "lasts": int(seconds * 1_000_000)}
             found: int | None = self._open_writing().execute(QUERIES["keep_sink"], given).get
         return found
+
+    async def rebuild(self) -> None:
+        """Make counts, sums, labels and words anew: they follow from other rows. Others may use the store meanwhile."""
+        async with self._turn:
+            with self.translated_errors():
+                in_sqlite.begin(self._open_writing())
+                in_sqlite.finish(self._open_writing())
+            self._forget_kept()
 
     async def changed_outside(self) -> bool:
         if self.path is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import apsw
@@ -15,6 +16,7 @@ from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, operations, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
+from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.sqlite.kept_rows import LEASE_TIMES, KeptRows, LeaseTimers
 from swarmkeeper.storage.sqlite.loading import QUERIES, Loading, run
 
@@ -126,6 +128,7 @@ class SqliteTransaction:
             self._insert("insert_event", changes.events, bodies.event)
         if changes.leaves:
             self._place(changes.leaves, bodies)
+        self._save_tallies(changes)
         if changes.alive_at is not None:
             self._insert("put_meta", [("alive_at", changes.alive_at)])
         self._insert("insert_data_key", bodies.new_keys())
@@ -165,10 +168,17 @@ class SqliteTransaction:
             self._put("put_payload", "delete_payload", changes.payloads, bodies.payload)
         if changes.tasks:
             self._versioned(rows.TASK, changes.tasks.values())
+            for name, labels in zip(("delete_task_label", "insert_task_label"), saving.labels(changes), strict=True):
+                self._insert(name, labels)
         if changes.works:
             self._versioned(rows.WORK, changes.works.values())
         if changes.edges:
             self._insert("insert_edge", changes.edges, rows.EDGE.to_row)
+
+    def _save_tallies(self, changes: Changes) -> None:
+        if changes.task_counts or changes.label_counts or changes.costs:
+            for name, counts in saving.writes_of(*saving.given(changes)):
+                self._insert(name, counts)
 
     def _save_leases(self, changes: Changes) -> None:
         # Deletions first: an item may have been released and leased again in the same batch.
@@ -287,6 +297,8 @@ class SqliteTransaction:
             if hot is not None:
                 kept.put_stored(row)
         if new:
+            if len(new) > 1 and kind is rows.TASK:
+                new.sort(key=_CREATED)  # words of titles are listed in the order in which they came
             self._insert(f"insert_{table}", new)
         if changed:
             self._update(f"update_{table}", changed)
@@ -301,6 +313,7 @@ class SqliteTransaction:
             raise StaleVersion(f"{name}: a row is not at the previous version")
 
 
+_CREATED = itemgetter(*map(rows.TASK.table.columns.index, ("created_at", "id")))
 _DUPLICATE_KEY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
 # Inserts that fail if two writers make the same record at the same time.
 _ONCE = frozenset(

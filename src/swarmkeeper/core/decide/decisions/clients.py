@@ -6,7 +6,7 @@ from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, RetryFailedTask, Update
 from swarmkeeper.core.decide import policies
 from swarmkeeper.core.decide.decisions import budgets
-from swarmkeeper.core.decide.effects import accounts, closing, deadline, holding, loading, questions, steps
+from swarmkeeper.core.decide.effects import accounts, closing, deadline, holding, loading, questions, steps, tallies
 from swarmkeeper.core.decide.effects.owners import check_may, seen_task
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.erasure.lookups import ERASED_AT
@@ -44,6 +44,7 @@ def update(working: WorkingSet, command: Update) -> str:
     policies.update(working, command.by, task, after, task.priority if command.priority is None else command.priority)
     labels = deadline_seconds = priority = None
     if command.labels is not None and dict(command.labels) != dict(task.labels):
+        tallies.relabel(working, task, command.labels)
         working.edit_task(task).labels = command.labels
         labels = dict(command.labels)
     if command.deadline is not None:

@@ -1,0 +1,153 @@
+"""`task list`, `task count`, `task labels` and `task costs`: tables of tasks, and what is counted of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swarmkeeper.cli.framework import terminal
+from swarmkeeper.cli.framework.connection import Connection, connected
+from swarmkeeper.cli.framework.flags import flag
+from swarmkeeper.cli.framework.terminal import CliError, Exit
+from swarmkeeper.cli.tasks import watch
+
+if TYPE_CHECKING:
+    from swarmkeeper.sdk.client import Client
+    from swarmkeeper.wire.answers import Task
+    from swarmkeeper.wire.tables.answers import CostReport, LabelTally, ListedTask, TaskTally
+
+Words = Annotated[
+    str | None, flag("--q", help="Only tasks with these words in their title; the last one may be a beginning.")
+]
+Status = Annotated[str | None, flag("--status", help="Only tasks with this status: CREATED, PLANNED, …")]
+WithOutcome = Annotated[str | None, flag("--outcome", help="Only tasks with this outcome: accepted, failed, …")]
+WithLabel = Annotated[list[str] | None, flag("--label", help="Only tasks with this label: key:value. Repeatable.")]
+Limit = Annotated[int, flag("--limit", help="Maximum number.", min=1)]
+_COLUMNS = ("id", "state", "done", "created_at", "title")
+_ROW_COLUMNS = ("id", "state", "done", "started_at", "ended_at", "last_bot", "cost", "error", "title")
+
+
+@connected
+def list_(
+    connection: Connection,
+    q: Words = None,
+    status: Status = None,
+    outcome: WithOutcome = None,
+    label: WithLabel = None,
+    order_by: Annotated[str, flag("--order-by", help="Order: created_at, -created_at or priority.")] = "-created_at",
+    view: Annotated[str, flag("--view", help="whole, or row: with start, end, last bot and first error.")] = "whole",
+    limit: Limit = 50,
+) -> None:
+    """List the tasks of the tenant, newest first."""
+    if order_by not in ("created_at", "-created_at", "priority"):
+        raise CliError("order_by", "--order-by: created_at, -created_at or priority", exit_code=Exit.USAGE)
+    if view not in ("whole", "row"):
+        raise CliError("view", "--view: whole or row", exit_code=Exit.USAGE)
+    query: dict[str, Any] = {"q": q, "status": status, "outcome": outcome, "label": label or (), "order_by": order_by}
+
+    async def work(client: Client) -> list[Task] | list[ListedTask]:
+        found: list[Any] = []
+        pages: Any = client.task_rows(**query) if view == "row" else client.tasks(**query)
+        async for task in pages:
+            found.append(task)
+            if len(found) == limit:
+                break
+        return found
+
+    tasks = connection.call(work)
+    if connection.as_json:
+        for task in tasks:
+            terminal.say_record(task)
+    else:
+        terminal.say_table([_row(task) for task in tasks], _ROW_COLUMNS if view == "row" else _COLUMNS)
+
+
+def _row(task: Task | ListedTask) -> dict[str, Any]:
+    shown = {
+        "id": task.id,
+        "state": watch.task_state(task),
+        "done": f"{task.progress.done}/{task.progress.total}",
+        "created_at": task.created_at.isoformat(timespec="seconds"),
+        "title": task.title,
+        "cost": task.usage.cost_micro_usd,
+    }
+    for name in ("started_at", "ended_at"):
+        moment = getattr(task, name, None)
+        shown[name] = "" if moment is None else moment.isoformat(timespec="seconds")
+    error = getattr(task, "error", None)
+    return {
+        **shown,
+        "last_bot": getattr(task, "last_bot", None),
+        "error": error.get("message") if isinstance(error, dict) else None,
+    }
+
+
+@connected
+def count(
+    connection: Connection,
+    q: Words = None,
+    status: Status = None,
+    outcome: WithOutcome = None,
+    label: WithLabel = None,
+) -> None:
+    """Count tasks, by status and outcome if nothing else is asked for. A + after the number means: or more."""
+
+    async def work(client: Client) -> TaskTally:
+        return await client.count_tasks(q=q, status=status or (), outcome=outcome or (), label=label or ())
+
+    counted = connection.call(work)
+    if connection.as_json:
+        terminal.say_record(counted)
+        return
+    terminal.say(f"{counted.number}{'+' if counted.at_least else ''}")
+    parts = {**(counted.statuses or {}), **(counted.outcomes or {})}
+    if parts:
+        terminal.say_table([{"tasks": number, "of": name} for name, number in parts.items()], ("tasks", "of"))
+
+
+@connected
+def labels(
+    connection: Connection,
+    key: Annotated[str | None, typer.Argument(help="Only labels with this key.")] = None,
+    limit: Limit = 50,
+) -> None:
+    """List the labels that tasks have, with how many tasks have each."""
+
+    async def work(client: Client) -> list[LabelTally]:
+        found: list[LabelTally] = []
+        async for label in client.task_labels(key=key):
+            found.append(label)
+            if len(found) == limit:
+                break
+        return found
+
+    found = connection.call(work)
+    if connection.as_json:
+        for label in found:
+            terminal.say_record(label)
+    else:
+        terminal.say_table([label.model_dump() for label in found], ("key", "value", "tasks"))
+
+
+@connected
+def costs(
+    connection: Connection,
+    by: Annotated[str, flag("--by", help="day, bot, skill or label.")] = "day",
+    first: Annotated[str | None, flag("--from", help="The first day, such as 2026-01-01. By default 30 days.")] = None,
+    last: Annotated[str | None, flag("--to", help="The last day. By default today, in UTC.")] = None,
+) -> None:
+    """Show what attempts cost, in millionths of a US dollar, by day, bot, skill or label."""
+    if by not in ("day", "bot", "skill", "label"):
+        raise CliError("by", "--by: day, bot, skill or label", exit_code=Exit.USAGE)
+
+    async def work(client: Client) -> CostReport:
+        return await client.costs(by, first=first, last=last)  # type: ignore[arg-type]  # checked to be one of its words
+
+    report = connection.call(work)
+    if connection.as_json:
+        terminal.say_record(report)
+        return
+    rows = [row.model_dump() for row in report.items]
+    rows.append({"name": "(in all)", **report.total.model_dump()})
+    terminal.say_table(rows, ("name", "cost_micro_usd", "tokens", "unpriced_tokens", "attempts"))

@@ -1,0 +1,1 @@
+"""Lists and counts of tasks, and what they cost."""

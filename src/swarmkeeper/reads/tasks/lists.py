@@ -1,0 +1,314 @@
+"""Lists of tasks: whole, or as rows of a table. See filters.py for how a list finds its tasks."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from swarmkeeper.core import named_reads
+from swarmkeeper.core.errors import Invalid, PermissionDenied
+from swarmkeeper.core.model import Principal
+from swarmkeeper.core.named_reads import TaskRow
+from swarmkeeper.core.ports import Read, Reader, Rules
+from swarmkeeper.core.states import TASK_ENDS, Status
+from swarmkeeper.core.tallies import reads
+from swarmkeeper.core.tallies.reads import PlaceRow, RowFactsRow
+from swarmkeeper.reads import views
+from swarmkeeper.reads.payload_cache import PayloadCache
+from swarmkeeper.reads.tasks.filters import Begin, TaskFilter, TaskSet, begin_of, pairs_of, refuse_words
+from swarmkeeper.reads.views import View
+
+R = TypeVar("R")
+
+# A page of tasks ends early rather than carry more of what clients sent than this.
+PAGE_BYTES_MAX = 4 * 1024 * 1024
+# Nor does it look at more tasks than this: on a slow machine, each takes two microseconds or three.
+LOOKED_AT_MAX = 2_000
+COUNTED_MAX = 10_000  # of tasks that need not be looked at
+
+FIRST = PlaceRow(-1, "")
+LAST = PlaceRow(2**62, "\U0010ffff")  # sorts after every time and id
+_ORDERS = ("created_at", "-created_at", "priority")
+_WELL = (Status.SUCCEEDED, Status.SKIPPED)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+class TaskLists:
+    def __init__(self, reader: Reader, rules: Rules, bodies: PayloadCache) -> None:
+        self._reader, self._rules, self._bodies = reader, rules, bodies
+
+    async def _fetch(self, read: Read[R], **parameters: Any) -> list[R]:
+        return await named_reads.fetch(self._reader, read, **parameters)
+
+    async def page(
+        self,
+        principal: Principal,
+        asked: TaskFilter,
+        *,
+        order_by: str,
+        page_size: int,
+        page_token: str,
+        as_rows: bool = False,
+    ) -> View:
+        """Return a page of tasks without subtasks, result and verdict.
+
+        It ends early if it gets large, or if many tasks lack something: it may be empty, and still not be the last.
+
+        Args:
+            as_rows: without what clients sent, and with what has happened.
+        """
+        if not self._rules.may(principal, "task.read"):
+            raise PermissionDenied(self._rules.why_not(principal, "task.read"))
+        if order_by not in _ORDERS:
+            allowed = f"must be one of {', '.join(_ORDERS)}"
+            raise Invalid("no such order", details=(("/query/order_by", "enum", allowed),))
+        if order_by == "priority":
+            if asked.words:
+                raise refuse_words(order_by)
+            shown, following = await self._by_priority(principal, asked, page_size, page_token)
+        else:
+            shown, following = await self._by_time(principal, asked, order_by, page_size, page_token)
+        if as_rows:
+            return views.page(await self._rows(shown), following)
+        payloads = await self._bodies.of([row.spec for row in shown], erased=True)
+        return views.page([views.task(row, payloads.get(row.spec)) for row in shown], following)
+
+    # ---- by time -----------------------------------------------------------------------------------------------------
+
+    async def _by_time(
+        self, principal: Principal, asked: TaskFilter, order_by: str, limit: int, token: str
+    ) -> tuple[list[TaskRow], str]:
+        newest = order_by.startswith("-")
+        low = FIRST if asked.created_after is None else PlaceRow(asked.created_after, "")
+        high = LAST if asked.created_before is None else PlaceRow(asked.created_before, "")
+        if token:
+            place = PlaceRow(*_read_token(token, order_by, int, str))
+            low, high = (low, min(high, place)) if newest else (max(low, place), high)
+        begin = begin_of(principal, asked, await self._rarest(principal, asked.labels))
+        if begin.passes_over:
+            low, high, end = await self._bounded(principal.tenant, begin, low, high, newest=newest)
+        else:
+            end = None
+        found: list[TaskRow] = []
+        for each in begin.sets:
+            found += await self._fetch(
+                each.reads.newest if newest else each.reads.oldest,
+                **_range(principal.tenant, low, high),
+                **_wanted(begin),
+                **each.own,
+                limit=limit + 1,
+            )
+        if len(begin.sets) > 1:
+            found.sort(key=lambda row: (row.created_at, row.id), reverse=newest)
+        shown = _fitting(found[:limit])
+        if len(shown) < len(found):
+            return shown, views.token(order_by, shown[-1].created_at, shown[-1].id)
+        return shown, "" if end is None else views.token(order_by, *end)
+
+    async def _bounded(
+        self, tenant: str, begin: Begin, low: PlaceRow, high: PlaceRow, *, newest: bool
+    ) -> tuple[PlaceRow, PlaceRow, PlaceRow | None]:
+        """Return where to begin and end, so that few tasks are looked at; and where the page ends if there are more."""
+        ends: list[PlaceRow] = []
+        passed = max(1, LOOKED_AT_MAX // max(1, len(begin.sets))) - 1
+        for each in begin.sets:
+            read = each.reads.newest_until if newest else each.reads.oldest_until
+            ends += await self._fetch(read, **_range(tenant, low, high), **each.own, passed=passed)
+        if not ends:
+            return low, high, None
+        end = max(ends) if newest else min(ends)
+        return (end, high, end) if newest else (low, end, end)
+
+    async def _rarest(self, principal: Principal, labels: tuple[str, ...]) -> str | None:
+        """Return the label that the fewest tasks have."""
+        if len(labels) < 2:
+            return next(iter(labels), None)
+        numbers = await self.labelled(principal.tenant, None, labels)
+        return min(labels, key=lambda label: numbers[label])
+
+    async def labelled(self, tenant: str, party: str | None, labels: tuple[str, ...]) -> dict[str, int]:
+        """Return how many tasks have each label."""
+        found = await self._fetch(
+            reads.COUNTS_OF_LABELS,
+            tenant=tenant,
+            party=party,
+            wanted=_json([pair for label in labels for pair in pairs_of(label)]),
+        )
+        numbers = dict.fromkeys(labels, 0)
+        for row in found:
+            numbers[f"{row.key}:{row.value}"] += row.number
+        return numbers
+
+    # ---- by priority -------------------------------------------------------------------------------------------------
+
+    async def _by_priority(
+        self, principal: Principal, asked: TaskFilter, limit: int, token: str
+    ) -> tuple[list[TaskRow], str]:
+        after: list[Any] = [10, -1, ""]
+        if token:
+            after = _read_token(token, "priority", int, int, str)
+        own = {"party": principal.party} if principal.sees_own else {}
+        found = await self._fetch(
+            named_reads.TASKS_OF_PARTY_BY_PRIORITY if own else named_reads.TASKS_BY_PRIORITY,
+            tenant=principal.tenant,
+            **own,
+            statuses=_json(asked.status) if asked.status else None,
+            outcomes=_json(asked.outcome) if asked.outcome else None,
+            labels=_json(list(asked.labels)),
+            created_after=asked.created_after,
+            created_before=asked.created_before,
+            **dict(zip(("after_priority", "after_at", "after_id"), after, strict=True)),
+            limit=limit + 1,
+        )
+        shown = _fitting(found[:limit])
+        if len(shown) == len(found):
+            return shown, ""
+        last = shown[-1]
+        return shown, views.token("priority", last.priority, last.created_at, last.id)
+
+    # ---- rows --------------------------------------------------------------------------------------------------------
+
+    async def _rows(self, tasks: list[TaskRow]) -> list[View]:
+        """Return the tasks as rows of a table, with one further read for all of them."""
+        facts: dict[str, RowFactsRow] = {}
+        if tasks:
+            ids = _json([row.id for row in tasks])
+            for row in await self._fetch(
+                reads.TASK_ROW_FACTS, ids=ids, ends=_json(sorted(TASK_ENDS)), well=_json(_WELL)
+            ):
+                facts[row.id] = row
+        return [_row(task, facts.get(task.id)) for task in tasks]
+
+    # ---- counts ------------------------------------------------------------------------------------------------------
+
+    async def count(self, principal: Principal, asked: TaskFilter) -> View:
+        """Return how many tasks there are: exactly, or at least how many if that would mean to look at many tasks."""
+        if not self._rules.may(principal, "task.read"):
+            raise PermissionDenied(self._rules.why_not(principal, "task.read"))
+        party = principal.party if principal.sees_own else None
+        if asked.is_of_states:
+            return await self._count_states(principal.tenant, party, asked)
+        if asked == TaskFilter(labels=asked.labels) and len(asked.labels) == 1 and asked.labels[0].count(":") == 1:
+            numbers = await self.labelled(principal.tenant, party, asked.labels)
+            return _counted(numbers[asked.labels[0]], at_least=False)
+        begin = begin_of(principal, asked, await self._rarest(principal, asked.labels))
+        low = FIRST if asked.created_after is None else PlaceRow(asked.created_after, "")
+        high = LAST if asked.created_before is None else PlaceRow(asked.created_before, "")
+        if begin.passes_over:
+            low, high, end = await self._bounded(principal.tenant, begin, low, high, newest=True)
+            number = 0
+            for each in begin.sets:
+                asked_for = {**_range(principal.tenant, low, high), **_wanted(begin), **each.own}
+                number += sum(row.number for row in await self._fetch(each.reads.counted, **asked_for))
+            return _counted(number, at_least=end is not None)
+        number = sum([await self._bounded_count(principal.tenant, each, low, high) for each in begin.sets])
+        return _counted(min(number, COUNTED_MAX), at_least=number > COUNTED_MAX)
+
+    async def _bounded_count(self, tenant: str, of: TaskSet, low: PlaceRow, high: PlaceRow) -> int:
+        found = await self._fetch(of.reads.bounded, **_range(tenant, low, high), **of.own, most=COUNTED_MAX + 1)
+        return sum(row.number for row in found)
+
+    async def _count_states(self, tenant: str, party: str | None, asked: TaskFilter) -> View:
+        statuses: dict[str, int] = {}
+        outcomes: dict[str, int] = {}
+        for row in await self._fetch(reads.TASK_COUNTS, tenant=tenant, party=party):
+            if asked.status and row.status not in asked.status:
+                continue
+            if asked.outcome and row.outcome not in asked.outcome:
+                continue
+            statuses[row.status] = statuses.get(row.status, 0) + row.number
+            if row.outcome:
+                outcomes[row.outcome] = outcomes.get(row.outcome, 0) + row.number
+        return _counted(sum(statuses.values()), at_least=False) | {"statuses": statuses, "outcomes": outcomes}
+
+    async def labels(self, principal: Principal, *, key: str | None, page_size: int, page_token: str) -> View:
+        """Return a page of labels, in order, with how many tasks have each; of one key or of all."""
+        if not self._rules.may(principal, "task.read"):
+            raise PermissionDenied(self._rules.why_not(principal, "task.read"))
+        first = views.read_token(page_token, str, str) if page_token else [key or "", ""]
+        if key is not None and first[0] != key:
+            raise views.bad_token()
+        found = await self._fetch(
+            reads.LABEL_COUNTS,
+            tenant=principal.tenant,
+            party=principal.party if principal.sees_own else None,
+            first_key=first[0],
+            first_value=first[1],
+            last_key=LAST.id if key is None else key,
+            limit=page_size + 1,
+        )
+        shown, more = found[:page_size], found[page_size:]
+        items = [{"key": row.key, "value": row.value, "tasks": row.number} for row in shown]
+        return views.page(items, views.token(more[0].key, more[0].value) if more else "")
+
+
+def _counted(number: int, *, at_least: bool) -> View:
+    return {"number": number, "at_least": at_least, "statuses": None, "outcomes": None}
+
+
+def _range(tenant: str, low: PlaceRow, high: PlaceRow) -> dict[str, Any]:
+    return {"tenant": tenant, "low_at": low.at, "low_id": low.id, "high_at": high.at, "high_id": high.id}
+
+
+def _wanted(begin: Begin) -> dict[str, Any]:
+    return {
+        "party": begin.party,
+        "statuses": _json(begin.statuses) if begin.statuses else None,
+        "outcomes": _json(begin.outcomes) if begin.outcomes else None,
+        "labels": _json(list(begin.labels)),
+    }
+
+
+def _fitting(found: list[TaskRow]) -> list[TaskRow]:
+    """Return the first tasks, with not too much of what clients sent; at least one."""
+    shown: list[TaskRow] = []
+    room = PAGE_BYTES_MAX
+    for row in found:
+        room -= row.spec_bytes or 0
+        if shown and room < 0:
+            break
+        shown.append(row)
+    return shown
+
+
+def _read_token(token: str, order_by: str, *kinds: type) -> list[Any]:
+    """Return the place in a token of this order.
+
+    Raises:
+        Invalid: it is of another order, or no token.
+    """
+    _, *place = views.read_token(token, str, *kinds)
+    if views.token(order_by, *place) != token:
+        raise Invalid(
+            "the page token belongs to another order",
+            details=(("/query/page_token", "invalid", "use it with the order_by that it came with"),),
+        )
+    return place
+
+
+def _row(task: TaskRow, facts: RowFactsRow | None) -> View:
+    failure = views.json_of(task.failure)
+    return {
+        "id": task.id,
+        "title": task.title,
+        "status": task.status,
+        "outcome": task.outcome,
+        "failure": None if failure is None else {"code": failure["code"], "detail": failure["detail"]},
+        "error": None if facts is None else views.json_of(facts.error),
+        "holds": views.json_of(task.holds),
+        "priority": task.priority,
+        "labels": views.json_of(task.labels),
+        "progress": views.progress(task),
+        "round": task.round,
+        "last_bot": None if facts is None else facts.bot_name or facts.bot,
+        "usage": views.json_of(task.usage),
+        "created_at": views.time(task.created_at),
+        "started_at": views.time(None if facts is None else facts.started),
+        "ended_at": views.time(None if facts is None else facts.ended),
+        "updated_at": views.time(task.updated_at),
+        "deadline_at": views.time(task.deadline),
+    }

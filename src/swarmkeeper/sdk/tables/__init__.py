@@ -1,0 +1,1 @@
+"""Calls for tables and charts."""

@@ -1,0 +1,82 @@
+"""Makes all that follows from other rows anew, in slices: counts and sums week by week, then labels and words, then
+what is left of tasks that there are no more. Each slice is a transaction that notes how far it came, so that a process
+may die between any two, and work may go on between them. Generators of statements, as in retention.py.
+
+`words_begin`, `words_of` and `words_end` are steps of the store's own: it keeps the words of titles in its way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from swarmkeeper.core.tallies.records import WEEK
+
+Steps = Generator[tuple[str, Mapping[str, Any]], list[Any], bool]
+
+TASKS = 2_000  # of a slice of labels and words
+WRONG = 500  # labels that are removed at once
+_BEFORE = -(2**62)
+_OF_WEEKS = ("rebuild_drop_task_counts", "rebuild_drop_label_counts", "rebuild_drop_costs")
+_SWEEPS = ("rebuild_sweep_task_counts", "rebuild_sweep_label_counts", "rebuild_sweep_costs")
+
+
+def begin() -> Steps:
+    """Begin to make everything anew, also if that is under way."""
+    yield "rebuild_ends", {}
+    yield "rebuild_begin", {}
+    return True
+
+
+def one_slice() -> Steps:
+    """Make the next slice anew; return whether there are more. Run each in a transaction of its own."""
+    begun = yield "rebuild_begun", {}
+    if not begun:
+        return False
+    step, tenant, place, task = begun[0]
+    if step in ("begin", "week"):
+        at = _BEFORE if step == "begin" else (place + 1) * WEEK
+        found = yield "rebuild_next", {"tenant": tenant, "at": at}
+        if found:
+            tenant, week = found[0]
+            yield from _week(tenant, week)
+            yield _goes_on("week", tenant, week)
+        else:
+            yield "words_begin", {}
+            yield _goes_on("task", "", _BEFORE)
+        return True
+    if step == "task":
+        found = yield "rebuild_next_tasks", {"tenant": tenant, "place": place, "task": task, "n": TASKS}
+        if found:
+            ids = json.dumps([row[0] for row in found])
+            yield "rebuild_labels", {"ids": ids}
+            yield "words_of", {"ids": ids}
+            last, tenant, place = found[-1]
+            yield _goes_on("task", tenant, place, last)
+        if len(found) < TASKS:  # later ones have their labels and words already
+            yield _goes_on("sweep", "", 0)
+        return True
+    for statement in _SWEEPS:
+        yield statement, {}
+    wrong = yield "rebuild_wrong_labels", {"n": WRONG}
+    for row in wrong:
+        yield "remove_label", dict(zip(("tenant", "label", "created_at", "task"), row, strict=True))
+    if len(wrong) == WRONG:
+        return True
+    yield "words_end", {}
+    yield "rebuild_ends", {}
+    return False
+
+
+def _week(tenant: str, week: int) -> Generator[tuple[str, Mapping[str, Any]], list[Any], None]:
+    for statement in _OF_WEEKS:
+        yield statement, {"tenant": tenant, "week": week}
+    of_week = {"tenant": tenant, "week": week, "first": week * WEEK, "past": (week + 1) * WEEK}
+    for statement in ("rebuild_task_counts", "rebuild_label_counts", "rebuild_costs"):
+        yield statement, of_week
+    yield "counted", {"tenant": tenant, "week": week}
+
+
+def _goes_on(step: str, tenant: str, place: int, task: str = "") -> tuple[str, Mapping[str, Any]]:
+    return "rebuild_goes_on", {"step": step, "tenant": tenant, "place": place, "task": task}

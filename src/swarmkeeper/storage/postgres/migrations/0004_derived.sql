@@ -1,0 +1,73 @@
+-- What follows from other rows, for lists and sums that must not read them all: counts of tasks, sums of costs, labels,
+-- words of titles. See core/tallies/ and storage/derived/. The sequencer adds to counts and sums.
+
+-- Tasks of a week, by status and outcome; empty for none. `party` is who submitted them.
+CREATE TABLE task_count (
+    tenant  text COLLATE "C" NOT NULL,
+    party   text COLLATE "C" NOT NULL,
+    week    bigint NOT NULL,
+    status  text COLLATE "C" NOT NULL,
+    outcome text COLLATE "C" NOT NULL,
+    number  bigint NOT NULL,
+    PRIMARY KEY (tenant, party, week, status, outcome)
+) WITH (fillfactor = 60);
+
+-- Tasks of a week with a label.
+CREATE TABLE label_count (
+    tenant text COLLATE "C" NOT NULL,
+    key    text COLLATE "C" NOT NULL,
+    value  text COLLATE "C" NOT NULL,
+    party  text COLLATE "C" NOT NULL,
+    week   bigint NOT NULL,
+    number bigint NOT NULL,
+    PRIMARY KEY (tenant, key, value, party, week)
+) WITH (fillfactor = 60);
+
+-- What attempts used on a day, of tasks of a week. `part` says what `name` is: a bot's id, a skill, a label, or nothing.
+CREATE TABLE cost (
+    tenant          text COLLATE "C" NOT NULL,
+    part            text COLLATE "C" NOT NULL,
+    day             bigint NOT NULL,
+    name            text COLLATE "C" NOT NULL,
+    party           text COLLATE "C" NOT NULL,
+    week            bigint NOT NULL,
+    cost_micro_usd  bigint NOT NULL,
+    tokens          bigint NOT NULL,
+    unpriced_tokens bigint NOT NULL,
+    attempts        bigint NOT NULL,
+    PRIMARY KEY (tenant, part, day, name, party, week)
+) WITH (fillfactor = 60);
+
+-- The labels of tasks, as key:value.
+CREATE TABLE task_label (
+    tenant     text COLLATE "C" NOT NULL,
+    label      text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,  -- of the task
+    task       text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, label, created_at, task)
+);
+
+-- How far making all of this anew has come; no row if that is done.
+CREATE TABLE rebuild (
+    step   text COLLATE "C" PRIMARY KEY,
+    tenant text COLLATE "C" NOT NULL,
+    place  bigint NOT NULL,
+    task   text COLLATE "C" NOT NULL
+);
+INSERT INTO rebuild SELECT 'begin', '', 0, '' WHERE EXISTS (SELECT 1 FROM task);
+
+-- The words of titles. Punctuation separates words: otherwise the parser would take `a.b` for one word.
+CREATE FUNCTION title_words(title text) RETURNS tsvector LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN to_tsvector(CAST('simple' AS regconfig),
+                       translate(title, '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', '                                '));
+CREATE INDEX task_words ON task USING gin (title_words(title));
+
+-- Tasks of which few are among many.
+CREATE INDEX task_open ON task (tenant, created_at, id) WHERE outcome IS NULL;
+CREATE INDEX task_ended ON task (tenant, outcome, created_at, id) WHERE outcome IS NOT NULL;
+CREATE INDEX task_of_party ON task (tenant, party, created_at, id) WHERE party IS NOT NULL;
+
+-- The first and the last attempt of a task, and its first error.
+DROP INDEX attempt_of_bot;
+CREATE INDEX attempt_of_task ON attempt (task, started, bot);
+CREATE INDEX attempt_with_error ON attempt (task, ended) WHERE error IS NOT NULL;

@@ -1,0 +1,162 @@
+-- Counts, sums, labels and words that follow from other rows: what the engine needs of them, and how they are made anew.
+-- What adds to them is in writes.sql. See core/tallies/ and storage/derived/.
+
+-- part: amounts
+-- At most as much of an attempt as core/tallies/records.py allows.
+CAST(sum({least}(coalesce(CAST({json attempt.usage} ->> 'cost_micro_usd' AS bigint), 0), 1099511627776)) AS bigint) AS cost_micro_usd,
+CAST(sum({least}(coalesce(CAST({json attempt.usage} ->> 'tokens' AS bigint), 0), 1099511627776)) AS bigint) AS tokens,
+CAST(sum({least}(coalesce(CAST({json attempt.usage} ->> 'unpriced_tokens' AS bigint), 0), 1099511627776)) AS bigint) AS unpriced_tokens,
+count(*) AS attempts;
+
+-- name: load_costs_of_task
+-- What the attempts of a task used, by day, bot and queue.
+SELECT attempt.ended / 86400000000 AS day, attempt.bot, work.queue, {part amounts}
+  FROM attempt JOIN work ON work.id = attempt.work
+ WHERE attempt.task = :task AND attempt.usage IS NOT NULL
+ GROUP BY attempt.ended / 86400000000, attempt.bot, work.queue;
+
+-- name: load_costs_of_works
+-- The same for some of its items.
+SELECT attempt.ended / 86400000000 AS day, attempt.bot, work.queue, {part amounts}
+  FROM {each :works} AS wanted
+ CROSS JOIN attempt ON attempt.work = wanted.value
+ CROSS JOIN work ON work.id = attempt.work
+ WHERE attempt.usage IS NOT NULL
+ GROUP BY attempt.ended / 86400000000, attempt.bot, work.queue;
+
+-- name: set_back_tallies
+-- Tasks that were created at another time belong to another week: everything is counted anew at the next start.
+INSERT INTO rebuild (step, tenant, place, task)
+SELECT 'begin', '', 0, '' FROM meta WHERE key = 'epoch' AND CAST(:by AS bigint) >= 0 AND CAST(:wall AS bigint) >= 0
+    ON CONFLICT (step) DO NOTHING;
+
+-- name: erase_labels
+-- Of a task that leaves.
+DELETE FROM task_label
+ WHERE (tenant, label, created_at, task) IN
+       (SELECT task.tenant, has.key || ':' || has.value, task.created_at, task.id
+          FROM task, {members task.labels} AS has WHERE task.id = :task);
+
+-- ---- made anew -------------------------------------------------------------------------------------------------------
+
+-- name: rebuild_begun
+-- Where it goes on; no row if nothing is to be made anew.
+SELECT step, tenant, place, task FROM rebuild;
+
+-- name: rebuild_begin
+-- From the start.
+INSERT INTO rebuild (step, tenant, place, task) VALUES ('begin', '', 0, '');
+
+-- name: rebuild_goes_on
+-- After this week of this tenant, or after this task.
+UPDATE rebuild SET step = :step, tenant = :tenant, place = :place, task = :task;
+
+-- name: rebuild_ends
+-- Everything is done; or it begins anew.
+DELETE FROM rebuild;
+
+-- name: rebuild_next
+-- The first task of the next week that has any.
+SELECT tenant, created_at / 604800000000 AS week
+  FROM task
+ WHERE (tenant, created_at) >= (:tenant, :at)
+ ORDER BY tenant, created_at, id
+ LIMIT 1;
+
+-- name: rebuild_drop_task_counts
+-- Of a week.
+DELETE FROM task_count WHERE tenant = :tenant AND week = :week;
+
+-- name: rebuild_drop_label_counts
+-- Of a week.
+DELETE FROM label_count WHERE tenant = :tenant AND week = :week;
+
+-- name: rebuild_drop_costs
+-- Of a week. Those of erased attempts follow from nothing any more: they stay.
+DELETE FROM cost WHERE tenant = :tenant AND week = :week AND part <> 'erased';
+
+-- name: rebuild_task_counts
+-- Of a week.
+INSERT INTO task_count (tenant, party, week, status, outcome, number)
+SELECT tenant, coalesce(party, ''), :week, status, coalesce(outcome, ''), count(*)
+  FROM task
+ WHERE tenant = :tenant AND created_at >= :first AND created_at < :past
+ GROUP BY tenant, coalesce(party, ''), status, coalesce(outcome, '');
+
+-- name: rebuild_label_counts
+-- Of a week.
+INSERT INTO label_count (tenant, key, value, party, week, number)
+SELECT task.tenant, has.key, has.value, coalesce(task.party, ''), :week, count(*)
+  FROM task, {members task.labels} AS has
+ WHERE task.tenant = :tenant AND task.created_at >= :first AND task.created_at < :past
+ GROUP BY task.tenant, has.key, has.value, coalesce(task.party, '');
+
+-- name: rebuild_costs
+-- Of a week: once for the day and the bot, and once for each skill and each label.
+INSERT INTO cost (tenant, part, day, name, party, week, cost_micro_usd, tokens, unpriced_tokens, attempts)
+WITH used AS (
+    SELECT coalesce(task.party, '') AS party, task.labels, queue.skills, attempt.ended / 86400000000 AS day, attempt.bot,
+           attempt.usage
+      FROM task
+      JOIN attempt ON attempt.task = task.id
+      JOIN work ON work.id = attempt.work
+      JOIN queue ON queue.id = work.queue
+     WHERE task.tenant = :tenant AND task.created_at >= :first AND task.created_at < :past
+       AND attempt.usage IS NOT NULL
+)
+SELECT :tenant, attempt.part, attempt.day, attempt.name, attempt.party, :week, {part amounts}
+  FROM (SELECT 'day' AS part, '' AS name, party, day, usage FROM used
+         UNION ALL
+        SELECT 'bot', bot, party, day, usage FROM used
+         UNION ALL
+        SELECT 'skill', skill.value, party, day, usage FROM used, {each used.skills} AS skill
+         UNION ALL
+        SELECT 'label', has.key || ':' || has.value, party, day, usage FROM used, {members used.labels} AS has) AS attempt
+ GROUP BY attempt.part, attempt.day, attempt.name, attempt.party;
+
+-- name: rebuild_next_tasks
+-- The next tasks, whose labels and words are made anew.
+SELECT id, tenant, created_at
+  FROM task
+ WHERE (tenant, created_at, id) > (:tenant, :place, :task)
+ ORDER BY tenant, created_at, id
+ LIMIT :n;
+
+-- name: rebuild_labels
+-- Those that tasks lack.
+INSERT INTO task_label (tenant, label, created_at, task)
+SELECT task.tenant, has.key || ':' || has.value, task.created_at, task.id
+  FROM {each :ids} AS wanted CROSS JOIN task ON task.id = wanted.value, {members task.labels} AS has
+ WHERE TRUE
+    ON CONFLICT DO NOTHING;
+
+-- name: rebuild_sweep_task_counts
+-- Of weeks without tasks.
+DELETE FROM task_count
+ WHERE NOT EXISTS (SELECT 1 FROM task WHERE task.tenant = task_count.tenant
+                      AND task.created_at >= task_count.week * 604800000000
+                      AND task.created_at < (task_count.week + 1) * 604800000000);
+
+-- name: rebuild_sweep_label_counts
+-- Of weeks without tasks.
+DELETE FROM label_count
+ WHERE NOT EXISTS (SELECT 1 FROM task WHERE task.tenant = label_count.tenant
+                      AND task.created_at >= label_count.week * 604800000000
+                      AND task.created_at < (label_count.week + 1) * 604800000000);
+
+-- name: rebuild_sweep_costs
+-- Of weeks without tasks.
+DELETE FROM cost
+ WHERE part <> 'erased'
+   AND NOT EXISTS (SELECT 1 FROM task WHERE task.tenant = cost.tenant
+                      AND task.created_at >= cost.week * 604800000000
+                      AND task.created_at < (cost.week + 1) * 604800000000);
+
+-- name: rebuild_wrong_labels
+-- Labels that their tasks do not have, the first ones.
+SELECT task_label.tenant, task_label.label, task_label.created_at, task_label.task
+  FROM task_label
+ WHERE NOT EXISTS (SELECT 1 FROM task, {members task.labels} AS has
+                    WHERE task.id = task_label.task AND task.tenant = task_label.tenant
+                      AND task.created_at = task_label.created_at AND has.key || ':' || has.value = task_label.label)
+ LIMIT :n;

@@ -1,0 +1,147 @@
+-- Reads of counts and sums; see core/tallies/reads.py. `party` NULL: of all.
+
+-- name: task_counts
+-- Tasks by status and outcome.
+SELECT status, outcome, CAST(sum(number) AS bigint) AS number
+  FROM task_count
+ WHERE tenant = :tenant AND (CAST(:party AS text) IS NULL OR party = :party)
+ GROUP BY status, outcome
+HAVING sum(number) > 0
+ ORDER BY status, outcome;
+
+-- name: label_counts
+-- Tasks by label, in order, from a label on; of all keys or of one.
+SELECT key, value, CAST(sum(number) AS bigint) AS number
+  FROM label_count
+ WHERE tenant = :tenant AND (key, value) >= (:first_key, :first_value) AND key <= :last_key
+   AND (CAST(:party AS text) IS NULL OR party = :party)
+ GROUP BY key, value
+HAVING sum(number) > 0
+ ORDER BY key, value
+ LIMIT :limit;
+
+-- name: counts_of_labels
+-- Tasks with each of these labels, which are pairs of key and value; no row for a label that no task has.
+SELECT wanted.value ->> 0 AS key, wanted.value ->> 1 AS value, CAST(sum(label_count.number) AS bigint) AS number
+  FROM {pairs :wanted} AS wanted
+ CROSS JOIN label_count ON label_count.tenant = :tenant AND label_count.key = wanted.value ->> 0
+                       AND label_count.value = wanted.value ->> 1
+ WHERE CAST(:party AS text) IS NULL OR label_count.party = :party
+ GROUP BY wanted.value ->> 0, wanted.value ->> 1;
+
+-- name: costs_by_day
+-- What attempts used on each day, also those that were erased since.
+SELECT CAST(day AS text) AS name, CAST(sum(cost_micro_usd) AS bigint) AS cost_micro_usd, CAST(sum(tokens) AS bigint) AS tokens,
+       CAST(sum(unpriced_tokens) AS bigint) AS unpriced_tokens, CAST(sum(attempts) AS bigint) AS attempts
+  FROM cost
+ WHERE tenant = :tenant AND part IN ('day', 'erased') AND day >= :first AND day <= :last
+   AND (CAST(:party AS text) IS NULL OR party = :party)
+ GROUP BY day
+ ORDER BY day
+ LIMIT :limit;
+
+-- name: costs_by_name
+-- What attempts used, by bot, skill or label: the most first.
+SELECT name, CAST(sum(cost_micro_usd) AS bigint) AS cost_micro_usd, CAST(sum(tokens) AS bigint) AS tokens,
+       CAST(sum(unpriced_tokens) AS bigint) AS unpriced_tokens, CAST(sum(attempts) AS bigint) AS attempts
+  FROM cost
+ WHERE tenant = :tenant AND part = :part AND day >= :first AND day <= :last
+   AND (CAST(:party AS text) IS NULL OR party = :party)
+ GROUP BY name
+ ORDER BY sum(cost_micro_usd) DESC, sum(tokens) DESC, name
+ LIMIT :limit;
+
+-- name: costs_by_bot
+-- The same for bots, by their names; the id of a bot that was removed.
+SELECT coalesce(bot.name, cost.name) AS name, CAST(sum(cost_micro_usd) AS bigint) AS cost_micro_usd,
+       CAST(sum(tokens) AS bigint) AS tokens, CAST(sum(unpriced_tokens) AS bigint) AS unpriced_tokens,
+       CAST(sum(attempts) AS bigint) AS attempts
+  FROM cost LEFT JOIN bot ON bot.id = cost.name
+ WHERE cost.tenant = :tenant AND cost.part = 'bot' AND cost.day >= :first AND cost.day <= :last
+   AND (CAST(:party AS text) IS NULL OR cost.party = :party)
+ GROUP BY coalesce(bot.name, cost.name)
+ ORDER BY sum(cost_micro_usd) DESC, sum(tokens) DESC, coalesce(bot.name, cost.name)
+ LIMIT :limit;
+
+-- ---- checks, as in checks.sql ------------------------------------------------------------------------------------------
+
+-- name: doctor_task_counts
+-- 4: a count of tasks by status and outcome that differs from the tasks.
+SELECT 'tasks of ' || tenant || ', ' || status || ' ' || outcome AS subject
+  FROM (SELECT tenant, coalesce(party, '') AS party, created_at / 604800000000 AS week, status,
+               coalesce(outcome, '') AS outcome, count(*) AS number
+          FROM task GROUP BY tenant, coalesce(party, ''), created_at / 604800000000, status, coalesce(outcome, '')
+         UNION ALL
+        SELECT tenant, party, week, status, outcome, -number FROM task_count) AS counted
+ WHERE NOT EXISTS (SELECT 1 FROM rebuild)
+ GROUP BY tenant, party, week, status, outcome
+HAVING sum(number) <> 0
+ LIMIT :n;
+
+-- name: doctor_label_counts
+-- 4: a count of tasks with a label that differs from the tasks.
+SELECT 'label ' || key || ':' || value || ' of ' || tenant AS subject
+  FROM (SELECT task.tenant, has.key, has.value, coalesce(task.party, '') AS party, task.created_at / 604800000000 AS week,
+               1 AS number
+          FROM task, {members task.labels} AS has
+         UNION ALL
+        SELECT tenant, key, value, party, week, -number FROM label_count) AS counted
+ WHERE NOT EXISTS (SELECT 1 FROM rebuild)
+ GROUP BY tenant, key, value, party, week
+HAVING sum(number) <> 0
+ LIMIT :n;
+
+-- name: doctor_labels
+-- 4: a label of a task that is not listed, or a listed one that its task does not have.
+SELECT task.id AS subject
+  FROM task, {members task.labels} AS has
+ WHERE NOT EXISTS (SELECT 1 FROM rebuild)
+   AND NOT EXISTS (SELECT 1 FROM task_label
+                    WHERE task_label.tenant = task.tenant AND task_label.label = has.key || ':' || has.value
+                      AND task_label.created_at = task.created_at AND task_label.task = task.id)
+ UNION
+SELECT task_label.task
+  FROM task_label
+ WHERE NOT EXISTS (SELECT 1 FROM rebuild)
+   AND NOT EXISTS (SELECT 1 FROM task, {members task.labels} AS has
+                    WHERE task.id = task_label.task AND task.tenant = task_label.tenant
+                      AND task.created_at = task_label.created_at AND has.key || ':' || has.value = task_label.label)
+ LIMIT :n;
+
+-- name: doctor_words
+-- 4: a title whose words are not found, or words of no task.
+{own};
+
+-- name: doctor_costs
+-- 6: a sum of costs that differs from what the attempts used.
+SELECT 'costs of ' || tenant || ' by ' || part || ', day ' || day || ' ' || name AS subject
+  FROM (SELECT used.tenant, used.part, used.day, used.name, used.party, used.week,
+               {least}(coalesce(CAST({json used.usage} ->> 'cost_micro_usd' AS bigint), 0), 1099511627776) AS cost,
+               {least}(coalesce(CAST({json used.usage} ->> 'tokens' AS bigint), 0), 1099511627776) AS tokens,
+               {least}(coalesce(CAST({json used.usage} ->> 'unpriced_tokens' AS bigint), 0), 1099511627776) AS unpriced,
+               1 AS attempts
+          FROM (SELECT {part of_attempt}, 'day' AS part, '' AS name {part attempts}
+                 UNION ALL
+                SELECT {part of_attempt}, 'bot', attempt.bot {part attempts}
+                 UNION ALL
+                SELECT {part of_attempt}, 'skill', skill.value {part attempts}
+                  JOIN work ON work.id = attempt.work JOIN queue ON queue.id = work.queue, {each queue.skills} AS skill
+                 UNION ALL
+                SELECT {part of_attempt}, 'label', has.key || ':' || has.value {part attempts}, {members task.labels} AS has
+               ) AS used
+         WHERE used.usage IS NOT NULL
+         UNION ALL
+        SELECT tenant, part, day, name, party, week, -cost_micro_usd, -tokens, -unpriced_tokens, -attempts
+          FROM cost
+         WHERE part <> 'erased') AS counted
+ WHERE NOT EXISTS (SELECT 1 FROM rebuild)
+ GROUP BY tenant, part, day, name, party, week
+HAVING sum(cost) <> 0 OR sum(tokens) <> 0 OR sum(unpriced) <> 0 OR sum(attempts) <> 0
+ LIMIT :n;
+
+-- part: of_attempt
+task.tenant, coalesce(task.party, '') AS party, task.created_at / 604800000000 AS week, attempt.ended / 86400000000 AS day,
+attempt.usage;
+
+-- part: attempts
+FROM attempt JOIN task ON task.id = attempt.task;

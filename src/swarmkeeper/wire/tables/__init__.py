@@ -1,0 +1,1 @@
+"""Answers for tables: rows of tasks, counts, labels, costs."""

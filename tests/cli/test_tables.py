@@ -1,0 +1,38 @@
+"""`task list --q --view`, `task count`, `task labels`, `task costs`, `store rebuild`."""
+
+from tests.cli.conftest import Running
+from tests.cli.shell import Shell
+
+
+def test_tasks_are_found_counted_and_listed_as_rows(at: Shell) -> None:
+    first = at("submit", "Count the words", "--label", "team:a").out.strip()
+    second = at("submit", "Translate the words", "--label", "team:b").out.strip()
+    at("task", "cancel", second)
+
+    assert [row["id"] for row in at("task", "list", "--q", "the wor", "--json").lines] == [second, first]
+    assert [row["id"] for row in at("task", "list", "--q", "count", "--json").lines] == [first]
+    row = at("task", "list", "--view", "row", "--outcome", "cancelled", "--json").json
+    assert row["id"] == second
+    assert row["ended_at"] is not None
+    shown = at("task", "list", "--view", "row").out
+    assert "LAST BOT" in shown.splitlines()[0]
+    assert at("task", "count", "--json").json["outcomes"] == {"cancelled": 1}
+    assert at("task", "count", "--q", "words").out.splitlines()[0] == "2"
+    teams = {each["value"]: each["tasks"] for each in at("task", "labels", "team", "--json").lines}
+    assert teams == {"a": 1, "b": 1}
+    assert at("task", "labels", "--limit", "1", "--json").json["key"] == "team"
+    assert at("task", "costs", "--by", "bot", "--json").json["total"]["attempts"] == 0
+    assert "(in all)" in at("task", "costs").out
+    for wrong in (("list", "--view", "column"), ("list", "--order-by", "size"), ("costs", "--by", "owner")):
+        assert at("task", *wrong).code == 2
+
+
+def test_what_follows_from_rows_is_made_anew_beside_a_server(at: Shell, running: Running) -> None:
+    task = at("submit", "Marmalade", "--label", "team:c").out.strip()
+
+    rebuilt = at("store", "rebuild", "--store", running.store, "--json")
+
+    assert rebuilt.json == {"rebuilt": True}
+    assert at("task", "list", "--q", "marmalade", "--json").json["id"] == task
+    at.set(SWARMKEEPER_STORE=running.store)
+    assert at("doctor", "--deep").code == 0
