@@ -1,7 +1,4 @@
-"""A key of scope `own` pays for its own tasks, and not for those of others: counted in rows, in both stores.
-
-This is the order by priority; the others are counted where all lists by time are (test_task_lists.py).
-"""
+"""A key of scope `own` pays for its own tasks, and not for those of others: counted in rows, in both stores."""
 
 from __future__ import annotations
 
@@ -18,6 +15,8 @@ import pytest_asyncio
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.named_reads import TaskRow
 from swarmkeeper.core.ports import Read
+from swarmkeeper.core.tallies.reads import ALL
+from swarmkeeper.core.tallies.reads import OWN as OWN_TASKS
 from swarmkeeper.storage.postgres import migrations as of_postgres
 from swarmkeeper.storage.postgres.connections import connect
 from swarmkeeper.storage.postgres.store import READS as POSTGRES_READS
@@ -31,6 +30,8 @@ OTHERS = 200_000
 OWN = 60
 PAGE = 50
 ORDERS: Mapping[str, tuple[Read[TaskRow], Read[TaskRow]]] = {
+    "oldest first": (OWN_TASKS.oldest, ALL.oldest),
+    "newest first": (OWN_TASKS.newest, ALL.newest),
     "by priority": (named_reads.TASKS_OF_PARTY_BY_PRIORITY, named_reads.TASKS_BY_PRIORITY),
 }
 COLUMNS = """id, tenant, status, priority, created_at, updated_at, spec, title, submitted_by, labels, planner_skills,
@@ -60,7 +61,10 @@ ASKED: dict[str, Any] = {
     "labels": "[]",
     "limit": PAGE,
 }
+RANGE = {"low_at": -1, "low_id": "", "high_at": 1 << 62, "high_id": "~", "only": "mine"}
 FIRST = {
+    "oldest first": RANGE,
+    "newest first": RANGE,
     "by priority": {"after_priority": 10, "after_at": -1, "after_id": ""},
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
 import apsw
@@ -297,8 +296,6 @@ class SqliteTransaction:
             if hot is not None:
                 kept.put_stored(row)
         if new:
-            if len(new) > 1 and kind is rows.TASK:
-                new.sort(key=_CREATED)  # words of titles are listed in the order in which they came
             self._insert(f"insert_{table}", new)
         if changed:
             self._update(f"update_{table}", changed)
@@ -313,7 +310,6 @@ class SqliteTransaction:
             raise StaleVersion(f"{name}: a row is not at the previous version")
 
 
-_CREATED = itemgetter(*map(rows.TASK.table.columns.index, ("created_at", "id")))
 _DUPLICATE_KEY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
 # Inserts that fail if two writers make the same record at the same time.
 _ONCE = frozenset(
