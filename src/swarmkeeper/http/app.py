@@ -40,7 +40,22 @@ __all__ = ["ROUTES", "HttpLimits", "Services", "create_app", "openapi_document"]
 
 # FastAPI tries the routers in this order. `hot` is last, because `RequestContext` answers most of its calls itself.
 _ROUTERS = (
-    *(tasks, tables, bulk, insight, bots, work, messages, approvals, keys, persons, secrets, kills, legal_holds, erasure),
+    *(
+        tasks,
+        tables,
+        bulk,
+        insight,
+        bots,
+        work,
+        messages,
+        approvals,
+        keys,
+        persons,
+        secrets,
+        kills,
+        legal_holds,
+        erasure,
+    ),
     *(evidence, audit_proofs, ops),
     hot,
 )

@@ -25,9 +25,7 @@ _Keys = Iterable[Any]
 # Every transaction inserts a row there at its end: those that have are committed then, and others wait for this one.
 _WAIT_FOR_WRITERS = "LOCK TABLE outbox IN SHARE MODE"
 # Those that have modules of their own.
-_APART = (
-    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS | saving.LOOKUPS
-)
+_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS | saving.LOOKUPS
 
 
 async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = False) -> None:

@@ -32,9 +32,7 @@ _T = TypeVar("_T")
 _child = attrgetter("child")
 
 # Those that have modules of their own.
-_APART = (
-    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS | saving.LOOKUPS
-)
+_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS | saving.LOOKUPS
 
 
 def run(execute: Callable[..., Iterable[Any]], steps: Generator[tuple[str, Mapping[str, Any]], list[Any], _T]) -> _T:
