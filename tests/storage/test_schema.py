@@ -19,8 +19,8 @@ from swarmkeeper.core.rules.tree import AuditTree
 from swarmkeeper.core.secrets import reads as secret_reads
 from swarmkeeper.core.sessions import reads as session_reads
 from swarmkeeper.core.sessions import records as session_records
-from swarmkeeper.reads.insight import insight_reads
 from swarmkeeper.core.tallies import reads as tally_reads
+from swarmkeeper.reads.insight import insight_reads
 from swarmkeeper.sinks import sink_reads
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.sqlite import migrations
