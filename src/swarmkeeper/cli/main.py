@@ -56,7 +56,7 @@ def _main() -> None:
             # Text that the terminal's encoding cannot show must not fail a command that has done its work.
             stream.reconfigure(errors="backslashreplace")
     try:
-        command_line(*sys.argv[1:2])()
+        command_line(*sys.argv[1:2])(obj=command_line)  # for a command that asks for all others
     except CliError as failure:
         failure.report()
         sys.exit(int(failure.exit_code))

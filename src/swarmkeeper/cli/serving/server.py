@@ -80,7 +80,7 @@ def warn_of_unread(context: typer.Context) -> None:
 def _variables(context: typer.Context) -> list[str]:
     """Return the environment variables of the flags of all commands."""
     found: list[str] = []
-    groups = [context.find_root().command]
+    groups = [context.find_root().obj()]  # the whole command line: main.py gives what makes it
     while groups:
         command = groups.pop()
         found += [str(parameter.envvar) for parameter in command.params if getattr(parameter, "envvar", None)]
