@@ -1,7 +1,7 @@
 // The inbox is home: what needs a person, soonest end first; what is stuck, by cause; what failed within a day, by error.
 // On the right the decision that is open in the address.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, type Approval, type Page, type Skill, type Task } from "../api.ts";
 import { waiting } from "../frame.tsx";
 import { Graph, edgesOf, nodesOf } from "../graph.tsx";
@@ -154,10 +154,12 @@ function Decision({ id, decided }: { id: string; decided: () => void }) {
   const [rejecting, setRejecting] = useState(false);
   const [reason, setReason] = useState(""), [answer, setAnswer] = useState("");
   // What was on the screen when the person began to read is what is decided on: a newer one shows its difference.
-  const [read, setRead] = useState<Approval | null>(null);
-  useEffect(() => { if (seen.data && !read) setRead(seen.data.approval); }, [seen.data]);
+  // Noted while it is drawn, not after: the key that decides may come at once.
   const approval = seen.data?.approval;
-  const changed = Boolean(read && approval && read.subject_hash !== approval.subject_hash);
+  const read = useRef<string | undefined>(undefined);
+  const [, lookAgain] = useState(0);
+  read.current ??= approval?.subject_hash;
+  const changed = approval !== undefined && read.current !== approval.subject_hash;
 
   async function decide(run: (approval: Approval) => Promise<Approval>, done: string): Promise<void> {
     if (!approval || busy) return;
@@ -206,7 +208,7 @@ function Decision({ id, decided }: { id: string; decided: () => void }) {
       {changed && (
         <div class="trouble" role="alert">
           <strong>It has changed since you read it.</strong> What you see is what it is now.{" "}
-          <button type="button" class="small" onClick={() => setRead(approval)}>I have read it</button>
+          <button type="button" class="small" onClick={() => { read.current = approval.subject_hash; lookAgain((times) => times + 1); }}>I have read it</button>
         </div>
       )}
       {problem && <NotDone error={problem} />}

@@ -2218,12 +2218,11 @@ function Decision({ id: id2, decided }) {
   const [problem2, setProblem] = d2(null);
   const [rejecting, setRejecting] = d2(false);
   const [reason, setReason] = d2(""), [answer, setAnswer] = d2("");
-  const [read2, setRead] = d2(null);
-  A2(() => {
-    if (seen.data && !read2) setRead(seen.data.approval);
-  }, [seen.data]);
   const approval = seen.data?.approval;
-  const changed = Boolean(read2 && approval && read2.subject_hash !== approval.subject_hash);
+  const read2 = T2(void 0);
+  const [, lookAgain] = d2(0);
+  read2.current ??= approval?.subject_hash;
+  const changed = approval !== void 0 && read2.current !== approval.subject_hash;
   async function decide(run2, done) {
     if (!approval || busy) return;
     setBusy(true);
@@ -2312,7 +2311,10 @@ function Decision({ id: id2, decided }) {
       /* @__PURE__ */ a4("strong", { children: "It has changed since you read it." }),
       " What you see is what it is now.",
       " ",
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setRead(approval), children: "I have read it" })
+      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => {
+        read2.current = approval.subject_hash;
+        lookAgain((times) => times + 1);
+      }, children: "I have read it" })
     ] }),
     problem2 && /* @__PURE__ */ a4(NotDone, { error: problem2 }),
     approval.state !== "open" ? /* @__PURE__ */ a4("p", { class: "none", children: [
