@@ -19,6 +19,8 @@ from swarmkeeper.core.errors import CursorTooOld, PermissionDenied
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import fetch
 from swarmkeeper.core.ports import LogWriter, Reader, Rules, StoreDamaged, StoreUnavailable
+from swarmkeeper.core.states import TaskStatus
+from swarmkeeper.core.tallies.reads import TASK_COUNTS
 from swarmkeeper.reads.approval_queries import OPEN_MAX
 from swarmkeeper.reads.feed import LATEST, Feed, FeedEvent, Position, Subscription
 from swarmkeeper.reads.insight.insight_reads import EVENTS_OF_TENANT_TASKS, OPEN_APPROVALS_COUNT, PARTIES_OF_TASKS
@@ -37,10 +39,16 @@ Counts = Mapping[str, int]
 CountsOf = Callable[[Reader, str], Awaitable[Counts]]
 
 
-async def open_counts(reader: Reader, tenant: str) -> Counts:
-    """Return what the engine counts anyway."""
+async def counts_of(reader: Reader, tenant: str) -> Counts:
+    """Return what is open, and how many tasks have each status."""
     rows = await fetch(reader, named_reads.TENANT_ROW, tenant=tenant)
-    return {"open_tasks": rows[0].open_tasks, "open_subtasks": rows[0].open_subtasks} if rows else {}
+    if not rows:
+        return {}
+    counts = {"open_tasks": rows[0].open_tasks, "open_subtasks": rows[0].open_subtasks}
+    counts |= {str(status): 0 for status in TaskStatus}
+    for row in await fetch(reader, TASK_COUNTS, tenant=tenant, party=None):
+        counts[row.status] += row.number
+    return counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +134,7 @@ class ChangeFeed:
     """
 
     def __init__(
-        self, feed: Feed, thread: ReadingThread, rules: Rules, log: LogWriter, *, counts: CountsOf = open_counts
+        self, feed: Feed, thread: ReadingThread, rules: Rules, log: LogWriter, *, counts: CountsOf = counts_of
     ) -> None:
         self.counts = counts
         self._feed, self._thread, self._rules, self._log = feed, thread, rules, log

@@ -14,7 +14,8 @@ class ChangesTold(Answer):
 
     cursor: Annotated[str, Field(description="Resume after it: as Last-Event-ID, or as `after`.")]
     counts: Annotated[
-        dict[str, int] | None, Field(description="Counts of the tenant; null for who sees only its own tasks.")
+        dict[str, int] | None,
+        Field(description="What is open, and tasks by status; null for who sees only its own tasks."),
     ] = None
     approvals_open: Annotated[
         int | None, Field(description="At most 10,000; null for who may not read all of them.")
