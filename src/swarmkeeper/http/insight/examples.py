@@ -196,8 +196,14 @@ EXAMPLES: Mapping[str, Shown] = {
         {
             "cursor": "AAECAwQFBgcICQoLDA0ODw-_",
             "counts": {
-                **{"open_tasks": 12, "open_subtasks": 230, "CREATED": 2, "PLANNED": 1, "IN_PROGRESS": 9},
-                **{"COMPLETED": 0, "FAILED": 3, "ARCHIVED": 5120},
+                "open_tasks": 12,
+                "open_subtasks": 230,
+                "CREATED": 2,
+                "PLANNED": 1,
+                "IN_PROGRESS": 9,
+                "COMPLETED": 0,
+                "FAILED": 3,
+                "ARCHIVED": 5120,
             },
             "approvals_open": 1,
             "tasks": [TASK],
