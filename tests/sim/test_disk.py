@@ -74,6 +74,7 @@ OF_ENCRYPTION = {"data_key", "erased_key"}  # tests/at_rest kills what writes th
 OF_PERSONS = {"person"}  # each command on one is one commit: tests/engine/test_persons.py
 OF_SESSIONS = {"session"}  # likewise: tests/http/test_sessions.py
 OF_OPERATIONS = {"operation", "operation_item"}  # tests/acceptance/test_bulk_kill.py ends the process in one
+OF_REBUILDING = {"rebuild"}  # tests/storage/test_derived.py ends the process after each of its slices
 OF_KEYS = {"key_use"}  # noted by a server; losing a minute of it is no harm
 
 # ---- the story itself ----------------------------------------------------------------------------------------------
@@ -96,6 +97,7 @@ def test_the_reference_story_writes_every_kind_of_record() -> None:
         | OF_PERSONS
         | OF_SESSIONS
         | OF_OPERATIONS
+        | OF_REBUILDING
     )
     assert 50 < len(commits()) < 80
     assert {title: (status, outcome) for title, (status, outcome, _) in ended.tasks.items()} == {

@@ -29,7 +29,7 @@ from swarmkeeper.core.operations.reads import (
 from swarmkeeper.core.ports import Clock, LogWriter, Reader, StoreDamaged, StoreUnavailable
 
 SECOND = 1_000_000
-LOOK_SECONDS = 2.0  # between looks at the store, for what others have begun or left
+LOOK_SECONDS = 5.0  # between looks at the store, for what others have begun or left
 HELD_FOR = 15 * SECOND  # then others may take an operation over
 AT_ONCE = 24  # tasks of one operation in a slice
 OPERATIONS_MAX = 32  # that are carried out at a time, in turns
@@ -38,6 +38,7 @@ PAUSE = SECOND // 100
 PASSES_MAX = 5  # tries of a task that may be possible in a moment; then it is refused
 BETWEEN_PASSES = SECOND
 KEPT = 7 * 86_400 * SECOND  # after its end
+FORGET_EVERY = 3_600 * SECOND
 # Nothing was decided: the server is busy, or it stops.
 _NOT_NOW = frozenset({"overloaded", "audit_sink_behind"})
 
@@ -72,6 +73,7 @@ class Operations:
         self._callers = Callers(store, clock.now)
         self._running: dict[str, _InProgress] = {}
         self._woken = asyncio.Event()
+        self._forget_at = 0
 
     def wake(self) -> None:
         """Look at once: an operation has been started."""
@@ -175,7 +177,11 @@ class Operations:
 
     async def _forget(self) -> None:
         """Remove an operation that ended long ago."""
-        before = self._engine.now() - KEPT
-        if await fetch(self._store, OPERATIONS_OVER, before=before):
-            await self._engine.do(ForgetOperations(by=ENGINE, before=before, most=1))
+        now = self._engine.now()
+        if now < self._forget_at:
+            return
+        if await fetch(self._store, OPERATIONS_OVER, before=now - KEPT):
+            await self._engine.do(ForgetOperations(by=ENGINE, before=now - KEPT, most=1))
             self.wake()  # there may be more
+        else:
+            self._forget_at = now + FORGET_EVERY

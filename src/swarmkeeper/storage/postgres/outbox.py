@@ -21,8 +21,8 @@ class Told:
     leaves: list[rows.Row] = field(default_factory=list)  # with UNPLACED as their place
     counts: dict[str, list[int]] = field(default_factory=dict)  # by tenant: as for count_opened
     alive_at: int | None = None
-    sealed: int = 0  # whether bodies are encrypted
     tallies: list[tuple[list[rows.Row], ...]] = field(default_factory=list)  # see derived/saving.py
+    sealed: int = 0  # whether bodies are encrypted; a column of its own
 
     def add(self, changes: Changes, bodies: BodyRows) -> None:
         self.sealed = int(bodies.sealed)
@@ -46,4 +46,5 @@ class Told:
 
 
 def unpacked(body: bytes) -> Told:
-    return Told(*msgspec.msgpack.decode(body))
+    events, leaves, counts, alive_at, tallies = msgspec.msgpack.decode(body)
+    return Told(events, leaves, counts, alive_at, tallies)
