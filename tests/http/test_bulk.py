@@ -297,6 +297,7 @@ async def test_what_ended_long_ago_is_forgotten(
     answer = await begun(client, "cancel", ids=["tsk_none"])
     await ended(client, answer)
     monkeypatch.setattr(running, "KEPT", 0)
+    swarm._operations._forget_at = 0  # an hour has passed
     swarm._operations.wake()
 
     async def is_gone() -> bool:

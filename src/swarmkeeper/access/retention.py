@@ -21,7 +21,7 @@ from swarmkeeper.core.rules.tree import Frontier
 
 SECOND = 1_000_000
 LOOK_EVERY = 60 * SECOND
-ERASURES_EVERY = 5 * SECOND  # how often tenants are looked for that were erased by their data keys
+ERASURES_EVERY = 20 * SECOND  # how often tenants are looked for that were erased by their data keys
 LOOKS_A_PERIOD = 10  # what is kept only briefly is looked for more often
 EVENTS_WAIT_MAX = SECOND // 2  # events must get their numbers sooner than anything may leave
 PAGE = 200

@@ -190,7 +190,13 @@ def _readable(shown: View, rules: Rules, tenant: str) -> View:
         subject = {**subject, "subtasks": subtasks}
     else:
         subject = rules.redact(subject, tenant=tenant).value
-    return {**shown, "subject": subject, "question": rules.text(shown["question"], tenant=tenant)}
+    title = shown["task_title"]
+    return {
+        **shown,
+        "subject": subject,
+        "question": rules.text(shown["question"], tenant=tenant),
+        "task_title": None if title is None else rules.text(title, tenant=tenant),
+    }
 
 
 def _decision(row: ApprovalRow) -> View | None:

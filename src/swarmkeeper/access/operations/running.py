@@ -29,7 +29,7 @@ from swarmkeeper.core.operations.reads import (
 from swarmkeeper.core.ports import Clock, LogWriter, Reader, StoreDamaged, StoreUnavailable
 
 SECOND = 1_000_000
-LOOK_SECONDS = 5.0  # between looks at the store, for what others have begun or left
+LOOK_SECONDS = 10.0  # between looks at the store, for what others have begun or left
 HELD_FOR = 15 * SECOND  # then others may take an operation over
 AT_ONCE = 24  # tasks of one operation in a slice
 OPERATIONS_MAX = 32  # that are carried out at a time, in turns
