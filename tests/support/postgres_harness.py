@@ -20,6 +20,7 @@ from swarmkeeper.core.ports import Changes, Key, Looked, Started
 from swarmkeeper.offline import doctor
 from swarmkeeper.offline.replay import replay
 from swarmkeeper.sim.harness import Harness
+from swarmkeeper.storage.at_rest.bodies import BodyCodec
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.storage.rows import TABLES
 from swarmkeeper.storage.sqlite import SqliteStore
@@ -120,6 +121,10 @@ class BlockingStore:
     def __init__(self, url: str) -> None:
         self._inner = PostgresStore(url)
         self.connection = Reading(self._inner)
+
+    @property
+    def bodies(self) -> BodyCodec:
+        return self._inner.bodies
 
     def wrong_kept(self) -> list[str]:
         return []
