@@ -20,7 +20,7 @@ def number(figure: Figure) -> float:
 
 
 async def test_a_claim_costs_the_same_with_a_large_backlog() -> None:
-    figures = (await backlog(ScenarioOptions(tasks=20_000))).figures
+    figures = (await backlog(ScenarioOptions(tasks=100_000))).figures
 
     assert number(figures["steps"]) <= 1.05
     assert number(figures["calls"]) <= 1.05

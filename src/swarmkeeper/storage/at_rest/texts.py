@@ -43,6 +43,7 @@ READS: Mapping[str, str] = MappingProxyType(
         "approval_row": "approval",
         "approvals_page": "approval",
         "approvals_page_of_task": "approval",
+        "approvals_by_id": "approval",
         "open_approvals": "approval",
         "doctor_rows_approval": "approval",
     }
