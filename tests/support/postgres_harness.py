@@ -49,6 +49,8 @@ def real_loop() -> RealLoop:
 class BlockingTransaction:
     """Implements `core.ports.Transaction`."""
 
+    reads_together = True
+
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 

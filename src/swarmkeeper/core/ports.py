@@ -226,6 +226,8 @@ class StoreDamaged(Exception):
 class Transaction(Protocol):
     """One transaction."""
 
+    reads_together: bool  # reads of one load take one round trip to a server: one more costs little
+
     async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
         """Read these rows in bulk. The result has every requested key, and may have more.
 

@@ -263,7 +263,7 @@ class Batch:
         """Add to the granted leases what their answers show, so that nothing need be read after the commit."""
         polls = [poll for poll in self.answered if poll.found.leases]
         if polls:
-            gatherer = FactsGatherer(self.working, self._load_saved)
+            gatherer = FactsGatherer(self.working, self._load_saved, ahead=self.transaction.reads_together)
             claims = await gatherer.gather([poll.found.leases for poll in polls])
             for poll, granted in zip(polls, claims, strict=True):
                 poll.found = Claimed(granted, None)

@@ -111,11 +111,13 @@ class FactsGatherer:
     Args:
         load: loads those of the given rows that are missing, within the batch's transaction, and adds them to
             `working`. It must see all changes of the batch.
+        ahead: load what may be needed together with what is.
     """
 
-    def __init__(self, working: WorkingSet, load: Load) -> None:
+    def __init__(self, working: WorkingSet, load: Load, *, ahead: bool) -> None:
         self._working = working
         self._load = load
+        self._ahead = ahead
 
     async def gather(self, claims: Sequence[tuple[Granted, ...]]) -> list[tuple[Granted, ...]]:
         """Return the leases of each claim with their facts; without, if they are too many or have a history."""
@@ -148,7 +150,7 @@ class FactsGatherer:
         payloads = {payload for payloads in wanted.values() for payload in payloads}
         # Where the item's plan must be loaded to know whether it depends on others: they are loaded with it.
         sources: dict[Key, None] = {}
-        for claim in light.values():
+        for claim in light.values() if self._ahead else ():
             for grant in claim.granted:
                 if grant.item.payload is not None and self._body(grant.item.payload) is None:
                     sources.update(dict.fromkeys(_sources(grant.item)))

@@ -35,7 +35,7 @@ class _Transaction:
         self.load, self.levels, self.queue_entries = transaction.load, transaction.levels, transaction.queue_entries
         self.due, self.job_tenants, self.next_jobs = transaction.due, transaction.job_tenants, transaction.next_jobs
         self.purge, self.now, self.leases_held = transaction.purge, transaction.now, transaction.leases_held
-        self.queue_heads = transaction.queue_heads
+        self.queue_heads, self.reads_together = transaction.queue_heads, transaction.reads_together
 
     async def save(self, changes: Changes) -> None:
         self._before(changes)

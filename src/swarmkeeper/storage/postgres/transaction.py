@@ -35,6 +35,8 @@ _MORE = 4  # so many times as many rows are read when too many of them belong to
 
 
 class PostgresTransaction:
+    reads_together = True
+
     def __init__(self, execution: Execution, tenants: set[str], budgeted: set[str], bodies: BodyCodec) -> None:
         """
         Args:

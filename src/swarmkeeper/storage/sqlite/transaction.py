@@ -21,6 +21,8 @@ from swarmkeeper.storage.sqlite.loading import QUERIES, Loading, run
 
 
 class SqliteTransaction:
+    reads_together = False
+
     def __init__(self, connection: apsw.Connection, kept: KeptRows, bodies: BodyCodec) -> None:
         self._of_store: apsw.Connection | None = connection
         self._kept, self._bodies = kept, bodies
