@@ -48,3 +48,4 @@ compile requirements/lowest.txt "" --resolution lowest-direct pyproject.toml
 cp requirements/lowest.txt "$lowest"
 compile requirements/lowest.txt "The lowest versions that swarmkeeper runs with, and what its tests need." \
     --constraint "$lowest" --group pyproject.toml:tests pyproject.toml
+LOCK=1 UV="$uv" sh scripts/web.sh

@@ -1,5 +1,6 @@
 """Checks the repository as a whole: its texts, its locks, and that documented commands exist."""
 
+import json
 import re
 import tomllib
 
@@ -65,6 +66,16 @@ def test_every_lock_pins_one_version_by_hash_and_names_no_address() -> None:
         for entry in locked(file.name).values():
             assert re.match(r"\S+==\S+ ", entry), entry
             assert "--hash=sha256:" in entry, entry
+
+
+def test_the_lock_of_the_dashboard_pins_by_hash_and_names_no_address() -> None:
+    """`make lock` takes out the addresses that npm writes."""
+    text = (ROOT / "dashboard" / "package-lock.json").read_text(encoding="utf-8")
+    packages = {name: package for name, package in json.loads(text)["packages"].items() if name}
+
+    assert "://" not in text
+    assert packages
+    assert [name for name, package in packages.items() if not package["integrity"].startswith("sha512-")] == []
 
 
 def test_the_locks_contain_all_dependencies_of_the_project() -> None:

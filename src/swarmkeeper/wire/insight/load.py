@@ -12,7 +12,7 @@ from swarmkeeper.wire.shapes import Answer, Time
 
 
 class QueueState(Answer):
-    """A queue: the work that the same bots may do."""
+    """A queue: work items that need the same kind of bot with the same skills."""
 
     kind: Kind
     skills: Annotated[list[str], Field(description="A bot must have all of them.", examples=[["text.count"]])]
