@@ -3,15 +3,11 @@
 import type { ComponentChildren } from "preact";
 import { api } from "./api.ts";
 import { help, listed, useKeys } from "./keys.ts";
-import { connection, said } from "./live.ts";
+import { approvalsOpen, connection, pending, said, streaming } from "./live.ts";
 import { Dialog, Disconnected, Key } from "./parts.tsx";
 import { go } from "./route.ts";
 import { letters, session, theme, type Theme } from "./state.ts";
-import { signal } from "@preact/signals";
 import { safe } from "./words.ts";
-
-/** How many approvals are open, once a page has read it. */
-export const waiting = signal<number | undefined>(undefined);
 
 const PAGES = [
   { path: "inbox", name: "Inbox", keys: "g i" },
@@ -48,7 +44,7 @@ export function Frame({ page, crumb, children }: { page: string; crumb: Componen
             <li key={each.path}>
               <a href={`#/${each.path}`} aria-current={page === each.path ? "page" : undefined}>
                 {each.name}
-                {each.path === "inbox" && Boolean(waiting.value) && <span class="badge" aria-label={`${waiting.value} need you`}>{waiting.value}</span>}
+                {each.path === "inbox" && Boolean(approvalsOpen.value) && <span class="badge" aria-label={`${approvalsOpen.value} need you`}>{approvalsOpen.value}</span>}
               </a>
             </li>
           ))}
@@ -61,11 +57,11 @@ export function Frame({ page, crumb, children }: { page: string; crumb: Componen
       </nav>
       <header class="top">
         <div class="crumb">{crumb}</div>
-        <span class={`dot ${connection.value.live ? "live" : "lost"}`}>{connection.value.live ? "live" : "no answer"}</span>
+        <span class={`dot ${connection.value.live ? "live" : "lost"}`}>{!connection.value.live ? "no answer" : streaming.value ? "live" : "each 3 s"}</span>
         <button type="button" class="small" onClick={() => { help.value = true; }} aria-label="Keys">?</button>
         <button type="button" class="small" onClick={() => { theme.value = next.next; }} aria-label={`Theme: ${theme.value}. Change to ${next.next}`}>{next.sign}</button>
       </header>
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={-1} aria-busy={pending.value > 0}>
         <Disconnected />
         {children}
       </main>

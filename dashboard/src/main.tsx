@@ -1,16 +1,21 @@
 // Starts the dashboard: signs in with the token of the link, if there is one, and shows the page of the address.
 
+import { effect } from "@preact/signals";
 import { render } from "preact";
 import { api, ApiError } from "./api.ts";
 import { Frame } from "./frame.tsx";
 import { listen } from "./keys.ts";
-import { tick } from "./live.ts";
+import { later } from "./later.tsx";
+import { followChanges, stopFollowing, tick } from "./live.ts";
 import { follow, go, route } from "./route.ts";
 import { keepChoices, session } from "./state.ts";
 import { Inbox } from "./pages/inbox.tsx";
 import { SignIn, problem } from "./pages/signin.tsx";
 import { Tasks } from "./pages/tasks.tsx";
-import { TaskPage } from "./pages/task.tsx";
+
+export * from "./shared.ts";
+
+const TaskPage = later<{ id: string }>(() => import("./pages/task.tsx"), "TaskPage");
 
 function App() {
   if (session.value === undefined) return <p class="begin" role="status">{problem.value || "Reading who you are."}</p>;
@@ -46,6 +51,7 @@ keepChoices();
 follow();
 listen();
 tick();
+effect(() => { if (session.value) followChanges(); else if (session.value === null) stopFollowing(); });
 render(<App />, document.getElementById("app")!);
 // The token is spent at once; it stays neither in the address nor in the history.
 const token = /^#t=([\w-]+)$/.exec(location.hash)?.[1];

@@ -12,6 +12,7 @@ from tests.http.conftest import Caller
 
 FIRST_LOAD = ("index.html", "app.js", "app.css", "icon.svg")
 FIRST_LOAD_BYTES, ALL_BYTES = 45 * 1024, 60 * 1024
+MAKES_CODE = r"dangerouslySetInnerHTML|\.(?:inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\("
 
 
 def test_the_first_load_is_at_most_45_kib_and_all_files_60() -> None:
@@ -42,13 +43,19 @@ def test_no_file_names_another_place_to_load_from() -> None:
 
 def test_no_file_makes_code_or_markup_of_text() -> None:
     """What Trusted Types would refuse is not even tried. Preact itself can, if it is asked to."""
-    ours = web_files()["app.js"].body.decode().partition("// src/")[2]
+    for name, file in web_files().items():
+        if name.endswith(".js"):
+            ours = file.body.decode().partition("// src/")[2]
+            assert ours
+            assert re.findall(MAKES_CODE, ours) == [], name
 
-    assert ours
-    assert (
-        re.findall(r"dangerouslySetInnerHTML|\.(?:inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\(", ours)
-        == []
-    )
+
+def test_the_only_text_that_becomes_code_is_the_address_of_an_own_worker() -> None:
+    everything = "".join(file.body.decode() for name, file in web_files().items() if name.endswith(".js"))
+
+    assert everything.count("createPolicy(") == 1
+    assert everything.count("createScriptURL(") == 1
+    assert set(re.findall(r"scriptUrl\((.*?)\)", everything)) <= {"name", '"worker.js"', '"tree.js"'}
 
 
 async def test_every_file_forbids_what_it_does_not_need(nobody: Caller) -> None:
@@ -66,8 +73,9 @@ def test_the_policy_allows_our_own_and_nothing_else() -> None:
 
     assert rules.pop("report-uri") == REPORTS
     assert rules.pop("require-trusted-types-for") == "'script'"
+    assert rules.pop("trusted-types") == "swarmkeeper"
     assert set(rules.values()) == {"'none'", "'self'"}
-    assert [rules[name] for name in ("default-src", "frame-ancestors", "base-uri", "trusted-types")] == ["'none'"] * 4
+    assert [rules[name] for name in ("default-src", "frame-ancestors", "base-uri")] == ["'none'"] * 3
 
 
 async def test_a_file_that_has_not_changed_is_not_sent_again(nobody: Caller) -> None:

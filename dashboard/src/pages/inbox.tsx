@@ -3,10 +3,9 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, type Approval, type Page, type Skill, type Task } from "../api.ts";
-import { waiting } from "../frame.tsx";
 import { Graph, edgesOf, nodesOf } from "../graph.tsx";
 import { useKeys } from "../keys.ts";
-import { now, say, useRead } from "../live.ts";
+import { approvalsOpen, now, say, useRead } from "../live.ts";
 import { Act, Ago, Command, Glyph, Key, NotDone, Refused, Skeleton, Trouble, Value, When } from "../parts.tsx";
 import { FIRST_TASK } from "../query.ts";
 import { go, route, written } from "../route.ts";
@@ -58,6 +57,7 @@ export function Inbox() {
   const reading = useRead("inbox", read);
   const seen = reading.state.value;
   const approvals = seen.data?.approvals.items ?? [];
+  const told = useRef<number | undefined>(undefined);
   const chosen = route.value.query.get("approval");
   const at = approvals.findIndex((each) => each.id === chosen);
   const open = (approval: Approval | undefined, replace = true) => {
@@ -65,8 +65,9 @@ export function Inbox() {
   };
   useEffect(() => {
     if (!seen.data) return;
-    if (waiting.peek() !== undefined && waiting.peek() !== approvals.length) say(`${approvals.length} need you.`);
-    waiting.value = approvals.length;
+    if (told.current !== undefined && told.current !== approvals.length) say(`${approvals.length} need you.`);
+    told.current = approvals.length;
+    approvalsOpen.value ??= approvals.length; // without a stream of changes
   }, [seen.data]);
   useKeys({
     j: { does: "next decision", run: () => open(approvals[Math.min(at + 1, approvals.length - 1)]) },
@@ -147,7 +148,7 @@ function Decision({ id, decided }: { id: string; decided: () => void }) {
     // Whoever decides also wants to know of which task, and what it has cost so far.
     const found = may("task.read") ? await api.task(approval.task_id).catch(() => null) : null;
     return { approval, task: found?.task ?? null };
-  }, 10_000);
+  }, { every: 10_000 });
   const seen = reading.state.value;
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<ApiError | null>(null);

@@ -5,7 +5,7 @@ import { useMemo, useState } from "preact/hooks";
 import { api, ApiError, type Subtask, type Task, type Waiting } from "../api.ts";
 import { edgesOf, Graph, GRAPH_MAX, nodesOf, Stages } from "../graph.tsx";
 import { useKeys } from "../keys.ts";
-import { now, say, useRead } from "../live.ts";
+import { now, ofTask, say, useRead } from "../live.ts";
 import { Act, Ago, Command, Dialog, Labels, NotDone, Refused, Skeleton, State, Trouble, Value, When } from "../parts.tsx";
 import { go, route, written } from "../route.ts";
 import { may } from "../state.ts";
@@ -31,7 +31,7 @@ export function TaskPage({ id }: { id: string }) {
   const reading = useRead<Seen>(`task ${id}`, async (before) => {
     const found = await api.task(id, before?.etag);
     return found === null ? before! : { ...found, subtasks: await whole(found.task) };
-  }, 2_000);
+  }, { on: ofTask(id), every: 2_000 });
   const seen = reading.state.value;
   const [asking, setAsking] = useState<Verb | null>(null);
   const [problem, setProblem] = useState<ApiError | null>(null);
@@ -221,7 +221,7 @@ function Happened({ id }: { id: string }) {
       if (page.items.length) { items = [...items, ...page.items].slice(-KEPT); after = page.items[page.items.length - 1]!.id; }
       if (page.items.length < 500) return { items, after };
     }
-  });
+  }, { on: ofTask(id) });
   const seen = reading.state.value;
   const [all, setAll] = useState(false);
   const items = [...(seen.data?.items ?? [])].reverse();
@@ -252,7 +252,7 @@ function about(data: Record<string, unknown>): string {
 }
 
 function Inspector({ task, subtask, version, close }: { task: string; subtask: string; version: string; close: () => void }) {
-  const reading = useRead(`subtask ${task} ${subtask} ${version}`, () => api.subtask(task, subtask), 10_000);
+  const reading = useRead(`subtask ${task} ${subtask} ${version}`, () => api.subtask(task, subtask), { on: ofTask(task), every: 10_000 });
   const seen = reading.state.value, found = seen.data;
   if (!found) return <aside class="inspector" aria-label="Subtask">{seen.error ? <Refused error={seen.error} what="the subtask" stale={false} at={0} /> : seen.slow ? <Skeleton rows={6} /> : null}</aside>;
   return (

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, type Task } from "../api.ts";
 import { useKeys } from "../keys.ts";
-import { useRead } from "../live.ts";
+import { ofTasks, useRead } from "../live.ts";
 import { Ago, Command, Glyph, Key, Labels, Progress, State, Trouble } from "../parts.tsx";
 import { FIRST_TASK, has, toggled, understood } from "../query.ts";
 import { go, route, written } from "../route.ts";
@@ -34,7 +34,7 @@ export function Tasks() {
   const [chosen, setChosen] = useState(-1);
   const loading = useRef(false);
 
-  const reading = useRead(`tasks ${line}`, () => api.tasks(filter, PAGE));
+  const reading = useRead(`tasks ${line}`, () => api.tasks(filter, PAGE), { on: ofTasks });
   const seen = reading.state.value;
   const first = seen.data?.items ?? [];
   if (later.current.line !== line) later.current = { line, tasks: [], token: null };

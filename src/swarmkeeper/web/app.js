@@ -269,106 +269,6 @@ n = { __e: function(n3, t4, r4, u4) {
   return n3.__v.__b - t4.__v.__b;
 }, e = /* @__PURE__ */ Symbol(), l = /(PointerCapture)$|Capture$/i, c = 0, a = {}, s = 0;
 
-// src/api.ts
-var ApiError = class extends Error {
-  constructor(status, code, message, retryAfter = 0) {
-    super(message);
-    this.status = status;
-    this.code = code;
-    this.retryAfter = retryAfter;
-  }
-  status;
-  code;
-  retryAfter;
-  get signedOut() {
-    return this.status === 401;
-  }
-  get forbidden() {
-    return this.status === 403;
-  }
-  /** Whether the server, or the way to it, is in trouble: the same call may succeed later. */
-  get disconnected() {
-    return this.status === 0 || this.status === 502 || this.status === 503 || this.status === 504;
-  }
-};
-var BASE = new URL("../", document.baseURI);
-var TIMEOUT_MS = 2e4;
-async function call(method, path, asked = {}) {
-  const url = new URL(`./${path}`, BASE);
-  for (const [name, value] of Object.entries(asked.query ?? {})) {
-    if (value === void 0 || value === "") continue;
-    for (const each of Array.isArray(value) ? value : [value]) url.searchParams.append(name, String(each));
-  }
-  const headers = { accept: "application/json", ...asked.headers };
-  if (method !== "GET") headers["content-type"] = "application/json";
-  const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), TIMEOUT_MS);
-  let response;
-  try {
-    response = await fetch(url, {
-      method,
-      headers,
-      cache: "no-store",
-      credentials: "same-origin",
-      redirect: "error",
-      signal: stop.signal,
-      ...method === "GET" || method === "DELETE" ? {} : { body: JSON.stringify(asked.body ?? {}) }
-    });
-  } catch {
-    throw new ApiError(0, "unreachable", "The server does not answer.");
-  } finally {
-    clearTimeout(timer);
-  }
-  const etag = response.headers.get("etag") ?? "";
-  if (response.status === 304 || response.status === 204) return { status: response.status, body: void 0, etag };
-  let body;
-  try {
-    body = await response.json();
-  } catch {
-    throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
-  }
-  if (!response.ok) {
-    const problem2 = body;
-    const after = Number(response.headers.get("retry-after")) || 0;
-    throw new ApiError(response.status, problem2.code ?? "error", problem2.detail ?? problem2.title ?? "The call was refused.", after);
-  }
-  return { status: response.status, body, etag };
-}
-var get = async (path, query) => (await call("GET", path, query ? { query } : {})).body;
-async function act(path, body = {}) {
-  const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return (await call("POST", path, { body, headers: { "idempotency-key": key } })).body;
-}
-var id = encodeURIComponent;
-var api = {
-  session: () => get("session"),
-  signIn: async (credential) => {
-    const headers = credential.includes(".") ? { authorization: `Bearer ${credential}` } : { "x-api-key": credential };
-    return (await call("POST", "session", { headers })).body;
-  },
-  redeem: async (token2) => (await call("POST", "session:redeem", { headers: { authorization: `Bearer ${token2}` } })).body,
-  signOut: () => call("DELETE", "session"),
-  tasks: (filter, pageSize, pageToken = "") => get("tasks", { ...filter, page_size: pageSize, page_token: pageToken }),
-  /** Return the task with its explanation; null if it has not changed since the answer with this ETag. */
-  task: async (task, etag = "") => {
-    const answer = await call("GET", `tasks/${id(task)}`, {
-      query: { explain: true },
-      headers: etag ? { "if-none-match": etag } : {}
-    });
-    return answer.status === 304 ? null : { task: answer.body, etag: answer.etag };
-  },
-  subtasks: (task, pageToken = "") => get(`tasks/${id(task)}/subtasks`, { page_size: 500, page_token: pageToken }),
-  subtask: (task, key) => get(`tasks/${id(task)}/subtasks/${id(key)}`),
-  events: (task, after = "") => get(`tasks/${id(task)}/events`, { page_size: 500, after }),
-  steer: (task, verb, reason = "") => act(`tasks/${id(task)}:${verb}`, reason ? { reason } : {}),
-  approvals: () => get("approvals", { state: "open", page_size: 100 }),
-  approval: (approval) => get(`approvals/${id(approval)}`),
-  approve: (approval, comment) => act(`approvals/${id(approval.id)}:approve`, { subject_hash: approval.subject_hash, ...comment ? { comment } : {} }),
-  reject: (approval, reason) => act(`approvals/${id(approval.id)}:reject`, { reason }),
-  answer: (approval, answer) => act(`approvals/${id(approval.id)}:answer`, { answer }),
-  skills: () => get("skills")
-};
-
 // node_modules/preact/hooks/dist/hooks.mjs
 var t2;
 var r2;
@@ -1139,6 +1039,106 @@ function M() {
   if (1 === g4.push(this)) (n.requestAnimationFrame || A3)(F3);
 }
 
+// src/api.ts
+var ApiError = class extends Error {
+  constructor(status, code, message, retryAfter = 0) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+  status;
+  code;
+  retryAfter;
+  get signedOut() {
+    return this.status === 401;
+  }
+  get forbidden() {
+    return this.status === 403;
+  }
+  /** Whether the server, or the way to it, is in trouble: the same call may succeed later. */
+  get disconnected() {
+    return this.status === 0 || this.status === 502 || this.status === 503 || this.status === 504;
+  }
+};
+var BASE = new URL("../", document.baseURI);
+var TIMEOUT_MS = 2e4;
+async function call(method, path, asked = {}) {
+  const url = new URL(`./${path}`, BASE);
+  for (const [name, value] of Object.entries(asked.query ?? {})) {
+    if (value === void 0 || value === "") continue;
+    for (const each of Array.isArray(value) ? value : [value]) url.searchParams.append(name, String(each));
+  }
+  const headers = { accept: "application/json", ...asked.headers };
+  if (method !== "GET") headers["content-type"] = "application/json";
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), TIMEOUT_MS);
+  let response;
+  try {
+    response = await fetch(url, {
+      method,
+      headers,
+      cache: "no-store",
+      credentials: "same-origin",
+      redirect: "error",
+      signal: stop.signal,
+      ...method === "GET" || method === "DELETE" ? {} : { body: JSON.stringify(asked.body ?? {}) }
+    });
+  } catch {
+    throw new ApiError(0, "unreachable", "The server does not answer.");
+  } finally {
+    clearTimeout(timer);
+  }
+  const etag = response.headers.get("etag") ?? "";
+  if (response.status === 304 || response.status === 204) return { status: response.status, body: void 0, etag };
+  let body;
+  try {
+    body = await response.json();
+  } catch {
+    throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
+  }
+  if (!response.ok) {
+    const problem2 = body;
+    const after = Number(response.headers.get("retry-after")) || 0;
+    throw new ApiError(response.status, problem2.code ?? "error", problem2.detail ?? problem2.title ?? "The call was refused.", after);
+  }
+  return { status: response.status, body, etag };
+}
+var get = async (path, query) => (await call("GET", path, query ? { query } : {})).body;
+async function act(path, body = {}) {
+  const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return (await call("POST", path, { body, headers: { "idempotency-key": key } })).body;
+}
+var id = encodeURIComponent;
+var api = {
+  session: () => get("session"),
+  signIn: async (credential) => {
+    const headers = credential.includes(".") ? { authorization: `Bearer ${credential}` } : { "x-api-key": credential };
+    return (await call("POST", "session", { headers })).body;
+  },
+  redeem: async (token2) => (await call("POST", "session:redeem", { headers: { authorization: `Bearer ${token2}` } })).body,
+  signOut: () => call("DELETE", "session"),
+  tasks: (filter, pageSize, pageToken = "") => get("tasks", { ...filter, page_size: pageSize, page_token: pageToken }),
+  /** Return the task with its explanation; null if it has not changed since the answer with this ETag. */
+  task: async (task, etag = "") => {
+    const answer = await call("GET", `tasks/${id(task)}`, {
+      query: { explain: true },
+      headers: etag ? { "if-none-match": etag } : {}
+    });
+    return answer.status === 304 ? null : { task: answer.body, etag: answer.etag };
+  },
+  subtasks: (task, pageToken = "") => get(`tasks/${id(task)}/subtasks`, { page_size: 500, page_token: pageToken }),
+  subtask: (task, key) => get(`tasks/${id(task)}/subtasks/${id(key)}`),
+  events: (task, after = "") => get(`tasks/${id(task)}/events`, { page_size: 500, after }),
+  steer: (task, verb, reason = "") => act(`tasks/${id(task)}:${verb}`, reason ? { reason } : {}),
+  approvals: () => get("approvals", { state: "open", page_size: 100 }),
+  approval: (approval) => get(`approvals/${id(approval)}`),
+  approve: (approval, comment) => act(`approvals/${id(approval.id)}:approve`, { subject_hash: approval.subject_hash, ...comment ? { comment } : {} }),
+  reject: (approval, reason) => act(`approvals/${id(approval.id)}:reject`, { reason }),
+  answer: (approval, answer) => act(`approvals/${id(approval.id)}:answer`, { answer }),
+  skills: () => get("skills")
+};
+
 // src/state.ts
 var session = y3(void 0);
 var may = (action) => session.value?.may.includes(action) ?? false;
@@ -1226,29 +1226,201 @@ function run(keys, event) {
   return true;
 }
 
+// src/stream.ts
+var PAUSES_S = [1, 2, 4, 8, 15, 30];
+var SILENT_MS = 45e3;
+var ENDED = [401, 403];
+var Stream = class {
+  constructor(address, tell) {
+    this.address = address;
+    this.tell = tell;
+  }
+  address;
+  tell;
+  cursor = "";
+  failures = 0;
+  timer = 0;
+  stop;
+  /** Begin, or try again at once. */
+  begin() {
+    clearTimeout(this.timer);
+    if (!this.stop) void this.follow();
+  }
+  /** End; the next time begins with how things are then. */
+  end() {
+    clearTimeout(this.timer);
+    this.stop?.abort();
+    this.stop = void 0;
+    this.cursor = "";
+    this.failures = 0;
+  }
+  async follow() {
+    const stop = this.stop = new AbortController();
+    let status = 0, silent = 0;
+    const heard = () => {
+      clearTimeout(silent);
+      silent = setTimeout(() => stop.abort(), SILENT_MS);
+    };
+    try {
+      heard();
+      const headers = { accept: "text/event-stream" };
+      if (this.cursor) headers["last-event-id"] = this.cursor;
+      const response = await fetch(this.address, { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: stop.signal });
+      status = response.status;
+      if (response.ok && response.body) {
+        this.failures = 0;
+        this.tell({ live: true });
+        const reader2 = response.body.pipeThrough(new TextDecoderStream()).getReader();
+        const messages = new Messages((data) => this.changed(JSON.parse(data)));
+        for (; ; ) {
+          const { done, value } = await reader2.read();
+          if (done) break;
+          heard();
+          messages.add(value);
+        }
+      } else if (status === 400) {
+        this.cursor = "";
+      }
+    } catch {
+    } finally {
+      clearTimeout(silent);
+    }
+    if (this.stop !== stop) return;
+    this.stop = void 0;
+    const ended = ENDED.includes(status);
+    const pause = 1e3 * PAUSES_S[Math.min(this.failures++, PAUSES_S.length - 1)];
+    this.tell({ live: false, status: status < 400 ? 0 : status, retryAt: ended ? 0 : Date.now() + pause });
+    if (!ended) this.timer = setTimeout(() => this.begin(), pause);
+  }
+  changed(change) {
+    this.cursor = change.cursor;
+    this.tell({ change });
+  }
+};
+var Messages = class {
+  constructor(found) {
+    this.found = found;
+  }
+  found;
+  rest = "";
+  add(piece) {
+    const whole = (this.rest + piece).split(/\r?\n\r?\n/);
+    this.rest = whole.pop();
+    for (const message of whole) {
+      const data = message.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).replace(/^ /, ""));
+      if (data.length) this.found(data.join("\n"));
+    }
+  }
+};
+
 // src/live.ts
 var EVERY_MS = 3e3;
+var SELDOM_MS = 6e4;
 var REFUSED_MS = 1e4;
-var PAUSES_S = [1, 2, 4, 8, 15, 30];
+var GAP_MS = 500;
+var LONG_GAP_MS = 2e3;
+var SLOW_READ_MS = 100;
+var PAUSES_S2 = [1, 2, 4, 8, 15, 30];
 var SKELETON_AFTER_MS = 150;
 var connection = y3({ live: true, failures: 0, retryAt: 0 });
-function useRead(key, read2, every = EVERY_MS) {
-  const made = w2(() => reader(read2, every), [key]);
+var streaming = y3(false);
+var counts = y3(null);
+var approvalsOpen = y3(null);
+var listeners = /* @__PURE__ */ new Set();
+var ask;
+function hear(told) {
+  if ("change" in told) {
+    const { change } = told;
+    counts.value = change.counts;
+    approvalsOpen.value = change.approvals_open;
+    for (const listener of [...listeners]) listener(change);
+  } else if (told.live) {
+    streaming.value = true;
+    answered();
+    for (const listener of [...listeners]) listener("all");
+  } else {
+    streaming.value = false;
+    if (told.status === 401) session.value = null;
+    else for (const listener of [...listeners]) listener("all");
+  }
+}
+function followChanges() {
+  if (!ask) {
+    const worker = sharedWorker();
+    if (worker) {
+      worker.port.onmessage = ({ data }) => hear(data);
+      ask = (asked) => worker.port.postMessage(asked);
+      addEventListener("pagehide", () => ask("bye"));
+      addEventListener("pageshow", (event) => {
+        if (event.persisted) ask("begin");
+      });
+    } else {
+      const stream = new Stream(new URL("../changes", document.baseURI).href, hear);
+      ask = (asked) => asked === "begin" ? stream.begin() : stream.end();
+    }
+  }
+  ask("begin");
+}
+function stopFollowing() {
+  ask?.("end");
+  streaming.value = false;
+  counts.value = approvalsOpen.value = null;
+}
+function tryNow() {
+  ask?.("begin");
+  for (const listener of [...listeners]) listener("all");
+}
+function sharedWorker() {
+  try {
+    return new SharedWorker(scriptUrl("worker.js"), { type: "module", name: "swarmkeeper" });
+  } catch {
+    return void 0;
+  }
+}
+var policy;
+function scriptUrl(name) {
+  const url = new URL(name, document.baseURI).href;
+  const types = globalThis.trustedTypes;
+  policy ??= types?.createPolicy("swarmkeeper", { createScriptURL: (text) => text });
+  return policy ? policy.createScriptURL(url) : url;
+}
+var pending2 = y3(0);
+var ofTask = (task) => (change) => change.tasks === "many" || change.tasks.includes(task);
+var ofTasks = (change) => change.tasks === "many" || change.tasks.length > 0;
+var ofAlso = (...kinds) => (change) => change.also.some((each) => kinds.includes(each));
+function useRead(key, read2, options = {}) {
+  const made = w2(() => reader(read2, options), [key]);
   A2(() => {
     made.begin();
     return made.end;
   }, [made]);
   return made;
 }
-function reader(read2, every) {
+function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }) {
   const state = y3({ data: void 0, error: void 0, slow: false, at: 0 });
-  let timer = 0, ended = false, reading;
+  let timer = 0, due = 0, ended = false, reading;
+  let missed = false;
+  let gap = GAP_MS, readAt = 0;
+  function plan(pause) {
+    const at = Date.now() + pause;
+    if (ended || timer && due <= at) return;
+    clearTimeout(timer);
+    due = at;
+    timer = setTimeout(() => {
+      timer = 0;
+      void again();
+    }, pause);
+  }
   async function once() {
     clearTimeout(timer);
+    timer = 0;
+    missed = false;
+    const begun = readAt = Date.now(), first = state.peek().at === 0 && !state.peek().error;
+    if (first) pending2.value++;
     const slow = setTimeout(() => {
       state.value = { ...state.value, slow: true };
     }, SKELETON_AFTER_MS);
-    let pause = every;
+    let pause = streaming.peek() ? seldom : every;
     try {
       const data = await read2(state.peek().data);
       if (!ended) state.value = { data, error: void 0, slow: false, at: Date.now() };
@@ -1260,18 +1432,31 @@ function reader(read2, every) {
       if (!ended) state.value = { ...state.value, error, slow: false };
     } finally {
       clearTimeout(slow);
+      if (first) pending2.value--;
       reading = void 0;
     }
-    if (!ended) timer = setTimeout(again, pause);
+    gap = Date.now() - begun > SLOW_READ_MS ? LONG_GAP_MS : GAP_MS;
+    plan(missed ? Math.min(pause, gap) : pause);
   }
   function again() {
-    if (document.hidden || ended) return Promise.resolve();
+    if (ended) return Promise.resolve();
+    if (document.hidden) {
+      missed = true;
+      return Promise.resolve();
+    }
     reading ??= once();
     return reading;
   }
+  function heard(change) {
+    if (change !== "all" && !on(change)) return;
+    missed = true;
+    if (change !== "all" && change.tasks === "many") gap = LONG_GAP_MS;
+    if (!reading) plan(Math.max(0, readAt + gap - Date.now()));
+  }
   const shown = () => {
-    if (!document.hidden) void again();
+    if (!document.hidden && (missed || !streaming.peek())) void again();
   };
+  const online = () => void again();
   return {
     state,
     /** Read again, after what was done meanwhile. */
@@ -1280,15 +1465,17 @@ function reader(read2, every) {
       await again();
     },
     begin: () => {
+      listeners.add(heard);
       document.addEventListener("visibilitychange", shown);
-      addEventListener("online", shown);
+      addEventListener("online", online);
       void again();
     },
     end: () => {
       ended = true;
       clearTimeout(timer);
+      listeners.delete(heard);
       document.removeEventListener("visibilitychange", shown);
-      removeEventListener("online", shown);
+      removeEventListener("online", online);
     }
   };
 }
@@ -1297,9 +1484,11 @@ function answered() {
 }
 function failed(error, every) {
   if (!error.disconnected) return Math.max(every, REFUSED_MS, error.retryAfter * 1e3);
-  const failures2 = connection.peek().failures + 1;
-  const pause = 1e3 * Math.max(error.retryAfter, PAUSES_S[Math.min(failures2, PAUSES_S.length) - 1]);
-  connection.value = { live: false, failures: failures2, retryAt: Date.now() + pause };
+  const { failures: failures2, retryAt } = connection.peek();
+  const left = retryAt - Date.now();
+  if (left > 0) return left;
+  const pause = 1e3 * Math.max(error.retryAfter, PAUSES_S2[Math.min(failures2, PAUSES_S2.length - 1)]);
+  connection.value = { live: false, failures: failures2 + 1, retryAt: Date.now() + pause };
   return pause;
 }
 var now = y3(Date.now());
@@ -1385,9 +1574,9 @@ function zone(at) {
 function money(micro) {
   if (micro === void 0 || micro === null) return "–";
   const digits = String(Math.trunc(Math.abs(micro))).padStart(7, "0");
-  const [whole2, part] = [digits.slice(0, -6), digits.slice(-6)];
-  const shown = whole2 === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
-  return `${micro < 0 ? "−" : ""}$${grouped(whole2)}.${shown.padEnd(2, "0")}`;
+  const [whole, part] = [digits.slice(0, -6), digits.slice(-6)];
+  const shown = whole === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
+  return `${micro < 0 ? "−" : ""}$${grouped(whole)}.${shown.padEnd(2, "0")}`;
 }
 var grouped = (digits) => String(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 var safe = (text) => text.replace(
@@ -1526,11 +1715,11 @@ function Act({ action, run: run2, children, kind, busy, keys }) {
   ] });
 }
 function Value({ value, name }) {
-  const [whole2, setWhole] = d2(false);
-  const shown = head(value, whole2 ? 1 << 20 : 16 * 1024);
+  const [whole, setWhole] = d2(false);
+  const shown = head(value, whole ? 1 << 20 : 16 * 1024);
   return /* @__PURE__ */ a4("div", { class: "value", children: [
     /* @__PURE__ */ a4("pre", { tabIndex: 0, role: "region", "aria-label": name, children: shown.text }),
-    shown.cut && !whole2 && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
+    shown.cut && !whole && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
   ] });
 }
 function Dialog({ title, close, children }) {
@@ -1588,7 +1777,6 @@ function go(to, replace = false) {
 }
 
 // src/frame.tsx
-var waiting = y3(void 0);
 var PAGES = [
   { path: "inbox", name: "Inbox", keys: "g i" },
   { path: "tasks", name: "Tasks", keys: "g t" }
@@ -1623,7 +1811,7 @@ function Frame({ page, crumb, children }) {
       /* @__PURE__ */ a4("a", { class: "brand", href: "#/inbox", children: "swarmkeeper" }),
       /* @__PURE__ */ a4("ul", { children: PAGES.map((each) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { href: `#/${each.path}`, "aria-current": page === each.path ? "page" : void 0, children: [
         each.name,
-        each.path === "inbox" && Boolean(waiting.value) && /* @__PURE__ */ a4("span", { class: "badge", "aria-label": `${waiting.value} need you`, children: waiting.value })
+        each.path === "inbox" && Boolean(approvalsOpen.value) && /* @__PURE__ */ a4("span", { class: "badge", "aria-label": `${approvalsOpen.value} need you`, children: approvalsOpen.value })
       ] }) }, each.path)) }),
       /* @__PURE__ */ a4("div", { class: "who", children: [
         /* @__PURE__ */ a4("span", { children: [
@@ -1640,7 +1828,7 @@ function Frame({ page, crumb, children }) {
     ] }),
     /* @__PURE__ */ a4("header", { class: "top", children: [
       /* @__PURE__ */ a4("div", { class: "crumb", children: crumb }),
-      /* @__PURE__ */ a4("span", { class: `dot ${connection.value.live ? "live" : "lost"}`, children: connection.value.live ? "live" : "no answer" }),
+      /* @__PURE__ */ a4("span", { class: `dot ${connection.value.live ? "live" : "lost"}`, children: !connection.value.live ? "no answer" : streaming.value ? "live" : "each 3 s" }),
       /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => {
         help.value = true;
       }, "aria-label": "Keys", children: "?" }),
@@ -1648,7 +1836,7 @@ function Frame({ page, crumb, children }) {
         theme.value = next.next;
       }, "aria-label": `Theme: ${theme.value}. Change to ${next.next}`, children: next.sign })
     ] }),
-    /* @__PURE__ */ a4("main", { id: "main", tabIndex: -1, children: [
+    /* @__PURE__ */ a4("main", { id: "main", tabIndex: -1, "aria-busy": pending2.value > 0, children: [
       /* @__PURE__ */ a4(Disconnected, {}),
       children
     ] }),
@@ -1674,6 +1862,42 @@ function Help() {
       " single letters are keys"
     ] })
   ] });
+}
+
+// src/later.tsx
+function later(load, name) {
+  const found = y3(void 0);
+  const failed2 = y3(false);
+  let loading = false;
+  async function begin2() {
+    loading = true;
+    failed2.value = false;
+    pending2.value++;
+    try {
+      found.value = (await load())[name];
+    } catch {
+      failed2.value = true;
+      loading = false;
+    } finally {
+      pending2.value--;
+    }
+  }
+  return function Later(props) {
+    const Found = found.value;
+    if (Found) return /* @__PURE__ */ a4(Found, { ...props });
+    if (failed2.value) {
+      return /* @__PURE__ */ a4("div", { class: "trouble", role: "alert", children: [
+        /* @__PURE__ */ a4("strong", { children: "This page cannot be loaded." }),
+        " The server does not answer, or was upgraded.",
+        " ",
+        /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => void begin2(), children: "Try again" }),
+        " ",
+        /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => location.reload(), children: "Reload all" })
+      ] });
+    }
+    if (!loading) void begin2();
+    return /* @__PURE__ */ a4(Skeleton, { rows: 8 });
+  };
 }
 
 // src/layout.ts
@@ -1894,20 +2118,20 @@ function median(near, middle) {
   return (sorted[sorted.length - 1 >> 1] + sorted[sorted.length >> 1]) / 2;
 }
 function pooled(wanted, weight, offset) {
-  const sums = [], weights = [], counts = [];
+  const sums = [], weights = [], counts2 = [];
   for (let at = 0; at < wanted.length; at++) {
     sums.push((wanted[at] - offset[at]) * weight[at]);
     weights.push(weight[at]);
-    counts.push(1);
+    counts2.push(1);
     for (let end = sums.length - 1; end > 0 && sums[end - 1] / weights[end - 1] > sums[end] / weights[end]; end--) {
       sums[end - 1] += sums.pop();
       weights[end - 1] += weights.pop();
-      counts[end - 1] += counts.pop();
+      counts2[end - 1] += counts2.pop();
     }
   }
   const heights2 = [];
   sums.forEach((sum, block) => {
-    for (let n3 = counts[block]; n3 > 0; n3--) heights2.push(sum / weights[block] + offset[heights2.length]);
+    for (let n3 = counts2[block]; n3 > 0; n3--) heights2.push(sum / weights[block] + offset[heights2.length]);
   });
   return heights2;
 }
@@ -2105,6 +2329,7 @@ function Inbox() {
   const reading = useRead("inbox", read);
   const seen = reading.state.value;
   const approvals = seen.data?.approvals.items ?? [];
+  const told = T2(void 0);
   const chosen = route.value.query.get("approval");
   const at = approvals.findIndex((each) => each.id === chosen);
   const open = (approval, replace = true) => {
@@ -2112,8 +2337,9 @@ function Inbox() {
   };
   A2(() => {
     if (!seen.data) return;
-    if (waiting.peek() !== void 0 && waiting.peek() !== approvals.length) say(`${approvals.length} need you.`);
-    waiting.value = approvals.length;
+    if (told.current !== void 0 && told.current !== approvals.length) say(`${approvals.length} need you.`);
+    told.current = approvals.length;
+    approvalsOpen.value ??= approvals.length;
   }, [seen.data]);
   useKeys({
     j: { does: "next decision", run: () => open(approvals[Math.min(at + 1, approvals.length - 1)]) },
@@ -2212,7 +2438,7 @@ function Decision({ id: id2, decided }) {
     const approval2 = await api.approval(id2);
     const found = may("task.read") ? await api.task(approval2.task_id).catch(() => null) : null;
     return { approval: approval2, task: found?.task ?? null };
-  }, 1e4);
+  }, { every: 1e4 });
   const seen = reading.state.value;
   const [busy, setBusy] = d2(false);
   const [problem2, setProblem] = d2(null);
@@ -2460,23 +2686,23 @@ function Tasks() {
   const line = route.value.query.get("q") ?? "";
   const { filter, problems } = w2(() => understood(line), [line]);
   const field = T2(null);
-  const later = T2({ line, tasks: [], token: null });
+  const later2 = T2({ line, tasks: [], token: null });
   const [, setPages] = d2(0);
   const [chosen, setChosen] = d2(-1);
   const loading = T2(false);
-  const reading = useRead(`tasks ${line}`, () => api.tasks(filter, PAGE));
+  const reading = useRead(`tasks ${line}`, () => api.tasks(filter, PAGE), { on: ofTasks });
   const seen = reading.state.value;
   const first = seen.data?.items ?? [];
-  if (later.current.line !== line) later.current = { line, tasks: [], token: null };
-  const rest = later.current.tasks;
+  if (later2.current.line !== line) later2.current = { line, tasks: [], token: null };
+  const rest = later2.current.tasks;
   const tasks = w2(() => {
     const there = new Set(first.map((task) => task.id));
     return [...first, ...rest.filter((task) => !there.has(task.id))];
   }, [seen.data, rest]);
-  const nextPage = () => later.current.token ?? reading.state.peek().data?.next_page_token ?? "";
+  const nextPage = () => later2.current.token ?? reading.state.peek().data?.next_page_token ?? "";
   const token2 = nextPage();
   async function nearEnd() {
-    const next = nextPage(), of = later.current;
+    const next = nextPage(), of = later2.current;
     if (!next || loading.current) return;
     loading.current = true;
     try {
@@ -2580,340 +2806,8 @@ function Row({ task, index, chosen }) {
   ] });
 }
 
-// src/pages/task.tsx
-async function whole(task) {
-  if (task.subtasks_total <= task.subtasks.length) return task.subtasks;
-  const all = [];
-  let token2 = "";
-  do {
-    const page = await api.subtasks(task.id, token2);
-    all.push(...page.items);
-    token2 = page.next_page_token;
-  } while (token2);
-  return all;
-}
-function TaskPage({ id: id2 }) {
-  const reading = useRead(`task ${id2}`, async (before) => {
-    const found = await api.task(id2, before?.etag);
-    return found === null ? before : { ...found, subtasks: await whole(found.task) };
-  }, 2e3);
-  const seen = reading.state.value;
-  const [asking, setAsking] = d2(null);
-  const [problem2, setProblem] = d2(null);
-  const [busy, setBusy] = d2(false);
-  const query = route.value.query;
-  const chosen = query.get("subtask") ?? void 0;
-  const set = (changes) => {
-    const next = new URLSearchParams(query);
-    for (const [name, value] of Object.entries(changes)) if (value === null) next.delete(name);
-    else next.set(name, value);
-    go(written(["tasks", id2], next), true);
-  };
-  const task = seen.data?.task, subtasks = seen.data?.subtasks ?? [];
-  const step = (by) => {
-    const at = subtasks.findIndex((each) => each.key === chosen);
-    const next = subtasks[Math.max(0, Math.min(at + by, subtasks.length - 1))];
-    if (next) set({ subtask: next.key });
-  };
-  useKeys({
-    j: { does: "next subtask", run: () => step(1) },
-    k: { does: "previous subtask", run: () => step(-1) },
-    "!": { does: "failed subtasks only", run: () => set({ view: "table", only: query.get("only") === "FAILED" ? null : "FAILED", rank: null }) },
-    Escape: { does: "close the subtask, or go back", run: () => {
-      if (chosen) set({ subtask: null });
-      else go("#/tasks");
-    } }
-  });
-  if (!task) return /* @__PURE__ */ a4("div", { class: "pad", children: [
-    /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Task" }),
-    /* @__PURE__ */ a4(Trouble, { read: seen, what: "the task" })
-  ] });
-  async function steer(verb, reason = "") {
-    setBusy(true);
-    setProblem(null);
-    try {
-      await api.steer(task.id, verb, reason);
-      say(`Done: ${verb}.`);
-    } catch (thrown) {
-      setProblem(thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown)));
-    }
-    setAsking(null);
-    await reading.again();
-    setBusy(false);
-  }
-  const open = task.outcome === null, paused = task.holds.includes("paused");
-  const approval = task.holds.find((hold) => hold.startsWith("apr_"));
-  const { done, failed: failed2, total } = task.progress;
-  return /* @__PURE__ */ a4("div", { class: `task ${chosen ? "with-subtask" : ""}`, children: [
-    /* @__PURE__ */ a4("div", { class: "whole", children: [
-      /* @__PURE__ */ a4("header", { class: "task-head", children: [
-        /* @__PURE__ */ a4("div", { class: "title", children: [
-          /* @__PURE__ */ a4("h1", { children: safe(task.title) }),
-          " ",
-          /* @__PURE__ */ a4(State, { look: lookOfTask(task) })
-        ] }),
-        /* @__PURE__ */ a4("div", { class: "acts", children: [
-          approval && /* @__PURE__ */ a4("a", { class: "button main", href: written(["inbox"], new URLSearchParams({ approval })), children: "Decide…" }),
-          open && !paused && /* @__PURE__ */ a4(Act, { action: "task.pause", busy, run: () => void steer("pause"), children: "Pause" }),
-          open && paused && /* @__PURE__ */ a4(Act, { action: "task.resume", kind: "main", busy, run: () => void steer("resume"), children: "Resume" }),
-          task.status === "FAILED" && /* @__PURE__ */ a4(Act, { action: "task.retry", kind: "main", busy, run: () => void steer("retry"), children: "Retry" }),
-          open && /* @__PURE__ */ a4(Act, { action: "task.cancel", kind: "danger", busy, run: () => setAsking("cancel"), children: "Cancel…" })
-        ] }),
-        /* @__PURE__ */ a4("p", { class: "facts-line", children: [
-          done,
-          " of ",
-          total,
-          " done",
-          failed2 > 0 && `, ${failed2} failed`,
-          " · round ",
-          task.round,
-          " of ",
-          task.max_rounds,
-          " ",
-          task.usage.cost_micro_usd !== void 0 && ` · ${money(task.usage.cost_micro_usd)}`,
-          " · ",
-          grouped(task.usage.tokens ?? 0),
-          " tokens · submitted ",
-          /* @__PURE__ */ a4(When, { time: task.created_at }),
-          " · ",
-          /* @__PURE__ */ a4("code", { children: task.id })
-        ] }),
-        /* @__PURE__ */ a4("p", { class: "labels", children: /* @__PURE__ */ a4(Labels, { labels: task.labels }) }),
-        task.description && /* @__PURE__ */ a4("p", { class: "description", children: safe(task.description.slice(0, 2e3)) }),
-        problem2 && /* @__PURE__ */ a4(NotDone, { error: problem2 })
-      ] }),
-      seen.error && /* @__PURE__ */ a4(Trouble, { read: seen, what: "the task" }),
-      /* @__PURE__ */ a4(Why, { task }),
-      /* @__PURE__ */ a4(Plan, { subtasks, view: query.get("view"), only: query.get("only"), rank: query.get("rank"), chosen, set }),
-      /* @__PURE__ */ a4(Happened, { id: id2 })
-    ] }),
-    chosen !== void 0 && /* @__PURE__ */ a4(Inspector, { task: id2, subtask: chosen, version: task.updated_at, close: () => set({ subtask: null }) }, chosen),
-    asking && /* @__PURE__ */ a4(Ask, { verb: asking, close: () => setAsking(null), run: (reason) => void steer(asking, reason) })
-  ] });
-}
-function Ask({ verb, close, run: run2 }) {
-  const [reason, setReason] = d2("");
-  useKeys({ Escape: { does: "", run: close } }, true);
-  return /* @__PURE__ */ a4(Dialog, { title: `${verb[0].toUpperCase()}${verb.slice(1)} this task?`, close, children: /* @__PURE__ */ a4("form", { class: "reason", onSubmit: (event) => {
-    event.preventDefault();
-    run2(reason.trim());
-  }, children: [
-    /* @__PURE__ */ a4("label", { for: "why", children: "Reason (kept in the audit log)" }),
-    /* @__PURE__ */ a4("textarea", { id: "why", rows: 3, value: reason, onInput: (event) => setReason(event.currentTarget.value) }),
-    /* @__PURE__ */ a4("button", { type: "submit", class: "danger", children: [
-      verb[0].toUpperCase(),
-      verb.slice(1),
-      " the task"
-    ] })
-  ] }) });
-}
-function Why({ task }) {
-  const explanation = task.explanation;
-  if (task.outcome !== null) {
-    if (!task.failure) return null;
-    const { failure } = task;
-    return /* @__PURE__ */ a4("section", { class: "why bad", "aria-labelledby": "why-head", children: [
-      /* @__PURE__ */ a4("h2", { id: "why-head", children: [
-        "Why it failed: ",
-        failure.code.replaceAll("_", " ")
-      ] }),
-      /* @__PURE__ */ a4("p", { children: safe(failure.detail) }),
-      failure.cause && /* @__PURE__ */ a4("p", { children: [
-        /* @__PURE__ */ a4("b", { children: safe(failure.cause.key) }),
-        failure.cause.attempt ? `, attempt ${failure.cause.attempt}` : "",
-        ": ",
-        /* @__PURE__ */ a4("span", { class: "error", children: safe(failure.cause.message) })
-      ] }),
-      failure.fix && /* @__PURE__ */ a4(Command, { text: failure.fix })
-    ] });
-  }
-  if (!explanation?.waiting.length) return null;
-  const groups = /* @__PURE__ */ new Map();
-  for (const each of explanation.waiting) {
-    const like = each.reason === "dependency" ? each.reason : `${each.reason} ${each.fix ?? each.detail}`;
-    groups.set(like, [...groups.get(like) ?? [], each]);
-  }
-  return /* @__PURE__ */ a4("section", { class: "why", "aria-labelledby": "why-head", children: [
-    /* @__PURE__ */ a4("h2", { id: "why-head", children: [
-      "Why it is not done: ",
-      Object.entries(explanation.reasons).map(([reason, count]) => `${grouped(count)} ${reason.replaceAll("_", " ")}`).join(" · ")
-    ] }),
-    /* @__PURE__ */ a4("ul", { children: [...groups].slice(0, 6).map(([like, items]) => {
-      const first = items[0];
-      const alone = [...groups.values()].filter((each) => each[0].reason === first.reason).length === 1;
-      const others = (alone ? explanation.reasons[first.reason] ?? items.length : items.length) - 1;
-      return /* @__PURE__ */ a4("li", { children: [
-        /* @__PURE__ */ a4("span", { children: [
-          /* @__PURE__ */ a4("b", { children: first.kind === "task" ? "task" : safe(first.key) }),
-          others > 0 && ` and ${others} more`
-        ] }),
-        /* @__PURE__ */ a4(State, { look: first.kind === "task" ? { tone: "hold", word: first.status.toLowerCase().replaceAll("_", " ") } : lookOfItem(first.status) }),
-        /* @__PURE__ */ a4("span", { children: [
-          safe(first.detail),
-          first.since && /* @__PURE__ */ a4($, { children: [
-            " · for ",
-            since(first.since, now.value)
-          ] }),
-          first.fix && /* @__PURE__ */ a4("div", { children: /* @__PURE__ */ a4(Command, { text: first.fix }) })
-        ] })
-      ] }, like);
-    }) })
-  ] });
-}
-function Plan({ subtasks, view, only, rank, chosen, set }) {
-  const nodes = w2(() => nodesOf(subtasks), [subtasks]), edges = w2(() => edgesOf(subtasks), [subtasks]);
-  if (!subtasks.length) return /* @__PURE__ */ a4("section", { class: "plan", children: /* @__PURE__ */ a4("p", { class: "none pad", children: "There is no plan yet." }) });
-  const asGraph = subtasks.length <= GRAPH_MAX;
-  const table = view === "table" || view === null && !edges.length && subtasks.length > 3;
-  const tab = (name, on, to) => /* @__PURE__ */ a4("button", { type: "button", class: "tab", "aria-pressed": on, onClick: () => set({ view: to, only: null, rank: null }), children: name });
-  return /* @__PURE__ */ a4("section", { class: "plan", "aria-label": "Plan", children: [
-    /* @__PURE__ */ a4("div", { class: "tabs", children: [
-      tab(asGraph ? "Graph" : "Stages", !table, "graph"),
-      tab("Table", table, "table"),
-      /* @__PURE__ */ a4("span", { children: [
-        grouped(subtasks.length),
-        " ",
-        subtasks.length === 1 ? "subtask" : "subtasks",
-        edges.length > 0 && `, ${grouped(edges.length)} ${edges.length === 1 ? "edge" : "edges"}`
-      ] }),
-      !table && asGraph && edges.length > 0 && /* @__PURE__ */ a4("span", { class: "legend", children: "solid: needs success · dashed: needs an end" })
-    ] }),
-    table ? /* @__PURE__ */ a4(Table, { subtasks, only, rank, chosen, set }) : asGraph ? /* @__PURE__ */ a4(Graph, { nodes, edges, chosen, choose: (key) => set({ subtask: key }), label: "Graph of the plan" }) : /* @__PURE__ */ a4(Stages, { nodes, edges, choose: (status) => set({ view: "table", only: status }) })
-  ] });
-}
-var SHOWN_MAX = 500;
-function Table({ subtasks, only, chosen, set }) {
-  const fitting = subtasks.filter((each) => !only || each.status === only);
-  const shown = [...fitting].sort((a5, b3) => worse(lookOfItem(a5.status).tone, lookOfItem(b3.status).tone)).slice(0, SHOWN_MAX);
-  return /* @__PURE__ */ a4("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks", children: [
-    only && /* @__PURE__ */ a4("p", { class: "pad", children: [
-      "Only ",
-      lookOfItem(only).word,
-      ": ",
-      fitting.length,
-      ". ",
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => set({ only: null }), children: "Show all" })
-    ] }),
-    /* @__PURE__ */ a4("table", { class: "subtasks", children: [
-      /* @__PURE__ */ a4("thead", { children: /* @__PURE__ */ a4("tr", { children: [
-        /* @__PURE__ */ a4("th", { scope: "col", children: "State" }),
-        /* @__PURE__ */ a4("th", { scope: "col", children: "Subtask" }),
-        /* @__PURE__ */ a4("th", { scope: "col", children: "Needs" }),
-        /* @__PURE__ */ a4("th", { scope: "col", children: "Bot" }),
-        /* @__PURE__ */ a4("th", { scope: "col", children: "Try" }),
-        /* @__PURE__ */ a4("th", { scope: "col", children: "Took" }),
-        /* @__PURE__ */ a4("th", { scope: "col", children: "Error" })
-      ] }) }),
-      /* @__PURE__ */ a4("tbody", { children: shown.map((each) => /* @__PURE__ */ a4("tr", { class: each.key === chosen ? "chosen" : "", children: [
-        /* @__PURE__ */ a4("td", { children: /* @__PURE__ */ a4(State, { look: lookOfItem(each.status) }) }),
-        /* @__PURE__ */ a4("th", { scope: "row", children: /* @__PURE__ */ a4("button", { type: "button", class: "link", onClick: () => set({ subtask: each.key }), children: safe(each.key) }) }),
-        /* @__PURE__ */ a4("td", { children: each.required_skills.map(safe).join(", ") }),
-        /* @__PURE__ */ a4("td", { children: safe(each.bot ?? "–") }),
-        /* @__PURE__ */ a4("td", { children: each.attempt || "–" }),
-        /* @__PURE__ */ a4("td", { children: each.started_at && each.ended_at ? span(Date.parse(each.ended_at) - Date.parse(each.started_at)) : each.started_at && each.status === "LEASED" ? /* @__PURE__ */ a4(Ago, { time: each.started_at }) : "–" }),
-        /* @__PURE__ */ a4("td", { class: "error", children: safe((each.cause?.message ?? "").slice(0, 200)) })
-      ] }, each.key)) })
-    ] }),
-    fitting.length > shown.length && /* @__PURE__ */ a4("p", { class: "pad none", children: [
-      grouped(fitting.length - shown.length),
-      " more are not shown."
-    ] })
-  ] });
-}
-function Happened({ id: id2 }) {
-  const reading = useRead(`events ${id2}`, async (before) => {
-    let { items: items2, after } = before ?? { items: [], after: "" };
-    for (; ; ) {
-      const page = await api.events(id2, after);
-      if (page.items.length) {
-        items2 = [...items2, ...page.items].slice(-KEPT);
-        after = page.items[page.items.length - 1].id;
-      }
-      if (page.items.length < 500) return { items: items2, after };
-    }
-  });
-  const seen = reading.state.value;
-  const [all, setAll] = d2(false);
-  const items = [...seen.data?.items ?? []].reverse();
-  return /* @__PURE__ */ a4("section", { class: "happened", "aria-labelledby": "happened", children: [
-    /* @__PURE__ */ a4("h2", { id: "happened", children: [
-      "What happened ",
-      /* @__PURE__ */ a4("span", { children: "newest first" })
-    ] }),
-    /* @__PURE__ */ a4(Trouble, { read: seen, what: "the events" }),
-    /* @__PURE__ */ a4("ol", { children: items.slice(0, all ? KEPT : 30).map((each) => /* @__PURE__ */ a4("li", { children: [
-      /* @__PURE__ */ a4(When, { time: each.time }),
-      /* @__PURE__ */ a4("b", { children: each.type.replace(/^io\.swarmkeeper\./, "").replace(/\.v\d+$/, "") }),
-      /* @__PURE__ */ a4("span", { children: safe(about(each.data)) })
-    ] }, each.id)) }),
-    !all && items.length > 30 && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setAll(true), children: [
-      "Show all ",
-      items.length
-    ] })
-  ] });
-}
-var KEPT = 2e3;
-var FOR_PROGRAMS = ["task_id", "audit_id", "work_id", "sha256", "bytes", "lease_id", "tries"];
-function about(data) {
-  return Object.entries(data).filter(([name, value]) => !FOR_PROGRAMS.includes(name) && value !== null && typeof value !== "object" && !(name === "actor" && value === data.bot)).map(([name, value]) => `${name.replaceAll("_", " ")} ${shortId(String(value).slice(0, 80))}`).join(" · ");
-}
-function Inspector({ task, subtask, version, close }) {
-  const reading = useRead(`subtask ${task} ${subtask} ${version}`, () => api.subtask(task, subtask), 1e4);
-  const seen = reading.state.value, found = seen.data;
-  if (!found) return /* @__PURE__ */ a4("aside", { class: "inspector", "aria-label": "Subtask", children: seen.error ? /* @__PURE__ */ a4(Refused, { error: seen.error, what: "the subtask", stale: false, at: 0 }) : seen.slow ? /* @__PURE__ */ a4(Skeleton, { rows: 6 }) : null });
-  return /* @__PURE__ */ a4("aside", { class: "inspector", "aria-labelledby": "inspected", children: [
-    /* @__PURE__ */ a4("header", { children: [
-      /* @__PURE__ */ a4("h2", { id: "inspected", children: safe(found.key) }),
-      /* @__PURE__ */ a4(State, { look: lookOfItem(found.status) }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
-    ] }),
-    /* @__PURE__ */ a4("p", { class: "description", children: safe(found.description.slice(0, 4e3)) }),
-    /* @__PURE__ */ a4("dl", { class: "facts", children: [
-      /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "needs" }),
-        /* @__PURE__ */ a4("dd", { children: found.required_skills.map(safe).join(", ") || "–" })
-      ] }),
-      /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "after" }),
-        /* @__PURE__ */ a4("dd", { children: found.depends_on.map((each) => safe(typeof each === "string" ? each : each.key)).join(", ") || "–" })
-      ] }),
-      /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "round" }),
-        /* @__PURE__ */ a4("dd", { children: found.round })
-      ] }),
-      found.progress?.message && /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "says" }),
-        /* @__PURE__ */ a4("dd", { children: safe(found.progress.message) })
-      ] })
-    ] }),
-    /* @__PURE__ */ a4("section", { class: "card", children: [
-      /* @__PURE__ */ a4("h3", { children: "Attempts" }),
-      found.attempts.length === 0 && /* @__PURE__ */ a4("p", { class: "none", children: "None has ended yet." }),
-      /* @__PURE__ */ a4("ol", { class: "attempts", children: found.attempts.map((each) => /* @__PURE__ */ a4("li", { children: [
-        /* @__PURE__ */ a4("span", { children: each.attempt }),
-        /* @__PURE__ */ a4(State, { look: lookOfEnding(each.ending) }),
-        /* @__PURE__ */ a4("span", { children: safe(each.bot_name ?? each.bot) }),
-        /* @__PURE__ */ a4("span", { children: span(Date.parse(each.ended_at) - Date.parse(each.started_at)) }),
-        /* @__PURE__ */ a4("span", { children: money(each.usage?.cost_micro_usd) }),
-        (each.error?.message ?? each.reason) && /* @__PURE__ */ a4("p", { class: "error", children: safe((each.error?.message ?? each.reason ?? "").slice(0, 4e3)) })
-      ] }, each.attempt)) })
-    ] }),
-    found.verdict && /* @__PURE__ */ a4("section", { class: "card", children: [
-      /* @__PURE__ */ a4("h3", { children: [
-        "Verdict: ",
-        found.verdict.decision,
-        found.verdict.score !== null && ` · ${found.verdict.score}`
-      ] }),
-      /* @__PURE__ */ a4("ul", { children: found.verdict.reasons.map((reason) => /* @__PURE__ */ a4("li", { children: safe(reason) }, reason)) })
-    ] }),
-    /* @__PURE__ */ a4("section", { class: "card", children: [
-      /* @__PURE__ */ a4("h3", { children: "Output" }),
-      found.output !== null && found.output !== void 0 ? /* @__PURE__ */ a4(Value, { value: found.output, name: "Output" }) : /* @__PURE__ */ a4("p", { class: "none", children: may("output.read") ? "None yet." : "Your role may not read outputs." })
-    ] })
-  ] });
-}
-
 // src/main.tsx
+var TaskPage = later(() => import("./task.js"), "TaskPage");
 function App() {
   if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
   if (session.value === null) return /* @__PURE__ */ a4(SignIn, {});
@@ -2948,7 +2842,99 @@ keepChoices();
 follow();
 listen();
 tick();
+x2(() => {
+  if (session.value) followChanges();
+  else if (session.value === null) stopFollowing();
+});
 Q(/* @__PURE__ */ a4(App, {}), document.getElementById("app"));
 var token = /^#t=([\w-]+)$/.exec(location.hash)?.[1];
 if (token) go("#/inbox", true);
 void begin(token);
+export {
+  Act,
+  Ago,
+  ApiError,
+  Command,
+  Dialog,
+  Disconnected,
+  FIRST_TASK,
+  $ as Fragment,
+  Frame,
+  GRAPH_MAX,
+  Glyph,
+  Graph,
+  Key,
+  Labels,
+  NotDone,
+  Progress,
+  Refused,
+  SKELETON_AFTER_MS,
+  Skeleton,
+  Stages,
+  State,
+  Trouble,
+  Value,
+  When,
+  Windowed,
+  api,
+  approvalsOpen,
+  r3 as batch,
+  O as computed,
+  connection,
+  counts,
+  edgesOf,
+  x2 as effect,
+  follow,
+  followChanges,
+  go,
+  grouped,
+  has,
+  head,
+  help,
+  a4 as jsx,
+  a4 as jsxs,
+  keepChoices,
+  letters,
+  listed,
+  listen,
+  lookOfEnding,
+  lookOfItem,
+  lookOfTask,
+  may,
+  moment,
+  money,
+  nodesOf,
+  now,
+  ofAlso,
+  ofTask,
+  ofTasks,
+  parse,
+  pending2 as pending,
+  route,
+  safe,
+  said,
+  say,
+  scriptUrl,
+  session,
+  shortId,
+  y3 as signal,
+  since,
+  span,
+  stopFollowing,
+  streaming,
+  theme,
+  tick,
+  toggled,
+  tryNow,
+  understood,
+  until,
+  A2 as useEffect,
+  useKeys,
+  F2 as useLayoutEffect,
+  w2 as useMemo,
+  useRead,
+  T2 as useRef,
+  d2 as useState,
+  worse,
+  written
+};

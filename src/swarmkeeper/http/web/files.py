@@ -46,7 +46,7 @@ POLICY = "; ".join(
         "form-action 'none'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
+        "trusted-types swarmkeeper",  # for the addresses of its own workers
         f"report-uri {REPORTS}",
     )
 )
