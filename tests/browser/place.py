@@ -19,7 +19,7 @@ from tests.http.town import Person, Town
 
 ROOT = Path(__file__).parents[2]
 DRIVER_PYTHON = ROOT / ".venv-browser" / "bin" / "python"
-DRIVER = Path(__file__).with_name("driver.py")
+DRIVER = ("-m", "tests.browser.driver")
 AXE = ROOT / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 NO_BROWSER = (
@@ -212,7 +212,7 @@ def drive(journey: str, place: RealTown, *arguments: str, key: str | None = None
     assert AXE.exists(), "there is no dashboard/node_modules: run make setup"
     given = [browser(), str(AXE), place.url, place.key(place.admin) if key is None else key, journey, *arguments]
     done = subprocess.run(
-        [DRIVER_PYTHON, DRIVER, *given], capture_output=True, text=True, timeout=JOURNEY_SECONDS, check=False
+        [DRIVER_PYTHON, *DRIVER, *given], cwd=ROOT, capture_output=True, text=True, timeout=JOURNEY_SECONDS, check=False
     )
     assert done.returncode == 0, done.stderr[-6_000:] + done.stdout[-2_000:]
     return done.stdout

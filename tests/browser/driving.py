@@ -1,0 +1,101 @@
+"""What all journeys of a browser share: what they are given, signing in, and what is watched meanwhile.
+
+Whatever the journey, it fails if the page asks for anything elsewhere, breaks its own Content-Security-Policy, or
+throws an error.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+PROGRAM, AXE, URL, KEY, JOURNEY, *ARGUMENTS = sys.argv[1:]
+UI = f"{URL}/ui/"
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+THEMES = ("light", "dark")
+# Reports of the policy reach the page as events, also those that the server would only count.
+WATCH = """
+window.violations = [];
+addEventListener("securitypolicyviolation", e => violations.push(e.violatedDirective + " " + e.blockedURI));
+"""
+# How many pixels the page, or what is in its main part, is wider than the screen.
+TOO_WIDE = """
+(main => document.documentElement.scrollWidth - innerWidth
+    + (main ? Math.max(0, main.scrollWidth - main.clientWidth) : 0))(document.querySelector("main"))
+"""
+# The names of all that a page can keep in a browser, but the cookie.
+KEPT = """
+Promise.all([indexedDB.databases(), caches.keys()]).then(([databases, kept]) => JSON.stringify(
+    [...Object.keys(localStorage), ...Object.keys(sessionStorage), ...databases.map(each => each.name), ...kept]))
+"""
+SHOWS_FOCUS = """
+(e => e === document.body || getComputedStyle(e).outlineStyle !== "none" || e.className)(document.activeElement)
+"""
+
+Journey = Callable[[BrowserContext], None]
+JOURNEYS: dict[str, Journey] = {}
+
+
+def journey(function: Journey) -> Journey:
+    JOURNEYS[function.__name__] = function
+    return function
+
+
+@contextmanager
+def watched(context: BrowserContext) -> Iterator[Page]:
+    """Open a page, and check at the end that it did nothing that it must not."""
+    page = context.new_page()
+    troubles: list[str] = []
+    page.add_init_script(WATCH)
+    page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+    page.on("request", lambda request: None if _is_ours(request.url) else troubles.append(f"asked {request.url}"))
+    page.on(
+        "console",
+        lambda line: (
+            troubles.append(f"console: {line.text}") if line.type == "error" and not _is_refusal(line.text) else None
+        ),
+    )
+    yield page
+    # By the protocol itself: playwright's `evaluate` uses eval, which the policy forbids.
+    devtools = context.new_cdp_session(page)
+    found = devtools.send("Runtime.evaluate", {"expression": "JSON.stringify([violations, window.ran])"})
+    violations, ran = json.loads(found["result"]["value"])
+    assert violations == [], violations
+    assert ran is None, "a script from a title ran"
+    assert troubles == [], troubles
+
+
+def _is_refusal(line: str) -> bool:
+    """Whether the browser only notes that a call was refused; the page shows that itself."""
+    return line.startswith("Failed to load resource: the server responded with a status of")
+
+
+def _is_ours(url: str) -> bool:
+    return urlsplit(url).netloc == urlsplit(URL).netloc
+
+
+def sign_in(page: Page) -> None:
+    page.goto(UI)
+    expect(page.get_by_label("API key or token")).to_be_focused()
+    page.keyboard.type(KEY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
+
+
+def at(page: Page, place: str) -> None:
+    page.goto(f"{UI}#/{place}")
+
+
+def settled(page: Page) -> None:
+    """Wait until a page shows what it has read: the stream of changes keeps its connection busy for ever."""
+    page.wait_for_timeout(100)
+    expect(page.locator("#main")).to_have_attribute("aria-busy", "false")
+    expect(page.locator(".skeleton")).to_have_count(0)
+
+
+def read_again(context: BrowserContext, page: Page) -> None:
+    """Let the page read what it shows, as when a laptop has a network again."""
+    context.new_cdp_session(page).send("Runtime.evaluate", {"expression": "dispatchEvent(new Event('online'))"})

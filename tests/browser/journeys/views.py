@@ -1,0 +1,62 @@
+"""Every page in every state: barriers that axe-core finds, and pictures."""
+
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page
+
+from tests.browser.driving import ARGUMENTS, AXE, NARROW, THEMES, UI, WIDE, at, journey, settled, sign_in
+
+
+@journey
+def has_no_barrier(context: BrowserContext) -> None:
+    """axe-core finds nothing on any page, in either theme. It runs with the policy off, because it is injected."""
+    found: list[str] = []
+    script = Path(AXE).read_text(encoding="utf-8")
+    for theme in THEMES:
+        page = context.new_page()
+        page.emulate_media(color_scheme=theme)
+        page.goto(UI)
+        found += _axe(page, script, f"sign-in {theme}")
+        if page.get_by_label("API key or token").count():
+            sign_in(page)
+        for place in ARGUMENTS:
+            at(page, place)
+            settled(page)
+            found += _axe(page, script, f"{place} {theme}")
+        page.keyboard.press("?")
+        found += _axe(page, script, f"help {theme}")
+        page.keyboard.press("Escape")
+        page.close()
+    assert found == [], "\n".join(found)
+
+
+def _axe(page: Page, script: str, where: str) -> list[str]:
+    page.evaluate(script)
+    result: Any = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{where}: {each['id']}: {each['help']}: {[node['html'][:160] for node in each['nodes'][:3]]}"
+        for each in result["violations"]
+    ]
+
+
+@journey
+def makes_pictures(context: BrowserContext) -> None:
+    folder = Path(ARGUMENTS[0])
+    places = [each.partition("=") for each in ARGUMENTS[1:]]
+    for size, name in ((WIDE, "1440"), (NARROW, "390")):
+        for theme in THEMES:
+            page = context.new_page()
+            page.set_viewport_size(size)
+            page.emulate_media(color_scheme=theme)
+            page.goto(UI)
+            page.wait_for_timeout(300)
+            if page.get_by_label("API key or token").count():
+                page.screenshot(path=folder / f"sign-in-{name}-{theme}.png")
+                sign_in(page)
+            for title, _, place in places:
+                at(page, place)
+                settled(page)
+                page.wait_for_timeout(300)
+                page.screenshot(path=folder / f"{title}-{name}-{theme}.png")
+            page.close()
