@@ -1,4 +1,4 @@
-// node_modules/preact/dist/preact.mjs
+// ../../../../work/main/dashboard/node_modules/preact/dist/preact.mjs
 var n;
 var t;
 var r;
@@ -269,7 +269,7 @@ n = { __e: function(n3, t4, r4, u4) {
   return n3.__v.__b - t4.__v.__b;
 }, e = /* @__PURE__ */ Symbol(), l = /(PointerCapture)$|Capture$/i, c = 0, a = {}, s = 0;
 
-// node_modules/preact/hooks/dist/hooks.mjs
+// ../../../../work/main/dashboard/node_modules/preact/hooks/dist/hooks.mjs
 var t2;
 var r2;
 var u2;
@@ -423,7 +423,7 @@ function G2(n3, t4) {
   return "function" == typeof t4 ? t4(n3) : t4;
 }
 
-// node_modules/@preact/signals-core/dist/signals-core.module.js
+// ../../../../work/main/dashboard/node_modules/@preact/signals-core/dist/signals-core.module.js
 var i3 = /* @__PURE__ */ Symbol.for("preact-signals");
 function t3() {
   if (!(v3 > 1)) {
@@ -816,7 +816,7 @@ function x2(i4, t4) {
   return n3;
 }
 
-// node_modules/@preact/signals/dist/signals.module.js
+// ../../../../work/main/dashboard/node_modules/@preact/signals/dist/signals.module.js
 var h4;
 var d4;
 var p4;
@@ -1267,18 +1267,20 @@ var Stream = class {
       if (this.cursor) headers["last-event-id"] = this.cursor;
       const response = await fetch(this.address, { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: stop.signal });
       status = response.status;
-      if (response.ok && response.body) {
-        this.failures = 0;
+      if (response.ok && response.body && this.stop === stop) {
         this.tell({ live: true });
         const reader2 = response.body.pipeThrough(new TextDecoderStream()).getReader();
-        const messages = new Messages((data) => this.changed(JSON.parse(data)));
+        const messages = new Messages((data) => {
+          if (this.stop === stop) this.changed(JSON.parse(data));
+        });
         for (; ; ) {
           const { done, value } = await reader2.read();
-          if (done) break;
+          if (done || this.stop !== stop) break;
           heard();
+          this.failures = 0;
           messages.add(value);
         }
-      } else if (status === 400) {
+      } else if (status === 400 && this.stop === stop) {
         this.cursor = "";
       }
     } catch {
@@ -1589,7 +1591,7 @@ function head(value, max = 64 * 1024) {
   return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
 }
 
-// node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
+// ../../../../work/main/dashboard/node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
 var f4 = /* @__PURE__ */ Symbol.for("pv");
 var o4 = 0;
 function a4(t4, e4, n3, u4, a5, i4) {
