@@ -2622,6 +2622,25 @@ function SignIn() {
     /* @__PURE__ */ a4("h1", { children: "swarmkeeper" }),
     /* @__PURE__ */ a4("label", { for: "credential", children: "API key or token" }),
     /* @__PURE__ */ a4("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }),
+    !isSecureContext && /* @__PURE__ */ a4("p", { class: "trouble", role: "alert", children: [
+      /* @__PURE__ */ a4("strong", { children: "Nobody can sign in at this address:" }),
+      " who listens on the way could read the session. Use https, or a tunnel:",
+      " ",
+      /* @__PURE__ */ a4("code", { children: [
+        "ssh -L ",
+        location.port || "7700",
+        ":127.0.0.1:",
+        location.port || "7700",
+        " ",
+        location.hostname
+      ] }),
+      ", then ",
+      /* @__PURE__ */ a4("code", { children: [
+        "http://127.0.0.1:",
+        location.port || "7700",
+        "/ui/"
+      ] })
+    ] }),
     problem.value && /* @__PURE__ */ a4("p", { class: "trouble", role: "alert", children: problem.value }),
     /* @__PURE__ */ a4("button", { type: "submit", class: "main", disabled: busy, children: "Sign in" }),
     /* @__PURE__ */ a4("p", { id: "hint", class: "hint", children: [
