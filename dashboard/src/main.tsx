@@ -10,7 +10,7 @@ import { followChanges, stopFollowing, tick } from "./live.ts";
 import { Dialog } from "./parts.tsx";
 import { follow, go, route } from "./route.ts";
 import { keepChoices, session } from "./state.ts";
-import { Inbox } from "./pages/inbox.tsx";
+import { Inbox, type PaneProps } from "./pages/inbox.tsx";
 import { SignIn, problem } from "./pages/signin.tsx";
 import { Tasks } from "./pages/tasks.tsx";
 
@@ -19,9 +19,11 @@ export * from "./shared.ts";
 const TaskPage = later<{ id: string }>(() => import("./pages/task.tsx"), "TaskPage");
 const Palette = later<{ pages: typeof PAGES }>(() => import("./pages/palette.tsx"), "Palette");
 
+const Pane = later<PaneProps>(() => import("./pages/decision.tsx"), "Pane");
+
 /** What each page shows, by what follows its name in the address. A page without a row here is not in the rail. */
 const SHOWN: Record<string, (id: string | undefined) => JSX.Element> = {
-  inbox: () => <Inbox />,
+  inbox: () => <Inbox pane={Pane} />,
   tasks: (id) => (id ? <TaskPage key={id} id={id} /> : <Tasks />),
 };
 const pages = PAGES.filter(({ path }) => SHOWN[path]);

@@ -120,7 +120,8 @@ export function Disconnected() {
 
 interface ActProps {
   action: string; // of the role
-  run: () => void;
+  run?: () => void;
+  submits?: boolean; // the form around it
   children: ComponentChildren;
   kind?: "main" | "danger" | "quiet";
   busy?: boolean;
@@ -128,11 +129,11 @@ interface ActProps {
 }
 
 /** A button for something that a role allows: who may not, sees it, off, with the reason. */
-export function Act({ action, run, children, kind, busy, keys }: ActProps) {
+export function Act({ action, run, submits, children, kind, busy, keys }: ActProps) {
   const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
   const why = allowed ? undefined : `Your role may not ${action}.`;
   return (
-    <button type="button" class={kind ?? "quiet"} disabled={off} title={why} onClick={run} aria-keyshortcuts={keys?.toUpperCase()}>
+    <button type={submits ? "submit" : "button"} class={kind ?? "quiet"} disabled={off} title={why} onClick={run} aria-keyshortcuts={keys?.toUpperCase()}>
       {children}{keys && <Key>{keys}</Key>}
     </button>
   );
