@@ -121,6 +121,6 @@ const INTEGERS = new RegExp(`"${EXACT}(-?\\d+)"`, "g");
 
 /** The first part of a value as text. */
 export function head(value: unknown, max = 64 * 1024): { text: string; cut: boolean } {
-  const text = typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "null").replace(INTEGERS, "$1");
+  const text = typeof value === "string" ? value.replace(new RegExp(`^${EXACT}`), "") : (JSON.stringify(value, null, 2) ?? "null").replace(INTEGERS, "$1");
   return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
 }

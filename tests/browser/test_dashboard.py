@@ -1,5 +1,6 @@
 """People use the dashboard in a real browser: by keyboard, on a narrow screen, with texts that mean harm."""
 
+import copy
 import json
 
 import pytest
@@ -74,7 +75,10 @@ def test_a_person_rejects_with_a_reason(town: RealTown, made: dict[str, str]) ->
 def test_a_decision_on_what_has_changed_is_never_sent_again_by_itself(town: RealTown, made: dict[str, str]) -> None:
     approval = town.open_approval(made["plan"])
 
-    drive("sends_nothing_again_when_the_subject_has_changed", town, approval["id"], json.dumps(approval))
+    before = approval["subject"]["subtasks"][1]["description"]
+    changed = copy.deepcopy(approval)
+    changed["subject"]["subtasks"][1]["description"] = "something else"
+    drive("sends_nothing_again_when_the_subject_has_changed", town, approval["id"], before, json.dumps(changed))
 
     assert town.approver.read(f"/approvals/{approval['id']}")["state"] == "open"
 

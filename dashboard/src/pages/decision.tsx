@@ -27,7 +27,7 @@ function Why({ cause }: { cause: Cause }) {
   const { tasks } = cause;
   return (
     <article aria-labelledby="cause">
-      <p class="over"><a class="back" href="#/inbox">← Inbox</a> {cause.count} · since <When time={cause.since} /></p>
+      <p class="over"><a class="back" href="#/inbox">← Inbox</a> {cause.count} · {cause.key.startsWith("failed ") ? "newest" : "since"} <When time={cause.since} /></p>
       <h2 id="cause">{cause.title}</h2>
       {cause.detail && <p class="said">{safe(head(cause.detail, 2_000).text)}</p>}
       {cause.fix && <p class="helps"><span>What helps</span> <Command text={cause.fix} /></p>}
@@ -207,7 +207,7 @@ function Subject({ approval, task }: { approval: Approval; task: Task | null }) 
     <>
       {verdict && <Judged verdict={verdict} />}
       {plan && <section class="card"><h3>The plan: {plan.length} {plan.length === 1 ? "subtask" : "subtasks"}{more > 0 && ` and ${more} more`}</h3><Graph nodes={nodesOf(plan)} edges={edgesOf(plan)} label="The plan" /><PlanTable subtasks={plan} /></section>}
-      {results && <section class="card"><h3>The result: {results.length} {results.length === 1 ? "output" : "outputs"}{more > 0 && ` and ${more} more`}</h3>{results.map((each) => <Output key={each.subtask} task={approval.task_id} {...each} />)}</section>}
+      {results && <section class="card"><h3>The result: {results.length} {results.length === 1 ? "output" : "outputs"}{more > 0 && ` and ${more} more`}</h3>{results.map((each) => <Output key={each.subtask} task={approval.task_id} alone={results.length === 1} {...each} />)}</section>}
       {approval.kind === "question"
         ? null
         : plan || results
@@ -229,13 +229,17 @@ function Judged({ verdict }: { verdict: Verdict }) {
   );
 }
 
-/** An output is read when somebody wants to see it. */
-function Output({ task, subtask, sha256 }: { task: string; subtask: string; sha256: string }) {
+/** An output is read when somebody wants to see it; the only one, at once. */
+function Output({ task, subtask, sha256, alone }: { task: string; subtask: string; sha256: string; alone: boolean }) {
   const [found, setFound] = useState<{ output: unknown } | ApiError | undefined>(undefined);
-  const [open, setOpen] = useState(false);
-  const read = () => { setOpen(true); if (found === undefined) api.subtask(task, subtask).then(setFound, setFound); };
+  const [open, setOpen] = useState(alone);
+  const read = (event: Event) => {
+    const wanted = (event.currentTarget as HTMLDetailsElement).open;
+    setOpen(wanted);
+    if (wanted && found === undefined) api.subtask(task, subtask).then(setFound, setFound);
+  };
   return (
-    <details onToggle={read}>
+    <details open={open} onToggle={read}>
       <summary>{safe(subtask)} <code class="hash">{sha256.slice(0, 16)}…</code></summary>
       {found instanceof Error ? <Refused error={found} what="the output" stale={false} at={0} />
         : found === undefined ? open && <Skeleton rows={2} />

@@ -15,6 +15,7 @@ import { failures, longest, paused, stuck, type Cause } from "./inbox/causes.ts"
 
 const DAY_MS = 86_400_000;
 const SEEN_MAX = 100; // tasks that are looked at: the oldest open ones, and the newest failed ones
+const LONGEST_MAX = 3;
 const OPEN = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED"];
 const GAP_MS = 5_000; // three reads of what changes all the time
 export const KINDS: Record<string, string> = { plan: "Approve a plan", final: "Approve a result", rounds: "More rounds?", question: "A bot asks", budget: "Raise a budget?" };
@@ -40,7 +41,8 @@ export function Inbox({ pane: Pane }: { pane: ComponentType<PaneProps> }) {
   const approvals = needs.data?.items ?? [];
   const causes = seen.data ? [...stuck(seen.data.queues?.items ?? []), ...paused(seen.data.open.items)] : [];
   const failed = seen.data ? failures(seen.data.failed.items, now.value - DAY_MS) : [];
-  const open = seen.data ? longest(seen.data.open.items) : [];
+  const asking = new Set(approvals.map((each) => each.task_id));
+  const all = seen.data ? longest(seen.data.open.items) : [], open = all.filter((each) => !asking.has(each.key)).slice(0, LONGEST_MAX);
   const query = route.value.query;
   const chosen = query.get("approval") ?? query.get("row");
   const entries: Entry[] = [
@@ -64,8 +66,8 @@ export function Inbox({ pane: Pane }: { pane: ComponentType<PaneProps> }) {
   };
   const known = needs.data !== undefined && seen.data !== undefined;
   const nothing = known && !approvals.length && !causes.length && !failed.length;
-  const rows = (of: readonly Cause[], small: (each: Cause) => string) => of.map((each) => (
-    <Row key={each.key} href={hrefOf(each)} chosen={each.key === chosen} tone={each.tone} title={each.title} age={since(each.since, now.value)} small={small(each)} />
+  const rows = (of: readonly Cause[]) => of.map((each) => (
+    <Row key={each.key} href={hrefOf(each)} chosen={each.key === chosen} tone={each.tone} title={each.title} age={since(each.since, now.value)} small={each.count} code={each.fix} />
   ));
   return (
     <div class={`inbox ${chosen ? "with-decision" : ""}`}>
@@ -86,14 +88,14 @@ export function Inbox({ pane: Pane }: { pane: ComponentType<PaneProps> }) {
         )}
         <Trouble read={seen} what="what is stuck" />
         {!seen.data && seen.slow && <Skeleton rows={4} />}
-        {causes.length > 0 && <Part id="stuck" name="Stuck" column="oldest">{rows(causes, (each) => `${each.count}${each.fix ? ` · ${each.fix}` : ` · ${safe(each.detail)}`}`)}</Part>}
-        {failed.length > 0 && <Part id="failed" name="Failed within a day" column="newest">{rows(failed, (each) => each.count)}</Part>}
-        {open.length > 0 && <Part id="longest" name="Open for longest" column="for">{rows(open, (each) => each.count)}</Part>}
+        {causes.length > 0 && <Part id="stuck" name="Stuck" column="oldest">{rows(causes)}</Part>}
+        {failed.length > 0 && <Part id="failed" name="Failed within a day" column="newest">{rows(failed)}</Part>}
+        {open.length > 0 && <Part id="longest" name="Open for longest" column="for">{rows(open)}</Part>}
         {seen.data?.queues === null && <p class="none">Which queues are stuck is shown to whose role has skill.read: operator, approver, viewer, auditor, admin.</p>}
       </div>
       <div class="decision">
         {chosen
-          ? <Pane key={chosen} approval={query.get("approval")} cause={[...causes, ...failed, ...open].find((each) => each.key === chosen)} decided={decided} />
+          ? <Pane key={chosen} approval={query.get("approval")} cause={[...causes, ...failed, ...all].find((each) => each.key === chosen)} decided={decided} />
           : known && entries.length > 0 && <p class="none">Choose a row: <Key>j</Key> <Key>k</Key></p>}
       </div>
     </div>
@@ -109,12 +111,12 @@ function Part({ id, name, column, children }: { id: string; name: string; column
   return <section aria-labelledby={id}><h2 id={id}>{name} <span>{column}</span></h2><ul>{children}</ul></section>;
 }
 
-interface RowProps { href: string; chosen: boolean; tone: Tone; title: string; age: string; small: string }
+interface RowProps { href: string; chosen: boolean; tone: Tone; title: string; age: string; small: string; code?: string | null }
 
-const Row = ({ href, chosen, tone, title, age, small }: RowProps) => (
+const Row = ({ href, chosen, tone, title, age, small, code }: RowProps) => (
   <li>
     <a class="entry" href={href} aria-current={chosen ? "true" : undefined}>
-      <Glyph tone={tone} /><b>{title}</b><span class="num">{age}</span><small>{small}</small>
+      <Glyph tone={tone} /><b>{title}</b><span class="num">{age}</span><small>{small}{code && <> · <code>{safe(code)}</code></>}</small>
     </a>
   </li>
 );

@@ -1154,7 +1154,7 @@ var shortId = (id2) => id2.replace(/\b([a-z]{3})_[0-9A-Za-z]{14,}([0-9A-Za-z]{6}
 var EXACT = "";
 var INTEGERS = new RegExp(`"${EXACT}(-?\\d+)"`, "g");
 function head(value, max = 64 * 1024) {
-  const text = typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "null").replace(INTEGERS, "$1");
+  const text = typeof value === "string" ? value.replace(new RegExp(`^${EXACT}`), "") : (JSON.stringify(value, null, 2) ?? "null").replace(INTEGERS, "$1");
   return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
 }
 
@@ -2099,10 +2099,10 @@ function paused(open) {
     more: null
   }];
 }
-function longest(open, most = 3) {
-  return open.filter((task) => task.outcome === null && !task.holds.some((hold) => hold !== "budget")).slice(0, most).map((task) => ({
+function longest(open) {
+  return open.filter((task) => task.outcome === null && !task.holds.some((hold) => hold !== "budget")).map((task) => ({
     key: task.id,
-    tone: task.progress.failed ? "bad" : "run",
+    tone: task.progress.failed ? "bad" : lookOfTask(task).tone,
     title: safe(task.title),
     since: task.created_at,
     count: `${task.progress.done} of ${task.progress.total} done${task.progress.failed ? `, ${task.progress.failed} failed` : ""}`,
@@ -2145,6 +2145,7 @@ var earliest = (times) => times.filter((time) => time !== null).sort()[0] ?? nul
 // src/pages/inbox.tsx
 var DAY_MS = 864e5;
 var SEEN_MAX = 100;
+var LONGEST_MAX = 3;
 var OPEN = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED"];
 var GAP_MS2 = 5e3;
 var KINDS = { plan: "Approve a plan", final: "Approve a result", rounds: "More rounds?", question: "A bot asks", budget: "Raise a budget?" };
@@ -2163,7 +2164,8 @@ function Inbox({ pane: Pane2 }) {
   const approvals = needs2.data?.items ?? [];
   const causes = seen.data ? [...stuck(seen.data.queues?.items ?? []), ...paused(seen.data.open.items)] : [];
   const failed2 = seen.data ? failures(seen.data.failed.items, now.value - DAY_MS) : [];
-  const open = seen.data ? longest(seen.data.open.items) : [];
+  const asking = new Set(approvals.map((each) => each.task_id));
+  const all = seen.data ? longest(seen.data.open.items) : [], open = all.filter((each) => !asking.has(each.key)).slice(0, LONGEST_MAX);
   const query = route.value.query;
   const chosen = query.get("approval") ?? query.get("row");
   const entries = [
@@ -2197,7 +2199,7 @@ function Inbox({ pane: Pane2 }) {
   };
   const known = needs2.data !== void 0 && seen.data !== void 0;
   const nothing = known && !approvals.length && !causes.length && !failed2.length;
-  const rows = (of, small) => of.map((each) => /* @__PURE__ */ a4(Row, { href: hrefOf(each), chosen: each.key === chosen, tone: each.tone, title: each.title, age: since(each.since, now.value), small: small(each) }, each.key));
+  const rows = (of) => of.map((each) => /* @__PURE__ */ a4(Row, { href: hrefOf(each), chosen: each.key === chosen, tone: each.tone, title: each.title, age: since(each.since, now.value), small: each.count, code: each.fix }, each.key));
   return /* @__PURE__ */ a4("div", { class: `inbox ${chosen ? "with-decision" : ""}`, children: [
     /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Inbox" }),
     /* @__PURE__ */ a4("div", { class: "list", children: [
@@ -2226,12 +2228,12 @@ function Inbox({ pane: Pane2 }) {
       ] }),
       /* @__PURE__ */ a4(Trouble, { read: seen, what: "what is stuck" }),
       !seen.data && seen.slow && /* @__PURE__ */ a4(Skeleton, { rows: 4 }),
-      causes.length > 0 && /* @__PURE__ */ a4(Part, { id: "stuck", name: "Stuck", column: "oldest", children: rows(causes, (each) => `${each.count}${each.fix ? ` · ${each.fix}` : ` · ${safe(each.detail)}`}`) }),
-      failed2.length > 0 && /* @__PURE__ */ a4(Part, { id: "failed", name: "Failed within a day", column: "newest", children: rows(failed2, (each) => each.count) }),
-      open.length > 0 && /* @__PURE__ */ a4(Part, { id: "longest", name: "Open for longest", column: "for", children: rows(open, (each) => each.count) }),
+      causes.length > 0 && /* @__PURE__ */ a4(Part, { id: "stuck", name: "Stuck", column: "oldest", children: rows(causes) }),
+      failed2.length > 0 && /* @__PURE__ */ a4(Part, { id: "failed", name: "Failed within a day", column: "newest", children: rows(failed2) }),
+      open.length > 0 && /* @__PURE__ */ a4(Part, { id: "longest", name: "Open for longest", column: "for", children: rows(open) }),
       seen.data?.queues === null && /* @__PURE__ */ a4("p", { class: "none", children: "Which queues are stuck is shown to whose role has skill.read: operator, approver, viewer, auditor, admin." })
     ] }),
-    /* @__PURE__ */ a4("div", { class: "decision", children: chosen ? /* @__PURE__ */ a4(Pane2, { approval: query.get("approval"), cause: [...causes, ...failed2, ...open].find((each) => each.key === chosen), decided }, chosen) : known && entries.length > 0 && /* @__PURE__ */ a4("p", { class: "none", children: [
+    /* @__PURE__ */ a4("div", { class: "decision", children: chosen ? /* @__PURE__ */ a4(Pane2, { approval: query.get("approval"), cause: [...causes, ...failed2, ...all].find((each) => each.key === chosen), decided }, chosen) : known && entries.length > 0 && /* @__PURE__ */ a4("p", { class: "none", children: [
       "Choose a row: ",
       /* @__PURE__ */ a4(Key, { children: "j" }),
       " ",
@@ -2251,11 +2253,17 @@ function Part({ id: id2, name, column, children }) {
     /* @__PURE__ */ a4("ul", { children })
   ] });
 }
-var Row = ({ href, chosen, tone, title, age, small }) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { class: "entry", href, "aria-current": chosen ? "true" : void 0, children: [
+var Row = ({ href, chosen, tone, title, age, small, code }) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { class: "entry", href, "aria-current": chosen ? "true" : void 0, children: [
   /* @__PURE__ */ a4(Glyph, { tone }),
   /* @__PURE__ */ a4("b", { children: title }),
   /* @__PURE__ */ a4("span", { class: "num", children: age }),
-  /* @__PURE__ */ a4("small", { children: small })
+  /* @__PURE__ */ a4("small", { children: [
+    small,
+    code && /* @__PURE__ */ a4($, { children: [
+      " · ",
+      /* @__PURE__ */ a4("code", { children: safe(code) })
+    ] })
+  ] })
 ] }) });
 function Quiet({ open, queues }) {
   const tasks = counts.value?.open_tasks ?? open.items.length;

@@ -78,7 +78,9 @@ function Why({ cause }) {
       /* @__PURE__ */ jsx("a", { class: "back", href: "#/inbox", children: "← Inbox" }),
       " ",
       cause.count,
-      " · since ",
+      " · ",
+      cause.key.startsWith("failed ") ? "newest" : "since",
+      " ",
       /* @__PURE__ */ jsx(When, { time: cause.since })
     ] }),
     /* @__PURE__ */ jsx("h2", { id: "cause", children: cause.title }),
@@ -325,7 +327,7 @@ function Subject({ approval, task }) {
         results.length === 1 ? "output" : "outputs",
         more > 0 && ` and ${more} more`
       ] }),
-      results.map((each) => /* @__PURE__ */ jsx(Output, { task: approval.task_id, ...each }, each.subtask))
+      results.map((each) => /* @__PURE__ */ jsx(Output, { task: approval.task_id, alone: results.length === 1, ...each }, each.subtask))
     ] }),
     approval.kind === "question" ? null : plan || results ? /* @__PURE__ */ jsxs("details", { class: "card", children: [
       /* @__PURE__ */ jsx("summary", { children: "All that you sign, as JSON" }),
@@ -352,14 +354,15 @@ function Judged({ verdict }) {
     ] }, at)) })
   ] });
 }
-function Output({ task, subtask, sha256 }) {
+function Output({ task, subtask, sha256, alone }) {
   const [found, setFound] = useState(void 0);
-  const [open, setOpen] = useState(false);
-  const read = () => {
-    setOpen(true);
-    if (found === void 0) api.subtask(task, subtask).then(setFound, setFound);
+  const [open, setOpen] = useState(alone);
+  const read = (event) => {
+    const wanted = event.currentTarget.open;
+    setOpen(wanted);
+    if (wanted && found === void 0) api.subtask(task, subtask).then(setFound, setFound);
   };
-  return /* @__PURE__ */ jsxs("details", { onToggle: read, children: [
+  return /* @__PURE__ */ jsxs("details", { open, onToggle: read, children: [
     /* @__PURE__ */ jsxs("summary", { children: [
       safe(subtask),
       " ",

@@ -2,7 +2,7 @@
 
 import type { QueueSeen, TaskFound } from "../../api.ts";
 import { written } from "../../route.ts";
-import { safe, type Tone } from "../../words.ts";
+import { lookOfTask, safe, type Tone } from "../../words.ts";
 
 export interface Cause {
   key: string; // in the address
@@ -68,10 +68,10 @@ export function paused(open: readonly TaskFound[]): Cause[] {
   }];
 }
 
-/** Return the open tasks that were submitted first and that no person holds; each says itself why it is not done. */
-export function longest(open: readonly TaskFound[], most = 3): Cause[] {
-  return open.filter((task) => task.outcome === null && !task.holds.some((hold) => hold !== "budget")).slice(0, most).map((task) => ({
-    key: task.id, tone: task.progress.failed ? "bad" as const : "run" as const, title: safe(task.title), since: task.created_at,
+/** Return a row for each open task that no person holds, the oldest first; each says itself why it is not done. */
+export function longest(open: readonly TaskFound[]): Cause[] {
+  return open.filter((task) => task.outcome === null && !task.holds.some((hold) => hold !== "budget")).map((task) => ({
+    key: task.id, tone: task.progress.failed ? "bad" as const : lookOfTask(task).tone, title: safe(task.title), since: task.created_at,
     count: `${task.progress.done} of ${task.progress.total} done${task.progress.failed ? `, ${task.progress.failed} failed` : ""}`,
     detail: "", fix: null, tasks: [task], more: { href: `#/tasks/${task.id}`, name: "Open the task" }, explain: task.id,
   }));
