@@ -67,7 +67,7 @@ const BASE = new URL("../", document.baseURI);
 const TIMEOUT_MS = 20_000;
 type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
 
-interface Asked { body?: Json; query?: Query; headers?: Record<string, string> }
+interface Asked { body?: Json; query?: Query; headers?: Record<string, string>; text?: boolean }
 
 async function call<T>(method: string, path: string, asked: Asked = {}): Promise<{ status: number; body: T; etag: string }> {
   const url = new URL(`./${path}`, BASE); // some paths have a colon, as the name of a scheme has
@@ -94,7 +94,7 @@ async function call<T>(method: string, path: string, asked: Asked = {}): Promise
   if (response.status === 304 || response.status === 204) return { status: response.status, body: undefined as T, etag };
   let body: Json;
   try {
-    body = await response.json();
+    body = asked.text && response.ok ? await response.text() : await response.json();
   } catch {
     throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
   }
@@ -152,3 +152,6 @@ export const api = {
 
   skills: () => get<Page<Skill>>("skills"),
 };
+
+// Pages that are loaded later have their own calls beside them: pages/desk/calls.ts.
+export { act, call, get };

@@ -12,6 +12,11 @@ import { safe } from "./words.ts";
 const PAGES = [
   { path: "inbox", name: "Inbox", keys: "g i" },
   { path: "tasks", name: "Tasks", keys: "g t" },
+  { path: "evaluations", name: "Evaluations", keys: "g e" },
+  { path: "costs", name: "Costs", keys: "g c" },
+  { path: "audit", name: "Audit", keys: "g a" },
+  { path: "simulate", name: "Simulate", keys: "g m" },
+  { path: "settings", name: "Settings", keys: "g s" },
 ];
 const THEMES: Record<Theme, { next: Theme; sign: string }> = {
   system: { next: "light", sign: "◐" },

@@ -1,7 +1,7 @@
 // Starts the dashboard: signs in with the token of the link, if there is one, and shows the page of the address.
 
 import { effect } from "@preact/signals";
-import { render } from "preact";
+import { render, type ComponentType } from "preact";
 import { api, ApiError } from "./api.ts";
 import { Frame } from "./frame.tsx";
 import { listen } from "./keys.ts";
@@ -17,12 +17,18 @@ export * from "./shared.ts";
 
 const TaskPage = later<{ id: string }>(() => import("./pages/task.tsx"), "TaskPage");
 
+const desk = () => import("./pages/desk.tsx");
+const DESK: Record<string, { name: string; Page: ComponentType<object> }> = Object.fromEntries(
+  ["Audit"].map((name) => [name.toLowerCase(), { name, Page: later<object>(desk, name) }]));
+
 function App() {
   if (session.value === undefined) return <p class="begin" role="status">{problem.value || "Reading who you are."}</p>;
   if (session.value === null) return <SignIn />;
   const [page, id] = route.value.path;
   if (page === "tasks" && id) return <Frame page="tasks" crumb={<><a href="#/tasks">Tasks</a> / <code>{id}</code></>}><TaskPage key={id} id={id} /></Frame>;
   if (page === "tasks") return <Frame page="tasks" crumb="Tasks"><Tasks /></Frame>;
+  const Desk = page && DESK[page];
+  if (Desk) return <Frame page={page} crumb={Desk.name}><Desk.Page key={page} /></Frame>;
   if (page === undefined || page === "inbox") return <Frame page="inbox" crumb="Inbox"><Inbox /></Frame>;
   return (
     <Frame page="" crumb="Not here">

@@ -130,7 +130,7 @@ export function Act({ action, run, children, kind, busy, keys }: ActProps) {
   const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
   const why = allowed ? undefined : `Your role may not ${action}.`;
   return (
-    <button type="button" class={kind ?? "quiet"} disabled={off} title={why} onClick={run} aria-keyshortcuts={keys?.toUpperCase()}>
+    <button type="button" class={kind ?? "quiet"} disabled={off} title={why} data-action={action} onClick={run} aria-keyshortcuts={keys?.toUpperCase()}>
       {children}{keys && <Key>{keys}</Key>}
     </button>
   );

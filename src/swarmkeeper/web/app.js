@@ -1,4 +1,4 @@
-// node_modules/preact/dist/preact.mjs
+// ../../../../work/main/dashboard/node_modules/preact/dist/preact.mjs
 var n;
 var t;
 var r;
@@ -269,7 +269,7 @@ n = { __e: function(n3, t4, r4, u4) {
   return n3.__v.__b - t4.__v.__b;
 }, e = /* @__PURE__ */ Symbol(), l = /(PointerCapture)$|Capture$/i, c = 0, a = {}, s = 0;
 
-// node_modules/preact/hooks/dist/hooks.mjs
+// ../../../../work/main/dashboard/node_modules/preact/hooks/dist/hooks.mjs
 var t2;
 var r2;
 var u2;
@@ -423,7 +423,7 @@ function G2(n3, t4) {
   return "function" == typeof t4 ? t4(n3) : t4;
 }
 
-// node_modules/@preact/signals-core/dist/signals-core.module.js
+// ../../../../work/main/dashboard/node_modules/@preact/signals-core/dist/signals-core.module.js
 var i3 = /* @__PURE__ */ Symbol.for("preact-signals");
 function t3() {
   if (!(v3 > 1)) {
@@ -816,7 +816,7 @@ function x2(i4, t4) {
   return n3;
 }
 
-// node_modules/@preact/signals/dist/signals.module.js
+// ../../../../work/main/dashboard/node_modules/@preact/signals/dist/signals.module.js
 var h4;
 var d4;
 var p4;
@@ -1093,7 +1093,7 @@ async function call(method, path, asked = {}) {
   if (response.status === 304 || response.status === 204) return { status: response.status, body: void 0, etag };
   let body;
   try {
-    body = await response.json();
+    body = asked.text && response.ok ? await response.text() : await response.json();
   } catch {
     throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
   }
@@ -1589,7 +1589,7 @@ function head(value, max = 64 * 1024) {
   return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
 }
 
-// node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
+// ../../../../work/main/dashboard/node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
 var f4 = /* @__PURE__ */ Symbol.for("pv");
 var o4 = 0;
 function a4(t4, e4, n3, u4, a5, i4) {
@@ -1709,7 +1709,7 @@ function Disconnected() {
 function Act({ action, run: run2, children, kind, busy, keys }) {
   const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
   const why = allowed ? void 0 : `Your role may not ${action}.`;
-  return /* @__PURE__ */ a4("button", { type: "button", class: kind ?? "quiet", disabled: off, title: why, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
+  return /* @__PURE__ */ a4("button", { type: "button", class: kind ?? "quiet", disabled: off, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
     children,
     keys && /* @__PURE__ */ a4(Key, { children: keys })
   ] });
@@ -1779,7 +1779,12 @@ function go(to, replace = false) {
 // src/frame.tsx
 var PAGES = [
   { path: "inbox", name: "Inbox", keys: "g i" },
-  { path: "tasks", name: "Tasks", keys: "g t" }
+  { path: "tasks", name: "Tasks", keys: "g t" },
+  { path: "evaluations", name: "Evaluations", keys: "g e" },
+  { path: "costs", name: "Costs", keys: "g c" },
+  { path: "audit", name: "Audit", keys: "g a" },
+  { path: "simulate", name: "Simulate", keys: "g m" },
+  { path: "settings", name: "Settings", keys: "g s" }
 ];
 var THEMES = {
   system: { next: "light", sign: "◐" },
@@ -2808,6 +2813,10 @@ function Row({ task, index, chosen }) {
 
 // src/main.tsx
 var TaskPage = later(() => import("./task.js"), "TaskPage");
+var desk = () => import("./desk.js");
+var DESK = Object.fromEntries(
+  ["Audit"].map((name) => [name.toLowerCase(), { name, Page: later(desk, name) }])
+);
 function App() {
   if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
   if (session.value === null) return /* @__PURE__ */ a4(SignIn, {});
@@ -2818,6 +2827,8 @@ function App() {
     /* @__PURE__ */ a4("code", { children: id2 })
   ] }), children: /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) });
   if (page === "tasks") return /* @__PURE__ */ a4(Frame, { page: "tasks", crumb: "Tasks", children: /* @__PURE__ */ a4(Tasks, {}) });
+  const Desk = page && DESK[page];
+  if (Desk) return /* @__PURE__ */ a4(Frame, { page, crumb: Desk.name, children: /* @__PURE__ */ a4(Desk.Page, {}, page) });
   if (page === void 0 || page === "inbox") return /* @__PURE__ */ a4(Frame, { page: "inbox", crumb: "Inbox", children: /* @__PURE__ */ a4(Inbox, {}) });
   return /* @__PURE__ */ a4(Frame, { page: "", crumb: "Not here", children: /* @__PURE__ */ a4("div", { class: "empty", children: [
     /* @__PURE__ */ a4("h1", { children: "There is no such page." }),
@@ -2876,9 +2887,11 @@ export {
   Value,
   When,
   Windowed,
+  act,
   api,
   approvalsOpen,
   r3 as batch,
+  call,
   O as computed,
   connection,
   counts,
@@ -2886,6 +2899,7 @@ export {
   x2 as effect,
   follow,
   followChanges,
+  get,
   go,
   grouped,
   has,

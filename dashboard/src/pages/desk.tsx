@@ -1,0 +1,3 @@
+// The pages that are opened now and then. They are one file, which is loaded with the first of them.
+
+export { Audit } from "./desk/audit.tsx";

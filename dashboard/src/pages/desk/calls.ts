@@ -1,0 +1,28 @@
+// The calls of these pages, with the types of the answers.
+
+import { act, call, get, type Json, type Page } from "../../api.ts";
+
+export interface AuditRecord {
+  id: string; index: number; task_id: string | null; action: string; actor: { type: string; id: string; key: string | null; person: string | null };
+  resource: string; outcome: string; decision: { effect: string; policy: string; reasons: string[] }; events: string[]; trace: string | null;
+  rules: string; hash: string; erased: boolean; payload: Json; redacted_fields: Redacted[]; timestamp: string;
+}
+export interface Redacted { pointer: string; rule: string; action: string; in: "value" | "key" }
+export interface AuditFilter { action: string; actor: string; task_id: string }
+
+const id = encodeURIComponent;
+const text = async (path: string): Promise<string> => (await call<string>("GET", path, { text: true, headers: { accept: "text/plain, application/problem+json" } })).body;
+
+export const desk = {
+  audit: (filter: AuditFilter, pageToken: string, pageSize = 100) =>
+    get<Page<AuditRecord>>("audit", { ...filter, order: "desc", page_size: pageSize, page_token: pageToken }),
+  record: async (index: number): Promise<AuditRecord | null> => {
+    const page = await get<Page<AuditRecord>>("audit", { page_size: 1, ...(index > 0 ? { after: index - 1 } : {}) });
+    return page.items.find((each) => each.index === index) ?? null;
+  },
+  proof: (index: number) => text(`audit/${index}/proof`),
+  checkpoint: () => text("audit/checkpoint"),
+  log: () => get<{ begin: number; keys: string[] }>("audit/log"),
+};
+
+export { act, id };
