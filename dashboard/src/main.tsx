@@ -19,7 +19,7 @@ const TaskPage = later<{ id: string }>(() => import("./pages/task.tsx"), "TaskPa
 
 const desk = () => import("./pages/desk.tsx");
 const DESK: Record<string, { name: string; Page: ComponentType<object> }> = Object.fromEntries(
-  ["Audit"].map((name) => [name.toLowerCase(), { name, Page: later<object>(desk, name) }]));
+  ["Audit", "Costs"].map((name) => [name.toLowerCase(), { name, Page: later<object>(desk, name) }]));
 
 function App() {
   if (session.value === undefined) return <p class="begin" role="status">{problem.value || "Reading who you are."}</p>;

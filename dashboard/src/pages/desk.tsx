@@ -1,3 +1,4 @@
 // The pages that are opened now and then. They are one file, which is loaded with the first of them.
 
 export { Audit } from "./desk/audit.tsx";
+export { Costs } from "./desk/costs.tsx";

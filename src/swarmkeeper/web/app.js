@@ -2815,7 +2815,7 @@ function Row({ task, index, chosen }) {
 var TaskPage = later(() => import("./task.js"), "TaskPage");
 var desk = () => import("./desk.js");
 var DESK = Object.fromEntries(
-  ["Audit"].map((name) => [name.toLowerCase(), { name, Page: later(desk, name) }])
+  ["Audit", "Costs"].map((name) => [name.toLowerCase(), { name, Page: later(desk, name) }])
 );
 function App() {
   if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });

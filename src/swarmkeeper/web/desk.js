@@ -18,7 +18,8 @@ var desk = {
   },
   proof: (index) => text(`audit/${index}/proof`),
   checkpoint: () => text("audit/checkpoint"),
-  log: () => get("audit/log")
+  log: () => get("audit/log"),
+  costs: (by, from, to) => get("costs", { by, from, to })
 };
 
 // src/pages/desk/kit.tsx
@@ -59,13 +60,14 @@ function usePages(key, read, of, options = CALM) {
   }
   return { seen, items: here.items, more: Boolean(here.token), older, again: reading.again };
 }
-var More = ({ pages, what }) => /* @__PURE__ */ jsxs("p", { class: "foot", children: [
+var More = ({ pages, what, children }) => /* @__PURE__ */ jsxs("p", { class: "foot", children: [
   pages.items.length,
   pages.more ? " and more" : "",
   " ",
   what,
   " ",
-  pages.more && /* @__PURE__ */ jsx("button", { type: "button", class: "small", onClick: () => void pages.older(), children: "Older" })
+  pages.more && /* @__PURE__ */ jsx("button", { type: "button", class: "small", onClick: () => void pages.older(), children: "Older" }),
+  children
 ] });
 function address(changes) {
   const query = new URLSearchParams(route.value.query);
@@ -75,6 +77,11 @@ function address(changes) {
 }
 var put = (changes, replace = false) => go(address(changes), replace);
 var asked = (name) => route.value.query.get(name) ?? "";
+var Field = ({ label, hint, children }) => /* @__PURE__ */ jsxs("label", { class: "field", children: [
+  /* @__PURE__ */ jsx("span", { children: label }),
+  children,
+  hint && /* @__PURE__ */ jsx("small", { children: hint })
+] });
 
 // src/pages/desk/proof.ts
 var ROUND = new Uint32Array(64);
@@ -247,12 +254,12 @@ async function signed(note, keys) {
 // src/pages/desk/audit.tsx
 import { Fragment, jsx as jsx2, jsxs as jsxs2 } from "./app.js";
 var FILTERS = [
-  { name: "action", label: "Action", hint: "task.submit" },
-  { name: "actor", label: "Actor", hint: "an actor’s id" },
-  { name: "task", label: "Task", hint: "a task’s id" }
+  { name: "action", label: "Action", hint: "Action: task.submit" },
+  { name: "actor", label: "Actor", hint: "Actor’s id" },
+  { name: "task", label: "Task", hint: "Task’s id" }
 ];
 var tone = (record) => record.outcome === "accepted" ? "ok" : record.decision.effect === "deny" ? "bad" : "plain";
-var who = (actor) => actor.id === actor.type ? actor.id : `${actor.type} ${shortId(safe(actor.id))}`;
+var who = (actor) => actor.id === actor.type || actor.id.startsWith(`${actor.type}_`) ? shortId(safe(actor.id)) : `${safe(actor.type)} ${shortId(safe(actor.id))}`;
 function Audit() {
   const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task") };
   const used = FILTERS.filter((each) => asked(each.name));
@@ -284,7 +291,7 @@ function Audit() {
       }, children: [
         FILTERS.map(({ name, label, hint }) => /* @__PURE__ */ jsxs2("label", { children: [
           /* @__PURE__ */ jsx2("span", { class: "hidden-text", children: label }),
-          /* @__PURE__ */ jsx2("input", { id: `by-${name}`, name, type: "search", defaultValue: asked(name), placeholder: `${label}: ${hint}`, spellcheck: false })
+          /* @__PURE__ */ jsx2("input", { id: `by-${name}`, name, type: "search", defaultValue: asked(name), placeholder: hint, spellcheck: false })
         ] }, name)),
         /* @__PURE__ */ jsx2("button", { type: "submit", children: "Filter" })
       ] }, JSON.stringify(filter)),
@@ -306,15 +313,17 @@ function Audit() {
         /* @__PURE__ */ jsx2("span", { class: "on", children: shortId(safe(each.resource)) }),
         /* @__PURE__ */ jsx2(When, { time: each.timestamp })
       ] }) }, each.id)) }),
-      seen.data && /* @__PURE__ */ jsx2(More, { pages, what: used.length ? "records looked through" : "records" })
+      seen.data && /* @__PURE__ */ jsxs2(More, { pages, what: "records", children: [
+        " · ",
+        /* @__PURE__ */ jsx2(Key, { children: "j" }),
+        " ",
+        /* @__PURE__ */ jsx2(Key, { children: "k" }),
+        " open one, ",
+        /* @__PURE__ */ jsx2(Key, { children: "p" }),
+        " proves it"
+      ] })
     ] }),
-    /* @__PURE__ */ jsx2("div", { class: "detail", children: chosen === null ? /* @__PURE__ */ jsxs2("p", { class: "none", children: [
-      "Choose a record: ",
-      /* @__PURE__ */ jsx2(Key, { children: "j" }),
-      " ",
-      /* @__PURE__ */ jsx2(Key, { children: "k" }),
-      ". Each can be proved."
-    ] }) : /* @__PURE__ */ jsx2(Detail, { index: chosen, known: items[at] }, chosen) })
+    chosen !== null && /* @__PURE__ */ jsx2("div", { class: "detail", children: /* @__PURE__ */ jsx2(Detail, { index: chosen, known: items[at] }, chosen) })
   ] });
 }
 function Detail({ index, known }) {
@@ -453,22 +462,20 @@ function Prove({ record }) {
       /* @__PURE__ */ jsx2("ol", { class: "steps", children: proved.steps.map((each) => /* @__PURE__ */ jsxs2("li", { children: [
         /* @__PURE__ */ jsx2(Glyph, { tone: each.holds ? "ok" : each.holds === null ? "plain" : "bad" }),
         /* @__PURE__ */ jsx2("b", { children: each.name }),
-        /* @__PURE__ */ jsx2("span", { children: safe(each.note) }),
+        /^[0-9a-f]{64}$/.test(each.note) ? /* @__PURE__ */ jsx2("code", { class: "hash", children: each.note }) : /* @__PURE__ */ jsx2("span", { children: safe(each.note) }),
         each.hops && each.hops.length > 0 && /* @__PURE__ */ jsx2("ol", { class: "hops", children: each.hops.map((hop, level) => /* @__PURE__ */ jsxs2("li", { children: [
           /* @__PURE__ */ jsxs2("span", { children: [
-            hop.at === "left" ? "below, with" : "above, with",
-            " ",
-            /* @__PURE__ */ jsxs2("code", { title: hop.sibling, children: [
-              hop.sibling.slice(0, 16),
-              "…"
-            ] })
+            "with ",
+            hop.at
           ] }),
-          /* @__PURE__ */ jsxs2("span", { children: [
-            "gives ",
-            /* @__PURE__ */ jsxs2("code", { title: hop.result, children: [
-              hop.result.slice(0, 16),
-              "…"
-            ] })
+          /* @__PURE__ */ jsxs2("code", { title: hop.sibling, children: [
+            hop.sibling.slice(0, 16),
+            "…"
+          ] }),
+          /* @__PURE__ */ jsxs2("code", { title: hop.result, children: [
+            "→ ",
+            hop.result.slice(0, 16),
+            "…"
           ] })
         ] }, level)) })
       ] }, each.name)) }),
@@ -491,6 +498,131 @@ function verdict(steps, index) {
   if (steps.some((each) => each.holds === null)) return { tone: "hold", text: `Record ${index} is in the log of the checkpoint. The signature is not checked here: swarmkeeper audit verify checks it.` };
   return { tone: "ok", text: `Proved: record ${index} is in the signed log.` };
 }
+
+// src/pages/desk/costs.tsx
+import { useState as useState3 } from "./app.js";
+import { useRead as useRead3 } from "./app.js";
+import { Command as Command2, Trouble as Trouble2 } from "./app.js";
+import { grouped, money, safe as safe2 } from "./app.js";
+import { Fragment as Fragment2, jsx as jsx3, jsxs as jsxs3 } from "./app.js";
+var BY = ["day", "bot", "skill", "label"];
+var SHOWN = 25;
+var DAY_MS = 864e5;
+var day = (ms) => new Date(ms).toISOString().slice(0, 10);
+var isDay = (text2) => /^\d{4}-\d\d-\d\d$/.test(text2) && !Number.isNaN(Date.parse(text2));
+var amount = (sum, unit) => unit === "tokens" ? grouped(sum.tokens) : money(sum.cost_micro_usd);
+function Costs() {
+  const by = BY.find((each) => each === asked("by")) ?? "day", unit = asked("unit") === "tokens" ? "tokens" : "cost_micro_usd";
+  const from = isDay(asked("from")) ? asked("from") : "", to = isDay(asked("to")) ? asked("to") : "";
+  const reading = useRead3(`costs ${by} ${from} ${to}`, () => desk.costs(by, from, to), CALM);
+  const seen = reading.state.value, report = seen.data;
+  const last = (days) => put({ from: days === 30 ? null : day(Date.now() - (days - 1) * DAY_MS), to: null });
+  const length = report ? (Date.parse(report.last_day) - Date.parse(report.first_day)) / DAY_MS + 1 : 0;
+  return /* @__PURE__ */ jsxs3("div", { class: "page", children: [
+    /* @__PURE__ */ jsx3("h1", { class: "hidden-text", children: "Costs" }),
+    /* @__PURE__ */ jsxs3("div", { class: "choices", children: [
+      /* @__PURE__ */ jsx3(Choice, { name: "Costs by", values: BY.map((each) => [each, each]), chosen: by, choose: (each) => put({ by: each === "day" ? null : each }) }),
+      /* @__PURE__ */ jsx3(Choice, { name: "Days", values: [["7", "7 days"], ["30", "30 days"], ["90", "90 days"]], chosen: to ? "" : String(length), choose: (days) => last(Number(days)) }),
+      /* @__PURE__ */ jsx3(Choice, { name: "Unit", values: [["cost_micro_usd", "money"], ["tokens", "tokens"]], chosen: unit, choose: (each) => put({ unit: each === "tokens" ? each : null }) }),
+      /* @__PURE__ */ jsx3(Field, { label: "from", children: /* @__PURE__ */ jsx3("input", { type: "date", value: report?.first_day ?? from, onChange: (event) => put({ from: event.currentTarget.value, to: to || (report?.last_day ?? null) }) }) }),
+      /* @__PURE__ */ jsx3(Field, { label: "to", children: /* @__PURE__ */ jsx3("input", { type: "date", value: report?.last_day ?? to, onChange: (event) => put({ to: event.currentTarget.value, from: from || (report?.first_day ?? null) }) }) })
+    ] }),
+    /* @__PURE__ */ jsx3(Trouble2, { read: seen, what: "the costs" }),
+    report && /* @__PURE__ */ jsx3(Report, { report, unit }, by)
+  ] });
+}
+function Choice({ name, values, chosen, choose }) {
+  return /* @__PURE__ */ jsx3("div", { class: "chips", role: "group", "aria-label": name, children: values.map(([value, word]) => /* @__PURE__ */ jsx3("button", { type: "button", class: "chip", "aria-pressed": value === chosen, onClick: () => choose(value), children: word }, value)) });
+}
+function Report({ report, unit }) {
+  const [all, setAll] = useState3(false);
+  const { total, items } = report, byDay = report.by === "day";
+  if (!total.attempts) return /* @__PURE__ */ jsxs3("div", { class: "empty", children: [
+    /* @__PURE__ */ jsxs3("h2", { children: [
+      "No attempt from ",
+      report.first_day,
+      " to ",
+      report.last_day,
+      " says what it used."
+    ] }),
+    /* @__PURE__ */ jsxs3("p", { children: [
+      "Bots report it with ",
+      /* @__PURE__ */ jsx3("code", { children: "context.use" }),
+      ": ",
+      /* @__PURE__ */ jsx3(Command2, { text: "swarmkeeper docs budgets" })
+    ] })
+  ] });
+  const sorted = byDay ? [...items].reverse() : [...items].sort((a, b) => b[unit] - a[unit]);
+  const most = Math.max(1, ...items.map((each) => each[unit]));
+  const shown = all ? sorted : sorted.slice(0, SHOWN), left = sorted.length - shown.length;
+  return /* @__PURE__ */ jsxs3(Fragment2, { children: [
+    /* @__PURE__ */ jsxs3("dl", { class: "sums", children: [
+      /* @__PURE__ */ jsxs3("div", { children: [
+        /* @__PURE__ */ jsx3("dt", { children: "cost" }),
+        /* @__PURE__ */ jsx3("dd", { children: money(total.cost_micro_usd) })
+      ] }),
+      /* @__PURE__ */ jsxs3("div", { children: [
+        /* @__PURE__ */ jsx3("dt", { children: "tokens" }),
+        /* @__PURE__ */ jsx3("dd", { children: grouped(total.tokens) })
+      ] }),
+      /* @__PURE__ */ jsxs3("div", { children: [
+        /* @__PURE__ */ jsx3("dt", { children: "attempts" }),
+        /* @__PURE__ */ jsx3("dd", { children: grouped(total.attempts) })
+      ] }),
+      total.unpriced_tokens > 0 && /* @__PURE__ */ jsxs3("div", { children: [
+        /* @__PURE__ */ jsx3("dt", { children: "tokens without a price" }),
+        /* @__PURE__ */ jsx3("dd", { children: grouped(total.unpriced_tokens) })
+      ] })
+    ] }),
+    byDay && /* @__PURE__ */ jsx3(Days, { items, first: report.first_day, last: report.last_day, unit, most }),
+    /* @__PURE__ */ jsx3("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Costs as a table", children: /* @__PURE__ */ jsxs3("table", { class: "costs", children: [
+      /* @__PURE__ */ jsx3("thead", { children: /* @__PURE__ */ jsxs3("tr", { children: [
+        /* @__PURE__ */ jsx3("th", { scope: "col", children: report.by === "day" ? "Day (UTC)" : report.by === "bot" ? "Bot" : report.by === "skill" ? "Skill" : "Label" }),
+        /* @__PURE__ */ jsx3("th", {}),
+        /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Cost" }),
+        /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Tokens" }),
+        /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Attempts" })
+      ] }) }),
+      /* @__PURE__ */ jsx3("tbody", { children: shown.map((each) => /* @__PURE__ */ jsxs3("tr", { children: [
+        /* @__PURE__ */ jsx3("th", { scope: "row", children: safe2(each.name) || "–" }),
+        /* @__PURE__ */ jsx3("td", { children: /* @__PURE__ */ jsx3("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: /* @__PURE__ */ jsx3("rect", { width: 100 * each[unit] / most, height: "6" }) }) }),
+        /* @__PURE__ */ jsx3("td", { class: "num", children: money(each.cost_micro_usd) }),
+        /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.tokens) }),
+        /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.attempts) })
+      ] }, each.name)) })
+    ] }) }),
+    /* @__PURE__ */ jsxs3("p", { class: "foot", children: [
+      left > 0 && /* @__PURE__ */ jsxs3("button", { type: "button", class: "small", onClick: () => setAll(true), children: [
+        "and ",
+        left,
+        " more"
+      ] }),
+      report.more && " The server tells the 500 most expensive.",
+      !byDay && report.by !== "bot" && ` An attempt has any number of ${report.by}s: the rows need not add up to the total.`
+    ] })
+  ] });
+}
+function Days({ items, first, last, unit, most }) {
+  const of = new Map(items.map((each) => [each.name, each])), begin = Date.parse(first);
+  const count = Math.round((Date.parse(last) - begin) / DAY_MS) + 1;
+  const top = items.find((each) => each[unit] === most);
+  return /* @__PURE__ */ jsxs3("figure", { class: "days", "aria-hidden": "true", children: [
+    /* @__PURE__ */ jsx3("figcaption", { children: top ? `${amount(top, unit)} at most` : "" }),
+    /* @__PURE__ */ jsx3("svg", { viewBox: `0 0 ${count * 10} 100`, preserveAspectRatio: "none", children: Array.from({ length: count }, (_, at) => {
+      const name = day(begin + at * DAY_MS), each = of.get(name), height = each && each[unit] ? Math.max(1, 100 * each[unit] / most) : 0;
+      return /* @__PURE__ */ jsxs3("g", { children: [
+        /* @__PURE__ */ jsx3("title", { children: `${name}: ${each ? amount(each, unit) : "nothing"}` }),
+        /* @__PURE__ */ jsx3("rect", { class: "under", x: at * 10, width: "10", height: "100" }),
+        /* @__PURE__ */ jsx3("rect", { x: at * 10 + 1, y: 100 - height, width: "8", height })
+      ] }, name);
+    }) }),
+    /* @__PURE__ */ jsxs3("p", { children: [
+      /* @__PURE__ */ jsx3("span", { children: first }),
+      /* @__PURE__ */ jsx3("span", { children: last })
+    ] })
+  ] });
+}
 export {
-  Audit
+  Audit,
+  Costs
 };

@@ -13,12 +13,12 @@ import { address, asked, CALM, More, put, usePages } from "./kit.tsx";
 import { check, type Step } from "./proof.ts";
 
 const FILTERS = [
-  { name: "action", label: "Action", hint: "task.submit" },
-  { name: "actor", label: "Actor", hint: "an actor’s id" },
-  { name: "task", label: "Task", hint: "a task’s id" },
+  { name: "action", label: "Action", hint: "Action: task.submit" },
+  { name: "actor", label: "Actor", hint: "Actor’s id" },
+  { name: "task", label: "Task", hint: "Task’s id" },
 ];
 const tone = (record: AuditRecord): Tone => (record.outcome === "accepted" ? "ok" : record.decision.effect === "deny" ? "bad" : "plain");
-const who = (actor: AuditRecord["actor"]): string => (actor.id === actor.type ? actor.id : `${actor.type} ${shortId(safe(actor.id))}`);
+const who = (actor: AuditRecord["actor"]): string => (actor.id === actor.type || actor.id.startsWith(`${actor.type}_`) ? shortId(safe(actor.id)) : `${safe(actor.type)} ${shortId(safe(actor.id))}`);
 
 export function Audit() {
   const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task") };
@@ -47,7 +47,7 @@ export function Audit() {
           put(Object.fromEntries([...FILTERS.map(({ name }) => [name, String(given.get(name)).trim()]), ["record", null]]));
           (document.activeElement as HTMLElement).blur();
         }}>
-          {FILTERS.map(({ name, label, hint }) => <label key={name}><span class="hidden-text">{label}</span><input id={`by-${name}`} name={name} type="search" defaultValue={asked(name)} placeholder={`${label}: ${hint}`} spellcheck={false} /></label>)}
+          {FILTERS.map(({ name, label, hint }) => <label key={name}><span class="hidden-text">{label}</span><input id={`by-${name}`} name={name} type="search" defaultValue={asked(name)} placeholder={hint} spellcheck={false} /></label>)}
           <button type="submit">Filter</button>
         </form>
         <Trouble read={seen} what="the audit log" />
@@ -64,9 +64,9 @@ export function Audit() {
             </li>
           ))}
         </ol>
-        {seen.data && <More pages={pages} what={used.length ? "records looked through" : "records"} />}
+        {seen.data && <More pages={pages} what="records"> · <Key>j</Key> <Key>k</Key> open one, <Key>p</Key> proves it</More>}
       </div>
-      <div class="detail">{chosen === null ? <p class="none">Choose a record: <Key>j</Key> <Key>k</Key>. Each can be proved.</p> : <Detail key={chosen} index={chosen} known={items[at]} />}</div>
+      {chosen !== null && <div class="detail"><Detail key={chosen} index={chosen} known={items[at]} /></div>}
     </div>
   );
 }
@@ -143,8 +143,8 @@ function Prove({ record }: { record: AuditRecord }) {
           <ol class="steps">
             {proved.steps.map((each) => (
               <li key={each.name}>
-                <Glyph tone={each.holds ? "ok" : each.holds === null ? "plain" : "bad"} /><b>{each.name}</b><span>{safe(each.note)}</span>
-                {each.hops && each.hops.length > 0 && <ol class="hops">{each.hops.map((hop, level) => <li key={level}><span>{hop.at === "left" ? "below, with" : "above, with"} <code title={hop.sibling}>{hop.sibling.slice(0, 16)}…</code></span><span>gives <code title={hop.result}>{hop.result.slice(0, 16)}…</code></span></li>)}</ol>}
+                <Glyph tone={each.holds ? "ok" : each.holds === null ? "plain" : "bad"} /><b>{each.name}</b>{/^[0-9a-f]{64}$/.test(each.note) ? <code class="hash">{each.note}</code> : <span>{safe(each.note)}</span>}
+                {each.hops && each.hops.length > 0 && <ol class="hops">{each.hops.map((hop, level) => <li key={level}><span>with {hop.at}</span><code title={hop.sibling}>{hop.sibling.slice(0, 16)}…</code><code title={hop.result}>→ {hop.result.slice(0, 16)}…</code></li>)}</ol>}
               </li>
             ))}
           </ol>

@@ -8,6 +8,9 @@ export interface AuditRecord {
   rules: string; hash: string; erased: boolean; payload: Json; redacted_fields: Redacted[]; timestamp: string;
 }
 export interface Redacted { pointer: string; rule: string; action: string; in: "value" | "key" }
+export interface CostAmounts { cost_micro_usd: number; tokens: number; unpriced_tokens: number; attempts: number }
+export interface CostSum extends CostAmounts { name: string }
+export interface CostReport { by: string; first_day: string; last_day: string; items: CostSum[]; total: CostAmounts; more: boolean }
 export interface AuditFilter { action: string; actor: string; task_id: string }
 
 const id = encodeURIComponent;
@@ -23,6 +26,8 @@ export const desk = {
   proof: (index: number) => text(`audit/${index}/proof`),
   checkpoint: () => text("audit/checkpoint"),
   log: () => get<{ begin: number; keys: string[] }>("audit/log"),
+
+  costs: (by: string, from: string, to: string) => get<CostReport>("costs", { by, from, to }),
 };
 
 export { act, id };

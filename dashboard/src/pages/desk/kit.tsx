@@ -44,8 +44,9 @@ export function usePages<T>(key: string, read: (token: string) => Promise<Page<T
   return { seen, items: here.items, more: Boolean(here.token), older, again: reading.again };
 }
 
-export const More = ({ pages, what }: { pages: Pages<unknown>; what: string }) => (
-  <p class="foot">{pages.items.length}{pages.more ? " and more" : ""} {what} {pages.more && <button type="button" class="small" onClick={() => void pages.older()}>Older</button>}</p>
+/** How many there are, and a way to more. */
+export const More = ({ pages, what, children }: { pages: Pages<any>; what: string; children?: ComponentChildren }) => (
+  <p class="foot">{pages.items.length}{pages.more ? " and more" : ""} {what} {pages.more && <button type="button" class="small" onClick={() => void pages.older()}>Older</button>}{children}</p>
 );
 
 /** Do one thing at a time; what is refused is kept to be shown. */
