@@ -52,6 +52,12 @@ export interface Skill { skill: string; bots: number; asking: number; waiting: n
 export interface TaskEvent { id: string; type: string; time: string; sequence: number; subject: string; data: Record<string, Json> }
 export interface TaskFilter { status: string[]; outcome: string[]; label: string[]; order_by: string; created_after?: string; created_before?: string }
 
+/** A task as a row of a table: what has happened, without what was sent. */
+export interface TaskFound {
+  id: string; title: string; status: TaskStatus; outcome: string | null; holds: string[]; failure: { code: string; detail: string } | null;
+  error: { message?: string; class?: string | null } | null; last_bot: string | null; created_at: string; updated_at: string; ended_at: string | null;
+}
+
 /** A refusal of the API, or no answer at all: then `status` is 0. */
 export class ApiError extends Error {
   constructor(readonly status: number, readonly code: string, message: string, readonly retryAfter = 0) {
@@ -151,6 +157,8 @@ export const api = {
   answer: (approval: Approval, answer: Json) => act<Approval>(`approvals/${id(approval.id)}:answer`, { answer }),
 
   skills: () => get<Page<Skill>>("skills"),
+
+  searched: (q: string) => get<Page<TaskFound>>("tasks", { q, view: "row", page_size: 8 }),
 };
 
 // Pages that are loaded later have their own calls beside them: pages/desk/calls.ts.

@@ -1,11 +1,12 @@
 // Keys. A page names what its keys do while it is shown; the help lists just these. Single letters do nothing while
-// somebody types, with Ctrl, Alt or Meta, and can be turned off: speech recognition types letters unasked (WCAG 2.1.4).
+// somebody types, and can be turned off: speech recognition types letters unasked (WCAG 2.1.4). `Ctrl k` is also that with
+// the command key of a Mac.
 
 import { useLayoutEffect } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { letters } from "./state.ts";
 
-export interface KeyHelp { keys: string; does: string }
+export interface KeyHelp { keys: string; does: string; run: () => void }
 export interface Keys { [key: string]: { does: string; run: () => void } }
 
 const layers: { keys: Keys; alone: boolean }[] = [];
@@ -23,11 +24,11 @@ export function useKeys(keys: Keys, alone = false): void {
 }
 
 export function listed(): KeyHelp[] {
-  const seen = new Map<string, string>();
+  const seen = new Map<string, KeyHelp>();
   for (const layer of [...layers].reverse()) {
-    for (const [keys, { does }] of Object.entries(layer.keys)) if (does && !seen.has(keys)) seen.set(keys, does);
+    for (const [keys, each] of Object.entries(layer.keys)) if (each.does && !seen.has(keys)) seen.set(keys, { keys, ...each });
   }
-  return [...seen].map(([keys, does]) => ({ keys, does }));
+  return [...seen.values()];
 }
 
 function find(keys: string): (() => void) | undefined {
@@ -44,8 +45,9 @@ const typesInto = (target: EventTarget | null): boolean =>
 
 export function listen(): void {
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
+    if (event.altKey || event.defaultPrevented) return;
     const key = event.key;
+    if (event.ctrlKey || event.metaKey) { if (!event.shiftKey) run(`Ctrl ${key}`, event); return; }
     if (key === "Escape") { run("Escape", event); return; }
     if (typesInto(event.target)) return;
     // A link or button that has the focus does what it says.

@@ -1,12 +1,13 @@
 // Starts the dashboard: signs in with the token of the link, if there is one, and shows the page of the address.
 
 import { effect } from "@preact/signals";
-import { render, type ComponentType } from "preact";
+import { render, type JSX } from "preact";
 import { api, ApiError } from "./api.ts";
-import { Frame } from "./frame.tsx";
+import { Frame, PAGES, palette } from "./frame.tsx";
 import { listen } from "./keys.ts";
 import { later } from "./later.tsx";
 import { followChanges, stopFollowing, tick } from "./live.ts";
+import { Dialog } from "./parts.tsx";
 import { follow, go, route } from "./route.ts";
 import { keepChoices, session } from "./state.ts";
 import { Inbox } from "./pages/inbox.tsx";
@@ -16,23 +17,30 @@ import { Tasks } from "./pages/tasks.tsx";
 export * from "./shared.ts";
 
 const TaskPage = later<{ id: string }>(() => import("./pages/task.tsx"), "TaskPage");
+const Palette = later<{ pages: typeof PAGES }>(() => import("./pages/palette.tsx"), "Palette");
 
-const desk = () => import("./pages/desk.tsx");
-const DESK: Record<string, { name: string; Page: ComponentType<object> }> = Object.fromEntries(
-  ["Audit", "Costs"].map((name) => [name.toLowerCase(), { name, Page: later<object>(desk, name) }]));
+/** What each page shows, by what follows its name in the address. A page without a row here is not in the rail. */
+const SHOWN: Record<string, (id: string | undefined) => JSX.Element> = {
+  inbox: () => <Inbox />,
+  tasks: (id) => (id ? <TaskPage key={id} id={id} /> : <Tasks />),
+};
+// Of desk.tsx, which is loaded with the first of them.
+for (const name of ["Audit", "Costs"]) {
+  const Page = later<object>(() => import("./pages/desk.tsx"), name);
+  SHOWN[name.toLowerCase()] = () => <Page key={name} />;
+}
+const pages = PAGES.filter(({ path }) => SHOWN[path]);
 
 function App() {
   if (session.value === undefined) return <p class="begin" role="status">{problem.value || "Reading who you are."}</p>;
   if (session.value === null) return <SignIn />;
-  const [page, id] = route.value.path;
-  if (page === "tasks" && id) return <Frame page="tasks" crumb={<><a href="#/tasks">Tasks</a> / <code>{id}</code></>}><TaskPage key={id} id={id} /></Frame>;
-  if (page === "tasks") return <Frame page="tasks" crumb="Tasks"><Tasks /></Frame>;
-  const Desk = page && DESK[page];
-  if (Desk) return <Frame page={page} crumb={Desk.name}><Desk.Page key={page} /></Frame>;
-  if (page === undefined || page === "inbox") return <Frame page="inbox" crumb="Inbox"><Inbox /></Frame>;
+  const [page = "inbox", id] = route.value.path;
   return (
-    <Frame page="" crumb="Not here">
-      <div class="empty"><h1>There is no such page.</h1><p><a href="#/inbox">Go to the inbox</a></p></div>
+    <Frame pages={pages} page={page} id={id}>
+      {pages.some(({ path }) => path === page) ? SHOWN[page]!(id) : (
+        <div class="empty"><h1>There is no such page.</h1><p><a href="#/inbox">Go to the inbox</a></p></div>
+      )}
+      {palette.value && <Dialog bare title="Search" close={() => { palette.value = null; }}><Palette pages={pages} /></Dialog>}
     </Frame>
   );
 }

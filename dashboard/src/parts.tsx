@@ -3,7 +3,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ApiError } from "./api.ts";
-import { connection, now, say, type Read } from "./live.ts";
+import { connection, now, say, tryNow, type Read } from "./live.ts";
 import { may } from "./state.ts";
 import { head, moment, safe, span, type Look, type Tone } from "./words.ts";
 
@@ -105,13 +105,15 @@ export const NotDone = ({ error }: { error: ApiError }) => (
   <div class="trouble" role="alert"><strong>Not done.</strong> {safe(error.message)} <code>{error.code}</code></div>
 );
 
-/** While the server does not answer: until the next try, and that nothing can be done meanwhile. */
+/** While the server does not answer: until the next try, and that nothing can be done meanwhile. The frame tells it to
+ * screen readers, once: not each second. */
 export function Disconnected() {
   if (connection.value.live) return null;
   const left = Math.max(0, Math.ceil((connection.value.retryAt - now.value) / 1000));
   return (
-    <div class="disconnected" role="status">
-      <Glyph tone="bad" /> The server does not answer. {left > 0 ? `Next try in ${left} s.` : "Trying now."} Actions are off until then.
+    <div class="disconnected">
+      <Glyph tone="bad" /> The server does not answer. {left > 0 ? `Next try in ${left} s.` : "Trying now."} Actions are off until then.{" "}
+      <button type="button" class="small" onClick={tryNow}>Try now</button>
     </div>
   );
 }
@@ -149,7 +151,7 @@ export function Value({ value, name }: { value: unknown; name: string }) {
 }
 
 /** A dialog on top of the page: it takes the focus, keeps it, and gives it back. */
-export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
+export function Dialog({ title, close, children, bare }: { title: string; close: () => void; children: ComponentChildren; bare?: boolean }) {
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = box.current!;
@@ -161,8 +163,8 @@ export function Dialog({ title, close, children }: { title: string; close: () =>
     };
   }, []);
   return (
-    <dialog ref={box} aria-label={title} onCancel={(event) => { event.preventDefault(); close(); }}>
-      <header><h2>{title}</h2><button type="button" class="small" onClick={close}>Close</button></header>
+    <dialog ref={box} class={bare ? "bare" : ""} aria-label={title} onCancel={(event) => { event.preventDefault(); close(); }} onClick={(event) => { if (event.target === box.current) close(); }}>
+      {!bare && <header><h2>{title}</h2><button type="button" class="small" onClick={close}>Close</button></header>}
       {children}
     </dialog>
   );

@@ -1,4 +1,4 @@
-// What all pages share: who is signed in, the theme, and whether single letters are keys.
+// What all pages share: who is signed in, and how they want it: theme, zone of times, whether single letters are keys.
 
 import { effect, signal } from "@preact/signals";
 import type { Session } from "./api.ts";
@@ -28,6 +28,8 @@ function keep(name: string, value: string): void {
 
 export const theme = signal<Theme>(kept("theme", "system") as Theme);
 export const letters = signal(kept("letters", "on") === "on");
+/** Whether times are shown in UTC, and not in the zone of this machine. */
+export const utc = signal(kept("zone", "local") === "utc");
 
 export function keepChoices(): void {
   effect(() => {
@@ -35,4 +37,5 @@ export function keepChoices(): void {
     keep("theme", theme.value);
   });
   effect(() => keep("letters", letters.value ? "on" : "off"));
+  effect(() => keep("zone", utc.value ? "utc" : "local"));
 }

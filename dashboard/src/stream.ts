@@ -52,18 +52,18 @@ export class Stream {
       if (this.cursor) headers["last-event-id"] = this.cursor;
       const response = await fetch(this.address, { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: stop.signal });
       status = response.status;
-      if (response.ok && response.body) {
-        this.failures = 0;
+      if (response.ok && response.body && this.stop === stop) {
         this.tell({ live: true });
         const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-        const messages = new Messages((data) => this.changed(JSON.parse(data) as Change));
+        const messages = new Messages((data) => { if (this.stop === stop) this.changed(JSON.parse(data) as Change); });
         for (;;) {
           const { done, value } = await reader.read();
-          if (done) break;
+          if (done || this.stop !== stop) break; // what had come when it was ended is not for who begins it next
           heard();
+          this.failures = 0;
           messages.add(value);
         }
-      } else if (status === 400) {
+      } else if (status === 400 && this.stop === stop) {
         this.cursor = ""; // it is no cursor of this server: another store is behind the address
       }
     } catch {

@@ -1,6 +1,8 @@
 // What the words of the API look like, and how times, amounts and sizes are written. A word that is not known here is
 // shown as it is, in a neutral tone: a newer server may have it.
 
+import { utc } from "./state.ts";
+
 export type Tone = "ok" | "bad" | "run" | "wait" | "hold" | "eye" | "plain";
 export interface Look { tone: Tone; word: string }
 
@@ -70,18 +72,24 @@ export function span(ms: number): string {
 export const since = (time: string | null, now: number): string => (time ? span(now - Date.parse(time)) : "–");
 export const until = (time: string | null, now: number): string => (time ? span(Date.parse(time) - now) : "–");
 
-/** A moment in local time, with the zone: `29 Nov 06:10:02 UTC+1`. */
+/** A moment with its zone, local or UTC as the person wants it: `29 Nov 06:10:02 UTC+1`. */
 export function moment(time: string | null): string {
   if (!time) return "–";
   const at = new Date(time);
   if (Number.isNaN(at.getTime())) return "–";
-  const two = (n: number) => String(n).padStart(2, "0");
-  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][at.getMonth()];
-  return `${at.getDate()} ${month} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone(at)}`;
+  const shown = inZone(at), two = (n: number) => String(n).padStart(2, "0");
+  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][shown.getUTCMonth()];
+  return `${shown.getUTCDate()} ${month} ${two(shown.getUTCHours())}:${two(shown.getUTCMinutes())}:${two(shown.getUTCSeconds())} ${zone(at)}`;
 }
 
-function zone(at: Date): string {
-  const minutes = -at.getTimezoneOffset();
+const minutesAhead = (at: Date): number => (utc.value ? 0 : -at.getTimezoneOffset());
+
+/** A date whose fields in UTC are those that are shown. */
+export const inZone = (at: Date): Date => new Date(at.getTime() + minutesAhead(at) * 60_000);
+
+/** The zone in which a moment is shown: `UTC`, `UTC+1`, `UTC−3:30`. */
+export function zone(at: Date): string {
+  const minutes = minutesAhead(at);
   if (minutes === 0) return "UTC";
   const rest = Math.abs(minutes) % 60;
   return `UTC${minutes < 0 ? "−" : "+"}${Math.floor(Math.abs(minutes) / 60)}${rest ? `:${String(rest).padStart(2, "0")}` : ""}`;

@@ -12,7 +12,15 @@ const stream = new Stream(new URL("../changes", self.location.href).href, (told)
   if ("change" in told) change = told.change;
   else last = told;
   for (const page of pages) page.postMessage(told);
+  if ("live" in told && !told.live && told.status === 401) end();
 });
+
+/** Nobody listens any more: who begins next may be somebody else. */
+function end(): void {
+  pages.clear();
+  last = change = undefined;
+  stream.end();
+}
 
 addEventListener("connect", (event) => {
   const page = (event as MessageEvent).ports[0]!;
@@ -23,12 +31,14 @@ addEventListener("connect", (event) => {
       if (last) page.postMessage(last);
       if (change) page.postMessage({ change: { ...change, tasks: [], also: [] } } satisfies Told);
       stream.begin();
+    } else if (!pages.delete(page)) {
+      return; // it was told to sign out, and another tab may have signed in since
     } else if (data === "end") {
-      last = change = undefined;
-      stream.end(); // somebody signed out: in all tabs
-    } else {
-      pages.delete(page);
-      if (!pages.size) stream.end();
+      // Somebody signed out: in all tabs.
+      for (const other of pages) other.postMessage({ live: false, status: 401, retryAt: 0 } satisfies Told);
+      end();
+    } else if (!pages.size) {
+      end();
     }
   };
 });

@@ -2,8 +2,9 @@
 import { build } from "esbuild";
 import { fileURLToPath } from "node:url";
 
-export async function built(path) {
-  const entry = fileURLToPath(new URL(`../src/${path}`, import.meta.url));
-  const result = await build({ entryPoints: [entry], bundle: true, format: "esm", write: false, logLevel: "error", jsx: "automatic", jsxImportSource: "preact" });
+/** Return what the modules export, as one program: what they share is there once. */
+export async function built(...paths) {
+  const stdin = { contents: paths.map((path) => `export * from "./${path}";`).join("\n"), resolveDir: fileURLToPath(new URL("../src", import.meta.url)) };
+  const result = await build({ stdin, bundle: true, format: "esm", write: false, logLevel: "error", jsx: "automatic", jsxImportSource: "preact" });
   return import(`data:text/javascript;base64,${Buffer.from(result.outputFiles[0].contents).toString("base64")}`);
 }

@@ -68,3 +68,20 @@ test("an address is read as it was written, whatever is in it", () => {
   }
   assert.deepEqual(parse("#/%E0%A4%A").path, ["%E0%A4%A"]);
 });
+
+test("a moment names its zone, local or UTC", async (t) => {
+  const { moment, utc } = await built("words.ts", "state.ts");
+  const before = process.env.TZ;
+  t.after(() => { if (before === undefined) delete process.env.TZ; else process.env.TZ = before; });
+  const late = "2026-11-29T23:40:02Z";
+  for (const [zone, local] of [["Asia/Kolkata", "30 Nov 05:10:02 UTC+5:30"], ["America/St_Johns", "29 Nov 20:10:02 UTC−3:30"], ["UTC", "29 Nov 23:40:02 UTC"]]) {
+    process.env.TZ = zone;
+    utc.value = false;
+    assert.equal(moment(late), local);
+    utc.value = true;
+    assert.equal(moment(late), "29 Nov 23:40:02 UTC");
+  }
+  process.env.TZ = "Europe/Berlin";
+  utc.value = false;
+  assert.deepEqual([moment("2026-07-01T00:00:00Z"), moment(null), moment("x")], ["1 Jul 02:00:00 UTC+2", "–", "–"]);
+});

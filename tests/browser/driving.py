@@ -8,12 +8,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page, expect
 
 PROGRAM, AXE, URL, KEY, JOURNEY, *ARGUMENTS = sys.argv[1:]
 UI = f"{URL}/ui/"
+ELSEWHERE = "swarm.example"  # a name that leads to the server, and that a browser takes for another machine's
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 THEMES = ("light", "dark")
 # Reports of the policy reach the page as events, also those that the server would only count.
@@ -34,6 +36,14 @@ Promise.all([indexedDB.databases(), caches.keys()]).then(([databases, kept]) => 
 SHOWS_FOCUS = """
 (e => e === document.body || getComputedStyle(e).outlineStyle !== "none" || e.className)(document.activeElement)
 """
+
+REFUSALS = (
+    "Failed to load resource: the server responded with a status of",
+    "Failed to load resource: net::ERR_CONNECTION_",
+    "Failed to load resource: net::ERR_EMPTY_RESPONSE",
+    "Failed to load resource: net::ERR_INCOMPLETE_CHUNKED_ENCODING",
+)
+STEP = "step: "  # begins a line that asks the test to do something
 
 Journey = Callable[[BrowserContext], None]
 JOURNEYS: dict[str, Journey] = {}
@@ -69,8 +79,8 @@ def watched(context: BrowserContext) -> Iterator[Page]:
 
 
 def _is_refusal(line: str) -> bool:
-    """Whether the browser only notes that a call was refused; the page shows that itself."""
-    return line.startswith("Failed to load resource: the server responded with a status of")
+    """Whether the browser only notes that a call was refused, or had no answer; the page shows that itself."""
+    return line.startswith(REFUSALS)
 
 
 def _is_ours(url: str) -> bool:
@@ -99,3 +109,17 @@ def settled(page: Page) -> None:
 def read_again(context: BrowserContext, page: Page) -> None:
     """Let the page read what it shows, as when a laptop has a network again."""
     context.new_cdp_session(page).send("Runtime.evaluate", {"expression": "dispatchEvent(new Event('online'))"})
+
+
+def let_happen(step: str) -> str:
+    """Let the test do what it has for this step, at the server; return what it has to say of it."""
+    print(f"{STEP}{step}", flush=True)
+    return sys.stdin.readline().strip()
+
+
+def evaluated(page: Page, expression: str) -> Any:
+    """Return what an expression is in the page. By the protocol: playwright's own way is forbidden by the policy."""
+    devtools = page.context.new_cdp_session(page)
+    found = devtools.send("Runtime.evaluate", {"expression": expression, "returnByValue": True, "awaitPromise": True})
+    assert "exceptionDetails" not in found, found
+    return found["result"].get("value")

@@ -5,10 +5,11 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,6 +28,7 @@ NO_BROWSER = (
     "Chromium or Chrome in SWARMKEEPER_TEST_BROWSER"
 )
 JOURNEY_SECONDS = 110
+STEP = "step: "  # as in driving.py, which this cannot import: playwright is not here
 
 # What somebody may write to be run, to look like something else, or to break the page. The API refuses BIDI in titles
 # and labels; descriptions, questions and outputs may have any character.
@@ -202,17 +204,60 @@ def browser() -> str:
     return found
 
 
-def drive(journey: str, place: RealTown, *arguments: str, key: str | None = None) -> str:
+def drive(
+    journey: str,
+    place: RealTown,
+    *arguments: str,
+    key: str | None = None,
+    steps: Mapping[str, Callable[[], object]] | None = None,
+) -> str:
     """Let a browser make a journey; return what it says.
 
     Raises:
         AssertionError: something on the way was not as it should be.
     """
+    return drive_at(place.url, place.key(place.admin) if key is None else key, journey, *arguments, steps=steps)
+
+
+def drive_at(
+    url: str, key: str, journey: str, *arguments: str, steps: Mapping[str, Callable[[], object]] | None = None
+) -> str:
+    """As `drive`, at any server.
+
+    Args:
+        steps: what happens at the server when the journey asks for it by `let_happen`, by name.
+    """
     assert DRIVER_PYTHON.exists(), "there is no .venv-browser: run make setup"
     assert AXE.exists(), "there is no dashboard/node_modules: run make setup"
-    given = [browser(), str(AXE), place.url, place.key(place.admin) if key is None else key, journey, *arguments]
-    done = subprocess.run(
-        [DRIVER_PYTHON, *DRIVER, *given], cwd=ROOT, capture_output=True, text=True, timeout=JOURNEY_SECONDS, check=False
-    )
-    assert done.returncode == 0, done.stderr[-6_000:] + done.stdout[-2_000:]
-    return done.stdout
+    given = [browser(), str(AXE), url, key, journey, *arguments]
+    said: list[str] = []
+    with (
+        TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            [DRIVER_PYTHON, *DRIVER, *given],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        late = threading.Timer(JOURNEY_SECONDS, process.kill)
+        late.start()
+        try:
+            for line in process.stdout:
+                if line.startswith(STEP):
+                    done = (steps or {})[line.removeprefix(STEP).strip()]()
+                    process.stdin.write(f"{'' if done is None else done}\n")
+                    process.stdin.flush()
+                else:
+                    said.append(line)
+            code = process.wait()
+        finally:
+            late.cancel()
+            process.kill()
+        errors.seek(0)
+        assert code == 0, errors.read()[-6_000:] + "".join(said)[-2_000:]
+    return "".join(said)

@@ -32,6 +32,12 @@ export function SignIn() {
         <h1>swarmkeeper</h1>
         <label for="credential">API key or token</label>
         <input id="credential" ref={field} type="password" required autocomplete="off" spellcheck={false} aria-describedby="hint" aria-invalid={problem.value ? "true" : undefined} />
+        {!isSecureContext && (
+          <p class="trouble" role="alert">
+            <strong>Nobody can sign in at this address:</strong> who listens on the way could read the session. Use https, or a tunnel:{" "}
+            <code>ssh -L {location.port || "7700"}:127.0.0.1:{location.port || "7700"} {location.hostname}</code>, then <code>http://127.0.0.1:{location.port || "7700"}/ui/</code>
+          </p>
+        )}
         {problem.value && <p class="trouble" role="alert">{problem.value}</p>}
         <button type="submit" class="main" disabled={busy}>Sign in</button>
         <p id="hint" class="hint">

@@ -1136,7 +1136,8 @@ var api = {
   approve: (approval, comment) => act(`approvals/${id(approval.id)}:approve`, { subject_hash: approval.subject_hash, ...comment ? { comment } : {} }),
   reject: (approval, reason) => act(`approvals/${id(approval.id)}:reject`, { reason }),
   answer: (approval, answer) => act(`approvals/${id(approval.id)}:answer`, { answer }),
-  skills: () => get("skills")
+  skills: () => get("skills"),
+  searched: (q2) => get("tasks", { q: q2, view: "row", page_size: 8 })
 };
 
 // src/state.ts
@@ -1157,12 +1158,14 @@ function keep(name, value) {
 }
 var theme = y3(kept("theme", "system"));
 var letters = y3(kept("letters", "on") === "on");
+var utc = y3(kept("zone", "local") === "utc");
 function keepChoices() {
   x2(() => {
     document.documentElement.dataset.theme = theme.value;
     keep("theme", theme.value);
   });
   x2(() => keep("letters", letters.value ? "on" : "off"));
+  x2(() => keep("zone", utc.value ? "utc" : "local"));
 }
 
 // src/keys.ts
@@ -1182,9 +1185,9 @@ function useKeys(keys, alone = false) {
 function listed() {
   const seen = /* @__PURE__ */ new Map();
   for (const layer of [...layers].reverse()) {
-    for (const [keys, { does }] of Object.entries(layer.keys)) if (does && !seen.has(keys)) seen.set(keys, does);
+    for (const [keys, each] of Object.entries(layer.keys)) if (each.does && !seen.has(keys)) seen.set(keys, { keys, ...each });
   }
-  return [...seen].map(([keys, does]) => ({ keys, does }));
+  return [...seen.values()];
 }
 function find(keys) {
   for (let at = layers.length - 1; at >= 0; at--) {
@@ -1197,8 +1200,12 @@ function find(keys) {
 var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName));
 function listen() {
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
+    if (event.altKey || event.defaultPrevented) return;
     const key = event.key;
+    if (event.ctrlKey || event.metaKey) {
+      if (!event.shiftKey) run(`Ctrl ${key}`, event);
+      return;
+    }
     if (key === "Escape") {
       run("Escape", event);
       return;
@@ -1267,18 +1274,20 @@ var Stream = class {
       if (this.cursor) headers["last-event-id"] = this.cursor;
       const response = await fetch(this.address, { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: stop.signal });
       status = response.status;
-      if (response.ok && response.body) {
-        this.failures = 0;
+      if (response.ok && response.body && this.stop === stop) {
         this.tell({ live: true });
         const reader2 = response.body.pipeThrough(new TextDecoderStream()).getReader();
-        const messages = new Messages((data) => this.changed(JSON.parse(data)));
+        const messages = new Messages((data) => {
+          if (this.stop === stop) this.changed(JSON.parse(data));
+        });
         for (; ; ) {
           const { done, value } = await reader2.read();
-          if (done) break;
+          if (done || this.stop !== stop) break;
           heard();
+          this.failures = 0;
           messages.add(value);
         }
-      } else if (status === 400) {
+      } else if (status === 400 && this.stop === stop) {
         this.cursor = "";
       }
     } catch {
@@ -1561,12 +1570,14 @@ function moment(time) {
   if (!time) return "–";
   const at = new Date(time);
   if (Number.isNaN(at.getTime())) return "–";
-  const two = (n3) => String(n3).padStart(2, "0");
-  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][at.getMonth()];
-  return `${at.getDate()} ${month} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone(at)}`;
+  const shown = inZone(at), two = (n3) => String(n3).padStart(2, "0");
+  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][shown.getUTCMonth()];
+  return `${shown.getUTCDate()} ${month} ${two(shown.getUTCHours())}:${two(shown.getUTCMinutes())}:${two(shown.getUTCSeconds())} ${zone(at)}`;
 }
+var minutesAhead = (at) => utc.value ? 0 : -at.getTimezoneOffset();
+var inZone = (at) => new Date(at.getTime() + minutesAhead(at) * 6e4);
 function zone(at) {
-  const minutes = -at.getTimezoneOffset();
+  const minutes = minutesAhead(at);
   if (minutes === 0) return "UTC";
   const rest = Math.abs(minutes) % 60;
   return `UTC${minutes < 0 ? "−" : "+"}${Math.floor(Math.abs(minutes) / 60)}${rest ? `:${String(rest).padStart(2, "0")}` : ""}`;
@@ -1699,11 +1710,13 @@ var NotDone = ({ error }) => /* @__PURE__ */ a4("div", { class: "trouble", role:
 function Disconnected() {
   if (connection.value.live) return null;
   const left = Math.max(0, Math.ceil((connection.value.retryAt - now.value) / 1e3));
-  return /* @__PURE__ */ a4("div", { class: "disconnected", role: "status", children: [
+  return /* @__PURE__ */ a4("div", { class: "disconnected", children: [
     /* @__PURE__ */ a4(Glyph, { tone: "bad" }),
     " The server does not answer. ",
     left > 0 ? `Next try in ${left} s.` : "Trying now.",
-    " Actions are off until then."
+    " Actions are off until then.",
+    " ",
+    /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: tryNow, children: "Try now" })
   ] });
 }
 function Act({ action, run: run2, children, kind, busy, keys }) {
@@ -1722,7 +1735,7 @@ function Value({ value, name }) {
     shown.cut && !whole && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
   ] });
 }
-function Dialog({ title, close, children }) {
+function Dialog({ title, close, children, bare }) {
   const box = T2(null);
   A2(() => {
     const dialog = box.current;
@@ -1733,11 +1746,13 @@ function Dialog({ title, close, children }) {
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
-  return /* @__PURE__ */ a4("dialog", { ref: box, "aria-label": title, onCancel: (event) => {
+  return /* @__PURE__ */ a4("dialog", { ref: box, class: bare ? "bare" : "", "aria-label": title, onCancel: (event) => {
     event.preventDefault();
     close();
+  }, onClick: (event) => {
+    if (event.target === box.current) close();
   }, children: [
-    /* @__PURE__ */ a4("header", { children: [
+    !bare && /* @__PURE__ */ a4("header", { children: [
       /* @__PURE__ */ a4("h2", { children: title }),
       /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
     ] }),
@@ -1780,6 +1795,8 @@ function go(to, replace = false) {
 var PAGES = [
   { path: "inbox", name: "Inbox", keys: "g i" },
   { path: "tasks", name: "Tasks", keys: "g t" },
+  { path: "bots", name: "Bots", keys: "g b" },
+  { path: "queues", name: "Queues", keys: "g q" },
   { path: "evaluations", name: "Evaluations", keys: "g e" },
   { path: "costs", name: "Costs", keys: "g c" },
   { path: "audit", name: "Audit", keys: "g a" },
@@ -1791,6 +1808,8 @@ var THEMES = {
   light: { next: "dark", sign: "○" },
   dark: { next: "system", sign: "●" }
 };
+var CTRL = /Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl";
+var palette = y3(null);
 async function signOut() {
   try {
     await api.signOut();
@@ -1798,14 +1817,28 @@ async function signOut() {
     session.value = null;
   }
 }
-function Frame({ page, crumb, children }) {
+function Frame({ pages: pages2, page, id: id2, children }) {
   const who = session.value;
+  const open = () => {
+    palette.value = listed().filter(({ keys }) => !/^(g |Ctrl|Escape)/.test(keys));
+  };
   useKeys({
-    ...Object.fromEntries(PAGES.map((each) => [each.keys, { does: `go to ${each.name}`, run: () => go(`#/${each.path}`) }])),
+    "Ctrl k": { does: "search, or run a command", run: open },
+    ...Object.fromEntries(pages2.map((each) => [each.keys, { does: `go to ${each.name}`, run: () => go(`#/${each.path}`) }])),
     "?": { does: "show the keys", run: () => {
       help.value = true;
     } }
   });
+  const name = pages2.find(({ path }) => path === page)?.name ?? "Not here";
+  const count = approvalsOpen.value, { live } = connection.value;
+  useTold(`${name}${id2 ?? ""}`, () => id2 ? "" : name);
+  useTold(live, () => live ? "Live again." : "Connection lost. Actions are off.");
+  useTold(count, (before) => count === null || before === null ? "" : count === 0 ? "Nothing needs you." : `${needs(count)} you.`);
+  A2(() => {
+    document.title = `${count ? `(${count}) ` : ""}${name}${id2 ? ` ${id2}` : ""} · swarmkeeper`;
+  }, [count, name, id2]);
+  const here = T2(null);
+  A2(() => here.current?.scrollIntoView({ block: "nearest", inline: "nearest" }), [page]);
   const next = THEMES[theme.value];
   return /* @__PURE__ */ a4("div", { class: "frame", children: [
     /* @__PURE__ */ a4("a", { class: "skip", href: "#main", onClick: (event) => {
@@ -1814,9 +1847,9 @@ function Frame({ page, crumb, children }) {
     }, children: "Skip to the content" }),
     /* @__PURE__ */ a4("nav", { class: "rail", "aria-label": "Pages", children: [
       /* @__PURE__ */ a4("a", { class: "brand", href: "#/inbox", children: "swarmkeeper" }),
-      /* @__PURE__ */ a4("ul", { children: PAGES.map((each) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { href: `#/${each.path}`, "aria-current": page === each.path ? "page" : void 0, children: [
+      /* @__PURE__ */ a4("ul", { children: pages2.map((each) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { href: `#/${each.path}`, ...page === each.path ? { "aria-current": "page", ref: here } : {}, children: [
         each.name,
-        each.path === "inbox" && Boolean(approvalsOpen.value) && /* @__PURE__ */ a4("span", { class: "badge", "aria-label": `${approvalsOpen.value} need you`, children: approvalsOpen.value })
+        each.path === "inbox" && Boolean(count) && /* @__PURE__ */ a4("span", { class: "badge", "aria-label": `${needs(count)} you`, children: count })
       ] }) }, each.path)) }),
       /* @__PURE__ */ a4("div", { class: "who", children: [
         /* @__PURE__ */ a4("span", { children: [
@@ -1832,8 +1865,26 @@ function Frame({ page, crumb, children }) {
       ] })
     ] }),
     /* @__PURE__ */ a4("header", { class: "top", children: [
-      /* @__PURE__ */ a4("div", { class: "crumb", children: crumb }),
-      /* @__PURE__ */ a4("span", { class: `dot ${connection.value.live ? "live" : "lost"}`, children: !connection.value.live ? "no answer" : streaming.value ? "live" : "each 3 s" }),
+      /* @__PURE__ */ a4("div", { class: "crumb", children: id2 ? /* @__PURE__ */ a4($, { children: [
+        /* @__PURE__ */ a4("a", { href: `#/${page}`, children: name }),
+        " / ",
+        /* @__PURE__ */ a4("code", { children: safe(id2) })
+      ] }) : name }),
+      /* @__PURE__ */ a4("button", { type: "button", class: "search", onClick: open, "aria-keyshortcuts": "Control+K", "aria-haspopup": "dialog", children: [
+        /* @__PURE__ */ a4("svg", { viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true", children: [
+          /* @__PURE__ */ a4("circle", { cx: "7", cy: "7", r: "4.5" }),
+          /* @__PURE__ */ a4("path", { d: "M10.5 10.5 14 14" })
+        ] }),
+        /* @__PURE__ */ a4("span", { children: "Search or run a command" }),
+        /* @__PURE__ */ a4(Key, { children: [
+          CTRL,
+          " K"
+        ] })
+      ] }),
+      /* @__PURE__ */ a4("span", { class: `dot ${live ? "live" : "lost"}`, children: !live ? "no answer" : streaming.value ? "live" : "each 3 s" }),
+      /* @__PURE__ */ a4("button", { type: "button", class: "small zone", onClick: () => {
+        utc.value = !utc.value;
+      }, "aria-label": `Times in ${utc.value ? "UTC" : "local time"}. Change to ${utc.value ? "local time" : "UTC"}`, children: utc.value ? "UTC" : zone(new Date(now.value)) }),
       /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => {
         help.value = true;
       }, "aria-label": "Keys", children: "?" }),
@@ -1848,6 +1899,15 @@ function Frame({ page, crumb, children }) {
     /* @__PURE__ */ a4("p", { class: "hidden-text", role: "status", "aria-live": "polite", children: said }),
     help.value && /* @__PURE__ */ a4(Help, {})
   ] });
+}
+var needs = (count) => count === 1 ? "1 needs" : `${count} need`;
+function useTold(value, text) {
+  const before = T2(value);
+  A2(() => {
+    const told = before.current !== value && text(before.current);
+    before.current = value;
+    if (told) say(told);
+  }, [value]);
 }
 function Help() {
   const keys = listed();
@@ -1865,6 +1925,12 @@ function Help() {
         letters.value = event.currentTarget.checked;
       } }),
       " single letters are keys"
+    ] }),
+    /* @__PURE__ */ a4("label", { class: "choice", children: [
+      /* @__PURE__ */ a4("input", { type: "checkbox", checked: utc.value, onChange: (event) => {
+        utc.value = event.currentTarget.checked;
+      } }),
+      " times in UTC"
     ] })
   ] });
 }
@@ -2625,6 +2691,25 @@ function SignIn() {
     /* @__PURE__ */ a4("h1", { children: "swarmkeeper" }),
     /* @__PURE__ */ a4("label", { for: "credential", children: "API key or token" }),
     /* @__PURE__ */ a4("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }),
+    !isSecureContext && /* @__PURE__ */ a4("p", { class: "trouble", role: "alert", children: [
+      /* @__PURE__ */ a4("strong", { children: "Nobody can sign in at this address:" }),
+      " who listens on the way could read the session. Use https, or a tunnel:",
+      " ",
+      /* @__PURE__ */ a4("code", { children: [
+        "ssh -L ",
+        location.port || "7700",
+        ":127.0.0.1:",
+        location.port || "7700",
+        " ",
+        location.hostname
+      ] }),
+      ", then ",
+      /* @__PURE__ */ a4("code", { children: [
+        "http://127.0.0.1:",
+        location.port || "7700",
+        "/ui/"
+      ] })
+    ] }),
     problem.value && /* @__PURE__ */ a4("p", { class: "trouble", role: "alert", children: problem.value }),
     /* @__PURE__ */ a4("button", { type: "submit", class: "main", disabled: busy, children: "Sign in" }),
     /* @__PURE__ */ a4("p", { id: "hint", class: "hint", children: [
@@ -2714,7 +2799,7 @@ function Tasks() {
       const page = await api.tasks(filter, PAGE, next);
       of.tasks = [...of.tasks, ...page.items];
       of.token = page.next_page_token;
-      setPages((pages) => pages + 1);
+      setPages((pages2) => pages2 + 1);
     } catch {
     } finally {
       loading.current = false;
@@ -2813,27 +2898,29 @@ function Row({ task, index, chosen }) {
 
 // src/main.tsx
 var TaskPage = later(() => import("./task.js"), "TaskPage");
-var desk = () => import("./desk.js");
-var DESK = Object.fromEntries(
-  ["Audit", "Costs"].map((name) => [name.toLowerCase(), { name, Page: later(desk, name) }])
-);
+var Palette = later(() => import("./palette.js"), "Palette");
+var SHOWN = {
+  inbox: () => /* @__PURE__ */ a4(Inbox, {}),
+  tasks: (id2) => id2 ? /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) : /* @__PURE__ */ a4(Tasks, {})
+};
+for (const name of ["Audit", "Costs"]) {
+  const Page = later(() => import("./desk.js"), name);
+  SHOWN[name.toLowerCase()] = () => /* @__PURE__ */ a4(Page, {}, name);
+}
+var pages = PAGES.filter(({ path }) => SHOWN[path]);
 function App() {
   if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
   if (session.value === null) return /* @__PURE__ */ a4(SignIn, {});
-  const [page, id2] = route.value.path;
-  if (page === "tasks" && id2) return /* @__PURE__ */ a4(Frame, { page: "tasks", crumb: /* @__PURE__ */ a4($, { children: [
-    /* @__PURE__ */ a4("a", { href: "#/tasks", children: "Tasks" }),
-    " / ",
-    /* @__PURE__ */ a4("code", { children: id2 })
-  ] }), children: /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) });
-  if (page === "tasks") return /* @__PURE__ */ a4(Frame, { page: "tasks", crumb: "Tasks", children: /* @__PURE__ */ a4(Tasks, {}) });
-  const Desk = page && DESK[page];
-  if (Desk) return /* @__PURE__ */ a4(Frame, { page, crumb: Desk.name, children: /* @__PURE__ */ a4(Desk.Page, {}, page) });
-  if (page === void 0 || page === "inbox") return /* @__PURE__ */ a4(Frame, { page: "inbox", crumb: "Inbox", children: /* @__PURE__ */ a4(Inbox, {}) });
-  return /* @__PURE__ */ a4(Frame, { page: "", crumb: "Not here", children: /* @__PURE__ */ a4("div", { class: "empty", children: [
-    /* @__PURE__ */ a4("h1", { children: "There is no such page." }),
-    /* @__PURE__ */ a4("p", { children: /* @__PURE__ */ a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
-  ] }) });
+  const [page = "inbox", id2] = route.value.path;
+  return /* @__PURE__ */ a4(Frame, { pages, page, id: id2, children: [
+    pages.some(({ path }) => path === page) ? SHOWN[page](id2) : /* @__PURE__ */ a4("div", { class: "empty", children: [
+      /* @__PURE__ */ a4("h1", { children: "There is no such page." }),
+      /* @__PURE__ */ a4("p", { children: /* @__PURE__ */ a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
+    ] }),
+    palette.value && /* @__PURE__ */ a4(Dialog, { bare: true, title: "Search", close: () => {
+      palette.value = null;
+    }, children: /* @__PURE__ */ a4(Palette, { pages }) })
+  ] });
 }
 async function begin(token2) {
   try {
@@ -2877,6 +2964,7 @@ export {
   Key,
   Labels,
   NotDone,
+  PAGES,
   Progress,
   Refused,
   SKELETON_AFTER_MS,
@@ -2905,6 +2993,7 @@ export {
   has,
   head,
   help,
+  inZone,
   a4 as jsx,
   a4 as jsxs,
   keepChoices,
@@ -2922,6 +3011,7 @@ export {
   ofAlso,
   ofTask,
   ofTasks,
+  palette,
   parse,
   pending2 as pending,
   route,
@@ -2949,6 +3039,8 @@ export {
   useRead,
   T2 as useRef,
   d2 as useState,
+  utc,
   worse,
-  written
+  written,
+  zone
 };

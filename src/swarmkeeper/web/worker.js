@@ -39,18 +39,20 @@ var Stream = class {
       if (this.cursor) headers["last-event-id"] = this.cursor;
       const response = await fetch(this.address, { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: stop.signal });
       status = response.status;
-      if (response.ok && response.body) {
-        this.failures = 0;
+      if (response.ok && response.body && this.stop === stop) {
         this.tell({ live: true });
         const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-        const messages = new Messages((data) => this.changed(JSON.parse(data)));
+        const messages = new Messages((data) => {
+          if (this.stop === stop) this.changed(JSON.parse(data));
+        });
         for (; ; ) {
           const { done, value } = await reader.read();
-          if (done) break;
+          if (done || this.stop !== stop) break;
           heard();
+          this.failures = 0;
           messages.add(value);
         }
-      } else if (status === 400) {
+      } else if (status === 400 && this.stop === stop) {
         this.cursor = "";
       }
     } catch {
@@ -93,7 +95,13 @@ var stream = new Stream(new URL("../changes", self.location.href).href, (told) =
   if ("change" in told) change = told.change;
   else last = told;
   for (const page of pages) page.postMessage(told);
+  if ("live" in told && !told.live && told.status === 401) end();
 });
+function end() {
+  pages.clear();
+  last = change = void 0;
+  stream.end();
+}
 addEventListener("connect", (event) => {
   const page = event.ports[0];
   page.onmessage = ({ data }) => {
@@ -102,12 +110,13 @@ addEventListener("connect", (event) => {
       if (last) page.postMessage(last);
       if (change) page.postMessage({ change: { ...change, tasks: [], also: [] } });
       stream.begin();
+    } else if (!pages.delete(page)) {
+      return;
     } else if (data === "end") {
-      last = change = void 0;
-      stream.end();
-    } else {
-      pages.delete(page);
-      if (!pages.size) stream.end();
+      for (const other of pages) other.postMessage({ live: false, status: 401, retryAt: 0 });
+      end();
+    } else if (!pages.size) {
+      end();
     }
   };
 });

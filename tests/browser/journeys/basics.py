@@ -99,7 +99,7 @@ def keeps_nothing_in_the_browser(context: BrowserContext) -> None:
         devtools = context.new_cdp_session(page)
         asked = {"expression": KEPT, "awaitPromise": True}
         kept = json.loads(devtools.send("Runtime.evaluate", asked)["result"]["value"])
-        assert sorted(kept) == ["swarmkeeper.letters", "swarmkeeper.theme"], kept
+        assert sorted(kept) == ["swarmkeeper.letters", "swarmkeeper.theme", "swarmkeeper.zone"], kept
 
 
 @journey

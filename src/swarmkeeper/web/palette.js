@@ -1,0 +1,109 @@
+// src/pages/palette.tsx
+import { useEffect, useLayoutEffect, useRef, useState } from "./app.js";
+import { api, ApiError } from "./app.js";
+import { palette } from "./app.js";
+import { useKeys } from "./app.js";
+import { Key, State } from "./app.js";
+import { go, written } from "./app.js";
+import { may } from "./app.js";
+import { lookOfTask, safe } from "./app.js";
+import { Fragment, jsx, jsxs } from "./app.js";
+var TYPING_MS = 150;
+var IDS = [
+  [/^tsk_\w+$/, "the task", (id) => `#/tasks/${id}`],
+  [/^apr_\w+$/, "the decision", (id) => written(["inbox"], new URLSearchParams({ approval: id }))],
+  [/^bot_\w+$/, "the bot", (id) => `#/bots/${id}`]
+];
+function Palette({ pages }) {
+  const field = useRef(null), list = useRef(null);
+  const [text, setText] = useState("");
+  const [at, setAt] = useState(0);
+  const [found, setFound] = useState({ of: "", tasks: [], problem: "" });
+  const close = () => {
+    palette.value = null;
+  };
+  useKeys({ Escape: { does: "", run: close } }, true);
+  useLayoutEffect(() => field.current.focus(), []);
+  const wanted = text.trim();
+  const searched = wanted.length > 1 && may("task.read");
+  const latest = useRef("");
+  latest.current = wanted;
+  useEffect(() => {
+    if (!searched) return;
+    const timer = setTimeout(() => {
+      api.searched(wanted).then(
+        (page) => ({ of: wanted, tasks: page.items, problem: "" }),
+        (error) => ({ of: wanted, tasks: [], problem: error instanceof ApiError ? error.message : String(error) })
+      ).then((answer) => {
+        if (latest.current === wanted) setFound(answer);
+      }, () => void 0);
+    }, TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [wanted]);
+  const words = wanted.toLowerCase().split(/\s+/);
+  const fits = (name) => words.every((word) => name.toLowerCase().includes(word));
+  const entries = [];
+  for (const [pattern, what, place] of IDS) {
+    if (pattern.test(wanted) && (what !== "the bot" || pages.some(({ path }) => path === "bots"))) entries.push({ group: "By id", name: `Open ${what} ${wanted}`, run: () => go(place(wanted)) });
+  }
+  for (const page of pages) if (fits(page.name)) entries.push({ group: "Pages", name: page.name, keys: page.keys, run: () => go(`#/${page.path}`) });
+  for (const action of palette.value ?? []) if (fits(action.does)) entries.push({ group: "On this page", name: action.does, keys: action.keys, run: action.run });
+  if (searched) {
+    for (const task of found.tasks) entries.push({ group: "Tasks", name: task.title, task, run: () => go(`#/tasks/${task.id}`) });
+    entries.push({ group: "Tasks", name: `List all tasks with “${wanted}”`, run: () => go(written(["tasks"], new URLSearchParams({ q: wanted }))) });
+  }
+  const chosen = Math.min(at, entries.length - 1);
+  useLayoutEffect(() => list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }), [chosen, entries.length]);
+  const carryOut = (entry) => {
+    if (!entry) return;
+    close();
+    setTimeout(entry.run);
+  };
+  function typed(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) setAt((chosen + step + entries.length) % Math.max(1, entries.length));
+    else if (event.key === "Enter" && !event.isComposing) carryOut(entries[chosen]);
+    else return;
+    event.preventDefault();
+  }
+  const groups = [...new Set(entries.map(({ group }) => group))];
+  return /* @__PURE__ */ jsxs(Fragment, { children: [
+    /* @__PURE__ */ jsx(
+      "input",
+      {
+        ref: field,
+        role: "combobox",
+        "aria-label": "Search or run a command",
+        "aria-expanded": "true",
+        "aria-controls": "found",
+        "aria-autocomplete": "list",
+        ...entries.length ? { "aria-activedescendant": `found-${chosen}` } : {},
+        value: text,
+        autocomplete: "off",
+        spellcheck: false,
+        placeholder: "A page, an action, words of a title, or an id",
+        onInput: (event) => {
+          setText(event.currentTarget.value);
+          setAt(0);
+        },
+        onKeyDown: typed
+      }
+    ),
+    /* @__PURE__ */ jsx("ul", { id: "found", class: "found", role: "listbox", "aria-label": "Found", ref: list, children: groups.map((group) => /* @__PURE__ */ jsxs("li", { role: "group", "aria-label": group, children: [
+      /* @__PURE__ */ jsx("h3", { "aria-hidden": "true", children: group }),
+      entries.map((entry, index) => entry.group === group && /* @__PURE__ */ jsxs("div", { role: "option", id: `found-${index}`, "aria-selected": index === chosen, onMouseDown: (event) => event.preventDefault(), onClick: () => carryOut(entry), children: [
+        /* @__PURE__ */ jsx("span", { children: safe(entry.name) }),
+        entry.task && /* @__PURE__ */ jsx(State, { look: lookOfTask(entry.task) }),
+        entry.keys && /* @__PURE__ */ jsx("span", { children: entry.keys.split(" ").map((key) => /* @__PURE__ */ jsx(Key, { children: key }, key)) })
+      ] }, index))
+    ] }, group)) }),
+    found.problem && searched && /* @__PURE__ */ jsxs("p", { class: "trouble", children: [
+      "Words cannot be searched: ",
+      safe(found.problem)
+    ] }),
+    /* @__PURE__ */ jsx("p", { class: "hidden-text", role: "status", children: searched && found.of !== wanted ? "" : entries.length === 1 ? "1 found" : `${entries.length} found` })
+  ] });
+}
+export {
+  Palette
+};
