@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.place import RealTown, drive, furnish, real_town, subtask
+from tests.http.conftest import Caller
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +44,42 @@ def test_costs_are_those_of_the_api_by_day_bot_skill_and_label(desk: RealTown) -
 
 def test_amounts_are_never_rounded(desk: RealTown) -> None:
     drive("reads_amounts_that_no_float_has", desk)
+
+
+def test_a_key_is_made_shown_once_rotated_and_revoked_by_keyboard_alone(desk: RealTown) -> None:
+    person = desk.admin.ok("/persons", {"name": "Ada Lovelace"})
+
+    made = json.loads(drive("makes_and_revokes_a_key", desk, person["name"]))
+
+    (record,) = [each for each in desk.admin.read("/keys")["items"] if each["person"] == person["id"]]
+    assert record["role"] == "approver"
+    assert record["revoked_at"]
+    for key in made:
+        refused = desk.run(Caller(desk.swarm.app, key).get("/session"))
+        assert (refused.status, refused.json["code"]) == (401, "authentication_failed")
+
+
+def test_persons_are_added_renamed_disabled_and_enabled(desk: RealTown) -> None:
+    drive("keeps_persons", desk)
+
+    assert "Mary W. Shelley" in [each["name"] for each in desk.admin.read("/persons")["items"] if not each["disabled_at"]]
+
+
+def test_a_bot_is_stopped_with_a_reason_and_works_again(desk: RealTown) -> None:
+    drive("stops_a_bot_and_lets_it_work_again", desk, "scribe")
+
+    assert desk.admin.read("/kills")["items"] == []
+    said = [each["action"] for each in desk.admin.read("/audit?order=desc")["items"]]
+    assert {"kill.place", "kill.lift"} <= set(said)
+
+
+def test_what_the_redaction_hides_is_shown_and_stored_nowhere(desk: RealTown) -> None:
+    secret = "correct-horse-battery-staple"
+
+    drive("tests_the_redaction", desk, secret)
+
+    assert secret not in json.dumps(desk.admin.read("/audit?order=desc&page_size=500"))
+
+
+def test_theme_zone_and_letters_are_kept(desk: RealTown) -> None:
+    drive("chooses_how_it_looks", desk)

@@ -2,3 +2,4 @@
 
 export { Audit } from "./desk/audit.tsx";
 export { Costs } from "./desk/costs.tsx";
+export { Settings } from "./desk/settings.tsx";

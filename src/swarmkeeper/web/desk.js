@@ -9,6 +9,7 @@ import { safe, shortId } from "./app.js";
 
 // src/pages/desk/calls.ts
 import { act, call, get } from "./app.js";
+var id = encodeURIComponent;
 var text = async (path) => (await call("GET", path, { text: true, headers: { accept: "text/plain, application/problem+json" } })).body;
 var desk = {
   audit: (filter, pageToken, pageSize = 100) => get("audit", { ...filter, order: "desc", page_size: pageSize, page_token: pageToken }),
@@ -19,7 +20,18 @@ var desk = {
   proof: (index) => text(`audit/${index}/proof`),
   checkpoint: () => text("audit/checkpoint"),
   log: () => get("audit/log"),
-  costs: (by, from, to) => get("costs", { by, from, to })
+  costs: (by, from, to) => get("costs", { by, from, to }),
+  keys: (pageToken) => get("keys", { page_size: 200, page_token: pageToken }),
+  createKey: (body) => act("keys", body),
+  rotateKey: (key) => act(`keys/${id(key)}:rotate`, { overlap_seconds: 86400 }),
+  revokeKey: (key) => act(`keys/${id(key)}:revoke`),
+  persons: (pageToken) => get("persons", { page_size: 200, page_token: pageToken }),
+  addPerson: (name) => act("persons", { name }),
+  onPerson: (person, verb, body = {}) => act(`persons/${id(person)}:${verb}`, body),
+  kills: () => get("kills", { page_size: 200 }),
+  kill: async (body) => (await call("PUT", "kills", { body })).body,
+  lift: async (kill) => (await call("DELETE", `kills/${id(kill)}`)).body,
+  redact: async (value) => (await call("POST", "redaction:test", { body: { value } })).body
 };
 
 // src/pages/desk/kit.tsx
@@ -69,6 +81,27 @@ var More = ({ pages, what, children }) => /* @__PURE__ */ jsxs("p", { class: "fo
   pages.more && /* @__PURE__ */ jsx("button", { type: "button", class: "small", onClick: () => void pages.older(), children: "Older" }),
   children
 ] });
+function useAct() {
+  const [busy, setBusy] = useState(false), [problem, setProblem] = useState(null);
+  async function run(what, done) {
+    if (busy) return void 0;
+    setBusy(true);
+    setProblem(null);
+    try {
+      const answer = await what();
+      say(done);
+      return answer;
+    } catch (thrown) {
+      const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
+      setProblem(error);
+      say(error.message);
+      return void 0;
+    } finally {
+      setBusy(false);
+    }
+  }
+  return { busy, problem, run };
+}
 function address(changes) {
   const query = new URLSearchParams(route.value.query);
   for (const [name, value] of Object.entries(changes)) if (value) query.set(name, value);
@@ -82,6 +115,22 @@ var Field = ({ label, hint, children }) => /* @__PURE__ */ jsxs("label", { class
   children,
   hint && /* @__PURE__ */ jsx("small", { children: hint })
 ] });
+function Confirm({ title, does, action, children, run, close }) {
+  const doing = useAct();
+  const go2 = () => void doing.run(async () => {
+    await run();
+    close();
+  }, `${title} Done.`);
+  return /* @__PURE__ */ jsxs(Dialog, { title, close, children: [
+    children,
+    doing.problem && /* @__PURE__ */ jsx(NotDone, { error: doing.problem }),
+    /* @__PURE__ */ jsxs("p", { class: "acts", children: [
+      /* @__PURE__ */ jsx(Act, { action, kind: "danger", busy: doing.busy, run: go2, children: does }),
+      " ",
+      /* @__PURE__ */ jsx("button", { type: "button", onClick: close, children: "Leave it" })
+    ] })
+  ] });
+}
 
 // src/pages/desk/proof.ts
 var ROUND = new Uint32Array(64);
@@ -234,16 +283,16 @@ async function check(shown, tenant, proofText, newest, keys) {
 }
 async function signed(note, keys) {
   for (const text2 of keys) {
-    const [, name = "", id = "", rest = ""] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text2) ?? [], key = bytes(rest);
+    const [, name = "", id2 = "", rest = ""] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text2) ?? [], key = bytes(rest);
     if (!key || key.length !== 33 || key[0] !== 1 || hex(sha256(utf8.encode(`${name}
-`), key)).slice(0, 8) !== id) continue;
-    const found = note.signatures.find((each) => each.name === name && each.id === id);
+`), key)).slice(0, 8) !== id2) continue;
+    const found = note.signatures.find((each) => each.name === name && each.id === id2);
     if (!found || name !== note.origin) continue;
     if (!globalThis.crypto?.subtle) return [null, `by ${name}: this browser checks signatures over HTTPS only`];
     try {
       const known = await crypto.subtle.importKey("raw", key.slice(1), { name: "Ed25519" }, false, ["verify"]);
       const holds = await crypto.subtle.verify("Ed25519", known, found.signature, utf8.encode(note.text));
-      return [holds, holds ? `by ${name}, key ${id}` : `it is not that of ${name}, key ${id}`];
+      return [holds, holds ? `by ${name}, key ${id2}` : `it is not that of ${name}, key ${id2}`];
     } catch {
       return [null, `by ${name}: this browser does not know Ed25519`];
     }
@@ -622,7 +671,401 @@ function Days({ items, first, last, unit, most }) {
     ] })
   ] });
 }
+
+// src/pages/desk/settings.tsx
+import { useState as useState4 } from "./app.js";
+import { ofAlso } from "./app.js";
+import { Act as Act3, Ago, Command as Command3, Dialog as Dialog2, NotDone as NotDone3, State, Trouble as Trouble3, Value as Value2, When as When2 } from "./app.js";
+import { letters, may, session as session2, theme, utc } from "./app.js";
+import { moment, safe as safe3, shortId as shortId2 } from "./app.js";
+import { Fragment as Fragment3, jsx as jsx4, jsxs as jsxs4 } from "./app.js";
+var PARTS = {
+  you: { name: "You", Part: You },
+  keys: { name: "Keys", Part: Keys },
+  persons: { name: "Persons", Part: Persons },
+  stops: { name: "Kill switch", Part: Stops },
+  redaction: { name: "Redaction", Part: Redaction }
+};
+var ROLES = ["client", "bot:planner", "bot:executor", "bot:evaluator", "operator", "approver", "viewer", "auditor", "admin"];
+var listed = (text2) => {
+  const found = text2.split(",").map((each) => each.trim()).filter(Boolean);
+  return found.length ? found : void 0;
+};
+function Settings() {
+  const chosen = PARTS[asked("part")] ? asked("part") : "you", { Part } = PARTS[chosen];
+  return /* @__PURE__ */ jsxs4("div", { class: "page settings", children: [
+    /* @__PURE__ */ jsx4("h1", { class: "hidden-text", children: "Settings" }),
+    /* @__PURE__ */ jsx4("nav", { class: "choices", "aria-label": "Settings", children: Object.entries(PARTS).map(([path, { name }]) => /* @__PURE__ */ jsx4("a", { class: "tab", href: address({ part: path === "you" ? null : path }), "aria-current": path === chosen ? "page" : void 0, children: name }, path)) }),
+    /* @__PURE__ */ jsx4(Part, {}, chosen)
+  ] });
+}
+function You() {
+  const who2 = session2.value, themes = ["system", "light", "dark"];
+  return /* @__PURE__ */ jsxs4("div", { class: "columns", children: [
+    /* @__PURE__ */ jsxs4("section", { children: [
+      /* @__PURE__ */ jsx4("h2", { children: "How it looks" }),
+      /* @__PURE__ */ jsxs4("fieldset", { children: [
+        /* @__PURE__ */ jsx4("legend", { children: "Theme" }),
+        themes.map((each) => /* @__PURE__ */ jsxs4("label", { class: "choice", children: [
+          /* @__PURE__ */ jsx4("input", { type: "radio", name: "theme", checked: theme.value === each, onChange: () => {
+            theme.value = each;
+          } }),
+          " ",
+          each
+        ] }, each))
+      ] }),
+      /* @__PURE__ */ jsxs4("fieldset", { children: [
+        /* @__PURE__ */ jsx4("legend", { children: "Times" }),
+        [false, true].map((each) => /* @__PURE__ */ jsxs4("label", { class: "choice", children: [
+          /* @__PURE__ */ jsx4("input", { type: "radio", name: "zone", checked: utc.value === each, onChange: () => {
+            utc.value = each;
+          } }),
+          " ",
+          each ? "UTC" : "local"
+        ] }, String(each)))
+      ] }),
+      /* @__PURE__ */ jsxs4("fieldset", { children: [
+        /* @__PURE__ */ jsx4("legend", { children: "Keys" }),
+        /* @__PURE__ */ jsxs4("label", { class: "choice", children: [
+          /* @__PURE__ */ jsx4("input", { type: "checkbox", checked: letters.value, onChange: (event) => {
+            letters.value = event.currentTarget.checked;
+          } }),
+          " single letters are keys"
+        ] })
+      ] }),
+      /* @__PURE__ */ jsx4("p", { class: "none", children: "This browser keeps these three, and nothing else." })
+    ] }),
+    /* @__PURE__ */ jsxs4("section", { children: [
+      /* @__PURE__ */ jsx4("h2", { children: "Your session" }),
+      /* @__PURE__ */ jsxs4("dl", { class: "facts", children: [
+        who2.person && /* @__PURE__ */ jsxs4("div", { children: [
+          /* @__PURE__ */ jsx4("dt", { children: "person" }),
+          /* @__PURE__ */ jsxs4("dd", { children: [
+            safe3(who2.person_name ?? ""),
+            " ",
+            /* @__PURE__ */ jsx4("code", { children: who2.person })
+          ] })
+        ] }),
+        who2.owner && /* @__PURE__ */ jsxs4("div", { children: [
+          /* @__PURE__ */ jsx4("dt", { children: "owner" }),
+          /* @__PURE__ */ jsx4("dd", { children: safe3(who2.owner) })
+        ] }),
+        /* @__PURE__ */ jsxs4("div", { children: [
+          /* @__PURE__ */ jsx4("dt", { children: "role" }),
+          /* @__PURE__ */ jsx4("dd", { children: who2.role })
+        ] }),
+        /* @__PURE__ */ jsxs4("div", { children: [
+          /* @__PURE__ */ jsx4("dt", { children: "key" }),
+          /* @__PURE__ */ jsx4("dd", { children: /* @__PURE__ */ jsx4("code", { children: safe3(who2.key_id) }) })
+        ] }),
+        /* @__PURE__ */ jsxs4("div", { children: [
+          /* @__PURE__ */ jsx4("dt", { children: "session" }),
+          /* @__PURE__ */ jsx4("dd", { children: /* @__PURE__ */ jsx4("code", { children: who2.session_id ?? "–" }) })
+        ] }),
+        /* @__PURE__ */ jsxs4("div", { children: [
+          /* @__PURE__ */ jsx4("dt", { children: "tenant" }),
+          /* @__PURE__ */ jsx4("dd", { children: safe3(who2.tenant) })
+        ] }),
+        /* @__PURE__ */ jsxs4("div", { children: [
+          /* @__PURE__ */ jsx4("dt", { children: "may" }),
+          /* @__PURE__ */ jsx4("dd", { class: "may", children: who2.may.map((each) => /* @__PURE__ */ jsx4("code", { children: each }, each)) })
+        ] })
+      ] }),
+      /* @__PURE__ */ jsxs4("p", { class: "none", children: [
+        "It ends after 12 hours without a call, and with its key. Limits of the tenant, and what of them is used, on the server’s machine: ",
+        /* @__PURE__ */ jsx4(Command3, { text: `swarmkeeper tenant get ${who2.tenant}` })
+      ] })
+    ] })
+  ] });
+}
+function keyLook(key) {
+  if (key.revoked_at) return { tone: "bad", word: "revoked" };
+  return key.expires_at && Date.parse(key.expires_at) < Date.now() ? { tone: "plain", word: "expired" } : { tone: "ok", word: "valid" };
+}
+function Keys() {
+  const pages = usePages("keys", desk.keys, (key) => key.id, { ...CALM, on: ofAlso("key") });
+  const [asking, setAsking] = useState4(null);
+  const close = () => {
+    setAsking(null);
+    void pages.again();
+  };
+  const keys = [...pages.items].sort((a, b) => Number(Boolean(a.revoked_at)) - Number(Boolean(b.revoked_at)) || b.created_at.localeCompare(a.created_at));
+  return /* @__PURE__ */ jsxs4(Fragment3, { children: [
+    /* @__PURE__ */ jsx4(Head, { title: "Keys", act: "Create a key…", action: "key.manage", run: () => setAsking({ what: "new" }) }),
+    /* @__PURE__ */ jsx4(Trouble3, { read: pages.seen, what: "the keys" }),
+    keys.length > 0 && /* @__PURE__ */ jsx4(Table, { name: "Keys", columns: ["Key", "Role", "Whose", "Bounds", "State", "Last used", "Ends", ""], children: keys.map((key) => /* @__PURE__ */ jsxs4("tr", { children: [
+      /* @__PURE__ */ jsxs4("th", { scope: "row", children: [
+        /* @__PURE__ */ jsx4("code", { children: shortId2(key.id) }),
+        key.id === session2.value.key_id && /* @__PURE__ */ jsx4("span", { class: "label", children: "yours" })
+      ] }),
+      /* @__PURE__ */ jsx4("td", { children: key.role }),
+      /* @__PURE__ */ jsx4("td", { children: safe3([key.person_name ?? key.owner, key.bot && `bot ${key.bot}`].filter(Boolean).join(" · ")) || "–" }),
+      /* @__PURE__ */ jsx4("td", { children: [key.scope && `${key.scope} tasks`, key.skills && `skills ${key.skills.join(", ")}`, key.networks && `from ${key.networks.join(", ")}`].filter(Boolean).map((each) => safe3(each)).join(" · ") || "–" }),
+      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4(State, { look: keyLook(key) }) }),
+      /* @__PURE__ */ jsx4("td", { children: key.last_used ? /* @__PURE__ */ jsxs4(Fragment3, { children: [
+        /* @__PURE__ */ jsx4(Ago, { time: key.last_used }),
+        " ago"
+      ] }) : "never" }),
+      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4(Dated, { time: key.revoked_at ?? key.expires_at }) }),
+      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4("div", { class: "acts", children: !key.revoked_at && /* @__PURE__ */ jsxs4(Fragment3, { children: [
+        /* @__PURE__ */ jsx4(Act3, { action: "key.manage", run: () => setAsking({ what: "rotate", key }), children: "Rotate…" }),
+        /* @__PURE__ */ jsx4(Act3, { action: "key.manage", kind: "danger", run: () => setAsking({ what: "revoke", key }), children: "Revoke…" })
+      ] }) }) })
+    ] }, key.id)) }),
+    pages.seen.data && /* @__PURE__ */ jsx4(More, { pages, what: "keys" }),
+    asking?.what === "new" && /* @__PURE__ */ jsx4(NewKey, { close }),
+    asking?.what === "rotate" && /* @__PURE__ */ jsx4(Rotate, { of: asking.key, close }),
+    asking?.what === "revoke" && /* @__PURE__ */ jsx4(Confirm, { title: `Revoke ${shortId2(asking.key.id)}?`, does: "Revoke", action: "key.manage", run: () => desk.revokeKey(asking.key.id), close, children: /* @__PURE__ */ jsxs4("p", { children: [
+      "The ",
+      asking.key.role,
+      " key of ",
+      safe3(asking.key.person_name ?? asking.key.owner ?? asking.key.bot ?? "nobody named"),
+      " counts no more, for good. Bots without another key lose their leases.",
+      asking.key.id === session2.value.key_id && " It is yours: you are signed out with it."
+    ] }) })
+  ] });
+}
+var Fresh = ({ made, close }) => /* @__PURE__ */ jsxs4("div", { class: "fresh", children: [
+  /* @__PURE__ */ jsxs4("p", { children: [
+    /* @__PURE__ */ jsx4("strong", { children: "Copy the key now: it is shown once." }),
+    " The server keeps only a hash of it."
+  ] }),
+  /* @__PURE__ */ jsx4("p", { children: /* @__PURE__ */ jsx4(Command3, { text: made.key ?? "The answer came twice, and has no key: rotate it." }) }),
+  /* @__PURE__ */ jsxs4("p", { class: "none", children: [
+    "Role ",
+    made.role,
+    ". It ends ",
+    /* @__PURE__ */ jsx4(Dated, { time: made.expires_at }),
+    "."
+  ] }),
+  /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4("button", { type: "button", class: "main", onClick: close, children: "I have copied it" }) })
+] });
+function NewKey({ close }) {
+  const doing = useAct();
+  const [made, setMade] = useState4(null);
+  const [role, setRole] = useState4("viewer");
+  const persons = usePages("persons of keys", async (token) => may("person.read") ? desk.persons(token) : { items: [], next_page_token: "" }, (person) => person.id);
+  const bot = role.startsWith("bot:") || role === "admin";
+  async function send(form) {
+    const given = new FormData(form), text2 = (name) => String(given.get(name) ?? "").trim() || void 0;
+    const days = text2("days"), body = {
+      role,
+      person: text2("person"),
+      owner: text2("owner"),
+      scope: text2("scope"),
+      bot: text2("bot"),
+      skills: listed(text2("skills") ?? ""),
+      networks: listed(text2("networks") ?? ""),
+      expires_days: days === void 0 ? void 0 : Number(days)
+    };
+    const answer = await doing.run(() => desk.createKey(body), "The key was created. Copy it now.");
+    if (answer) setMade(answer);
+  }
+  return /* @__PURE__ */ jsx4(Dialog2, { title: made ? "The new key" : "Create a key", close, children: made ? /* @__PURE__ */ jsx4(Fresh, { made, close }) : /* @__PURE__ */ jsxs4("form", { class: "form", onSubmit: (event) => {
+    event.preventDefault();
+    void send(event.currentTarget);
+  }, children: [
+    /* @__PURE__ */ jsx4(Field, { label: "Role", children: /* @__PURE__ */ jsx4("select", { value: role, onChange: (event) => setRole(event.currentTarget.value), children: ROLES.map((each) => /* @__PURE__ */ jsx4("option", { children: each }, each)) }) }),
+    /* @__PURE__ */ jsx4(Field, { label: "Person", children: /* @__PURE__ */ jsxs4("select", { name: "person", children: [
+      /* @__PURE__ */ jsx4("option", { value: "", children: "nobody" }),
+      persons.items.filter((each) => !each.disabled_at).map((each) => /* @__PURE__ */ jsx4("option", { value: each.id, children: safe3(each.name) }, each.id))
+    ] }) }),
+    /* @__PURE__ */ jsx4(Field, { label: "Owner", hint: "who answers for it, such as a team", children: /* @__PURE__ */ jsx4("input", { name: "owner" }) }),
+    role === "client" && /* @__PURE__ */ jsx4(Field, { label: "Sees", children: /* @__PURE__ */ jsxs4("select", { name: "scope", children: [
+      /* @__PURE__ */ jsx4("option", { value: "own", children: "its own tasks" }),
+      /* @__PURE__ */ jsx4("option", { value: "tenant", children: "all tasks of the tenant" })
+    ] }) }),
+    bot && /* @__PURE__ */ jsx4(Field, { label: "Bot", hint: "the only name it may act as", children: /* @__PURE__ */ jsx4("input", { name: "bot" }) }),
+    bot && /* @__PURE__ */ jsx4(Field, { label: "Skills", hint: "parted by commas; none: any", children: /* @__PURE__ */ jsx4("input", { name: "skills" }) }),
+    /* @__PURE__ */ jsx4(Field, { label: "Ends after days", hint: "0: never; nothing: as the server sets", children: /* @__PURE__ */ jsx4("input", { name: "days", type: "number", min: "0", max: "3650" }) }),
+    /* @__PURE__ */ jsx4(Field, { label: "Networks", hint: "such as 10.1.0.0/16; none: from anywhere", children: /* @__PURE__ */ jsx4("input", { name: "networks" }) }),
+    doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
+    /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4("button", { type: "submit", class: "main", disabled: doing.busy || !may("key.manage"), children: "Create" }) })
+  ] }) });
+}
+function Rotate({ of, close }) {
+  const doing = useAct();
+  const [made, setMade] = useState4(null);
+  const send = () => void doing.run(() => desk.rotateKey(of.id), "The key has a new secret. Copy it now.").then((answer) => {
+    if (answer) setMade(answer);
+  });
+  return /* @__PURE__ */ jsx4(Dialog2, { title: made ? "The new secret" : `Rotate ${shortId2(of.id)}?`, close, children: made ? /* @__PURE__ */ jsx4(Fresh, { made, close }) : /* @__PURE__ */ jsxs4(Fragment3, { children: [
+    /* @__PURE__ */ jsx4("p", { children: "It gets a new secret. The old one stays valid for a day, so that bots can change over." }),
+    doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
+    /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4(Act3, { action: "key.manage", kind: "main", busy: doing.busy, run: send, children: "Rotate" }) })
+  ] }) });
+}
+function Persons() {
+  const pages = usePages("persons", desk.persons, (person) => person.id, { ...CALM, on: ofAlso("person") });
+  const [asking, setAsking] = useState4(null);
+  const doing = useAct();
+  const close = () => {
+    setAsking(null);
+    void pages.again();
+  };
+  const enable = (person) => void doing.run(() => desk.onPerson(person.id, "enable"), `${person.name} is enabled.`).then(() => pages.again());
+  return /* @__PURE__ */ jsxs4(Fragment3, { children: [
+    /* @__PURE__ */ jsx4(Head, { title: "Persons", act: "Add a person…", action: "person.manage", run: () => setAsking({ what: "new" }) }),
+    /* @__PURE__ */ jsx4(Trouble3, { read: pages.seen, what: "the persons" }),
+    doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
+    pages.seen.data && !pages.items.length && /* @__PURE__ */ jsxs4("div", { class: "empty", children: [
+      /* @__PURE__ */ jsx4("h2", { children: "There is no person yet." }),
+      /* @__PURE__ */ jsxs4("p", { children: [
+        "Decisions name the person to whom a key belongs: ",
+        /* @__PURE__ */ jsx4(Command3, { text: "swarmkeeper docs persons" })
+      ] })
+    ] }),
+    pages.items.length > 0 && /* @__PURE__ */ jsx4(Table, { name: "Persons", columns: ["Name", "Id", "State", "Since", ""], children: pages.items.map((person) => /* @__PURE__ */ jsxs4("tr", { children: [
+      /* @__PURE__ */ jsx4("th", { scope: "row", children: safe3(person.name) }),
+      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4("code", { children: person.id }) }),
+      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4(State, { look: person.disabled_at ? { tone: "hold", word: "disabled" } : { tone: "ok", word: "active" } }) }),
+      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4(Dated, { time: person.disabled_at ?? person.created_at }) }),
+      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsxs4("div", { class: "acts", children: [
+        /* @__PURE__ */ jsx4(Act3, { action: "person.manage", run: () => setAsking({ what: "rename", person }), children: "Rename…" }),
+        person.disabled_at ? /* @__PURE__ */ jsx4(Act3, { action: "person.manage", busy: doing.busy, run: () => enable(person), children: "Enable" }) : /* @__PURE__ */ jsx4(Act3, { action: "person.manage", kind: "danger", run: () => setAsking({ what: "disable", person }), children: "Disable…" })
+      ] }) })
+    ] }, person.id)) }),
+    pages.items.length > 0 && /* @__PURE__ */ jsx4(More, { pages, what: "persons" }),
+    asking && asking.what !== "disable" && /* @__PURE__ */ jsx4(Named, { person: asking.person, close }),
+    asking?.what === "disable" && /* @__PURE__ */ jsx4(Confirm, { title: `Disable ${safe3(asking.person.name)}?`, does: "Disable", action: "person.manage", run: () => desk.onPerson(asking.person.id, "disable"), close, children: /* @__PURE__ */ jsx4("p", { children: "All keys, tokens and sessions of this person are refused, on every server within a second, until the person is enabled again." }) })
+  ] });
+}
+function Named({ person, close }) {
+  const doing = useAct();
+  const send = (name) => void doing.run(async () => {
+    await (person ? desk.onPerson(person.id, "rename", { name }) : desk.addPerson(name));
+    close();
+  }, person ? "Renamed." : "Added.");
+  return /* @__PURE__ */ jsx4(Dialog2, { title: person ? `Rename ${safe3(person.name)}` : "Add a person", close, children: /* @__PURE__ */ jsxs4("form", { class: "form", onSubmit: (event) => {
+    event.preventDefault();
+    send(String(new FormData(event.currentTarget).get("name")).trim());
+  }, children: [
+    /* @__PURE__ */ jsx4(Field, { label: "Name", children: /* @__PURE__ */ jsx4("input", { name: "name", required: true, defaultValue: person?.name ?? "" }) }),
+    doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
+    /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4("button", { type: "submit", class: "main", disabled: doing.busy || !may("person.manage"), children: person ? "Rename" : "Add" }) })
+  ] }) });
+}
+function Stops() {
+  const pages = usePages("kills", desk.kills, (kill) => kill.id, { ...CALM, on: ofAlso("kill") });
+  const [asking, setAsking] = useState4(null);
+  const close = () => {
+    setAsking(null);
+    void pages.again();
+  };
+  const kills = pages.seen.data?.items ?? [];
+  return /* @__PURE__ */ jsxs4(Fragment3, { children: [
+    /* @__PURE__ */ jsx4(Head, { title: "Kill switch", act: "Stop something…", action: "kill.manage", kind: "danger", run: () => setAsking("new") }),
+    /* @__PURE__ */ jsx4(Trouble3, { read: pages.seen, what: "what is stopped" }),
+    pages.seen.data && !kills.length && /* @__PURE__ */ jsxs4("div", { class: "empty", children: [
+      /* @__PURE__ */ jsx4("h2", { children: "Nothing is stopped." }),
+      /* @__PURE__ */ jsx4("p", { children: "Bots, owners, skills or the whole tenant can be stopped at once, with a reason." })
+    ] }),
+    kills.length > 0 && /* @__PURE__ */ jsx4(Table, { name: "Kills", columns: ["Stopped", "Reason", "By", "Since", "Until", ""], children: kills.map((kill) => /* @__PURE__ */ jsxs4("tr", { children: [
+      /* @__PURE__ */ jsxs4("th", { scope: "row", children: [
+        kill.kind,
+        " ",
+        safe3(kill.name)
+      ] }),
+      /* @__PURE__ */ jsx4("td", { class: "long", children: safe3(kill.reason) }),
+      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4("code", { children: shortId2(safe3(kill.placed_by)) }) }),
+      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4(When2, { time: kill.placed_at }) }),
+      /* @__PURE__ */ jsx4("td", { children: kill.until ? /* @__PURE__ */ jsx4(When2, { time: kill.until }) : "it is lifted" }),
+      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4("div", { class: "acts", children: /* @__PURE__ */ jsx4(Act3, { action: kill.kind === "tenant" ? "kill.tenant" : "kill.manage", run: () => setAsking(kill), children: "Lift…" }) }) })
+    ] }, kill.id)) }),
+    asking === "new" && /* @__PURE__ */ jsx4(Stop, { close }),
+    asking && asking !== "new" && /* @__PURE__ */ jsx4(Confirm, { title: `Let ${asking.kind} ${safe3(asking.name)} work again?`, does: "Lift", action: asking.kind === "tenant" ? "kill.tenant" : "kill.manage", run: () => desk.lift(asking.id), close, children: /* @__PURE__ */ jsxs4("p", { children: [
+      "It was stopped for: ",
+      safe3(asking.reason)
+    ] }) })
+  ] });
+}
+function Stop({ close }) {
+  const doing = useAct();
+  const [kind, setKind] = useState4("bot");
+  const allowed = may(kind === "tenant" ? "kill.tenant" : "kill.manage");
+  async function send(form) {
+    const given = new FormData(form), until = String(given.get("until"));
+    const body = {
+      kind,
+      name: kind === "tenant" ? session2.value.tenant : String(given.get("name")).trim(),
+      reason: String(given.get("reason")).trim(),
+      ...until ? { until: new Date(until).toISOString() } : {}
+    };
+    await doing.run(async () => {
+      await desk.kill(body);
+      close();
+    }, "It is stopped.");
+  }
+  return /* @__PURE__ */ jsx4(Dialog2, { title: "Stop something", close, children: /* @__PURE__ */ jsxs4("form", { class: "form", onSubmit: (event) => {
+    event.preventDefault();
+    void send(event.currentTarget);
+  }, children: [
+    /* @__PURE__ */ jsx4("p", { children: "It gets no more work, at once and on every server. What it holds returns to its queue, and no crash is counted." }),
+    /* @__PURE__ */ jsx4(Field, { label: "What", children: /* @__PURE__ */ jsx4("select", { value: kind, onChange: (event) => setKind(event.currentTarget.value), children: ["bot", "owner", "skill", "tenant"].map((each) => /* @__PURE__ */ jsx4("option", { value: each, disabled: each === "tenant" && !may("kill.tenant"), children: each === "tenant" ? "the whole tenant" : each }, each)) }) }),
+    kind !== "tenant" && /* @__PURE__ */ jsx4(Field, { label: "Name", children: /* @__PURE__ */ jsx4("input", { name: "name", required: true }) }),
+    /* @__PURE__ */ jsx4(Field, { label: "Reason", hint: "shown to all who wait for it", children: /* @__PURE__ */ jsx4("input", { name: "reason", required: true, maxLength: 1024 }) }),
+    /* @__PURE__ */ jsx4(Field, { label: "Until", hint: "your local time; nothing: until it is lifted", children: /* @__PURE__ */ jsx4("input", { name: "until", type: "datetime-local" }) }),
+    doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
+    /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4("button", { type: "submit", class: "danger", disabled: doing.busy || !allowed, title: allowed ? void 0 : "Your role may not stop this.", children: "Stop it" }) })
+  ] }) });
+}
+function Redaction() {
+  const doing = useAct();
+  const [found, setFound] = useState4(null);
+  const [text2, setText] = useState4("");
+  const test = () => void doing.run(() => desk.redact(asJson(text2)), "Redacted.").then((answer) => setFound(answer ?? null));
+  return /* @__PURE__ */ jsxs4("div", { class: "columns", children: [
+    /* @__PURE__ */ jsxs4("section", { children: [
+      /* @__PURE__ */ jsx4("h2", { children: "What would be hidden?" }),
+      /* @__PURE__ */ jsxs4("form", { class: "form", onSubmit: (event) => {
+        event.preventDefault();
+        if (text2.trim()) test();
+      }, children: [
+        /* @__PURE__ */ jsx4(Field, { label: "A text, or JSON", hint: "It is redacted as the evidence of this tenant would be. Nothing of it is stored.", children: /* @__PURE__ */ jsx4("textarea", { rows: 12, value: text2, spellcheck: false, placeholder: '{"note": "call 555 0100", "password": "…"}', onInput: (event) => setText(event.currentTarget.value) }) }),
+        /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4(Act3, { action: "redaction.test", kind: "main", busy: doing.busy || !text2.trim(), run: test, children: "Redact" }) })
+      ] }),
+      doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem })
+    ] }),
+    found && /* @__PURE__ */ jsxs4("section", { "aria-live": "polite", children: [
+      /* @__PURE__ */ jsx4("h2", { children: found.redacted_fields.length ? `${found.redacted_fields.length} hidden` : "Nothing is hidden." }),
+      /* @__PURE__ */ jsx4(Value2, { value: found.value, name: "Redacted" }),
+      found.redacted_fields.length > 0 && /* @__PURE__ */ jsx4(Table, { name: "What was hidden", columns: ["Where", "Rule", "How"], children: found.redacted_fields.map((each, at) => /* @__PURE__ */ jsxs4("tr", { children: [
+        /* @__PURE__ */ jsxs4("th", { scope: "row", children: [
+          /* @__PURE__ */ jsx4("code", { children: safe3(each.pointer) || "the whole text" }),
+          each.in === "key" && " (its name)"
+        ] }),
+        /* @__PURE__ */ jsx4("td", { children: safe3(each.rule) }),
+        /* @__PURE__ */ jsx4("td", { children: safe3(each.action) })
+      ] }, at)) }),
+      /* @__PURE__ */ jsxs4("p", { class: "none", children: [
+        "Own rules: ",
+        /* @__PURE__ */ jsx4(Command3, { text: "swarmkeeper docs redaction-rules" })
+      ] })
+    ] })
+  ] });
+}
+function asJson(text2) {
+  try {
+    const value = JSON.parse(text2);
+    return typeof value === "object" && value !== null ? value : text2;
+  } catch {
+    return text2;
+  }
+}
+var Head = ({ title, act: act2, action, run, kind = "main" }) => /* @__PURE__ */ jsxs4("div", { class: "part-head", children: [
+  /* @__PURE__ */ jsx4("h2", { children: title }),
+  /* @__PURE__ */ jsx4(Act3, { action, kind, run, children: act2 })
+] });
+var Dated = ({ time }) => time ? /* @__PURE__ */ jsxs4("time", { dateTime: time, title: moment(time), children: [
+  time.slice(0, 10),
+  " UTC"
+] }) : /* @__PURE__ */ jsx4(Fragment3, { children: "never" });
+var Table = ({ name, columns, children }) => /* @__PURE__ */ jsx4("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name, children: /* @__PURE__ */ jsxs4("table", { children: [
+  /* @__PURE__ */ jsx4("thead", { children: /* @__PURE__ */ jsx4("tr", { children: columns.map((each) => each ? /* @__PURE__ */ jsx4("th", { scope: "col", children: each }, each) : /* @__PURE__ */ jsx4("td", {}, "acts")) }) }),
+  /* @__PURE__ */ jsx4("tbody", { children })
+] }) });
 export {
   Audit,
-  Costs
+  Costs,
+  Settings
 };

@@ -51,3 +51,118 @@ def reads_amounts_that_no_float_has(context: BrowserContext) -> None:
         at(page, "costs")
         expect(page.locator("tbody td.num")).to_have_text(["$1,999,999.99", "9,007,199,254,740,991", "1"])
         expect(page.locator(".sums")).to_contain_text("tokens without a price")
+
+
+@journey
+def makes_and_revokes_a_key(context: BrowserContext) -> None:
+    """By keyboard alone: the key is shown once, signs in, and counts no more when it is revoked. It says what it made."""
+    (person,) = ARGUMENTS
+    with watched(context) as page:
+        sign_in(page)
+        at(page, "settings?part=keys")
+        create = page.get_by_role("button", name="Create a key…")
+        create.focus()
+        page.keyboard.press("Enter")
+        page.get_by_label("Role").focus()
+        page.keyboard.type("approver")
+        page.get_by_label("Person").focus()
+        page.keyboard.type(person)
+        page.get_by_label("Ends after days").focus()
+        page.keyboard.type("30")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Copy the key now: it is shown once.")).to_be_visible()
+        key = page.locator(".fresh code").inner_text()
+        page.get_by_role("button", name="I have copied it").press("Enter")
+        expect(page.get_by_text(key)).to_have_count(0)
+        row = page.locator("tbody tr", has_text=person)
+        expect(row).to_contain_text("approver")
+        expect(row).to_contain_text("valid")
+        row.get_by_role("button", name="Rotate…").press("Enter")
+        page.get_by_role("dialog").get_by_role("button", name="Rotate", exact=True).press("Enter")
+        expect(page.locator(".fresh code")).to_contain_text("swk_")
+        rotated = page.locator(".fresh code").inner_text()
+        assert rotated != key
+        page.get_by_role("button", name="I have copied it").press("Enter")
+        row.get_by_role("button", name="Revoke…").press("Enter")
+        page.get_by_role("dialog").get_by_role("button", name="Revoke", exact=True).press("Enter")
+        expect(row).to_contain_text("revoked")
+        print(json.dumps([key, rotated]))
+
+
+@journey
+def keeps_persons(context: BrowserContext) -> None:
+    """A person is added, renamed, disabled and enabled again."""
+    with watched(context) as page:
+        sign_in(page)
+        at(page, "settings?part=persons")
+        page.get_by_role("button", name="Add a person…").click()
+        page.get_by_label("Name").fill("Mary Shelley")
+        page.keyboard.press("Enter")
+        row = page.locator("tbody tr", has_text="Mary")
+        expect(row).to_contain_text("active")
+        row.get_by_role("button", name="Rename…").click()
+        page.get_by_label("Name").fill("Mary W. Shelley")
+        page.keyboard.press("Enter")
+        expect(row).to_contain_text("Mary W. Shelley")
+        row.get_by_role("button", name="Disable…").click()
+        page.get_by_role("dialog").get_by_role("button", name="Disable", exact=True).click()
+        expect(row).to_contain_text("disabled")
+        row.get_by_role("button", name="Enable").click()
+        expect(row).to_contain_text("active")
+
+
+@journey
+def stops_a_bot_and_lets_it_work_again(context: BrowserContext) -> None:
+    with watched(context) as page:
+        sign_in(page)
+        at(page, "settings?part=stops")
+        expect(page.get_by_role("heading", name="Nothing is stopped.")).to_be_visible()
+        page.get_by_role("button", name="Stop something…").click()
+        page.get_by_label("Name").fill(ARGUMENTS[0])
+        page.get_by_label("Reason").fill("it writes nonsense")
+        page.keyboard.press("Enter")
+        row = page.locator("tbody tr")
+        expect(row).to_contain_text(f"bot {ARGUMENTS[0]}")
+        expect(row).to_contain_text("it writes nonsense")
+        row.get_by_role("button", name="Lift…").click()
+        page.get_by_role("dialog").get_by_role("button", name="Lift", exact=True).click()
+        expect(page.get_by_role("heading", name="Nothing is stopped.")).to_be_visible()
+
+
+@journey
+def tests_the_redaction(context: BrowserContext) -> None:
+    """A text and a value; nothing of either is in the address, or kept by the browser."""
+    with watched(context) as page:
+        sign_in(page)
+        at(page, "settings?part=redaction")
+        field, redact = page.get_by_label("A text, or JSON"), page.get_by_role("button", name="Redact", exact=True)
+        field.fill(json.dumps({"password": ARGUMENTS[0], "note": "hello"}))
+        redact.click()
+        shown = page.get_by_role("region", name="Redacted", exact=True)
+        expect(shown).to_contain_text("hello")
+        expect(shown).not_to_contain_text(ARGUMENTS[0])
+        expect(page.get_by_role("region", name="What was hidden")).to_contain_text("/password")
+        field.fill("nothing to see")
+        redact.click()
+        expect(page.get_by_role("heading", name="Nothing is hidden.")).to_be_visible()
+        assert ARGUMENTS[0] not in page.url
+
+
+@journey
+def chooses_how_it_looks(context: BrowserContext) -> None:
+    """Theme, zone of times and single letters are kept; nothing else is."""
+    with watched(context) as page:
+        sign_in(page)
+        page.keyboard.press("g")
+        page.keyboard.press("s")
+        page.get_by_label("dark").check()
+        page.get_by_label("UTC").check()
+        page.get_by_label("single letters are keys").uncheck()
+        page.reload()
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        expect(page.get_by_label("UTC")).to_be_checked()
+        page.locator("main").focus()
+        page.keyboard.press("g")
+        page.keyboard.press("t")
+        expect(page.get_by_role("heading", name="How it looks")).to_be_visible()
+        expect(page.get_by_text("Your session")).to_be_visible()

@@ -11,6 +11,12 @@ export interface Redacted { pointer: string; rule: string; action: string; in: "
 export interface CostAmounts { cost_micro_usd: number; tokens: number; unpriced_tokens: number; attempts: number }
 export interface CostSum extends CostAmounts { name: string }
 export interface CostReport { by: string; first_day: string; last_day: string; items: CostSum[]; total: CostAmounts; more: boolean }
+export interface KeyRecord {
+  id: string; key?: string | null; role: string; bot: string | null; owner: string | null; person: string | null; person_name: string | null; scope: string | null;
+  skills: string[] | null; networks: string[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; last_used: string | null;
+}
+export interface Person { id: string; name: string; created_at: string; disabled_at: string | null }
+export interface Kill { id: string; kind: string; name: string; reason: string; placed_by: string; placed_at: string; until: string | null }
 export interface AuditFilter { action: string; actor: string; task_id: string }
 
 const id = encodeURIComponent;
@@ -28,6 +34,16 @@ export const desk = {
   log: () => get<{ begin: number; keys: string[] }>("audit/log"),
 
   costs: (by: string, from: string, to: string) => get<CostReport>("costs", { by, from, to }),
-};
 
-export { act, id };
+  keys: (pageToken: string) => get<Page<KeyRecord>>("keys", { page_size: 200, page_token: pageToken }),
+  createKey: (body: Json) => act<KeyRecord>("keys", body),
+  rotateKey: (key: string) => act<KeyRecord>(`keys/${id(key)}:rotate`, { overlap_seconds: 86_400 }),
+  revokeKey: (key: string) => act<KeyRecord>(`keys/${id(key)}:revoke`),
+  persons: (pageToken: string) => get<Page<Person>>("persons", { page_size: 200, page_token: pageToken }),
+  addPerson: (name: string) => act<Person>("persons", { name }),
+  onPerson: (person: string, verb: "rename" | "disable" | "enable", body: Json = {}) => act<Person>(`persons/${id(person)}:${verb}`, body),
+  kills: () => get<Page<Kill>>("kills", { page_size: 200 }),
+  kill: async (body: Json) => (await call<Kill>("PUT", "kills", { body })).body,
+  lift: async (kill: string) => (await call<void>("DELETE", `kills/${id(kill)}`)).body,
+  redact: async (value: Json) => (await call<{ value: Json; redacted_fields: Redacted[] }>("POST", "redaction:test", { body: { value } })).body,
+};
