@@ -25,7 +25,7 @@ const SHOWN: Record<string, (id: string | undefined) => JSX.Element> = {
   tasks: (id) => (id ? <TaskPage key={id} id={id} /> : <Tasks />),
 };
 // Of desk.tsx, which is loaded with the first of them.
-for (const name of ["Audit", "Costs", "Settings"]) {
+for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
   const Page = later<object>(() => import("./pages/desk.tsx"), name);
   SHOWN[name.toLowerCase()] = () => <Page key={name} />;
 }

@@ -56,7 +56,7 @@ def test_a_key_is_made_shown_once_rotated_and_revoked_by_keyboard_alone(desk: Re
     assert record["revoked_at"]
     for key in made:
         refused = desk.run(Caller(desk.swarm.app, key).get("/session"))
-        assert (refused.status, refused.json["code"]) == (401, "authentication_failed")
+        assert (refused.status, refused.json["code"]) == (401, "unauthenticated")
 
 
 def test_persons_are_added_renamed_disabled_and_enabled(desk: RealTown) -> None:

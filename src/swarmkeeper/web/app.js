@@ -2903,7 +2903,7 @@ var SHOWN = {
   inbox: () => /* @__PURE__ */ a4(Inbox, {}),
   tasks: (id2) => id2 ? /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) : /* @__PURE__ */ a4(Tasks, {})
 };
-for (const name of ["Audit", "Costs", "Settings"]) {
+for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
   const Page = later(() => import("./desk.js"), name);
   SHOWN[name.toLowerCase()] = () => /* @__PURE__ */ a4(Page, {}, name);
 }

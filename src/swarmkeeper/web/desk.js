@@ -9,6 +9,7 @@ import { safe, shortId } from "./app.js";
 
 // src/pages/desk/calls.ts
 import { act, call, get } from "./app.js";
+var REVIEWED = ["task.judged", "work.accepted", "work.rework", "work.rejected", "work.rounds_exhausted"];
 var id = encodeURIComponent;
 var text = async (path) => (await call("GET", path, { text: true, headers: { accept: "text/plain, application/problem+json" } })).body;
 var desk = {
@@ -31,6 +32,8 @@ var desk = {
   kills: () => get("kills", { page_size: 200 }),
   kill: async (body) => (await call("PUT", "kills", { body })).body,
   lift: async (kill) => (await call("DELETE", `kills/${id(kill)}`)).body,
+  reviews: (pageToken) => get("events", { type: REVIEWED, order: "desc", page_size: 100, page_token: pageToken }),
+  verdicts: (task) => get(`tasks/${id(task)}/verdicts`, { page_size: 500 }),
   redact: async (value) => (await call("POST", "redaction:test", { body: { value } })).body
 };
 
@@ -201,19 +204,19 @@ function climb(leaf, index, size, path) {
   }
   return last === 0 ? { hops, root: found } : null;
 }
-function bytes(text2) {
+function bytes(text3) {
   try {
-    const data = atob(text2);
-    return btoa(data) === text2 ? Uint8Array.from(data, (sign) => sign.charCodeAt(0)) : null;
+    const data = atob(text3);
+    return btoa(data) === text3 ? Uint8Array.from(data, (sign) => sign.charCodeAt(0)) : null;
   } catch {
     return null;
   }
 }
-var whole = (text2) => /^(0|[1-9]\d{0,14})$/.test(text2) ? Number(text2) : null;
+var whole = (text3) => /^(0|[1-9]\d{0,14})$/.test(text3) ? Number(text3) : null;
 function parseNote(data) {
   const cut = data.lastIndexOf("\n\n");
   if (cut < 0 || !data.endsWith("\n")) return null;
-  const text2 = data.slice(0, cut + 1), [origin = "", sizeText = "", rootText = ""] = text2.split("\n");
+  const text3 = data.slice(0, cut + 1), [origin = "", sizeText = "", rootText = ""] = text3.split("\n");
   const size = whole(sizeText), root = bytes(rootText);
   if (!origin || size === null || root?.length !== 32) return null;
   const signatures = [];
@@ -222,15 +225,15 @@ function parseNote(data) {
     if (!found || !signed2 || signed2.length < 5) return null;
     signatures.push({ name: found[1], id: hex(signed2.slice(0, 4)), signature: signed2.slice(4) });
   }
-  return { text: text2, origin, size, root, signatures };
+  return { text: text3, origin, size, root, signatures };
 }
-function parseProof(text2) {
-  const cut = text2.indexOf("\n\n");
-  const [name, extra = "", place = "", ...path] = text2.slice(0, Math.max(cut, 0)).split("\n");
+function parseProof(text3) {
+  const cut = text3.indexOf("\n\n");
+  const [name, extra = "", place = "", ...path] = text3.slice(0, Math.max(cut, 0)).split("\n");
   const record = extra.startsWith("extra ") ? bytes(extra.slice(6)) : null, index = place.startsWith("index ") ? whole(place.slice(6)) : null;
   const hashes = path.map(bytes);
   if (name !== "c2sp.org/tlog-proof@v1" || !record || index === null || hashes.some((each) => each?.length !== 32)) return null;
-  return { record, index, path: hashes, note: text2.slice(cut + 2) };
+  return { record, index, path: hashes, note: text3.slice(cut + 2) };
 }
 function inOrder(value) {
   if (Array.isArray(value)) return value.map(inOrder);
@@ -282,8 +285,8 @@ async function check(shown, tenant, proofText, newest, keys) {
   return steps;
 }
 async function signed(note, keys) {
-  for (const text2 of keys) {
-    const [, name = "", id2 = "", rest = ""] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text2) ?? [], key = bytes(rest);
+  for (const text3 of keys) {
+    const [, name = "", id2 = "", rest = ""] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text3) ?? [], key = bytes(rest);
     if (!key || key.length !== 33 || key[0] !== 1 || hex(sha256(utf8.encode(`${name}
 `), key)).slice(0, 8) !== id2) continue;
     const found = note.signatures.find((each) => each.name === name && each.id === id2);
@@ -558,7 +561,7 @@ var BY = ["day", "bot", "skill", "label"];
 var SHOWN = 25;
 var DAY_MS = 864e5;
 var day = (ms) => new Date(ms).toISOString().slice(0, 10);
-var isDay = (text2) => /^\d{4}-\d\d-\d\d$/.test(text2) && !Number.isNaN(Date.parse(text2));
+var isDay = (text3) => /^\d{4}-\d\d-\d\d$/.test(text3) && !Number.isNaN(Date.parse(text3));
 var amount = (sum, unit) => unit === "tokens" ? grouped(sum.tokens) : money(sum.cost_micro_usd);
 function Costs() {
   const by = BY.find((each) => each === asked("by")) ?? "day", unit = asked("unit") === "tokens" ? "tokens" : "cost_micro_usd";
@@ -585,8 +588,8 @@ function Choice({ name, values, chosen, choose }) {
 }
 function Report({ report, unit }) {
   const [all, setAll] = useState3(false);
-  const { total, items } = report, byDay = report.by === "day";
-  if (!total.attempts) return /* @__PURE__ */ jsxs3("div", { class: "empty", children: [
+  const { total: total2, items } = report, byDay = report.by === "day";
+  if (!total2.attempts) return /* @__PURE__ */ jsxs3("div", { class: "empty", children: [
     /* @__PURE__ */ jsxs3("h2", { children: [
       "No attempt from ",
       report.first_day,
@@ -608,19 +611,19 @@ function Report({ report, unit }) {
     /* @__PURE__ */ jsxs3("dl", { class: "sums", children: [
       /* @__PURE__ */ jsxs3("div", { children: [
         /* @__PURE__ */ jsx3("dt", { children: "cost" }),
-        /* @__PURE__ */ jsx3("dd", { children: money(total.cost_micro_usd) })
+        /* @__PURE__ */ jsx3("dd", { children: money(total2.cost_micro_usd) })
       ] }),
       /* @__PURE__ */ jsxs3("div", { children: [
         /* @__PURE__ */ jsx3("dt", { children: "tokens" }),
-        /* @__PURE__ */ jsx3("dd", { children: grouped(total.tokens) })
+        /* @__PURE__ */ jsx3("dd", { children: grouped(total2.tokens) })
       ] }),
       /* @__PURE__ */ jsxs3("div", { children: [
         /* @__PURE__ */ jsx3("dt", { children: "attempts" }),
-        /* @__PURE__ */ jsx3("dd", { children: grouped(total.attempts) })
+        /* @__PURE__ */ jsx3("dd", { children: grouped(total2.attempts) })
       ] }),
-      total.unpriced_tokens > 0 && /* @__PURE__ */ jsxs3("div", { children: [
+      total2.unpriced_tokens > 0 && /* @__PURE__ */ jsxs3("div", { children: [
         /* @__PURE__ */ jsx3("dt", { children: "tokens without a price" }),
-        /* @__PURE__ */ jsx3("dd", { children: grouped(total.unpriced_tokens) })
+        /* @__PURE__ */ jsx3("dd", { children: grouped(total2.unpriced_tokens) })
       ] })
     ] }),
     byDay && /* @__PURE__ */ jsx3(Days, { items, first: report.first_day, last: report.last_day, unit, most }),
@@ -687,8 +690,8 @@ var PARTS = {
   redaction: { name: "Redaction", Part: Redaction }
 };
 var ROLES = ["client", "bot:planner", "bot:executor", "bot:evaluator", "operator", "approver", "viewer", "auditor", "admin"];
-var listed = (text2) => {
-  const found = text2.split(",").map((each) => each.trim()).filter(Boolean);
+var listed = (text3) => {
+  const found = text3.split(",").map((each) => each.trim()).filter(Boolean);
   return found.length ? found : void 0;
 };
 function Settings() {
@@ -847,15 +850,15 @@ function NewKey({ close }) {
   const persons = usePages("persons of keys", async (token) => may("person.read") ? desk.persons(token) : { items: [], next_page_token: "" }, (person) => person.id);
   const bot = role.startsWith("bot:") || role === "admin";
   async function send(form) {
-    const given = new FormData(form), text2 = (name) => String(given.get(name) ?? "").trim() || void 0;
-    const days = text2("days"), body = {
+    const given = new FormData(form), text3 = (name) => String(given.get(name) ?? "").trim() || void 0;
+    const days = text3("days"), body = {
       role,
-      person: text2("person"),
-      owner: text2("owner"),
-      scope: text2("scope"),
-      bot: text2("bot"),
-      skills: listed(text2("skills") ?? ""),
-      networks: listed(text2("networks") ?? ""),
+      person: text3("person"),
+      owner: text3("owner"),
+      scope: text3("scope"),
+      bot: text3("bot"),
+      skills: listed(text3("skills") ?? ""),
+      networks: listed(text3("networks") ?? ""),
       expires_days: days === void 0 ? void 0 : Number(days)
     };
     const answer = await doing.run(() => desk.createKey(body), "The key was created. Copy it now.");
@@ -1012,17 +1015,17 @@ function Stop({ close }) {
 function Redaction() {
   const doing = useAct();
   const [found, setFound] = useState4(null);
-  const [text2, setText] = useState4("");
-  const test = () => void doing.run(() => desk.redact(asJson(text2)), "Redacted.").then((answer) => setFound(answer ?? null));
+  const [text3, setText] = useState4("");
+  const test = () => void doing.run(() => desk.redact(asJson(text3)), "Redacted.").then((answer) => setFound(answer ?? null));
   return /* @__PURE__ */ jsxs4("div", { class: "columns", children: [
     /* @__PURE__ */ jsxs4("section", { children: [
       /* @__PURE__ */ jsx4("h2", { children: "What would be hidden?" }),
       /* @__PURE__ */ jsxs4("form", { class: "form", onSubmit: (event) => {
         event.preventDefault();
-        if (text2.trim()) test();
+        if (text3.trim()) test();
       }, children: [
-        /* @__PURE__ */ jsx4(Field, { label: "A text, or JSON", hint: "It is redacted as the evidence of this tenant would be. Nothing of it is stored.", children: /* @__PURE__ */ jsx4("textarea", { rows: 12, value: text2, spellcheck: false, placeholder: '{"note": "call 555 0100", "password": "…"}', onInput: (event) => setText(event.currentTarget.value) }) }),
-        /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4(Act3, { action: "redaction.test", kind: "main", busy: doing.busy || !text2.trim(), run: test, children: "Redact" }) })
+        /* @__PURE__ */ jsx4(Field, { label: "A text, or JSON", hint: "It is redacted as the evidence of this tenant would be. Nothing of it is stored.", children: /* @__PURE__ */ jsx4("textarea", { rows: 12, value: text3, spellcheck: false, placeholder: '{"note": "call 555 0100", "password": "…"}', onInput: (event) => setText(event.currentTarget.value) }) }),
+        /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4(Act3, { action: "redaction.test", kind: "main", busy: doing.busy || !text3.trim(), run: test, children: "Redact" }) })
       ] }),
       doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem })
     ] }),
@@ -1044,12 +1047,12 @@ function Redaction() {
     ] })
   ] });
 }
-function asJson(text2) {
+function asJson(text3) {
   try {
-    const value = JSON.parse(text2);
-    return typeof value === "object" && value !== null ? value : text2;
+    const value = JSON.parse(text3);
+    return typeof value === "object" && value !== null ? value : text3;
   } catch {
-    return text2;
+    return text3;
   }
 }
 var Head = ({ title, act: act2, action, run, kind = "main" }) => /* @__PURE__ */ jsxs4("div", { class: "part-head", children: [
@@ -1064,8 +1067,413 @@ var Table = ({ name, columns, children }) => /* @__PURE__ */ jsx4("div", { class
   /* @__PURE__ */ jsx4("thead", { children: /* @__PURE__ */ jsx4("tr", { children: columns.map((each) => each ? /* @__PURE__ */ jsx4("th", { scope: "col", children: each }, each) : /* @__PURE__ */ jsx4("td", {}, "acts")) }) }),
   /* @__PURE__ */ jsx4("tbody", { children })
 ] }) });
+
+// src/pages/desk/evaluations.tsx
+import { useState as useState5 } from "./app.js";
+import { api } from "./app.js";
+import { useKeys as useKeys2 } from "./app.js";
+import { ofTasks, say as say3, useRead as useRead4 } from "./app.js";
+import { Ago as Ago2, Command as Command4, Key as Key2, State as State2, Trouble as Trouble4, When as When3 } from "./app.js";
+import { route as route2, written as written2 } from "./app.js";
+import { safe as safe4, shortId as shortId3 } from "./app.js";
+import { jsx as jsx5, jsxs as jsxs5 } from "./app.js";
+var COUNTED_MAX = 30;
+var LOOKS = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
+var look = (decision) => LOOKS[decision] ?? { tone: "plain", word: safe4(decision) };
+function review(event) {
+  const data = event.data;
+  return { id: event.id, at: event.time, task: data.task_id, key: data.key ?? null, round: data.round, decision: data.decision, votes: data.votes ?? null };
+}
+var total = (votes) => Object.values(votes).reduce((sum, count) => sum + count, 0);
+var unanimous = (votes) => Object.values(votes).filter((count) => count > 0).length === 1;
+function Evaluations() {
+  const pages = usePages("evaluations", desk.reviews, (event) => event.id, { ...CALM, on: ofTasks });
+  const reviews = pages.items.map(review), chosen = asked("review");
+  const at = reviews.findIndex((each) => each.id === chosen), open = reviews[at];
+  const step = (by) => {
+    const next = reviews[Math.max(0, Math.min(at + by, reviews.length - 1))];
+    if (next) put({ review: next.id }, true);
+  };
+  useKeys2({
+    j: { does: "next review", run: () => step(1) },
+    k: { does: "previous review", run: () => step(-1) },
+    Enter: { does: "open the task", run: () => {
+      if (open) location.hash = written2(["tasks", open.task]);
+    } },
+    Escape: { does: "close the review", run: () => put({ review: null }, true) }
+  });
+  const voted = reviews.filter((each) => each.votes && total(each.votes) > 1), agreed = voted.filter((each) => unanimous(each.votes));
+  const count = (decision) => reviews.filter((each) => each.decision === decision).length;
+  return /* @__PURE__ */ jsxs5("div", { class: `split ${chosen ? "open" : ""}`, children: [
+    /* @__PURE__ */ jsx5("h1", { class: "hidden-text", children: "Evaluations" }),
+    /* @__PURE__ */ jsxs5("div", { class: "side", children: [
+      /* @__PURE__ */ jsx5(Trouble4, { read: pages.seen, what: "the evaluations" }),
+      pages.seen.data && !reviews.length && !pages.more && /* @__PURE__ */ jsxs5("div", { class: "empty", children: [
+        /* @__PURE__ */ jsx5("h2", { children: "No review has come to a decision yet." }),
+        /* @__PURE__ */ jsxs5("p", { children: [
+          "Evaluators judge what is submitted without ",
+          /* @__PURE__ */ jsx5("code", { children: "--no-review" }),
+          ": ",
+          /* @__PURE__ */ jsx5(Command4, { text: "swarmkeeper docs rework" })
+        ] })
+      ] }),
+      reviews.length > 0 && /* @__PURE__ */ jsxs5("div", { class: "pad", children: [
+        /* @__PURE__ */ jsxs5("dl", { class: "sums", children: [
+          Object.keys(LOOKS).map((each) => /* @__PURE__ */ jsxs5("div", { children: [
+            /* @__PURE__ */ jsx5("dt", { children: /* @__PURE__ */ jsx5(State2, { look: look(each) }) }),
+            /* @__PURE__ */ jsx5("dd", { children: count(each) })
+          ] }, each)),
+          voted.length > 0 && /* @__PURE__ */ jsxs5("div", { children: [
+            /* @__PURE__ */ jsx5("dt", { children: "all voted alike" }),
+            /* @__PURE__ */ jsxs5("dd", { children: [
+              agreed.length,
+              " of ",
+              voted.length
+            ] })
+          ] })
+        ] }),
+        /* @__PURE__ */ jsx5(Evaluators, { reviews })
+      ] }),
+      /* @__PURE__ */ jsx5("ol", { class: "records reviews", children: reviews.map((each) => /* @__PURE__ */ jsx5("li", { children: /* @__PURE__ */ jsxs5("a", { class: "record", href: address({ review: each.id }), "aria-current": each.id === chosen ? "true" : void 0, children: [
+        /* @__PURE__ */ jsx5(State2, { look: look(each.decision) }),
+        /* @__PURE__ */ jsx5("b", { children: each.key === null ? "the whole task" : safe4(each.key) }),
+        /* @__PURE__ */ jsx5("span", { children: shortId3(safe4(each.task)) }),
+        /* @__PURE__ */ jsxs5("span", { children: [
+          each.votes ? Object.entries(each.votes).filter(([, votes]) => votes > 0).map(([name, votes]) => `${votes} ${safe4(name)}`).join(", ") : "",
+          each.round > 1 ? ` · round ${each.round}` : ""
+        ] }),
+        /* @__PURE__ */ jsx5(When3, { time: each.at })
+      ] }) }, each.id)) }),
+      reviews.length > 0 && /* @__PURE__ */ jsxs5(More, { pages, what: "reviews", children: [
+        " · ",
+        /* @__PURE__ */ jsx5(Key2, { children: "j" }),
+        " ",
+        /* @__PURE__ */ jsx5(Key2, { children: "k" }),
+        " open one"
+      ] })
+    ] }),
+    chosen && /* @__PURE__ */ jsx5("div", { class: "detail", children: open ? /* @__PURE__ */ jsx5(Detail2, { of: open }, open.id) : pages.seen.data && /* @__PURE__ */ jsxs5("p", { class: "none", children: [
+      "It is not among those that are shown. ",
+      /* @__PURE__ */ jsx5("a", { href: address({ review: null }), children: "Close" })
+    ] }) })
+  ] });
+}
+function Detail2({ of }) {
+  const reading = useRead4(`verdicts ${of.id}`, async () => {
+    const [page, task] = await Promise.all([desk.verdicts(of.task), api.task(of.task).catch(() => null)]);
+    return { verdicts: page.items, title: task?.task.title ?? of.task };
+  }, CALM);
+  const seen = reading.state.value;
+  const verdicts = seen.data?.verdicts.filter((each) => each.subject === of.key).sort((a, b) => b.round - a.round) ?? [];
+  return /* @__PURE__ */ jsxs5("article", { "aria-labelledby": "review", children: [
+    /* @__PURE__ */ jsxs5("p", { class: "over", children: [
+      /* @__PURE__ */ jsx5("a", { class: "button small back", href: written2(route2.value.path), children: "← Evaluations" }),
+      " ",
+      /* @__PURE__ */ jsx5("a", { href: written2(["tasks", of.task]), children: seen.data ? safe4(seen.data.title) : shortId3(of.task) })
+    ] }),
+    /* @__PURE__ */ jsxs5("h2", { id: "review", children: [
+      of.key === null ? "The whole task" : safe4(of.key),
+      ": ",
+      look(of.decision).word
+    ] }),
+    /* @__PURE__ */ jsxs5("p", { class: "none", children: [
+      "Round ",
+      of.round,
+      ", decided ",
+      /* @__PURE__ */ jsx5(Ago2, { time: of.at }),
+      " ago."
+    ] }),
+    /* @__PURE__ */ jsx5(Trouble4, { read: seen, what: "the verdicts" }),
+    seen.data && !verdicts.length && /* @__PURE__ */ jsx5("p", { class: "none", children: "No verdict is kept of it any more." }),
+    verdicts.map((each) => /* @__PURE__ */ jsxs5("section", { class: "card", children: [
+      /* @__PURE__ */ jsxs5("h3", { children: [
+        /* @__PURE__ */ jsx5(State2, { look: look(each.decision ?? "too long to show") }),
+        " ",
+        safe4(each.evaluator ?? "–"),
+        each.score !== null && ` · score ${each.score}`,
+        " · round ",
+        each.round
+      ] }),
+      /* @__PURE__ */ jsxs5("ul", { class: "said", children: [
+        each.reasons.map((reason, at) => /* @__PURE__ */ jsx5("li", { children: safe4(reason) }, at)),
+        each.findings.map((finding, at) => /* @__PURE__ */ jsxs5("li", { children: [
+          /* @__PURE__ */ jsx5("b", { children: safe4(finding.severity ?? "finding") }),
+          " ",
+          safe4(finding.text ?? "")
+        ] }, `f${at}`)),
+        each.feedback.map((wish, at) => /* @__PURE__ */ jsxs5("li", { children: [
+          /* @__PURE__ */ jsx5("b", { children: safe4(wish.subtask) }),
+          " ",
+          safe4(wish.text)
+        ] }, `w${at}`)),
+        !each.reasons.length && !each.findings.length && !each.feedback.length && /* @__PURE__ */ jsx5("li", { class: "none", children: "Without reasons." })
+      ] })
+    ] }, each.work_id))
+  ] });
+}
+function Evaluators({ reviews }) {
+  const [found, setFound] = useState5(null);
+  const [state, setState] = useState5("");
+  async function count() {
+    setState("busy");
+    const tasks = [...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX);
+    const decided = new Map(reviews.map((each) => [`${each.task} ${each.key} ${each.round}`, each.decision]));
+    const rows = /* @__PURE__ */ new Map();
+    try {
+      for (const task of tasks) {
+        for (const { evaluator, subject, round, decision } of (await desk.verdicts(task)).items) {
+          const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0 };
+          rows.set(name, row);
+          if (!decision) continue;
+          row.said[decision] = (row.said[decision] ?? 0) + 1;
+          row.all++;
+          if (decided.get(`${task} ${subject} ${round}`) === decision) row.alike++;
+        }
+      }
+      setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.length });
+      say3(`${rows.size} evaluators.`);
+      setState("");
+    } catch {
+      setState("failed");
+    }
+  }
+  if (!found) return /* @__PURE__ */ jsxs5("p", { children: [
+    /* @__PURE__ */ jsx5("button", { type: "button", class: "small", disabled: state === "busy", onClick: () => void count(), children: "Count by evaluator" }),
+    " ",
+    state === "failed" && /* @__PURE__ */ jsx5("span", { class: "error", children: "The verdicts cannot be read." })
+  ] });
+  return /* @__PURE__ */ jsx5("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "By evaluator", children: /* @__PURE__ */ jsxs5("table", { children: [
+    /* @__PURE__ */ jsxs5("caption", { children: [
+      "Verdicts on the last ",
+      found.tasks,
+      " reviewed tasks"
+    ] }),
+    /* @__PURE__ */ jsx5("thead", { children: /* @__PURE__ */ jsxs5("tr", { children: [
+      /* @__PURE__ */ jsx5("th", { scope: "col", children: "Evaluator" }),
+      [...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => /* @__PURE__ */ jsx5("th", { scope: "col", class: "num", children: each }, each))
+    ] }) }),
+    /* @__PURE__ */ jsx5("tbody", { children: found.rows.map((row) => /* @__PURE__ */ jsxs5("tr", { children: [
+      /* @__PURE__ */ jsx5("th", { scope: "row", children: safe4(row.name) }),
+      Object.keys(LOOKS).map((each) => /* @__PURE__ */ jsx5("td", { class: "num", children: row.said[each] ?? 0 }, each)),
+      /* @__PURE__ */ jsx5("td", { class: "num", children: row.all }),
+      /* @__PURE__ */ jsx5("td", { class: "num", children: row.alike })
+    ] }, row.name)) })
+  ] }) });
+}
+
+// src/pages/desk/simulate.tsx
+import { useState as useState6 } from "./app.js";
+import { say as say4 } from "./app.js";
+import { Command as Command5, Glyph as Glyph2 } from "./app.js";
+import { grouped as grouped2, head, safe as safe5, span } from "./app.js";
+import { Fragment as Fragment4, jsx as jsx6, jsxs as jsxs6 } from "./app.js";
+var SCENARIOS = ["standard", "research", "code-review"];
+var FAULTS = {
+  bot: "bots die, hang, repeat themselves",
+  net: "requests and replies get lost, late, twice",
+  store: "disk full, locked, slow; a crash around a commit",
+  orch: "the server dies, pauses, is upgraded; clocks jump",
+  broker: "hints get lost",
+  human: "people decide late or twice",
+  provider: "models refuse or cost a hundredfold"
+};
+var LEVELS = { core: "engine and store, virtual time", http: "the whole API and bots of the SDK, virtual time", process: "real processes, killed and restarted, real time" };
+var FILE_MAX = 8 << 20;
+var RUNS_SHOWN = 100;
+var quoted = (word) => /^[\w./:,@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+var number = (text3, max) => /^\d{1,15}(\.\d{1,6})?$/.test(text3) && Number(text3) <= max ? text3 : "";
+var integer = (text3, max) => text3.includes(".") ? "" : number(text3, max);
+function command(value) {
+  const level = value("level") in LEVELS ? value("level") : "", real = level === "process";
+  const flags = [
+    ["--seeds", integer(value("seeds"), 1e5)],
+    ["--start", integer(value("start"), 1e15)],
+    ["--hours", number(value("hours"), 8760)],
+    ["--faults", value("faults").split(",").filter((each) => each in FAULTS || each === "all" || each === "none").join(",")],
+    ["--level", level],
+    ["--bots", real || level === "core" ? "" : value("bots")],
+    ["--report", real ? "" : value("report") && "report.json"]
+  ];
+  return [
+    "swarmkeeper simulate",
+    quoted(value("scenario") || "standard"),
+    ...flags.filter(([, given]) => given).map(([flag, given]) => `${flag} ${quoted(given)}`),
+    ...value("twice") && !real ? ["--check-determinism"] : []
+  ].join(" ");
+}
+function Simulate() {
+  const faults = asked("faults").split(",").filter(Boolean), real = asked("level") === "process";
+  const toggle = (name) => {
+    const next = faults.includes(name) ? faults.filter((each) => each !== name) : name in FAULTS ? [...faults.filter((each) => each in FAULTS), name] : [name];
+    put({ faults: next.join(",") }, true);
+  };
+  const text3 = (name, more = {}) => /* @__PURE__ */ jsx6("input", { value: asked(name), onInput: (event) => put({ [name]: event.currentTarget.value.trim() }, true), ...more });
+  return /* @__PURE__ */ jsxs6("div", { class: "page settings", children: [
+    /* @__PURE__ */ jsx6("h1", { class: "hidden-text", children: "Simulate" }),
+    /* @__PURE__ */ jsxs6("div", { class: "columns", children: [
+      /* @__PURE__ */ jsxs6("section", { children: [
+        /* @__PURE__ */ jsx6("h2", { children: "Rehearse your swarm" }),
+        /* @__PURE__ */ jsxs6("form", { class: "form two", onSubmit: (event) => event.preventDefault(), children: [
+          /* @__PURE__ */ jsxs6(Field, { label: "Scenario", hint: "a file of yours, or a shipped one", children: [
+            /* @__PURE__ */ jsx6("input", { list: "scenarios", value: asked("scenario"), placeholder: "standard", onInput: (event) => put({ scenario: event.currentTarget.value.trim() }, true) }),
+            /* @__PURE__ */ jsx6("datalist", { id: "scenarios", children: SCENARIOS.map((each) => /* @__PURE__ */ jsx6("option", { value: each }, each)) })
+          ] }),
+          /* @__PURE__ */ jsx6(Field, { label: "What is real", children: /* @__PURE__ */ jsx6("select", { value: asked("level") || "core", onChange: (event) => put({ level: event.currentTarget.value === "core" ? null : event.currentTarget.value }, true), children: Object.entries(LEVELS).map(([level, does]) => /* @__PURE__ */ jsxs6("option", { value: level, children: [
+            level,
+            ": ",
+            does
+          ] }, level)) }) }),
+          /* @__PURE__ */ jsx6(Field, { label: "Seeds", hint: "how many runs", children: text3("seeds", { inputMode: "numeric", placeholder: "1" }) }),
+          /* @__PURE__ */ jsx6(Field, { label: "First seed", hint: "the same seed, the same run", children: text3("start", { inputMode: "numeric", placeholder: "random" }) }),
+          /* @__PURE__ */ jsx6(Field, { label: "Virtual hours", children: text3("hours", { inputMode: "decimal", placeholder: "the scenario’s" }) }),
+          /* @__PURE__ */ jsx6(Field, { label: "Your bots", hint: "at level http", children: text3("bots", { placeholder: "mine.py:swarm", disabled: asked("level") !== "http" }) }),
+          /* @__PURE__ */ jsxs6("fieldset", { class: "wide", children: [
+            /* @__PURE__ */ jsx6("legend", { children: "Faults" }),
+            /* @__PURE__ */ jsx6("div", { class: "chips", children: ["all", "none", ...Object.keys(FAULTS)].map((each) => /* @__PURE__ */ jsx6("button", { type: "button", class: "chip", "aria-pressed": faults.includes(each), title: FAULTS[each], onClick: () => toggle(each), children: each }, each)) })
+          ] }),
+          /* @__PURE__ */ jsxs6("label", { class: "choice", children: [
+            /* @__PURE__ */ jsx6("input", { type: "checkbox", checked: Boolean(asked("report")) && !real, disabled: real, onChange: (event) => put({ report: event.currentTarget.checked ? "1" : null }, true) }),
+            " write report.json, to open it here"
+          ] }),
+          /* @__PURE__ */ jsxs6("label", { class: "choice", children: [
+            /* @__PURE__ */ jsx6("input", { type: "checkbox", checked: Boolean(asked("twice")) && !real, disabled: real, onChange: (event) => put({ twice: event.currentTarget.checked ? "1" : null }, true) }),
+            " play each run twice, to see that it repeats"
+          ] })
+        ] }),
+        /* @__PURE__ */ jsx6("p", { children: /* @__PURE__ */ jsx6(Command5, { text: command(asked) }) })
+      ] }),
+      /* @__PURE__ */ jsxs6("section", { children: [
+        /* @__PURE__ */ jsx6("h2", { children: "What it proves" }),
+        /* @__PURE__ */ jsx6("p", { children: "It plays a whole swarm with the real engine and store. After every commit it checks that each item has one accepted result, that nothing acknowledged is lost, that no secret is in the evidence, and that all that is open has a wake-up due. When the faults stop, everything must end." }),
+        /* @__PURE__ */ jsx6("p", { children: "A run without a violation says only that these seeds found none. Exit codes: 0 none, 11 a violation, 12 not repeatable, 13 a target missed." }),
+        /* @__PURE__ */ jsxs6("p", { class: "none", children: [
+          "More: ",
+          /* @__PURE__ */ jsx6(Command5, { text: "swarmkeeper docs simulator" })
+        ] })
+      ] })
+    ] }),
+    /* @__PURE__ */ jsx6(Report2, {})
+  ] });
+}
+function readReport(text3) {
+  try {
+    const found = JSON.parse(text3);
+    const runs = found.version === 1 && Array.isArray(found.runs) && found.runs.every((each) => Number.isSafeInteger(each?.seed));
+    const whole2 = runs && typeof found.scenario?.name === "string" && [found.figures, found.faults].every((each) => each && typeof each === "object") && Array.isArray(found.targets);
+    return whole2 ? found : null;
+  } catch {
+    return null;
+  }
+}
+var replay = ({ level, scenario }, seed) => `swarmkeeper simulate ${quoted(scenario.name)} --hours ${Number(scenario.hours)} --level ${quoted(String(level))} --replay ${seed}`;
+var text2 = (value) => safe5(head(value, 300).text);
+var figure = (name, value) => name.endsWith("_seconds") ? span(value * 1e3) : name.endsWith("share") || name === "utilisation" ? `${Math.round(100 * value)} %` : Number(value).toFixed(value < 10 ? 2 : 0);
+function Report2() {
+  const [found, setFound] = useState6(null);
+  async function open(file) {
+    if (!file) return;
+    const report = file.size <= FILE_MAX ? readReport(await file.text()) : null;
+    setFound({ name: file.name, report });
+    say4(report ? `${report.runs.length} runs.` : "It is no report.");
+  }
+  return /* @__PURE__ */ jsxs6("section", { children: [
+    /* @__PURE__ */ jsxs6("div", { class: "part-head", children: [
+      /* @__PURE__ */ jsx6("h2", { children: "A report" }),
+      /* @__PURE__ */ jsxs6("label", { class: "button", children: [
+        "Open report.json…",
+        /* @__PURE__ */ jsx6("input", { class: "hidden-text", type: "file", accept: ".json,application/json", onChange: (event) => void open(event.currentTarget.files?.[0]) })
+      ] })
+    ] }),
+    !found && /* @__PURE__ */ jsx6("p", { class: "none", children: "It is read in this browser, and sent nowhere." }),
+    found && !found.report && /* @__PURE__ */ jsxs6("div", { class: "trouble", role: "alert", children: [
+      /* @__PURE__ */ jsxs6("strong", { children: [
+        safe5(found.name),
+        " is no report."
+      ] }),
+      " One is made by ",
+      /* @__PURE__ */ jsx6("code", { children: "--report report.json" }),
+      ", and has at most 8 MiB here."
+    ] }),
+    found?.report && /* @__PURE__ */ jsx6(Shown, { report: found.report })
+  ] });
+}
+function Shown({ report }) {
+  const broken = report.runs.filter((each) => each.violation), unlike = report.runs.filter((each) => each.deterministic === false);
+  const struck = Object.entries(report.faults).filter(([, each]) => each?.times > 0).sort(([, a], [, b]) => b.times - a.times);
+  const runs = [...broken, ...report.runs.filter((each) => !each.violation)];
+  return /* @__PURE__ */ jsxs6(Fragment4, { children: [
+    /* @__PURE__ */ jsxs6("p", { class: `verdict tone-${broken.length ? "bad" : "ok"}`, children: [
+      /* @__PURE__ */ jsx6(Glyph2, { tone: broken.length ? "bad" : "ok" }),
+      " ",
+      broken.length ? `${broken.length} of ${report.runs.length} runs broke an invariant.` : `No invariant was broken in ${report.runs.length} runs, ${Number(report.virtual_hours).toFixed(1)} virtual hours, of ${text2(report.scenario.name)}.`,
+      unlike.length > 0 && ` ${unlike.length} could not be repeated.`
+    ] }),
+    broken.slice(0, 20).map(({ seed, violation }) => /* @__PURE__ */ jsxs6("div", { class: "trouble", children: [
+      /* @__PURE__ */ jsxs6("strong", { children: [
+        "Seed ",
+        seed,
+        ": ",
+        text2(violation.invariant),
+        ", ",
+        text2(violation.words),
+        "."
+      ] }),
+      " ",
+      text2(violation.entity),
+      ", after ",
+      span(1e3 * Number(violation.at_seconds)),
+      ": ",
+      text2(violation.why),
+      /* @__PURE__ */ jsxs6("p", { children: [
+        "Play it again, with its own --faults, --bots and --invariants, if the first command had these: ",
+        /* @__PURE__ */ jsx6(Command5, { text: replay(report, seed) })
+      ] })
+    ] }, seed)),
+    /* @__PURE__ */ jsxs6("div", { class: "columns", children: [
+      /* @__PURE__ */ jsxs6(Grid, { name: "Figures", columns: ["Figure", "Half of the runs", "From", "To"], children: [
+        Object.entries(report.figures).map(([name, band]) => band && /* @__PURE__ */ jsxs6("tr", { children: [
+          /* @__PURE__ */ jsx6("th", { scope: "row", children: text2(name.replaceAll("_", " ").replace(/ seconds$/, "")) }),
+          /* @__PURE__ */ jsx6("td", { class: "num", children: figure(name, band.median) }),
+          /* @__PURE__ */ jsx6("td", { class: "num", children: figure(name, band.low) }),
+          /* @__PURE__ */ jsx6("td", { class: "num", children: figure(name, band.high) })
+        ] }, name)),
+        report.targets.map((each) => /* @__PURE__ */ jsxs6("tr", { children: [
+          /* @__PURE__ */ jsxs6("th", { scope: "row", children: [
+            "target: ",
+            text2(each.name.replaceAll("_", " "))
+          ] }),
+          /* @__PURE__ */ jsx6("td", { class: "num", children: each.held ? "held" : "missed" }),
+          /* @__PURE__ */ jsx6("td", { class: "num", children: each.value === null ? "–" : figure(each.name, each.value) }),
+          /* @__PURE__ */ jsx6("td", { class: "num", children: figure(each.name, each.bound) })
+        ] }, `t ${each.name}`))
+      ] }),
+      /* @__PURE__ */ jsx6(Grid, { name: "Faults", columns: ["Fault that struck", "Times", "Runs"], children: struck.map(([kind, each]) => /* @__PURE__ */ jsxs6("tr", { children: [
+        /* @__PURE__ */ jsx6("th", { scope: "row", children: text2(kind) }),
+        /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(each.times) }),
+        /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(each.runs) })
+      ] }, kind)) })
+    ] }),
+    /* @__PURE__ */ jsx6(Grid, { name: "Runs", columns: ["Seed", "Violation", "Tasks", "Faults", "Commits", "Starts", "Virtual time"], children: runs.slice(0, RUNS_SHOWN).map((run) => /* @__PURE__ */ jsxs6("tr", { children: [
+      /* @__PURE__ */ jsx6("th", { scope: "row", children: run.seed }),
+      /* @__PURE__ */ jsx6("td", { children: run.violation ? text2(run.violation.invariant) : "none" }),
+      [run.tasks, run.faults, run.commits, run.boots].map((each, at) => /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(Number(each)) }, at)),
+      /* @__PURE__ */ jsx6("td", { class: "num", children: span(1e3 * Number(run.virtual_seconds)) })
+    ] }, run.seed)) }),
+    runs.length > RUNS_SHOWN && /* @__PURE__ */ jsxs6("p", { class: "foot", children: [
+      "and ",
+      runs.length - RUNS_SHOWN,
+      " more"
+    ] })
+  ] });
+}
+var Grid = ({ name, columns, children }) => /* @__PURE__ */ jsx6("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name, children: /* @__PURE__ */ jsxs6("table", { children: [
+  /* @__PURE__ */ jsx6("thead", { children: /* @__PURE__ */ jsx6("tr", { children: columns.map((each, at) => /* @__PURE__ */ jsx6("th", { scope: "col", class: at > 0 && each !== "Violation" ? "num" : "", children: each }, each)) }) }),
+  /* @__PURE__ */ jsx6("tbody", { children })
+] }) });
 export {
   Audit,
   Costs,
-  Settings
+  Evaluations,
+  Settings,
+  Simulate
 };

@@ -1,6 +1,6 @@
 // The calls of these pages, with the types of the answers.
 
-import { act, call, get, type Json, type Page } from "../../api.ts";
+import { act, call, get, type Json, type Page, type TaskEvent } from "../../api.ts";
 
 export interface AuditRecord {
   id: string; index: number; task_id: string | null; action: string; actor: { type: string; id: string; key: string | null; person: string | null };
@@ -17,7 +17,14 @@ export interface KeyRecord {
 }
 export interface Person { id: string; name: string; created_at: string; disabled_at: string | null }
 export interface Kill { id: string; kind: string; name: string; reason: string; placed_by: string; placed_at: string; until: string | null }
+export interface Verdict {
+  work_id: string; subject: string | null; round: number; evaluator: string | null; decision: string | null; score: number | null; reasons: string[];
+  findings: { text?: string; severity?: string }[]; feedback: { subtask: string; text: string }[];
+}
 export interface AuditFilter { action: string; actor: string; task_id: string }
+
+/** Events by which a review came to a decision: of a whole task, and of a subtask. */
+const REVIEWED = ["task.judged", "work.accepted", "work.rework", "work.rejected", "work.rounds_exhausted"];
 
 const id = encodeURIComponent;
 const text = async (path: string): Promise<string> => (await call<string>("GET", path, { text: true, headers: { accept: "text/plain, application/problem+json" } })).body;
@@ -45,5 +52,7 @@ export const desk = {
   kills: () => get<Page<Kill>>("kills", { page_size: 200 }),
   kill: async (body: Json) => (await call<Kill>("PUT", "kills", { body })).body,
   lift: async (kill: string) => (await call<void>("DELETE", `kills/${id(kill)}`)).body,
+  reviews: (pageToken: string) => get<Page<TaskEvent>>("events", { type: REVIEWED, order: "desc", page_size: 100, page_token: pageToken }),
+  verdicts: (task: string) => get<Page<Verdict>>(`tasks/${id(task)}/verdicts`, { page_size: 500 }),
   redact: async (value: Json) => (await call<{ value: Json; redacted_fields: Redacted[] }>("POST", "redaction:test", { body: { value } })).body,
 };
