@@ -1,13 +1,18 @@
 """People look up what it cost, keep keys and settings, and read what evaluators said."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser.place import RealTown, drive, furnish, real_town, subtask
 from tests.http.conftest import Caller
+
+REASONS = {"accept": "The sources are given", "reject": "The tone is wrong"}
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +88,35 @@ def test_what_the_redaction_hides_is_shown_and_stored_nowhere(desk: RealTown) ->
 
 def test_theme_zone_and_letters_are_kept(desk: RealTown) -> None:
     drive("chooses_how_it_looks", desk)
+
+
+def test_what_evaluators_said_is_shown_with_its_votes_and_counted(desk: RealTown) -> None:
+    judges = [desk.bot("Evaluator", f"judge-{number}", skills=["essay"]) for number in (1, 2, 3)]
+    bot = desk.bot("Executor", "essayist", skills=["essay"])
+    review = {"quorum": {"accept": 2, "of": 3}, "evaluator_skills": ["essay"]}
+    for number in range(2):
+        task = desk.submit([subtask("a", skill="essay")], title=f"Essay {number}", **review)
+        bot.report(bot.take(), output={"text": "words"})
+        for judge, decision in zip(judges, ("accept", "reject", "accept"), strict=True):
+            (lease,) = judge.leases(1)
+            assert lease["task_id"] == task
+            judge.judge(lease, decision, score=0.25 if decision == "reject" else 0.9, reasons=[REASONS[decision]])
+
+    # Accept, rework and reject, all verdicts, and those that were as it was decided.
+    counted = {"judge-1": [2, 0, 0, 2, 2], "judge-2": [0, 0, 2, 2, 0], "judge-3": [2, 0, 0, 2, 2]}
+    as_texts = {name: [str(each) for each in counts] for name, counts in counted.items()}
+    drive("reads_what_evaluators_said", desk, "Essay 1", json.dumps(as_texts))
+
+
+def test_the_command_of_a_simulation_is_written_and_its_report_read(desk: RealTown, tmp_path: Path) -> None:
+    report, broken, other = (tmp_path / name for name in ("report.json", "broken.json", "other.json"))
+    flags = ("--seeds", "2", "--start", "1", "--hours", "0.01", "--faults", "none", "--report", str(report))
+    subprocess.run([sys.executable, "-m", "swarmkeeper", "simulate", "standard", *flags], check=True, capture_output=True)
+    found = json.loads(report.read_text(encoding="utf-8"))
+    found["runs"][1]["violation"] = {
+        "invariant": "2.fence", "words": "a lost lease reports nothing", "entity": "t1/<b>", "why": "it did", "at_seconds": 12.5,
+    }  # fmt: skip
+    broken.write_text(json.dumps(found), encoding="utf-8")
+    other.write_text("[]", encoding="utf-8")
+
+    drive("writes_the_command_of_a_simulation", desk, *map(str, (report, broken, other)))

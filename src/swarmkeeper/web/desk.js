@@ -1136,7 +1136,7 @@ function Evaluations() {
       ] }),
       /* @__PURE__ */ jsx5("ol", { class: "records reviews", children: reviews.map((each) => /* @__PURE__ */ jsx5("li", { children: /* @__PURE__ */ jsxs5("a", { class: "record", href: address({ review: each.id }), "aria-current": each.id === chosen ? "true" : void 0, children: [
         /* @__PURE__ */ jsx5(State2, { look: look(each.decision) }),
-        /* @__PURE__ */ jsx5("b", { children: each.key === null ? "the whole task" : safe4(each.key) }),
+        /* @__PURE__ */ jsx5("b", { children: each.key === null ? "whole task" : safe4(each.key) }),
         /* @__PURE__ */ jsx5("span", { children: shortId3(safe4(each.task)) }),
         /* @__PURE__ */ jsxs5("span", { children: [
           each.votes ? Object.entries(each.votes).filter(([, votes]) => votes > 0).map(([name, votes]) => `${votes} ${safe4(name)}`).join(", ") : "",
@@ -1172,7 +1172,7 @@ function Detail2({ of }) {
       /* @__PURE__ */ jsx5("a", { href: written2(["tasks", of.task]), children: seen.data ? safe4(seen.data.title) : shortId3(of.task) })
     ] }),
     /* @__PURE__ */ jsxs5("h2", { id: "review", children: [
-      of.key === null ? "The whole task" : safe4(of.key),
+      of.key === null ? "Whole task" : safe4(of.key),
       ": ",
       look(of.decision).word
     ] }),
@@ -1190,7 +1190,7 @@ function Detail2({ of }) {
         /* @__PURE__ */ jsx5(State2, { look: look(each.decision ?? "too long to show") }),
         " ",
         safe4(each.evaluator ?? "–"),
-        each.score !== null && ` · score ${each.score}`,
+        each.score !== null && ` · score ${Number(each.score.toFixed(3))}`,
         " · round ",
         each.round
       ] }),

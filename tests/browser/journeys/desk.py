@@ -166,3 +166,66 @@ def chooses_how_it_looks(context: BrowserContext) -> None:
         page.keyboard.press("t")
         expect(page.get_by_role("heading", name="How it looks")).to_be_visible()
         expect(page.get_by_text("Your session")).to_be_visible()
+
+
+@journey
+def reads_what_evaluators_said(context: BrowserContext) -> None:
+    """Decisions with their votes, the newest first; the verdicts behind one; and who said what, on request."""
+    title, counted = ARGUMENTS
+    with watched(context) as page:
+        sign_in(page)
+        page.keyboard.press("g")
+        page.keyboard.press("e")
+        expect(page.locator("a.record").first).to_contain_text("2 accept, 1 reject")
+        page.keyboard.press("j")
+        expect(page.locator("#review")).to_have_text("Whole task: accept")
+        expect(page.get_by_role("link", name=title)).to_be_visible()
+        cards = page.locator(".detail .card")
+        expect(cards).to_have_count(3)
+        expect(cards.filter(has_text="The tone is wrong")).to_contain_text("reject judge-2 · score 0.25")
+        expect(page.locator(".sums")).to_contain_text("all voted alike")
+        page.get_by_role("button", name="Count by evaluator").press("Enter")
+        rows = page.get_by_role("region", name="By evaluator").locator("tbody tr")
+        expect(rows.first).to_be_visible()
+        found = {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in rows.all()}
+        expected = json.loads(counted)
+        assert {name: found[name] for name in expected} == expected, found
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+        expect(page.locator("#review")).to_have_count(0)
+
+
+@journey
+def writes_the_command_of_a_simulation(context: BrowserContext) -> None:
+    """The form is in the address; the command follows it. A report is read here, and sent nowhere."""
+    report, broken, other = ARGUMENTS
+    sent: list[str] = []
+    with watched(context) as page:
+        sign_in(page)
+        page.keyboard.press("g")
+        page.keyboard.press("m")
+        code = page.locator(".command code").first
+        expect(code).to_have_text("swarmkeeper simulate standard")
+        page.get_by_label("Scenario").fill("research")
+        page.get_by_label("Seeds").fill("20")
+        page.get_by_role("button", name="net", exact=True).click()
+        page.get_by_role("button", name="bot", exact=True).click()
+        page.get_by_label("write report.json").check()
+        shown = "swarmkeeper simulate research --seeds 20 --faults net,bot --report report.json"
+        expect(code).to_have_text(shown)
+        page.reload()
+        expect(code).to_have_text(shown)
+        page.get_by_label("What is real").select_option("process")
+        expect(page.get_by_label("write report.json")).to_be_disabled()
+        expect(code).to_have_text("swarmkeeper simulate research --seeds 20 --faults net,bot --level process")
+        page.on("request", lambda request: sent.append(request.method) if request.method != "GET" else None)
+        page.get_by_label("Open report.json…").set_input_files(report)
+        expect(page.locator(".verdict")).to_contain_text("No invariant was broken in 2 runs")
+        expect(page.get_by_role("region", name="Runs").locator("tbody tr")).to_have_count(2)
+        page.get_by_label("Open report.json…").set_input_files(broken)
+        expect(page.locator(".verdict")).to_contain_text("1 of 2 runs broke an invariant.")
+        expect(page.locator(".trouble")).to_contain_text("Seed 2: 2.fence")
+        expect(page.locator(".trouble")).to_contain_text("--replay 2")
+        page.get_by_label("Open report.json…").set_input_files(other)
+        expect(page.get_by_role("alert")).to_contain_text("is no report.")
+        assert sent == [], sent

@@ -55,7 +55,7 @@ export function Evaluations() {
           {reviews.map((each) => (
             <li key={each.id}>
               <a class="record" href={address({ review: each.id })} aria-current={each.id === chosen ? "true" : undefined}>
-                <State look={look(each.decision)} /><b>{each.key === null ? "the whole task" : safe(each.key)}</b><span>{shortId(safe(each.task))}</span>
+                <State look={look(each.decision)} /><b>{each.key === null ? "whole task" : safe(each.key)}</b><span>{shortId(safe(each.task))}</span>
                 <span>{each.votes ? Object.entries(each.votes).filter(([, votes]) => votes > 0).map(([name, votes]) => `${votes} ${safe(name)}`).join(", ") : ""}{each.round > 1 ? ` · round ${each.round}` : ""}</span><When time={each.at} />
               </a>
             </li>
@@ -78,13 +78,13 @@ function Detail({ of }: { of: Review }) {
   return (
     <article aria-labelledby="review">
       <p class="over"><a class="button small back" href={written(route.value.path)}>← Evaluations</a> <a href={written(["tasks", of.task])}>{seen.data ? safe(seen.data.title) : shortId(of.task)}</a></p>
-      <h2 id="review">{of.key === null ? "The whole task" : safe(of.key)}: {look(of.decision).word}</h2>
+      <h2 id="review">{of.key === null ? "Whole task" : safe(of.key)}: {look(of.decision).word}</h2>
       <p class="none">Round {of.round}, decided <Ago time={of.at} /> ago.</p>
       <Trouble read={seen} what="the verdicts" />
       {seen.data && !verdicts.length && <p class="none">No verdict is kept of it any more.</p>}
       {verdicts.map((each) => (
         <section class="card" key={each.work_id}>
-          <h3><State look={look(each.decision ?? "too long to show")} /> {safe(each.evaluator ?? "–")}{each.score !== null && ` · score ${each.score}`} · round {each.round}</h3>
+          <h3><State look={look(each.decision ?? "too long to show")} /> {safe(each.evaluator ?? "–")}{each.score !== null && ` · score ${Number(each.score.toFixed(3))}`} · round {each.round}</h3>
           <ul class="said">
             {each.reasons.map((reason, at) => <li key={at}>{safe(reason)}</li>)}
             {each.findings.map((finding, at) => <li key={`f${at}`}><b>{safe(finding.severity ?? "finding")}</b> {safe(finding.text ?? "")}</li>)}
