@@ -7,20 +7,6 @@ import pytest
 from tests.browser import place as places
 from tests.browser.place import RealTown, browser, drive, furnish, real_town, submit_hostile
 
-DESK = (
-    "audit",
-    "audit?record=3",
-    "audit?action=task.nothing",
-    "audit?record=999999",
-    *(f"costs?by={by}" for by in ("day", "bot", "label")),
-    "costs?from=2026-01-01&to=2026-01-31",
-    "evaluations",
-    "evaluations?review=evt_0",
-    "settings",
-    *(f"settings?part={part}" for part in ("keys", "persons", "stops", "redaction")),
-    "simulate?faults=bot&seeds=20",
-)
-
 
 def pages(town: RealTown, made: dict[str, str]) -> list[str]:
     """Return the address of each page in each of its states."""
@@ -39,7 +25,6 @@ def pages(town: RealTown, made: dict[str, str]) -> list[str]:
         f"tasks/{made['big']}",
         f"tasks/{made['big']}?view=table",
         "tasks/tsk_0",
-        *DESK,
         "nowhere",
     ]
 

@@ -10,15 +10,32 @@ from typing import Any
 import pytest
 
 from tests.browser.place import RealTown, drive, furnish, real_town, subtask
+from tests.browser.proofs import sign, write_key
 from tests.http.conftest import Caller
 
+# Each page in each of its states.
+PAGES = (
+    "audit",
+    "audit?record=3",
+    "audit?action=task.nothing",
+    "audit?record=999999",
+    *(f"costs?by={by}" for by in ("day", "bot", "label")),
+    "costs?from=2026-01-01&to=2026-01-31",
+    "evaluations",
+    "evaluations?review=evt_0",
+    "settings",
+    *(f"settings?part={part}" for part in ("keys", "persons", "stops", "redaction")),
+    "simulate?faults=bot&seeds=20",
+)
 REASONS = {"accept": "The sources are given", "reject": "The tone is wrong"}
 
 
 @pytest.fixture(scope="module")
-def desk() -> Iterator[RealTown]:
-    with real_town() as place:
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealTown]:
+    key = write_key(tmp_path_factory.mktemp("log"))
+    with real_town(audit_key_file=str(key)) as place:
         furnish(place)
+        sign(place)
         worker = place.bot("Executor", "scribe", skills=["draft"])
         for number in range(30):
             task = place.submit([subtask("a", skill="draft")], labels={"customer": f"c{number}"}, evaluation="none")
@@ -120,3 +137,13 @@ def test_the_command_of_a_simulation_is_written_and_its_report_read(desk: RealTo
     other.write_text("[]", encoding="utf-8")
 
     drive("writes_the_command_of_a_simulation", desk, *map(str, (report, broken, other)))
+
+
+def test_no_page_or_dialog_of_the_desk_has_a_barrier_in_either_theme(desk: RealTown) -> None:
+    drive("has_no_barrier", desk, *PAGES)
+    drive("dialogs_have_no_barrier", desk)
+
+
+def test_no_page_of_the_desk_scrolls_sideways_at_320_pixels_or_keeps_data(desk: RealTown) -> None:
+    drive("fits_a_narrow_screen", desk, *PAGES)
+    drive("keeps_nothing_in_the_browser", desk, *PAGES)

@@ -630,7 +630,7 @@ function Report({ report, unit }) {
     /* @__PURE__ */ jsx3("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Costs as a table", children: /* @__PURE__ */ jsxs3("table", { class: "costs", children: [
       /* @__PURE__ */ jsx3("thead", { children: /* @__PURE__ */ jsxs3("tr", { children: [
         /* @__PURE__ */ jsx3("th", { scope: "col", children: report.by === "day" ? "Day (UTC)" : report.by === "bot" ? "Bot" : report.by === "skill" ? "Skill" : "Label" }),
-        /* @__PURE__ */ jsx3("th", {}),
+        /* @__PURE__ */ jsx3("td", {}),
         /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Cost" }),
         /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Tokens" }),
         /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Attempts" })

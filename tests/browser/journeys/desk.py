@@ -1,10 +1,12 @@
 """Costs, settings, evaluations and the simulator's page."""
 
 import json
+from pathlib import Path
 
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.driving import ARGUMENTS, at, journey, settled, sign_in, watched
+from tests.browser.driving import ARGUMENTS, AXE, THEMES, at, journey, settled, sign_in, watched
+from tests.browser.journeys.views import axe_finds
 
 
 @journey
@@ -229,3 +231,28 @@ def writes_the_command_of_a_simulation(context: BrowserContext) -> None:
         page.get_by_label("Open report.json…").set_input_files(other)
         expect(page.get_by_role("alert")).to_contain_text("is no report.")
         assert sent == [], sent
+
+
+@journey
+def dialogs_have_no_barrier(context: BrowserContext) -> None:
+    """Each dialog of the settings, and a proof."""
+    found: list[str] = []
+    script = Path(AXE).read_text(encoding="utf-8")
+    page = context.new_page()
+    sign_in(page)
+    opened = (("keys", "Create a key…"), ("keys", "Revoke…"), ("persons", "Add a person…"), ("stops", "Stop something…"))
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        for part, name in opened:
+            at(page, f"settings?part={part}")
+            page.get_by_role("button", name=name).first.click()
+            expect(page.get_by_role("dialog")).to_be_visible()
+            found += axe_finds(page, script, f"{name} {theme}")
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_have_count(0)
+        at(page, "audit?record=1")
+        expect(page.locator("#record")).to_be_visible()
+        page.keyboard.press("p")
+        expect(page.locator(".verdict")).to_be_visible()
+        found += axe_finds(page, script, f"proof {theme}")
+    assert found == [], "\n".join(found)

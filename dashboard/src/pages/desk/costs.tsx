@@ -64,7 +64,7 @@ function Report({ report, unit }: { report: CostReport; unit: Unit }) {
       {byDay && <Days items={items} first={report.first_day} last={report.last_day} unit={unit} most={most} />}
       <div class="scroll-x" tabIndex={0} role="region" aria-label="Costs as a table">
         <table class="costs">
-          <thead><tr><th scope="col">{report.by === "day" ? "Day (UTC)" : report.by === "bot" ? "Bot" : report.by === "skill" ? "Skill" : "Label"}</th><th /><th scope="col" class="num">Cost</th><th scope="col" class="num">Tokens</th><th scope="col" class="num">Attempts</th></tr></thead>
+          <thead><tr><th scope="col">{report.by === "day" ? "Day (UTC)" : report.by === "bot" ? "Bot" : report.by === "skill" ? "Skill" : "Label"}</th><td /><th scope="col" class="num">Cost</th><th scope="col" class="num">Tokens</th><th scope="col" class="num">Attempts</th></tr></thead>
           <tbody>
             {shown.map((each) => (
               <tr key={each.name}>
