@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.place import RealTown, drive, furnish, real_town, subtask
+from tests.browser.place import BIDI, LONG, SCRIPT, RealTown, drive, furnish, real_town, subtask
 from tests.browser.proofs import sign, write_key
 from tests.http.conftest import Caller
 
@@ -147,3 +147,22 @@ def test_no_page_or_dialog_of_the_desk_has_a_barrier_in_either_theme(desk: RealT
 def test_no_page_of_the_desk_scrolls_sideways_at_320_pixels_or_keeps_data(desk: RealTown) -> None:
     drive("fits_a_narrow_screen", desk, *PAGES)
     drive("keeps_nothing_in_the_browser", desk, *PAGES)
+
+
+def test_texts_that_mean_harm_are_shown_and_not_run(desk: RealTown, tmp_path: Path) -> None:
+    worker, judge = desk.bot("Executor", "mallory", skills=["evil"]), desk.bot("Evaluator", "trudy", skills=["evil"])
+    task = desk.submit([subtask("a", skill="evil")], title=SCRIPT, labels={"note": SCRIPT[:100]}, evaluator_skills=["evil"])
+    worker.report(worker.take(), output={"html": SCRIPT}, usage={"tokens": 5, "cost_micro_usd": 5})
+    judge.judge(judge.take(), "reject", reasons=[SCRIPT, BIDI, LONG], findings=[{"text": BIDI, "severity": "major"}])
+    desk.admin.ok("/persons", {"name": "<b>Mallory</b>" + "W" * 60})
+    desk.run(desk.admin.caller.call("PUT", "/kills", {"kind": "skill", "name": "evil", "reason": SCRIPT + LONG}))
+    violation = {"invariant": SCRIPT, "words": BIDI, "entity": LONG, "why": SCRIPT, "at_seconds": "x"}
+    report = tmp_path / "report.json"
+    odd: dict[str, Any] = {"version": 1, "level": SCRIPT, "scenario": {"name": BIDI, "hours": LONG}, "virtual_hours": "x"}
+    run = {"seed": 1, "violation": violation, "tasks": LONG, "faults": None, "commits": {}, "boots": [], "deterministic": 1}
+    odd |= {"runs": [run], "figures": {LONG: {"median": "x"}}, "faults": {SCRIPT: {"times": 1}}, "targets": [{"name": BIDI}]}
+    report.write_text(json.dumps(odd), encoding="utf-8")
+
+    newest = desk.admin.read("/audit?order=desc&page_size=1")["items"][0]["index"]
+    places = (f"audit?record={newest}", "costs?by=label", "settings?part=persons", "settings?part=stops", f"tasks/{task}")
+    drive("looks_at_hostile_texts_of_the_desk", desk, str(report), *places)

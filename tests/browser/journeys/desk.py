@@ -6,6 +6,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.driving import ARGUMENTS, AXE, THEMES, at, journey, settled, sign_in, watched
+from tests.browser.journeys.basics import fits
 from tests.browser.journeys.views import axe_finds
 
 
@@ -256,3 +257,28 @@ def dialogs_have_no_barrier(context: BrowserContext) -> None:
         expect(page.locator(".verdict")).to_be_visible()
         found += axe_finds(page, script, f"proof {theme}")
     assert found == [], "\n".join(found)
+
+
+@journey
+def looks_at_hostile_texts_of_the_desk(context: BrowserContext) -> None:
+    """What evaluators, persons and files say is shown as text, and widens nothing."""
+    report, *places = ARGUMENTS
+    with watched(context) as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        sign_in(page)
+        for place in places:
+            at(page, place)
+            settled(page)
+            fits(page, place)
+        at(page, "evaluations")
+        page.locator("a.record").first.click()
+        expect(page.locator(".said").first).to_contain_text("\\u202e")
+        fits(page, "a review")
+        page.get_by_role("link", name="Evaluations").last.click()
+        page.get_by_role("button", name="Count by evaluator").click()
+        expect(page.get_by_role("region", name="By evaluator")).to_be_visible()
+        at(page, "simulate")
+        page.get_by_label("Open report.json…").set_input_files(report)
+        expect(page.locator(".verdict")).to_contain_text("1 of 1 runs broke an invariant.")
+        expect(page.get_by_text("\\u202e").first).to_be_visible()
+        fits(page, "a report")
