@@ -80,7 +80,7 @@ const BASE = new URL("../", document.baseURI);
 const TIMEOUT_MS = 20_000;
 type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
 
-interface Asked { body?: Json; query?: Query; headers?: Record<string, string> }
+interface Asked { body?: Json; query?: Query; headers?: Record<string, string>; text?: boolean }
 
 async function call<T>(method: string, path: string, asked: Asked = {}): Promise<{ status: number; body: T; etag: string }> {
   const url = new URL(`./${path}`, BASE); // some paths have a colon, as the name of a scheme has
@@ -107,7 +107,8 @@ async function call<T>(method: string, path: string, asked: Asked = {}): Promise
   if (response.status === 304 || response.status === 204) return { status: response.status, body: undefined as T, etag };
   let body: Json;
   try {
-    body = exactly(await response.text());
+    const text = await response.text();
+    body = asked.text && response.ok ? text : exactly(text);
   } catch {
     throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
   }
@@ -177,3 +178,6 @@ export const api = {
   explain: (task: string) => get<Explanation>(`tasks/${id(task)}:explain`),
   searched: (q: string) => get<Page<TaskFound>>("tasks", { q, view: "row", page_size: 8 }),
 };
+
+// Pages that are loaded later have their own calls beside them: pages/desk/calls.ts.
+export { act, call, get };

@@ -26,6 +26,11 @@ const SHOWN: Record<string, (id: string | undefined) => JSX.Element> = {
   inbox: () => <Inbox pane={Pane} />,
   tasks: (id) => (id ? <TaskPage key={id} id={id} /> : <Tasks />),
 };
+// Of desk.tsx, which is loaded with the first of them.
+for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
+  const Page = later<object>(() => import("./pages/desk.tsx"), name);
+  SHOWN[name.toLowerCase()] = () => <Page key={name} />;
+}
 const pages = PAGES.filter(({ path }) => SHOWN[path]);
 
 function App() {

@@ -133,7 +133,7 @@ export function Act({ action, run, submits, children, kind, busy, keys }: ActPro
   const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
   const why = allowed ? undefined : `Your role may not ${action}.`;
   return (
-    <button type={submits ? "submit" : "button"} class={kind ?? "quiet"} disabled={off} title={why} onClick={run} aria-keyshortcuts={keys?.toUpperCase()}>
+    <button type={submits ? "submit" : "button"} class={kind ?? "quiet"} disabled={off} title={why} data-action={action} onClick={run} aria-keyshortcuts={keys?.toUpperCase()}>
       {children}{keys && <Key>{keys}</Key>}
     </button>
   );

@@ -1212,7 +1212,8 @@ async function call(method, path, asked = {}) {
   if (response.status === 304 || response.status === 204) return { status: response.status, body: void 0, etag };
   let body;
   try {
-    body = exactly(await response.text());
+    const text = await response.text();
+    body = asked.text && response.ok ? text : exactly(text);
   } catch {
     throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
   }
@@ -1731,7 +1732,7 @@ function Disconnected() {
 function Act({ action, run: run2, submits, children, kind, busy, keys }) {
   const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
   const why = allowed ? void 0 : `Your role may not ${action}.`;
-  return /* @__PURE__ */ a4("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: off, title: why, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
+  return /* @__PURE__ */ a4("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: off, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
     children,
     keys && /* @__PURE__ */ a4(Key, { children: keys })
   ] });
@@ -2859,6 +2860,10 @@ var SHOWN = {
   inbox: () => /* @__PURE__ */ a4(Inbox, { pane: Pane }),
   tasks: (id2) => id2 ? /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) : /* @__PURE__ */ a4(Tasks, {})
 };
+for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
+  const Page = later(() => import("./desk.js"), name);
+  SHOWN[name.toLowerCase()] = () => /* @__PURE__ */ a4(Page, {}, name);
+}
 var pages = PAGES.filter(({ path }) => SHOWN[path]);
 function App() {
   if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
@@ -2930,9 +2935,11 @@ export {
   Value,
   When,
   Windowed,
+  act,
   api,
   approvalsOpen,
   r3 as batch,
+  call,
   O as computed,
   connection,
   counts,
@@ -2941,6 +2948,7 @@ export {
   exactly,
   follow,
   followChanges,
+  get,
   go,
   grouped,
   has,

@@ -179,7 +179,7 @@ def looks_at_hostile_texts(context: BrowserContext) -> None:
             at(page, place)
             expect(page.locator("h1").first).to_be_attached()
             settled(page)
-            _fits(page, place)
+            fits(page, place)
         at(page, "inbox")
         for entry in page.locator("a.entry[href*=approval]").all():
             entry.click()
@@ -188,7 +188,7 @@ def looks_at_hostile_texts(context: BrowserContext) -> None:
         expect(page.locator(".task-head .description")).to_contain_text("\\u202e")
 
 
-def _fits(page: Page, place: str) -> None:
+def fits(page: Page, place: str) -> None:
     """Check that nothing scrolls sideways but what is made for it."""
     devtools = page.context.new_cdp_session(page)
     over = devtools.send("Runtime.evaluate", {"expression": TOO_WIDE})["result"]["value"]
@@ -200,12 +200,12 @@ def fits_a_narrow_screen(context: BrowserContext) -> None:
     with watched(context) as page:
         page.set_viewport_size({"width": 320, "height": 640})
         page.goto(UI)
-        _fits(page, "sign-in")
+        fits(page, "sign-in")
         sign_in(page)
         for place in ARGUMENTS:
             at(page, place)
             settled(page)
-            _fits(page, place)
+            fits(page, place)
 
 
 @journey

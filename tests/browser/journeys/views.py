@@ -17,21 +17,21 @@ def has_no_barrier(context: BrowserContext) -> None:
         page = context.new_page()
         page.emulate_media(color_scheme=theme)
         page.goto(UI)
-        found += _axe(page, script, f"sign-in {theme}")
+        found += axe_finds(page, script, f"sign-in {theme}")
         if page.get_by_label("API key or token").count():
             sign_in(page)
         for place in ARGUMENTS:
             at(page, place)
             settled(page)
-            found += _axe(page, script, f"{place} {theme}")
+            found += axe_finds(page, script, f"{place} {theme}")
         page.keyboard.press("?")
-        found += _axe(page, script, f"help {theme}")
+        found += axe_finds(page, script, f"help {theme}")
         page.keyboard.press("Escape")
         page.close()
     assert found == [], "\n".join(found)
 
 
-def _axe(page: Page, script: str, where: str) -> list[str]:
+def axe_finds(page: Page, script: str, where: str) -> list[str]:
     page.evaluate(script)
     result: Any = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [

@@ -1,0 +1,164 @@
+// The audit log, the newest first; on the right the record that is open in the address, and the proof that it is in the
+// signed log, checked here.
+
+import { useState } from "preact/hooks";
+import { ApiError } from "../../api.ts";
+import { useKeys } from "../../keys.ts";
+import { say, useRead } from "../../live.ts";
+import { Act, Command, Glyph, Key, NotDone, Trouble, Value, When } from "../../parts.tsx";
+import { session } from "../../state.ts";
+import { safe, shortId, type Tone } from "../../words.ts";
+import { desk, type AuditRecord } from "./calls.ts";
+import { address, asked, CALM, More, put, usePages } from "./kit.tsx";
+import { check, type Step } from "./proof.ts";
+
+const FILTERS = [
+  { name: "action", label: "Action", hint: "Action: task.submit" },
+  { name: "actor", label: "Actor", hint: "Actor’s id" },
+  { name: "task", label: "Task", hint: "Task’s id" },
+];
+const tone = (record: AuditRecord): Tone => (record.outcome === "accepted" ? "ok" : record.decision.effect === "deny" ? "bad" : "plain");
+const who = (actor: AuditRecord["actor"]): string => (actor.id === actor.type || actor.id.startsWith(`${actor.type}_`) ? shortId(safe(actor.id)) : `${safe(actor.type)} ${shortId(safe(actor.id))}`);
+
+export function Audit() {
+  const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task") };
+  const used = FILTERS.filter((each) => asked(each.name));
+  const pages = usePages(`audit ${JSON.stringify(filter)}`, (token) => desk.audit(filter, token), (each) => each.id);
+  const { items, seen } = pages;
+  const chosen = /^\d{1,15}$/.test(asked("record")) ? Number(asked("record")) : null;
+  const at = items.findIndex((each) => each.index === chosen);
+  const step = (by: number) => {
+    const next = items[Math.max(0, Math.min(at + by, items.length - 1))];
+    if (next) put({ record: String(next.index) }, true);
+  };
+  useKeys({
+    j: { does: "next record", run: () => step(1) },
+    k: { does: "previous record", run: () => step(-1) },
+    "/": { does: "filter", run: () => document.getElementById("by-action")?.focus() },
+    Escape: { does: "close the record", run: () => { if (document.activeElement instanceof HTMLInputElement) document.activeElement.blur(); else put({ record: null }, true); } },
+  });
+  return (
+    <div class={`split ${chosen === null ? "" : "open"}`}>
+      <h1 class="hidden-text">Audit</h1>
+      <div class="side">
+        <form class="narrow" role="search" key={JSON.stringify(filter)} onSubmit={(event) => {
+          event.preventDefault();
+          const given = new FormData(event.currentTarget);
+          put(Object.fromEntries([...FILTERS.map(({ name }) => [name, String(given.get(name)).trim()]), ["record", null]]));
+          (document.activeElement as HTMLElement).blur();
+        }}>
+          {FILTERS.map(({ name, label, hint }) => <label key={name}><span class="hidden-text">{label}</span><input id={`by-${name}`} name={name} type="search" defaultValue={asked(name)} placeholder={hint} spellcheck={false} /></label>)}
+          <button type="submit">Filter</button>
+        </form>
+        <Trouble read={seen} what="the audit log" />
+        {seen.data && !items.length && !pages.more && (
+          <div class="empty"><h2>{used.length ? "No record fits." : "There is no record yet."}</h2>
+            <p class="acts">{used.map(({ name, label }) => <button type="button" class="small" key={name} onClick={() => put({ [name]: null })}>Drop {label.toLowerCase()} {safe(asked(name))}</button>)}</p></div>
+        )}
+        <ol class="records">
+          {items.map((each) => (
+            <li key={each.id}>
+              <a class="record" href={address({ record: String(each.index) })} aria-current={each.index === chosen ? "true" : undefined}>
+                <Glyph tone={tone(each)} /><span class="num">{each.index}</span><b>{safe(each.action)}</b><span>{who(each.actor)}</span><span class="on">{shortId(safe(each.resource))}</span><When time={each.timestamp} />
+              </a>
+            </li>
+          ))}
+        </ol>
+        {seen.data && <More pages={pages} what="records"> · <Key>j</Key> <Key>k</Key> open one, <Key>p</Key> proves it</More>}
+      </div>
+      {chosen !== null && <div class="detail"><Detail key={chosen} index={chosen} known={items[at]} /></div>}
+    </div>
+  );
+}
+
+function Detail({ index, known }: { index: number; known: AuditRecord | undefined }) {
+  const reading = useRead(`record ${index}`, async (before?: { record: AuditRecord; erased: number | null }) => {
+    if (before) return before; // a record never changes
+    const record = known ?? (await desk.record(index));
+    if (!record) throw new ApiError(404, "not_found", "It is not in this log, or has left it.");
+    const by = record.erased && record.task_id ? (await desk.audit({ action: "task.erase", actor: "", task_id: record.task_id }, "", 1)).items[0] : undefined;
+    return { record, erased: by?.index ?? null };
+  }, CALM);
+  const seen = reading.state.value, record = seen.data?.record;
+  if (!record) return <Trouble read={seen} what="the record" />;
+  const signs = (record.payload as { subject_hash?: unknown } | null)?.subject_hash;
+  return (
+    <article aria-labelledby="record">
+      <p class="over"><button type="button" class="small back" onClick={() => put({ record: null }, true)}>← Audit</button> Record {record.index}</p>
+      <h2 id="record">{safe(record.action)}</h2>
+      <dl class="facts">
+        <div><dt>who</dt><dd>{safe(record.actor.type)} <code>{safe(record.actor.id)}</code>{record.actor.person && <> · person <code>{safe(record.actor.person)}</code></>}{record.actor.key && record.actor.key !== record.actor.id && <> · key <code>{safe(record.actor.key)}</code></>}</dd></div>
+        <div><dt>on what</dt><dd><code>{safe(record.resource)}</code>{record.task_id && <> · <a href={`#/tasks/${encodeURIComponent(record.task_id)}`}>the task</a></>}</dd></div>
+        <div><dt>when</dt><dd><When time={record.timestamp} /></dd></div>
+        <div><dt>decision</dt><dd>{safe(record.decision.effect)}, by policy {safe(record.decision.policy)}{record.decision.reasons.length > 0 && `: ${record.decision.reasons.map(safe).join("; ")}`} · {safe(record.outcome)}</dd></div>
+        {typeof signs === "string" && <div><dt>subject</dt><dd><code class="hash">{safe(signs)}</code></dd></div>}
+        <div><dt>record’s hash</dt><dd><code class="hash">{safe(record.hash)}</code></dd></div>
+        {record.redacted_fields.length > 0 && <div><dt>hidden</dt><dd>{record.redacted_fields.map((each) => `${safe(each.pointer)} (${safe(each.rule)})`).join(", ")}</dd></div>}
+      </dl>
+      <Prove record={record} />
+      <section class="card"><h3>Body</h3>
+        {record.erased
+          ? <p>{seen.data!.erased === null ? "It was erased." : <>It was erased by <a href={`#/audit?record=${seen.data!.erased}`}>record {seen.data!.erased}</a>.</>} The proof of the record holds all the same.</p>
+          : <Value value={record.payload} name="Body" />}
+      </section>
+    </article>
+  );
+}
+
+interface Proved { steps: Step[]; keys: string[] }
+
+function Prove({ record }: { record: AuditRecord }) {
+  const [proved, setProved] = useState<Proved | null>(null);
+  const [problem, setProblem] = useState<ApiError | null>(null);
+  const [busy, setBusy] = useState(false);
+  async function prove(): Promise<void> {
+    setBusy(true);
+    setProblem(null);
+    try {
+      // In this order: the newest checkpoint must cover what the proof was made for.
+      const proof = await desk.proof(record.index);
+      const [newest, log] = await Promise.all([desk.checkpoint(), desk.log()]);
+      const steps = await check(record, session.value!.tenant, proof, newest, log.keys);
+      setProved({ steps, keys: log.keys });
+      say(verdict(steps, record.index).text);
+    } catch (thrown) {
+      setProved(null);
+      setProblem(thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown)));
+    } finally {
+      setBusy(false);
+    }
+  }
+  const begin = () => { if (!busy) void prove(); };
+  useKeys({ p: { does: "prove the record", run: begin } });
+  const said = proved && verdict(proved.steps, record.index), server = new URL("../", document.baseURI).href;
+  return (
+    <section class="card proof"><h3>Proof</h3>
+      <p class="acts"><Act action="audit.read" kind="main" busy={busy} run={begin} keys="p">Prove</Act> <span class="none">This browser follows the hashes from the record to the signed checkpoint.</span></p>
+      {problem && (problem.status === 404 && problem.message.includes("audit_key_file")
+        ? <div class="trouble forbidden" role="alert"><strong>The log is not signed.</strong> A server with a key signs it within seconds: <Command text="swarmkeeper audit key --name swarm.example.org --to audit.key" /></div>
+        : <NotDone error={problem} />)}
+      {said && (
+        <>
+          <p class={`verdict tone-${said.tone}`}><Glyph tone={said.tone} /> {said.text}</p>
+          <ol class="steps">
+            {proved.steps.map((each) => (
+              <li key={each.name}>
+                <Glyph tone={each.holds ? "ok" : each.holds === null ? "plain" : "bad"} /><b>{each.name}</b>{/^[0-9a-f]{64}$/.test(each.note) ? <code class="hash">{each.note}</code> : <span>{safe(each.note)}</span>}
+                {each.hops && each.hops.length > 0 && <ol class="hops">{each.hops.map((hop, level) => <li key={level}><span>with {hop.at}</span><code title={hop.sibling}>{hop.sibling.slice(0, 16)}…</code><code title={hop.result}>→ {hop.result.slice(0, 16)}…</code></li>)}</ol>}
+              </li>
+            ))}
+          </ol>
+          {proved.keys.map((key) => <p class="none" key={key}>Compare the key with the one that you were given. This server says: <Command text={key} /></p>)}
+          <p class="none">The record binds its body by a salted hash; the salt stays in the store, where <code>swarmkeeper audit verify</code> checks bodies, too. The whole log from another machine: <Command text={`swarmkeeper audit verify ${server} --key ${proved.keys[0] ?? "KEY"}`} /></p>
+        </>
+      )}
+    </section>
+  );
+}
+
+function verdict(steps: Step[], index: number): { tone: Tone; text: string } {
+  const bad = steps.find((each) => each.holds === false);
+  if (bad) return { tone: "bad", text: `NOT proved: the step “${bad.name}” fails.` };
+  if (steps.some((each) => each.holds === null)) return { tone: "hold", text: `Record ${index} is in the log of the checkpoint. The signature is not checked here: swarmkeeper audit verify checks it.` };
+  return { tone: "ok", text: `Proved: record ${index} is in the signed log.` };
+}

@@ -1,0 +1,141 @@
+// What evaluators said: the decisions of reviews, the newest first; on the right all verdicts behind the one that is open.
+
+import { useState } from "preact/hooks";
+import { api, type TaskEvent } from "../../api.ts";
+import { useKeys } from "../../keys.ts";
+import { ofTasks, say, useRead } from "../../live.ts";
+import { Ago, Command, Key, State, Trouble, When } from "../../parts.tsx";
+import { route, written } from "../../route.ts";
+import { safe, shortId, type Look } from "../../words.ts";
+import { desk } from "./calls.ts";
+import { address, asked, CALM, More, put, usePages } from "./kit.tsx";
+
+const COUNTED_MAX = 30; // tasks whose verdicts are read to count by evaluator
+const LOOKS: Record<string, Look> = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
+const look = (decision: string): Look => LOOKS[decision] ?? { tone: "plain", word: safe(decision) };
+
+interface Review { id: string; at: string; task: string; key: string | null; round: number; decision: string; votes: Record<string, number> | null }
+
+function review(event: TaskEvent): Review {
+  const data = event.data as { task_id: string; key?: string; round: number; decision: string; votes?: Record<string, number> };
+  return { id: event.id, at: event.time, task: data.task_id, key: data.key ?? null, round: data.round, decision: data.decision, votes: data.votes ?? null };
+}
+const total = (votes: Record<string, number>): number => Object.values(votes).reduce((sum, count) => sum + count, 0);
+const unanimous = (votes: Record<string, number>): boolean => Object.values(votes).filter((count) => count > 0).length === 1;
+
+export function Evaluations() {
+  const pages = usePages("evaluations", desk.reviews, (event) => event.id, { ...CALM, on: ofTasks });
+  const reviews = pages.items.map(review), chosen = asked("review");
+  const at = reviews.findIndex((each) => each.id === chosen), open = reviews[at];
+  const step = (by: number) => { const next = reviews[Math.max(0, Math.min(at + by, reviews.length - 1))]; if (next) put({ review: next.id }, true); };
+  useKeys({
+    j: { does: "next review", run: () => step(1) },
+    k: { does: "previous review", run: () => step(-1) },
+    Enter: { does: "open the task", run: () => { if (open) location.hash = written(["tasks", open.task]); } },
+    Escape: { does: "close the review", run: () => put({ review: null }, true) },
+  });
+  const voted = reviews.filter((each) => each.votes && total(each.votes) > 1), agreed = voted.filter((each) => unanimous(each.votes!));
+  const count = (decision: string) => reviews.filter((each) => each.decision === decision).length;
+  return (
+    <div class={`split ${chosen ? "open" : ""}`}>
+      <h1 class="hidden-text">Evaluations</h1>
+      <div class="side">
+        <Trouble read={pages.seen} what="the evaluations" />
+        {pages.seen.data && !reviews.length && !pages.more && <div class="empty"><h2>No review has come to a decision yet.</h2><p>Evaluators judge what is submitted without <code>--no-review</code>: <Command text="swarmkeeper docs rework" /></p></div>}
+        {reviews.length > 0 && (
+          <div class="pad">
+            <dl class="sums">
+              {Object.keys(LOOKS).map((each) => <div key={each}><dt><State look={look(each)} /></dt><dd>{count(each)}</dd></div>)}
+              {voted.length > 0 && <div><dt>all voted alike</dt><dd>{agreed.length} of {voted.length}</dd></div>}
+            </dl>
+            <Evaluators reviews={reviews} />
+          </div>
+        )}
+        <ol class="records reviews">
+          {reviews.map((each) => (
+            <li key={each.id}>
+              <a class="record" href={address({ review: each.id })} aria-current={each.id === chosen ? "true" : undefined}>
+                <State look={look(each.decision)} /><b>{each.key === null ? "whole task" : safe(each.key)}</b><span>{shortId(safe(each.task))}</span>
+                <span>{each.votes ? Object.entries(each.votes).filter(([, votes]) => votes > 0).map(([name, votes]) => `${votes} ${safe(name)}`).join(", ") : ""}{each.round > 1 ? ` · round ${each.round}` : ""}</span><When time={each.at} />
+              </a>
+            </li>
+          ))}
+        </ol>
+        {reviews.length > 0 && <More pages={pages} what="reviews"> · <Key>j</Key> <Key>k</Key> open one</More>}
+      </div>
+      {chosen && <div class="detail">{open ? <Detail key={open.id} of={open} /> : pages.seen.data && <p class="none">It is not among those that are shown. <a href={address({ review: null })}>Close</a></p>}</div>}
+    </div>
+  );
+}
+
+function Detail({ of }: { of: Review }) {
+  const reading = useRead(`verdicts ${of.id}`, async () => {
+    const [page, task] = await Promise.all([desk.verdicts(of.task), api.task(of.task).catch(() => null)]);
+    return { verdicts: page.items, title: task?.task.title ?? of.task };
+  }, CALM);
+  const seen = reading.state.value;
+  const verdicts = seen.data?.verdicts.filter((each) => each.subject === of.key).sort((a, b) => b.round - a.round) ?? [];
+  return (
+    <article aria-labelledby="review">
+      <p class="over"><a class="button small back" href={written(route.value.path)}>← Evaluations</a> <a href={written(["tasks", of.task])}>{seen.data ? safe(seen.data.title) : shortId(of.task)}</a></p>
+      <h2 id="review">{of.key === null ? "Whole task" : safe(of.key)}: {look(of.decision).word}</h2>
+      <p class="none">Round {of.round}, decided <Ago time={of.at} /> ago.</p>
+      <Trouble read={seen} what="the verdicts" />
+      {seen.data && !verdicts.length && <p class="none">No verdict is kept of it any more.</p>}
+      {verdicts.map((each) => (
+        <section class="card" key={each.work_id}>
+          <h3><State look={look(each.decision ?? "too long to show")} /> {safe(each.evaluator ?? "–")}{each.score !== null && ` · score ${Number(each.score.toFixed(3))}`} · round {each.round}</h3>
+          <ul class="said">
+            {each.reasons.map((reason, at) => <li key={at}>{safe(reason)}</li>)}
+            {each.findings.map((finding, at) => <li key={`f${at}`}><b>{safe(finding.severity ?? "finding")}</b> {safe(finding.text ?? "")}</li>)}
+            {each.feedback.map((wish, at) => <li key={`w${at}`}><b>{safe(wish.subtask)}</b> {safe(wish.text)}</li>)}
+            {!each.reasons.length && !each.findings.length && !each.feedback.length && <li class="none">Without reasons.</li>}
+          </ul>
+        </section>
+      ))}
+    </article>
+  );
+}
+
+interface Counted { name: string; said: Record<string, number>; all: number; alike: number }
+
+/** Who said what: counted on request, since it takes a call for each task. */
+function Evaluators({ reviews }: { reviews: Review[] }) {
+  const [found, setFound] = useState<{ rows: Counted[]; tasks: number } | null>(null);
+  const [state, setState] = useState<"" | "busy" | "failed">("");
+  async function count(): Promise<void> {
+    setState("busy");
+    const tasks = [...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX);
+    const decided = new Map(reviews.map((each) => [`${each.task} ${each.key} ${each.round}`, each.decision]));
+    const rows = new Map<string, Counted>();
+    try {
+      for (const task of tasks) {
+        for (const { evaluator, subject, round, decision } of (await desk.verdicts(task)).items) {
+          const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0 };
+          rows.set(name, row);
+          if (!decision) continue;
+          row.said[decision] = (row.said[decision] ?? 0) + 1;
+          row.all++;
+          if (decided.get(`${task} ${subject} ${round}`) === decision) row.alike++;
+        }
+      }
+      setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.length });
+      say(`${rows.size} evaluators.`);
+      setState("");
+    } catch {
+      setState("failed");
+    }
+  }
+  if (!found) return <p><button type="button" class="small" disabled={state === "busy"} onClick={() => void count()}>Count by evaluator</button> {state === "failed" && <span class="error">The verdicts cannot be read.</span>}</p>;
+  return (
+    <div class="scroll-x" tabIndex={0} role="region" aria-label="By evaluator">
+      <table>
+        <caption>Verdicts on the last {found.tasks} reviewed tasks</caption>
+        <thead><tr><th scope="col">Evaluator</th>{[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => <th scope="col" class="num" key={each}>{each}</th>)}</tr></thead>
+        <tbody>{found.rows.map((row) => (
+          <tr key={row.name}><th scope="row">{safe(row.name)}</th>{Object.keys(LOOKS).map((each) => <td class="num" key={each}>{row.said[each] ?? 0}</td>)}<td class="num">{row.all}</td><td class="num">{row.alike}</td></tr>
+        ))}</tbody>
+      </table>
+    </div>
+  );
+}
