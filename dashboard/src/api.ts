@@ -152,3 +152,6 @@ export const api = {
 
   skills: () => get<Page<Skill>>("skills"),
 };
+
+// For calls that a single page makes: they are in a module beside it, which is loaded with it.
+export { act, call, get, BASE };

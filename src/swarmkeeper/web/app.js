@@ -1,4 +1,4 @@
-// node_modules/preact/dist/preact.mjs
+// ../../../../work/main/dashboard/node_modules/preact/dist/preact.mjs
 var n;
 var t;
 var r;
@@ -269,7 +269,7 @@ n = { __e: function(n3, t4, r4, u4) {
   return n3.__v.__b - t4.__v.__b;
 }, e = /* @__PURE__ */ Symbol(), l = /(PointerCapture)$|Capture$/i, c = 0, a = {}, s = 0;
 
-// node_modules/preact/hooks/dist/hooks.mjs
+// ../../../../work/main/dashboard/node_modules/preact/hooks/dist/hooks.mjs
 var t2;
 var r2;
 var u2;
@@ -423,7 +423,7 @@ function G2(n3, t4) {
   return "function" == typeof t4 ? t4(n3) : t4;
 }
 
-// node_modules/@preact/signals-core/dist/signals-core.module.js
+// ../../../../work/main/dashboard/node_modules/@preact/signals-core/dist/signals-core.module.js
 var i3 = /* @__PURE__ */ Symbol.for("preact-signals");
 function t3() {
   if (!(v3 > 1)) {
@@ -816,7 +816,7 @@ function x2(i4, t4) {
   return n3;
 }
 
-// node_modules/@preact/signals/dist/signals.module.js
+// ../../../../work/main/dashboard/node_modules/@preact/signals/dist/signals.module.js
 var h4;
 var d4;
 var p4;
@@ -1589,7 +1589,7 @@ function head(value, max = 64 * 1024) {
   return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
 }
 
-// node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
+// ../../../../work/main/dashboard/node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
 var f4 = /* @__PURE__ */ Symbol.for("pv");
 var o4 = 0;
 function a4(t4, e4, n3, u4, a5, i4) {
@@ -2158,12 +2158,13 @@ var nodesOf = (subtasks) => subtasks.map((each) => ({
   note: [each.attempt > 1 ? `try ${each.attempt}` : "", each.bot ?? (each.required_skills ?? []).join(", ")].filter(Boolean).join(" · ")
 }));
 var short = (text, max) => text.length > max ? `${text.slice(0, max - 1)}…` : text;
-function Graph({ nodes, edges, chosen, choose, label }) {
+function Graph({ nodes, edges, chosen, choose, fit = false, label }) {
   const shape = nodes.map((each) => each.key).join("\n") + "\0" + edges.map((each) => `${each.from}
 ${each.to}`).join("\0");
   const placed = w2(() => layout(nodes.map((each) => each.key), edges.map((each) => [each.from, each.to])), [shape]);
   const of = new Map(nodes.map((each) => [each.key, each]));
   const when = new Map(edges.map((each) => [`${each.from}\0${each.to}`, each.when]));
+  const width = placed.width + 2 * MARGIN, height = placed.height + 2 * MARGIN;
   const box = T2(null);
   A2(() => {
     const at = chosen === void 0 ? void 0 : placed.at.get(chosen), element = box.current;
@@ -2171,7 +2172,7 @@ ${each.to}`).join("\0");
     if (at.x < element.scrollLeft || at.x + SIZES.width > element.scrollLeft + element.clientWidth) element.scrollLeft = at.x - element.clientWidth / 2;
     if (at.y < element.scrollTop || at.y + SIZES.height > element.scrollTop + element.clientHeight) element.scrollTop = at.y - element.clientHeight / 2;
   }, [chosen, placed]);
-  return /* @__PURE__ */ a4("div", { class: "graph", ref: box, tabIndex: 0, role: "group", "aria-label": label, children: /* @__PURE__ */ a4("svg", { width: placed.width + 2 * MARGIN, height: placed.height + 2 * MARGIN, role: "presentation", children: /* @__PURE__ */ a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
+  return /* @__PURE__ */ a4("div", { class: fit ? "graph fit" : "graph", ref: box, tabIndex: choose ? void 0 : 0, role: "group", "aria-label": label, children: /* @__PURE__ */ a4("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "presentation", children: /* @__PURE__ */ a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
     placed.edges.map((edge) => /* @__PURE__ */ a4("path", { d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` }, `${edge.from}\0${edge.to}`)),
     [...placed.at].map(([key, at]) => {
       const node = of.get(key), look = node.status ? lookOfItem(node.status) : { tone: "wait", word: "planned" };
@@ -2203,42 +2204,6 @@ ${each.to}`).join("\0");
       );
     })
   ] }) }) });
-}
-function Stages({ nodes, edges, choose }) {
-  const columns = w2(() => {
-    const number = new Map(nodes.map((each, at) => [each.key, at]));
-    const known = edges.flatMap((each) => {
-      const from = number.get(each.from), to = number.get(each.to);
-      return from === void 0 || to === void 0 ? [] : [[from, to]];
-    });
-    const ranks = ranksOf(nodes.length, known);
-    const found = [];
-    nodes.forEach((each, at) => {
-      const column = found[ranks[at]] ??= /* @__PURE__ */ new Map();
-      column.set(each.status, (column.get(each.status) ?? 0) + 1);
-    });
-    return found;
-  }, [nodes, edges]);
-  const tallest = Math.max(1, ...columns.map((column) => [...column.values()].reduce((sum, n3) => sum + n3, 0)));
-  return /* @__PURE__ */ a4("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0, children: columns.map((column, rank) => /* @__PURE__ */ a4("div", { class: "stage", children: [
-    /* @__PURE__ */ a4("span", { class: "rank", children: rank + 1 }),
-    [...column].sort(([a5], [b3]) => worse(lookOfItem(a5).tone, lookOfItem(b3).tone)).map(([status, count]) => {
-      const look = lookOfItem(status);
-      return /* @__PURE__ */ a4(
-        "button",
-        {
-          type: "button",
-          class: `block tone-${look.tone}`,
-          style: { height: `${Math.max(22, 180 * count / tallest)}px` },
-          "aria-label": `Stage ${rank + 1}: ${count} ${look.word}`,
-          title: `${count} ${look.word}`,
-          onClick: () => choose(status, rank),
-          children: count
-        },
-        status
-      );
-    })
-  ] }, rank)) });
 }
 
 // src/query.ts
@@ -2854,6 +2819,7 @@ export {
   Act,
   Ago,
   ApiError,
+  BASE,
   Command,
   Dialog,
   Disconnected,
@@ -2868,24 +2834,29 @@ export {
   NotDone,
   Progress,
   Refused,
+  SIZES,
   SKELETON_AFTER_MS,
   Skeleton,
-  Stages,
   State,
   Trouble,
   Value,
   When,
   Windowed,
+  act,
   api,
   approvalsOpen,
   r3 as batch,
+  call,
   O as computed,
   connection,
   counts,
+  crossings,
+  curve,
   edgesOf,
   x2 as effect,
   follow,
   followChanges,
+  get,
   go,
   grouped,
   has,
@@ -2894,6 +2865,7 @@ export {
   a4 as jsx,
   a4 as jsxs,
   keepChoices,
+  layout,
   letters,
   listed,
   listen,
@@ -2910,6 +2882,7 @@ export {
   ofTasks,
   parse,
   pending2 as pending,
+  ranksOf,
   route,
   safe,
   said,
