@@ -1945,7 +1945,7 @@ function crossings(order, next, place) {
   }
   return sum;
 }
-function layout(ids, edges, sizes = SIZES) {
+function layout(ids, edges, sizes = SIZES, earlier) {
   const number = new Map(ids.map((id2, index) => [id2, index]));
   const known = [];
   for (const [from, to] of edges) {
@@ -1955,8 +1955,15 @@ function layout(ids, edges, sizes = SIZES) {
   const rank = Array.from(ranksOf(ids.length, known));
   const order = Array.from({ length: Math.max(0, ...rank) + (ids.length ? 1 : 0) }, () => []);
   for (let node = 0; node < ids.length; node++) order[rank[node]].push(node);
+  const held = /* @__PURE__ */ new Map();
+  if (earlier) {
+    ids.forEach((id2, node) => {
+      if (earlier.at.has(id2)) held.set(node, earlier.at.get(id2).y);
+    });
+    for (const row of order) row.sort((a5, b3) => Number(held.has(b3)) - Number(held.has(a5)) || (held.get(a5) ?? 0) - (held.get(b3) ?? 0));
+  }
   const { chains, next, before } = withBends(known, rank, order);
-  sort(order, next, before, rank.length);
+  sort(order, next, before, rank.length, held);
   const middle = heights(order, next, before, ids.length, rank.length, sizes);
   let top = Infinity, bottom = -Infinity;
   for (let node = 0; node < ids.length; node++) {
@@ -2016,7 +2023,7 @@ function withBends(edges, rank, order) {
   }
   return { chains, next, before };
 }
-function sort(order, next, before, count) {
+function sort(order, next, before, count, held) {
   const place = new Int32Array(count);
   const number = (row) => row.forEach((node, index) => {
     place[node] = index;
@@ -2038,9 +2045,16 @@ function sort(order, next, before, count) {
         wanted[node] = near.length ? sum / near.length : place[node];
       }
       row.sort((a5, b3) => wanted[a5] - wanted[b3] || place[a5] - place[b3]);
+      if (held.size) {
+        const kept2 = row.filter((node) => held.has(node)).sort((a5, b3) => held.get(a5) - held.get(b3));
+        let turn = 0;
+        row.forEach((node, at) => {
+          if (held.has(node)) row[at] = kept2[turn++];
+        });
+      }
       number(row);
     }
-    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget);
+    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget, held);
     const now3 = crossings(order, next, place);
     if (now3 < fewest) {
       fewest = now3;
@@ -2051,12 +2065,13 @@ function sort(order, next, before, count) {
     order[rank] = row;
   });
 }
-function exchange(order, next, before, place, budget) {
+function exchange(order, next, before, place, budget, held) {
   for (let again = true; again && budget > 0; ) {
     again = false;
     for (const row of order) {
       for (let at = 0; at + 1 < row.length && budget > 0; at++) {
         const a5 = row[at], b3 = row[at + 1];
+        if (held.has(a5) && held.has(b3)) continue;
         budget -= 1 + next[a5].length * next[b3].length + before[a5].length * before[b3].length;
         if (gain(next[a5], next[b3], place) + gain(before[a5], before[b3], place) > 0) {
           row[at] = b3;
@@ -2144,11 +2159,23 @@ function curve(points) {
   return path;
 }
 var round = (value) => Math.round(value * 10) / 10;
+function beside(placed, key, way) {
+  const rank = placed.ranks.findIndex((row2) => row2.includes(key)), row = placed.ranks[rank] ?? [];
+  if (way === "ArrowUp" || way === "ArrowDown") return row[row.indexOf(key) + (way === "ArrowUp" ? -1 : 1)];
+  const forth = way === "ArrowRight";
+  const linked = placed.edges.filter((edge) => (forth ? edge.from : edge.to) === key).map((edge) => forth ? edge.to : edge.from);
+  const far = (node) => {
+    const a5 = placed.at.get(node), b3 = placed.at.get(key);
+    return Math.abs(a5.x - b3.x) * 1e3 + Math.abs(a5.y - b3.y);
+  };
+  return (linked.length ? linked : [...placed.ranks[rank + (forth ? 1 : -1)] ?? []]).sort((a5, b3) => far(a5) - far(b3))[0];
+}
 
 // src/graph.tsx
 var GRAPH_MAX = 200;
 var MARGIN = 12;
 var TITLE_LENGTH = 20;
+var SHRUNK = 0.75;
 function edgesOf(subtasks) {
   return subtasks.flatMap((subtask) => (subtask.depends_on ?? []).map((each) => typeof each === "string" ? { from: each, to: subtask.key, when: "success" } : { from: each.key, to: subtask.key, when: each.when ?? "success" }));
 }
@@ -2161,18 +2188,43 @@ var short = (text, max) => text.length > max ? `${text.slice(0, max - 1)}…` : 
 function Graph({ nodes, edges, chosen, choose, fit = false, label }) {
   const shape = nodes.map((each) => each.key).join("\n") + "\0" + edges.map((each) => `${each.from}
 ${each.to}`).join("\0");
-  const placed = w2(() => layout(nodes.map((each) => each.key), edges.map((each) => [each.from, each.to])), [shape]);
+  const earlier = T2(void 0);
+  const placed = w2(() => earlier.current = layout(nodes.map((each) => each.key), edges.map((each) => [each.from, each.to]), SIZES, earlier.current), [shape]);
   const of = new Map(nodes.map((each) => [each.key, each]));
   const when = new Map(edges.map((each) => [`${each.from}\0${each.to}`, each.when]));
   const width = placed.width + 2 * MARGIN, height = placed.height + 2 * MARGIN;
   const box = T2(null);
+  const [pane, setPane] = d2([width, height]);
+  const [active, setActive] = d2(void 0);
+  const stop = active !== void 0 && of.has(active) ? active : chosen !== void 0 && of.has(chosen) ? chosen : nodes[0]?.key;
+  const wide = Math.min(1, pane[0] / width), scale = fit ? Math.min(wide, pane[1] / height) : wide < SHRUNK ? 1 : wide;
+  F2(() => {
+    const element = box.current;
+    const measured = new ResizeObserver(() => setPane([element.clientWidth, element.clientHeight]));
+    setPane([element.clientWidth, element.clientHeight]);
+    measured.observe(element);
+    return () => measured.disconnect();
+  }, []);
   A2(() => {
     const at = chosen === void 0 ? void 0 : placed.at.get(chosen), element = box.current;
     if (!at || !element) return;
-    if (at.x < element.scrollLeft || at.x + SIZES.width > element.scrollLeft + element.clientWidth) element.scrollLeft = at.x - element.clientWidth / 2;
-    if (at.y < element.scrollTop || at.y + SIZES.height > element.scrollTop + element.clientHeight) element.scrollTop = at.y - element.clientHeight / 2;
-  }, [chosen, placed]);
-  return /* @__PURE__ */ a4("div", { class: fit ? "graph fit" : "graph", ref: box, tabIndex: choose ? void 0 : 0, role: "group", "aria-label": label, children: /* @__PURE__ */ a4("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "presentation", children: /* @__PURE__ */ a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
+    const x3 = at.x * scale, y5 = at.y * scale;
+    if (x3 < element.scrollLeft || x3 + SIZES.width * scale > element.scrollLeft + element.clientWidth) element.scrollLeft = x3 - element.clientWidth / 2;
+    if (y5 < element.scrollTop || y5 + SIZES.height * scale > element.scrollTop + element.clientHeight) element.scrollTop = y5 - element.clientHeight / 2;
+  }, [chosen, placed, scale]);
+  function press(event, key) {
+    if (event.key === "Enter" || event.key === " ") choose?.(key);
+    else if (!event.key.startsWith("Arrow")) return;
+    else {
+      const next = beside(placed, key, event.key);
+      if (next !== void 0) {
+        setActive(next);
+        [...box.current.querySelectorAll("[data-key]")].find((each) => each.dataset["key"] === next)?.focus();
+      }
+    }
+    event.preventDefault();
+  }
+  return /* @__PURE__ */ a4("div", { class: fit ? "graph fit" : "graph", ref: box, tabIndex: choose ? void 0 : 0, role: "group", "aria-label": label, children: /* @__PURE__ */ a4("svg", { width: width * scale, height: height * scale, viewBox: `0 0 ${width} ${height}`, role: "presentation", children: /* @__PURE__ */ a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
     placed.edges.map((edge) => /* @__PURE__ */ a4("path", { d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` }, `${edge.from}\0${edge.to}`)),
     [...placed.at].map(([key, at]) => {
       const node = of.get(key), look = node.status ? lookOfItem(node.status) : { tone: "wait", word: "planned" };
@@ -2181,16 +2233,15 @@ ${each.to}`).join("\0");
         {
           transform: `translate(${at.x} ${at.y})`,
           class: `node tone-${look.tone} ${key === chosen ? "chosen" : ""}`,
-          role: choose ? "button" : void 0,
-          tabIndex: choose ? 0 : void 0,
-          "aria-pressed": choose ? key === chosen : void 0,
-          onClick: () => choose?.(key),
-          onKeyDown: (event) => {
-            if (event.key === "Enter" || event.key === " ") {
-              event.preventDefault();
-              choose?.(key);
-            }
-          },
+          ...choose ? {
+            role: "button",
+            "data-key": key,
+            tabIndex: key === stop ? 0 : -1,
+            "aria-pressed": key === chosen,
+            onFocus: () => setActive(key),
+            onClick: () => choose(key),
+            onKeyDown: (event) => press(event, key)
+          } : {},
           children: [
             (key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && /* @__PURE__ */ a4("title", { children: `${safe(key)} ${look.word} · ${safe(node.note)}` }),
             /* @__PURE__ */ a4("rect", { width: SIZES.width, height: SIZES.height, rx: "4", class: "box" }),
@@ -2846,6 +2897,7 @@ export {
   api,
   approvalsOpen,
   r3 as batch,
+  beside,
   call,
   O as computed,
   connection,

@@ -1,12 +1,12 @@
 // src/pages/task.tsx
-import { useState as useState6 } from "./app.js";
-import { api as api2, ApiError as ApiError2 } from "./app.js";
+import { useState as useState7 } from "./app.js";
+import { api as api2, ApiError as ApiError3 } from "./app.js";
 import { useKeys as useKeys4 } from "./app.js";
 import { connection, ofTask as ofTask5, say as say2, useRead as useRead5 } from "./app.js";
 import { Act as Act2, Labels, NotDone as NotDone2, State as State5, Trouble as Trouble4, When as When5 } from "./app.js";
-import { go, route, written } from "./app.js";
+import { go as go2, route as route2, written as written2 } from "./app.js";
 import { may as may4 } from "./app.js";
-import { grouped as grouped6, lookOfTask as lookOfTask2, money as money3, safe as safe8 } from "./app.js";
+import { grouped as grouped7, lookOfTask as lookOfTask2, money as money3, safe as safe9 } from "./app.js";
 
 // src/pages/task/ask.tsx
 import { useState } from "./app.js";
@@ -277,148 +277,271 @@ function Send({ id: id2, sent }) {
 }
 
 // src/pages/task/inspector.tsx
-import { useState as useState3 } from "./app.js";
+import { useState as useState4 } from "./app.js";
 import { ofTask as ofTask2, useRead as useRead2 } from "./app.js";
-import { Refused, Skeleton, State as State2, Value as Value3, When as When3 } from "./app.js";
+import { Refused as Refused2, Skeleton as Skeleton2, State as State2, Value as Value2, When as When3 } from "./app.js";
 import { may as may2 } from "./app.js";
-import { grouped as grouped2, lookOfEnding, lookOfItem, money as money2, safe as safe3, span } from "./app.js";
+import { grouped as grouped3, lookOfEnding, lookOfItem, money as money2, safe as safe4, span } from "./app.js";
 
 // src/pages/task/payload.tsx
-import { Value as Value2 } from "./app.js";
-import { jsx as jsx3 } from "./app.js";
-function Payload(props) {
-  return /* @__PURE__ */ jsx3(Value2, { value: null, name: props.name });
+import { useEffect, useLayoutEffect, useRef, useState as useState3 } from "./app.js";
+import { ApiError as ApiError2, BASE } from "./app.js";
+import { scriptUrl } from "./app.js";
+import { Command, Refused, Skeleton } from "./app.js";
+import { go, route, written } from "./app.js";
+import { grouped as grouped2, safe as safe2 } from "./app.js";
+import { Fragment, jsx as jsx3, jsxs as jsxs3 } from "./app.js";
+function Payload({ task, subtask, pick, name }) {
+  const worker = useRef(null);
+  const [head, setHead] = useState3(null);
+  const [error, setError] = useState3(null);
+  const [rows, setRows] = useState3(null);
+  useEffect(() => {
+    const made = new Worker(scriptUrl("tree.js"), { type: "module" });
+    worker.current = made;
+    made.onmessage = ({ data }) => {
+      if ("failed" in data) setError(new ApiError2(data.status, data.status ? "refused" : "unreachable", data.failed));
+      else if ("head" in data) {
+        setHead(data);
+        ask({ rows: [0, 60], at: 0 });
+      } else setRows(data);
+    };
+    made.onerror = () => setError(new ApiError2(0, "unreadable", "The server's files are of another version: reload the page."));
+    const path2 = `tasks/${encodeURIComponent(task)}/subtasks/${encodeURIComponent(subtask)}${pick ? "" : "/output"}`;
+    ask({ read: new URL(`./${path2}`, BASE).href, pick: pick ? [pick] : [] });
+    return () => made.terminate();
+  }, []);
+  const ask = (asked) => worker.current.postMessage(asked);
+  if (error) return /* @__PURE__ */ jsx3(Refused, { error, what: pick ?? "the output", stale: false, at: 0 });
+  if (!head) return /* @__PURE__ */ jsx3(Skeleton, { rows: 3 });
+  const { path, query } = route.value, asTree = head.whole && query.get("as") === "tree";
+  const show = (as) => {
+    const next = new URLSearchParams(query);
+    if (as) next.set("as", as);
+    else next.delete("as");
+    go(written(path, next), true);
+  };
+  return /* @__PURE__ */ jsxs3("div", { class: "value", children: [
+    /* @__PURE__ */ jsxs3("p", { class: "as", children: [
+      head.whole && /* @__PURE__ */ jsxs3(Fragment, { children: [
+        /* @__PURE__ */ jsx3("button", { type: "button", class: "tab", "aria-pressed": !asTree, onClick: () => show(null), children: "text" }),
+        /* @__PURE__ */ jsx3("button", { type: "button", class: "tab", "aria-pressed": asTree, onClick: () => show("tree"), children: "tree" })
+      ] }),
+      /* @__PURE__ */ jsx3("span", { children: head.whole ? `${grouped2(head.bytes)} bytes` : "more than 1 MiB" })
+    ] }),
+    asTree ? rows && /* @__PURE__ */ jsx3(Tree, { name, rows, ask }) : /* @__PURE__ */ jsx3("pre", { tabIndex: 0, role: "region", "aria-label": name, children: safe2(head.head) }),
+    head.cut && !asTree && /* @__PURE__ */ jsxs3("p", { children: [
+      "This is the beginning. To read the whole: ",
+      pick ? /* @__PURE__ */ jsx3(Command, { text: `swarmkeeper task get ${task} ${subtask} --json` }) : /* @__PURE__ */ jsx3(Command, { text: `swarmkeeper task result ${task} ${subtask}` })
+    ] })
+  ] });
+}
+var ROW = 22;
+var VIEW = 18;
+var BEYOND = 20;
+var MOVES = {
+  ArrowDown: (at) => at + 1,
+  ArrowUp: (at) => at - 1,
+  PageDown: (at) => at + VIEW,
+  PageUp: (at) => at - VIEW,
+  Home: () => 0,
+  End: (_, last) => last
+};
+var ACTS = { Enter: "toggle", " ": "toggle", ArrowRight: "open", ArrowLeft: "close" };
+function Tree({ name, rows, ask }) {
+  const box = useRef(null);
+  const [id2] = useState3(() => `tree-${Math.random().toString(36).slice(2)}`);
+  const range = () => {
+    const first = Math.max(0, Math.floor((box.current?.scrollTop ?? 0) / ROW) - BEYOND);
+    return [first, first + VIEW + 2 * BEYOND];
+  };
+  const move = (at2, act2) => ask({ rows: range(), at: at2, act: act2 });
+  const { at } = rows;
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (at * ROW < element.scrollTop) element.scrollTop = at * ROW;
+    else if ((at + 1) * ROW > element.scrollTop + element.clientHeight) element.scrollTop = (at + 1) * ROW - element.clientHeight;
+  }, [at]);
+  function press(event) {
+    const act2 = ACTS[event.key], to = MOVES[event.key]?.(at, rows.total - 1);
+    if (!act2 && to === void 0) return;
+    event.preventDefault();
+    move(to === void 0 ? at : Math.max(0, Math.min(to, rows.total - 1)), act2);
+  }
+  const here = rows.rows[at - rows.first];
+  return /* @__PURE__ */ jsx3(
+    "div",
+    {
+      class: "tree",
+      ref: box,
+      role: "tree",
+      "aria-label": name,
+      tabIndex: 0,
+      "aria-activedescendant": here ? `${id2}-${at}` : void 0,
+      onScroll: () => {
+        if (Math.abs(range()[0] - rows.first) > BEYOND / 2) move(at);
+      },
+      onKeyDown: press,
+      children: /* @__PURE__ */ jsx3("div", { role: "none", style: { height: `${rows.total * ROW}px` }, children: /* @__PURE__ */ jsx3("div", { role: "none", style: { transform: `translateY(${rows.first * ROW}px)` }, children: rows.rows.map((row, offset) => {
+        const number = rows.first + offset;
+        return /* @__PURE__ */ jsxs3(
+          "div",
+          {
+            id: `${id2}-${number}`,
+            class: number === at ? "row chosen" : "row",
+            role: "treeitem",
+            "aria-level": row.depth + 1,
+            "aria-posinset": row.place,
+            "aria-setsize": row.of,
+            "aria-expanded": row.size ? row.open : void 0,
+            "aria-selected": number === at,
+            style: { paddingInlineStart: `${Math.min(row.depth, 24) * 14 + 4}px` },
+            onClick: () => move(number, "toggle"),
+            children: [
+              /* @__PURE__ */ jsx3("span", { class: "twist", "aria-hidden": "true", children: row.size ? row.open ? "▾" : "▸" : "" }),
+              row.key !== null && /* @__PURE__ */ jsxs3("b", { children: [
+                safe2(String(row.key)),
+                ": "
+              ] }),
+              row.kind === "object" ? /* @__PURE__ */ jsx3("i", { children: `{${grouped2(row.size)}}` }) : row.kind === "list" ? /* @__PURE__ */ jsx3("i", { children: `[${grouped2(row.size)}]` }) : /* @__PURE__ */ jsx3("span", { class: `is-${row.kind}`, children: safe2(row.text) })
+            ]
+          },
+          number
+        );
+      }) }) })
+    }
+  );
 }
 
 // src/pages/task/trail.tsx
 import { When as When2 } from "./app.js";
 import { State } from "./app.js";
-import { safe as safe2 } from "./app.js";
-import { jsx as jsx4, jsxs as jsxs3 } from "./app.js";
+import { safe as safe3 } from "./app.js";
+import { jsx as jsx4, jsxs as jsxs4 } from "./app.js";
 var LOOKS = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
-var Trail = ({ said: said2 }) => /* @__PURE__ */ jsx4("ol", { class: "trail", children: said2.map((each) => /* @__PURE__ */ jsxs3("li", { children: [
-  /* @__PURE__ */ jsxs3("p", { children: [
+var Trail = ({ said: said2 }) => /* @__PURE__ */ jsx4("ol", { class: "trail", children: said2.map((each) => /* @__PURE__ */ jsxs4("li", { children: [
+  /* @__PURE__ */ jsxs4("p", { children: [
     /* @__PURE__ */ jsx4(State, { look: LOOKS[each.decision ?? ""] ?? { tone: "plain", word: each.decision ?? "too long to list" } }),
-    /* @__PURE__ */ jsxs3("span", { children: [
+    /* @__PURE__ */ jsxs4("span", { children: [
       "round ",
       each.round
     ] }),
     each.score !== null && /* @__PURE__ */ jsx4("span", { class: "num", children: each.score }),
-    /* @__PURE__ */ jsx4("span", { children: safe2(each.evaluator ?? "–") }),
+    /* @__PURE__ */ jsx4("span", { children: safe3(each.evaluator ?? "–") }),
     /* @__PURE__ */ jsx4(When2, { time: each.at })
   ] }),
-  each.reasons.map((reason, at) => /* @__PURE__ */ jsx4("p", { children: safe2(reason) }, at)),
-  each.findings.map((finding, at) => /* @__PURE__ */ jsxs3("p", { children: [
-    /* @__PURE__ */ jsx4("b", { children: safe2(finding.severity ?? "finding") }),
-    finding.subtask && ` in ${safe2(finding.subtask)}`,
+  each.reasons.map((reason, at) => /* @__PURE__ */ jsx4("p", { children: safe3(reason) }, at)),
+  each.findings.map((finding, at) => /* @__PURE__ */ jsxs4("p", { children: [
+    /* @__PURE__ */ jsx4("b", { children: safe3(finding.severity ?? "finding") }),
+    finding.subtask && ` in ${safe3(finding.subtask)}`,
     ": ",
-    safe2(finding.text ?? "")
+    safe3(finding.text ?? "")
   ] }, at)),
-  each.feedback.map((feedback, at) => /* @__PURE__ */ jsxs3("p", { children: [
+  each.feedback.map((feedback, at) => /* @__PURE__ */ jsxs4("p", { children: [
     "to do again in ",
-    /* @__PURE__ */ jsx4("b", { children: safe2(feedback.subtask) }),
+    /* @__PURE__ */ jsx4("b", { children: safe3(feedback.subtask) }),
     ": ",
-    safe2(feedback.text)
+    safe3(feedback.text)
   ] }, at)),
-  each.added.length > 0 && /* @__PURE__ */ jsxs3("p", { children: [
+  each.added.length > 0 && /* @__PURE__ */ jsxs4("p", { children: [
     "added ",
-    each.added.map(safe2).join(", ")
+    each.added.map(safe3).join(", ")
   ] })
 ] }, each.work_id)) });
 
 // src/pages/task/inspector.tsx
-import { jsx as jsx5, jsxs as jsxs4 } from "./app.js";
+import { jsx as jsx5, jsxs as jsxs5 } from "./app.js";
 var TEXT_MAX = 4e3;
 function Inspector({ task, subtask, close }) {
   const reading = useRead2(`subtask ${task} ${subtask}`, async () => {
     const found2 = await calls.subtask(task, subtask);
     return { found: found2, said: found2.kind === "execute" ? (await calls.verdicts(task, found2.key)).items : [] };
   }, { on: ofTask2(task), every: 1e4 });
-  const [input, setInput] = useState3(false);
+  const [input, setInput] = useState4(false);
   const seen = reading.state.value;
   if (!seen.data) {
-    return /* @__PURE__ */ jsxs4("aside", { class: "inspector", "aria-label": "Subtask", children: [
-      /* @__PURE__ */ jsxs4("header", { children: [
-        /* @__PURE__ */ jsx5("h2", { children: safe3(subtask) }),
+    return /* @__PURE__ */ jsxs5("aside", { class: "inspector", "aria-label": "Subtask", children: [
+      /* @__PURE__ */ jsxs5("header", { children: [
+        /* @__PURE__ */ jsx5("h2", { children: safe4(subtask) }),
         /* @__PURE__ */ jsx5("button", { type: "button", class: "small", onClick: close, children: "Close" })
       ] }),
-      seen.error ? /* @__PURE__ */ jsx5(Refused, { error: seen.error, what: "the subtask", stale: false, at: 0 }) : seen.slow ? /* @__PURE__ */ jsx5(Skeleton, { rows: 6 }) : null
+      seen.error ? /* @__PURE__ */ jsx5(Refused2, { error: seen.error, what: "the subtask", stale: false, at: 0 }) : seen.slow ? /* @__PURE__ */ jsx5(Skeleton2, { rows: 6 }) : null
     ] });
   }
   const { found, said: said2 } = seen.data;
-  const after = found.depends_on.map((each) => safe3(typeof each === "string" ? each : each.when === "success" ? each.key : `${each.key} (${each.when})`));
-  return /* @__PURE__ */ jsxs4("aside", { class: "inspector", "aria-labelledby": "inspected", children: [
-    /* @__PURE__ */ jsxs4("header", { children: [
-      /* @__PURE__ */ jsx5("h2", { id: "inspected", children: safe3(found.key) }),
+  const after = found.depends_on.map((each) => safe4(typeof each === "string" ? each : each.when === "success" ? each.key : `${each.key} (${each.when})`));
+  return /* @__PURE__ */ jsxs5("aside", { class: "inspector", "aria-labelledby": "inspected", children: [
+    /* @__PURE__ */ jsxs5("header", { children: [
+      /* @__PURE__ */ jsx5("h2", { id: "inspected", children: safe4(found.key) }),
       /* @__PURE__ */ jsx5(State2, { look: lookOfItem(found.status) }),
       /* @__PURE__ */ jsx5("button", { type: "button", class: "small", onClick: close, children: "Close" })
     ] }),
-    seen.error && /* @__PURE__ */ jsx5(Refused, { error: seen.error, what: "the subtask", stale: true, at: seen.at }),
-    /* @__PURE__ */ jsx5("p", { class: "description", tabIndex: 0, children: safe3(found.description.slice(0, TEXT_MAX)) }),
-    /* @__PURE__ */ jsxs4("dl", { class: "facts", children: [
-      /* @__PURE__ */ jsxs4("div", { children: [
+    seen.error && /* @__PURE__ */ jsx5(Refused2, { error: seen.error, what: "the subtask", stale: true, at: seen.at }),
+    /* @__PURE__ */ jsx5("p", { class: "description", tabIndex: 0, children: safe4(found.description.slice(0, TEXT_MAX)) }),
+    /* @__PURE__ */ jsxs5("dl", { class: "facts", children: [
+      /* @__PURE__ */ jsxs5("div", { children: [
         /* @__PURE__ */ jsx5("dt", { children: "needs" }),
-        /* @__PURE__ */ jsx5("dd", { children: found.required_skills.map(safe3).join(", ") || "–" })
+        /* @__PURE__ */ jsx5("dd", { children: found.required_skills.map(safe4).join(", ") || "–" })
       ] }),
-      /* @__PURE__ */ jsxs4("div", { children: [
+      /* @__PURE__ */ jsxs5("div", { children: [
         /* @__PURE__ */ jsx5("dt", { children: "after" }),
         /* @__PURE__ */ jsx5("dd", { children: after.join(", ") || "–" })
       ] }),
-      /* @__PURE__ */ jsxs4("div", { children: [
+      /* @__PURE__ */ jsxs5("div", { children: [
         /* @__PURE__ */ jsx5("dt", { children: "round" }),
         /* @__PURE__ */ jsx5("dd", { children: found.round })
       ] }),
-      found.progress?.message && /* @__PURE__ */ jsxs4("div", { children: [
+      found.progress?.message && /* @__PURE__ */ jsxs5("div", { children: [
         /* @__PURE__ */ jsx5("dt", { children: "says" }),
-        /* @__PURE__ */ jsx5("dd", { children: safe3(found.progress.message) })
+        /* @__PURE__ */ jsx5("dd", { children: safe4(found.progress.message) })
       ] })
     ] }),
-    /* @__PURE__ */ jsxs4("section", { class: "card", children: [
+    /* @__PURE__ */ jsxs5("section", { class: "card", children: [
       /* @__PURE__ */ jsx5("h3", { children: "Attempts" }),
       !found.attempts.length && /* @__PURE__ */ jsx5("p", { class: "none", children: "None has ended yet." }),
-      /* @__PURE__ */ jsx5("ol", { class: "attempts", children: found.attempts.map((each) => /* @__PURE__ */ jsxs4("li", { children: [
+      /* @__PURE__ */ jsx5("ol", { class: "attempts", children: found.attempts.map((each) => /* @__PURE__ */ jsxs5("li", { children: [
         /* @__PURE__ */ jsx5("span", { children: each.attempt }),
         /* @__PURE__ */ jsx5(State2, { look: lookOfEnding(each.ending) }),
-        /* @__PURE__ */ jsx5("span", { children: safe3(each.bot_name ?? each.bot) }),
+        /* @__PURE__ */ jsx5("span", { children: safe4(each.bot_name ?? each.bot) }),
         /* @__PURE__ */ jsx5("span", { children: span(Date.parse(each.ended_at) - Date.parse(each.started_at)) }),
         /* @__PURE__ */ jsx5("span", { children: money2(each.usage?.cost_micro_usd) }),
-        each.usage?.tokens !== void 0 && /* @__PURE__ */ jsxs4("span", { children: [
-          grouped2(each.usage.tokens),
+        each.usage?.tokens !== void 0 && /* @__PURE__ */ jsxs5("span", { children: [
+          grouped3(each.usage.tokens),
           " tokens"
         ] }),
-        /* @__PURE__ */ jsxs4("small", { children: [
+        /* @__PURE__ */ jsxs5("small", { children: [
           "from ",
           /* @__PURE__ */ jsx5(When3, { time: each.started_at })
         ] }),
-        (each.error?.message ?? each.reason) && /* @__PURE__ */ jsx5("p", { class: "error", children: safe3((each.error?.message ?? each.reason ?? "").slice(0, TEXT_MAX)) })
+        (each.error?.message ?? each.reason) && /* @__PURE__ */ jsx5("p", { class: "error", children: safe4((each.error?.message ?? each.reason ?? "").slice(0, TEXT_MAX)) })
       ] }, each.attempt)) })
     ] }),
-    said2.length > 0 && /* @__PURE__ */ jsxs4("section", { class: "card", children: [
+    said2.length > 0 && /* @__PURE__ */ jsxs5("section", { class: "card", children: [
       /* @__PURE__ */ jsx5("h3", { children: "Verdicts" }),
       /* @__PURE__ */ jsx5(Trail, { said: said2 })
     ] }),
-    !said2.length && found.verdict && /* @__PURE__ */ jsxs4("section", { class: "card", children: [
-      /* @__PURE__ */ jsxs4("h3", { children: [
+    !said2.length && found.verdict && /* @__PURE__ */ jsxs5("section", { class: "card", children: [
+      /* @__PURE__ */ jsxs5("h3", { children: [
         "Verdict: ",
-        safe3(found.verdict.decision),
+        safe4(found.verdict.decision),
         found.verdict.score !== null && ` · ${found.verdict.score}`
       ] }),
-      found.verdict.reasons.map((reason, at) => /* @__PURE__ */ jsx5("p", { children: safe3(reason) }, at))
+      found.verdict.reasons.map((reason, at) => /* @__PURE__ */ jsx5("p", { children: safe4(reason) }, at))
     ] }),
-    /* @__PURE__ */ jsxs4("section", { class: "card", children: [
+    /* @__PURE__ */ jsxs5("section", { class: "card", children: [
       /* @__PURE__ */ jsx5("h3", { children: "Output" }),
-      !may2("output.read") ? /* @__PURE__ */ jsx5(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : found.output === null || found.output === void 0 ? /* @__PURE__ */ jsx5("p", { class: "none", children: "There is none yet." }) : found.kind === "execute" ? /* @__PURE__ */ jsx5(Payload, { task, subtask, name: "Output" }, found.ended_at) : /* @__PURE__ */ jsx5(Value3, { value: found.output, name: "Output" })
+      !may2("output.read") ? /* @__PURE__ */ jsx5(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : found.output === null || found.output === void 0 ? /* @__PURE__ */ jsx5("p", { class: "none", children: "There is none yet." }) : found.kind === "execute" ? /* @__PURE__ */ jsx5(Payload, { task, subtask, name: "Output" }, found.ended_at) : /* @__PURE__ */ jsx5(Value2, { value: found.output, name: "Output" })
     ] }),
-    found.kind === "execute" && /* @__PURE__ */ jsxs4("section", { class: "card", children: [
+    found.kind === "execute" && /* @__PURE__ */ jsxs5("section", { class: "card", children: [
       /* @__PURE__ */ jsx5("h3", { children: "Input" }),
       input ? /* @__PURE__ */ jsx5(Payload, { task, subtask, pick: "input", name: "Input" }) : /* @__PURE__ */ jsx5("button", { type: "button", class: "small", onClick: () => setInput(true), children: "Show the input" })
     ] }),
-    found.late_results?.map((each) => /* @__PURE__ */ jsxs4("section", { class: "card", children: [
-      /* @__PURE__ */ jsxs4("h3", { children: [
+    found.late_results?.map((each) => /* @__PURE__ */ jsxs5("section", { class: "card", children: [
+      /* @__PURE__ */ jsxs5("h3", { children: [
         "Came too late: ",
         /* @__PURE__ */ jsx5(When3, { time: each.received_at })
       ] }),
-      /* @__PURE__ */ jsx5(Value3, { value: each.content, name: "A result that came too late" })
+      /* @__PURE__ */ jsx5(Value2, { value: each.content, name: "A result that came too late" })
     ] }, each.lease_id))
   ] });
 }
@@ -428,13 +551,13 @@ import { useMemo as useMemo3 } from "./app.js";
 import { edgesOf, Graph, GRAPH_MAX, nodesOf } from "./app.js";
 import { useKeys as useKeys3 } from "./app.js";
 import { Ago, State as State3 } from "./app.js";
-import { grouped as grouped4, lookOfItem as lookOfItem4, safe as safe5, span as span3, worse as worse2 } from "./app.js";
+import { grouped as grouped5, lookOfItem as lookOfItem4, safe as safe6, span as span3, worse as worse2 } from "./app.js";
 
 // src/pages/task/stages.tsx
 import { useMemo } from "./app.js";
 import { ranksOf } from "./app.js";
-import { grouped as grouped3, lookOfItem as lookOfItem2, worse } from "./app.js";
-import { jsx as jsx6, jsxs as jsxs5 } from "./app.js";
+import { grouped as grouped4, lookOfItem as lookOfItem2, worse } from "./app.js";
+import { jsx as jsx6, jsxs as jsxs6 } from "./app.js";
 function ranked(keys, edges) {
   const number = new Map(keys.map((key, at) => [key, at]));
   return ranksOf(keys.length, edges.flatMap(({ from, to }) => number.has(from) && number.has(to) ? [[number.get(from), number.get(to)]] : []));
@@ -450,7 +573,7 @@ function Stages({ nodes, edges, choose }) {
     return found;
   }, [nodes, edges]);
   const tallest = Math.max(1, ...columns.map((column) => [...column.values()].reduce((sum, n) => sum + n, 0)));
-  return /* @__PURE__ */ jsx6("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0, children: columns.map((column, rank) => /* @__PURE__ */ jsxs5("div", { class: "stage", children: [
+  return /* @__PURE__ */ jsx6("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0, children: columns.map((column, rank) => /* @__PURE__ */ jsxs6("div", { class: "stage", children: [
     /* @__PURE__ */ jsx6("span", { class: "rank", "aria-hidden": "true", children: rank + 1 }),
     [...column].sort(([a], [b]) => worse(lookOfItem2(a).tone, lookOfItem2(b).tone)).map(([status, count]) => {
       const look = lookOfItem2(status);
@@ -460,10 +583,10 @@ function Stages({ nodes, edges, choose }) {
           type: "button",
           class: `block tone-${look.tone}`,
           style: { height: `${Math.max(22, 180 * count / tallest)}px` },
-          "aria-label": `${grouped3(count)} ${look.word} in stage ${rank + 1}`,
-          title: `${grouped3(count)} ${look.word}`,
+          "aria-label": `${grouped4(count)} ${look.word} in stage ${rank + 1}`,
+          title: `${grouped4(count)} ${look.word}`,
           onClick: () => choose(status, rank),
-          children: grouped3(count)
+          children: grouped4(count)
         },
         status
       );
@@ -472,11 +595,11 @@ function Stages({ nodes, edges, choose }) {
 }
 
 // src/pages/task/timeline.tsx
-import { useEffect, useLayoutEffect, useMemo as useMemo2, useRef, useState as useState4 } from "./app.js";
+import { useEffect as useEffect2, useLayoutEffect as useLayoutEffect2, useMemo as useMemo2, useRef as useRef2, useState as useState5 } from "./app.js";
 import { useKeys as useKeys2 } from "./app.js";
 import { now as clockNow, ofTask as ofTask3, useRead as useRead3 } from "./app.js";
 import { Glyph, Trouble as Trouble2 } from "./app.js";
-import { lookOfEnding as lookOfEnding2, lookOfItem as lookOfItem3, moment, safe as safe4, span as span2 } from "./app.js";
+import { lookOfEnding as lookOfEnding2, lookOfItem as lookOfItem3, moment, safe as safe5, span as span2 } from "./app.js";
 
 // src/pages/task/lanes.ts
 var FOLD_PX = 28;
@@ -596,10 +719,10 @@ function roomFor(bars, width, wanted, gap = 6) {
 }
 
 // src/pages/task/timeline.tsx
-import { Fragment, jsx as jsx7, jsxs as jsxs6 } from "./app.js";
-var ROW = 26;
+import { Fragment as Fragment2, jsx as jsx7, jsxs as jsxs7 } from "./app.js";
+var ROW2 = 26;
 var BAR = 12;
-var BEYOND = 6;
+var BEYOND2 = 6;
 var PAGE = 200;
 var LETTER_PX = 6.3;
 var ms = (time) => Date.parse(time);
@@ -611,7 +734,7 @@ function clock(time) {
 var toneOf = (lane, bar) => bar.ending === null ? "run" : bar.ending === "succeeded" && lane.kind !== "execute" ? "eye" : lookOfEnding2(bar.ending).tone;
 var nameOf = (lane) => lane.kind === "execute" ? lane.key : lane.work_id;
 function Timeline({ id: id2, query, set }) {
-  const wanted = useRef({ pages: 1, first: 0, last: 0 });
+  const wanted = useRef2({ pages: 1, first: 0, last: 0 });
   const reading = useRead3(`timeline ${id2}`, async (before) => {
     const { pages: count, first, last } = wanted.current;
     const pages2 = [...before?.pages ?? []];
@@ -635,9 +758,9 @@ function Timeline({ id: id2, query, set }) {
       void reading.again();
     }
   }
-  return /* @__PURE__ */ jsxs6(Fragment, { children: [
+  return /* @__PURE__ */ jsxs7(Fragment2, { children: [
     /* @__PURE__ */ jsx7(Trouble2, { read: seen, what: "the timeline" }),
-    query.get("only") === "FAILED" && /* @__PURE__ */ jsxs6("p", { class: "only", children: [
+    query.get("only") === "FAILED" && /* @__PURE__ */ jsxs7("p", { class: "only", children: [
       "Only failed: ",
       lanes.length,
       ". ",
@@ -647,11 +770,11 @@ function Timeline({ id: id2, query, set }) {
   ] });
 }
 function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
-  const box = useRef(null), side = useRef(null);
-  const [width, setWidth] = useState4(600);
-  const [view, setView] = useState4([0, 40]);
-  const [drag, setDrag] = useState4(null);
-  const [active, setActive] = useState4(0);
+  const box = useRef2(null), side = useRef2(null);
+  const [width, setWidth] = useState5(600);
+  const [view, setView] = useState5([0, 40]);
+  const [drag, setDrag] = useState5(null);
+  const [active, setActive] = useState5(0);
   const runs = lanes.some((each) => each.bars.some((bar) => bar.end === null) || each.waits.some((wait) => wait.end === null));
   const now2 = runs ? Math.max(clockNow.value + ahead, updated) : updated;
   const ends = lanes.flatMap((each) => each.bars.map((bar) => bar.end ? ms(bar.end) : now2));
@@ -664,23 +787,23 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
   function look() {
     const element = box.current;
     if (!element) return;
-    const first2 = Math.max(0, Math.floor(element.scrollTop / ROW) - BEYOND), last2 = Math.ceil((element.scrollTop + element.clientHeight) / ROW) + BEYOND;
+    const first2 = Math.max(0, Math.floor(element.scrollTop / ROW2) - BEYOND2), last2 = Math.ceil((element.scrollTop + element.clientHeight) / ROW2) + BEYOND2;
     setView((before) => before[0] === first2 && before[1] === last2 ? before : [first2, last2]);
     setWidth(Math.max(80, element.clientWidth - side.current.offsetWidth - 12));
     inView(first2, last2);
   }
-  useLayoutEffect(look, [lanes.length]);
-  useEffect(() => {
+  useLayoutEffect2(look, [lanes.length]);
+  useEffect2(() => {
     const resized = new ResizeObserver(look);
     resized.observe(box.current);
     return () => resized.disconnect();
   });
   const bring = (at) => {
     const element = box.current;
-    if (at * ROW < element.scrollTop) element.scrollTop = at * ROW;
-    else if ((at + 1) * ROW > element.scrollTop + element.clientHeight) element.scrollTop = (at + 1) * ROW - element.clientHeight;
+    if (at * ROW2 < element.scrollTop) element.scrollTop = at * ROW2;
+    else if ((at + 1) * ROW2 > element.scrollTop + element.clientHeight) element.scrollTop = (at + 1) * ROW2 - element.clientHeight;
   };
-  useEffect(() => {
+  useEffect2(() => {
     if (chosenAt >= 0) {
       setActive(chosenAt);
       bring(chosenAt);
@@ -720,22 +843,22 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
   const stop = active >= first && active < last ? active : first;
   const folds = all.filter((each) => each.folded);
   const begins = clock(from);
-  return /* @__PURE__ */ jsxs6("div", { class: "timeline", children: [
-    /* @__PURE__ */ jsxs6("div", { class: "axis", children: [
-      /* @__PURE__ */ jsxs6("span", { children: [
+  return /* @__PURE__ */ jsxs7("div", { class: "timeline", children: [
+    /* @__PURE__ */ jsxs7("div", { class: "axis", children: [
+      /* @__PURE__ */ jsxs7("span", { children: [
         begins.day,
         ", ",
         begins.zone
       ] }),
-      /* @__PURE__ */ jsx7("svg", { width, height: "22", "aria-hidden": "true", children: marks(all, 84, clock).map((mark) => /* @__PURE__ */ jsxs6("g", { transform: `translate(${mark.x} 0)`, children: [
+      /* @__PURE__ */ jsx7("svg", { width, height: "22", "aria-hidden": "true", children: marks(all, 84, clock).map((mark) => /* @__PURE__ */ jsxs7("g", { transform: `translate(${mark.x} 0)`, children: [
         /* @__PURE__ */ jsx7("path", { d: "M0 15v7", class: "tick" }),
         /* @__PURE__ */ jsx7("text", { x: "0", y: "12", children: mark.label })
       ] }, mark.time)) })
     ] }),
-    /* @__PURE__ */ jsxs6("div", { class: "lanes", ref: box, onScroll: look, children: [
-      /* @__PURE__ */ jsx7("div", { class: "side", ref: side, style: { height: `${lanes.length * ROW}px` }, children: /* @__PURE__ */ jsx7("ul", { "aria-label": "Lanes", style: { transform: `translateY(${first * ROW}px)` }, children: shown.map((lane, offset) => {
+    /* @__PURE__ */ jsxs7("div", { class: "lanes", ref: box, onScroll: look, children: [
+      /* @__PURE__ */ jsx7("div", { class: "side", ref: side, style: { height: `${lanes.length * ROW2}px` }, children: /* @__PURE__ */ jsx7("ul", { "aria-label": "Lanes", style: { transform: `translateY(${first * ROW2}px)` }, children: shown.map((lane, offset) => {
         const at = first + offset, name = nameOf(lane), look2 = lookOfItem3(lane.status);
-        return /* @__PURE__ */ jsx7("li", { "aria-setsize": more ? -1 : lanes.length, "aria-posinset": at + 1, children: /* @__PURE__ */ jsxs6(
+        return /* @__PURE__ */ jsx7("li", { "aria-setsize": more ? -1 : lanes.length, "aria-posinset": at + 1, children: /* @__PURE__ */ jsxs7(
           "button",
           {
             type: "button",
@@ -744,23 +867,23 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
             tabIndex: at === stop ? 0 : -1,
             "aria-pressed": name === chosen,
             "aria-label": said(lane, look2.word),
-            title: safe4(lane.key),
+            title: safe5(lane.key),
             onFocus: () => setActive(at),
             onClick: () => set({ subtask: name }),
             onKeyDown: (event) => move(event, at),
             children: [
               /* @__PURE__ */ jsx7(Glyph, { tone: look2.tone }),
-              /* @__PURE__ */ jsx7("span", { class: lane.kind === "execute" ? "" : "aside", children: safe4(lane.key) })
+              /* @__PURE__ */ jsx7("span", { class: lane.kind === "execute" ? "" : "aside", children: safe5(lane.key) })
             ]
           }
         ) }, lane.work_id);
       }) }) }),
-      /* @__PURE__ */ jsxs6(
+      /* @__PURE__ */ jsxs7(
         "svg",
         {
           class: "chart",
           width,
-          height: lanes.length * ROW,
+          height: lanes.length * ROW2,
           "aria-hidden": "true",
           onPointerDown: (event) => {
             if (event.button === 0) {
@@ -779,26 +902,26 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
               zoom(timeAt(all, drag[0]), timeAt(all, drag[1]));
               return;
             }
-            const lane = lanes[Math.floor((event.clientY - event.currentTarget.getBoundingClientRect().top) / ROW)];
+            const lane = lanes[Math.floor((event.clientY - event.currentTarget.getBoundingClientRect().top) / ROW2)];
             if (lane) set({ subtask: nameOf(lane) });
           },
           children: [
             /* @__PURE__ */ jsx7("defs", { children: /* @__PURE__ */ jsx7("pattern", { id: "fold", width: "6", height: "6", patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)", children: /* @__PURE__ */ jsx7("path", { d: "M0 0v6", class: "hatch" }) }) }),
-            folds.map((each) => /* @__PURE__ */ jsx7("rect", { x: each.x, width: each.width, y: first * ROW, height: shown.length * ROW, fill: "url(#fold)", children: /* @__PURE__ */ jsx7("title", { children: `Nothing happened for ${span2(each.to - each.from)}.` }) }, each.from)),
-            shown.map((lane, offset) => /* @__PURE__ */ jsx7(Drawn, { lane, y: (first + offset) * ROW, all, from, to, now: now2, width, chosen: nameOf(lane) === chosen }, lane.work_id)),
-            drag && /* @__PURE__ */ jsx7("rect", { class: "brush", x: Math.min(...drag), width: Math.abs(drag[1] - drag[0]), y: first * ROW, height: shown.length * ROW })
+            folds.map((each) => /* @__PURE__ */ jsx7("rect", { x: each.x, width: each.width, y: first * ROW2, height: shown.length * ROW2, fill: "url(#fold)", children: /* @__PURE__ */ jsx7("title", { children: `Nothing happened for ${span2(each.to - each.from)}.` }) }, each.from)),
+            shown.map((lane, offset) => /* @__PURE__ */ jsx7(Drawn, { lane, y: (first + offset) * ROW2, all, from, to, now: now2, width, chosen: nameOf(lane) === chosen }, lane.work_id)),
+            drag && /* @__PURE__ */ jsx7("rect", { class: "brush", x: Math.min(...drag), width: Math.abs(drag[1] - drag[0]), y: first * ROW2, height: shown.length * ROW2 })
           ]
         }
       )
     ] }),
-    /* @__PURE__ */ jsxs6("p", { class: "foot", children: [
+    /* @__PURE__ */ jsxs7("p", { class: "foot", children: [
       span2(to - from),
       folds.length > 0 && `, of which ${span2(folds.reduce((sum, each) => sum + each.to - each.from, 0))} without work folded`,
-      zoomed && /* @__PURE__ */ jsxs6(Fragment, { children: [
+      zoomed && /* @__PURE__ */ jsxs7(Fragment2, { children: [
         " · ",
         /* @__PURE__ */ jsx7("button", { type: "button", class: "small", onClick: () => set({ from: null, to: null }), children: "Show all the time" })
       ] }),
-      /* @__PURE__ */ jsx7("span", { class: "legend", children: ["ok", "bad", "eye", "hold", "run"].map((tone) => /* @__PURE__ */ jsxs6("span", { class: `tone-${tone}`, children: [
+      /* @__PURE__ */ jsx7("span", { class: "legend", children: ["ok", "bad", "eye", "hold", "run"].map((tone) => /* @__PURE__ */ jsxs7("span", { class: `tone-${tone}`, children: [
         /* @__PURE__ */ jsx7("i", {}),
         LEGEND[tone]
       ] }, tone)) })
@@ -808,15 +931,15 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
 var LEGEND = { ok: "done", bad: "failed", eye: "plan, review", hold: "asked or put off", run: "running" };
 function said(lane, status) {
   const count = lane.bars.length + lane.bars_left_out, error = errorOf(lane);
-  return `${safe4(lane.key)}: ${status}, ${count} ${count === 1 ? "attempt" : "attempts"}${error && `, ${error}`}`;
+  return `${safe5(lane.key)}: ${status}, ${count} ${count === 1 ? "attempt" : "attempts"}${error && `, ${error}`}`;
 }
 function errorOf(lane) {
   const last = lane.bars.filter((bar) => bar.ending !== null).pop();
-  return last && last.ending !== "succeeded" ? safe4(last.error?.message ?? "") : "";
+  return last && last.ending !== "succeeded" ? safe5(last.error?.message ?? "") : "";
 }
 function inWords(bar, now2) {
   const took = span2((bar.end ? ms(bar.end) : now2) - ms(bar.start));
-  return safe4(`Attempt ${bar.attempt}, round ${bar.round}${bar.bot ? ` by ${bar.bot}` : ""}: ${bar.ending === null ? "running" : lookOfEnding2(bar.ending).word}, ${took}, from ${moment(bar.start)}${bar.error?.message ? `: ${bar.error.message}` : ""}`);
+  return safe5(`Attempt ${bar.attempt}, round ${bar.round}${bar.bot ? ` by ${bar.bot}` : ""}: ${bar.ending === null ? "running" : lookOfEnding2(bar.ending).word}, ${took}, from ${moment(bar.start)}${bar.error?.message ? `: ${bar.error.message}` : ""}`);
 }
 function Drawn({ lane, y, all, from, to, now: now2, width, chosen }) {
   const visible = lane.bars.filter((bar) => ms(bar.start) <= to && (bar.end ? ms(bar.end) : now2) >= from);
@@ -827,19 +950,19 @@ function Drawn({ lane, y, all, from, to, now: now2, width, chosen }) {
   const error = errorOf(lane), newest = Math.max(lane.round, ...lane.bars.map((bar) => bar.round));
   const room = error ? roomFor(boxes, width, error.length * LETTER_PX) : null;
   const letters = room ? Math.floor(room.width / LETTER_PX) : 0;
-  return /* @__PURE__ */ jsxs6("g", { transform: `translate(0 ${y})`, children: [
-    /* @__PURE__ */ jsx7("rect", { class: chosen ? "row chosen" : "row", width, height: ROW }),
+  return /* @__PURE__ */ jsxs7("g", { transform: `translate(0 ${y})`, children: [
+    /* @__PURE__ */ jsx7("rect", { class: chosen ? "row chosen" : "row", width, height: ROW2 }),
     lane.waits.map((wait) => {
       const x = placeOf(all, ms(wait.start)), end = placeOf(all, wait.end ? ms(wait.end) : now2);
-      return end > x && /* @__PURE__ */ jsx7("path", { class: `wait ${wait.after === "asked" ? "tone-hold" : "tone-wait"}`, d: `M${x} ${ROW / 2}H${end}` }, wait.start);
+      return end > x && /* @__PURE__ */ jsx7("path", { class: `wait ${wait.after === "asked" ? "tone-hold" : "tone-wait"}`, d: `M${x} ${ROW2 / 2}H${end}` }, wait.start);
     }),
-    visible.map((bar, at) => /* @__PURE__ */ jsx7("rect", { class: `bar tone-${toneOf(lane, bar)} ${bar.round < newest ? "before" : ""}`, x: boxes[at].x, width: boxes[at].width, y: (ROW - BAR) / 2, height: BAR, rx: "2", children: /* @__PURE__ */ jsx7("title", { children: inWords(bar, now2) }) }, bar.attempt)),
-    room && /* @__PURE__ */ jsx7("text", { class: "why-not", x: room.x, y: ROW / 2 + 4, children: error.length > letters ? `${error.slice(0, letters - 1)}…` : error })
+    visible.map((bar, at) => /* @__PURE__ */ jsx7("rect", { class: `attempt tone-${toneOf(lane, bar)} ${bar.round < newest ? "before" : ""}`, x: boxes[at].x, width: boxes[at].width, y: (ROW2 - BAR) / 2, height: BAR, rx: "2", children: /* @__PURE__ */ jsx7("title", { children: inWords(bar, now2) }) }, bar.attempt)),
+    room && /* @__PURE__ */ jsx7("text", { class: "why-not", x: room.x, y: ROW2 / 2 + 4, children: error.length > letters ? `${error.slice(0, letters - 1)}…` : error })
   ] });
 }
 
 // src/pages/task/plan.tsx
-import { jsx as jsx8, jsxs as jsxs7 } from "./app.js";
+import { jsx as jsx8, jsxs as jsxs8 } from "./app.js";
 var VIEWS = ["graph", "table", "timeline"];
 function Plan({ id: id2, subtasks, query, set }) {
   const nodes = useMemo3(() => nodesOf(subtasks), [subtasks]), edges = useMemo3(() => edgesOf(subtasks), [subtasks]);
@@ -852,14 +975,14 @@ function Plan({ id: id2, subtasks, query, set }) {
     "!": { does: "failed subtasks only", run: () => set({ view: view === "graph" ? "table" : view, only: only === "FAILED" ? null : "FAILED", rank: null }) },
     ...view === "graph" && asGraph ? { 0: { does: "fit the graph into view", run: () => set({ fit: fit ? null : "1" }) } } : {}
   });
-  return /* @__PURE__ */ jsxs7("section", { class: "plan", "aria-label": "Plan", children: [
-    /* @__PURE__ */ jsxs7("div", { class: "views", children: [
+  return /* @__PURE__ */ jsxs8("section", { class: "plan", "aria-label": "Plan", children: [
+    /* @__PURE__ */ jsxs8("div", { class: "views", children: [
       VIEWS.map((each) => /* @__PURE__ */ jsx8("button", { type: "button", class: "tab", "aria-pressed": each === view, onClick: () => show(each), children: each === "graph" && !asGraph ? "stages" : each }, each)),
-      /* @__PURE__ */ jsxs7("span", { children: [
-        grouped4(subtasks.length),
+      /* @__PURE__ */ jsxs8("span", { children: [
+        grouped5(subtasks.length),
         " ",
         subtasks.length === 1 ? "subtask" : "subtasks",
-        edges.length > 0 && `, ${grouped4(edges.length)} ${edges.length === 1 ? "edge" : "edges"}`
+        edges.length > 0 && `, ${grouped5(edges.length)} ${edges.length === 1 ? "edge" : "edges"}`
       ] }),
       view === "graph" && asGraph && edges.length > 0 && /* @__PURE__ */ jsx8("span", { class: "legend", children: "solid: needs success · dashed: needs an end" })
     ] }),
@@ -874,19 +997,19 @@ function fitting(subtasks, only, rank) {
 function Table({ subtasks, query, set }) {
   const only = query.get("only"), rank = query.get("rank"), chosen = query.get("subtask");
   const found = useMemo3(() => fitting(subtasks, only, rank), [subtasks, only, rank]), shown = found.slice(0, SHOWN_MAX);
-  return /* @__PURE__ */ jsxs7("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks", children: [
-    (only || rank) && /* @__PURE__ */ jsxs7("p", { class: "only", children: [
+  return /* @__PURE__ */ jsxs8("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks", children: [
+    (only || rank) && /* @__PURE__ */ jsxs8("p", { class: "only", children: [
       "Only ",
       only && /* @__PURE__ */ jsx8(State3, { look: lookOfItem4(only) }),
       rank && ` in stage ${rank}`,
       ": ",
-      grouped4(found.length),
+      grouped5(found.length),
       ".",
       " ",
       /* @__PURE__ */ jsx8("button", { type: "button", class: "small", onClick: () => set({ only: null, rank: null }), children: "Show all" })
     ] }),
-    /* @__PURE__ */ jsxs7("table", { class: "subtasks", children: [
-      /* @__PURE__ */ jsx8("thead", { children: /* @__PURE__ */ jsxs7("tr", { children: [
+    /* @__PURE__ */ jsxs8("table", { class: "subtasks", children: [
+      /* @__PURE__ */ jsx8("thead", { children: /* @__PURE__ */ jsxs8("tr", { children: [
         /* @__PURE__ */ jsx8("th", { scope: "col", children: "State" }),
         /* @__PURE__ */ jsx8("th", { scope: "col", children: "Subtask" }),
         /* @__PURE__ */ jsx8("th", { scope: "col", children: "Needs" }),
@@ -895,46 +1018,46 @@ function Table({ subtasks, query, set }) {
         /* @__PURE__ */ jsx8("th", { scope: "col", children: "Took" }),
         /* @__PURE__ */ jsx8("th", { scope: "col", children: "Error" })
       ] }) }),
-      /* @__PURE__ */ jsx8("tbody", { children: shown.map((each) => /* @__PURE__ */ jsxs7("tr", { class: each.key === chosen ? "chosen" : "", children: [
+      /* @__PURE__ */ jsx8("tbody", { children: shown.map((each) => /* @__PURE__ */ jsxs8("tr", { class: each.key === chosen ? "chosen" : "", children: [
         /* @__PURE__ */ jsx8("td", { children: /* @__PURE__ */ jsx8(State3, { look: lookOfItem4(each.status) }) }),
-        /* @__PURE__ */ jsx8("th", { scope: "row", children: /* @__PURE__ */ jsx8("button", { type: "button", class: "link", onClick: () => set({ subtask: each.key }), children: safe5(each.key) }) }),
-        /* @__PURE__ */ jsx8("td", { children: each.required_skills.map(safe5).join(", ") }),
-        /* @__PURE__ */ jsx8("td", { children: safe5(each.bot ?? "–") }),
+        /* @__PURE__ */ jsx8("th", { scope: "row", children: /* @__PURE__ */ jsx8("button", { type: "button", class: "link", onClick: () => set({ subtask: each.key }), children: safe6(each.key) }) }),
+        /* @__PURE__ */ jsx8("td", { children: each.required_skills.map(safe6).join(", ") }),
+        /* @__PURE__ */ jsx8("td", { children: safe6(each.bot ?? "–") }),
         /* @__PURE__ */ jsx8("td", { children: each.attempt || "–" }),
         /* @__PURE__ */ jsx8("td", { children: each.started_at && each.ended_at ? span3(Date.parse(each.ended_at) - Date.parse(each.started_at)) : each.started_at && each.status === "LEASED" ? /* @__PURE__ */ jsx8(Ago, { time: each.started_at }) : "–" }),
-        /* @__PURE__ */ jsx8("td", { class: "error", children: safe5((each.cause?.message ?? "").slice(0, 200)) })
+        /* @__PURE__ */ jsx8("td", { class: "error", children: safe6((each.cause?.message ?? "").slice(0, 200)) })
       ] }, each.key)) })
     ] }),
-    found.length > shown.length && /* @__PURE__ */ jsxs7("p", { class: "pad none", children: [
-      grouped4(found.length - shown.length),
+    found.length > shown.length && /* @__PURE__ */ jsxs8("p", { class: "pad none", children: [
+      grouped5(found.length - shown.length),
       " more are not shown."
     ] })
   ] });
 }
 
 // src/pages/task/results.tsx
-import { useState as useState5 } from "./app.js";
+import { useState as useState6 } from "./app.js";
 import { ofTask as ofTask4, useRead as useRead4 } from "./app.js";
 import { Trouble as Trouble3 } from "./app.js";
 import { may as may3 } from "./app.js";
-import { safe as safe6 } from "./app.js";
-import { jsx as jsx9, jsxs as jsxs8 } from "./app.js";
+import { safe as safe7 } from "./app.js";
+import { jsx as jsx9, jsxs as jsxs9 } from "./app.js";
 var LISTED_MAX2 = 200;
 function Results({ task, subtasks }) {
   const reading = useRead4(`verdicts ${task.id}`, () => calls.verdicts(task.id), { on: ofTask4(task.id) });
   const seen = reading.state.value, said2 = (seen.data?.items ?? []).filter((each) => each.subject === null);
   const ready = task.result ? Object.keys(task.result) : subtasks.filter((each) => each.status === "SUCCEEDED").map((each) => each.key);
-  return /* @__PURE__ */ jsxs8("section", { class: "results", "aria-label": "Results", children: [
-    (said2.length > 0 || seen.error) && /* @__PURE__ */ jsxs8("section", { class: "card", children: [
+  return /* @__PURE__ */ jsxs9("section", { class: "results", "aria-label": "Results", children: [
+    (said2.length > 0 || seen.error) && /* @__PURE__ */ jsxs9("section", { class: "card", children: [
       /* @__PURE__ */ jsx9("h3", { children: "Verdicts on the task" }),
       /* @__PURE__ */ jsx9(Trouble3, { read: seen, what: "the verdicts" }),
       /* @__PURE__ */ jsx9(Trail, { said: said2 })
     ] }),
-    !may3("output.read") ? /* @__PURE__ */ jsx9(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : /* @__PURE__ */ jsxs8("section", { class: "card", children: [
+    !may3("output.read") ? /* @__PURE__ */ jsx9(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : /* @__PURE__ */ jsxs9("section", { class: "card", children: [
       /* @__PURE__ */ jsx9("h3", { children: task.result ? "Result" : "Outputs so far: the result is there when all is done" }),
       !ready.length && /* @__PURE__ */ jsx9("p", { class: "none", children: "There are none yet." }),
       ready.slice(0, LISTED_MAX2).map((key, at) => /* @__PURE__ */ jsx9(Output, { task: task.id, subtask: key, open: at === 0 }, key)),
-      ready.length > LISTED_MAX2 && /* @__PURE__ */ jsxs8("p", { class: "none", children: [
+      ready.length > LISTED_MAX2 && /* @__PURE__ */ jsxs9("p", { class: "none", children: [
         ready.length - LISTED_MAX2,
         " more: choose them in the plan."
       ] })
@@ -942,18 +1065,18 @@ function Results({ task, subtasks }) {
   ] });
 }
 function Output({ task, subtask, open: begins }) {
-  const [open, setOpen] = useState5(begins);
-  return /* @__PURE__ */ jsxs8("details", { open, onToggle: (event) => setOpen(event.currentTarget.open), children: [
-    /* @__PURE__ */ jsx9("summary", { children: /* @__PURE__ */ jsx9("b", { children: safe6(subtask) }) }),
+  const [open, setOpen] = useState6(begins);
+  return /* @__PURE__ */ jsxs9("details", { open, onToggle: (event) => setOpen(event.currentTarget.open), children: [
+    /* @__PURE__ */ jsx9("summary", { children: /* @__PURE__ */ jsx9("b", { children: safe7(subtask) }) }),
     open && /* @__PURE__ */ jsx9(Payload, { task, subtask, name: `Output of ${subtask}` })
   ] });
 }
 
 // src/pages/task/why.tsx
 import { now } from "./app.js";
-import { Command, State as State4, When as When4 } from "./app.js";
-import { grouped as grouped5, lookOfItem as lookOfItem5, lookOfTask, safe as safe7, since } from "./app.js";
-import { Fragment as Fragment2, jsx as jsx10, jsxs as jsxs9 } from "./app.js";
+import { Command as Command2, State as State4, When as When4 } from "./app.js";
+import { grouped as grouped6, lookOfItem as lookOfItem5, lookOfTask, safe as safe8, since } from "./app.js";
+import { Fragment as Fragment3, jsx as jsx10, jsxs as jsxs10 } from "./app.js";
 var ROWS_MAX = 6;
 var inWords2 = (word) => word.replaceAll("_", " ");
 function folded(waiting, reasons) {
@@ -971,60 +1094,60 @@ function Why({ task, choose }) {
   if (task.outcome !== null) {
     if (!failure) return null;
     const { cause } = failure;
-    return /* @__PURE__ */ jsxs9("section", { class: "why bad", "aria-labelledby": "why-head", children: [
-      /* @__PURE__ */ jsxs9("h2", { id: "why-head", children: [
+    return /* @__PURE__ */ jsxs10("section", { class: "why bad", "aria-labelledby": "why-head", children: [
+      /* @__PURE__ */ jsxs10("h2", { id: "why-head", children: [
         "Why it failed: ",
         inWords2(failure.code)
       ] }),
-      failure.detail && /* @__PURE__ */ jsx10("p", { children: safe7(failure.detail) }),
-      cause && /* @__PURE__ */ jsxs9("p", { children: [
-        cause.kind === "execute" ? /* @__PURE__ */ jsx10("button", { type: "button", class: "link", onClick: () => choose(cause.key), children: safe7(cause.key) }) : /* @__PURE__ */ jsx10("b", { children: safe7(cause.key) }),
+      failure.detail && /* @__PURE__ */ jsx10("p", { children: safe8(failure.detail) }),
+      cause && /* @__PURE__ */ jsxs10("p", { children: [
+        cause.kind === "execute" ? /* @__PURE__ */ jsx10("button", { type: "button", class: "link", onClick: () => choose(cause.key), children: safe8(cause.key) }) : /* @__PURE__ */ jsx10("b", { children: safe8(cause.key) }),
         cause.attempt ? `, attempt ${cause.attempt}` : "",
-        cause.bot && ` by ${safe7(cause.bot)}`,
+        cause.bot && ` by ${safe8(cause.bot)}`,
         ": ",
-        /* @__PURE__ */ jsx10("span", { class: "error", children: safe7(cause.message) })
+        /* @__PURE__ */ jsx10("span", { class: "error", children: safe8(cause.message) })
       ] }),
-      failure.fix && /* @__PURE__ */ jsx10(Command, { text: failure.fix })
+      failure.fix && /* @__PURE__ */ jsx10(Command2, { text: failure.fix })
     ] });
   }
   if (!explanation?.waiting.length) return null;
   const rows = folded(explanation.waiting, explanation.reasons);
-  return /* @__PURE__ */ jsxs9("section", { class: "why", "aria-labelledby": "why-head", children: [
-    /* @__PURE__ */ jsxs9("h2", { id: "why-head", children: [
+  return /* @__PURE__ */ jsxs10("section", { class: "why", "aria-labelledby": "why-head", children: [
+    /* @__PURE__ */ jsxs10("h2", { id: "why-head", children: [
       "Why it is not done: ",
-      Object.entries(explanation.reasons).map(([reason, count]) => `${grouped5(count)} ${inWords2(reason)}`).join(" · ")
+      Object.entries(explanation.reasons).map(([reason, count]) => `${grouped6(count)} ${inWords2(reason)}`).join(" · ")
     ] }),
     /* @__PURE__ */ jsx10("ul", { children: rows.slice(0, ROWS_MAX).map(({ like, items, count }) => {
       const first = items[0];
-      return /* @__PURE__ */ jsxs9("li", { children: [
-        /* @__PURE__ */ jsxs9("span", { children: [
-          first.kind === "execute" ? /* @__PURE__ */ jsx10("button", { type: "button", class: "link", onClick: () => choose(first.key), children: safe7(first.key) }) : /* @__PURE__ */ jsx10("b", { children: first.kind === "task" ? "task" : safe7(first.key) }),
-          count > 1 && ` and ${grouped5(count - 1)} more`
+      return /* @__PURE__ */ jsxs10("li", { children: [
+        /* @__PURE__ */ jsxs10("span", { children: [
+          first.kind === "execute" ? /* @__PURE__ */ jsx10("button", { type: "button", class: "link", onClick: () => choose(first.key), children: safe8(first.key) }) : /* @__PURE__ */ jsx10("b", { children: first.kind === "task" ? "task" : safe8(first.key) }),
+          count > 1 && ` and ${grouped6(count - 1)} more`
         ] }),
         /* @__PURE__ */ jsx10(State4, { look: first.kind === "task" ? lookOfTask({ status: String(first.status), outcome: null, holds: [] }) : lookOfItem5(first.status) }),
-        /* @__PURE__ */ jsxs9("span", { children: [
-          safe7(first.detail),
-          first.since && /* @__PURE__ */ jsxs9(Fragment2, { children: [
+        /* @__PURE__ */ jsxs10("span", { children: [
+          safe8(first.detail),
+          first.since && /* @__PURE__ */ jsxs10(Fragment3, { children: [
             " · for ",
             since(first.since, now.value)
           ] }),
-          first.until && /* @__PURE__ */ jsxs9(Fragment2, { children: [
+          first.until && /* @__PURE__ */ jsxs10(Fragment3, { children: [
             ", at most until ",
             /* @__PURE__ */ jsx10(When4, { time: first.until })
           ] }),
-          first.fix && /* @__PURE__ */ jsx10("div", { children: /* @__PURE__ */ jsx10(Command, { text: first.fix }) })
+          first.fix && /* @__PURE__ */ jsx10("div", { children: /* @__PURE__ */ jsx10(Command2, { text: first.fix }) })
         ] })
       ] }, like);
     }) }),
-    rows.length > ROWS_MAX && /* @__PURE__ */ jsxs9("p", { class: "none", children: [
-      grouped5(rows.slice(ROWS_MAX).reduce((sum, row) => sum + row.count, 0)),
+    rows.length > ROWS_MAX && /* @__PURE__ */ jsxs10("p", { class: "none", children: [
+      grouped6(rows.slice(ROWS_MAX).reduce((sum, row) => sum + row.count, 0)),
       " more wait for other reasons: the table of the plan has them all."
     ] })
   ] });
 }
 
 // src/pages/task.tsx
-import { jsx as jsx11, jsxs as jsxs10 } from "./app.js";
+import { jsx as jsx11, jsxs as jsxs11 } from "./app.js";
 var TABS = ["plan", "results", "events", "audit", "messages"];
 function TaskPage({ id: id2 }) {
   const reading = useRead5(`task ${id2}`, async (before) => {
@@ -1032,18 +1155,18 @@ function TaskPage({ id: id2 }) {
     return found === null ? before : { ...found, subtasks: await calls.subtasks(found.task) };
   }, { on: ofTask5(id2), every: 2e3 });
   const seen = reading.state.value;
-  const [asking, setAsking] = useState6(null);
-  const [problem, setProblem] = useState6(null);
-  const [busy, setBusy] = useState6(false);
-  const query = route.value.query;
+  const [asking, setAsking] = useState7(null);
+  const [problem, setProblem] = useState7(null);
+  const [busy, setBusy] = useState7(false);
+  const query = route2.value.query;
   const chosen = query.get("subtask") ?? void 0, tab = query.get("tab") ?? "plan";
   const to = (changes) => {
     const next = new URLSearchParams(query);
     for (const [name, value] of Object.entries(changes)) if (value === null) next.delete(name);
     else next.set(name, value);
-    return written(["tasks", id2], next);
+    return written2(["tasks", id2], next);
   };
-  const set = (changes) => go(to(changes), true);
+  const set = (changes) => go2(to(changes), true);
   const task = seen.data?.task, subtasks = seen.data?.subtasks ?? [];
   const step = (by) => {
     const at = subtasks.findIndex((each) => each.key === chosen);
@@ -1057,7 +1180,7 @@ function TaskPage({ id: id2 }) {
       await doIt();
       say2(`Done: ${name}.`);
     } catch (thrown) {
-      setProblem(thrown instanceof ApiError2 ? thrown : new ApiError2(-1, "fault", String(thrown)));
+      setProblem(thrown instanceof ApiError3 ? thrown : new ApiError3(-1, "fault", String(thrown)));
     }
     setAsking(null);
     await reading.again();
@@ -1088,40 +1211,40 @@ function TaskPage({ id: id2 }) {
     ...keys,
     Escape: { does: "close the subtask, or go back", run: () => {
       if (chosen) set({ subtask: null });
-      else go("#/tasks");
+      else go2("#/tasks");
     } }
   });
-  if (!task) return /* @__PURE__ */ jsxs10("div", { class: "pad", children: [
+  if (!task) return /* @__PURE__ */ jsxs11("div", { class: "pad", children: [
     /* @__PURE__ */ jsx11("h1", { class: "hidden-text", children: "Task" }),
     /* @__PURE__ */ jsx11(Trouble4, { read: seen, what: "the task" })
   ] });
   const approval = task.holds.find((hold) => hold.startsWith("apr_"));
   const { done, total } = task.progress;
-  return /* @__PURE__ */ jsxs10("div", { class: `task ${chosen ? "with-subtask" : ""}`, children: [
-    /* @__PURE__ */ jsxs10("div", { class: "whole", children: [
-      /* @__PURE__ */ jsxs10("header", { class: "task-head", children: [
-        /* @__PURE__ */ jsxs10("div", { class: "title", children: [
-          /* @__PURE__ */ jsx11("h1", { children: safe8(task.title) }),
+  return /* @__PURE__ */ jsxs11("div", { class: `task ${chosen ? "with-subtask" : ""}`, children: [
+    /* @__PURE__ */ jsxs11("div", { class: "whole", children: [
+      /* @__PURE__ */ jsxs11("header", { class: "task-head", children: [
+        /* @__PURE__ */ jsxs11("div", { class: "title", children: [
+          /* @__PURE__ */ jsx11("h1", { children: safe9(task.title) }),
           " ",
           /* @__PURE__ */ jsx11(State5, { look: lookOfTask2(task) })
         ] }),
-        /* @__PURE__ */ jsxs10("div", { class: "acts", children: [
-          approval && /* @__PURE__ */ jsx11("a", { class: "button main", href: written(["inbox"], new URLSearchParams({ approval })), children: "Decide…" }),
+        /* @__PURE__ */ jsxs11("div", { class: "acts", children: [
+          approval && /* @__PURE__ */ jsx11("a", { class: "button main", href: written2(["inbox"], new URLSearchParams({ approval })), children: "Decide…" }),
           offers.map((each) => /* @__PURE__ */ jsx11(Act2, { action: each.action, kind: each.kind, busy, keys: each.key, run: each.run, children: each.name }, each.name))
         ] }),
-        /* @__PURE__ */ jsxs10("p", { class: "facts-line", children: [
-          grouped6(done),
+        /* @__PURE__ */ jsxs11("p", { class: "facts-line", children: [
+          grouped7(done),
           " of ",
-          grouped6(total),
+          grouped7(total),
           " done",
-          task.progress.failed > 0 && `, ${grouped6(task.progress.failed)} failed`,
+          task.progress.failed > 0 && `, ${grouped7(task.progress.failed)} failed`,
           " · round ",
           task.round,
           " of ",
           task.max_rounds,
           task.usage.cost_micro_usd !== void 0 && ` · ${money3(task.usage.cost_micro_usd)}`,
           " · ",
-          grouped6(task.usage.tokens ?? 0),
+          grouped7(task.usage.tokens ?? 0),
           " tokens · priority ",
           task.priority,
           " ",
@@ -1131,7 +1254,7 @@ function TaskPage({ id: id2 }) {
           /* @__PURE__ */ jsx11("code", { children: task.id })
         ] }),
         Object.keys(task.labels).length > 0 && /* @__PURE__ */ jsx11("p", { class: "labels", children: /* @__PURE__ */ jsx11(Labels, { labels: task.labels }) }),
-        task.description && /* @__PURE__ */ jsx11("p", { class: "description", tabIndex: 0, children: safe8(task.description.slice(0, 2e3)) }),
+        task.description && /* @__PURE__ */ jsx11("p", { class: "description", tabIndex: 0, children: safe9(task.description.slice(0, 2e3)) }),
         problem && /* @__PURE__ */ jsx11(NotDone2, { error: problem })
       ] }),
       seen.error && /* @__PURE__ */ jsx11(Trouble4, { read: seen, what: "the task" }),

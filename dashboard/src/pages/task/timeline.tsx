@@ -226,7 +226,7 @@ function Drawn({ lane, y, all, from, to, now, width, chosen }: DrawnProps) {
         return end > x && <path key={wait.start} class={`wait ${wait.after === "asked" ? "tone-hold" : "tone-wait"}`} d={`M${x} ${ROW / 2}H${end}`} />;
       })}
       {visible.map((bar, at) => (
-        <rect key={bar.attempt} class={`bar tone-${toneOf(lane, bar)} ${bar.round < newest ? "before" : ""}`} x={boxes[at]!.x} width={boxes[at]!.width} y={(ROW - BAR) / 2} height={BAR} rx="2"><title>{inWords(bar, now)}</title></rect>
+        <rect key={bar.attempt} class={`attempt tone-${toneOf(lane, bar)} ${bar.round < newest ? "before" : ""}`} x={boxes[at]!.x} width={boxes[at]!.width} y={(ROW - BAR) / 2} height={BAR} rx="2"><title>{inWords(bar, now)}</title></rect>
       ))}
       {room && <text class="why-not" x={room.x} y={ROW / 2 + 4}>{error.length > letters ? `${error.slice(0, letters - 1)}…` : error}</text>}
     </g>
