@@ -8,9 +8,9 @@ import os
 from playwright.sync_api import sync_playwright
 
 from tests.browser.driving import JOURNEY, JOURNEYS, PROGRAM, WIDE
-from tests.browser.journeys import basics, views
+from tests.browser.journeys import basics, task, views
 
-_ = (basics, views)  # they add their journeys to the list
+_ = (basics, task, views)  # they add their journeys to the list
 
 
 def main() -> None:

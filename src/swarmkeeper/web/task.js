@@ -1,5 +1,5 @@
 // src/pages/task.tsx
-import { useState as useState7 } from "./app.js";
+import { useState as useState8 } from "./app.js";
 import { api as api2, ApiError as ApiError3 } from "./app.js";
 import { useKeys as useKeys4 } from "./app.js";
 import { connection, ofTask as ofTask5, say as say2, useRead as useRead5 } from "./app.js";
@@ -177,17 +177,19 @@ function Recorded({ record }) {
       record.outcome !== "accepted" && /* @__PURE__ */ jsx2("span", { class: "error", children: safe(record.outcome) })
     ] }),
     /* @__PURE__ */ jsxs2("details", { children: [
-      /* @__PURE__ */ jsxs2("summary", { children: [
-        safe(shortId([actor.type, actor.person ?? actor.id].filter(Boolean).join(" "))),
-        " · ",
-        /* @__PURE__ */ jsx2("span", { class: "num", children: grouped(record.index) }),
-        " ",
-        /* @__PURE__ */ jsx2("code", { children: record.hash.slice(0, 12) })
-      ] }),
+      /* @__PURE__ */ jsx2("summary", { children: [shortId(actor.person ?? actor.id), typeof payload === "object" && payload ? about(payload) : ""].filter(Boolean).map(safe).join(" · ") }),
       /* @__PURE__ */ jsxs2("dl", { class: "facts", children: [
         /* @__PURE__ */ jsxs2("div", { children: [
+          /* @__PURE__ */ jsx2("dt", { children: "record" }),
+          /* @__PURE__ */ jsx2("dd", { class: "num", children: grouped(record.index) })
+        ] }),
+        /* @__PURE__ */ jsxs2("div", { children: [
           /* @__PURE__ */ jsx2("dt", { children: "actor" }),
-          /* @__PURE__ */ jsx2("dd", { children: /* @__PURE__ */ jsx2("code", { children: safe(actor.id) }) })
+          /* @__PURE__ */ jsxs2("dd", { children: [
+            safe(actor.type),
+            " ",
+            /* @__PURE__ */ jsx2("code", { children: safe(actor.id) })
+          ] })
         ] }),
         resource && /* @__PURE__ */ jsxs2("div", { children: [
           /* @__PURE__ */ jsx2("dt", { children: "on" }),
@@ -530,7 +532,7 @@ function Inspector({ task, subtask, close }) {
     ] }),
     /* @__PURE__ */ jsxs5("section", { class: "card", children: [
       /* @__PURE__ */ jsx5("h3", { children: "Output" }),
-      !may2("output.read") ? /* @__PURE__ */ jsx5(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : found.output === null || found.output === void 0 ? /* @__PURE__ */ jsx5("p", { class: "none", children: "There is none yet." }) : found.kind === "execute" ? /* @__PURE__ */ jsx5(Payload, { task, subtask, name: "Output" }, found.ended_at) : /* @__PURE__ */ jsx5(Value2, { value: found.output, name: "Output" })
+      !may2("output.read") ? /* @__PURE__ */ jsx5(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : found.output === null || found.output === void 0 ? /* @__PURE__ */ jsx5("p", { class: "none", children: "There is none." }) : found.kind === "execute" ? /* @__PURE__ */ jsx5(Payload, { task, subtask, name: "Output" }, found.ended_at) : /* @__PURE__ */ jsx5(Value2, { value: found.output, name: "Output" })
     ] }),
     found.kind === "execute" && /* @__PURE__ */ jsxs5("section", { class: "card", children: [
       /* @__PURE__ */ jsx5("h3", { children: "Input" }),
@@ -1073,6 +1075,7 @@ function Output({ task, subtask, open: begins }) {
 }
 
 // src/pages/task/why.tsx
+import { useState as useState7 } from "./app.js";
 import { now } from "./app.js";
 import { Command as Command2, State as State4, When as When4 } from "./app.js";
 import { grouped as grouped6, lookOfItem as lookOfItem5, lookOfTask, safe as safe8, since } from "./app.js";
@@ -1090,6 +1093,7 @@ function folded(waiting, reasons) {
   return [...groups].map(([like, items]) => ({ like, items, count: ofReason.get(items[0].reason) === 1 ? reasons[items[0].reason] ?? items.length : items.length }));
 }
 function Why({ task, choose }) {
+  const [all, setAll] = useState7(false);
   const { explanation, failure } = task;
   if (task.outcome !== null) {
     if (!failure) return null;
@@ -1117,7 +1121,7 @@ function Why({ task, choose }) {
       "Why it is not done: ",
       Object.entries(explanation.reasons).map(([reason, count]) => `${grouped6(count)} ${inWords2(reason)}`).join(" · ")
     ] }),
-    /* @__PURE__ */ jsx10("ul", { children: rows.slice(0, ROWS_MAX).map(({ like, items, count }) => {
+    /* @__PURE__ */ jsx10("ul", { children: rows.slice(0, all ? rows.length : ROWS_MAX).map(({ like, items, count }) => {
       const first = items[0];
       return /* @__PURE__ */ jsxs10("li", { children: [
         /* @__PURE__ */ jsxs10("span", { children: [
@@ -1139,9 +1143,10 @@ function Why({ task, choose }) {
         ] })
       ] }, like);
     }) }),
-    rows.length > ROWS_MAX && /* @__PURE__ */ jsxs10("p", { class: "none", children: [
+    rows.length > ROWS_MAX && !all && /* @__PURE__ */ jsxs10("p", { class: "none", children: [
       grouped6(rows.slice(ROWS_MAX).reduce((sum, row) => sum + row.count, 0)),
-      " more wait for other reasons: the table of the plan has them all."
+      " more wait for other reasons. ",
+      /* @__PURE__ */ jsx10("button", { type: "button", class: "small", onClick: () => setAll(true), children: "Show all" })
     ] })
   ] });
 }
@@ -1155,9 +1160,9 @@ function TaskPage({ id: id2 }) {
     return found === null ? before : { ...found, subtasks: await calls.subtasks(found.task) };
   }, { on: ofTask5(id2), every: 2e3 });
   const seen = reading.state.value;
-  const [asking, setAsking] = useState7(null);
-  const [problem, setProblem] = useState7(null);
-  const [busy, setBusy] = useState7(false);
+  const [asking, setAsking] = useState8(null);
+  const [problem, setProblem] = useState8(null);
+  const [busy, setBusy] = useState8(false);
   const query = route2.value.query;
   const chosen = query.get("subtask") ?? void 0, tab = query.get("tab") ?? "plan";
   const to = (changes) => {

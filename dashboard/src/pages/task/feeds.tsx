@@ -86,9 +86,10 @@ function Recorded({ record }: { record: AuditRecord }) {
       <When time={record.timestamp} />
       <span><b>{safe(record.action)}</b> {record.outcome !== "accepted" && <span class="error">{safe(record.outcome)}</span>}</span>
       <details>
-        <summary>{safe(shortId([actor.type, actor.person ?? actor.id].filter(Boolean).join(" ")))} · <span class="num">{grouped(record.index)}</span> <code>{record.hash.slice(0, 12)}</code></summary>
+        <summary>{[shortId(actor.person ?? actor.id), typeof payload === "object" && payload ? about(payload as Record<string, unknown>) : ""].filter(Boolean).map(safe).join(" · ")}</summary>
         <dl class="facts">
-          <div><dt>actor</dt><dd><code>{safe(actor.id)}</code></dd></div>
+          <div><dt>record</dt><dd class="num">{grouped(record.index)}</dd></div>
+          <div><dt>actor</dt><dd>{safe(actor.type)} <code>{safe(actor.id)}</code></dd></div>
           {resource && <div><dt>on</dt><dd><code>{safe(resource)}</code></dd></div>}
           {decision && <div><dt>by rule</dt><dd>{safe([decision.effect, decision.policy, ...decision.reasons].join(" · "))}</dd></div>}
           <div><dt>hash</dt><dd><code>{record.hash}</code></dd></div>

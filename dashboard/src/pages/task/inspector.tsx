@@ -60,7 +60,7 @@ export function Inspector({ task, subtask, close }: { task: string; subtask: str
       <section class="card">
         <h3>Output</h3>
         {!may("output.read") ? <OffLimits what="outputs" who="a client, an operator, an approver or an admin" />
-          : found.output === null || found.output === undefined ? <p class="none">There is none yet.</p>
+          : found.output === null || found.output === undefined ? <p class="none">There is none.</p>
           : found.kind === "execute" ? <Payload key={found.ended_at} task={task} subtask={subtask} name="Output" /> : <Value value={found.output} name="Output" />}
       </section>
       {found.kind === "execute" && (

@@ -1,5 +1,6 @@
 // Why a task is not done, alike items in one row; or why it failed, with the first error.
 
+import { useState } from "preact/hooks";
 import type { Waiting } from "../../api.ts";
 import { now } from "../../live.ts";
 import { Command, State, When } from "../../parts.tsx";
@@ -26,6 +27,7 @@ export function folded(waiting: readonly Waiting[], reasons: Record<string, numb
 }
 
 export function Why({ task, choose }: { task: WholeTask; choose: (subtask: string) => void }) {
+  const [all, setAll] = useState(false);
   const { explanation, failure } = task;
   if (task.outcome !== null) {
     if (!failure) return null;
@@ -45,7 +47,7 @@ export function Why({ task, choose }: { task: WholeTask; choose: (subtask: strin
     <section class="why" aria-labelledby="why-head">
       <h2 id="why-head">Why it is not done: {Object.entries(explanation.reasons).map(([reason, count]) => `${grouped(count)} ${inWords(reason)}`).join(" · ")}</h2>
       <ul>
-        {rows.slice(0, ROWS_MAX).map(({ like, items, count }) => {
+        {rows.slice(0, all ? rows.length : ROWS_MAX).map(({ like, items, count }) => {
           const first = items[0]!;
           return (
             <li key={like}>
@@ -59,7 +61,9 @@ export function Why({ task, choose }: { task: WholeTask; choose: (subtask: strin
           );
         })}
       </ul>
-      {rows.length > ROWS_MAX && <p class="none">{grouped(rows.slice(ROWS_MAX).reduce((sum, row) => sum + row.count, 0))} more wait for other reasons: the table of the plan has them all.</p>}
+      {rows.length > ROWS_MAX && !all && (
+        <p class="none">{grouped(rows.slice(ROWS_MAX).reduce((sum, row) => sum + row.count, 0))} more wait for other reasons. <button type="button" class="small" onClick={() => setAll(true)}>Show all</button></p>
+      )}
     </section>
   );
 }
