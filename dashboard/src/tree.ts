@@ -9,7 +9,8 @@ const VALUE_MAX = 300; // characters of a value in a row
 export interface Row { depth: number; key: string | number | null; kind: Kind; text: string; size: number; open: boolean; place: number; of: number }
 export type TreeAsked =
   | { read: string; pick: string[] }
-  | { rows: [number, number]; at: number; act?: "toggle" | "open" | "close" | undefined };
+  | { rows: [number, number]; act?: Act; to?: number; by?: number };
+export type Act = "toggle" | "open" | "close";
 export type TreeTold =
   | { head: string; cut: boolean; bytes: number; whole: boolean }
   | { failed: string; status: number }
@@ -19,6 +20,7 @@ interface Node { depth: number; key: string | number | null; value: Found; open:
 
 let text = "";
 let nodes: Node[] = [];
+let focus = 0; // kept here: keys may come faster than rows are drawn
 
 async function read(address: string, pick: string[]): Promise<TreeTold> {
   const response = await fetch(address, { headers: { accept: "application/json" }, cache: "no-store", credentials: "same-origin", redirect: "error" });
@@ -39,6 +41,7 @@ async function read(address: string, pick: string[]): Promise<TreeTold> {
   const value = picked(text, pick) ?? find("");
   const head = indented(text, value, HEAD_MAX);
   nodes = value.whole ? [{ depth: 0, key: null, value, open: false, place: 1, of: 1 }] : [];
+  focus = 0;
   if (nodes.length) toggle(0);
   return { head: head.text, cut: head.cut, bytes: value.whole ? value.end - value.start : bytes, whole: value.whole };
 }
@@ -60,17 +63,12 @@ function toggle(at: number): void {
   }
 }
 
-/** Open or close a row; return where the focus goes: to the first entry of what is open, to the parent of what is closed. */
-function act(at: number, what: "toggle" | "open" | "close"): number {
-  const node = nodes[at]!;
-  if (what === "toggle" || (node.value.size && node.open === (what === "close"))) {
-    toggle(at);
-    return at;
-  }
-  if (what === "open") return node.open ? at + 1 : at;
-  let parent = at;
-  while (parent > 0 && nodes[parent]!.depth >= node.depth) parent--;
-  return parent;
+/** Open or close the row with the focus. What is open already leads to its first entry, what is closed to its parent. */
+function act(what: Act): void {
+  const node = nodes[focus]!;
+  if (what === "toggle" || (node.value.size && node.open === (what === "close"))) toggle(focus);
+  else if (what === "open") focus += Number(node.open);
+  else if (node.depth) do focus--; while (nodes[focus]!.depth >= node.depth);
 }
 
 function row({ depth, key, value, open, place, of }: Node): Row {
@@ -84,8 +82,11 @@ addEventListener("message", ({ data }: MessageEvent<TreeAsked>) => {
   if ("read" in data) {
     read(data.read, data.pick).then(tell, () => tell({ failed: "The server does not answer.", status: 0 }));
   } else {
-    const at = data.act ? act(data.at, data.act) : data.at;
-    const [first, last] = data.rows;
-    tell({ rows: nodes.slice(first, last).map(row), first, total: nodes.length, at });
+    focus = Math.max(0, Math.min(nodes.length - 1, data.to ?? focus + (data.by ?? 0)));
+    if (data.act) act(data.act);
+    let [first, last] = data.rows;
+    const moved = data.act ?? data.to ?? data.by; // else somebody scrolls
+    if (moved !== undefined && (focus < first || focus >= last)) [first, last] = [Math.max(0, focus - Math.floor((last - first) / 2)), focus + Math.ceil((last - first) / 2)];
+    tell({ rows: nodes.slice(first, last).map(row), first, total: nodes.length, at: focus });
   }
 });

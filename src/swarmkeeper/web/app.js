@@ -1171,13 +1171,15 @@ var help = y3(false);
 var pending = "";
 var pendingTimer = 0;
 function useKeys(keys, alone = false) {
+  const layer = T2({ keys, alone }).current;
+  layer.keys = keys;
+  layer.alone = alone;
   F2(() => {
-    const layer = { keys, alone };
     layers.push(layer);
     return () => {
       layers.splice(layers.indexOf(layer), 1);
     };
-  });
+  }, []);
 }
 function listed() {
   const seen = /* @__PURE__ */ new Map();

@@ -305,7 +305,7 @@ function Payload({ task, subtask, pick, name }) {
       if ("failed" in data) setError(new ApiError2(data.status, data.status ? "refused" : "unreachable", data.failed));
       else if ("head" in data) {
         setHead(data);
-        ask({ rows: [0, 60], at: 0 });
+        ask({ rows: [0, 60] });
       } else setRows(data);
     };
     made.onerror = () => setError(new ApiError2(0, "unreadable", "The server's files are of another version: reload the page."));
@@ -342,14 +342,17 @@ var ROW = 22;
 var VIEW = 18;
 var BEYOND = 20;
 var MOVES = {
-  ArrowDown: (at) => at + 1,
-  ArrowUp: (at) => at - 1,
-  PageDown: (at) => at + VIEW,
-  PageUp: (at) => at - VIEW,
-  Home: () => 0,
-  End: (_, last) => last
+  ArrowDown: { by: 1 },
+  ArrowUp: { by: -1 },
+  PageDown: { by: VIEW },
+  PageUp: { by: -VIEW },
+  Home: { to: 0 },
+  End: { to: Infinity },
+  Enter: { act: "toggle" },
+  " ": { act: "toggle" },
+  ArrowRight: { act: "open" },
+  ArrowLeft: { act: "close" }
 };
-var ACTS = { Enter: "toggle", " ": "toggle", ArrowRight: "open", ArrowLeft: "close" };
 function Tree({ name, rows, ask }) {
   const box = useRef(null);
   const [id2] = useState3(() => `tree-${Math.random().toString(36).slice(2)}`);
@@ -357,7 +360,6 @@ function Tree({ name, rows, ask }) {
     const first = Math.max(0, Math.floor((box.current?.scrollTop ?? 0) / ROW) - BEYOND);
     return [first, first + VIEW + 2 * BEYOND];
   };
-  const move = (at2, act2) => ask({ rows: range(), at: at2, act: act2 });
   const { at } = rows;
   useLayoutEffect(() => {
     const element = box.current;
@@ -365,10 +367,10 @@ function Tree({ name, rows, ask }) {
     else if ((at + 1) * ROW > element.scrollTop + element.clientHeight) element.scrollTop = (at + 1) * ROW - element.clientHeight;
   }, [at]);
   function press(event) {
-    const act2 = ACTS[event.key], to = MOVES[event.key]?.(at, rows.total - 1);
-    if (!act2 && to === void 0) return;
+    const move = MOVES[event.key];
+    if (!move) return;
     event.preventDefault();
-    move(to === void 0 ? at : Math.max(0, Math.min(to, rows.total - 1)), act2);
+    ask({ rows: range(), ...move });
   }
   const here = rows.rows[at - rows.first];
   return /* @__PURE__ */ jsx3(
@@ -381,7 +383,7 @@ function Tree({ name, rows, ask }) {
       tabIndex: 0,
       "aria-activedescendant": here ? `${id2}-${at}` : void 0,
       onScroll: () => {
-        if (Math.abs(range()[0] - rows.first) > BEYOND / 2) move(at);
+        if (Math.abs(range()[0] - rows.first) > BEYOND / 2) ask({ rows: range() });
       },
       onKeyDown: press,
       children: /* @__PURE__ */ jsx3("div", { role: "none", style: { height: `${rows.total * ROW}px` }, children: /* @__PURE__ */ jsx3("div", { role: "none", style: { transform: `translateY(${rows.first * ROW}px)` }, children: rows.rows.map((row, offset) => {
@@ -398,7 +400,7 @@ function Tree({ name, rows, ask }) {
             "aria-expanded": row.size ? row.open : void 0,
             "aria-selected": number === at,
             style: { paddingInlineStart: `${Math.min(row.depth, 24) * 14 + 4}px` },
-            onClick: () => move(number, "toggle"),
+            onClick: () => ask({ rows: range(), to: number, act: "toggle" }),
             children: [
               /* @__PURE__ */ jsx3("span", { class: "twist", "aria-hidden": "true", children: row.size ? row.open ? "▾" : "▸" : "" }),
               row.key !== null && /* @__PURE__ */ jsxs3("b", { children: [
@@ -837,7 +839,12 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
     setActive(to2);
     bring(to2);
     look();
-    requestAnimationFrame(() => box.current?.querySelector(`[data-lane="${to2}"]`)?.focus());
+    const focus = () => {
+      const lane = box.current?.querySelector(`[data-lane="${to2}"]`);
+      lane?.focus();
+      return lane;
+    };
+    if (!focus()) requestAnimationFrame(focus);
   }
   const placeIn = (event) => event.clientX - event.currentTarget.getBoundingClientRect().left;
   const first = Math.min(view[0], lanes.length), last = Math.min(view[1], lanes.length);

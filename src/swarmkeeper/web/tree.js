@@ -131,6 +131,7 @@ var HEAD_MAX = 64 << 10;
 var VALUE_MAX = 300;
 var text = "";
 var nodes = [];
+var focus = 0;
 async function read(address, pick) {
   const response = await fetch(address, { headers: { accept: "application/json" }, cache: "no-store", credentials: "same-origin", redirect: "error" });
   if (!response.ok) {
@@ -153,6 +154,7 @@ async function read(address, pick) {
   const value = picked(text, pick) ?? find("");
   const head = indented(text, value, HEAD_MAX);
   nodes = value.whole ? [{ depth: 0, key: null, value, open: false, place: 1, of: 1 }] : [];
+  focus = 0;
   if (nodes.length) toggle(0);
   return { head: head.text, cut: head.cut, bytes: value.whole ? value.end - value.start : bytes, whole: value.whole };
 }
@@ -172,16 +174,13 @@ function toggle(at) {
     nodes.splice(at + 1, end - at - 1);
   }
 }
-function act(at, what) {
-  const node = nodes[at];
-  if (what === "toggle" || node.value.size && node.open === (what === "close")) {
-    toggle(at);
-    return at;
-  }
-  if (what === "open") return node.open ? at + 1 : at;
-  let parent = at;
-  while (parent > 0 && nodes[parent].depth >= node.depth) parent--;
-  return parent;
+function act(what) {
+  const node = nodes[focus];
+  if (what === "toggle" || node.value.size && node.open === (what === "close")) toggle(focus);
+  else if (what === "open") focus += Number(node.open);
+  else if (node.depth) do
+    focus--;
+  while (nodes[focus].depth >= node.depth);
 }
 function row({ depth, key, value, open, place, of }) {
   const { kind, start, end, size } = value;
@@ -193,8 +192,11 @@ addEventListener("message", ({ data }) => {
   if ("read" in data) {
     read(data.read, data.pick).then(tell, () => tell({ failed: "The server does not answer.", status: 0 }));
   } else {
-    const at = data.act ? act(data.at, data.act) : data.at;
-    const [first, last] = data.rows;
-    tell({ rows: nodes.slice(first, last).map(row), first, total: nodes.length, at });
+    focus = Math.max(0, Math.min(nodes.length - 1, data.to ?? focus + (data.by ?? 0)));
+    if (data.act) act(data.act);
+    let [first, last] = data.rows;
+    const moved = data.act ?? data.to ?? data.by;
+    if (moved !== void 0 && (focus < first || focus >= last)) [first, last] = [Math.max(0, focus - Math.floor((last - first) / 2)), focus + Math.ceil((last - first) / 2)];
+    tell({ rows: nodes.slice(first, last).map(row), first, total: nodes.length, at: focus });
   }
 });

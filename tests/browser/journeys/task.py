@@ -2,12 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
-from tests.browser.driving import ARGUMENTS, at, journey, read_again, settled, sign_in, watched
+from tests.browser.driving import ARGUMENTS, KEY, URL, at, journey, read_again, settled, sign_in, watched
 
 REQUESTS_MAX = 4
 # Each attempt that is drawn over the error's text of its lane.
@@ -29,11 +32,24 @@ CLIPPED = """
 OVER = """
 (pane => [pane.scrollWidth - pane.clientWidth, pane.scrollHeight - pane.clientHeight])(document.querySelector(".graph"))
 """
-WATCH_FREEZES = """
-window.freezes = [];
-new PerformanceObserver(list => freezes.push(...list.getEntries().map(each => each.duration)))
-    .observe({entryTypes: ["longtask"]});
-"""
+FREEZE_MS = 100
+
+
+@contextmanager
+def never_frozen(page: Page) -> Iterator[None]:
+    """Check that no single thing that the page does keeps it busy for long.
+
+    It counts the processor's time, which the browser traces, and not the clock's: other programs may have the processor.
+    """
+    browser = page.context.browser
+    assert browser is not None
+    browser.start_tracing(page=page, categories=["toplevel", "disabled-by-default-devtools.timeline", "__metadata"])
+    yield
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    own = {(each["pid"], each["tid"]) for each in events if each.get("args", {}).get("name") == "CrRendererMain"}
+    tasks = [each.get("tdur", 0) / 1_000 for each in events if (each["pid"], each["tid"]) in own and "RunTask" in each["name"]]
+    assert len(tasks) > 50, "the browser traced nothing"
+    assert max(tasks) <= FREEZE_MS, f"{max(tasks)} ms"
 
 
 def told(page: Page, expression: str) -> Any:
@@ -42,6 +58,11 @@ def told(page: Page, expression: str) -> Any:
     found = devtools.send("Runtime.evaluate", {"expression": f"JSON.stringify({expression})", "awaitPromise": True})
     assert "exceptionDetails" not in found, found
     return json.loads(found["result"]["value"])
+
+
+def read(context: BrowserContext, path: str) -> Any:
+    """What the API says."""
+    return context.request.get(f"{URL}/{path}", headers={"x-api-key": KEY}).json()
 
 
 def press(page: Page, *keys: str) -> None:
@@ -82,7 +103,7 @@ def reads_what_happened(context: BrowserContext) -> None:
     """Events and audit records are there newest first, older ones on request, and newer ones come by themselves."""
     with watched(context) as page:
         sign_in(page)
-        for tab, name, first in (("events", "Events", "task.created"), ("audit", "Audit records", "task.submit")):
+        for tab, name, first in (("events", "Events", "task.submitted"), ("audit", "Audit records", "task.submit")):
             at(page, f"tasks/{ARGUMENTS[0]}?tab={tab}")
             rows = page.get_by_role("region", name=name).locator("ol > li")
             expect(rows).to_have_count(50)
@@ -95,7 +116,7 @@ def reads_what_happened(context: BrowserContext) -> None:
             expect(rows.last).to_contain_text(first)
         count = rows.count()
         press(page, "p")
-        expect(page.get_by_role("button", name="Resume")).to_be_visible()
+        expect(page.get_by_role("button", name=re.compile("^Resume"))).to_be_visible()
         expect(rows).to_have_count(count + 1)
         expect(rows.first).to_contain_text("task.pause")
         rows.first.locator("summary").press("Enter")
@@ -123,7 +144,7 @@ def sends_a_message(context: BrowserContext) -> None:
         page.get_by_label("Message (text, or a JSON object)").fill('{"page": 12}')
         page.get_by_role("button", name="Send").click()
         expect(region.locator("li").first).to_contain_text('"page": 12')
-        expect(region.locator("li").first).to_contain_text("to bot_")
+        expect(region.locator("li").first).to_contain_text("to writer")
 
 
 @journey
@@ -157,7 +178,7 @@ def steers_by_keyboard(context: BrowserContext) -> None:
         facts = page.locator(".facts-line")
         expect(facts).to_contain_text("priority 5")
         press(page, "p")
-        expect(page.get_by_role("button", name="Resume")).to_be_visible()
+        expect(page.get_by_role("button", name=re.compile("^Resume"))).to_be_visible()
         press(page, "p")
         expect(page.get_by_role("button", name="Pause")).to_be_enabled()
         press(page, "c")
@@ -168,7 +189,11 @@ def steers_by_keyboard(context: BrowserContext) -> None:
         expect(facts).to_contain_text("priority 8")
         press(page, "c")
         expect(page.get_by_label("Limit: Tokens")).to_have_value("2000")
-        press(page, "Escape", "x")
+        read_again(context, page)  # what is behind a dialog is drawn again, and takes no key from it
+        page.wait_for_timeout(300)
+        press(page, "Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        press(page, "x")
         dialog = page.get_by_role("dialog", name="Cancel this task?")
         dialog.get_by_label("Reason").focus()
         page.keyboard.type("too dear")
@@ -176,9 +201,13 @@ def steers_by_keyboard(context: BrowserContext) -> None:
         expect(page.locator(".why.bad")).to_contain_text("too dear")
         press(page, "r")
         expect(page.get_by_role("button", name="Cancel…")).to_be_enabled()
-        press(page, "x", "Tab", "Tab", "Enter")
+        press(page, "x")
+        expect(page.get_by_label("Reason")).to_be_visible()
+        press(page, "Tab", "Tab", "Enter")
         expect(page.get_by_role("button", name="Archive…")).to_be_enabled()
-        press(page, "e", "Tab", "Tab", "Enter")
+        press(page, "e")
+        expect(page.get_by_label("Reason")).to_be_visible()
+        press(page, "Tab", "Tab", "Enter")
         expect(page.locator(".task-head .state")).to_contain_text("cancelled")
         expect(page.get_by_role("button", name="Retry")).to_have_count(0)
 
@@ -244,12 +273,10 @@ def opens_a_block_of_a_stage(context: BrowserContext) -> None:
 
 # ---- over time -----------------------------------------------------------------------------------------------------
 
-BEGUN = 1_796_018_400  # 2026-11-29T06:00:00Z
+BEGUN = 1_795_932_000  # 2026-11-29T06:00:00Z
 
 
 def _time(seconds: float) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(BEGUN + seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -300,7 +327,7 @@ def reads_a_timeline(context: BrowserContext) -> None:
         expect(lanes.first).to_contain_text("lane-0")
         settled(page)
         assert chart.locator("rect[fill='url(#fold)']").count() == 1
-        expect(page.locator(".timeline .foot")).to_contain_text("58 m 00 s without work folded".replace("58 m 00 s", "58 m 02 s"))
+        expect(page.locator(".timeline .foot")).to_contain_text("58 m 02 s without work folded")
         assert chart.locator(".why-not").count() > 5
         assert told(page, COVERED) == 0
         drawn = chart.locator(".attempt").count()
@@ -346,23 +373,21 @@ def reads_a_timeline(context: BrowserContext) -> None:
 def scrolls_through_many_lanes(context: BrowserContext) -> None:
     """Of 1,000 lanes only those in view are drawn; more are read when the end comes near; nothing freezes."""
     with watched(context) as page:
-        page.add_init_script(WATCH_FREEZES)
         page.route("**/timeline?*", _pages(1_000))
         sign_in(page)
-        at(page, f"tasks/{ARGUMENTS[0]}?view=timeline")
-        lanes = page.locator("button.lane")
-        expect(lanes.first).to_be_visible()
-        page.locator(".lanes").hover()
-        for _ in range(60):
-            if page.locator("[data-lane='999']").count():
-                break
-            page.mouse.wheel(0, 3_000)
-            page.wait_for_timeout(60)
-        expect(page.locator("[data-lane='999']")).to_contain_text("lane-999")
-        assert lanes.count() < 60, lanes.count()
-        assert told(page, COVERED) == 0
-        longest = told(page, "freezes.length ? Math.max(...freezes) : 0")
-        assert longest <= 100, f"{longest} ms"
+        with never_frozen(page):
+            at(page, f"tasks/{ARGUMENTS[0]}?view=timeline")
+            lanes = page.locator("button.lane")
+            expect(lanes.first).to_be_visible()
+            page.locator(".lanes").hover()
+            for _ in range(60):
+                if page.locator("[data-lane='999']").count():
+                    break
+                page.mouse.wheel(0, 3_000)
+                page.wait_for_timeout(60)
+            expect(page.locator("[data-lane='999']")).to_contain_text("lane-999")
+            assert lanes.count() < 60, lanes.count()
+            assert told(page, COVERED) == 0
 
 
 # ---- what came of it -----------------------------------------------------------------------------------------------
@@ -393,44 +418,43 @@ def follows_the_verdicts(context: BrowserContext) -> None:
 def reads_large_outputs(context: BrowserContext) -> None:
     """8 MiB, 10,000 keys and nesting as deep as is allowed: text and trees are there, and nothing freezes for 100 ms."""
     with watched(context) as page:
-        page.add_init_script(WATCH_FREEZES)
         sign_in(page)
-        task = f"tasks/{ARGUMENTS[0]}"
-        at(page, f"{task}?subtask=huge")
-        inspector = page.get_by_role("complementary")
-        expect(inspector).to_contain_text("more than 1 MiB")
-        expect(inspector).to_contain_text(f"swarmkeeper task result {ARGUMENTS[0]} huge")
-        assert len(inspector.get_by_role("region", name="Output").inner_text()) >= 64 * 1024 - 2
-        expect(inspector.get_by_role("tree")).to_have_count(0)
+        with never_frozen(page):
+            task = f"tasks/{ARGUMENTS[0]}"
+            at(page, f"{task}?subtask=huge")
+            inspector = page.get_by_role("complementary")
+            expect(inspector).to_contain_text("more than 1 MiB")
+            expect(inspector).to_contain_text(f"swarmkeeper task result {ARGUMENTS[0]} huge")
+            assert len(inspector.get_by_role("region", name="Output").inner_text()) >= 64 * 1024 - 2
+            expect(inspector.get_by_role("tree")).to_have_count(0)
 
-        at(page, f"{task}?subtask=wide&as=tree")
-        tree = inspector.get_by_role("tree", name="Output")
-        rows = tree.get_by_role("treeitem")
-        expect(rows.first).to_contain_text("{10,000}")
-        tree.focus()
-        press(page, "End")
-        expect(tree.locator(".chosen")).to_contain_text("key9999")
-        expect(tree.locator(".chosen")).to_have_attribute("aria-setsize", "10000")
-        assert rows.count() < 100, rows.count()
-        press(page, "ArrowLeft")
-        expect(tree.locator(".chosen")).to_contain_text("{10,000}")
+            at(page, f"{task}?subtask=wide&as=tree")
+            tree = inspector.get_by_role("tree", name="Output")
+            rows = tree.get_by_role("treeitem")
+            expect(rows.first).to_contain_text("{10,000}")
+            tree.focus()
+            press(page, "End")
+            expect(tree.locator(".chosen")).to_contain_text("key9999")
+            expect(tree.locator(".chosen")).to_have_attribute("aria-setsize", "10000")
+            assert rows.count() < 100, rows.count()
+            press(page, "ArrowLeft")
+            expect(tree.locator(".chosen")).to_contain_text("{10,000}")
 
-        at(page, f"{task}?subtask=deep&as=tree")
-        expect(rows.first).to_be_visible()
-        tree.focus()
-        press(page, *["ArrowRight"] * 110)
-        expect(tree.locator(".chosen")).to_have_attribute("aria-level", ARGUMENTS[1])
-        press(page, "ArrowLeft", "ArrowLeft")
-        expect(tree.locator(".chosen")).to_have_attribute("aria-expanded", "false")
+            at(page, f"{task}?subtask=deep&as=tree")
+            expect(rows.first).to_be_visible()
+            tree.focus()
+            press(page, *["ArrowRight"] * 125)
+            expect(tree.locator(".chosen")).to_have_attribute("aria-level", ARGUMENTS[1])
+            press(page, "ArrowLeft", "ArrowLeft")
+            expect(tree.locator(".chosen")).to_have_attribute("aria-expanded", "false")
 
-        at(page, f"{task}?tab=results")
-        for summary in page.locator(".results summary").all():
-            if not summary.locator("xpath=..").get_attribute("open"):
-                summary.press("Enter")
-        expect(page.locator(".results .value")).to_have_count(4)
-        settled(page)
-        longest = told(page, "freezes.length ? Math.max(...freezes) : 0")
-        assert longest <= 100, f"{longest} ms"
+            at(page, f"{task}?tab=results")
+            expect(page.locator(".results .value")).to_have_count(1)
+            for summary in page.locator(".results summary").all():
+                if not summary.locator("xpath=..").get_attribute("open"):
+                    summary.press("Enter")
+            expect(page.locator(".results .value")).to_have_count(4)
+            settled(page)
 
 
 @journey
@@ -456,10 +480,9 @@ def sees_why_it_waits(context: BrowserContext) -> None:
         explanation = json.loads(ARGUMENTS[1])
 
         def explained(route: Route) -> None:
-            answer = route.fetch()
-            route.fulfill(response=answer, json={**answer.json(), "explanation": explanation})
+            route.fulfill(json={**read(context, f"tasks/{ARGUMENTS[0]}"), "explanation": explanation})
 
-        page.route(f"**/tasks/{ARGUMENTS[0]}?explain=true", explained)
+        page.route(re.compile(rf"/tasks/{ARGUMENTS[0]}\?"), explained)
         sign_in(page)
         at(page, f"tasks/{ARGUMENTS[0]}")
         rows = page.locator(".why li")
@@ -482,6 +505,8 @@ def follows_a_live_swarm(context: BrowserContext) -> None:
         sign_in(page)
         at(page, f"tasks/{ARGUMENTS[0]}?view=timeline")
         facts, bars = page.locator(".facts-line"), page.locator(".chart .attempt")
+        expect(page.get_by_role("button", name=re.compile("^l11: "))).to_be_visible()
+        press(page, "p")
         seen: set[str] = set()
         counts: set[int] = set()
         for _ in range(400):
@@ -495,15 +520,14 @@ def follows_a_live_swarm(context: BrowserContext) -> None:
         expect(page.locator(".task-head .state")).to_contain_text("archived")
         read_again(context, page)
         settled(page)
-        answer = context.request.get(page.url.partition("ui/")[0] + f"tasks/{ARGUMENTS[0]}/timeline")
-        lanes = answer.json()["items"]
+        lanes = read(context, f"tasks/{ARGUMENTS[0]}/timeline")["items"]
         expect(bars).to_have_count(sum(len(lane["bars"]) for lane in lanes))
         shown = [each.get_attribute("aria-label") or "" for each in page.locator("button.lane").all()]
         assert [each.partition(":")[0] for each in shown] == [lane["key"] for lane in lanes]
         at(page, f"tasks/{ARGUMENTS[0]}?view=graph")
         expect(page.locator(".node.tone-ok")).to_have_count(12)
         at(page, f"tasks/{ARGUMENTS[0]}?tab=events")
-        events = context.request.get(page.url.partition("ui/")[0] + f"tasks/{ARGUMENTS[0]}/events?page_size=500").json()["items"]
+        events = read(context, f"tasks/{ARGUMENTS[0]}/events?page_size=500")["items"]
         rows = page.get_by_role("region", name="Events").locator("ol > li")
         expect(rows).to_have_count(min(50, len(events)))
         expect(rows.first.locator("time")).to_have_attribute("datetime", events[-1]["time"])

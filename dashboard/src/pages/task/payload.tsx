@@ -6,7 +6,7 @@ import { scriptUrl } from "../../live.ts";
 import { Command, Refused, Skeleton } from "../../parts.tsx";
 import { go, route, written } from "../../route.ts";
 import { grouped, safe } from "../../words.ts";
-import type { Row, TreeAsked, TreeTold } from "../../tree.ts";
+import type { Act, Row, TreeAsked, TreeTold } from "../../tree.ts";
 
 interface Props { task: string; subtask: string; pick?: "input"; name: string }
 type Rows = Extract<TreeTold, { rows: Row[] }>;
@@ -22,7 +22,7 @@ export function Payload({ task, subtask, pick, name }: Props) {
     worker.current = made;
     made.onmessage = ({ data }: MessageEvent<TreeTold>) => {
       if ("failed" in data) setError(new ApiError(data.status, data.status ? "refused" : "unreachable", data.failed));
-      else if ("head" in data) { setHead(data); ask({ rows: [0, 60], at: 0 }); } else setRows(data);
+      else if ("head" in data) { setHead(data); ask({ rows: [0, 60] }); } else setRows(data);
     };
     made.onerror = () => setError(new ApiError(0, "unreadable", "The server's files are of another version: reload the page."));
     const path = `tasks/${encodeURIComponent(task)}/subtasks/${encodeURIComponent(subtask)}${pick ? "" : "/output"}`;
@@ -51,10 +51,10 @@ export function Payload({ task, subtask, pick, name }: Props) {
 }
 
 const ROW = 22, VIEW = 18, BEYOND = 20;
-const MOVES: Record<string, (at: number, last: number) => number> = {
-  ArrowDown: (at) => at + 1, ArrowUp: (at) => at - 1, PageDown: (at) => at + VIEW, PageUp: (at) => at - VIEW, Home: () => 0, End: (_, last) => last,
+const MOVES: Record<string, { act?: Act; to?: number; by?: number }> = {
+  ArrowDown: { by: 1 }, ArrowUp: { by: -1 }, PageDown: { by: VIEW }, PageUp: { by: -VIEW }, Home: { to: 0 }, End: { to: Infinity },
+  Enter: { act: "toggle" }, " ": { act: "toggle" }, ArrowRight: { act: "open" }, ArrowLeft: { act: "close" },
 };
-const ACTS: Record<string, "toggle" | "open" | "close"> = { Enter: "toggle", " ": "toggle", ArrowRight: "open", ArrowLeft: "close" };
 
 /** A tree as of the ARIA practices: one stop of the tab key; arrows move, open and close. It has the rows in view only. */
 function Tree({ name, rows, ask }: { name: string; rows: Rows; ask: (asked: TreeAsked) => void }) {
@@ -64,7 +64,6 @@ function Tree({ name, rows, ask }: { name: string; rows: Rows; ask: (asked: Tree
     const first = Math.max(0, Math.floor((box.current?.scrollTop ?? 0) / ROW) - BEYOND);
     return [first, first + VIEW + 2 * BEYOND];
   };
-  const move = (at: number, act?: "toggle" | "open" | "close") => ask({ rows: range(), at, act });
   const { at } = rows;
   useLayoutEffect(() => { // what has the focus is in view
     const element = box.current!;
@@ -72,22 +71,22 @@ function Tree({ name, rows, ask }: { name: string; rows: Rows; ask: (asked: Tree
     else if ((at + 1) * ROW > element.scrollTop + element.clientHeight) element.scrollTop = (at + 1) * ROW - element.clientHeight;
   }, [at]);
   function press(event: KeyboardEvent): void {
-    const act = ACTS[event.key], to = MOVES[event.key]?.(at, rows.total - 1);
-    if (!act && to === undefined) return;
+    const move = MOVES[event.key];
+    if (!move) return;
     event.preventDefault();
-    move(to === undefined ? at : Math.max(0, Math.min(to, rows.total - 1)), act);
+    ask({ rows: range(), ...move });
   }
   const here = rows.rows[at - rows.first];
   return (
     <div class="tree" ref={box} role="tree" aria-label={name} tabIndex={0} aria-activedescendant={here ? `${id}-${at}` : undefined}
-      onScroll={() => { if (Math.abs(range()[0] - rows.first) > BEYOND / 2) move(at); }} onKeyDown={press}>
+      onScroll={() => { if (Math.abs(range()[0] - rows.first) > BEYOND / 2) ask({ rows: range() }); }} onKeyDown={press}>
       <div role="none" style={{ height: `${rows.total * ROW}px` }}>
         <div role="none" style={{ transform: `translateY(${rows.first * ROW}px)` }}>
           {rows.rows.map((row, offset) => {
             const number = rows.first + offset;
             return (
               <div key={number} id={`${id}-${number}`} class={number === at ? "row chosen" : "row"} role="treeitem" aria-level={row.depth + 1} aria-posinset={row.place} aria-setsize={row.of}
-                aria-expanded={row.size ? row.open : undefined} aria-selected={number === at} style={{ paddingInlineStart: `${Math.min(row.depth, 24) * 14 + 4}px` }} onClick={() => move(number, "toggle")}>
+                aria-expanded={row.size ? row.open : undefined} aria-selected={number === at} style={{ paddingInlineStart: `${Math.min(row.depth, 24) * 14 + 4}px` }} onClick={() => ask({ rows: range(), to: number, act: "toggle" })}>
                 <span class="twist" aria-hidden="true">{row.size ? (row.open ? "▾" : "▸") : ""}</span>
                 {row.key !== null && <b>{safe(String(row.key))}: </b>}
                 {row.kind === "object" ? <i>{`{${grouped(row.size)}}`}</i> : row.kind === "list" ? <i>{`[${grouped(row.size)}]`}</i> : <span class={`is-${row.kind}`}>{safe(row.text)}</span>}

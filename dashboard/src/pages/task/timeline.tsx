@@ -129,7 +129,8 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }: Chart
     setActive(to);
     bring(to);
     look();
-    requestAnimationFrame(() => box.current?.querySelector<HTMLElement>(`[data-lane="${to}"]`)?.focus());
+    const focus = () => { const lane = box.current?.querySelector<HTMLElement>(`[data-lane="${to}"]`); lane?.focus(); return lane; };
+    if (!focus()) requestAnimationFrame(focus); // it is drawn first
   }
 
   const placeIn = (event: PointerEvent) => event.clientX - (event.currentTarget as Element).getBoundingClientRect().left;
