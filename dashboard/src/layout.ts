@@ -90,7 +90,7 @@ export function layout(
   const held = new Map<number, number>(); // where those are that have a place already
   if (earlier) {
     ids.forEach((id, node) => { if (earlier.at.has(id)) held.set(node, earlier.at.get(id)!.y); });
-    for (const row of order) row.sort((a, b) => Number(held.has(b)) - Number(held.has(a)) || (held.get(a) ?? 0) - (held.get(b) ?? 0));
+    for (const row of order) row.sort((a, b) => (held.get(a) ?? 1e9) - (held.get(b) ?? 1e9));
   }
 
   const { chains, next, before } = withBends(known, rank, order);

@@ -5,7 +5,7 @@ import { built } from "./built.mjs";
 const { find, entries, indented, picked } = await built("pages/task/json.ts");
 
 function chance(seed) {
-  let state = seed >>> 0;
+  let state = Math.imul(seed + 1, 2654435761) >>> 0;
   return () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
@@ -20,7 +20,7 @@ function value(draw, depth) {
   if (kind === 1) return draw() < 0.5;
   if (kind === 2) return Math.round((draw() - 0.5) * 1e6) / 1e3;
   if (kind <= 4) return TEXTS[Math.floor(draw() * TEXTS.length)];
-  const count = Math.floor(draw() * 4);
+  const count = Math.floor(draw() * 6);
   if (kind === 5) return Array.from({ length: count }, () => value(draw, depth - 1));
   return Object.fromEntries(Array.from({ length: count }, (_, at) => [TEXTS[Math.floor(draw() * TEXTS.length)] + at, value(draw, depth - 1)]));
 }
@@ -34,7 +34,7 @@ function read(text, found) {
 
 test("any JSON is read as JSON.parse reads it, however it is spaced", () => {
   for (let seed = 0; seed < 300; seed++) {
-    const draw = chance(seed), given = value(draw, 4);
+    const draw = chance(seed), given = [value(draw, 4), value(draw, 4), value(draw, 4)];
     for (const text of [JSON.stringify(given), JSON.stringify(given, null, 3), ` ${JSON.stringify(given, null, "\t")}\n`]) {
       const found = find(text);
       assert.ok(found.whole);
@@ -46,7 +46,7 @@ test("any JSON is read as JSON.parse reads it, however it is spaced", () => {
 
 test("it is indented as JSON.stringify indents it", () => {
   for (let seed = 0; seed < 300; seed++) {
-    const given = value(chance(seed), 4);
+    const given = { a: value(chance(seed), 4), b: value(chance(seed + 500), 4) };
     for (const text of [JSON.stringify(given), JSON.stringify(given, null, 1)]) {
       assert.deepEqual(indented(text, find(text), 1e6), { text: JSON.stringify(given, null, 2), cut: false });
     }

@@ -1962,7 +1962,7 @@ function layout(ids, edges, sizes = SIZES, earlier) {
     ids.forEach((id2, node) => {
       if (earlier.at.has(id2)) held.set(node, earlier.at.get(id2).y);
     });
-    for (const row of order) row.sort((a5, b3) => Number(held.has(b3)) - Number(held.has(a5)) || (held.get(a5) ?? 0) - (held.get(b3) ?? 0));
+    for (const row of order) row.sort((a5, b3) => (held.get(a5) ?? 1e9) - (held.get(b3) ?? 1e9));
   }
   const { chains, next, before } = withBends(known, rank, order);
   sort(order, next, before, rank.length, held);
