@@ -37,7 +37,7 @@ await build({ ...common, entryPoints: ["src/main.tsx"], outfile: join(out, "app.
 for (const page of pages) {
   await build({ ...common, entryPoints: [`src/pages/${page}.tsx`], outfile: join(out, `${page}.js`), plugins: [takenFromApp] });
 }
-await build({ ...common, entryPoints: ["src/worker.ts"], outfile: join(out, "worker.js") });
+for (const worker of ["worker", "tree"]) await build({ ...common, entryPoints: [`src/${worker}.ts`], outfile: join(out, `${worker}.js`) });
 await build({ bundle: true, logLevel: "warning", absWorkingDir: here, entryPoints: ["src/style/app.css"], outfile: join(out, "app.css") });
 for (const file of ["index.html", "icon.svg"]) await copyFile(join(here, "src", file), join(out, file));
 const licences = [];

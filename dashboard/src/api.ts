@@ -179,5 +179,5 @@ export const api = {
   searched: (q: string) => get<Page<TaskFound>>("tasks", { q, view: "row", page_size: 8 }),
 };
 
-// Pages that are loaded later have their own calls beside them: pages/desk/calls.ts.
-export { act, call, get };
+// For calls that a single page makes: they are in a module beside it, which is loaded with it.
+export { act, call, get, BASE };

@@ -2,7 +2,7 @@
 // somebody types, and can be turned off: speech recognition types letters unasked (WCAG 2.1.4). `Ctrl k` is also that with
 // the command key of a Mac.
 
-import { useLayoutEffect } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { letters } from "./state.ts";
 
@@ -16,11 +16,14 @@ let pendingTimer = 0;
 
 /** Args: `alone` hides all other keys, as a dialog does. */
 export function useKeys(keys: Keys, alone = false): void {
+  // A layer keeps its place while its page is drawn again: else that would come on top of a dialog.
+  const layer = useRef({ keys, alone }).current;
+  layer.keys = keys;
+  layer.alone = alone;
   useLayoutEffect(() => { // at once: the next key may come before the browser paints
-    const layer = { keys, alone };
     layers.push(layer);
     return () => { layers.splice(layers.indexOf(layer), 1); };
-  });
+  }, []);
 }
 
 export function listed(): KeyHelp[] {

@@ -7,7 +7,8 @@
 // median of its neighbours, as near as order and gaps allow: the best such heights follow from pooling those that
 // violate the order (PAVA). Bends weigh more, so that long edges become straight.
 //
-// The same input gives the same places: nodes begin in the order in which they are given.
+// The same input gives the same places: nodes begin in the order in which they are given. If there is an earlier
+// drawing, nodes begin in its order, and in each rank those that it has keep their order: what grows does not jump.
 
 export interface Point { x: number; y: number }
 export interface Placed {
@@ -75,6 +76,7 @@ export function layout(
   ids: readonly string[],
   edges: readonly (readonly [string, string])[],
   sizes: Sizes = SIZES,
+  earlier?: Placed,
 ): Placed {
   const number = new Map(ids.map((id, index) => [id, index]));
   const known: [number, number][] = [];
@@ -85,9 +87,14 @@ export function layout(
   const rank = Array.from(ranksOf(ids.length, known));
   const order: number[][] = Array.from({ length: Math.max(0, ...rank) + (ids.length ? 1 : 0) }, () => []);
   for (let node = 0; node < ids.length; node++) order[rank[node]!]!.push(node);
+  const held = new Map<number, number>(); // where those are that have a place already
+  if (earlier) {
+    ids.forEach((id, node) => { if (earlier.at.has(id)) held.set(node, earlier.at.get(id)!.y); });
+    for (const row of order) row.sort((a, b) => (held.get(a) ?? 1e9) - (held.get(b) ?? 1e9));
+  }
 
   const { chains, next, before } = withBends(known, rank, order);
-  sort(order, next, before, rank.length);
+  sort(order, next, before, rank.length, held);
   const middle = heights(order, next, before, ids.length, rank.length, sizes);
 
   let top = Infinity, bottom = -Infinity;
@@ -151,7 +158,7 @@ function withBends(edges: readonly [number, number][], rank: number[], order: nu
   return { chains, next, before };
 }
 
-function sort(order: number[][], next: number[][], before: number[][], count: number): void {
+function sort(order: number[][], next: number[][], before: number[][], count: number, held: ReadonlyMap<number, number>): void {
   const place = new Int32Array(count);
   const number = (row: number[]) => row.forEach((node, index) => { place[node] = index; });
   order.forEach(number);
@@ -171,9 +178,14 @@ function sort(order: number[][], next: number[][], before: number[][], count: nu
         wanted[node] = near.length ? sum / near.length : place[node]!;
       }
       row.sort((a, b) => wanted[a]! - wanted[b]! || place[a]! - place[b]!);
+      if (held.size) {
+        const kept = row.filter((node) => held.has(node)).sort((a, b) => held.get(a)! - held.get(b)!);
+        let turn = 0;
+        row.forEach((node, at) => { if (held.has(node)) row[at] = kept[turn++]!; });
+      }
       number(row);
     }
-    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget); // once sorting has settled
+    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget, held); // once sorting has settled
     const now = crossings(order, next, place);
     if (now < fewest) {
       fewest = now;
@@ -184,12 +196,13 @@ function sort(order: number[][], next: number[][], before: number[][], count: nu
 }
 
 /** Let neighbours change places where that removes crossings, until none can or the budget is spent. */
-function exchange(order: number[][], next: number[][], before: number[][], place: Int32Array, budget: number): number {
+function exchange(order: number[][], next: number[][], before: number[][], place: Int32Array, budget: number, held: ReadonlyMap<number, number>): number {
   for (let again = true; again && budget > 0;) {
     again = false;
     for (const row of order) {
       for (let at = 0; at + 1 < row.length && budget > 0; at++) {
         const a = row[at]!, b = row[at + 1]!;
+        if (held.has(a) && held.has(b)) continue;
         budget -= 1 + next[a]!.length * next[b]!.length + before[a]!.length * before[b]!.length;
         if (gain(next[a]!, next[b]!, place) + gain(before[a]!, before[b]!, place) > 0) {
           row[at] = b;
@@ -288,3 +301,18 @@ export function curve(points: readonly Point[]): string {
 }
 
 const round = (value: number) => Math.round(value * 10) / 10;
+
+export type Way = "ArrowLeft" | "ArrowRight" | "ArrowUp" | "ArrowDown";
+
+/** The node beside another: above or below it, or the nearest that it leads to or comes from, else of the next rank. */
+export function beside(placed: Placed, key: string, way: Way): string | undefined {
+  const rank = placed.ranks.findIndex((row) => row.includes(key)), row = placed.ranks[rank] ?? [];
+  if (way === "ArrowUp" || way === "ArrowDown") return row[row.indexOf(key) + (way === "ArrowUp" ? -1 : 1)];
+  const forth = way === "ArrowRight";
+  const linked = placed.edges.filter((edge) => (forth ? edge.from : edge.to) === key).map((edge) => (forth ? edge.to : edge.from));
+  const far = (node: string) => {
+    const a = placed.at.get(node)!, b = placed.at.get(key)!;
+    return Math.abs(a.x - b.x) * 1e3 + Math.abs(a.y - b.y);
+  };
+  return (linked.length ? linked : [...(placed.ranks[rank + (forth ? 1 : -1)] ?? [])]).sort((a, b) => far(a) - far(b))[0];
+}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { built } from "./built.mjs";
 
-const { layout, crossings, curve, SIZES } = await built("layout.ts");
+const { layout, crossings, curve, beside, SIZES } = await built("layout.ts");
 
 /** A generator of chance that repeats: the same seed gives the same graph. */
 function chance(seed) {
@@ -161,4 +161,60 @@ test("2,000 nodes are placed in less than 100 ms", () => {
 
 test("a path of an edge has no more decimals than a screen shows", () => {
   assert.equal(curve([{ x: 0, y: 0 }, { x: 10, y: 0 }, { x: 20.123, y: 5.55 }]), "M0 0L10 0C15.1 0 15.1 5.6 20.1 5.6");
+});
+
+/** A plan, and the same with some subtasks more, which others that are there already do not need. */
+function grown(seed) {
+  const draw = chance(seed + 1000), { ids, edges } = plan(seed, 40, 2);
+  const more = { ids: [...ids], edges: [...edges] };
+  for (let n = 0; n < 8; n++) {
+    more.ids.push(`x${n}`);
+    if (draw() < 0.8) more.edges.push([ids[Math.floor(draw() * ids.length)], `x${n}`]);
+  }
+  return { ids, edges, more };
+}
+
+test("what is added to a plan moves nothing that is there to another column or another order", () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const { ids, edges, more } = grown(seed);
+    const first = layout(ids, edges), second = layout(more.ids, more.edges, SIZES, first);
+    for (const id of ids) assert.equal(second.at.get(id).x, first.at.get(id).x);
+    second.ranks.forEach((row, rank) => assert.deepEqual(row.filter((id) => first.at.has(id)), first.ranks[rank] ?? [], `seed ${seed}`));
+  }
+});
+
+test("a plan that grew is drawn with hardly more crossings than if it were drawn anew", () => {
+  let kept = 0, anew = 0;
+  for (let seed = 0; seed < 40; seed++) {
+    const { ids, edges, more } = grown(seed);
+    kept += crossed(layout(more.ids, more.edges, SIZES, layout(ids, edges)));
+    anew += crossed(layout(more.ids, more.edges));
+  }
+  assert.ok(kept <= anew * 1.15, `${kept} instead of ${anew}`);
+});
+
+test("the same plan drawn after itself keeps its places", () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const { ids, edges } = plan(seed, 50, 2), first = layout(ids, edges);
+    assert.deepEqual(layout(ids, edges, SIZES, first).ranks, first.ranks);
+  }
+});
+
+test("arrow keys lead along edges and within columns, and back", () => {
+  const placed = layout(["a", "b", "c", "d"], [["a", "b"], ["a", "c"], ["b", "d"], ["c", "d"]]);
+  const [upper, lower] = placed.ranks[1];
+  assert.equal(beside(placed, upper, "ArrowDown"), lower);
+  assert.equal(beside(placed, lower, "ArrowUp"), upper);
+  assert.equal(beside(placed, upper, "ArrowUp"), undefined);
+  assert.equal(beside(placed, upper, "ArrowRight"), "d");
+  assert.equal(beside(placed, lower, "ArrowLeft"), "a");
+  assert.equal(beside(placed, "a", "ArrowLeft"), undefined);
+  for (let seed = 0; seed < 10; seed++) {
+    const { ids, edges } = plan(seed, 30, 2), all = layout(ids, edges), reached = new Set([ids[0]]), open = [ids[0]];
+    for (const each of open) for (const way of ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]) {
+      const next = beside(all, each, way);
+      if (next !== undefined && !reached.has(next)) { reached.add(next); open.push(next); }
+    }
+    assert.equal(reached.size, ids.length, "each node is reached by arrow keys");
+  }
 });

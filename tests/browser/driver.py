@@ -8,9 +8,9 @@ import os
 from playwright.sync_api import sync_playwright
 
 from tests.browser.driving import ELSEWHERE, JOURNEY, JOURNEYS, PROGRAM, WIDE
-from tests.browser.journeys import audit, basics, desk, frame, roles, streams, views
+from tests.browser.journeys import audit, basics, desk, frame, roles, streams, task, views
 
-_ = (audit, basics, desk, frame, roles, streams, views)  # they add their journeys to the list
+_ = (audit, basics, desk, frame, roles, streams, task, views)  # they add their journeys to the list
 
 
 def main() -> None:

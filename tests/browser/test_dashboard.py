@@ -24,7 +24,11 @@ def pages(town: RealTown, made: dict[str, str]) -> list[str]:
         f"tasks/{made['failed']}",
         f"tasks/{made['stuck']}",
         f"tasks/{made['big']}",
-        f"tasks/{made['big']}?view=table",
+        f"tasks/{made['big']}?view=table&only=READY&rank=1",
+        f"tasks/{made['big']}?view=timeline",
+        f"tasks/{made['final']}?view=timeline&subtask=images",
+        *(f"tasks/{made['final']}?tab={tab}" for tab in ("results", "events", "audit", "messages")),
+        f"tasks/{made['final']}?tab=results&subtask=draft&as=tree",
         "tasks/tsk_0",
         "nowhere",
     ]

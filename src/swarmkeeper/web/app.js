@@ -1,4 +1,4 @@
-// node_modules/preact/dist/preact.mjs
+// ../../../../work/main/dashboard/node_modules/preact/dist/preact.mjs
 var n;
 var t;
 var r;
@@ -269,7 +269,7 @@ n = { __e: function(n3, t4, r4, u4) {
   return n3.__v.__b - t4.__v.__b;
 }, e = /* @__PURE__ */ Symbol(), l = /(PointerCapture)$|Capture$/i, c = 0, a = {}, s = 0;
 
-// node_modules/preact/hooks/dist/hooks.mjs
+// ../../../../work/main/dashboard/node_modules/preact/hooks/dist/hooks.mjs
 var t2;
 var r2;
 var u2;
@@ -423,7 +423,7 @@ function G2(n3, t4) {
   return "function" == typeof t4 ? t4(n3) : t4;
 }
 
-// node_modules/@preact/signals-core/dist/signals-core.module.js
+// ../../../../work/main/dashboard/node_modules/@preact/signals-core/dist/signals-core.module.js
 var i3 = /* @__PURE__ */ Symbol.for("preact-signals");
 function t3() {
   if (!(v3 > 1)) {
@@ -816,7 +816,7 @@ function x2(i4, t4) {
   return n3;
 }
 
-// node_modules/@preact/signals/dist/signals.module.js
+// ../../../../work/main/dashboard/node_modules/@preact/signals/dist/signals.module.js
 var h4;
 var d4;
 var p4;
@@ -1273,13 +1273,15 @@ var help = y3(false);
 var pending = "";
 var pendingTimer = 0;
 function useKeys(keys, alone = false) {
+  const layer = T2({ keys, alone }).current;
+  layer.keys = keys;
+  layer.alone = alone;
   F2(() => {
-    const layer = { keys, alone };
     layers.push(layer);
     return () => {
       layers.splice(layers.indexOf(layer), 1);
     };
-  });
+  }, []);
 }
 function listed() {
   const seen = /* @__PURE__ */ new Map();
@@ -1610,7 +1612,98 @@ function say(text) {
   said.value = said.peek() === text ? `${text} ` : text;
 }
 
+<<<<<<< HEAD
 // node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
+=======
+// src/words.ts
+var TASKS = {
+  CREATED: { tone: "wait", word: "created" },
+  PLANNED: { tone: "wait", word: "planned" },
+  IN_PROGRESS: { tone: "run", word: "in progress" },
+  COMPLETED: { tone: "eye", word: "completed" },
+  FAILED: { tone: "bad", word: "failed" },
+  ARCHIVED: { tone: "ok", word: "archived" }
+};
+var ITEMS = {
+  BLOCKED: { tone: "wait", word: "blocked" },
+  READY: { tone: "wait", word: "ready" },
+  LEASED: { tone: "run", word: "running" },
+  WAITING: { tone: "hold", word: "waits" },
+  IN_REVIEW: { tone: "eye", word: "in review" },
+  SUCCEEDED: { tone: "ok", word: "done" },
+  FAILED: { tone: "bad", word: "failed" },
+  CANCELLED: { tone: "plain", word: "cancelled" },
+  SKIPPED: { tone: "plain", word: "skipped" }
+};
+var OUTCOMES = {
+  accepted: { tone: "ok", word: "accepted" },
+  rejected: { tone: "bad", word: "rejected" },
+  failed: { tone: "bad", word: "failed" },
+  cancelled: { tone: "plain", word: "cancelled" },
+  expired: { tone: "bad", word: "expired" }
+};
+var plain = (word) => ({ tone: "plain", word: word.toLowerCase().replaceAll("_", " ") });
+var lookOfItem = (status) => ITEMS[status] ?? plain(status);
+var lookOfEnding = (ending) => ending === "succeeded" ? { tone: "ok", word: "succeeded" } : ["failed", "expired", "timed_out"].includes(ending) ? { tone: "bad", word: ending.replace("_", " ") } : ["deferred", "asked"].includes(ending) ? { tone: "hold", word: ending } : plain(ending);
+function lookOfTask(task) {
+  if (task.outcome !== null) {
+    const outcome = OUTCOMES[task.outcome] ?? plain(task.outcome);
+    return task.status === "ARCHIVED" && task.outcome === "accepted" ? { tone: "ok", word: "archived" } : outcome;
+  }
+  if (task.holds.includes("paused")) return { tone: "hold", word: "paused" };
+  if (task.holds.includes("budget")) return { tone: "hold", word: "at its budget" };
+  if (task.holds.length) return { tone: "hold", word: "waits for a person" };
+  return TASKS[task.status] ?? plain(task.status);
+}
+var ORDER = ["bad", "hold", "run", "eye", "wait", "plain", "ok"];
+var worse = (a5, b3) => ORDER.indexOf(a5) - ORDER.indexOf(b3);
+function span(ms) {
+  const seconds = Math.max(0, ms) / 1e3;
+  if (seconds < 1) return `${Math.round(seconds * 1e3)} ms`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} m ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} m`;
+  return `${Math.floor(hours / 24)} d`;
+}
+var since = (time, now3) => time ? span(now3 - Date.parse(time)) : "–";
+var until = (time, now3) => time ? span(Date.parse(time) - now3) : "–";
+function moment(time) {
+  if (!time) return "–";
+  const at = new Date(time);
+  if (Number.isNaN(at.getTime())) return "–";
+  const two = (n3) => String(n3).padStart(2, "0");
+  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][at.getMonth()];
+  return `${at.getDate()} ${month} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone(at)}`;
+}
+function zone(at) {
+  const minutes = -at.getTimezoneOffset();
+  if (minutes === 0) return "UTC";
+  const rest = Math.abs(minutes) % 60;
+  return `UTC${minutes < 0 ? "−" : "+"}${Math.floor(Math.abs(minutes) / 60)}${rest ? `:${String(rest).padStart(2, "0")}` : ""}`;
+}
+function money(micro) {
+  if (micro === void 0 || micro === null) return "–";
+  const digits = String(Math.trunc(Math.abs(micro))).padStart(7, "0");
+  const [whole, part] = [digits.slice(0, -6), digits.slice(-6)];
+  const shown = whole === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
+  return `${micro < 0 ? "−" : ""}$${grouped(whole)}.${shown.padEnd(2, "0")}`;
+}
+var grouped = (digits) => String(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+var safe = (text) => text.replace(
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
+  (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`
+);
+var shortId = (id2) => id2.replace(/\b([a-z]{3})_[0-9A-Za-z]{14,}([0-9A-Za-z]{6})\b/g, "$1_…$2");
+function head(value, max = 64 * 1024) {
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "null";
+  return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
+}
+
+// ../../../../work/main/dashboard/node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
+>>>>>>> taskpage
 var f4 = /* @__PURE__ */ Symbol.for("pv");
 var o4 = 0;
 function a4(t4, e4, n3, u4, a5, i4) {
@@ -2556,7 +2649,7 @@ function crossings(order, next, place) {
   }
   return sum2;
 }
-function layout(ids, edges, sizes = SIZES) {
+function layout(ids, edges, sizes = SIZES, earlier) {
   const number = new Map(ids.map((id2, index) => [id2, index]));
   const known = [];
   for (const [from, to] of edges) {
@@ -2566,8 +2659,15 @@ function layout(ids, edges, sizes = SIZES) {
   const rank = Array.from(ranksOf(ids.length, known));
   const order = Array.from({ length: Math.max(0, ...rank) + (ids.length ? 1 : 0) }, () => []);
   for (let node = 0; node < ids.length; node++) order[rank[node]].push(node);
+  const held = /* @__PURE__ */ new Map();
+  if (earlier) {
+    ids.forEach((id2, node) => {
+      if (earlier.at.has(id2)) held.set(node, earlier.at.get(id2).y);
+    });
+    for (const row of order) row.sort((a5, b3) => (held.get(a5) ?? 1e9) - (held.get(b3) ?? 1e9));
+  }
   const { chains, next, before } = withBends(known, rank, order);
-  sort(order, next, before, rank.length);
+  sort(order, next, before, rank.length, held);
   const middle = heights(order, next, before, ids.length, rank.length, sizes);
   let top = Infinity, bottom = -Infinity;
   for (let node = 0; node < ids.length; node++) {
@@ -2627,7 +2727,7 @@ function withBends(edges, rank, order) {
   }
   return { chains, next, before };
 }
-function sort(order, next, before, count) {
+function sort(order, next, before, count, held) {
   const place = new Int32Array(count);
   const number = (row) => row.forEach((node, index) => {
     place[node] = index;
@@ -2649,9 +2749,16 @@ function sort(order, next, before, count) {
         wanted[node] = near.length ? sum2 / near.length : place[node];
       }
       row.sort((a5, b3) => wanted[a5] - wanted[b3] || place[a5] - place[b3]);
+      if (held.size) {
+        const kept2 = row.filter((node) => held.has(node)).sort((a5, b3) => held.get(a5) - held.get(b3));
+        let turn = 0;
+        row.forEach((node, at) => {
+          if (held.has(node)) row[at] = kept2[turn++];
+        });
+      }
       number(row);
     }
-    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget);
+    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget, held);
     const now3 = crossings(order, next, place);
     if (now3 < fewest) {
       fewest = now3;
@@ -2662,12 +2769,13 @@ function sort(order, next, before, count) {
     order[rank] = row;
   });
 }
-function exchange(order, next, before, place, budget) {
+function exchange(order, next, before, place, budget, held) {
   for (let again = true; again && budget > 0; ) {
     again = false;
     for (const row of order) {
       for (let at = 0; at + 1 < row.length && budget > 0; at++) {
         const a5 = row[at], b3 = row[at + 1];
+        if (held.has(a5) && held.has(b3)) continue;
         budget -= 1 + next[a5].length * next[b3].length + before[a5].length * before[b3].length;
         if (gain(next[a5], next[b3], place) + gain(before[a5], before[b3], place) > 0) {
           row[at] = b3;
@@ -2755,11 +2863,23 @@ function curve(points) {
   return path;
 }
 var round = (value) => Math.round(value * 10) / 10;
+function beside(placed, key, way) {
+  const rank = placed.ranks.findIndex((row2) => row2.includes(key)), row = placed.ranks[rank] ?? [];
+  if (way === "ArrowUp" || way === "ArrowDown") return row[row.indexOf(key) + (way === "ArrowUp" ? -1 : 1)];
+  const forth = way === "ArrowRight";
+  const linked = placed.edges.filter((edge) => (forth ? edge.from : edge.to) === key).map((edge) => forth ? edge.to : edge.from);
+  const far = (node) => {
+    const a5 = placed.at.get(node), b3 = placed.at.get(key);
+    return Math.abs(a5.x - b3.x) * 1e3 + Math.abs(a5.y - b3.y);
+  };
+  return (linked.length ? linked : [...placed.ranks[rank + (forth ? 1 : -1)] ?? []]).sort((a5, b3) => far(a5) - far(b3))[0];
+}
 
 // src/graph.tsx
 var GRAPH_MAX = 200;
 var MARGIN = 12;
 var TITLE_LENGTH = 20;
+var SHRUNK = 0.75;
 function edgesOf(subtasks) {
   return subtasks.flatMap((subtask) => (subtask.depends_on ?? []).map((each) => typeof each === "string" ? { from: each, to: subtask.key, when: "success" } : { from: each.key, to: subtask.key, when: each.when ?? "success" }));
 }
@@ -2769,20 +2889,46 @@ var nodesOf = (subtasks) => subtasks.map((each) => ({
   note: [each.attempt > 1 ? `try ${each.attempt}` : "", each.bot ?? (each.required_skills ?? []).join(", ")].filter(Boolean).join(" · ")
 }));
 var short = (text, max) => text.length > max ? `${text.slice(0, max - 1)}…` : text;
-function Graph({ nodes, edges, chosen, choose, label }) {
+function Graph({ nodes, edges, chosen, choose, fit = false, label }) {
   const shape = nodes.map((each) => each.key).join("\n") + "\0" + edges.map((each) => `${each.from}
 ${each.to}`).join("\0");
-  const placed = w2(() => layout(nodes.map((each) => each.key), edges.map((each) => [each.from, each.to])), [shape]);
+  const earlier = T2(void 0);
+  const placed = w2(() => earlier.current = layout(nodes.map((each) => each.key), edges.map((each) => [each.from, each.to]), SIZES, earlier.current), [shape]);
   const of = new Map(nodes.map((each) => [each.key, each]));
   const when = new Map(edges.map((each) => [`${each.from}\0${each.to}`, each.when]));
+  const width = placed.width + 2 * MARGIN, height = placed.height + 2 * MARGIN;
   const box = T2(null);
+  const [pane, setPane] = d2([width, height]);
+  const [active, setActive] = d2(void 0);
+  const stop = active !== void 0 && of.has(active) ? active : chosen !== void 0 && of.has(chosen) ? chosen : nodes[0]?.key;
+  const wide = Math.min(1, pane[0] / width), scale = fit ? Math.min(wide, pane[1] / height) : wide < SHRUNK ? 1 : wide;
+  F2(() => {
+    const element = box.current;
+    const measured = new ResizeObserver(() => setPane([element.clientWidth, element.clientHeight]));
+    setPane([element.clientWidth, element.clientHeight]);
+    measured.observe(element);
+    return () => measured.disconnect();
+  }, []);
   A2(() => {
     const at = chosen === void 0 ? void 0 : placed.at.get(chosen), element = box.current;
     if (!at || !element) return;
-    if (at.x < element.scrollLeft || at.x + SIZES.width > element.scrollLeft + element.clientWidth) element.scrollLeft = at.x - element.clientWidth / 2;
-    if (at.y < element.scrollTop || at.y + SIZES.height > element.scrollTop + element.clientHeight) element.scrollTop = at.y - element.clientHeight / 2;
-  }, [chosen, placed]);
-  return /* @__PURE__ */ a4("div", { class: "graph", ref: box, tabIndex: 0, role: "group", "aria-label": label, children: /* @__PURE__ */ a4("svg", { width: placed.width + 2 * MARGIN, height: placed.height + 2 * MARGIN, role: "presentation", children: /* @__PURE__ */ a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
+    const x3 = at.x * scale, y5 = at.y * scale;
+    if (x3 < element.scrollLeft || x3 + SIZES.width * scale > element.scrollLeft + element.clientWidth) element.scrollLeft = x3 - element.clientWidth / 2;
+    if (y5 < element.scrollTop || y5 + SIZES.height * scale > element.scrollTop + element.clientHeight) element.scrollTop = y5 - element.clientHeight / 2;
+  }, [chosen, placed, scale]);
+  function press(event, key) {
+    if (event.key === "Enter" || event.key === " ") choose?.(key);
+    else if (!event.key.startsWith("Arrow")) return;
+    else {
+      const next = beside(placed, key, event.key);
+      if (next !== void 0) {
+        setActive(next);
+        [...box.current.querySelectorAll("[data-key]")].find((each) => each.dataset["key"] === next)?.focus();
+      }
+    }
+    event.preventDefault();
+  }
+  return /* @__PURE__ */ a4("div", { class: fit ? "graph fit" : "graph", ref: box, tabIndex: choose ? void 0 : 0, role: "group", "aria-label": label, children: /* @__PURE__ */ a4("svg", { width: width * scale, height: height * scale, viewBox: `0 0 ${width} ${height}`, role: "presentation", children: /* @__PURE__ */ a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
     placed.edges.map((edge) => /* @__PURE__ */ a4("path", { d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` }, `${edge.from}\0${edge.to}`)),
     [...placed.at].map(([key, at]) => {
       const node = of.get(key), look = node.status ? lookOfItem(node.status) : { tone: "wait", word: "planned" };
@@ -2791,16 +2937,15 @@ ${each.to}`).join("\0");
         {
           transform: `translate(${at.x} ${at.y})`,
           class: `node tone-${look.tone} ${key === chosen ? "chosen" : ""}`,
-          role: choose ? "button" : void 0,
-          tabIndex: choose ? 0 : void 0,
-          "aria-pressed": choose ? key === chosen : void 0,
-          onClick: () => choose?.(key),
-          onKeyDown: (event) => {
-            if (event.key === "Enter" || event.key === " ") {
-              event.preventDefault();
-              choose?.(key);
-            }
-          },
+          ...choose ? {
+            role: "button",
+            "data-key": key,
+            tabIndex: key === stop ? 0 : -1,
+            "aria-pressed": key === chosen,
+            onFocus: () => setActive(key),
+            onClick: () => choose(key),
+            onKeyDown: (event) => press(event, key)
+          } : {},
           children: [
             (key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && /* @__PURE__ */ a4("title", { children: `${safe(key)} ${look.word} · ${safe(node.note)}` }),
             /* @__PURE__ */ a4("rect", { width: SIZES.width, height: SIZES.height, rx: "4", class: "box" }),
@@ -2815,6 +2960,7 @@ ${each.to}`).join("\0");
     })
   ] }) }) });
 }
+<<<<<<< HEAD
 function Stages({ nodes, edges, choose }) {
   const columns = w2(() => {
     const number = new Map(nodes.map((each, at) => [each.key, at]));
@@ -2851,6 +2997,8 @@ function Stages({ nodes, edges, choose }) {
     })
   ] }, rank)) });
 }
+=======
+>>>>>>> taskpage
 
 // src/main.tsx
 var TaskPage = later(() => import("./task.js"), "TaskPage");
@@ -2909,6 +3057,7 @@ export {
   Act,
   Ago,
   ApiError,
+  BASE,
   Command,
   Dialog,
   Disconnected,
@@ -2927,9 +3076,9 @@ export {
   PAGES,
   Progress,
   Refused,
+  SIZES,
   SKELETON_AFTER_MS,
   Skeleton,
-  Stages,
   State,
   Trouble,
   Value,
@@ -2939,10 +3088,16 @@ export {
   api,
   approvalsOpen,
   r3 as batch,
+<<<<<<< HEAD
+=======
+  beside,
+>>>>>>> taskpage
   call,
   O as computed,
   connection,
   counts,
+  crossings,
+  curve,
   edgesOf,
   x2 as effect,
   exactly,
@@ -2958,6 +3113,7 @@ export {
   a4 as jsx,
   a4 as jsxs,
   keepChoices,
+  layout,
   letters,
   listed,
   listen,
@@ -2976,6 +3132,7 @@ export {
   palette,
   parse,
   pending2 as pending,
+  ranksOf,
   route,
   safe,
   said,

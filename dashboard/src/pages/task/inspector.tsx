@@ -1,0 +1,77 @@
+// One subtask, plan or review beside the page: its attempts, what evaluators said, its output, and its input on request.
+
+import { useState } from "preact/hooks";
+import { ofTask, useRead } from "../../live.ts";
+import { Refused, Skeleton, State, Value, When } from "../../parts.tsx";
+import { may } from "../../state.ts";
+import { grouped, lookOfEnding, lookOfItem, money, safe, span } from "../../words.ts";
+import { calls } from "./calls.ts";
+import { OffLimits } from "./feeds.tsx";
+import { Payload } from "./payload.tsx";
+import { Trail } from "./trail.tsx";
+
+const TEXT_MAX = 4_000;
+
+export function Inspector({ task, subtask, close }: { task: string; subtask: string; close: () => void }) {
+  const reading = useRead(`subtask ${task} ${subtask}`, async () => {
+    const found = await calls.subtask(task, subtask);
+    return { found, said: found.kind === "execute" ? (await calls.verdicts(task, found.key)).items : [] };
+  }, { on: ofTask(task), every: 10_000 });
+  const [input, setInput] = useState(false);
+  const seen = reading.state.value;
+  if (!seen.data) {
+    return (
+      <aside class="inspector" aria-label="Subtask">
+        <header><h2>{safe(subtask)}</h2><button type="button" class="small" onClick={close}>Close</button></header>
+        {seen.error ? <Refused error={seen.error} what="the subtask" stale={false} at={0} /> : seen.slow ? <Skeleton rows={6} /> : null}
+      </aside>
+    );
+  }
+  const { found, said } = seen.data;
+  const after = found.depends_on.map((each) => safe(typeof each === "string" ? each : each.when === "success" ? each.key : `${each.key} (${each.when})`));
+  return (
+    <aside class="inspector" aria-labelledby="inspected">
+      <header><h2 id="inspected">{safe(found.key)}</h2><State look={lookOfItem(found.status)} /><button type="button" class="small" onClick={close}>Close</button></header>
+      {seen.error && <Refused error={seen.error} what="the subtask" stale at={seen.at} />}
+      <p class="description" tabIndex={0}>{safe(found.description.slice(0, TEXT_MAX))}</p>
+      <dl class="facts">
+        <div><dt>needs</dt><dd>{found.required_skills.map(safe).join(", ") || "–"}</dd></div>
+        <div><dt>after</dt><dd>{after.join(", ") || "–"}</dd></div>
+        <div><dt>round</dt><dd>{found.round}</dd></div>
+        {found.progress?.message && <div><dt>says</dt><dd>{safe(found.progress.message)}</dd></div>}
+      </dl>
+      <section class="card">
+        <h3>Attempts</h3>
+        {!found.attempts.length && <p class="none">None has ended yet.</p>}
+        <ol class="attempts">
+          {found.attempts.map((each) => (
+            <li key={each.attempt}>
+              <span>{each.attempt}</span><State look={lookOfEnding(each.ending)} /><span>{safe(each.bot_name ?? each.bot)}</span>
+              <span>{span(Date.parse(each.ended_at) - Date.parse(each.started_at))}</span><span>{money(each.usage?.cost_micro_usd)}</span>
+              {each.usage?.tokens !== undefined && <span>{grouped(each.usage.tokens)} tokens</span>}
+              <small>from <When time={each.started_at} /></small>
+              {(each.error?.message ?? each.reason) && <p class="error">{safe((each.error?.message ?? each.reason ?? "").slice(0, TEXT_MAX))}</p>}
+            </li>
+          ))}
+        </ol>
+      </section>
+      {said.length > 0 && <section class="card"><h3>Verdicts</h3><Trail said={said} /></section>}
+      {!said.length && found.verdict && <section class="card"><h3>Verdict: {safe(found.verdict.decision)}{found.verdict.score !== null && ` · ${found.verdict.score}`}</h3>{found.verdict.reasons.map((reason, at) => <p key={at}>{safe(reason)}</p>)}</section>}
+      <section class="card">
+        <h3>Output</h3>
+        {!may("output.read") ? <OffLimits what="outputs" who="a client, an operator, an approver or an admin" />
+          : found.output === null || found.output === undefined ? <p class="none">There is none.</p>
+          : found.kind === "execute" ? <Payload key={found.ended_at} task={task} subtask={subtask} name="Output" /> : <Value value={found.output} name="Output" />}
+      </section>
+      {found.kind === "execute" && (
+        <section class="card">
+          <h3>Input</h3>
+          {input ? <Payload task={task} subtask={subtask} pick="input" name="Input" /> : <button type="button" class="small" onClick={() => setInput(true)}>Show the input</button>}
+        </section>
+      )}
+      {found.late_results?.map((each) => (
+        <section class="card" key={each.lease_id}><h3>Came too late: <When time={each.received_at} /></h3><Value value={each.content} name="A result that came too late" /></section>
+      ))}
+    </aside>
+  );
+}

@@ -1,0 +1,25 @@
+// What evaluators said, one after the other.
+
+import { When } from "../../parts.tsx";
+import { State } from "../../parts.tsx";
+import { safe, type Look } from "../../words.ts";
+import type { Said } from "./calls.ts";
+
+const LOOKS: Record<string, Look> = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
+
+export const Trail = ({ said }: { said: readonly Said[] }) => (
+  <ol class="trail">
+    {said.map((each) => (
+      <li key={each.work_id}>
+        <p>
+          <State look={LOOKS[each.decision ?? ""] ?? { tone: "plain", word: each.decision ?? "too long to list" }} />
+          <span>round {each.round}</span>{each.score !== null && <span class="num">{each.score}</span>}<span>{safe(each.evaluator ?? "–")}</span><When time={each.at} />
+        </p>
+        {each.reasons.map((reason, at) => <p key={at}>{safe(reason)}</p>)}
+        {each.findings.map((finding, at) => <p key={at}><b>{safe(finding.severity ?? "finding")}</b>{finding.subtask && ` in ${safe(finding.subtask)}`}: {safe(finding.text ?? "")}</p>)}
+        {each.feedback.map((feedback, at) => <p key={at}>to do again in <b>{safe(feedback.subtask)}</b>: {safe(feedback.text)}</p>)}
+        {each.added.length > 0 && <p>added {each.added.map(safe).join(", ")}</p>}
+      </li>
+    ))}
+  </ol>
+);
