@@ -50,7 +50,7 @@ export interface Approval {
 }
 export interface Skill { skill: string; bots: number; asking: number; waiting: number; oldest_seconds: number | null }
 export interface TaskEvent { id: string; type: string; time: string; sequence: number; subject: string; data: Record<string, Json> }
-export interface TaskFilter { status: string[]; outcome: string[]; label: string[]; order_by: string; created_after?: string; created_before?: string }
+export interface TaskFilter { q: string; status: string[]; outcome: string[]; label: string[]; order_by: string; created_after?: string; created_before?: string }
 
 /** A refusal of the API, or no answer at all: then `status` is 0. */
 export class ApiError extends Error {
