@@ -40,16 +40,16 @@ function find(keys: string): (() => void) | undefined {
 }
 
 const typesInto = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName));
+  target instanceof HTMLElement && (target.isContentEditable || (/^(input|textarea|select)$/i.test(target.tagName) && !(target instanceof HTMLInputElement && target.type === "checkbox")));
 
 export function listen(): void {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
-    const key = event.key;
+    const key = event.key === " " ? "Space" : event.key;
     if (key === "Escape") { run("Escape", event); return; }
     if (typesInto(event.target)) return;
     // A link or button that has the focus does what it says.
-    if ((key === "Enter" || key === " ") && event.target instanceof Element && event.target.closest("a, button, summary, [role=button]")) return;
+    if ((key === "Enter" || key === "Space") && event.target instanceof Element && event.target.closest("a, button, summary, input, [role=button]")) return;
     if (key.length === 1 && !letters.value) return;
     const keys = pending ? `${pending} ${key}` : key;
     pending = "";

@@ -11,10 +11,10 @@ import { follow, go, route } from "./route.ts";
 import { keepChoices, session } from "./state.ts";
 import { Inbox } from "./pages/inbox.tsx";
 import { SignIn, problem } from "./pages/signin.tsx";
-import { Tasks } from "./pages/tasks.tsx";
 
 export * from "./shared.ts";
 
+const Tasks = later<object>(() => import("./pages/tasks.tsx"), "Tasks");
 const TaskPage = later<{ id: string }>(() => import("./pages/task.tsx"), "TaskPage");
 
 function App() {

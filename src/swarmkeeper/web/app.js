@@ -1,4 +1,4 @@
-// node_modules/preact/dist/preact.mjs
+// ../../../../work/main/dashboard/node_modules/preact/dist/preact.mjs
 var n;
 var t;
 var r;
@@ -269,7 +269,7 @@ n = { __e: function(n3, t4, r4, u4) {
   return n3.__v.__b - t4.__v.__b;
 }, e = /* @__PURE__ */ Symbol(), l = /(PointerCapture)$|Capture$/i, c = 0, a = {}, s = 0;
 
-// node_modules/preact/hooks/dist/hooks.mjs
+// ../../../../work/main/dashboard/node_modules/preact/hooks/dist/hooks.mjs
 var t2;
 var r2;
 var u2;
@@ -423,7 +423,7 @@ function G2(n3, t4) {
   return "function" == typeof t4 ? t4(n3) : t4;
 }
 
-// node_modules/@preact/signals-core/dist/signals-core.module.js
+// ../../../../work/main/dashboard/node_modules/@preact/signals-core/dist/signals-core.module.js
 var i3 = /* @__PURE__ */ Symbol.for("preact-signals");
 function t3() {
   if (!(v3 > 1)) {
@@ -816,7 +816,7 @@ function x2(i4, t4) {
   return n3;
 }
 
-// node_modules/@preact/signals/dist/signals.module.js
+// ../../../../work/main/dashboard/node_modules/@preact/signals/dist/signals.module.js
 var h4;
 var d4;
 var p4;
@@ -1138,6 +1138,33 @@ var api = {
   answer: (approval, answer) => act(`approvals/${id(approval.id)}:answer`, { answer }),
   skills: () => get("skills")
 };
+async function whole(path, pages) {
+  const items = [];
+  let token2 = "";
+  for (let page = 0; page < pages; page++) {
+    const found = await get(path, { page_size: 500, page_token: token2 });
+    items.push(...found.items);
+    token2 = found.next_page_token;
+    if (!token2) break;
+  }
+  return { items, more: token2 !== "" };
+}
+var lists = {
+  rows: (filter, pageSize, pageToken) => get("tasks", { ...filter, view: "row", page_size: pageSize, page_token: pageToken }),
+  count: ({ order_by: _4, ...filter }) => get("tasks:count", filter),
+  labels: (key) => get("tasks:labels", { key, page_size: 500 }),
+  bulk: (action, ids, dryRun, reason = "") => act("tasks:bulk", { action, ids, dry_run: dryRun, ...reason ? { reason } : {} }),
+  /** How far an operation is, and what was refused first. */
+  operation: (operation) => get(`operations/${id(operation)}`, { outcome: "refused", page_size: 100 }),
+  bots: () => whole("bots", 4),
+  leases: (bot) => get(`bots/${id(bot)}/leases`, { page_size: 200 }),
+  steerBot: (bot, verb) => act(`bots/${id(bot)}:${verb}`),
+  kills: () => get("kills", { page_size: 500 }),
+  kill: async (kind, name, reason) => (await call("PUT", "kills", { body: { kind, name, reason } })).body,
+  lift: (kill) => call("DELETE", `kills/${id(kill)}`),
+  costsByBot: () => get("costs", { by: "bot" }),
+  queues: () => whole("queues", 4)
+};
 
 // src/state.ts
 var session = y3(void 0);
@@ -1194,17 +1221,17 @@ function find(keys) {
   }
   return void 0;
 }
-var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName));
+var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName) && !(target instanceof HTMLInputElement && target.type === "checkbox"));
 function listen() {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
-    const key = event.key;
+    const key = event.key === " " ? "Space" : event.key;
     if (key === "Escape") {
       run("Escape", event);
       return;
     }
     if (typesInto(event.target)) return;
-    if ((key === "Enter" || key === " ") && event.target instanceof Element && event.target.closest("a, button, summary, [role=button]")) return;
+    if ((key === "Enter" || key === "Space") && event.target instanceof Element && event.target.closest("a, button, summary, input, [role=button]")) return;
     if (key.length === 1 && !letters.value) return;
     const keys = pending ? `${pending} ${key}` : key;
     pending = "";
@@ -1304,9 +1331,9 @@ var Messages = class {
   found;
   rest = "";
   add(piece) {
-    const whole = (this.rest + piece).split(/\r?\n\r?\n/);
-    this.rest = whole.pop();
-    for (const message of whole) {
+    const whole2 = (this.rest + piece).split(/\r?\n\r?\n/);
+    this.rest = whole2.pop();
+    for (const message of whole2) {
       const data = message.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).replace(/^ /, ""));
       if (data.length) this.found(data.join("\n"));
     }
@@ -1411,7 +1438,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }
       void again();
     }, pause);
   }
-  async function once() {
+  async function once2() {
     clearTimeout(timer);
     timer = 0;
     missed = false;
@@ -1444,7 +1471,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }
       missed = true;
       return Promise.resolve();
     }
-    reading ??= once();
+    reading ??= once2();
     return reading;
   }
   function heard(change) {
@@ -1574,9 +1601,9 @@ function zone(at) {
 function money(micro) {
   if (micro === void 0 || micro === null) return "–";
   const digits = String(Math.trunc(Math.abs(micro))).padStart(7, "0");
-  const [whole, part] = [digits.slice(0, -6), digits.slice(-6)];
-  const shown = whole === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
-  return `${micro < 0 ? "−" : ""}$${grouped(whole)}.${shown.padEnd(2, "0")}`;
+  const [whole2, part] = [digits.slice(0, -6), digits.slice(-6)];
+  const shown = whole2 === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
+  return `${micro < 0 ? "−" : ""}$${grouped(whole2)}.${shown.padEnd(2, "0")}`;
 }
 var grouped = (digits) => String(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 var safe = (text) => text.replace(
@@ -1589,7 +1616,7 @@ function head(value, max = 64 * 1024) {
   return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
 }
 
-// node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
+// ../../../../work/main/dashboard/node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
 var f4 = /* @__PURE__ */ Symbol.for("pv");
 var o4 = 0;
 function a4(t4, e4, n3, u4, a5, i4) {
@@ -1715,11 +1742,11 @@ function Act({ action, run: run2, children, kind, busy, keys }) {
   ] });
 }
 function Value({ value, name }) {
-  const [whole, setWhole] = d2(false);
-  const shown = head(value, whole ? 1 << 20 : 16 * 1024);
+  const [whole2, setWhole] = d2(false);
+  const shown = head(value, whole2 ? 1 << 20 : 16 * 1024);
   return /* @__PURE__ */ a4("div", { class: "value", children: [
     /* @__PURE__ */ a4("pre", { tabIndex: 0, role: "region", "aria-label": name, children: shown.text }),
-    shown.cut && !whole && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
+    shown.cut && !whole2 && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
   ] });
 }
 function Dialog({ title, close, children }) {
@@ -2245,52 +2272,86 @@ function Stages({ nodes, edges, choose }) {
 var STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED"];
 var OUTCOMES2 = ["accepted", "rejected", "failed", "cancelled", "expired"];
 var SORTS = { newest: "-created_at", oldest: "created_at", priority: "priority" };
+var NAMES = ["status", "outcome", "label", "after", "before", "sort"];
+var TOKEN = /(?:"[^"]*"?|[^ \t\r\n\u00a0"])+/g;
+var TIME = /^((?:19|20)\d\d)-(\d\d)-(\d\d)(T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,3})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)?$/;
 var FIRST_TASK = "swarmkeeper submit Hello --skill greeting --no-review";
 function understood(line) {
-  const filter = { status: [], outcome: [], label: [], order_by: "-created_at" };
-  const problems = [];
-  for (const word of words(line)) {
-    const at = word.indexOf(":");
-    const name = at < 0 ? "" : word.slice(0, at).toLowerCase(), value = word.slice(at + 1);
-    if (name === "status" || name === "is") {
-      const status = value.toUpperCase().replaceAll("-", "_");
-      if (STATUSES.includes(status)) filter.status.push(status);
-      else problems.push(`${word}: a status is one of ${STATUSES.map((each) => each.toLowerCase()).join(", ")}`);
-    } else if (name === "outcome") {
-      if (OUTCOMES2.includes(value.toLowerCase())) filter.outcome.push(value.toLowerCase());
-      else problems.push(`${word}: an outcome is one of ${OUTCOMES2.join(", ")}`);
-    } else if (name === "label") {
-      const [label, text] = parted(value);
-      if (label) filter.label.push(`${label}:${text}`);
-      else problems.push(`${word}: a label is written as label:name=value`);
-    } else if (name === "after" || name === "before") {
-      const time = /^\d{4}-\d\d-\d\d([T ].*)?$/.test(value) ? new Date(value.length === 10 ? `${value}T00:00:00` : value) : null;
-      if (time && !Number.isNaN(time.getTime())) filter[name === "after" ? "created_after" : "created_before"] = time.toISOString();
-      else problems.push(`${word}: a time is written as 2026-11-29 or 2026-11-29T06:00Z`);
-    } else if (name === "sort") {
-      const order = SORTS[value.toLowerCase()];
-      if (order) filter.order_by = order;
-      else problems.push(`${word}: sort by ${Object.keys(SORTS).join(", ")}`);
-    } else {
-      problems.push(`${word}: write status:, outcome:, label:, after:, before: or sort:`);
+  const filter = { q: "", status: [], outcome: [], label: [], order_by: "-created_at" };
+  const problems = [], words = [], seen = /* @__PURE__ */ new Set();
+  for (const raw of tokens(line)) {
+    const word = bare(raw), at = word.indexOf(":");
+    if (raw.startsWith('"') || at < 0) words.push(word);
+    else {
+      const problem2 = take(filter, word.slice(0, at).toLowerCase(), word.slice(at + 1), seen);
+      if (problem2) problems.push(`${word}: ${problem2}`);
     }
+  }
+  filter.q = words.filter(Boolean).join(" ");
+  if (filter.q && filter.order_by === "priority") {
+    problems.push("sort:priority: tasks with words in their titles are sorted by time");
+    filter.order_by = "-created_at";
   }
   return { filter, problems };
 }
+function take(filter, name, value, seen) {
+  if (["after", "before", "sort"].includes(name)) {
+    if (seen.has(name)) return `${name}: is there already`;
+    seen.add(name);
+  }
+  switch (name) {
+    case "status":
+      return anyOf(filter.status, value.toUpperCase().replaceAll("-", "_"), STATUSES, "a status");
+    case "outcome":
+      return anyOf(filter.outcome, value.toLowerCase(), OUTCOMES2, "an outcome");
+    case "label": {
+      const sign = value.indexOf(value.includes("=") ? "=" : ":");
+      if (sign < 1) return "a label is written as label:name=value";
+      once(filter.label, `${value.slice(0, sign)}:${value.slice(sign + 1)}`);
+      return void 0;
+    }
+    case "after":
+    case "before": {
+      const time = moment2(value);
+      if (!time) return "a time is written as 2026-11-29 or 2026-11-29T06:00Z";
+      filter[`created_${name}`] = time;
+      return void 0;
+    }
+    case "sort": {
+      const order = Object.hasOwn(SORTS, value.toLowerCase()) ? SORTS[value.toLowerCase()] : void 0;
+      if (!order) return `sort by ${Object.keys(SORTS).join(", ")}`;
+      filter.order_by = order;
+      return void 0;
+    }
+    default:
+      return `write ${NAMES.map((each) => `${each}:`).join(", ")} or, to search for it in titles, put it in quotes`;
+  }
+}
+function anyOf(chosen, value, allowed, what) {
+  if (!allowed.includes(value)) return `${what} is one of ${allowed.join(", ").toLowerCase()}`;
+  once(chosen, value);
+  return void 0;
+}
+function once(values, value) {
+  if (!values.includes(value)) values.push(value);
+}
+function moment2(text) {
+  const found = TIME.exec(text);
+  if (!found) return void 0;
+  const [, year, month, day, rest] = found;
+  const noon = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day), 12));
+  if (noon.getUTCMonth() !== Number(month) - 1 || noon.getUTCDate() !== Number(day)) return void 0;
+  return new Date(rest ? text : `${text}T00:00:00`).toISOString();
+}
+var tokens = (line) => line.match(TOKEN) ?? [];
+var bare = (word) => word.replaceAll('"', "");
+var same = (a5, b3) => bare(a5).toLowerCase() === bare(b3).toLowerCase();
 function toggled(line, word) {
-  const all = words(line);
-  const rest = all.filter((each) => each.toLowerCase() !== word.toLowerCase());
-  return (rest.length < all.length ? rest : [...all, word]).map(quoted).join(" ");
+  const all = tokens(line).map((each) => each.split('"').length % 2 ? each : `${each}"`), rest = all.filter((each) => !same(each, word));
+  return (rest.length < all.length ? rest : [...all, word]).join(" ");
 }
-var has = (line, word) => words(line).some((each) => each.toLowerCase() === word.toLowerCase());
-function words(line) {
-  return (line.match(/(?:"[^"]*"?|[^\s"])+/g) ?? []).map((word) => word.replaceAll('"', ""));
-}
-var quoted = (word) => /\s/.test(word) ? `"${word}"` : word;
-function parted(value) {
-  const at = value.search(/[=:]/);
-  return at < 1 ? ["", ""] : [value.slice(0, at), value.slice(at + 1)];
-}
+var has = (line, word) => tokens(line).some((each) => same(each, word));
+var filterWord = (name, value) => `${name}:${/[ \t\r\n\u00a0]/.test(value) ? `"${value}"` : value}`;
 
 // src/pages/inbox.tsx
 var DAY_MS = 864e5;
@@ -2633,7 +2694,7 @@ function SignIn() {
 
 // src/windowed.tsx
 var BEYOND = 8;
-function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd }) {
+function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd, seen }) {
   const box = T2(null), body = T2(null);
   const [view, setView] = d2([0, 40]);
   function look() {
@@ -2643,6 +2704,7 @@ function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEn
     const begin3 = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
     const end2 = Math.ceil((top + element.clientHeight) / rowHeight) + BEYOND;
     setView((before) => before[0] === begin3 && before[1] === end2 ? before : [begin3, end2]);
+    seen?.(begin3 + BEYOND);
     if (end2 >= count - 20) nearEnd();
   }
   A2(() => {
@@ -2667,146 +2729,8 @@ function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEn
   ] });
 }
 
-// src/pages/tasks.tsx
-var PAGE = 200;
-var ROW = 34;
-var ROW_NARROW = 68;
-var FILTERS = [
-  { word: "status:in_progress", name: "in progress", tone: "run" },
-  { word: "status:planned", name: "planned", tone: "wait" },
-  { word: "status:completed", name: "completed", tone: "eye" },
-  { word: "status:failed", name: "failed", tone: "bad" },
-  { word: "status:archived", name: "archived", tone: "ok" }
-];
-var narrow = y3(matchMedia("(max-width: 760px)").matches);
-matchMedia("(max-width: 760px)").addEventListener("change", (event) => {
-  narrow.value = event.matches;
-});
-function Tasks() {
-  const line = route.value.query.get("q") ?? "";
-  const { filter, problems } = w2(() => understood(line), [line]);
-  const field = T2(null);
-  const later2 = T2({ line, tasks: [], token: null });
-  const [, setPages] = d2(0);
-  const [chosen, setChosen] = d2(-1);
-  const loading = T2(false);
-  const reading = useRead(`tasks ${line}`, () => api.tasks(filter, PAGE), { on: ofTasks });
-  const seen = reading.state.value;
-  const first = seen.data?.items ?? [];
-  if (later2.current.line !== line) later2.current = { line, tasks: [], token: null };
-  const rest = later2.current.tasks;
-  const tasks = w2(() => {
-    const there = new Set(first.map((task) => task.id));
-    return [...first, ...rest.filter((task) => !there.has(task.id))];
-  }, [seen.data, rest]);
-  const nextPage = () => later2.current.token ?? reading.state.peek().data?.next_page_token ?? "";
-  const token2 = nextPage();
-  async function nearEnd() {
-    const next = nextPage(), of = later2.current;
-    if (!next || loading.current) return;
-    loading.current = true;
-    try {
-      const page = await api.tasks(filter, PAGE, next);
-      of.tasks = [...of.tasks, ...page.items];
-      of.token = page.next_page_token;
-      setPages((pages) => pages + 1);
-    } catch {
-    } finally {
-      loading.current = false;
-    }
-  }
-  const show = (next) => {
-    setChosen(-1);
-    go(written(["tasks"], next ? new URLSearchParams({ q: next }) : void 0));
-  };
-  A2(() => {
-    if (field.current && document.activeElement !== field.current) field.current.value = line;
-  }, [line]);
-  useKeys({
-    j: { does: "next task", run: () => setChosen((at) => Math.min(at + 1, tasks.length - 1)) },
-    k: { does: "previous task", run: () => setChosen((at) => Math.max(at - 1, 0)) },
-    Enter: { does: "open the task", run: () => {
-      const task = tasks[chosen];
-      if (task) go(`#/tasks/${task.id}`);
-    } },
-    "/": { does: "write a query", run: () => field.current.focus() },
-    "!": { does: "failed only", run: () => show(toggled(line, "status:failed")) },
-    Escape: { does: "", run: () => {
-      if (document.activeElement === field.current) field.current.blur();
-      else if (line) show("");
-    } }
-  });
-  const row = (index) => /* @__PURE__ */ a4(Row, { task: tasks[index], index, chosen: index === chosen }, tasks[index].id);
-  return /* @__PURE__ */ a4("div", { class: "tasks", children: [
-    /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Tasks" }),
-    /* @__PURE__ */ a4("div", { class: "filters", children: [
-      /* @__PURE__ */ a4("div", { class: "chips", role: "group", "aria-label": "Filters", children: FILTERS.map((each) => /* @__PURE__ */ a4("button", { type: "button", class: "chip", "aria-pressed": has(line, each.word), onClick: () => show(toggled(line, each.word)), children: [
-        /* @__PURE__ */ a4(Glyph, { tone: each.tone }),
-        " ",
-        each.name
-      ] }, each.word)) }),
-      /* @__PURE__ */ a4("form", { role: "search", onSubmit: (event) => {
-        event.preventDefault();
-        show(field.current.value.trim());
-        field.current.blur();
-      }, children: [
-        /* @__PURE__ */ a4("label", { class: "hidden-text", for: "query", children: "Query" }),
-        /* @__PURE__ */ a4("input", { id: "query", ref: field, type: "search", defaultValue: line, spellcheck: false, placeholder: "status:failed label:team=money after:2026-11-01 sort:oldest   ( / )", "aria-describedby": problems.length ? "query-problem" : void 0 })
-      ] }),
-      problems.length > 0 && /* @__PURE__ */ a4("p", { id: "query-problem", class: "trouble", role: "alert", children: [
-        "Not understood, and left out: ",
-        problems.map(safe).join("; "),
-        "."
-      ] })
-    ] }),
-    /* @__PURE__ */ a4(Trouble, { read: seen, what: "the tasks" }),
-    seen.data && !tasks.length && (line ? /* @__PURE__ */ a4("div", { class: "empty", children: [
-      /* @__PURE__ */ a4("h2", { children: "No task fits." }),
-      /* @__PURE__ */ a4("p", { class: "acts", children: line.split(/\s+/).map((word) => /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
-        "Drop ",
-        safe(word)
-      ] }, word)) })
-    ] }) : /* @__PURE__ */ a4("div", { class: "empty", children: [
-      /* @__PURE__ */ a4("h2", { children: "There is no task yet." }),
-      /* @__PURE__ */ a4("p", { children: [
-        "Submit one, and it shows here: ",
-        /* @__PURE__ */ a4(Command, { text: FIRST_TASK })
-      ] })
-    ] })),
-    tasks.length > 0 && /* @__PURE__ */ a4(Windowed, { count: tasks.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: token2 ? -1 : tasks.length, nearEnd: () => void nearEnd(), headRow: /* @__PURE__ */ a4(Head, {}) }),
-    tasks.length > 0 && /* @__PURE__ */ a4("p", { class: "foot", children: [
-      tasks.length,
-      token2 ? " and more" : "",
-      " ",
-      tasks.length === 1 ? "task" : "tasks",
-      " · ",
-      /* @__PURE__ */ a4(Key, { children: "j" }),
-      " ",
-      /* @__PURE__ */ a4(Key, { children: "k" }),
-      " ",
-      /* @__PURE__ */ a4(Key, { children: "Enter" })
-    ] })
-  ] });
-}
-var COLUMNS = ["State", "Title", "Progress", "Labels", "Round", "Cost", "Took", "Changed"];
-var Head = () => /* @__PURE__ */ a4("div", { role: "rowgroup", class: "head", children: /* @__PURE__ */ a4("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => /* @__PURE__ */ a4("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name }, name)) }) });
-function Row({ task, index, chosen }) {
-  return /* @__PURE__ */ a4("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-state", children: /* @__PURE__ */ a4(State, { look: lookOfTask(task) }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-title", children: /* @__PURE__ */ a4("a", { href: `#/tasks/${task.id}`, children: safe(task.title) }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-progress", children: /* @__PURE__ */ a4(Progress, { ...task.progress }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-labels", children: /* @__PURE__ */ a4(Labels, { labels: task.labels }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-round", children: task.round }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-cost", children: money(task.usage?.cost_micro_usd) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-took", children: task.outcome ? span(Date.parse(task.updated_at) - Date.parse(task.created_at)) : /* @__PURE__ */ a4(Ago, { time: task.created_at }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-changed", children: [
-      /* @__PURE__ */ a4(Ago, { time: task.updated_at }),
-      " ago"
-    ] })
-  ] });
-}
-
 // src/main.tsx
+var Tasks = later(() => import("./tasks.js"), "Tasks");
 var TaskPage = later(() => import("./task.js"), "TaskPage");
 function App() {
   if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
@@ -2865,10 +2789,14 @@ export {
   Graph,
   Key,
   Labels,
+  NAMES,
   NotDone,
+  OUTCOMES2 as OUTCOMES,
   Progress,
   Refused,
   SKELETON_AFTER_MS,
+  SORTS,
+  STATUSES,
   Skeleton,
   Stages,
   State,
@@ -2884,6 +2812,7 @@ export {
   counts,
   edgesOf,
   x2 as effect,
+  filterWord,
   follow,
   followChanges,
   go,
@@ -2897,6 +2826,7 @@ export {
   letters,
   listed,
   listen,
+  lists,
   lookOfEnding,
   lookOfItem,
   lookOfTask,
@@ -2925,6 +2855,7 @@ export {
   theme,
   tick,
   toggled,
+  tokens,
   tryNow,
   understood,
   until,
