@@ -31,12 +31,10 @@ export function listed(): KeyHelp[] {
 }
 
 function find(keys: string): (() => void) | undefined {
-  for (let at = layers.length - 1; at >= 0; at--) {
-    const found = layers[at]!.keys[keys];
-    if (found) return found.run;
-    if (layers[at]!.alone) return undefined;
-  }
-  return undefined;
+  // Which layer came last says nothing of a dialog: a page may have been drawn again below it.
+  const alone = layers.filter((layer) => layer.alone).at(-1);
+  if (alone) return alone.keys[keys]?.run;
+  return layers.filter((layer) => layer.keys[keys]).at(-1)?.keys[keys]!.run;
 }
 
 const typesInto = (target: EventTarget | null): boolean =>

@@ -8,15 +8,15 @@ import os
 from playwright.sync_api import sync_playwright
 
 from tests.browser.driving import JOURNEY, JOURNEYS, PROGRAM, WIDE
-from tests.browser.journeys import basics, views
+from tests.browser.journeys import basics, lists, views
 
-_ = (basics, views)  # they add their journeys to the list
+_ = (basics, lists, views)  # they add their journeys to the list
 
 
 def main() -> None:
     # As root, as in containers, a browser cannot make its sandbox. It sees only our own pages.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    bypass = JOURNEY in ("has_no_barrier", "makes_pictures")
+    bypass = JOURNEY in ("has_no_barrier", "makes_pictures", "pictures_lists")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=PROGRAM, args=arguments)
         context = browser.new_context(viewport=WIDE, bypass_csp=bypass, reduced_motion="reduce")

@@ -1,8 +1,9 @@
 // The list of tasks. The query line is in the address, and nothing else decides what is shown.
 
+import type { ComponentChildren } from "preact";
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { lists, type TaskFilter, type Tally } from "../api.ts";
+import { lists, type TaskFilter, type TaskRow, type Tally } from "../api.ts";
 import { useKeys } from "../keys.ts";
 import { counts, ofTasks, say, useRead } from "../live.ts";
 import { Command, Glyph, Key, Trouble } from "../parts.tsx";
@@ -51,6 +52,7 @@ export function Tasks() {
   const [, setChanged] = useState(0);
   const [asking, setAsking] = useState(false);
   const view = useRef(0);
+  const drawn = useRef(new WeakMap<TaskRow, { of: readonly unknown[]; row: ComponentChildren }>());
   const changed = () => setChanged((n) => n + 1);
 
   const reading = useRead(`tasks ${line}`, async () => { await rows.renew(view.current); return true; }, { on: ofTasks });
@@ -67,11 +69,11 @@ export function Tasks() {
   const nearEnd = () => { if (rows.more) rows.next().then(changed, () => undefined); };
 
   function mark(index: number, range = false): void {
-    const task = tasks[index];
+    const task = rows.all[index];
     if (!task) return;
     const on = !marks.has(task.id);
     const [from, to] = range && held.current!.last >= 0 ? [Math.min(index, held.current!.last), Math.max(index, held.current!.last)] : [index, index];
-    for (const { id } of tasks.slice(from, to + 1)) if (range || on) marks.add(id); else marks.delete(id);
+    for (const { id } of rows.all.slice(from, to + 1)) if (range || on) marks.add(id); else marks.delete(id);
     held.current!.last = index;
     setChosen(index);
     changed();
@@ -116,9 +118,15 @@ export function Tasks() {
     "!": { does: "failed only", run: () => show(toggled(line, "status:failed")) },
     Escape: { does: "take back marks, then filters", run: () => { if (document.activeElement === field.current) field.current!.blur(); else if (marks.size) unmark(); else if (line) show(""); } },
   });
-  const row = (index: number) => (
-    <Row key={tasks[index]!.id} task={tasks[index]!} index={index} chosen={index === chosen} stop={index === Math.max(0, chosen)} marked={marks.has(tasks[index]!.id)} choose={setChosen} mark={mark} />
-  );
+  // A row that has not changed is not drawn again: scrolling costs the rows that come into view.
+  const row = (index: number) => {
+    const task = tasks[index]!, of = [index, index === chosen, index === Math.max(0, chosen), marks.has(task.id)] as const;
+    const before = drawn.current.get(task);
+    if (before?.of.every((each, at) => each === of[at])) return before.row;
+    const made = <Row key={task.id} task={task} index={of[0]} chosen={of[1]} stop={of[2]} marked={of[3]} choose={setChosen} mark={mark} />;
+    drawn.current.set(task, { of, row: made });
+    return made;
+  };
   return (
     <div class="tasks">
       <h1 class="hidden-text">Tasks</h1>

@@ -1214,12 +1214,9 @@ function listed() {
   return [...seen].map(([keys, does]) => ({ keys, does }));
 }
 function find(keys) {
-  for (let at = layers.length - 1; at >= 0; at--) {
-    const found = layers[at].keys[keys];
-    if (found) return found.run;
-    if (layers[at].alone) return void 0;
-  }
-  return void 0;
+  const alone = layers.filter((layer) => layer.alone).at(-1);
+  if (alone) return alone.keys[keys]?.run;
+  return layers.filter((layer) => layer.keys[keys]).at(-1)?.keys[keys].run;
 }
 var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName) && !(target instanceof HTMLInputElement && target.type === "checkbox"));
 function listen() {

@@ -22,6 +22,8 @@ import { Fragment, jsx, jsxs } from "./app.js";
 var LOOK_MS = 400;
 var DONE = { retry: "retried", cancel: "cancelled", pause: "paused", resume: "resumed", archive: "archived" };
 var ACTIONS = Object.keys(DONE);
+var capital = (word) => word[0].toUpperCase() + word.slice(1);
+var FIRST = ACTIONS[0];
 var tasks = (n) => `${grouped(n)} ${n === 1 ? "task" : "tasks"}`;
 function useOperation(operation) {
   const [state, setState] = useState({ of: operation });
@@ -51,7 +53,7 @@ function useOperation(operation) {
 function Refusals({ found, titles }) {
   const more = found.progress.refused - found.items.length;
   if (!found.progress.refused) return null;
-  return /* @__PURE__ */ jsxs("div", { class: "refusals", tabIndex: 0, role: "region", "aria-label": "Refused", children: [
+  return /* @__PURE__ */ jsxs("div", { class: "refusals", role: "region", "aria-label": "Refused", children: [
     /* @__PURE__ */ jsx("ul", { children: found.items.map((item) => /* @__PURE__ */ jsxs("li", { children: [
       /* @__PURE__ */ jsx("a", { href: `#/tasks/${item.task_id}`, children: safe(titles(item.task_id) ?? shortId(item.task_id)) }),
       " ",
@@ -99,7 +101,7 @@ function Bulk({ ids, titles, close, begun }) {
     /* @__PURE__ */ jsxs("fieldset", { children: [
       /* @__PURE__ */ jsx("legend", { class: "hidden-text", children: "What to do" }),
       ACTIONS.map((each) => /* @__PURE__ */ jsxs("label", { title: may(`task.${each}`) ? void 0 : `Your role may not task.${each}.`, children: [
-        /* @__PURE__ */ jsx("input", { type: "radio", name: "action", value: each, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }),
+        /* @__PURE__ */ jsx("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }),
         " ",
         each
       ] }, each))
@@ -123,16 +125,16 @@ function Bulk({ ids, titles, close, begun }) {
         "."
       ] })
     ] }),
-    known && /* @__PURE__ */ jsx(Refusals, { found: known, titles }),
     (problem ?? error) && /* @__PURE__ */ jsx(NotDone, { error: problem ?? error }),
     /* @__PURE__ */ jsxs("label", { class: "reason", children: [
       "Reason, stored with each task (optional)",
       /* @__PURE__ */ jsx("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })
     ] }),
     /* @__PURE__ */ jsxs("div", { class: "acts", children: [
-      /* @__PURE__ */ jsx("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy, children: action && known ? `${action} ${tasks(known.progress.done)}` : "Do it" }),
+      /* @__PURE__ */ jsx("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy, children: action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it" }),
       /* @__PURE__ */ jsx("button", { type: "button", onClick: close, children: "Leave it" })
-    ] })
+    ] }),
+    known && /* @__PURE__ */ jsx(Refusals, { found: known, titles })
   ] }) });
 }
 function Outcome({ operation, titles, close }) {
@@ -143,7 +145,7 @@ function Outcome({ operation, titles, close }) {
   useEffect(() => {
     if (told) say(told);
   }, [told]);
-  return /* @__PURE__ */ jsxs(Dialog, { title: !found ? "Operation" : `${found.action} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close, children: [
+  return /* @__PURE__ */ jsxs(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close, children: [
     error && !found && /* @__PURE__ */ jsx(NotDone, { error }),
     progress && /* @__PURE__ */ jsxs(Fragment, { children: [
       /* @__PURE__ */ jsx("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }),
@@ -417,6 +419,7 @@ function Tasks() {
   const [, setChanged] = useState3(0);
   const [asking, setAsking] = useState3(false);
   const view = useRef2(0);
+  const drawn = useRef2(/* @__PURE__ */ new WeakMap());
   const changed = () => setChanged((n) => n + 1);
   const reading = useRead(`tasks ${line}`, async () => {
     await rows.renew(view.current);
@@ -437,11 +440,11 @@ function Tasks() {
     if (rows.more) rows.next().then(changed, () => void 0);
   };
   function mark(index, range = false) {
-    const task = tasks2[index];
+    const task = rows.all[index];
     if (!task) return;
     const on = !marks.has(task.id);
     const [from, to] = range && held.current.last >= 0 ? [Math.min(index, held.current.last), Math.max(index, held.current.last)] : [index, index];
-    for (const { id } of tasks2.slice(from, to + 1)) if (range || on) marks.add(id);
+    for (const { id } of rows.all.slice(from, to + 1)) if (range || on) marks.add(id);
     else marks.delete(id);
     held.current.last = index;
     setChosen(index);
@@ -504,7 +507,14 @@ function Tasks() {
       else if (line) show("");
     } }
   });
-  const row = (index) => /* @__PURE__ */ jsx4(Row, { task: tasks2[index], index, chosen: index === chosen, stop: index === Math.max(0, chosen), marked: marks.has(tasks2[index].id), choose: setChosen, mark }, tasks2[index].id);
+  const row = (index) => {
+    const task = tasks2[index], of = [index, index === chosen, index === Math.max(0, chosen), marks.has(task.id)];
+    const before = drawn.current.get(task);
+    if (before?.of.every((each, at) => each === of[at])) return before.row;
+    const made = /* @__PURE__ */ jsx4(Row, { task, index: of[0], chosen: of[1], stop: of[2], marked: of[3], choose: setChosen, mark }, task.id);
+    drawn.current.set(task, { of, row: made });
+    return made;
+  };
   return /* @__PURE__ */ jsxs4("div", { class: "tasks", children: [
     /* @__PURE__ */ jsx4("h1", { class: "hidden-text", children: "Tasks" }),
     /* @__PURE__ */ jsxs4("div", { class: "filters", children: [

@@ -12,6 +12,8 @@ import { grouped, safe, shortId } from "../../words.ts";
 const LOOK_MS = 400;
 const DONE: Record<BulkAction, string> = { retry: "retried", cancel: "cancelled", pause: "paused", resume: "resumed", archive: "archived" };
 const ACTIONS = Object.keys(DONE) as BulkAction[];
+const capital = (word: string) => word[0]!.toUpperCase() + word.slice(1);
+const FIRST = ACTIONS[0];
 const tasks = (n: number) => `${grouped(n)} ${n === 1 ? "task" : "tasks"}`;
 
 /** Follow an operation to its end. */
@@ -45,7 +47,7 @@ function Refusals({ found, titles }: { found: Operation; titles: Titles }) {
   const more = found.progress.refused - found.items.length;
   if (!found.progress.refused) return null;
   return (
-    <div class="refusals" tabIndex={0} role="region" aria-label="Refused">
+    <div class="refusals" role="region" aria-label="Refused">
       <ul>
         {found.items.map((item) => (
           <li key={item.task_id}><a href={`#/tasks/${item.task_id}`}>{safe(titles(item.task_id) ?? shortId(item.task_id))}</a> <span>{safe(item.detail ?? item.code ?? "")}</span></li>
@@ -88,7 +90,7 @@ export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Tit
           <legend class="hidden-text">What to do</legend>
           {ACTIONS.map((each) => (
             <label key={each} title={may(`task.${each}`) ? undefined : `Your role may not task.${each}.`}>
-              <input type="radio" name="action" value={each} disabled={!may(`task.${each}`)} checked={action === each} onChange={() => choose(each)} /> {each}
+              <input type="radio" name="action" value={each} autofocus={each === FIRST} disabled={!may(`task.${each}`)} checked={action === each} onChange={() => choose(each)} /> {each}
             </label>
           ))}
         </fieldset>
@@ -97,13 +99,13 @@ export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Tit
           {action && !known && !problem && !error && <p>Asking what would come of it{found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : ""} …</p>}
           {known && <p><b>{tasks(known.progress.done)}</b> would be {DONE[known.action]}{known.progress.refused > 0 && <>, <b>{grouped(known.progress.refused)}</b> refused</>}.</p>}
         </div>
-        {known && <Refusals found={known} titles={titles} />}
         {(problem ?? error) && <NotDone error={(problem ?? error)!} />}
         <label class="reason">Reason, stored with each task (optional)<input type="text" value={reason} maxLength={500} onInput={(event) => setReason(event.currentTarget.value)} /></label>
         <div class="acts">
-          <button type="submit" class="main" disabled={!known?.progress.done || busy}>{action && known ? `${action} ${tasks(known.progress.done)}` : "Do it"}</button>
+          <button type="submit" class="main" disabled={!known?.progress.done || busy}>{action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it"}</button>
           <button type="button" onClick={close}>Leave it</button>
         </div>
+        {known && <Refusals found={known} titles={titles} />}
       </form>
     </Dialog>
   );
@@ -117,7 +119,7 @@ export function Outcome({ operation, titles, close }: { operation: string; title
   const told = found && ended ? `${tasks(found.progress.done)} ${DONE[found.action]}, ${grouped(found.progress.refused)} refused.` : "";
   useEffect(() => { if (told) say(told); }, [told]);
   return (
-    <Dialog title={!found ? "Operation" : `${found.action} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`} close={close}>
+    <Dialog title={!found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`} close={close}>
       {error && !found && <NotDone error={error} />}
       {progress && (
         <>
