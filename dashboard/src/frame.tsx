@@ -12,6 +12,8 @@ import { safe } from "./words.ts";
 const PAGES = [
   { path: "inbox", name: "Inbox", keys: "g i" },
   { path: "tasks", name: "Tasks", keys: "g t" },
+  { path: "bots", name: "Bots", keys: "g b" },
+  { path: "queues", name: "Queues", keys: "g q" },
 ];
 const THEMES: Record<Theme, { next: Theme; sign: string }> = {
   system: { next: "light", sign: "◐" },

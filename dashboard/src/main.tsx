@@ -15,6 +15,8 @@ import { SignIn, problem } from "./pages/signin.tsx";
 export * from "./shared.ts";
 
 const Tasks = later<object>(() => import("./pages/tasks.tsx"), "Tasks");
+const Bots = later<object>(() => import("./pages/fleet.tsx"), "Bots");
+const Queues = later<object>(() => import("./pages/fleet.tsx"), "Queues");
 const TaskPage = later<{ id: string }>(() => import("./pages/task.tsx"), "TaskPage");
 
 function App() {
@@ -23,6 +25,8 @@ function App() {
   const [page, id] = route.value.path;
   if (page === "tasks" && id) return <Frame page="tasks" crumb={<><a href="#/tasks">Tasks</a> / <code>{id}</code></>}><TaskPage key={id} id={id} /></Frame>;
   if (page === "tasks") return <Frame page="tasks" crumb="Tasks"><Tasks /></Frame>;
+  if (page === "bots") return <Frame page="bots" crumb="Bots"><Bots /></Frame>;
+  if (page === "queues") return <Frame page="queues" crumb="Queues"><Queues /></Frame>;
   if (page === undefined || page === "inbox") return <Frame page="inbox" crumb="Inbox"><Inbox /></Frame>;
   return (
     <Frame page="" crumb="Not here">

@@ -102,3 +102,29 @@ def _view(place: RealTown, line: str) -> dict[str, Any]:
     return {
         "line": line, "quoted": quote(line), "query": query, "names": [*asked], "titles": [row["title"] for row in rows],
     }  # fmt: skip
+
+
+def test_bots_and_queues_are_found_and_steered_by_keyboard() -> None:
+    with real_town() as place:
+        furnish(place)
+        place.bot("Executor", "lonely", skills=["rare"])
+        tired = place.bot("Executor", "tired", skills=["fetch"])
+        place.admin.ok(f"/bots/{tired.id}:drain")
+        (writer,) = [bot["id"] for bot in place.admin.read("/bots")["items"] if bot["name"] == "writer"]
+
+        drive("looks_at_bots_and_queues", place, writer)
+
+        assert place.admin.read("/kills")["items"] == []
+        assert place.admin.read(f"/bots/{writer}/leases")["items"] == []
+
+
+def test_a_viewer_sees_bots_and_tasks_and_can_do_nothing_with_them(stocked: tuple[RealTown, dict[str, str]]) -> None:
+    place = stocked[0]
+    bot = place.admin.read("/bots")["items"][0]["id"]
+
+    drive("may_only_look_at_bots_and_lists", place, bot, key=place.key(place.person("viewer")))
+
+
+def test_lists_without_anything_name_one_command() -> None:
+    with real_town() as place:
+        drive("begins_with_nothing", place)

@@ -6,7 +6,8 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { lists, type TaskFilter, type TaskRow, type Tally } from "../api.ts";
 import { useKeys } from "../keys.ts";
 import { counts, ofTasks, say, useRead } from "../live.ts";
-import { Command, Glyph, Key, Trouble } from "../parts.tsx";
+import { Chips } from "../chips.tsx";
+import { Command, Key, Trouble } from "../parts.tsx";
 import { FIRST_TASK, has, toggled, tokens, understood } from "../query.ts";
 import { go, route, written } from "../route.ts";
 import { Windowed } from "../windowed.tsx";
@@ -132,7 +133,10 @@ export function Tasks() {
       <h1 class="hidden-text">Tasks</h1>
       <div class="filters">
         <Line line={line} show={show} field={field} problems={problems} />
-        <Chips line={line} by={tally.by} show={show} />
+        <Chips
+          chips={FILTERS.map(({ status, tone }) => ({ id: `status:${status}`, word: status.replace("_", " "), tone, number: tally.by ? tally.by[status.toUpperCase()] ?? 0 : undefined, pressed: has(line, `status:${status}`) }))}
+          toggle={(word) => show(toggled(line, word))}
+        />
       </div>
       <Trouble read={{ ...seen, data: seen.data && rows }} what="the tasks" />
       {seen.data && !tasks.length && (line ? <NothingFits line={line} filter={filter} show={show} /> : <div class="empty"><h2>There is no task yet.</h2><p>Submit one, and it shows here: <Command text={FIRST_TASK} /></p></div>)}
@@ -149,30 +153,6 @@ export function Tasks() {
       )}
       {asking && <Bulk ids={[...marks]} titles={titles} close={() => setAsking(false)} begun={(id) => { setAsking(false); marks.clear(); go(address({ op: id }), true); }} />}
       {operation && <Outcome operation={operation} titles={titles} close={() => { go(address({ op: "" }), true); void reading.again(); }} />}
-    </div>
-  );
-}
-
-/** Counters that are filters; one stop of the tab key, then arrow keys. */
-function Chips({ line, by, show }: { line: string; by: Record<string, number> | null; show: (line: string) => void }) {
-  const [at, setAt] = useState(0);
-  const step = (event: KeyboardEvent) => {
-    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-    if (!by) return;
-    const next = (at + by + FILTERS.length) % FILTERS.length;
-    setAt(next);
-    ((event.currentTarget as HTMLElement).children[next] as HTMLElement).focus();
-  };
-  return (
-    <div class="chips" role="toolbar" aria-label="Filters" onKeyDown={step}>
-      {FILTERS.map(({ status, tone }, index) => {
-        const word = `status:${status}`, number = by?.[status.toUpperCase()];
-        return (
-          <button type="button" key={word} class="chip" tabIndex={index === at ? 0 : -1} aria-pressed={has(line, word)} onClick={() => { setAt(index); show(toggled(line, word)); }}>
-            <Glyph tone={tone} /> {status.replace("_", " ")} {by && <b class="num">{grouped(number ?? 0)}</b>}
-          </button>
-        );
-      })}
     </div>
   );
 }

@@ -1803,7 +1803,9 @@ function go(to, replace = false) {
 // src/frame.tsx
 var PAGES = [
   { path: "inbox", name: "Inbox", keys: "g i" },
-  { path: "tasks", name: "Tasks", keys: "g t" }
+  { path: "tasks", name: "Tasks", keys: "g t" },
+  { path: "bots", name: "Bots", keys: "g b" },
+  { path: "queues", name: "Queues", keys: "g q" }
 ];
 var THEMES = {
   system: { next: "light", sign: "◐" },
@@ -2689,6 +2691,29 @@ function SignIn() {
   ] }) });
 }
 
+// src/chips.tsx
+function Chips({ chips, toggle }) {
+  const [chosen, setChosen] = d2(0);
+  const stop = Math.min(chosen, chips.length - 1);
+  const step = (event) => {
+    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (!by) return;
+    const next = (stop + by + chips.length) % chips.length;
+    setChosen(next);
+    event.currentTarget.children[next].focus();
+  };
+  return /* @__PURE__ */ a4("div", { class: "chips", role: "toolbar", "aria-label": "Filters", onKeyDown: step, children: chips.map((each, index) => /* @__PURE__ */ a4("button", { type: "button", class: "chip", tabIndex: index === stop ? 0 : -1, "aria-pressed": each.pressed, onClick: () => {
+    setChosen(index);
+    toggle(each.id);
+  }, children: [
+    /* @__PURE__ */ a4(Glyph, { tone: each.tone }),
+    " ",
+    each.word,
+    " ",
+    each.number !== void 0 && /* @__PURE__ */ a4("b", { class: "num", children: grouped(each.number) })
+  ] }, each.id)) });
+}
+
 // src/windowed.tsx
 var BEYOND = 8;
 function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd, seen }) {
@@ -2728,6 +2753,8 @@ function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEn
 
 // src/main.tsx
 var Tasks = later(() => import("./tasks.js"), "Tasks");
+var Bots = later(() => import("./fleet.js"), "Bots");
+var Queues = later(() => import("./fleet.js"), "Queues");
 var TaskPage = later(() => import("./task.js"), "TaskPage");
 function App() {
   if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
@@ -2739,6 +2766,8 @@ function App() {
     /* @__PURE__ */ a4("code", { children: id2 })
   ] }), children: /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) });
   if (page === "tasks") return /* @__PURE__ */ a4(Frame, { page: "tasks", crumb: "Tasks", children: /* @__PURE__ */ a4(Tasks, {}) });
+  if (page === "bots") return /* @__PURE__ */ a4(Frame, { page: "bots", crumb: "Bots", children: /* @__PURE__ */ a4(Bots, {}) });
+  if (page === "queues") return /* @__PURE__ */ a4(Frame, { page: "queues", crumb: "Queues", children: /* @__PURE__ */ a4(Queues, {}) });
   if (page === void 0 || page === "inbox") return /* @__PURE__ */ a4(Frame, { page: "inbox", crumb: "Inbox", children: /* @__PURE__ */ a4(Inbox, {}) });
   return /* @__PURE__ */ a4(Frame, { page: "", crumb: "Not here", children: /* @__PURE__ */ a4("div", { class: "empty", children: [
     /* @__PURE__ */ a4("h1", { children: "There is no such page." }),
@@ -2775,6 +2804,7 @@ export {
   Act,
   Ago,
   ApiError,
+  Chips,
   Command,
   Dialog,
   Disconnected,

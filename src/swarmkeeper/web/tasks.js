@@ -4,7 +4,8 @@ import { useEffect as useEffect3, useMemo, useRef as useRef2, useState as useSta
 import { lists as lists3 } from "./app.js";
 import { useKeys as useKeys2 } from "./app.js";
 import { counts, ofTasks, say as say2, useRead } from "./app.js";
-import { Command, Glyph, Key, Trouble } from "./app.js";
+import { Chips } from "./app.js";
+import { Command, Key, Trouble } from "./app.js";
 import { FIRST_TASK, has, toggled, tokens, understood } from "./app.js";
 import { go, route, written } from "./app.js";
 import { Windowed } from "./app.js";
@@ -519,7 +520,13 @@ function Tasks() {
     /* @__PURE__ */ jsx4("h1", { class: "hidden-text", children: "Tasks" }),
     /* @__PURE__ */ jsxs4("div", { class: "filters", children: [
       /* @__PURE__ */ jsx4(Line, { line, show, field, problems }),
-      /* @__PURE__ */ jsx4(Chips, { line, by: tally.by, show })
+      /* @__PURE__ */ jsx4(
+        Chips,
+        {
+          chips: FILTERS.map(({ status, tone }) => ({ id: `status:${status}`, word: status.replace("_", " "), tone, number: tally.by ? tally.by[status.toUpperCase()] ?? 0 : void 0, pressed: has(line, `status:${status}`) })),
+          toggle: (word) => show(toggled(line, word))
+        }
+      )
     ] }),
     /* @__PURE__ */ jsx4(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }),
     seen.data && !tasks2.length && (line ? /* @__PURE__ */ jsx4(NothingFits, { line, filter, show }) : /* @__PURE__ */ jsxs4("div", { class: "empty", children: [
@@ -578,29 +585,6 @@ function Tasks() {
       void reading.again();
     } })
   ] });
-}
-function Chips({ line, by, show }) {
-  const [at, setAt] = useState3(0);
-  const step = (event) => {
-    const by2 = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-    if (!by2) return;
-    const next = (at + by2 + FILTERS.length) % FILTERS.length;
-    setAt(next);
-    event.currentTarget.children[next].focus();
-  };
-  return /* @__PURE__ */ jsx4("div", { class: "chips", role: "toolbar", "aria-label": "Filters", onKeyDown: step, children: FILTERS.map(({ status, tone }, index) => {
-    const word = `status:${status}`, number = by?.[status.toUpperCase()];
-    return /* @__PURE__ */ jsxs4("button", { type: "button", class: "chip", tabIndex: index === at ? 0 : -1, "aria-pressed": has(line, word), onClick: () => {
-      setAt(index);
-      show(toggled(line, word));
-    }, children: [
-      /* @__PURE__ */ jsx4(Glyph, { tone }),
-      " ",
-      status.replace("_", " "),
-      " ",
-      by && /* @__PURE__ */ jsx4("b", { class: "num", children: grouped3(number ?? 0) })
-    ] }, word);
-  }) });
 }
 function NothingFits({ line, filter, show }) {
   return /* @__PURE__ */ jsxs4("div", { class: "empty", children: [

@@ -255,3 +255,81 @@ def pictures_lists(context: BrowserContext) -> None:
             expect(page.get_by_role("dialog")).to_contain_text("would be retried")
             page.screenshot(path=folder / f"bulk-{name}-{theme}.png")
             page.close()
+
+
+@journey
+def looks_at_bots_and_queues(context: BrowserContext) -> None:
+    """By keyboard: what nobody can do comes first; a bot's work; it is drained, killed and let go again."""
+    asked: list[str] = []
+    with watched(context) as page:
+        sign_in(page)
+        page.on("request", lambda request: asked.append(request.url.rpartition("/")[2].partition("?")[0]))
+        page.keyboard.press("g")
+        page.keyboard.press("q")
+        rows = page.locator(".queues tbody tr")
+        expect(rows.first).to_contain_text("nobody can")
+        expect(rows.filter(has_text="ocr")).to_contain_text("swarmkeeper bot run FILE --skill ocr")
+        expect(rows.filter(has_text="ocr")).to_contain_text("48")
+        assert len(asked) <= 4, asked
+        names = rows.locator(".work").all_inner_texts()
+        for _ in range(1 + next(at for at, name in enumerate(names) if "fetch" in name)):
+            page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        bots = page.get_by_role("table", name="Bots").get_by_role("row")
+        expect(bots).to_have_count(3)
+        expect(page.get_by_role("searchbox", name="Search bots")).to_have_value("fetch")
+        page.keyboard.press("Escape")
+        expect(bots).to_have_count(5)
+        expect(page.get_by_role("toolbar")).to_contain_text("drained 1")
+        asked.clear()
+        at(page, f"bots?bot={ARGUMENTS[0]}")
+        panel = page.get_by_role("complementary", name="Bot writer")
+        expect(panel).to_contain_text("Works on 1")
+        expect(panel).to_contain_text("Translate the handbook")
+        assert len(asked) <= 4, asked
+        page.keyboard.press("d")
+        expect(panel.get_by_role("button", name="Enable")).to_be_visible()
+        page.keyboard.press("d")
+        expect(panel.get_by_role("button", name="Drain")).to_be_visible()
+        page.keyboard.press("x")
+        expect(page.get_by_role("dialog").get_by_label("Why?")).to_be_focused()
+        page.keyboard.type("it sends mail to strangers")
+        page.keyboard.press("Enter")
+        expect(panel).to_contain_text("it sends mail to strangers")
+        expect(panel).to_contain_text("It holds nothing.")
+        page.keyboard.press("x")
+        expect(panel.get_by_role("button", name="Kill")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(panel).to_have_count(0)
+        page.get_by_role("button", name="drained").click()
+        expect(bots).to_have_count(2)
+        page.keyboard.press("/")
+        page.keyboard.type("nobody")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="No bot fits.")).to_be_visible()
+        page.get_by_role("button", name="Drop nobody").click()
+        expect(bots).to_have_count(2)
+
+
+@journey
+def begins_with_nothing(context: BrowserContext) -> None:
+    with watched(context) as page:
+        sign_in(page)
+        for place, command in (("tasks", "swarmkeeper submit Hello"), ("bots", "swarmkeeper bot run FILE")):
+            at(page, place)
+            expect(page.locator(".empty")).to_contain_text(command)
+        at(page, "queues")
+        expect(page.get_by_role("heading", name="Nothing waits, and nothing is worked on.")).to_be_visible()
+
+
+@journey
+def may_only_look_at_bots_and_lists(context: BrowserContext) -> None:
+    with watched(context) as page:
+        sign_in(page)
+        at(page, f"bots?bot={ARGUMENTS[0]}")
+        for name in ("Drain", "Kill"):
+            expect(page.get_by_role("complementary").get_by_role("button", name=name)).to_be_disabled()
+        at(page, "tasks?q=status:failed")
+        expect(page.locator(".task-row a").first).to_be_visible()
+        page.keyboard.press("*")
+        expect(page.get_by_role("button", name="Act on them")).to_be_disabled()
