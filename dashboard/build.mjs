@@ -16,7 +16,7 @@ const names = async (file, pattern) => [...(await readFile(join(source, file), "
 
 // A page that main.tsx names in `import()` is a file of its own, which is loaded when the page is opened. What shared.ts
 // lists is in app.js alone: a page takes it from there.
-const pages = await names("main.tsx", /import\("\.\/pages\/(\w+)\.tsx"\)/g);
+const pages = new Set(await names("main.tsx", /import\("\.\/pages\/(\w+)\.tsx"\)/g));
 const shared = new Set((await names("shared.ts", /from "([^"]+)"/g)).map((path) => (path.startsWith(".") ? join(source, path) : path)));
 const loadedLater = {
   name: "loaded later",

@@ -11,6 +11,7 @@ export interface Session {
   session_id: string | null; may: string[];
 }
 export interface Page<T> { items: T[]; next_page_token: string }
+export interface Budget { limit: Record<string, number>; spent: Record<string, number> }
 export interface Usage { tokens?: number; cost_micro_usd?: number }
 export interface Cause {
   message: string; class: string | null; work_id: string; kind: string; key: string; bot: string | null; attempt: number | null;
@@ -33,7 +34,7 @@ export interface Task {
   id: string; title: string; description: string; priority: number; status: TaskStatus; outcome: string | null;
   failure: Failure | null; holds: string[]; progress: { total: number; done: number; failed: number; cancelled: number };
   round: number; max_rounds: number; labels: Record<string, string>; subtasks: Subtask[]; subtasks_total: number;
-  result: Record<string, Json> | null; verdict: Verdict | null; usage: Usage; budget?: { limit: Usage } | null; explanation?: Explanation | null;
+  result: Record<string, Json> | null; verdict: Verdict | null; usage: Usage; budget?: Budget | null; explanation?: Explanation | null;
   created_at: string; updated_at: string; deadline_at: string | null;
 }
 export interface Waiting {
@@ -52,7 +53,7 @@ export interface Approval {
 }
 export interface Skill { skill: string; bots: number; asking: number; waiting: number; oldest_seconds: number | null }
 export interface TaskEvent { id: string; type: string; time: string; sequence: number; subject: string; data: Record<string, Json> }
-export interface TaskFilter { status: string[]; outcome: string[]; label: string[]; order_by: string; created_after?: string; created_before?: string }
+export interface TaskFilter { q?: string; status: string[]; outcome: string[]; label: string[]; order_by: string; created_after?: string; created_before?: string }
 
 export interface QueueSeen {
   kind: string; skills: string[]; assign_to: string | null; waiting: number; waiting_at_least: boolean; oldest_at: string | null;
@@ -179,5 +180,67 @@ export const api = {
   searched: (q: string) => get<Page<TaskFound>>("tasks", { q, view: "row", page_size: 8 }),
 };
 
+// ---- Lists: tasks as rows, counts, labels, operations on many, bots, queues -------------------------------------------
+
+export interface TaskRow {
+  id: string; title: string; status: TaskStatus; outcome: string | null; failure: { code: string; detail: string } | null;
+  error: { message?: string } | null; holds: string[]; labels: Record<string, string>; progress: Task["progress"]; round: number;
+  last_bot: string | null; usage: Usage; created_at: string; started_at: string | null; ended_at: string | null; updated_at: string;
+}
+export interface Tally { number: number; at_least: boolean; statuses: Record<string, number> | null }
+export interface LabelTally { key: string; value: string; tasks: number }
+export type BulkAction = "retry" | "cancel" | "pause" | "resume" | "archive";
+export interface OperationItem { task_id: string; outcome: string | null; code: string | null; detail: string | null }
+export interface Operation extends Page<OperationItem> {
+  id: string; action: BulkAction; dry_run: boolean; state: "running" | "ended";
+  progress: { total: number; done: number; refused: number; left: number };
+}
+export interface Bot {
+  id: string; type: string; name: string; version: string; owner: string | null; skills: string[]; capacity: number; held: number;
+  status: string; asking: boolean | null; dedicated: boolean; labels: Record<string, string>; last_seen: string | null; created_at: string | null;
+  stuck: { work_id: string; since: string; where: string }[];
+}
+export interface LeaseHeld {
+  lease_id: string; task_id: string; task_title: string; kind: string; key: string; attempt: number; round: number;
+  granted_at: string; expires_at: string; cancelled: boolean;
+}
+export interface Queue {
+  kind: string; skills: string[]; assign_to: string | null; waiting: number; waiting_at_least: boolean; oldest_at: string | null;
+  leased: number; leased_at_least: boolean; in_per_minute: number; out_per_minute: number; bots: number; bots_asking: number;
+}
+export interface KillState { id: string; kind: string; name: string; reason: string; placed_at: string; until: string | null }
+export interface CostReport { items: { name: string; cost_micro_usd: number; attempts: number }[]; more: boolean }
+
+/** All pages of a list, to a bound: a page may be empty, and still not be the last. */
+async function whole<T>(path: string, pages: number): Promise<{ items: T[]; more: boolean }> {
+  const items: T[] = [];
+  let token = "";
+  for (let page = 0; page < pages; page++) {
+    const found = await get<Page<T>>(path, { page_size: 500, page_token: token });
+    items.push(...found.items);
+    token = found.next_page_token;
+    if (!token) break;
+  }
+  return { items, more: token !== "" };
+}
+
+export const lists = {
+  rows: (filter: TaskFilter, pageSize: number, pageToken: string) =>
+    get<Page<TaskRow>>("tasks", { ...filter, view: "row", page_size: pageSize, page_token: pageToken }),
+  count: ({ order_by: _, ...filter }: TaskFilter) => get<Tally>("tasks:count", filter),
+  labels: (key: string) => get<Page<LabelTally>>("tasks:labels", { key, page_size: 500 }),
+  bulk: (action: BulkAction, ids: string[], dryRun: boolean, reason = "") =>
+    act<Operation>("tasks:bulk", { action, ids, dry_run: dryRun, ...(reason ? { reason } : {}) }),
+  /** How far an operation is, and what was refused first. */
+  operation: (operation: string) => get<Operation>(`operations/${id(operation)}`, { outcome: "refused", page_size: 100 }),
+  bots: () => whole<Bot>("bots", 4),
+  leases: (bot: string) => get<Page<LeaseHeld>>(`bots/${id(bot)}/leases`, { page_size: 200 }),
+  steerBot: (bot: string, verb: "drain" | "enable") => act<Bot>(`bots/${id(bot)}:${verb}`),
+  kills: () => get<Page<KillState>>("kills", { page_size: 500 }),
+  kill: async (kind: string, name: string, reason: string) => (await call<KillState>("PUT", "kills", { body: { kind, name, reason } })).body,
+  lift: (kill: string) => call<void>("DELETE", `kills/${id(kill)}`),
+  costsByBot: () => get<CostReport>("costs", { by: "bot" }),
+  queues: () => whole<Queue>("queues", 4),
+};
 // For calls that a single page makes: they are in a module beside it, which is loaded with it.
 export { act, call, get, BASE };

@@ -35,26 +35,24 @@ export function listed(): KeyHelp[] {
 }
 
 function find(keys: string): (() => void) | undefined {
-  for (let at = layers.length - 1; at >= 0; at--) {
-    const found = layers[at]!.keys[keys];
-    if (found) return found.run;
-    if (layers[at]!.alone) return undefined;
-  }
-  return undefined;
+  // Which layer came last says nothing of a dialog: a page may have been drawn again below it.
+  const alone = layers.filter((layer) => layer.alone).at(-1);
+  if (alone) return alone.keys[keys]?.run;
+  return layers.filter((layer) => layer.keys[keys]).at(-1)?.keys[keys]!.run;
 }
 
 const typesInto = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName));
+  target instanceof HTMLElement && (target.isContentEditable || (/^(input|textarea|select)$/i.test(target.tagName) && !(target instanceof HTMLInputElement && target.type === "checkbox")));
 
 export function listen(): void {
   addEventListener("keydown", (event) => {
     if (event.altKey || event.defaultPrevented) return;
-    const key = event.key;
-    if (event.ctrlKey || event.metaKey) { if (!event.shiftKey) run(`Ctrl ${key}`, event); return; }
+    if (event.ctrlKey || event.metaKey) { if (!event.shiftKey) run(`Ctrl ${event.key}`, event); return; }
+    const key = event.key === " " ? "Space" : event.key;
     if (key === "Escape") { run("Escape", event); return; }
     if (typesInto(event.target)) return;
     // A link or button that has the focus does what it says.
-    if ((key === "Enter" || key === " ") && event.target instanceof Element && event.target.closest("a, button, summary, [role=button]")) return;
+    if ((key === "Enter" || key === "Space") && event.target instanceof Element && event.target.closest("a, button, summary, input, [role=button]")) return;
     if (key.length === 1 && !letters.value) return;
     const keys = pending ? `${pending} ${key}` : key;
     pending = "";

@@ -12,19 +12,22 @@ import { follow, go, route } from "./route.ts";
 import { keepChoices, session } from "./state.ts";
 import { Inbox, type PaneProps } from "./pages/inbox.tsx";
 import { SignIn, problem } from "./pages/signin.tsx";
-import { Tasks } from "./pages/tasks.tsx";
 
 export * from "./shared.ts";
 
+const Tasks = later<object>(() => import("./pages/tasks.tsx"), "Tasks");
+const Bots = later<object>(() => import("./pages/fleet.tsx"), "Bots");
+const Queues = later<object>(() => import("./pages/fleet.tsx"), "Queues");
 const TaskPage = later<{ id: string }>(() => import("./pages/task.tsx"), "TaskPage");
 const Palette = later<{ pages: typeof PAGES }>(() => import("./pages/palette.tsx"), "Palette");
-
 const Pane = later<PaneProps>(() => import("./pages/decision.tsx"), "Pane");
 
 /** What each page shows, by what follows its name in the address. A page without a row here is not in the rail. */
 const SHOWN: Record<string, (id: string | undefined) => JSX.Element> = {
   inbox: () => <Inbox pane={Pane} />,
   tasks: (id) => (id ? <TaskPage key={id} id={id} /> : <Tasks />),
+  bots: () => <Bots />,
+  queues: () => <Queues />,
 };
 // Of desk.tsx, which is loaded with the first of them.
 for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {

@@ -5,6 +5,7 @@ export { Fragment, jsx, jsxs } from "preact/jsx-runtime";
 export { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 export { batch, computed, effect, signal } from "@preact/signals";
 export * from "./api.ts";
+export * from "./chips.tsx";
 export * from "./frame.tsx";
 export * from "./graph.tsx";
 export * from "./keys.ts";

@@ -14,9 +14,10 @@ interface Props {
   headRow: ComponentChildren;
   total: number; // rows of the whole list; −1: not known
   nearEnd: () => void;
+  seen?: (begin: number) => void; // the first row in view
 }
 
-export function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd }: Props) {
+export function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd, seen }: Props) {
   const box = useRef<HTMLDivElement>(null), body = useRef<HTMLDivElement>(null);
   const [view, setView] = useState<[number, number]>([0, 40]);
 
@@ -27,6 +28,7 @@ export function Windowed({ count, rowHeight, row, chosen, label, headRow, total,
     const begin = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
     const end = Math.ceil((top + element.clientHeight) / rowHeight) + BEYOND;
     setView((before) => (before[0] === begin && before[1] === end ? before : [begin, end]));
+    seen?.(begin + BEYOND);
     if (end >= count - 20) nearEnd();
   }
   useEffect(() => {

@@ -3,7 +3,6 @@ import test from "node:test";
 import { built } from "./built.mjs";
 
 const words = await built("words.ts");
-const { understood, toggled, has } = await built("query.ts");
 const { parse, written } = await built("route.ts");
 
 test("money is cut into digits, and never rounded", () => {
@@ -36,28 +35,6 @@ test("a long value is cut, and says so", () => {
   assert.deepEqual(words.head("x".repeat(10), 4), { text: "xxxx", cut: true });
   assert.deepEqual(words.head({ a: 1 }), { text: '{\n  "a": 1\n}', cut: false });
   assert.deepEqual(words.head(undefined), { text: "null", cut: false });
-});
-
-test("a query line becomes a filter of the API", () => {
-  const { filter, problems } = understood('status:failed is:in-progress outcome:Expired label:team=money "label:note=two words" sort:oldest after:2026-11-29T06:00Z');
-  assert.deepEqual(problems, []);
-  assert.deepEqual(filter, {
-    status: ["FAILED", "IN_PROGRESS"], outcome: ["expired"], label: ["team:money", "note:two words"], order_by: "created_at",
-    created_after: "2026-11-29T06:00:00.000Z",
-  });
-});
-
-test("what is not understood is said and left out", () => {
-  const { filter, problems } = understood("status:odd hello label: after:yesterday sort:size outcome:x");
-  assert.equal(problems.length, 6);
-  assert.deepEqual(filter, { status: [], outcome: [], label: [], order_by: "-created_at" });
-});
-
-test("a filter is put in and taken out again", () => {
-  const line = toggled('"label:note=two words"', "status:failed");
-  assert.equal(line, '"label:note=two words" status:failed');
-  assert.ok(has(line, "STATUS:failed"));
-  assert.equal(toggled(line, "status:failed"), '"label:note=two words"');
 });
 
 test("an address is read as it was written, whatever is in it", () => {

@@ -2,7 +2,7 @@
 // messages. A subtask that is chosen in the address is on the right.
 
 import { useState } from "preact/hooks";
-import { api, ApiError, type Subtask } from "../api.ts";
+import { api, ApiError, type Subtask, type Task } from "../api.ts";
 import { useKeys, type Keys } from "../keys.ts";
 import { connection, ofTask, say, useRead } from "../live.ts";
 import { Act, Labels, NotDone, State, Trouble, When } from "../parts.tsx";
@@ -10,7 +10,7 @@ import { go, route, written } from "../route.ts";
 import { may } from "../state.ts";
 import { grouped, lookOfTask, money, safe } from "../words.ts";
 import { Ask, type Verb } from "./task/ask.tsx";
-import { calls, type WholeTask } from "./task/calls.ts";
+import { calls } from "./task/calls.ts";
 import { AuditRecords, Events, Messages } from "./task/feeds.tsx";
 import { Inspector } from "./task/inspector.tsx";
 import { Plan } from "./task/plan.tsx";
@@ -19,7 +19,7 @@ import { Why } from "./task/why.tsx";
 
 const TABS = ["plan", "results", "events", "audit", "messages"];
 
-interface Seen { task: WholeTask; etag: string; subtasks: Subtask[] }
+interface Seen { task: Task; etag: string; subtasks: Subtask[] }
 export type Put = (changes: Record<string, string | null>) => void;
 
 export function TaskPage({ id }: { id: string }) {

@@ -1,122 +1,168 @@
 // The list of tasks. The query line is in the address, and nothing else decides what is shown.
 
+import type { ComponentChildren } from "preact";
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { api, type Task } from "../api.ts";
+import { lists, type TaskFilter, type TaskRow, type Tally } from "../api.ts";
 import { useKeys } from "../keys.ts";
-import { ofTasks, useRead } from "../live.ts";
-import { Ago, Command, Glyph, Key, Labels, Progress, State, Trouble } from "../parts.tsx";
-import { FIRST_TASK, has, toggled, understood } from "../query.ts";
+import { counts, ofTasks, say, useRead } from "../live.ts";
+import { Chips } from "../chips.tsx";
+import { Command, Key, Trouble } from "../parts.tsx";
+import { FIRST_TASK, has, toggled, tokens, understood } from "../query.ts";
 import { go, route, written } from "../route.ts";
 import { Windowed } from "../windowed.tsx";
-import { lookOfTask, money, safe, span } from "../words.ts";
+import { grouped, safe, type Tone } from "../words.ts";
+import { Bulk, BulkButton, Outcome } from "./tasks/bulk.tsx";
+import { Line } from "./tasks/line.tsx";
+import { Rows } from "./tasks/rows.ts";
+import { errorOf, Head, Row } from "./tasks/table.tsx";
 
-const PAGE = 200;
 const ROW = 34, ROW_NARROW = 68;
-const FILTERS = [
-  { word: "status:in_progress", name: "in progress", tone: "run" },
-  { word: "status:planned", name: "planned", tone: "wait" },
-  { word: "status:completed", name: "completed", tone: "eye" },
-  { word: "status:failed", name: "failed", tone: "bad" },
-  { word: "status:archived", name: "archived", tone: "ok" },
-] as const;
+const MARKS_MAX = 10_000; // of an operation
+const FILTERS: { status: string; tone: Tone }[] = [
+  { status: "in_progress", tone: "run" }, { status: "planned", tone: "wait" }, { status: "created", tone: "wait" },
+  { status: "completed", tone: "eye" }, { status: "failed", tone: "bad" }, { status: "archived", tone: "ok" },
+];
 
 const narrow = signal(matchMedia("(max-width: 760px)").matches);
 matchMedia("(max-width: 760px)").addEventListener("change", (event) => { narrow.value = event.matches; });
 
+const sum = (numbers: Record<string, number>, only: string[]) => Object.entries(numbers).reduce((all, [status, n]) => (!only.length || only.includes(status) ? all + n : all), 0);
+const STATUS = /^[A-Z_]+$/; // other counts are of what is open
+
+/** How many tasks fit: told by the stream if nothing but a status is asked for, else counted. */
+function useTally(filter: TaskFilter): { by: Record<string, number> | null; number: number | null; atLeast: boolean } {
+  const states = !filter.q && !filter.label.length && !filter.created_after && !filter.created_before;
+  const told = states && !filter.outcome.length ? counts.value : null;
+  // Without a status, so that all counters have a number; with labels and words only the number of all is known.
+  const asked = states ? { ...filter, status: [] } : filter;
+  const reading = useRead<Tally | null>(`count ${told !== null} ${JSON.stringify(asked)}`, () => (told ? Promise.resolve(null) : lists.count(asked)), { on: (change) => told === null && ofTasks(change) });
+  const found = reading.state.value.data;
+  const by = told ? Object.fromEntries(Object.entries(told).filter(([name]) => STATUS.test(name))) : found?.statuses ?? null;
+  return { by, number: by ? sum(by, filter.status) : found?.number ?? null, atLeast: !by && Boolean(found?.at_least) };
+}
+
 export function Tasks() {
-  const line = route.value.query.get("q") ?? "";
+  const query = route.value.query, line = query.get("q") ?? "", operation = query.get("op") ?? "";
   const { filter, problems } = useMemo(() => understood(line), [line]);
-  const field = useRef<HTMLInputElement>(null);
-  // The pages after the first. A token is used once: it is replaced before anything else can ask for the next page.
-  const later = useRef<{ line: string; tasks: Task[]; token: string | null }>({ line, tasks: [], token: null });
-  const [, setPages] = useState(0);
+  const field = useRef<HTMLInputElement | null>(null);
+  const held = useRef<{ line: string; rows: Rows; marks: Set<string>; last: number }>(undefined);
+  if (held.current?.line !== line) held.current = { line, rows: new Rows((size, token) => lists.rows(filter, size, token)), marks: new Set(), last: -1 };
+  const { rows, marks } = held.current;
   const [chosen, setChosen] = useState(-1);
-  const loading = useRef(false);
+  const [, setChanged] = useState(0);
+  const [asking, setAsking] = useState(false);
+  const view = useRef(0);
+  const drawn = useRef(new WeakMap<TaskRow, { of: readonly unknown[]; row: ComponentChildren }>());
+  const changed = () => setChanged((n) => n + 1);
 
-  const reading = useRead(`tasks ${line}`, () => api.tasks(filter, PAGE), { on: ofTasks });
-  const seen = reading.state.value;
-  const first = seen.data?.items ?? [];
-  if (later.current.line !== line) later.current = { line, tasks: [], token: null };
-  const rest = later.current.tasks;
-  const tasks = useMemo(() => {
-    const there = new Set(first.map((task) => task.id));
-    return [...first, ...rest.filter((task) => !there.has(task.id))];
-  }, [seen.data, rest]);
-  const nextPage = () => later.current.token ?? reading.state.peek().data?.next_page_token ?? "";
-  const token = nextPage();
+  const reading = useRead(`tasks ${line}`, async () => { await rows.renew(view.current); return true; }, { on: ofTasks });
+  const seen = reading.state.value, tasks = rows.all;
+  const tally = useTally(filter);
 
-  async function nearEnd(): Promise<void> {
-    const next = nextPage(), of = later.current;
-    if (!next || loading.current) return;
-    loading.current = true;
-    try {
-      const page = await api.tasks(filter, PAGE, next);
-      of.tasks = [...of.tasks, ...page.items];
-      of.token = page.next_page_token;
-      setPages((pages) => pages + 1);
-    } catch {
-      // The next scroll tries again; whether the server answers is shown by the read above.
-    } finally {
-      loading.current = false;
-    }
+  const titles = (task: string) => rows.all.find((row) => row.id === task)?.title;
+  const address = (changes: Record<string, string>) => {
+    const next = new URLSearchParams(Object.entries({ q: line, ...changes }).filter(([, value]) => value));
+    return written(["tasks"], next);
+  };
+  const show = (next: string) => { setChosen(-1); go(address({ q: next })); };
+  // The next scroll tries again; whether the server answers is shown by the read above.
+  const nearEnd = () => { if (rows.more) rows.next().then(changed, () => undefined); };
+
+  function mark(index: number, range = false): void {
+    const task = rows.all[index];
+    if (!task) return;
+    const on = !marks.has(task.id);
+    const [from, to] = range && held.current!.last >= 0 ? [Math.min(index, held.current!.last), Math.max(index, held.current!.last)] : [index, index];
+    for (const { id } of rows.all.slice(from, to + 1)) if (range || on) marks.add(id); else marks.delete(id);
+    held.current!.last = index;
+    setChosen(index);
+    changed();
   }
-  const show = (next: string) => { setChosen(-1); go(written(["tasks"], next ? new URLSearchParams({ q: next }) : undefined)); };
-  useEffect(() => { if (field.current && document.activeElement !== field.current) field.current.value = line; }, [line]);
+  /** Mark all that fit, or of those only what failed like the chosen one; what is not read yet is read. */
+  async function markAll(error?: string): Promise<void> {
+    const of = held.current!;
+    try {
+      while (rows.more && rows.all.length < MARKS_MAX && held.current === of) await rows.next(500);
+    } catch {
+      say("The server does not answer: only what was read is marked.");
+    }
+    const found = rows.all.filter((row) => error === undefined || errorOf(row) === error).slice(0, MARKS_MAX);
+    for (const { id } of found) marks.add(id);
+    say(`${grouped(marks.size)} marked.${rows.more ? ` More than ${grouped(MARKS_MAX)} fit.` : ""}`);
+    changed();
+  }
+  const move = (by: number, extend = false) => {
+    const next = Math.max(0, Math.min(chosen + by, tasks.length - 1));
+    if (extend) { if (chosen >= 0) marks.add(tasks[chosen]!.id); if (tasks[next]) marks.add(tasks[next].id); held.current!.last = next; }
+    setChosen(next);
+  };
+  const alike = () => { const task = tasks[chosen]; if (task && errorOf(task)) void markAll(errorOf(task)); };
+  const unmark = () => { marks.clear(); changed(); };
+  const act = () => { if (marks.size) setAsking(true); };
+  // The focus goes where the keys go, if it is in the table.
+  useEffect(() => {
+    if (document.activeElement?.closest(".task-row")) document.querySelector<HTMLElement>('.task-row a[data-chosen="true"]')?.focus({ preventScroll: true });
+  }, [chosen]);
   useKeys({
-    j: { does: "next task", run: () => setChosen((at) => Math.min(at + 1, tasks.length - 1)) },
-    k: { does: "previous task", run: () => setChosen((at) => Math.max(at - 1, 0)) },
+    j: { does: "next task", run: () => move(1) },
+    k: { does: "previous task", run: () => move(-1) },
     Enter: { does: "open the task", run: () => { const task = tasks[chosen]; if (task) go(`#/tasks/${task.id}`); } },
+    m: { does: "mark the task, or unmark it", run: () => mark(chosen) },
+    Space: { does: "the same", run: () => mark(chosen) },
+    J: { does: "mark, and go on", run: () => move(1, true) },
+    K: { does: "mark, and go back", run: () => move(-1, true) },
+    "*": { does: "mark all that fit", run: () => void markAll() },
+    "=": { does: "mark all that fit and failed like this one", run: alike },
+    b: { does: "act on all that is marked", run: act },
     "/": { does: "write a query", run: () => field.current!.focus() },
     "!": { does: "failed only", run: () => show(toggled(line, "status:failed")) },
-    Escape: { does: "", run: () => { if (document.activeElement === field.current) field.current!.blur(); else if (line) show(""); } },
+    Escape: { does: "take back marks, then filters", run: () => { if (document.activeElement === field.current) field.current!.blur(); else if (marks.size) unmark(); else if (line) show(""); } },
   });
-  const row = (index: number) => <Row key={tasks[index]!.id} task={tasks[index]!} index={index} chosen={index === chosen} />;
+  // A row that has not changed is not drawn again: scrolling costs the rows that come into view.
+  const row = (index: number) => {
+    const task = tasks[index]!, of = [index, index === chosen, index === Math.max(0, chosen), marks.has(task.id)] as const;
+    const before = drawn.current.get(task);
+    if (before?.of.every((each, at) => each === of[at])) return before.row;
+    const made = <Row key={task.id} task={task} index={of[0]} chosen={of[1]} stop={of[2]} marked={of[3]} choose={setChosen} mark={mark} />;
+    drawn.current.set(task, { of, row: made });
+    return made;
+  };
   return (
     <div class="tasks">
       <h1 class="hidden-text">Tasks</h1>
       <div class="filters">
-        <div class="chips" role="group" aria-label="Filters">
-          {FILTERS.map((each) => (
-            <button type="button" key={each.word} class="chip" aria-pressed={has(line, each.word)} onClick={() => show(toggled(line, each.word))}>
-              <Glyph tone={each.tone} /> {each.name}
-            </button>
-          ))}
-        </div>
-        <form role="search" onSubmit={(event) => { event.preventDefault(); show(field.current!.value.trim()); field.current!.blur(); }}>
-          <label class="hidden-text" for="query">Query</label>
-          <input id="query" ref={field} type="search" defaultValue={line} spellcheck={false} placeholder="status:failed label:team=money after:2026-11-01 sort:oldest   ( / )" aria-describedby={problems.length ? "query-problem" : undefined} />
-        </form>
-        {problems.length > 0 && <p id="query-problem" class="trouble" role="alert">Not understood, and left out: {problems.map(safe).join("; ")}.</p>}
+        <Line line={line} show={show} field={field} problems={problems} />
+        <Chips
+          chips={FILTERS.map(({ status, tone }) => ({ id: `status:${status}`, word: status.replace("_", " "), tone, number: tally.by ? tally.by[status.toUpperCase()] ?? 0 : undefined, pressed: has(line, `status:${status}`) }))}
+          toggle={(word) => show(toggled(line, word))}
+        />
       </div>
-      <Trouble read={seen} what="the tasks" />
-      {seen.data && !tasks.length && (line
-        ? <div class="empty"><h2>No task fits.</h2><p class="acts">{line.split(/\s+/).map((word) => <button type="button" class="small" key={word} onClick={() => show(toggled(line, word))}>Drop {safe(word)}</button>)}</p></div>
-        : <div class="empty"><h2>There is no task yet.</h2><p>Submit one, and it shows here: <Command text={FIRST_TASK} /></p></div>)}
+      <Trouble read={{ ...seen, data: seen.data && rows }} what="the tasks" />
+      {seen.data && !tasks.length && (line ? <NothingFits line={line} filter={filter} show={show} /> : <div class="empty"><h2>There is no task yet.</h2><p>Submit one, and it shows here: <Command text={FIRST_TASK} /></p></div>)}
       {tasks.length > 0 && (
-        <Windowed count={tasks.length} rowHeight={narrow.value ? ROW_NARROW : ROW} row={row} chosen={chosen} label="Tasks" total={token ? -1 : tasks.length} nearEnd={() => void nearEnd()} headRow={<Head />} />
+        <Windowed count={tasks.length} rowHeight={narrow.value ? ROW_NARROW : ROW} row={row} chosen={chosen} label="Tasks" total={rows.more ? -1 : tasks.length} nearEnd={nearEnd} seen={(begin) => { view.current = begin; }} headRow={<Head />} />
       )}
-      {tasks.length > 0 && <p class="foot">{tasks.length}{token ? " and more" : ""} {tasks.length === 1 ? "task" : "tasks"} · <Key>j</Key> <Key>k</Key> <Key>Enter</Key></p>}
+      {tasks.length > 0 && (
+        <p class="foot">
+          {marks.size > 0
+            ? <><b>{grouped(marks.size)} marked</b> <BulkButton run={act} /> <button type="button" class="quiet" onClick={unmark}>Unmark<Key>Esc</Key></button></>
+            : <>{tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks.length)}${rows.more ? " and more" : ""}`} {tally.number === 1 ? "task" : "tasks"}</>}
+          <span class="hints"><Key>j</Key> <Key>k</Key> <Key>Enter</Key> open · <Key>m</Key> mark · <Key>*</Key> all{marks.size === 0 && <> · <Key>=</Key> failed alike</>}</span>
+        </p>
+      )}
+      {asking && <Bulk ids={[...marks]} titles={titles} close={() => setAsking(false)} begun={(id) => { setAsking(false); marks.clear(); go(address({ op: id }), true); }} />}
+      {operation && <Outcome operation={operation} titles={titles} close={() => { go(address({ op: "" }), true); void reading.again(); }} />}
     </div>
   );
 }
 
-const COLUMNS = ["State", "Title", "Progress", "Labels", "Round", "Cost", "Took", "Changed"];
-const Head = () => (
-  <div role="rowgroup" class="head"><div role="row" class="task-row" aria-rowindex={1}>{COLUMNS.map((name) => <span role="columnheader" key={name} class={`c-${name.toLowerCase()}`}>{name}</span>)}</div></div>
-);
-
-function Row({ task, index, chosen }: { task: Task; index: number; chosen: boolean }) {
+function NothingFits({ line, filter, show }: { line: string; filter: TaskFilter; show: (line: string) => void }) {
   return (
-    <div role="row" aria-rowindex={index + 2} class={`task-row ${chosen ? "chosen" : ""}`} aria-current={chosen ? "true" : undefined}>
-      <span role="cell" class="c-state"><State look={lookOfTask(task)} /></span>
-      <span role="cell" class="c-title"><a href={`#/tasks/${task.id}`}>{safe(task.title)}</a></span>
-      <span role="cell" class="c-progress"><Progress {...task.progress} /></span>
-      <span role="cell" class="c-labels"><Labels labels={task.labels} /></span>
-      <span role="cell" class="c-round">{task.round}</span>
-      <span role="cell" class="c-cost">{money(task.usage?.cost_micro_usd)}</span>
-      <span role="cell" class="c-took">{task.outcome ? span(Date.parse(task.updated_at) - Date.parse(task.created_at)) : <Ago time={task.created_at} />}</span>
-      <span role="cell" class="c-changed"><Ago time={task.updated_at} /> ago</span>
+    <div class="empty">
+      <h2>No task fits.</h2>
+      {filter.q && <p>Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.</p>}
+      <p class="acts">{tokens(line).map((word) => <button type="button" class="small" key={word} onClick={() => show(toggled(line, word))}>Drop {safe(word)}</button>)}</p>
     </div>
   );
 }

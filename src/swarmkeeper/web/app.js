@@ -1266,6 +1266,33 @@ var api = {
   explain: (task) => get(`tasks/${id(task)}:explain`),
   searched: (q2) => get("tasks", { q: q2, view: "row", page_size: 8 })
 };
+async function whole(path, pages) {
+  const items = [];
+  let token2 = "";
+  for (let page = 0; page < pages; page++) {
+    const found = await get(path, { page_size: 500, page_token: token2 });
+    items.push(...found.items);
+    token2 = found.next_page_token;
+    if (!token2) break;
+  }
+  return { items, more: token2 !== "" };
+}
+var lists = {
+  rows: (filter, pageSize, pageToken) => get("tasks", { ...filter, view: "row", page_size: pageSize, page_token: pageToken }),
+  count: ({ order_by: _4, ...filter }) => get("tasks:count", filter),
+  labels: (key) => get("tasks:labels", { key, page_size: 500 }),
+  bulk: (action, ids, dryRun, reason = "") => act("tasks:bulk", { action, ids, dry_run: dryRun, ...reason ? { reason } : {} }),
+  /** How far an operation is, and what was refused first. */
+  operation: (operation) => get(`operations/${id(operation)}`, { outcome: "refused", page_size: 100 }),
+  bots: () => whole("bots", 4),
+  leases: (bot) => get(`bots/${id(bot)}/leases`, { page_size: 200 }),
+  steerBot: (bot, verb) => act(`bots/${id(bot)}:${verb}`),
+  kills: () => get("kills", { page_size: 500 }),
+  kill: async (kind, name, reason) => (await call("PUT", "kills", { body: { kind, name, reason } })).body,
+  lift: (kill) => call("DELETE", `kills/${id(kill)}`),
+  costsByBot: () => get("costs", { by: "bot" }),
+  queues: () => whole("queues", 4)
+};
 
 // src/keys.ts
 var layers = [];
@@ -1291,28 +1318,30 @@ function listed() {
   return [...seen.values()];
 }
 function find(keys) {
-  for (let at = layers.length - 1; at >= 0; at--) {
-    const found = layers[at].keys[keys];
-    if (found) return found.run;
-    if (layers[at].alone) return void 0;
-  }
-  return void 0;
+  const alone = layers.filter((layer) => layer.alone).at(-1);
+  if (alone) return alone.keys[keys]?.run;
+  return layers.filter((layer) => layer.keys[keys]).at(-1)?.keys[keys].run;
 }
-var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName));
+var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName) && !(target instanceof HTMLInputElement && target.type === "checkbox"));
 function listen() {
   addEventListener("keydown", (event) => {
+<<<<<<< HEAD
     if (event.altKey || event.defaultPrevented) return;
     const key = event.key;
     if (event.ctrlKey || event.metaKey) {
       if (!event.shiftKey) run(`Ctrl ${key}`, event);
       return;
     }
+=======
+    if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
+    const key = event.key === " " ? "Space" : event.key;
+>>>>>>> lists
     if (key === "Escape") {
       run("Escape", event);
       return;
     }
     if (typesInto(event.target)) return;
-    if ((key === "Enter" || key === " ") && event.target instanceof Element && event.target.closest("a, button, summary, [role=button]")) return;
+    if ((key === "Enter" || key === "Space") && event.target instanceof Element && event.target.closest("a, button, summary, input, [role=button]")) return;
     if (key.length === 1 && !letters.value) return;
     const keys = pending ? `${pending} ${key}` : key;
     pending = "";
@@ -1414,9 +1443,9 @@ var Messages = class {
   found;
   rest = "";
   add(piece) {
-    const whole = (this.rest + piece).split(/\r?\n\r?\n/);
-    this.rest = whole.pop();
-    for (const message of whole) {
+    const whole2 = (this.rest + piece).split(/\r?\n\r?\n/);
+    this.rest = whole2.pop();
+    for (const message of whole2) {
       const data = message.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).replace(/^ /, ""));
       if (data.length) this.found(data.join("\n"));
     }
@@ -1521,7 +1550,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
       void again();
     }, pause);
   }
-  async function once() {
+  async function once2() {
     clearTimeout(timer);
     timer = 0;
     missed = false;
@@ -1554,7 +1583,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
       missed = true;
       return Promise.resolve();
     }
-    reading ??= once();
+    reading ??= once2();
     return reading;
   }
   function heard(change) {
@@ -1687,9 +1716,9 @@ function zone(at) {
 function money(micro) {
   if (micro === void 0 || micro === null) return "–";
   const digits = String(Math.trunc(Math.abs(micro))).padStart(7, "0");
-  const [whole, part] = [digits.slice(0, -6), digits.slice(-6)];
-  const shown = whole === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
-  return `${micro < 0 ? "−" : ""}$${grouped(whole)}.${shown.padEnd(2, "0")}`;
+  const [whole2, part] = [digits.slice(0, -6), digits.slice(-6)];
+  const shown = whole2 === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
+  return `${micro < 0 ? "−" : ""}$${grouped(whole2)}.${shown.padEnd(2, "0")}`;
 }
 var grouped = (digits) => String(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 var safe = (text) => text.replace(
@@ -1703,7 +1732,10 @@ function head(value, max = 64 * 1024) {
 }
 
 // ../../../../work/main/dashboard/node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
+<<<<<<< HEAD
 >>>>>>> taskpage
+=======
+>>>>>>> lists
 var f4 = /* @__PURE__ */ Symbol.for("pv");
 var o4 = 0;
 function a4(t4, e4, n3, u4, a5, i4) {
@@ -1831,11 +1863,11 @@ function Act({ action, run: run2, submits, children, kind, busy, keys }) {
   ] });
 }
 function Value({ value, name }) {
-  const [whole, setWhole] = d2(false);
-  const shown = head(value, whole ? 1 << 20 : 16 * 1024);
+  const [whole2, setWhole] = d2(false);
+  const shown = head(value, whole2 ? 1 << 20 : 16 * 1024);
   return /* @__PURE__ */ a4("div", { class: "value", children: [
     /* @__PURE__ */ a4("pre", { tabIndex: 0, role: "region", "aria-label": name, children: shown.text }),
-    shown.cut && !whole && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
+    shown.cut && !whole2 && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
   ] });
 }
 function Dialog({ title, close, children, bare }) {
@@ -1899,12 +1931,16 @@ var PAGES = [
   { path: "inbox", name: "Inbox", keys: "g i" },
   { path: "tasks", name: "Tasks", keys: "g t" },
   { path: "bots", name: "Bots", keys: "g b" },
+<<<<<<< HEAD
   { path: "queues", name: "Queues", keys: "g q" },
   { path: "evaluations", name: "Evaluations", keys: "g e" },
   { path: "costs", name: "Costs", keys: "g c" },
   { path: "audit", name: "Audit", keys: "g a" },
   { path: "simulate", name: "Simulate", keys: "g m" },
   { path: "settings", name: "Settings", keys: "g s" }
+=======
+  { path: "queues", name: "Queues", keys: "g q" }
+>>>>>>> lists
 ];
 var THEMES = {
   system: { next: "light", sign: "◐" },
@@ -2078,52 +2114,86 @@ function later(load, name) {
 var STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED"];
 var OUTCOMES2 = ["accepted", "rejected", "failed", "cancelled", "expired"];
 var SORTS = { newest: "-created_at", oldest: "created_at", priority: "priority" };
+var NAMES = ["status", "outcome", "label", "after", "before", "sort"];
+var TOKEN = /(?:"[^"]*"?|[^ \t\r\n\u00a0"])+/g;
+var TIME = /^((?:19|20)\d\d)-(\d\d)-(\d\d)(T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,3})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)?$/;
 var FIRST_TASK = "swarmkeeper submit Hello --skill greeting --no-review";
 function understood(line) {
-  const filter = { status: [], outcome: [], label: [], order_by: "-created_at" };
-  const problems = [];
-  for (const word of words(line)) {
-    const at = word.indexOf(":");
-    const name = at < 0 ? "" : word.slice(0, at).toLowerCase(), value = word.slice(at + 1);
-    if (name === "status" || name === "is") {
-      const status = value.toUpperCase().replaceAll("-", "_");
-      if (STATUSES.includes(status)) filter.status.push(status);
-      else problems.push(`${word}: a status is one of ${STATUSES.map((each) => each.toLowerCase()).join(", ")}`);
-    } else if (name === "outcome") {
-      if (OUTCOMES2.includes(value.toLowerCase())) filter.outcome.push(value.toLowerCase());
-      else problems.push(`${word}: an outcome is one of ${OUTCOMES2.join(", ")}`);
-    } else if (name === "label") {
-      const [label, text] = parted(value);
-      if (label) filter.label.push(`${label}:${text}`);
-      else problems.push(`${word}: a label is written as label:name=value`);
-    } else if (name === "after" || name === "before") {
-      const time = /^\d{4}-\d\d-\d\d([T ].*)?$/.test(value) ? new Date(value.length === 10 ? `${value}T00:00:00` : value) : null;
-      if (time && !Number.isNaN(time.getTime())) filter[name === "after" ? "created_after" : "created_before"] = time.toISOString();
-      else problems.push(`${word}: a time is written as 2026-11-29 or 2026-11-29T06:00Z`);
-    } else if (name === "sort") {
-      const order = SORTS[value.toLowerCase()];
-      if (order) filter.order_by = order;
-      else problems.push(`${word}: sort by ${Object.keys(SORTS).join(", ")}`);
-    } else {
-      problems.push(`${word}: write status:, outcome:, label:, after:, before: or sort:`);
+  const filter = { q: "", status: [], outcome: [], label: [], order_by: "-created_at" };
+  const problems = [], words = [], seen = /* @__PURE__ */ new Set();
+  for (const raw of tokens(line)) {
+    const word = bare(raw), at = word.indexOf(":");
+    if (raw.startsWith('"') || at < 0) words.push(word);
+    else {
+      const problem2 = take(filter, word.slice(0, at).toLowerCase(), word.slice(at + 1), seen);
+      if (problem2) problems.push(`${word}: ${problem2}`);
     }
+  }
+  filter.q = words.filter(Boolean).join(" ");
+  if (filter.q && filter.order_by === "priority") {
+    problems.push("sort:priority: tasks with words in their titles are sorted by time");
+    filter.order_by = "-created_at";
   }
   return { filter, problems };
 }
+function take(filter, name, value, seen) {
+  if (["after", "before", "sort"].includes(name)) {
+    if (seen.has(name)) return `${name}: is there already`;
+    seen.add(name);
+  }
+  switch (name) {
+    case "status":
+      return anyOf(filter.status, value.toUpperCase().replaceAll("-", "_"), STATUSES, "a status");
+    case "outcome":
+      return anyOf(filter.outcome, value.toLowerCase(), OUTCOMES2, "an outcome");
+    case "label": {
+      const sign = value.indexOf(value.includes("=") ? "=" : ":");
+      if (sign < 1) return "a label is written as label:name=value";
+      once(filter.label, `${value.slice(0, sign)}:${value.slice(sign + 1)}`);
+      return void 0;
+    }
+    case "after":
+    case "before": {
+      const time = moment2(value);
+      if (!time) return "a time is written as 2026-11-29 or 2026-11-29T06:00Z";
+      filter[`created_${name}`] = time;
+      return void 0;
+    }
+    case "sort": {
+      const order = Object.hasOwn(SORTS, value.toLowerCase()) ? SORTS[value.toLowerCase()] : void 0;
+      if (!order) return `sort by ${Object.keys(SORTS).join(", ")}`;
+      filter.order_by = order;
+      return void 0;
+    }
+    default:
+      return `write ${NAMES.map((each) => `${each}:`).join(", ")} or, to search for it in titles, put it in quotes`;
+  }
+}
+function anyOf(chosen, value, allowed, what) {
+  if (!allowed.includes(value)) return `${what} is one of ${allowed.join(", ").toLowerCase()}`;
+  once(chosen, value);
+  return void 0;
+}
+function once(values, value) {
+  if (!values.includes(value)) values.push(value);
+}
+function moment2(text) {
+  const found = TIME.exec(text);
+  if (!found) return void 0;
+  const [, year, month, day, rest] = found;
+  const noon = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day), 12));
+  if (noon.getUTCMonth() !== Number(month) - 1 || noon.getUTCDate() !== Number(day)) return void 0;
+  return new Date(rest ? text : `${text}T00:00:00`).toISOString();
+}
+var tokens = (line) => line.match(TOKEN) ?? [];
+var bare = (word) => word.replaceAll('"', "");
+var same = (a5, b3) => bare(a5).toLowerCase() === bare(b3).toLowerCase();
 function toggled(line, word) {
-  const all = words(line);
-  const rest = all.filter((each) => each.toLowerCase() !== word.toLowerCase());
-  return (rest.length < all.length ? rest : [...all, word]).map(quoted).join(" ");
+  const all = tokens(line).map((each) => each.split('"').length % 2 ? each : `${each}"`), rest = all.filter((each) => !same(each, word));
+  return (rest.length < all.length ? rest : [...all, word]).join(" ");
 }
-var has = (line, word) => words(line).some((each) => each.toLowerCase() === word.toLowerCase());
-function words(line) {
-  return (line.match(/(?:"[^"]*"?|[^\s"])+/g) ?? []).map((word) => word.replaceAll('"', ""));
-}
-var quoted = (word) => /\s/.test(word) ? `"${word}"` : word;
-function parted(value) {
-  const at = value.search(/[=:]/);
-  return at < 1 ? ["", ""] : [value.slice(0, at), value.slice(at + 1)];
-}
+var has = (line, word) => tokens(line).some((each) => same(each, word));
+var filterWord = (name, value) => `${name}:${/[ \t\r\n\u00a0]/.test(value) ? `"${value}"` : value}`;
 
 // src/pages/inbox/causes.ts
 var WHO = { plan: "planner", execute: "bot", review: "evaluator" };
@@ -2429,9 +2499,32 @@ function SignIn() {
   ] }) });
 }
 
+// src/chips.tsx
+function Chips({ chips, toggle }) {
+  const [chosen, setChosen] = d2(0);
+  const stop = Math.min(chosen, chips.length - 1);
+  const step = (event) => {
+    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (!by) return;
+    const next = (stop + by + chips.length) % chips.length;
+    setChosen(next);
+    event.currentTarget.children[next].focus();
+  };
+  return /* @__PURE__ */ a4("div", { class: "chips", role: "toolbar", "aria-label": "Filters", onKeyDown: step, children: chips.map((each, index) => /* @__PURE__ */ a4("button", { type: "button", class: "chip", tabIndex: index === stop ? 0 : -1, "aria-pressed": each.pressed, onClick: () => {
+    setChosen(index);
+    toggle(each.id);
+  }, children: [
+    /* @__PURE__ */ a4(Glyph, { tone: each.tone }),
+    " ",
+    each.word,
+    " ",
+    each.number !== void 0 && /* @__PURE__ */ a4("b", { class: "num", children: grouped(each.number) })
+  ] }, each.id)) });
+}
+
 // src/windowed.tsx
 var BEYOND = 8;
-function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd }) {
+function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd, seen }) {
   const box = T2(null), body = T2(null);
   const [view, setView] = d2([0, 40]);
   function look() {
@@ -2441,6 +2534,7 @@ function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEn
     const begin3 = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
     const end2 = Math.ceil((top + element.clientHeight) / rowHeight) + BEYOND;
     setView((before) => before[0] === begin3 && before[1] === end2 ? before : [begin3, end2]);
+    seen?.(begin3 + BEYOND);
     if (end2 >= count - 20) nearEnd();
   }
   A2(() => {
@@ -2465,6 +2559,7 @@ function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEn
   ] });
 }
 
+<<<<<<< HEAD
 // src/pages/tasks.tsx
 var PAGE = 200;
 var ROW = 34;
@@ -3000,7 +3095,12 @@ function Stages({ nodes, edges, choose }) {
 =======
 >>>>>>> taskpage
 
+=======
+>>>>>>> lists
 // src/main.tsx
+var Tasks = later(() => import("./tasks.js"), "Tasks");
+var Bots = later(() => import("./fleet.js"), "Bots");
+var Queues = later(() => import("./fleet.js"), "Queues");
 var TaskPage = later(() => import("./task.js"), "TaskPage");
 var Palette = later(() => import("./palette.js"), "Palette");
 var Pane = later(() => import("./decision.js"), "Pane");
@@ -3016,6 +3116,7 @@ var pages = PAGES.filter(({ path }) => SHOWN[path]);
 function App() {
   if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
   if (session.value === null) return /* @__PURE__ */ a4(SignIn, {});
+<<<<<<< HEAD
   const [page = "inbox", id2] = route.value.path;
   return /* @__PURE__ */ a4(Frame, { pages, page, id: id2, children: [
     pages.some(({ path }) => path === page) ? SHOWN[page](id2) : /* @__PURE__ */ a4("div", { class: "empty", children: [
@@ -3026,6 +3127,22 @@ function App() {
       palette.value = null;
     }, children: /* @__PURE__ */ a4(Palette, { pages }) })
   ] });
+=======
+  const [page, id2] = route.value.path;
+  if (page === "tasks" && id2) return /* @__PURE__ */ a4(Frame, { page: "tasks", crumb: /* @__PURE__ */ a4($, { children: [
+    /* @__PURE__ */ a4("a", { href: "#/tasks", children: "Tasks" }),
+    " / ",
+    /* @__PURE__ */ a4("code", { children: id2 })
+  ] }), children: /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) });
+  if (page === "tasks") return /* @__PURE__ */ a4(Frame, { page: "tasks", crumb: "Tasks", children: /* @__PURE__ */ a4(Tasks, {}) });
+  if (page === "bots") return /* @__PURE__ */ a4(Frame, { page: "bots", crumb: "Bots", children: /* @__PURE__ */ a4(Bots, {}) });
+  if (page === "queues") return /* @__PURE__ */ a4(Frame, { page: "queues", crumb: "Queues", children: /* @__PURE__ */ a4(Queues, {}) });
+  if (page === void 0 || page === "inbox") return /* @__PURE__ */ a4(Frame, { page: "inbox", crumb: "Inbox", children: /* @__PURE__ */ a4(Inbox, {}) });
+  return /* @__PURE__ */ a4(Frame, { page: "", crumb: "Not here", children: /* @__PURE__ */ a4("div", { class: "empty", children: [
+    /* @__PURE__ */ a4("h1", { children: "There is no such page." }),
+    /* @__PURE__ */ a4("p", { children: /* @__PURE__ */ a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
+  ] }) });
+>>>>>>> lists
 }
 async function begin(token2) {
   try {
@@ -3057,7 +3174,11 @@ export {
   Act,
   Ago,
   ApiError,
+<<<<<<< HEAD
   BASE,
+=======
+  Chips,
+>>>>>>> lists
   Command,
   Dialog,
   Disconnected,
@@ -3072,12 +3193,19 @@ export {
   KINDS,
   Key,
   Labels,
+  NAMES,
   NotDone,
+<<<<<<< HEAD
   PAGES,
+=======
+  OUTCOMES2 as OUTCOMES,
+>>>>>>> lists
   Progress,
   Refused,
   SIZES,
   SKELETON_AFTER_MS,
+  SORTS,
+  STATUSES,
   Skeleton,
   State,
   Trouble,
@@ -3100,7 +3228,11 @@ export {
   curve,
   edgesOf,
   x2 as effect,
+<<<<<<< HEAD
   exactly,
+=======
+  filterWord,
+>>>>>>> lists
   follow,
   followChanges,
   get,
@@ -3117,6 +3249,7 @@ export {
   letters,
   listed,
   listen,
+  lists,
   lookOfEnding,
   lookOfItem,
   lookOfTask,
@@ -3148,6 +3281,7 @@ export {
   theme,
   tick,
   toggled,
+  tokens,
   tryNow,
   understood,
   until,

@@ -4,11 +4,10 @@ import { useState } from "preact/hooks";
 import { useKeys } from "../../keys.ts";
 import { Dialog } from "../../parts.tsx";
 import { money } from "../../words.ts";
-import type { WholeTask } from "./calls.ts";
 
 export type Verb = "pause" | "resume" | "cancel" | "retry" | "archive" | "change";
 
-interface Props { verb: Verb; task: WholeTask; close: () => void; run: (reason: string) => void; change: (changes: Record<string, unknown>) => void }
+interface Props { verb: Verb; task: Task; close: () => void; run: (reason: string) => void; change: (changes: Record<string, unknown>) => void }
 
 export function Ask({ verb, task, close, run, change }: Props) {
   useKeys({ Escape: { does: "", run: close } }, true);

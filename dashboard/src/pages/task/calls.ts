@@ -21,9 +21,6 @@ export interface AuditRecord {
   decision: { effect: string; policy: string; reasons: string[] } | null; hash: string; erased: boolean; payload: Json; timestamp: string;
 }
 export interface Message { id: string; from_bot: string; to_bot: string | null; payload: Json; timestamp: string }
-export interface Budget { limit: Record<string, number>; spent: Record<string, number> }
-/** With what is shown here alone. */
-export type WholeTask = Task & { budget?: Budget | null };
 export interface WholeSubtask extends SubtaskDetail { late_results?: { lease_id: string; bot: string; received_at: string; content: Json }[] }
 
 const id = encodeURIComponent;

@@ -1,19 +1,19 @@
 // What came of a task: what evaluators said of it as a whole, and the outputs by key.
 
 import { useState } from "preact/hooks";
-import type { Subtask } from "../../api.ts";
+import type { Subtask, Task } from "../../api.ts";
 import { ofTask, useRead } from "../../live.ts";
 import { Trouble } from "../../parts.tsx";
 import { may } from "../../state.ts";
 import { safe } from "../../words.ts";
-import { calls, type WholeTask } from "./calls.ts";
+import { calls } from "./calls.ts";
 import { OffLimits } from "./feeds.tsx";
 import { Payload } from "./payload.tsx";
 import { Trail } from "./trail.tsx";
 
 const LISTED_MAX = 200;
 
-export function Results({ task, subtasks }: { task: WholeTask; subtasks: readonly Subtask[] }) {
+export function Results({ task, subtasks }: { task: Task; subtasks: readonly Subtask[] }) {
   const reading = useRead(`verdicts ${task.id}`, () => calls.verdicts(task.id), { on: ofTask(task.id) });
   const seen = reading.state.value, said = (seen.data?.items ?? []).filter((each) => each.subject === null);
   const ready = task.result ? Object.keys(task.result) : subtasks.filter((each) => each.status === "SUCCEEDED").map((each) => each.key);

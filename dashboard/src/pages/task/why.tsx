@@ -1,11 +1,10 @@
 // Why a task is not done, alike items in one row; or why it failed, with the first error.
 
 import { useState } from "preact/hooks";
-import type { Waiting } from "../../api.ts";
+import type { Waiting, Task } from "../../api.ts";
 import { now } from "../../live.ts";
 import { Command, State, When } from "../../parts.tsx";
 import { grouped, lookOfItem, lookOfTask, safe, since } from "../../words.ts";
-import type { WholeTask } from "./calls.ts";
 
 const ROWS_MAX = 6;
 const inWords = (word: string): string => word.replaceAll("_", " ");
@@ -26,7 +25,7 @@ export function folded(waiting: readonly Waiting[], reasons: Record<string, numb
   return [...groups].map(([like, items]) => ({ like, items, count: ofReason.get(items[0]!.reason) === 1 ? reasons[items[0]!.reason] ?? items.length : items.length }));
 }
 
-export function Why({ task, choose }: { task: WholeTask; choose: (subtask: string) => void }) {
+export function Why({ task, choose }: { task: Task; choose: (subtask: string) => void }) {
   const [all, setAll] = useState(false);
   const { explanation, failure } = task;
   if (task.outcome !== null) {

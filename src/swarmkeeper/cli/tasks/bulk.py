@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -11,19 +11,39 @@ from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.framework.connection import Connection, connected
 from swarmkeeper.cli.framework.flags import flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
+from swarmkeeper.cli.tasks.listing import line_of
+from swarmkeeper.cli.tasks.query_line import Understood
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
+    from swarmkeeper.sdk.tables.client import OrderBy
     from swarmkeeper.wire.insight.bulk import OperationItem, OperationState
 
 ACTIONS = ("cancel", "pause", "resume", "retry", "archive")
 _LOOK_SECONDS = 0.5
+_TASKS_MAX = 10_000  # of an operation
 _SHOWN = 20  # refused tasks that are listed
 
 
 TaskIds = Annotated[list[str] | None, typer.Argument(metavar="[TASK_ID]...", help="tsk_…; or give filters.")]
 Labels = Annotated[list[str] | None, flag("--label", help="Tasks with this label: key:value. May be repeated.")]
 NoWait = Annotated[bool, flag("--no-wait", help="Print the id of the operation, and do not wait for its end.")]
+
+
+async def _ids(client: Client, line: Understood) -> list[str]:
+    """Return the ids of the tasks that fit a line.
+
+    Raises:
+        CliError: there are none, or too many.
+    """
+    found: list[str] = []
+    async for row in client.task_rows(**line.matching, order_by=cast("OrderBy", line.order_by)):
+        found.append(row.id)
+        if len(found) > _TASKS_MAX:
+            raise CliError("tasks", f"more than {_TASKS_MAX} tasks fit the query: narrow it", exit_code=Exit.USAGE)
+    if not found:
+        raise CliError("tasks", "no task fits the query", exit_code=Exit.NOT_FOUND)
+    return found
 
 
 @connected
@@ -34,6 +54,9 @@ def bulk(
     status: Annotated[list[str] | None, flag("--status", help="Tasks with this status. May be repeated.")] = None,
     outcome: Annotated[list[str] | None, flag("--outcome", help="Tasks with this outcome. May be repeated.")] = None,
     label: Labels = None,
+    query: Annotated[
+        str | None, flag("--query", help="Tasks of a query line, such as 'status:failed label:team=money invoice'.")
+    ] = None,
     reason: Annotated[str | None, flag("--reason", help="The reason. It is stored.")] = None,
     dry_run: Annotated[bool, flag("--dry-run", help="Only say what would happen to each task.")] = False,
     no_wait: NoWait = False,
@@ -45,12 +68,16 @@ def bulk(
     if action not in ACTIONS:
         raise CliError("action", f"the action is one of {', '.join(ACTIONS)}", exit_code=Exit.USAGE)
     filters = {name: given for name, given in (("status", status), ("outcome", outcome), ("label", label)) if given}
-    if bool(task_ids) == bool(filters):
-        detail = "give either the ids of tasks or filters: --status, --outcome, --label"
+    if [bool(task_ids), bool(filters), bool(query)].count(True) != 1:
+        detail = "give either the ids of tasks, filters (--status, --outcome, --label), or --query"
         raise CliError("tasks", detail, exit_code=Exit.USAGE)
     chosen: dict[str, Any] = {"ids": task_ids} if task_ids else {"filter": filters}
+    line = line_of([query or ""], q=None, status=None, outcome=None, label=None)
 
     async def work(client: Client) -> tuple[OperationState, list[OperationItem]]:
+        if query:
+            chosen.clear()
+            chosen["ids"] = await _ids(client, line)
         found = await client.bulk(action, reason=reason, dry_run=dry_run, **chosen)
         while found.state == "running" and not no_wait:
             await asyncio.sleep(_LOOK_SECONDS)

@@ -11,12 +11,21 @@ from swarmkeeper.cli.framework.connection import Connection, connected
 from swarmkeeper.cli.framework.flags import flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
 from swarmkeeper.cli.tasks import watch
+from swarmkeeper.cli.tasks.query_line import Understood, understood
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
     from swarmkeeper.wire.answers import Task
     from swarmkeeper.wire.tables.answers import CostReport, LabelTally, ListedTask, TaskTally
 
+Query = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[QUERY]...",
+        help="A query line, such as 'status:failed label:team=money invoice'. It adds to the flags.",
+        show_default=False,
+    ),
+]
 Words = Annotated[
     str | None, flag("--q", help="Only tasks with these words in their title; the last one may be a beginning.")
 ]
@@ -31,24 +40,28 @@ _ROW_COLUMNS = ("id", "state", "done", "started_at", "ended_at", "last_bot", "co
 @connected
 def list_(
     connection: Connection,
+    query: Query = None,
     q: Words = None,
     status: Status = None,
     outcome: WithOutcome = None,
     label: WithLabel = None,
-    order_by: Annotated[str, flag("--order-by", help="Order: created_at, -created_at or priority.")] = "-created_at",
+    order_by: Annotated[
+        str | None, flag("--order-by", help="Order: created_at, -created_at (by default) or priority.")
+    ] = None,
     view: Annotated[str, flag("--view", help="whole, or row: with start, end, last bot and first error.")] = "whole",
     limit: Limit = 50,
 ) -> None:
     """List the tasks of the tenant, newest first."""
-    if order_by not in ("created_at", "-created_at", "priority"):
+    if order_by not in (None, "created_at", "-created_at", "priority"):
         raise CliError("order_by", "--order-by: created_at, -created_at or priority", exit_code=Exit.USAGE)
     if view not in ("whole", "row"):
         raise CliError("view", "--view: whole or row", exit_code=Exit.USAGE)
-    query: dict[str, Any] = {"q": q, "status": status, "outcome": outcome, "label": label or (), "order_by": order_by}
+    line = line_of(query, q=q, status=status, outcome=outcome, label=label)
+    asked: dict[str, Any] = {**line.matching, "order_by": order_by or line.order_by}
 
     async def work(client: Client) -> list[Task] | list[ListedTask]:
         found: list[Any] = []
-        pages: Any = client.task_rows(**query) if view == "row" else client.tasks(**query)
+        pages: Any = client.task_rows(**asked) if view == "row" else client.tasks(**asked)
         async for task in pages:
             found.append(task)
             if len(found) == limit:
@@ -61,6 +74,27 @@ def list_(
             terminal.say_record(task)
     else:
         terminal.say_table([_row(task) for task in tasks], _ROW_COLUMNS if view == "row" else _COLUMNS)
+
+
+def line_of(
+    query: list[str] | None, *, q: str | None, status: str | None, outcome: str | None, label: list[str] | None
+) -> Understood:
+    """Return what a query line and the flags beside it ask for.
+
+    Raises:
+        CliError: a part of the line is not understood.
+    """
+    line = understood(" ".join(query or ()))
+    if line.problems:
+        facts = [("query", problem) for problem in line.problems]
+        detail = "the query is not understood"
+        fix = "swarmkeeper docs reference/query-line"
+        raise CliError("query", detail, exit_code=Exit.USAGE, facts=facts, fix=fix)
+    line.q = " ".join(filter(None, (line.q, q)))
+    line.status += [status] if status else []
+    line.outcome += [outcome] if outcome else []
+    line.label += label or []
+    return line
 
 
 def _row(task: Task | ListedTask) -> dict[str, Any]:
@@ -86,15 +120,17 @@ def _row(task: Task | ListedTask) -> dict[str, Any]:
 @connected
 def count(
     connection: Connection,
+    query: Query = None,
     q: Words = None,
     status: Status = None,
     outcome: WithOutcome = None,
     label: WithLabel = None,
 ) -> None:
     """Count tasks, by status and outcome if nothing else is asked for. A + after the number means: or more."""
+    line = line_of(query, q=q, status=status, outcome=outcome, label=label)
 
     async def work(client: Client) -> TaskTally:
-        return await client.count_tasks(q=q, status=status or (), outcome=outcome or (), label=label or ())
+        return await client.count_tasks(**line.matching)
 
     counted = connection.call(work)
     if connection.as_json:

@@ -1,0 +1,601 @@
+// src/pages/tasks.tsx
+import { signal } from "./app.js";
+import { useEffect as useEffect3, useMemo, useRef as useRef2, useState as useState3 } from "./app.js";
+import { lists as lists3 } from "./app.js";
+import { useKeys as useKeys2 } from "./app.js";
+import { counts, ofTasks, say as say2, useRead } from "./app.js";
+import { Chips } from "./app.js";
+import { Command, Key, Trouble } from "./app.js";
+import { FIRST_TASK, has, toggled, tokens, understood } from "./app.js";
+import { go, route, written } from "./app.js";
+import { Windowed } from "./app.js";
+import { grouped as grouped3, safe as safe4 } from "./app.js";
+
+// src/pages/tasks/bulk.tsx
+import { useEffect, useState } from "./app.js";
+import { ApiError, lists } from "./app.js";
+import { say } from "./app.js";
+import { useKeys } from "./app.js";
+import { Act, Dialog, NotDone } from "./app.js";
+import { may } from "./app.js";
+import { grouped, safe, shortId } from "./app.js";
+import { Fragment, jsx, jsxs } from "./app.js";
+var LOOK_MS = 400;
+var DONE = { retry: "retried", cancel: "cancelled", pause: "paused", resume: "resumed", archive: "archived" };
+var ACTIONS = Object.keys(DONE);
+var capital = (word) => word[0].toUpperCase() + word.slice(1);
+var FIRST = ACTIONS[0];
+var tasks = (n) => `${grouped(n)} ${n === 1 ? "task" : "tasks"}`;
+function useOperation(operation) {
+  const [state, setState] = useState({ of: operation });
+  useEffect(() => {
+    let gone = !operation;
+    void (async () => {
+      while (!gone) {
+        try {
+          const found = await lists.operation(operation);
+          if (gone) return;
+          setState({ of: operation, found });
+          if (found.state === "ended") return;
+        } catch (error) {
+          if (!(error instanceof ApiError) || gone) throw error;
+          setState((before) => ({ ...before, of: operation, error }));
+          if (!error.disconnected) return;
+        }
+        await new Promise((done) => setTimeout(done, LOOK_MS));
+      }
+    })();
+    return () => {
+      gone = true;
+    };
+  }, [operation]);
+  return state.of === operation ? { found: state.found, error: state.error } : { found: void 0, error: void 0 };
+}
+function Refusals({ found, titles }) {
+  const more = found.progress.refused - found.items.length;
+  if (!found.progress.refused) return null;
+  return /* @__PURE__ */ jsxs("div", { class: "refusals", role: "region", "aria-label": "Refused", children: [
+    /* @__PURE__ */ jsx("ul", { children: found.items.map((item) => /* @__PURE__ */ jsxs("li", { children: [
+      /* @__PURE__ */ jsx("a", { href: `#/tasks/${item.task_id}`, children: safe(titles(item.task_id) ?? shortId(item.task_id)) }),
+      " ",
+      /* @__PURE__ */ jsx("span", { children: safe(item.detail ?? item.code ?? "") })
+    ] }, item.task_id)) }),
+    more > 0 && /* @__PURE__ */ jsxs("p", { children: [
+      "and ",
+      grouped(more),
+      " more"
+    ] })
+  ] });
+}
+function Bulk({ ids, titles, close, begun }) {
+  const [action, setAction] = useState(null);
+  const [dry, setDry] = useState("");
+  const [reason, setReason] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState(null);
+  const { found, error } = useOperation(dry);
+  useKeys({ Escape: { does: "", run: close } }, true);
+  const ask = async (chosen, dryRun) => {
+    setProblem(null);
+    setBusy(true);
+    try {
+      const { id } = await lists.bulk(chosen, ids, dryRun, reason.trim());
+      if (dryRun) setDry(id);
+      else begun(id);
+    } catch (thrown) {
+      if (!(thrown instanceof ApiError)) throw thrown;
+      setProblem(thrown);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const choose = (chosen) => {
+    setAction(chosen);
+    setDry("");
+    void ask(chosen, true);
+  };
+  const known = found?.state === "ended" && found.action === action ? found : void 0;
+  return /* @__PURE__ */ jsx(Dialog, { title: `With ${tasks(ids.length)}`, close, children: /* @__PURE__ */ jsxs("form", { class: "bulk", onSubmit: (event) => {
+    event.preventDefault();
+    if (action && known?.progress.done && !busy) void ask(action, false);
+  }, children: [
+    /* @__PURE__ */ jsxs("fieldset", { children: [
+      /* @__PURE__ */ jsx("legend", { class: "hidden-text", children: "What to do" }),
+      ACTIONS.map((each) => /* @__PURE__ */ jsxs("label", { title: may(`task.${each}`) ? void 0 : `Your role may not task.${each}.`, children: [
+        /* @__PURE__ */ jsx("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }),
+        " ",
+        each
+      ] }, each))
+    ] }),
+    /* @__PURE__ */ jsxs("div", { "aria-live": "polite", class: "told", children: [
+      !action && /* @__PURE__ */ jsx("p", { class: "none", children: "Choose with the arrow keys. Nothing is done before you have seen what would come of it." }),
+      action && !known && !problem && !error && /* @__PURE__ */ jsxs("p", { children: [
+        "Asking what would come of it",
+        found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "",
+        " …"
+      ] }),
+      known && /* @__PURE__ */ jsxs("p", { children: [
+        /* @__PURE__ */ jsx("b", { children: tasks(known.progress.done) }),
+        " would be ",
+        DONE[known.action],
+        known.progress.refused > 0 && /* @__PURE__ */ jsxs(Fragment, { children: [
+          ", ",
+          /* @__PURE__ */ jsx("b", { children: grouped(known.progress.refused) }),
+          " refused"
+        ] }),
+        "."
+      ] })
+    ] }),
+    (problem ?? error) && /* @__PURE__ */ jsx(NotDone, { error: problem ?? error }),
+    /* @__PURE__ */ jsxs("label", { class: "reason", children: [
+      "Reason, stored with each task (optional)",
+      /* @__PURE__ */ jsx("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })
+    ] }),
+    /* @__PURE__ */ jsxs("div", { class: "acts", children: [
+      /* @__PURE__ */ jsx("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy, children: action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it" }),
+      /* @__PURE__ */ jsx("button", { type: "button", onClick: close, children: "Leave it" })
+    ] }),
+    known && /* @__PURE__ */ jsx(Refusals, { found: known, titles })
+  ] }) });
+}
+function Outcome({ operation, titles, close }) {
+  const { found, error } = useOperation(operation);
+  useKeys({ Escape: { does: "", run: close } }, true);
+  const progress = found?.progress, ended = found?.state === "ended";
+  const told = found && ended ? `${tasks(found.progress.done)} ${DONE[found.action]}, ${grouped(found.progress.refused)} refused.` : "";
+  useEffect(() => {
+    if (told) say(told);
+  }, [told]);
+  return /* @__PURE__ */ jsxs(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close, children: [
+    error && !found && /* @__PURE__ */ jsx(NotDone, { error }),
+    progress && /* @__PURE__ */ jsxs(Fragment, { children: [
+      /* @__PURE__ */ jsx("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }),
+      /* @__PURE__ */ jsx("p", { children: ended ? /* @__PURE__ */ jsx("b", { children: told }) : `${grouped(progress.total - progress.left)} of ${grouped(progress.total)}. It goes on at the server, also when this page is closed.` }),
+      /* @__PURE__ */ jsx(Refusals, { found, titles })
+    ] }),
+    /* @__PURE__ */ jsx("p", { class: "none", children: /* @__PURE__ */ jsx("code", { children: safe(operation) }) })
+  ] });
+}
+var BulkButton = ({ run }) => /* @__PURE__ */ jsx(Act, { action: "task.cancel", keys: "b", run, children: "Act on them" });
+
+// src/pages/tasks/line.tsx
+import { useEffect as useEffect2, useRef, useState as useState2 } from "./app.js";
+import { lists as lists2 } from "./app.js";
+import { safe as safe2 } from "./app.js";
+
+// src/pages/tasks/complete.ts
+import { filterWord, NAMES, OUTCOMES, SORTS, STATUSES } from "./app.js";
+import { grouped as grouped2 } from "./app.js";
+var MOST = 8;
+function wordAt(line, at) {
+  return /^[ ]|^$/.test(line.slice(at)) ? /(?:"[^"]*"?|[^ "])*$/.exec(line.slice(0, at))[0] : "";
+}
+function labelAsked(line, at) {
+  const found = /^label:([^=]*)(=?)/i.exec(wordAt(line, at).replaceAll('"', ""));
+  return found ? found[2] ? found[1] : "" : void 0;
+}
+function offers(line, at, labels) {
+  const word = wordAt(line, at), typed = word.replaceAll('"', "").toLowerCase();
+  if (!typed || word.startsWith('"')) return [];
+  const colon = typed.indexOf(":"), name = typed.slice(0, colon), value = typed.slice(colon + 1);
+  const found = colon < 0 ? NAMES.map((each) => [`${each}:`, ""]) : name === "status" ? STATUSES.map((each) => [`status:${each.toLowerCase()}`, ""]) : name === "outcome" ? OUTCOMES.map((each) => [`outcome:${each}`, ""]) : name === "sort" ? Object.keys(SORTS).map((each) => [`sort:${each}`, ""]) : name !== "label" ? [] : value.includes("=") ? labels.map(({ key, value: text, tasks: tasks2 }) => [filterWord("label", `${key}=${text}`), `${grouped2(tasks2)} ${tasks2 === 1 ? "task" : "tasks"}`]) : [...new Set(labels.map(({ key }) => key))].map((key) => [`label:${key}=`, ""]);
+  return found.filter(([each]) => each.replaceAll('"', "").toLowerCase().startsWith(typed) && each !== word).slice(0, MOST).map(([each, hint]) => ({
+    line: line.slice(0, at - word.length) + each + (/[:=]$/.test(each) ? "" : " ") + line.slice(at).trimStart(),
+    word: each,
+    hint
+  }));
+}
+
+// src/pages/tasks/line.tsx
+import { jsx as jsx2, jsxs as jsxs2 } from "./app.js";
+var EXAMPLE = "status:failed label:team=money after:2026-11-01 invoice   ( / )";
+function Line({ line, show, field, problems }) {
+  const [typed, setTyped] = useState2(null);
+  const [active, setActive] = useState2(-1);
+  const labels = useRef(/* @__PURE__ */ new Map());
+  const [, setRead] = useState2(0);
+  useEffect2(() => {
+    if (field.current && document.activeElement !== field.current) field.current.value = line;
+  }, [line]);
+  const asked = typed ? labelAsked(typed.text, typed.at) : void 0;
+  useEffect2(() => {
+    if (asked === void 0 || labels.current.has(asked)) return;
+    labels.current.set(asked, []);
+    lists2.labels(asked).then((page) => {
+      labels.current.set(asked, page.items);
+      setRead((n) => n + 1);
+    }, () => labels.current.delete(asked));
+  }, [asked]);
+  const offered = typed ? offers(typed.text, typed.at, labels.current.get(asked ?? "") ?? []) : [];
+  const chosen = offered[active];
+  const look = () => {
+    setTyped({ text: field.current.value, at: field.current.selectionStart ?? field.current.value.length });
+    setActive(-1);
+  };
+  const take = (text) => {
+    field.current.value = text;
+    field.current.focus();
+    look();
+  };
+  const keys = (event) => {
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    if (step && offered.length) {
+      event.preventDefault();
+      setActive((at) => (at + step + offered.length + (at < 0 && step < 0 ? 1 : 0)) % offered.length);
+    } else if ((event.key === "Enter" || event.key === "Tab") && chosen && !event.shiftKey) {
+      event.preventDefault();
+      take(chosen.line);
+    } else if (event.key === "Escape" && offered.length) {
+      event.preventDefault();
+      event.stopPropagation();
+      setTyped(null);
+    }
+  };
+  return /* @__PURE__ */ jsxs2("form", { role: "search", class: "line", onSubmit: (event) => {
+    event.preventDefault();
+    setTyped(null);
+    show(field.current.value.trim());
+    field.current.blur();
+  }, children: [
+    /* @__PURE__ */ jsx2("label", { class: "hidden-text", for: "query", children: "Query" }),
+    /* @__PURE__ */ jsx2(
+      "input",
+      {
+        id: "query",
+        ref: field,
+        type: "search",
+        defaultValue: line,
+        spellcheck: false,
+        autocomplete: "off",
+        placeholder: EXAMPLE,
+        role: "combobox",
+        list: void 0,
+        "aria-expanded": offered.length > 0,
+        "aria-controls": "offers",
+        "aria-autocomplete": "list",
+        "aria-activedescendant": chosen ? `offer-${active}` : void 0,
+        "aria-describedby": problems.length ? "query-problem" : void 0,
+        onInput: look,
+        onKeyDown: keys,
+        onBlur: () => setTyped(null)
+      }
+    ),
+    /* @__PURE__ */ jsx2("ul", { id: "offers", role: "listbox", "aria-label": "Completions", hidden: !offered.length, children: offered.map((each, at) => /* @__PURE__ */ jsxs2("li", { id: `offer-${at}`, role: "option", "aria-selected": at === active, onMouseDown: (event) => {
+      event.preventDefault();
+      take(each.line);
+    }, children: [
+      /* @__PURE__ */ jsx2("code", { children: safe2(each.word) }),
+      " ",
+      /* @__PURE__ */ jsx2("small", { children: each.hint })
+    ] }, each.word)) }),
+    problems.length > 0 && /* @__PURE__ */ jsxs2("p", { id: "query-problem", class: "trouble", role: "alert", children: [
+      "Not understood, and left out: ",
+      problems.map(safe2).join("; "),
+      "."
+    ] })
+  ] });
+}
+
+// src/pages/tasks/rows.ts
+var PAGE = 200;
+var EMPTY_MAX = 50;
+var Rows = class {
+  constructor(read) {
+    this.read = read;
+  }
+  read;
+  all = [];
+  token;
+  // of what follows; undefined: nothing was read yet, "": it was the last page
+  places = [];
+  reading;
+  get more() {
+    return Boolean(this.token);
+  }
+  /** Read the first page anew, and the one in which the row with this number is. */
+  async renew(at) {
+    this.put(-1, await this.some(PAGE, ""));
+    for (const place of [...this.places].reverse()) {
+      const after = this.all.findIndex((row) => row.id === place.after);
+      if (after >= 0 && after < at) {
+        this.put(after, await this.some(PAGE, place.token));
+        return;
+      }
+    }
+  }
+  /** Read what follows, if anything does. */
+  next(size = PAGE) {
+    this.reading ??= this.following(size).finally(() => {
+      this.reading = void 0;
+    });
+    return this.reading;
+  }
+  async following(size) {
+    const token = this.token, last = this.all.at(-1);
+    if (!token || !last) return;
+    const page = await this.some(size, token);
+    if (this.token !== token) return;
+    this.places.push({ after: last.id, token });
+    const there = new Set(this.all.map((row) => row.id));
+    this.all = [...this.all, ...page.items.filter((row) => !there.has(row.id))];
+    this.token = page.next_page_token;
+  }
+  /** Put a page in place of what was known after the row `after`; −1: from the beginning. */
+  put(after, page) {
+    const there = new Set(page.items.map((row) => row.id));
+    const before = this.all.slice(0, after + 1).filter((row) => !there.has(row.id));
+    if (!page.next_page_token) {
+      this.all = [...before, ...page.items];
+      this.token = "";
+      return;
+    }
+    const last = page.items.at(-1)?.id;
+    const end = this.all.findIndex((row) => row.id === last);
+    const rest = this.all.slice(Math.max(end, after) + 1).filter((row) => !there.has(row.id));
+    this.all = [...before, ...page.items, ...rest];
+    if (!rest.length) this.token = page.next_page_token;
+  }
+  async some(size, token) {
+    let page = await this.read(size, token);
+    for (let tries = 0; !page.items.length && page.next_page_token && tries < EMPTY_MAX; tries++) {
+      page = await this.read(size, page.next_page_token);
+    }
+    return page;
+  }
+};
+
+// src/pages/tasks/table.tsx
+import { Ago, Labels, Progress, State } from "./app.js";
+import { lookOfTask, money, safe as safe3, span } from "./app.js";
+import { jsx as jsx3, jsxs as jsxs3 } from "./app.js";
+var COLUMNS = ["Mark", "State", "Title", "Progress", "Labels", "Bot", "Cost", "Took", "Changed"];
+var Head = () => /* @__PURE__ */ jsx3("div", { role: "rowgroup", class: "head", children: /* @__PURE__ */ jsx3("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => /* @__PURE__ */ jsx3("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name === "Mark" ? /* @__PURE__ */ jsx3("span", { class: "hidden-text", children: "Mark" }) : name }, name)) }) });
+var errorOf = (task) => (task.error?.message ?? task.failure?.detail ?? "").split("\n", 1)[0];
+function Row({ task, index, chosen, stop, marked, choose, mark }) {
+  const error = errorOf(task);
+  return /* @__PURE__ */ jsxs3("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""} ${marked ? "marked" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
+    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-mark", children: /* @__PURE__ */ jsx3("input", { type: "checkbox", tabIndex: -1, checked: marked, "aria-label": `Mark ${safe3(task.title)}`, onClick: (event) => {
+      event.preventDefault();
+      mark(index, event.shiftKey);
+    } }) }),
+    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-state", children: /* @__PURE__ */ jsx3(State, { look: lookOfTask(task) }) }),
+    /* @__PURE__ */ jsxs3("span", { role: "cell", class: "c-title", children: [
+      /* @__PURE__ */ jsx3("a", { href: `#/tasks/${task.id}`, tabIndex: stop ? 0 : -1, onFocus: () => choose(index), "data-chosen": chosen, children: safe3(task.title) }),
+      error && /* @__PURE__ */ jsx3("small", { title: safe3(error), children: safe3(error) })
+    ] }),
+    /* @__PURE__ */ jsxs3("span", { role: "cell", class: "c-progress", children: [
+      /* @__PURE__ */ jsx3(Progress, { ...task.progress }),
+      task.round > 1 && /* @__PURE__ */ jsxs3("small", { children: [
+        " round ",
+        task.round
+      ] })
+    ] }),
+    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-labels", children: /* @__PURE__ */ jsx3(Labels, { labels: task.labels }) }),
+    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-bot", children: task.last_bot === null ? "–" : safe3(task.last_bot) }),
+    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-cost", children: money(task.usage?.cost_micro_usd) }),
+    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-took", children: !task.started_at ? "–" : task.ended_at ? span(Date.parse(task.ended_at) - Date.parse(task.started_at)) : /* @__PURE__ */ jsx3(Ago, { time: task.started_at }) }),
+    /* @__PURE__ */ jsxs3("span", { role: "cell", class: "c-changed", children: [
+      /* @__PURE__ */ jsx3(Ago, { time: task.updated_at }),
+      " ago"
+    ] })
+  ] });
+}
+
+// src/pages/tasks.tsx
+import { Fragment as Fragment2, jsx as jsx4, jsxs as jsxs4 } from "./app.js";
+var ROW = 34;
+var ROW_NARROW = 68;
+var MARKS_MAX = 1e4;
+var FILTERS = [
+  { status: "in_progress", tone: "run" },
+  { status: "planned", tone: "wait" },
+  { status: "created", tone: "wait" },
+  { status: "completed", tone: "eye" },
+  { status: "failed", tone: "bad" },
+  { status: "archived", tone: "ok" }
+];
+var narrow = signal(matchMedia("(max-width: 760px)").matches);
+matchMedia("(max-width: 760px)").addEventListener("change", (event) => {
+  narrow.value = event.matches;
+});
+var sum = (numbers, only) => Object.entries(numbers).reduce((all, [status, n]) => !only.length || only.includes(status) ? all + n : all, 0);
+var STATUS = /^[A-Z_]+$/;
+function useTally(filter) {
+  const states = !filter.q && !filter.label.length && !filter.created_after && !filter.created_before;
+  const told = states && !filter.outcome.length ? counts.value : null;
+  const asked = states ? { ...filter, status: [] } : filter;
+  const reading = useRead(`count ${told !== null} ${JSON.stringify(asked)}`, () => told ? Promise.resolve(null) : lists3.count(asked), { on: (change) => told === null && ofTasks(change) });
+  const found = reading.state.value.data;
+  const by = told ? Object.fromEntries(Object.entries(told).filter(([name]) => STATUS.test(name))) : found?.statuses ?? null;
+  return { by, number: by ? sum(by, filter.status) : found?.number ?? null, atLeast: !by && Boolean(found?.at_least) };
+}
+function Tasks() {
+  const query = route.value.query, line = query.get("q") ?? "", operation = query.get("op") ?? "";
+  const { filter, problems } = useMemo(() => understood(line), [line]);
+  const field = useRef2(null);
+  const held = useRef2(void 0);
+  if (held.current?.line !== line) held.current = { line, rows: new Rows((size, token) => lists3.rows(filter, size, token)), marks: /* @__PURE__ */ new Set(), last: -1 };
+  const { rows, marks } = held.current;
+  const [chosen, setChosen] = useState3(-1);
+  const [, setChanged] = useState3(0);
+  const [asking, setAsking] = useState3(false);
+  const view = useRef2(0);
+  const drawn = useRef2(/* @__PURE__ */ new WeakMap());
+  const changed = () => setChanged((n) => n + 1);
+  const reading = useRead(`tasks ${line}`, async () => {
+    await rows.renew(view.current);
+    return true;
+  }, { on: ofTasks });
+  const seen = reading.state.value, tasks2 = rows.all;
+  const tally = useTally(filter);
+  const titles = (task) => rows.all.find((row2) => row2.id === task)?.title;
+  const address = (changes) => {
+    const next = new URLSearchParams(Object.entries({ q: line, ...changes }).filter(([, value]) => value));
+    return written(["tasks"], next);
+  };
+  const show = (next) => {
+    setChosen(-1);
+    go(address({ q: next }));
+  };
+  const nearEnd = () => {
+    if (rows.more) rows.next().then(changed, () => void 0);
+  };
+  function mark(index, range = false) {
+    const task = rows.all[index];
+    if (!task) return;
+    const on = !marks.has(task.id);
+    const [from, to] = range && held.current.last >= 0 ? [Math.min(index, held.current.last), Math.max(index, held.current.last)] : [index, index];
+    for (const { id } of rows.all.slice(from, to + 1)) if (range || on) marks.add(id);
+    else marks.delete(id);
+    held.current.last = index;
+    setChosen(index);
+    changed();
+  }
+  async function markAll(error) {
+    const of = held.current;
+    try {
+      while (rows.more && rows.all.length < MARKS_MAX && held.current === of) await rows.next(500);
+    } catch {
+      say2("The server does not answer: only what was read is marked.");
+    }
+    const found = rows.all.filter((row2) => error === void 0 || errorOf(row2) === error).slice(0, MARKS_MAX);
+    for (const { id } of found) marks.add(id);
+    say2(`${grouped3(marks.size)} marked.${rows.more ? ` More than ${grouped3(MARKS_MAX)} fit.` : ""}`);
+    changed();
+  }
+  const move = (by, extend = false) => {
+    const next = Math.max(0, Math.min(chosen + by, tasks2.length - 1));
+    if (extend) {
+      if (chosen >= 0) marks.add(tasks2[chosen].id);
+      if (tasks2[next]) marks.add(tasks2[next].id);
+      held.current.last = next;
+    }
+    setChosen(next);
+  };
+  const alike = () => {
+    const task = tasks2[chosen];
+    if (task && errorOf(task)) void markAll(errorOf(task));
+  };
+  const unmark = () => {
+    marks.clear();
+    changed();
+  };
+  const act = () => {
+    if (marks.size) setAsking(true);
+  };
+  useEffect3(() => {
+    if (document.activeElement?.closest(".task-row")) document.querySelector('.task-row a[data-chosen="true"]')?.focus({ preventScroll: true });
+  }, [chosen]);
+  useKeys2({
+    j: { does: "next task", run: () => move(1) },
+    k: { does: "previous task", run: () => move(-1) },
+    Enter: { does: "open the task", run: () => {
+      const task = tasks2[chosen];
+      if (task) go(`#/tasks/${task.id}`);
+    } },
+    m: { does: "mark the task, or unmark it", run: () => mark(chosen) },
+    Space: { does: "the same", run: () => mark(chosen) },
+    J: { does: "mark, and go on", run: () => move(1, true) },
+    K: { does: "mark, and go back", run: () => move(-1, true) },
+    "*": { does: "mark all that fit", run: () => void markAll() },
+    "=": { does: "mark all that fit and failed like this one", run: alike },
+    b: { does: "act on all that is marked", run: act },
+    "/": { does: "write a query", run: () => field.current.focus() },
+    "!": { does: "failed only", run: () => show(toggled(line, "status:failed")) },
+    Escape: { does: "take back marks, then filters", run: () => {
+      if (document.activeElement === field.current) field.current.blur();
+      else if (marks.size) unmark();
+      else if (line) show("");
+    } }
+  });
+  const row = (index) => {
+    const task = tasks2[index], of = [index, index === chosen, index === Math.max(0, chosen), marks.has(task.id)];
+    const before = drawn.current.get(task);
+    if (before?.of.every((each, at) => each === of[at])) return before.row;
+    const made = /* @__PURE__ */ jsx4(Row, { task, index: of[0], chosen: of[1], stop: of[2], marked: of[3], choose: setChosen, mark }, task.id);
+    drawn.current.set(task, { of, row: made });
+    return made;
+  };
+  return /* @__PURE__ */ jsxs4("div", { class: "tasks", children: [
+    /* @__PURE__ */ jsx4("h1", { class: "hidden-text", children: "Tasks" }),
+    /* @__PURE__ */ jsxs4("div", { class: "filters", children: [
+      /* @__PURE__ */ jsx4(Line, { line, show, field, problems }),
+      /* @__PURE__ */ jsx4(
+        Chips,
+        {
+          chips: FILTERS.map(({ status, tone }) => ({ id: `status:${status}`, word: status.replace("_", " "), tone, number: tally.by ? tally.by[status.toUpperCase()] ?? 0 : void 0, pressed: has(line, `status:${status}`) })),
+          toggle: (word) => show(toggled(line, word))
+        }
+      )
+    ] }),
+    /* @__PURE__ */ jsx4(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }),
+    seen.data && !tasks2.length && (line ? /* @__PURE__ */ jsx4(NothingFits, { line, filter, show }) : /* @__PURE__ */ jsxs4("div", { class: "empty", children: [
+      /* @__PURE__ */ jsx4("h2", { children: "There is no task yet." }),
+      /* @__PURE__ */ jsxs4("p", { children: [
+        "Submit one, and it shows here: ",
+        /* @__PURE__ */ jsx4(Command, { text: FIRST_TASK })
+      ] })
+    ] })),
+    tasks2.length > 0 && /* @__PURE__ */ jsx4(Windowed, { count: tasks2.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
+      view.current = begin;
+    }, headRow: /* @__PURE__ */ jsx4(Head, {}) }),
+    tasks2.length > 0 && /* @__PURE__ */ jsxs4("p", { class: "foot", children: [
+      marks.size > 0 ? /* @__PURE__ */ jsxs4(Fragment2, { children: [
+        /* @__PURE__ */ jsxs4("b", { children: [
+          grouped3(marks.size),
+          " marked"
+        ] }),
+        " ",
+        /* @__PURE__ */ jsx4(BulkButton, { run: act }),
+        " ",
+        /* @__PURE__ */ jsxs4("button", { type: "button", class: "quiet", onClick: unmark, children: [
+          "Unmark",
+          /* @__PURE__ */ jsx4(Key, { children: "Esc" })
+        ] })
+      ] }) : /* @__PURE__ */ jsxs4(Fragment2, { children: [
+        tally.number !== null ? `${grouped3(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped3(tasks2.length)}${rows.more ? " and more" : ""}`,
+        " ",
+        tally.number === 1 ? "task" : "tasks"
+      ] }),
+      /* @__PURE__ */ jsxs4("span", { class: "hints", children: [
+        /* @__PURE__ */ jsx4(Key, { children: "j" }),
+        " ",
+        /* @__PURE__ */ jsx4(Key, { children: "k" }),
+        " ",
+        /* @__PURE__ */ jsx4(Key, { children: "Enter" }),
+        " open · ",
+        /* @__PURE__ */ jsx4(Key, { children: "m" }),
+        " mark · ",
+        /* @__PURE__ */ jsx4(Key, { children: "*" }),
+        " all",
+        marks.size === 0 && /* @__PURE__ */ jsxs4(Fragment2, { children: [
+          " · ",
+          /* @__PURE__ */ jsx4(Key, { children: "=" }),
+          " failed alike"
+        ] })
+      ] })
+    ] }),
+    asking && /* @__PURE__ */ jsx4(Bulk, { ids: [...marks], titles, close: () => setAsking(false), begun: (id) => {
+      setAsking(false);
+      marks.clear();
+      go(address({ op: id }), true);
+    } }),
+    operation && /* @__PURE__ */ jsx4(Outcome, { operation, titles, close: () => {
+      go(address({ op: "" }), true);
+      void reading.again();
+    } })
+  ] });
+}
+function NothingFits({ line, filter, show }) {
+  return /* @__PURE__ */ jsxs4("div", { class: "empty", children: [
+    /* @__PURE__ */ jsx4("h2", { children: "No task fits." }),
+    filter.q && /* @__PURE__ */ jsx4("p", { children: "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word." }),
+    /* @__PURE__ */ jsx4("p", { class: "acts", children: tokens(line).map((word) => /* @__PURE__ */ jsxs4("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
+      "Drop ",
+      safe4(word)
+    ] }, word)) })
+  ] });
+}
+export {
+  Tasks
+};
