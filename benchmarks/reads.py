@@ -250,11 +250,11 @@ class Work:
             return await original(connection, query, *args, **more)
 
         apsw.connection_hooks.append(self.watch_sqlite)
-        asyncpg.Connection.fetch = fetch  # type: ignore[method-assign]  # counted while this measures
+        asyncpg.Connection.fetch = fetch
         try:
             yield
         finally:
-            asyncpg.Connection.fetch = original  # type: ignore[method-assign]  # as it was
+            asyncpg.Connection.fetch = original
             apsw.connection_hooks.remove(self.watch_sqlite)
 
     async def pages(self, connection: Any, *, explained: bool) -> int:
