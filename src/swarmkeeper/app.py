@@ -64,6 +64,7 @@ from swarmkeeper.reads.audit_queries import AuditQueries
 from swarmkeeper.reads.explain import Explainer, Now
 from swarmkeeper.reads.feed import Feed
 from swarmkeeper.reads.insight.changes import ChangeFeed
+from swarmkeeper.reads.insight.shared_reads import SharedReads
 from swarmkeeper.reads.insight.flow import Flow
 from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.message_queries import Messages
@@ -269,6 +270,7 @@ class Orchestrator(OwnCalls):
         if self._beside is not None:
             thread_reads = self._reads(self._beside, limits, PayloadCache(self._beside), self._messages.newest)
         self._reading_thread = ReadingThread(thread_reads, engine.weights, threaded=self._beside is not None)
+        self.changes = ChangeFeed(self._feed, self._reading_thread, self.rules, self.log)
         self.app = create_http_app(self._services(engine, loop_reads, limits))
         if self.settings.has_bootstrap_key:
             parts = (engine, self.settings.first_key, self._identity.digest, self.log)
@@ -346,7 +348,8 @@ class Orchestrator(OwnCalls):
             erasable=self.retention.erasable,
             flow=self.flow,
             operation_started=self._operations.wake,
-            changes=ChangeFeed(self._feed, self._reading_thread, self.rules, self.log),
+            changes=self.changes,
+            shared_reads=SharedReads(),
             trace_of_lease=None if self._sinks is None else self._sinks.trace_of_lease(),
             log_keys=lambda tenant: [] if self._signer is None else self._signer.verifier_keys(tenant),
         )

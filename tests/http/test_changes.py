@@ -168,12 +168,12 @@ async def test_ten_streams_of_a_tenant_share_one_reader(swarm: Orchestrator, adm
     running = [asyncio.create_task(one(number)) for number in range(10)]
     for _ in running:
         await opened.acquire()
-    assert swarm._feed.followers == 1
+    assert (swarm.changes.listeners, swarm.changes.reads, swarm._feed.followers) == (10, True, 0)
     made.set_result(await planned(client, "a"))
     told = await asyncio.gather(*running)
 
     assert {each["cursor"] for each in told} == {told[0]["cursor"]}
-    assert swarm._feed.followers == 0
+    assert (swarm.changes.listeners, swarm.changes.reads) == (0, False)
 
 
 async def test_more_streams_than_a_key_may_have_are_refused(swarm: Orchestrator, admin: Caller) -> None:

@@ -32,7 +32,7 @@ PAGE = 50
 ORDERS: Mapping[str, tuple[Read[TaskRow], Read[TaskRow]]] = {
     "oldest first": (OWN_TASKS.oldest, ALL.oldest),
     "newest first": (OWN_TASKS.newest, ALL.newest),
-    "by priority": (named_reads.TASKS_OF_PARTY_BY_PRIORITY, named_reads.TASKS_BY_PRIORITY),
+
 }
 COLUMNS = """id, tenant, status, priority, created_at, updated_at, spec, title, submitted_by, labels, planner_skills,
     evaluator_skills,

@@ -162,7 +162,6 @@ class BodyRow(NamedTuple):
 _PAGE = ("tenant", "statuses", "outcomes", "labels", "created_after", "created_before", "after_at", "after_id", "limit")
 
 TASK_ROW = Read("task_row", TaskRow, "tenant", "task")
-TASKS_BY_PRIORITY = Read("tasks_by_priority", TaskRow, *_PAGE, "after_priority")
 TASKS_OF_PARTY_BY_PRIORITY = Read("tasks_of_party_by_priority", TaskRow, *_PAGE, "after_priority", "party")
 PAYLOADS = Read("payloads", PayloadRow, "ids")
 SUBTASKS_PAGE = Read("subtasks_page", SubtaskRow, "task", "kind", "after", "limit")

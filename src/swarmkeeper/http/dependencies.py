@@ -213,6 +213,22 @@ class Call:
 
         return await self.services.reading_thread.look(self.by, whole)
 
+    async def read_shared(self, action: str, work: Callable[[Reads], Coroutine[Any, Any, Json]]) -> bytes:
+        """Like `read`, with one answer for all callers that ask for the same at the same time, and see the same.
+
+        Args:
+            action: what the caller must be permitted to do. Nothing else about it may change the answer, but its
+                tenant, and its party if it sees only its own.
+        """
+        by = self.by
+        require(self.services.rules, by, action)
+        key = (by.tenant, by.party if by.sees_own else None, self.scope["path"], self.scope["query_string"])
+
+        async def whole(reads: Reads) -> bytes:
+            return encode(await work(reads))
+
+        return await self.services.shared_reads.look(self.services.reading_thread, by, key, whole)
+
     async def run_long(self, work: Callable[[], Result]) -> Result:
         """Run `work`: on the reading thread if the body is long (redaction may take a while), else here."""
         if not self.long:

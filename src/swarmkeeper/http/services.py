@@ -21,6 +21,7 @@ from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.feed import Feed
 from swarmkeeper.reads.insight.changes import ChangeFeed
+from swarmkeeper.reads.insight.shared_reads import SharedReads
 from swarmkeeper.reads.insight.flow import Flow
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.queries import Queries
@@ -59,6 +60,7 @@ class Services:
     limits: HttpLimits
     flow: Flow
     changes: ChangeFeed
+    shared_reads: SharedReads
     operation_started: Callable[[], None]
     erasable: Callable[[str], Awaitable[int]]  # by tenant: until when what is erased on request has changed last
     # Makes the traceparent of a lease from that of its task and the lease's id; None: a lease has that of its task.

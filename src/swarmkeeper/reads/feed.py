@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import NamedTuple
 
 from swarmkeeper.core import named_reads
@@ -222,6 +222,20 @@ class Feed:
         self._followers: dict[tuple[str, str | None], dict[int, Subscription]] = {}
         self._wanted = asyncio.Event()
         self._over = False
+        self._at_end: list[Callable[[], None]] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the server stops: nothing is delivered any more."""
+        return self._over
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Call this when the feed stops."""
+        self._at_end.append(call)
+
+    def hints(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Give hints that there are new events, for who reads them itself."""
+        return self._broker.subscribe(EVENTS_TOPIC)
 
     @asynccontextmanager
     async def subscribe(self, tenant: str, task: str | None = None, *, after: int = 0) -> AsyncIterator[Subscription]:
@@ -271,6 +285,8 @@ class Feed:
             self._over = True
             for subscription in self._all():
                 subscription.stop()
+            for call in self._at_end:
+                call()
 
     def _all(self) -> list[Subscription]:
         return [subscription for of_key in self._followers.values() for subscription in of_key.values()]

@@ -185,6 +185,10 @@ SELECT seq, kind
 -- What a tenant's events after a cursor are about, without their bodies.
 SELECT seq, kind, task FROM event WHERE tenant = :tenant AND seq > :after ORDER BY seq LIMIT :limit;
 
+-- name: changes_after
+-- What the events of all tenants after a cursor are about.
+SELECT seq, tenant, kind, task FROM event WHERE seq > :after ORDER BY seq LIMIT :limit;
+
 -- name: parties_of_tasks
 -- Whose these tasks of a tenant are.
 SELECT task.id, task.party FROM {each :ids} AS wanted CROSS JOIN task ON task.id = wanted.value

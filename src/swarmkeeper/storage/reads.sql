@@ -20,15 +20,9 @@ SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spe
                     WHERE NOT EXISTS (SELECT 1 FROM {members task.labels} AS has
                                        WHERE has.key || ':' || has.value = wanted.value));
 
--- name: tasks_by_priority
--- A page of tasks, highest priority first, then oldest first. It sorts the filtered rows: priorities change, and an index
--- on them would slow down every update of a task.
-{part task_page}
-   AND (-priority, created_at, id) > (-CAST(:after_priority AS bigint), :after_at, :after_id)
- ORDER BY -priority, created_at, id LIMIT :limit;
-
 -- name: tasks_of_party_by_priority
--- The same for the tasks of one party alone: what a key of scope `own` sees. It looks at no row of others.
+-- A page of the tasks of one party alone, highest priority first, then oldest first: what a key of scope `own` sees. It
+-- looks at no row of others, and sorts those that it finds.
 {part task_page}
    AND party = :party
    AND (-priority, created_at, id) > (-CAST(:after_priority AS bigint), :after_at, :after_id)

@@ -98,8 +98,9 @@ class Text:
 
 def texts(file: str, tables: Mapping[str, Table], dialect: Dialect, package: str = __package__) -> dict[str, Text]:
     """Return the statements of a file in the package's folder by name, with placeholders replaced."""
-    own, _ = _pieces(dialect.package, "own.sql")
+    own, own_parts = _pieces(dialect.package, "own.sql")
     shared, parts = _pieces(package, file)
+    own = {name: _with_parts(text, own_parts) for name, text in own.items()}
     return {
         name: _filled(dialect.written(_with_parts(own[name] if text == "{own}" else text, parts)), tables)
         for name, text in shared.items()
@@ -128,7 +129,7 @@ def _pieces(package: str, file: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _with_parts(sql: str, parts: Mapping[str, str]) -> str:
-    return _PART.sub(lambda match: parts[match[1]], sql)
+    return _PART.sub(lambda match: parts.get(match[1], match[0]), sql)
 
 
 def _columns(match: re.Match[str], tables: Mapping[str, Table], row: list[Table]) -> str:

@@ -11,8 +11,9 @@ SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spe
    AND (CAST(:statuses AS text) IS NULL OR task.status IN (SELECT value FROM {each :statuses}))
    AND (CAST(:outcomes AS text) IS NULL OR task.outcome IN (SELECT value FROM {each :outcomes}))
    AND NOT EXISTS (SELECT 1 FROM {each :labels} AS wanted
-                    WHERE NOT EXISTS (SELECT 1 FROM {members task.labels} AS has
-                                       WHERE has.key || ':' || has.value = wanted.value));
+                    WHERE NOT EXISTS (SELECT 1 FROM task_label
+                                       WHERE task_label.tenant = task.tenant AND task_label.label = wanted.value
+                                         AND task_label.created_at = task.created_at AND task_label.task = task.id));
 
 -- ---- all tasks of the tenant ---------------------------------------------------------------------------------------
 
@@ -70,6 +71,25 @@ SELECT count(*) AS number
          WHERE task.tenant = :tenant
            AND (task.created_at, task.id) < (:high_at, :high_id) AND (task.created_at, task.id) >= (:low_at, :low_id)
          LIMIT :most) AS found;
+
+-- name: tasks_of_priority
+-- A page of those with one priority, oldest first.
+{part shown}
+  FROM task {by task_of_priority}
+ WHERE task.tenant = :tenant AND task.priority = CAST(:priority AS bigint)
+   AND (task.created_at, task.id) > (:low_at, :low_id) AND (task.created_at, task.id) <= (:high_at, :high_id)
+{part wanted}
+ ORDER BY task.created_at, task.id
+ LIMIT :limit;
+
+-- name: tasks_of_priority_until
+-- The place of the last task to look at, if there are so many.
+SELECT task.created_at AS at, task.id AS id
+  FROM task {by task_of_priority}
+ WHERE task.tenant = :tenant AND task.priority = CAST(:priority AS bigint)
+   AND (task.created_at, task.id) > (:low_at, :low_id) AND (task.created_at, task.id) <= (:high_at, :high_id)
+ ORDER BY task.created_at, task.id
+ LIMIT 1 OFFSET :passed;
 
 -- ---- those that have not ended -------------------------------------------------------------------------------------
 

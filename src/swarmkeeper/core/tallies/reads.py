@@ -79,8 +79,10 @@ def _of(name: str, *own: str) -> TaskReads:
 
 ALL, OPEN = _of(""), _of("open_")
 ENDED, OWN, LABELLED = _of("ended_", "only"), _of("own_", "only"), _of("labelled_", "only")
-WORDED = _of("worded_", "query")
+WORDED = _of("worded_", "query", "last")
 
+TASKS_OF_PRIORITY = Read("tasks_of_priority", TaskRow, *_RANGE, *_WANTED, "priority", "limit")
+TASKS_OF_PRIORITY_UNTIL = Read("tasks_of_priority_until", PlaceRow, *_RANGE, "priority", "passed")
 TASK_ROW_FACTS = Read("task_row_facts", RowFactsRow, "ids", "ends", "well")
 TASK_COUNTS = Read("task_counts", TaskCountRow, "tenant", "party")
 LABEL_COUNTS = Read("label_counts", LabelCountRow, "tenant", "party", "first_key", "first_value", "last_key", "limit")

@@ -71,5 +71,8 @@ class ChangeStream(Response):
             gone.cancel()
 
     def _message(self, told: WhatChanged) -> bytes:
-        cursor = self.call.services.queries.cursor_of(self.call.by, told.cursor)
-        return framed(encode(view(told, cursor)), id=cursor)
+        def write() -> bytes:
+            cursor = self.call.services.queries.cursor_of(self.call.by, told.cursor)
+            return framed(encode(view(told, cursor)), id=cursor)
+
+        return self.call.services.changes.form(told, write)

@@ -89,7 +89,8 @@ async def submit_tasks(
 @router.get("/tasks", response_model=v1.TaskPage | v1.ListedTaskPage)
 async def list_tasks(query: Annotated[TasksQuery, Query()], call: CurrentCall) -> Response:
     """List tasks, without their subtasks and results; or as rows of a table."""
-    page = await call.read(
+    page = await call.read_shared(
+        Action.TASK_READ,
         lambda reads: reads.queries.tasks(
             call.by,
             query.filters(),
@@ -97,7 +98,7 @@ async def list_tasks(query: Annotated[TasksQuery, Query()], call: CurrentCall) -
             page_size=query.page_size,
             page_token=query.page_token,
             as_rows=query.view == "row",
-        )
+        ),
     )
     return Json(page)
 

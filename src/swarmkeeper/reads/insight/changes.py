@@ -1,8 +1,9 @@
 """What has changed in a tenant, told to pages that show it: at most two messages a second, however much happens.
 
-One reader for each tenant follows the feed (reads/feed.py) while somebody listens, and tells all of its listeners. A
-message names the tasks that changed, up to a bound: a page reads those again, or all. To miss nothing, a listener that
-comes back with a cursor is first told what happened since, as read from the store; it may be told a task twice.
+One reader follows the end of the feed while somebody listens, and tells the listeners of all tenants. It does not
+follow each commit: while much happens, it asks twice a second for the numbers, kinds and tasks of new events. A message
+names the tasks that changed, up to a bound: a page reads those again, or all. To miss nothing, a listener that comes
+back with a cursor is first told what happened since, as read from the store; it may be told a task twice.
 """
 
 from __future__ import annotations
@@ -22,8 +23,14 @@ from swarmkeeper.core.ports import LogWriter, Reader, Rules, StoreDamaged, Store
 from swarmkeeper.core.states import TaskStatus
 from swarmkeeper.core.tallies.reads import TASK_COUNTS
 from swarmkeeper.reads.approval_queries import OPEN_MAX
-from swarmkeeper.reads.feed import LATEST, Feed, FeedEvent, Position, Subscription
-from swarmkeeper.reads.insight.insight_reads import EVENTS_OF_TENANT_TASKS, OPEN_APPROVALS_COUNT, PARTIES_OF_TASKS
+from swarmkeeper.reads.feed import LATEST, LOOK_SECONDS, Feed, Position
+from swarmkeeper.reads.insight.insight_reads import (
+    CHANGES_AFTER,
+    EVENTS_OF_TENANT_TASKS,
+    OPEN_APPROVALS_COUNT,
+    PARTIES_OF_TASKS,
+    ChangeRow,
+)
 from swarmkeeper.reads.reading_thread import ReadingThread, Reads
 from swarmkeeper.reads.views import View
 
@@ -32,6 +39,8 @@ TOGETHER_SECONDS = 0.02  # what happens within it after a quiet time goes into o
 TASKS_MAX = 200  # named in a message
 MISSED_MAX = 5_000  # events that are looked through for a listener that comes back
 _IDS_AT_ONCE = 500
+_EVENTS_AT_ONCE = 2_000  # that the reader takes in one turn of the reading thread: some milliseconds
+_FORMS_MAX = 16  # of messages, which are kept while listeners send them
 _OF_TASKS = frozenset({"task", "work", "approval"})
 
 Counts = Mapping[str, int]
@@ -138,11 +147,19 @@ class ChangeFeed:
     ) -> None:
         self.counts = counts
         self._feed, self._thread, self._rules, self._log = feed, thread, rules, log
-        self._tenants: dict[str, _TenantReader] = {}
+        self._tenants: dict[str, dict[int, Listener]] = {}
+        self._forms: dict[int, tuple[WhatChanged, bytes]] = {}
+        self._reader: _Reader | None = None
+        feed.at_end(self._stop)
 
     @property
-    def readers(self) -> int:
-        return len(self._tenants)
+    def listeners(self) -> int:
+        return sum(map(len, self._tenants.values()))
+
+    @property
+    def reads(self) -> bool:
+        """Whether the end of the feed is followed now."""
+        return self._reader is not None
 
     @asynccontextmanager
     async def listen(self, by: Principal, after: Position) -> AsyncIterator[Listener]:
@@ -154,19 +171,50 @@ class ChangeFeed:
         """
         self.check(by)
         listener = self._listener(by)
-        reader = self._tenants.get(by.tenant)
-        if reader is None or reader.is_over:
-            reader = self._tenants[by.tenant] = _TenantReader(by.tenant, self._feed, self._built, self._log)
-        reader.add(listener)
+        of_tenant = self._tenants.setdefault(by.tenant, {})
+        of_tenant[id(listener)] = listener
         try:
-            await reader.begun()
+            if self._feed.is_over:
+                listener.end()
+            elif self._reader is None:
+                self._reader = _Reader(self._feed, self._new_events, self._tell, self._left)
+            if self._reader is not None:
+                await self._reader.begun()
             # From here on it hears of everything; what was before is read now.
             listener.tell(await self.since(by, after))
             yield listener
         finally:
-            if reader.remove(listener) and self._tenants.get(by.tenant) is reader:
+            of_tenant.pop(id(listener), None)
+            if not of_tenant and self._tenants.get(by.tenant) is of_tenant:
                 del self._tenants[by.tenant]
-                await reader.stop()
+            if not self._tenants:
+                self._stop()
+
+    def _stop(self) -> None:
+        """End the reader, and all listeners if there are any."""
+        if self._reader is not None:
+            self._reader.stop()
+            self._left(self._reader, None)
+
+    def _left(self, reader: _Reader, error: Exception | None) -> None:
+        """Note that the reader has ended: who listens comes back with its cursor."""
+        if self._reader is not reader:
+            return
+        self._reader = None
+        if error is not None:
+            self._log("changes_wait", reason=str(error))
+        for of_tenant in list(self._tenants.values()):
+            for listener in of_tenant.values():
+                listener.end()
+
+    def form(self, told: WhatChanged, write: Callable[[], bytes]) -> bytes:
+        """Return a message as `write` encodes it: once for all listeners that send the same one."""
+        known = self._forms.get(id(told))
+        if known is None or known[0] is not told:
+            known = self._forms[id(told)] = told, write()
+            while len(self._forms) > _FORMS_MAX:
+                del self._forms[next(iter(self._forms))]
+        return known[1]
 
     def check(self, by: Principal) -> None:
         """Check that the caller may hear of changes.
@@ -219,8 +267,21 @@ class ChangeFeed:
         (counted,) = await fetch(reader, OPEN_APPROVALS_COUNT, tenant=tenant, most=OPEN_MAX)
         return await self.counts(reader, tenant), counted.number
 
-    async def _built(self, listeners: Sequence[Listener], happened: _Happened) -> None:
-        """Tell all listeners of a tenant what happened."""
+    async def _new_events(self, after: int) -> list[ChangeRow]:
+        """Return the next events of all tenants."""
+        by = next(listener.by for of_tenant in self._tenants.values() for listener in of_tenant.values())
+        return await self._thread.look(
+            by, lambda reads: fetch(reads.queries.reader, CHANGES_AFTER, after=after, limit=_EVENTS_AT_ONCE)
+        )
+
+    async def _tell(self, happened: Mapping[str, _Happened]) -> None:
+        """Tell all listeners what happened in their tenants."""
+        for tenant, of_tenant in happened.items():
+            listeners = list(self._tenants.get(tenant, {}).values())
+            if listeners:
+                await self._tell_tenant(listeners, of_tenant)
+
+    async def _tell_tenant(self, listeners: Sequence[Listener], happened: _Happened) -> None:
         by = listeners[0].by
         counts, approvals = await self._thread.look(by, lambda reads: self._numbers(reads, by.tenant))
         same: dict[Any, WhatChanged] = {}
@@ -268,33 +329,25 @@ def view(told: WhatChanged, cursor: str) -> View:
     }
 
 
-class _TenantReader:
-    """Follows the feed of one tenant while it has listeners."""
+class _Reader:
+    """Follows the end of the feed while somebody listens.
+
+    Args:
+        read: returns the next events after a number, up to a bound.
+        tell: is given what happened, by tenant.
+        left: is called at the end, with this reader, and the error if there was one.
+    """
 
     def __init__(
         self,
-        tenant: str,
         feed: Feed,
-        built: Callable[[Sequence[Listener], _Happened], Awaitable[None]],
-        log: LogWriter,
+        read: Callable[[int], Awaitable[list[ChangeRow]]],
+        tell: Callable[[Mapping[str, _Happened]], Awaitable[None]],
+        left: Callable[[_Reader, Exception | None], None],
     ) -> None:
-        self._tenant, self._feed, self._built, self._log = tenant, feed, built, log
-        self._listeners: dict[int, Listener] = {}
+        self._feed, self._read, self._tell, self._left = feed, read, tell, left
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._told_at = 0.0  # time of the event loop
         self._running = asyncio.create_task(self._run(), name="swarmkeeper-changes")
-
-    @property
-    def is_over(self) -> bool:
-        return self._running.done()
-
-    def add(self, listener: Listener) -> None:
-        self._listeners[id(listener)] = listener
-
-    def remove(self, listener: Listener) -> bool:
-        """Remove a listener; return whether it was the last one."""
-        self._listeners.pop(id(listener), None)
-        return not self._listeners
 
     async def begun(self) -> None:
         """Wait until the feed is followed.
@@ -304,68 +357,47 @@ class _TenantReader:
         """
         await asyncio.shield(self._ready)
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         self._running.cancel()
-        await asyncio.gather(self._running, return_exceptions=True)
 
     async def _run(self) -> None:
+        why: Exception | None = None
         try:
-            goes_on = True
-            while goes_on:
-                goes_on = await self._follow()
+            async with self._feed.hints() as hints:
+                newest = await fetch(self._feed.store, named_reads.NEWEST_EVENT)
+                self._ready.set_result(None)
+                await self._follow(hints, newest[0].seq if newest else 0)
         except (StoreUnavailable, StoreDamaged) as error:
-            self._log("changes_wait", reason=str(error))
+            why = error
             if not self._ready.done():
                 self._ready.set_exception(error)
                 self._ready.exception()  # it is raised where somebody waits for it
         finally:
             self._ready.cancel()
-            for listener in list(self._listeners.values()):
-                listener.end()
+            self._left(self, why)
 
-    async def _follow(self) -> bool:
-        """Tell what happens until the feed ends; return whether to go on, because this reader was too slow."""
-        newest = await fetch(self._feed.store, named_reads.NEWEST_EVENT)
-        at = newest[0].seq if newest else 0
-        lagged = self._ready.done()  # then something may have been missed
-        async with self._feed.subscribe(self._tenant, after=at) as feed:
-            if not lagged:
-                self._ready.set_result(None)
-            else:
-                await self._tell(_Happened(at, many=True))
-            while (happened := await self._next(feed)) is not None:
-                await self._tell(happened)
-            return feed.lagging
-
-    async def _next(self, feed: Subscription) -> _Happened | None:
-        """Wait for events, and collect those that come until it is time for a message."""
-        events: list[FeedEvent] | None = []
-        while not events:
-            if (events := await feed.some()) is None:
-                return None
-        happened = _Happened(feed.cursor)
+    async def _follow(self, hints: AsyncIterator[bytes], after: int) -> None:
+        """Tell what happens after an event, for ever. A hint that was lost only delays it."""
         loop = asyncio.get_running_loop()
-        # What one commit causes comes in a few pieces.
-        until = max(loop.time() + TOGETHER_SECONDS, self._told_at + PAUSE_SECONDS)
-        waking = loop.call_at(until, feed.nudge)
-        try:
-            while events is not None:
-                for event in events:
-                    happened.add(event.row.seq, event.row.kind, event.row.task)
-                if loop.time() >= until:
-                    return happened
-                events = await feed.some()
-        finally:
-            waking.cancel()
-        if feed.lagging:
-            return None  # `_follow` tells that there is much
-        return happened
-
-    async def _tell(self, happened: _Happened) -> None:
-        self._told_at = asyncio.get_running_loop().time()
-        try:
-            await self._built(list(self._listeners.values()), happened)
-        except (StoreUnavailable, StoreDamaged) as error:
-            self._log("changes_wait", reason=str(error))
-            for listener in list(self._listeners.values()):
-                listener.end()  # it comes back with its cursor
+        told_at = loop.time() - PAUSE_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await anext(hints)
+            except TimeoutError:
+                pass
+            # What one commit causes comes in a few pieces.
+            await asyncio.sleep(max(TOGETHER_SECONDS, told_at + PAUSE_SECONDS - loop.time()))
+            happened: dict[str, _Happened] = {}
+            while rows := await self._read(after):
+                for row in rows:
+                    of_tenant = happened.get(row.tenant)
+                    if of_tenant is None:
+                        of_tenant = happened[row.tenant] = _Happened(row.seq)
+                    of_tenant.add(row.seq, row.kind, row.task)
+                after = rows[-1].seq
+                if len(rows) < _EVENTS_AT_ONCE:
+                    break
+            if happened:
+                told_at = loop.time()
+                await self._tell(happened)

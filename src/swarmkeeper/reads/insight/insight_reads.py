@@ -129,6 +129,13 @@ class EventTaskRow(NamedTuple):
     task: str | None
 
 
+class ChangeRow(NamedTuple):
+    seq: int
+    tenant: str
+    kind: str
+    task: str | None
+
+
 class PartyRow(NamedTuple):
     id: str
     party: str | None
@@ -154,6 +161,7 @@ OPEN_APPROVALS_COUNT = Read("open_approvals_count", CountRow, "tenant", "most")
 APPROVALS_BY_ID = Read("approvals_by_id", ApprovalRow, "tenant", "ids")
 APPROVAL_NAMES = Read("approval_names", NamesRow, "ids")
 
+CHANGES_AFTER = Read("changes_after", ChangeRow, "after", "limit")
 EVENTS_OF_TENANT_TASKS = Read("events_of_tenant_tasks", EventTaskRow, "tenant", "after", "limit")
 PARTIES_OF_TASKS = Read("parties_of_tasks", PartyRow, "tenant", "ids")
 

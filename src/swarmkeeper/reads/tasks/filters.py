@@ -81,12 +81,15 @@ def pairs_of(label: str) -> list[tuple[str, str]]:
     return [(":".join(parts[:place]), ":".join(parts[place:])) for place in range(1, len(parts))]
 
 
-def query_of(text: str) -> str | None:
-    """Return a search for all words of a text, and the last one's beginning; None if no title can have them."""
+def query_of(text: str) -> tuple[str, str] | None:
+    """Return a search for all words of a text, where titles have words that begin with the last one, and that one.
+
+    None if no title can have them.
+    """
     words = list(dict.fromkeys(_WORD.findall(text)))
     if not words or sum(map(len, words)) + len(words) - 1 > WORDS_LENGTH_MAX:
         return None
-    return " & ".join(f"'{word}'" for word in words) + ":*"
+    return " & ".join(f"'{word}'" for word in words) + ":*", words[-1]
 
 
 def begin_of(principal: Principal, asked: TaskFilter, rarest: str | None) -> Begin:
@@ -99,7 +102,9 @@ def begin_of(principal: Principal, asked: TaskFilter, rarest: str | None) -> Beg
     rest = Begin((), party, asked.status, asked.outcome, asked.labels)
     if asked.words:
         query = query_of(asked.words)
-        return replace(rest, sets=() if query is None else (TaskSet(WORDED, {"query": query}),))
+        if query is None:
+            return replace(rest, sets=())
+        return replace(rest, sets=(TaskSet(WORDED, dict(zip(("query", "last"), query, strict=True))),))
     if rarest is not None:
         labels = tuple(label for label in asked.labels if label != rarest)
         return replace(rest, sets=(TaskSet(LABELLED, {"only": rarest}),), labels=labels)

@@ -26,6 +26,8 @@ PAGE_BYTES_MAX = 4 * 1024 * 1024
 # Nor does it look at more tasks than this: on a slow machine, each takes two microseconds or three.
 LOOKED_AT_MAX = 2_000
 COUNTED_MAX = 10_000  # of tasks that need not be looked at
+PRIORITY_MAX = 9
+PRIORITIES_AT_ONCE = 5  # with many tasks that one page may pass over
 
 FIRST = PlaceRow(-1, "")
 LAST = PlaceRow(2**62, "\U0010ffff")  # sorts after every time and id
@@ -148,27 +150,61 @@ class TaskLists:
     async def _by_priority(
         self, principal: Principal, asked: TaskFilter, limit: int, token: str
     ) -> tuple[list[TaskRow], str]:
-        after: list[Any] = [10, -1, ""]
+        after: tuple[int, int, str] = (PRIORITY_MAX + 1, *FIRST)
         if token:
-            after = _read_token(token, "priority", int, int, str)
-        own = {"party": principal.party} if principal.sees_own else {}
-        found = await self._fetch(
-            named_reads.TASKS_OF_PARTY_BY_PRIORITY if own else named_reads.TASKS_BY_PRIORITY,
+            after = tuple(_read_token(token, "priority", int, int, str))  # type: ignore[assignment]  # of these kinds
+        end: tuple[int, int, str] | None = None
+        if principal.sees_own:
+            found = await self._own_by_priority(principal, asked, after, limit + 1)
+        else:
+            found, end = await self._each_priority(principal.tenant, asked, after, limit + 1)
+        shown = _fitting(found[:limit])
+        if len(shown) < len(found):
+            last = shown[-1]
+            return shown, views.token("priority", last.priority, last.created_at, last.id)
+        return shown, "" if end is None else views.token("priority", *end)
+
+    async def _each_priority(
+        self, tenant: str, asked: TaskFilter, after: tuple[int, int, str], limit: int
+    ) -> tuple[list[TaskRow], tuple[int, int, str] | None]:
+        """Return up to `limit` tasks of one priority after the other; and where the page ends if there are more."""
+        begin = Begin((), None, asked.status, asked.outcome, asked.labels)
+        high = LAST if asked.created_before is None else PlaceRow(asked.created_before, "")
+        found: list[TaskRow] = []
+        for priority in range(min(after[0], PRIORITY_MAX), -1, -1):
+            low = PlaceRow(*after[1:]) if priority == after[0] else FIRST
+            if asked.created_after is not None:
+                low = max(low, PlaceRow(asked.created_after, ""))
+            of_priority, ends = {**_range(tenant, low, high), "priority": priority}, []
+            if begin.passes_over:
+                passed = LOOKED_AT_MAX // PRIORITIES_AT_ONCE - 1
+                ends = await self._fetch(reads.TASKS_OF_PRIORITY_UNTIL, **of_priority, passed=passed)
+            if ends:
+                of_priority |= {"high_at": ends[0].at, "high_id": ends[0].id}
+            found += await self._fetch(
+                reads.TASKS_OF_PRIORITY, **of_priority, **_wanted(begin), limit=limit - len(found)
+            )
+            if len(found) >= limit:
+                return found, None
+            if ends:
+                return found, (priority, *ends[0])
+        return found, None
+
+    async def _own_by_priority(
+        self, principal: Principal, asked: TaskFilter, after: tuple[int, int, str], limit: int
+    ) -> list[TaskRow]:
+        return await self._fetch(
+            named_reads.TASKS_OF_PARTY_BY_PRIORITY,
             tenant=principal.tenant,
-            **own,
+            party=principal.party,
             statuses=_json(asked.status) if asked.status else None,
             outcomes=_json(asked.outcome) if asked.outcome else None,
             labels=_json(list(asked.labels)),
             created_after=asked.created_after,
             created_before=asked.created_before,
             **dict(zip(("after_priority", "after_at", "after_id"), after, strict=True)),
-            limit=limit + 1,
+            limit=limit,
         )
-        shown = _fitting(found[:limit])
-        if len(shown) == len(found):
-            return shown, ""
-        last = shown[-1]
-        return shown, views.token("priority", last.priority, last.created_at, last.id)
 
     # ---- rows --------------------------------------------------------------------------------------------------------
 

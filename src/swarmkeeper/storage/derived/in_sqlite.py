@@ -25,7 +25,7 @@ SELECT (SELECT coalesce(max(n), 0) FROM task_number WHERE n < {_BASE}) + row_num
 """
 _WORDS_OF_TASKS = f"""
 INSERT INTO task_words (rowid, tenant, title)
-SELECT task_number.n, 't' || hex(task.tenant), task.title
+SELECT task_number.n, char(57344) || hex(task.tenant), task.title
   FROM json_each(:ids) AS wanted
   JOIN task_number ON task_number.task = wanted.value JOIN task ON task.id = wanted.value
  WHERE task_number.n < {_BASE}

@@ -95,6 +95,25 @@ INSERT INTO sink (name, seq, owner, until) VALUES (:name, :seq, :owner, :lasts)
     ON CONFLICT (name) DO UPDATE SET seq = max(sink.seq, excluded.seq), owner = excluded.owner
 RETURNING seq;
 
+-- part: matches
+-- A search for all words of :query and for words that begin with :last, its last one. The index has the first six letters
+-- of each word. For a longer beginning it would put together all titles in memory: few words are named in its place. The
+-- character before the tenant keeps that word apart from those of titles.
+'tenant : "' || char(57344) || hex(:tenant) || '" AND title : ('
+    || replace(replace(substr(:query, 1, length(:query) - length(:last) - 4), '''', '"'), ' & ', ' AND ')
+    || coalesce((WITH RECURSIVE next (word, n) AS (
+                     SELECT (SELECT term FROM task_words_terms WHERE term >= lower(:last) LIMIT 1), 1
+                      UNION ALL
+                     SELECT (SELECT term FROM task_words_terms WHERE term >= next.word || char(1) LIMIT 1), n + 1
+                       FROM next WHERE next.word < lower(:last) || char(1114111) AND n <= 64
+                 )
+                 SELECT CASE WHEN count(*) BETWEEN 1 AND 64 THEN '("' || group_concat(word, '" OR "') || '")' END
+                   FROM next
+                  WHERE word < lower(:last) || char(1114111)
+                    AND length(:last) > 6 AND :last NOT GLOB '*[^0-9A-Za-z]*'),
+                '"' || :last || '"*')
+    || ')'
+
 -- name: worded_tasks_newest
 -- By the numbers of tasks, which are in the order of their creation. A place is the number of its task; without one, for
 -- the times that were asked for, that of the first or the last task created then.
@@ -102,8 +121,7 @@ RETURNING seq;
   FROM task_words
  CROSS JOIN task_number ON task_number.n = task_words.rowid
  CROSS JOIN task ON task.id = task_number.task
- WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
-                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+ WHERE task_words MATCH {part matches}
    AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
                            (SELECT max(task_number.n)
                               FROM task CROSS JOIN task_number ON task_number.task = task.id
@@ -125,8 +143,7 @@ RETURNING seq;
 SELECT task.created_at AS at, task.id AS id
   FROM (SELECT rowid AS n
           FROM task_words
-         WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
-                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+         WHERE task_words MATCH {part matches}
    AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
                            (SELECT max(task_number.n)
                               FROM task CROSS JOIN task_number ON task_number.task = task.id
@@ -149,8 +166,7 @@ SELECT task.created_at AS at, task.id AS id
   FROM task_words
  CROSS JOIN task_number ON task_number.n = task_words.rowid
  CROSS JOIN task ON task.id = task_number.task
- WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
-                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+ WHERE task_words MATCH {part matches}
    AND task_words.rowid > coalesce((SELECT n FROM task_number WHERE task = :low_id),
                            (SELECT min(task_number.n)
                               FROM task CROSS JOIN task_number ON task_number.task = task.id
@@ -172,8 +188,7 @@ SELECT task.created_at AS at, task.id AS id
 SELECT task.created_at AS at, task.id AS id
   FROM (SELECT rowid AS n
           FROM task_words
-         WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
-                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+         WHERE task_words MATCH {part matches}
    AND task_words.rowid > coalesce((SELECT n FROM task_number WHERE task = :low_id),
                            (SELECT min(task_number.n)
                               FROM task CROSS JOIN task_number ON task_number.task = task.id
@@ -196,8 +211,7 @@ SELECT count(*) AS number
   FROM task_words
  CROSS JOIN task_number ON task_number.n = task_words.rowid
  CROSS JOIN task ON task.id = task_number.task
- WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
-                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+ WHERE task_words MATCH {part matches}
    AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
                            (SELECT max(task_number.n)
                               FROM task CROSS JOIN task_number ON task_number.task = task.id
@@ -217,8 +231,7 @@ SELECT count(*) AS number
 SELECT count(*) AS number
   FROM (SELECT 1
           FROM task_words
-         WHERE task_words MATCH 'tenant : "t' || hex(:tenant) || '" AND title : ('
-                            || replace(replace(replace(:query, '''', '"'), ' & ', ' AND '), ':*', '*') || ')'
+         WHERE task_words MATCH {part matches}
    AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
                            (SELECT max(task_number.n)
                               FROM task CROSS JOIN task_number ON task_number.task = task.id
@@ -242,8 +255,8 @@ SELECT task.id AS subject
         OR (task.title GLOB '*[0-9A-Za-z]*'
             AND NOT EXISTS (SELECT 1
                               FROM task_words
-                             WHERE task_words MATCH 'title : "' || replace(task.title, '"', '""') || '" AND tenant : "t'
-                                                    || hex(task.tenant) || '"'
+                             WHERE task_words MATCH 'title : "' || replace(task.title, '"', '""') || '" AND tenant : "'
+                                                    || char(57344) || hex(task.tenant) || '"'
                                AND task_words.rowid = task_number.n)))
  UNION ALL
 SELECT 'words of no task: ' || size.id

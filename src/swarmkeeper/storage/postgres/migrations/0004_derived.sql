@@ -65,6 +65,7 @@ CREATE INDEX task_words ON task USING gin (title_words(title));
 -- Tasks of which few are among many.
 CREATE INDEX task_open ON task (tenant, created_at, id) WHERE outcome IS NULL;
 CREATE INDEX task_ended ON task (tenant, outcome, created_at, id) WHERE outcome IS NOT NULL;
+CREATE INDEX task_of_priority ON task (tenant, priority, created_at, id);
 CREATE INDEX task_of_party ON task (tenant, party, created_at, id) WHERE party IS NOT NULL;
 
 -- The first and the last attempt of a task, and its first error.
