@@ -233,13 +233,11 @@ SELECT place, actor, action
 
 -- name: operation_row
 -- One operation of a tenant.
-SELECT id, tenant, party, caller, action, args, dry_run, total, trace, created_at, ended_at, owner, until
-  FROM operation WHERE tenant = :tenant AND id = :operation;
+SELECT {operation} FROM operation WHERE tenant = :tenant AND id = :operation;
 
 -- name: open_operations
 -- Operations that have not ended, the oldest first.
-SELECT id, tenant, party, caller, action, args, dry_run, total, trace, created_at, ended_at, owner, until
-  FROM operation WHERE ended_at IS NULL ORDER BY created_at, id LIMIT :limit;
+SELECT {operation} FROM operation WHERE ended_at IS NULL ORDER BY created_at, id LIMIT :limit;
 
 -- name: open_operations_of
 -- How many operations of a tenant have not ended, up to a bound.
@@ -248,18 +246,18 @@ SELECT count(*) AS number
 
 -- name: operations_over
 -- One that ended before a time, if there is one.
-SELECT id FROM operation WHERE ended_at < :before ORDER BY ended_at, id LIMIT 1;
+SELECT id, tenant FROM operation WHERE ended_at < :before ORDER BY ended_at, id LIMIT 1;
 
--- name: operation_items_left
--- The next tasks of an operation of which nothing came yet.
-SELECT place, task, outcome, code, detail
-  FROM operation_item WHERE operation = :operation AND outcome IS NULL AND place > :after
+-- name: operation_items
+-- The next tasks of an operation.
+SELECT place, task, outcome, code, detail, slice
+  FROM operation_item WHERE operation = :operation AND place > :after
  ORDER BY place
  LIMIT :limit;
 
 -- name: operation_items_page
 -- A page of an operation's tasks, or of those with an outcome.
-SELECT place, task, outcome, code, detail
+SELECT place, task, outcome, code, detail, slice
   FROM operation_item
  WHERE operation = :operation AND place > :after AND (CAST(:outcome AS text) IS NULL OR outcome = :outcome)
  ORDER BY place

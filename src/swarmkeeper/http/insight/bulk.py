@@ -57,6 +57,7 @@ async def bulk_tasks(body: BulkRequest, call: CurrentCall, idempotency: Idempote
         args=json.dumps(_args(body)),
         reason=body.reason or "",
         dry_run=body.dry_run,
+        seal=call.services.identity.digest,
     )
     await _check_room(call)
     answer = await call.services.engine.do(command)

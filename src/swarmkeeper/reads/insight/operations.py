@@ -11,6 +11,7 @@ from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import fetch
 from swarmkeeper.core.operations.commands import ITEMS_MAX
 from swarmkeeper.core.operations.reads import OPERATION_COUNTS, OPERATION_ITEMS_PAGE, OPERATION_ROW
+from swarmkeeper.core.operations.records import OperationRecord
 from swarmkeeper.reads import views
 from swarmkeeper.reads.insight.insight_reads import TASKS_FITTING
 from swarmkeeper.reads.queries import Queries
@@ -89,7 +90,7 @@ async def operation(
         "id": row.id,
         "action": row.action,
         "dry_run": bool(row.dry_run),
-        "state": "running" if row.ended_at is None else "ended",
+        "state": _state(row),
         "progress": {
             "total": row.total,
             "done": counts.get("done", 0),
@@ -99,3 +100,9 @@ async def operation(
         "created_at": views.time(row.created_at),
         "ended_at": views.time(row.ended_at),
     }
+
+
+def _state(row: OperationRecord) -> str:
+    if row.forged_at is not None:
+        return "forged"
+    return "running" if row.ended_at is None else "ended"

@@ -91,7 +91,13 @@ class OperationState(Page[OperationItem]):
     id: Annotated[str, Field(examples=["opr_01J8"])]
     action: BulkAction
     dry_run: bool = False
-    state: Annotated[Literal["running", "ended"], Field(description="ended: something came of every task.")]
+    state: Annotated[
+        Literal["running", "ended", "forged"],
+        Field(
+            description="ended: something came of every task. forged: it was changed in the store, so nothing more "
+            "is done."
+        ),
+    ]
     progress: OperationProgress
     created_at: Time
     ended_at: Time | None = None
