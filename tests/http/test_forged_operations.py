@@ -108,6 +108,8 @@ OF_ROW = {
     "created_at": 1,
     "items_hash": "00",
     "slices": 2,
+    "done": 1,
+    "refused": 1,
     "seal": b"\0" * 32,
 }
 
@@ -214,3 +216,18 @@ async def test_a_row_that_is_edited_while_a_server_carries_it_out_counts_no_more
 
         assert (await read(caller, place))["state"] == "forged"
         assert await outcomes(caller, tasks) == ["cancelled"] * 2 + [None] * 2
+
+
+async def test_a_key_that_has_other_rights_in_between_does_no_more(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = await half_done(store_url, monkeypatch)
+    await ask(store_url, "UPDATE api_key SET scope = 'own'")
+
+    async with serving(store_url) as swarm:
+        caller = Caller(swarm.app, await swarm.make_key("admin"))
+        await ended(store_url)
+
+        items = (await read(caller, half.place))["items"]
+        assert [item["detail"] for item in items] == [None, None, *["the key has other rights now"] * 2]
+        assert await outcomes(caller, half.tasks) == ["cancelled"] * 2 + [None] * 2

@@ -263,10 +263,18 @@ SELECT place, task, outcome, code, detail, slice
  ORDER BY place
  LIMIT :limit;
 
--- name: operation_counts
--- Of how many of its tasks the same came.
-SELECT coalesce(outcome, '') AS outcome, count(*) AS number
-  FROM operation_item WHERE operation = :operation GROUP BY outcome;
+-- name: operations_page
+-- A page of a tenant's operations, the newest first.
+SELECT {operation} FROM operation WHERE tenant = :tenant AND (created_at, id) < (:before_at, :before_id)
+ ORDER BY created_at DESC, id DESC
+ LIMIT :limit;
+
+-- name: operations_of_party_page
+-- The same for what one party has begun.
+SELECT {operation} FROM operation
+ WHERE tenant = :tenant AND party = :party AND (created_at, id) < (:before_at, :before_id)
+ ORDER BY created_at DESC, id DESC
+ LIMIT :limit;
 
 -- name: tasks_fitting
 -- The next tasks of a tenant, the newest first, and whether each fits the filters; a bounded number is looked at.

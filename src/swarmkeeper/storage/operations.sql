@@ -12,7 +12,7 @@ SELECT {operation} FROM operation WHERE tenant = :tenant;
 -- It begins soon.
 INSERT INTO operation ({operation})
 VALUES (:id, :tenant, :party, :caller, :action, :args, :dry_run, :total, :trace, :created_at, :ended_at, :owner, :until,
-        :items_hash, :slices, :seal, :forged_at);
+        :items_hash, :slices, :done, :refused, :seal, :forged_at);
 
 -- name: put_operation_items
 -- Its tasks, in order.
@@ -22,8 +22,8 @@ SELECT :operation, CAST(item.value ->> 0 AS bigint), item.value ->> 1 FROM {pair
 -- name: save_operation
 -- How far it is, and who carries it out.
 UPDATE operation
-   SET ended_at = :ended_at, owner = :owner, until = :until, items_hash = :items_hash, slices = :slices, seal = :seal,
-       forged_at = :forged_at
+   SET ended_at = :ended_at, owner = :owner, until = :until, items_hash = :items_hash, slices = :slices,
+       done = :done, refused = :refused, seal = :seal, forged_at = :forged_at
  WHERE id = :id;
 
 -- name: note_operation_items

@@ -418,7 +418,7 @@ OPERATION = RecordTable(
     OperationRecord,
     "operation",
     "id tenant party caller action args dry_run total trace created_at",
-    "ended_at owner until items_hash slices seal forged_at",
+    "ended_at owner until items_hash slices done refused seal forged_at",
 )
 PERSON = RecordTable(PersonRecord, "person", "id tenant created_at", "name disabled_at")
 SESSION = RecordTable(

@@ -23,7 +23,9 @@ from swarmkeeper.core.operations.commands import (
     TryCommand,
 )
 from swarmkeeper.core.operations.lookups import OPERATION
-from swarmkeeper.core.operations.records import OperationRecord, hash_after, hash_of_tasks
+from swarmkeeper.core.operations.records import OperationRecord, hash_of_tasks
+
+CHANGING = ("id", "ended_at", "owner", "until", "items_hash", "slices", "done", "refused", "seal", "forged_at")
 
 
 def start(working: WorkingSet, command: StartOperation) -> str:
@@ -87,10 +89,9 @@ def note(working: WorkingSet, command: NoteItems) -> bool:
         return False
     changed = replace(operation, until=command.until)
     if command.items:
-        place = changed.slices + 1
-        items = [[*item, place] for item in command.items]
+        changed = changed.after(command.items)
+        items = [[*item, changed.slices] for item in command.items]
         _run(working, "note_operation_items", operation=operation.id, items=items)
-        changed = replace(changed, slices=place, items_hash=hash_after(changed.items_hash, command.items))
     if command.is_last:
         changed = replace(changed, ended_at=working.now)
     _save(working, changed.sealed(command.seal))
@@ -129,8 +130,7 @@ def forget(working: WorkingSet, command: ForgetOperation) -> None:
 
 
 def _save(working: WorkingSet, operation: OperationRecord) -> None:
-    changing = ("id", "ended_at", "owner", "until", "items_hash", "slices", "seal", "forged_at")
-    _run(working, "save_operation", **{name: getattr(operation, name) for name in changing})
+    _run(working, "save_operation", **{name: getattr(operation, name) for name in CHANGING})
     working.put_row(OPERATION, operation.id, operation)
 
 

@@ -25,11 +25,6 @@ class OwnedItemRow(NamedTuple):
     slice: int | None
 
 
-class OutcomeRow(NamedTuple):
-    outcome: str  # empty: not yet
-    number: int
-
-
 OPERATION_ROW = Read("operation_row", OperationRecord, "tenant", "operation")
 OPEN_OPERATIONS = Read("open_operations", OperationRecord, "limit")
 OPEN_OPERATIONS_OF = Read("open_operations_of", CountRow, "tenant", "limit")
@@ -38,6 +33,9 @@ OPERATION_ITEMS = Read("operation_items", ItemRow, "operation", "after", "limit"
 # Rows of doctor: of all operations, by operation and place.
 DOCTOR_OPERATION_ITEMS = Read("doctor_operation_items", OwnedItemRow, "after", "place", "n")
 OPERATION_ITEMS_PAGE = Read("operation_items_page", ItemRow, "operation", "after", "outcome", "limit")
-OPERATION_COUNTS = Read("operation_counts", OutcomeRow, "operation")
+OPERATIONS_PAGE = Read("operations_page", OperationRecord, "tenant", "before_at", "before_id", "limit")
+OPERATIONS_OF_PARTY_PAGE = Read(
+    "operations_of_party_page", OperationRecord, "tenant", "party", "before_at", "before_id", "limit"
+)
 
 READS: Mapping[str, Read[Any]] = {str(read): read for read in list(vars().values()) if isinstance(read, Read)}

@@ -36,8 +36,21 @@ class OperationRecord:
     until: int = 0  # others may take it over then
     items_hash: str = ""  # see `hash_of_tasks`
     slices: int = 0  # how many notes of outcomes there are
+    done: int = 0  # tasks with this outcome
+    refused: int = 0
     seal: bytes = b""
     forged_at: int | None = None  # when a server found that the seal does not fit
+
+    def after(self, noted: Sequence[Noted]) -> OperationRecord:
+        """Return the operation with these outcomes; its seal does not fit yet."""
+        done = sum(outcome == "done" for _, outcome, *_ in noted)
+        return replace(
+            self,
+            items_hash=hash_after(self.items_hash, noted),
+            slices=self.slices + 1,
+            done=self.done + done,
+            refused=self.refused + len(noted) - done,
+        )
 
     def sealed(self, seal: Seal) -> OperationRecord:
         return replace(self, seal=seal(self._text()))
