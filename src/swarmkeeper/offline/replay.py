@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -25,7 +25,6 @@ from swarmkeeper.core.decide.anchors import PAYLOAD, TABLES, AnchoredTable, is_p
 from swarmkeeper.core.decide.retention import ERASE
 from swarmkeeper.core.model import Tenant
 from swarmkeeper.core.named_reads import fetch
-from swarmkeeper.core.operations.reads import DOCTOR_OPERATION_ITEMS
 from swarmkeeper.core.operations.records import ItemRow, OperationRecord, hash_of_items
 from swarmkeeper.core.ports import Read, Reader
 from swarmkeeper.govern import audit
@@ -41,6 +40,19 @@ NEVER = 1 << 62
 _ROWS: dict[type[Any], Read[Any]] = {
     kind: Read(f"doctor_rows_{table.name}", kind, "after", "behind", "n") for kind, table in TABLES.items()
 }
+
+
+class OwnedItemRow(NamedTuple):
+    operation: str
+    place: int
+    task: str
+    outcome: str | None
+    code: str | None
+    detail: str | None
+    slice: int | None
+
+
+_ITEMS_OF_ALL = Read("doctor_operation_items", OwnedItemRow, "after", "place", "n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +269,7 @@ async def _read_operation_items(store: Reader, ledger: sqlite3.Connection, found
     after, place = "", -1
     rows: list[ItemRow] = []  # of the operation `after`
     try:
-        while page := await fetch(store, DOCTOR_OPERATION_ITEMS, after=after, place=place, n=PAGE):
+        while page := await fetch(store, _ITEMS_OF_ALL, after=after, place=place, n=PAGE):
             for operation, own in groupby(page, key=lambda row: row.operation):
                 if operation != after:
                     _keep_items(ledger, after, rows)

@@ -15,23 +15,11 @@ class OperationIdRow(NamedTuple):
     tenant: str
 
 
-class OwnedItemRow(NamedTuple):
-    operation: str
-    place: int
-    task: str
-    outcome: str | None
-    code: str | None
-    detail: str | None
-    slice: int | None
-
-
 OPERATION_ROW = Read("operation_row", OperationRecord, "tenant", "operation")
 OPEN_OPERATIONS = Read("open_operations", OperationRecord, "limit")
 OPEN_OPERATIONS_OF = Read("open_operations_of", CountRow, "tenant", "limit")
 OPERATIONS_OVER = Read("operations_over", OperationIdRow, "before")
 OPERATION_ITEMS = Read("operation_items", ItemRow, "operation", "after", "limit")
-# Rows of doctor: of all operations, by operation and place.
-DOCTOR_OPERATION_ITEMS = Read("doctor_operation_items", OwnedItemRow, "after", "place", "n")
 OPERATION_ITEMS_PAGE = Read("operation_items_page", ItemRow, "operation", "after", "outcome", "limit")
 OPERATIONS_PAGE = Read("operations_page", OperationRecord, "tenant", "before_at", "before_id", "limit")
 OPERATIONS_OF_PARTY_PAGE = Read(
