@@ -248,7 +248,8 @@ class Orchestrator(OwnCalls):
         self._happenings = Happenings(self.log, traced=engine.traced)
         self._refusals = Refusals(self.log, self.clock.monotonic)
         self.flow = Flow(self.clock.monotonic)
-        self._operations = Operations(self.store, engine, owner=self._name, clock=clock, log=self.log)
+        seal = self._identity.digest
+        self._operations = Operations(self.store, engine, owner=self._name, seal=seal, clock=clock, log=self.log)
         loop_reads = self._reads(self.store, limits, payload_cache)
         self._messages = loop_reads.messages
         if self.store.shared:
@@ -313,6 +314,7 @@ class Orchestrator(OwnCalls):
                 now=engine.now,
                 ahead=engine.time.ahead,
                 outgoing=lambda: None if self._publisher is None else self._publisher.figures,
+                forged=lambda: self._operations.forged,
                 sinks=lambda: {} if self._sinks is None else self._sinks.figures(),
             ),
             version=__version__,

@@ -313,6 +313,17 @@ async def test_a_failed_task_that_was_erased_is_not_retried(store: str, key: str
         assert (answer.status, answer.json["code"]) == (404, "erased")
 
 
+async def test_the_client_erases_the_tenant(store: str, key: str) -> None:
+    async with serving(store, key) as swarm:
+        await play(swarm)
+        await kill(swarm.admin)
+        async with swarm.orchestrator.client(await swarm.orchestrator.make_key("admin")) as client:
+            answer = await client.erase_tenant("default", reason=WHY["reason"])
+
+    assert answer.tenant == "default"
+    assert not await keys_of(store)
+
+
 # ---- twice, and on several servers -----------------------------------------------------------------------------------
 
 

@@ -49,16 +49,18 @@ async def test_one_large_task_costs_no_more_than_many_small_ones() -> None:
 
 
 @pytest.mark.timeout(900)
-async def test_with_a_sink_signing_and_policies_a_server_keeps_nine_tenths_of_its_rate() -> None:
+@pytest.mark.parametrize(("batch", "kept"), [(1, 0.9), (16, 0.85)])
+async def test_with_a_sink_signing_and_policies_a_server_keeps_most_of_its_rate(batch: int, kept: float) -> None:
+    """A record costs the same however many results a call has, and so more of what the calls of batches cost."""
     ratios = []
     for _ in range(TRIES):
-        cost = await trust_cost.measure(tasks=40, rounds=5, batch=1)
+        cost = await trust_cost.measure(tasks=40, rounds=5, batch=batch)
         assert cost.sent > 0, "the sink gets records"
         ratios.append(cost.ratio)
-        if ratios[-1] <= 1 / 0.9:
+        if ratios[-1] <= 1 / kept:
             break
     print(f"processor time with all three against none: {ratios}, {cost}")
-    assert min(ratios) <= 1 / 0.9, ratios
+    assert min(ratios) <= 1 / kept, ratios
 
 
 def test_a_server_imports_nothing_that_only_other_commands_need() -> None:

@@ -54,6 +54,7 @@ UNIMPORTANT = {
     "payload": "sealed",  # whether the body is encrypted; doctor compares it with the body
     "lease": "lease_id claim_id granted_at expires_at ends_at ttl seen refusals refused progress usage checkpoint"
     " version",
+    "operation": "owner until",  # which server carries it out
     "task": "created_at updated_at version deadline deadline_left started loading usage place",
     "tenant": "name stored_bytes",
     "work": "seq created_at place attempt tries crashes deferrals put_off unseen start_due start_left pending wake"
@@ -296,6 +297,11 @@ def test_a_body_erased_as_if_with_an_erased_task_leaves_its_events_behind(store:
         ("UPDATE approval SET step_up = 1 WHERE state = 'decided'", "approval"),
         ("UPDATE bot SET person = 'per_other'", "bot"),
         ("DELETE FROM kill", "kill"),
+        ('UPDATE operation SET caller = \'{"role":"admin"}\'', "operation"),
+        ('UPDATE operation SET args = \'{"reason":"none"}\'', "operation"),
+        ("UPDATE operation SET action = 'archive'", "operation"),
+        ("UPDATE operation SET ended_at = NULL WHERE ended_at IS NOT NULL", "operation"),
+        ("DELETE FROM operation WHERE ended_at IS NULL", "operation"),
         ("UPDATE kill SET name = 'another'", "kill"),
         ("DELETE FROM api_key WHERE role = 'admin'", "api_key"),
         ("UPDATE bot SET owner = 'another'", "bot"),
@@ -315,6 +321,27 @@ def test_a_forged_row_is_named_with_its_record(store: Tampering, statement: str,
         found = store.traces()
 
     assert any(f": {row} " in line and "(record " in line for line in found.deep), found
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("UPDATE operation_item SET task = 'tsk_9' WHERE task = 'tsk_4'", "they differ from what the operation says"),
+        ("UPDATE operation_item SET place = 9 WHERE place = 3", "they differ from what the operation says"),
+        ("UPDATE operation_item SET outcome = NULL, slice = NULL WHERE place = 0", "they differ"),
+        ("UPDATE operation_item SET outcome = 'done' WHERE outcome = 'refused'", "they differ"),
+        ("DELETE FROM operation_item WHERE place = 3", "they differ from what the operation says"),
+        ("DELETE FROM operation_item", "they are missing"),
+        ("INSERT INTO operation_item (operation, place, task) VALUES ('opr_none', 0, 'tsk_1')", "they differ"),
+    ],
+)
+def test_a_forged_task_of_an_operation_is_named(store: Tampering, statement: str, says: str) -> None:
+    with store.undone():
+        assert store.run(statement)
+
+        found = store.traces()
+
+    assert any("operation_item opr_" in line and says in line for line in found.deep), found
 
 
 def test_an_inserted_admin_key_is_named_even_if_it_claims_to_be_old(store: Tampering) -> None:

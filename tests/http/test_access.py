@@ -201,6 +201,29 @@ async def test_metrics_are_open_on_this_machine_only_if_enabled(swarm: Orchestra
     assert (await Caller(swarm.app, client="10.0.0.1").get("/metrics")).status == 401
 
 
+async def test_open_metrics_are_for_no_page_of_a_name_that_leads_to_this_machine(
+    swarm: Orchestrator, nobody: Caller
+) -> None:
+    """DNS rebinding: the browser calls from this machine, and says in `Host` whose name it has resolved."""
+    limits = swarm.app.state.services.limits
+    object.__setattr__(limits, "metrics_open", True)
+    object.__setattr__(limits, "public_url", "https://swarm.example.org")
+
+    for host in ("localhost:8080", "127.0.0.1:8080", "127.0.0.2", "[::1]:8080", "Swarm.Example.Org"):
+        assert (await nobody.get("/metrics", host=host)).status == 200, host
+    hostile = (
+        *("evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1"),
+        *("swarm.example.org.evil.example", "swarm.example.org:8080", "localhost@evil.example", "[::1", "0.0.0.0"),
+    )
+    for number, host in enumerate(
+        hostile, 1
+    ):  # from many addresses: too many refused calls of one are refused for that
+        caller = Caller(swarm.app, client=f"127.0.1.{number}")
+        assert (await caller.get("/metrics", host=host)).status == 401, host
+    object.__setattr__(limits, "public_url", "")
+    assert (await nobody.get("/metrics", host="swarm.example.org")).status == 401
+
+
 async def test_readiness_shows_operators_more(swarm: Orchestrator, admin: Caller, nobody: Caller) -> None:
     assert (await nobody.get("/readyz")).json == {"status": "ok"}
     assert (await admin.get("/readyz?verbose")).json["engine"] == "running"

@@ -50,6 +50,7 @@ NEEDS: dict[str, Needs] = {
     "POST /tasks": Needs(Action.TASK_SUBMIT, {"title": "t"}),
     "POST /tasks:batch": Needs(Action.TASK_SUBMIT, {"tasks": [{"title": "t"}]}),
     "POST /tasks:bulk": Needs(Action.TASK_CANCEL, {"action": "cancel", "ids": ["tsk_1"]}),
+    "GET /operations": Needs(Action.TASK_READ),
     "GET /operations/{operation_id}": Needs(Action.TASK_READ),
     "GET /tasks": Needs(Action.TASK_READ),
     "GET /tasks:count": Needs(Action.TASK_READ),

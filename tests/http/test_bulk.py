@@ -7,8 +7,6 @@ import pytest
 
 from swarmkeeper.access.operations import running
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.core.named_reads import fetch
-from swarmkeeper.core.operations.reads import OPERATION_ITEMS_LEFT
 from swarmkeeper.reads.insight import operations
 from swarmkeeper.testing.test_server import soon
 from tests.http.conftest import Answered, Caller, Fleet, Json, key_of
@@ -254,6 +252,28 @@ async def test_a_revoked_key_does_no_more_and_the_rest_is_refused(
     assert await outcome_of(admin, *tasks) == ["cancelled"] * done + [None] * (6 - done)
 
 
+async def test_a_person_that_is_disabled_in_between_does_no_more(
+    client: Caller, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = (await admin.post("/persons", {"name": "ann"})).json["id"]
+    made = (await admin.post("/keys", {"role": "client", "person": person})).json
+    caller = client.with_key(made["key"])
+    tasks = [await planned(caller, "a") for _ in range(3)]
+    monkeypatch.setattr(running, "AT_ONCE", 1)
+    right = running.Operations._slice
+
+    async def disabled(self: running.Operations, current: running._InProgress) -> None:
+        if len(current.left) == 2:
+            assert (await admin.post(f"/persons/{person}:disable", {})).status == 200
+        await right(self, current)
+
+    monkeypatch.setattr(running.Operations, "_slice", disabled)
+    operation = await ended(admin, await begun(caller, "cancel", ids=tasks))
+
+    assert [each["detail"] for each in operation["items"]] == [None, *["the person was disabled"] * 2]
+    assert await outcome_of(admin, *tasks) == ["cancelled", None, None]
+
+
 async def test_two_operations_on_the_same_tasks_do_each_once(client: Caller, admin: Caller) -> None:
     tasks = [await planned(client, "a") for _ in range(12)]
 
@@ -291,6 +311,31 @@ async def test_an_operation_does_not_hold_up_other_commands(client: Caller) -> N
     assert seen >= 3
 
 
+async def test_operations_are_listed_the_newest_first(swarm: Orchestrator, client: Caller, admin: Caller) -> None:
+    other = client.with_key(await swarm.make_key("client"))
+    stranger = client.with_key(await key_of(swarm, "acme", "admin"))
+    mine = [await begun(client, "cancel", ids=["tsk_none"]) for _ in range(3)]
+    theirs = await begun(other, "pause", ids=[await planned(other, "a"), "tsk_none"])
+    for answer in (*mine, theirs):
+        await ended(admin, answer)
+
+    listed = await pages(client, "/operations")
+    everything = await pages(admin, "/operations")
+
+    assert [each["id"] for each in listed] == [answer.json["id"] for answer in mine[::-1]]
+    assert [each["id"] for each in everything] == [theirs.json["id"], *(each["id"] for each in listed)]
+    assert everything[0]["progress"] == {"total": 2, "done": 1, "refused": 1, "left": 0}
+    assert (everything[0]["action"], everything[0]["state"]) == ("pause", "ended")
+    assert {**everything[0], "items": None} == {
+        **{name: value for name, value in (await ended(admin, theirs)).items() if name != "next_page_token"},
+        "items": None,
+    }
+    assert await pages(stranger, "/operations") == []
+    assert (await client.get("/operations?page_token=x")).status == 422
+    async with swarm.client(client.key) as own:
+        assert [each.id async for each in own.operations()] == [each["id"] for each in listed]
+
+
 async def test_what_ended_long_ago_is_forgotten(
     swarm: Orchestrator, client: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,12 +361,13 @@ async def test_an_operation_goes_on_with_whoever_comes_next(
     right = running.Operations._slice
 
     async def dies(self: running.Operations, current: Any) -> None:
-        items = await fetch(self._store, OPERATION_ITEMS_LEFT, operation=current.row.id, after=-1, limit=2)
+        items = current.left[:2]
         notes.append(await self._carried_out(current, items))  # and then the process ends
         for _ in items:  # what was retried fails again
             await bot.report(await bot.one(), error={"class": "not_retryable", "message": "no"})
         monkeypatch.setattr(running.Operations, "_slice", right)
         self._running.clear()
+        self.wake()
 
     monkeypatch.setattr(running.Operations, "_slice", dies)
     answer = await begun(client, "retry", ids=tasks)

@@ -14,6 +14,7 @@ NAMED = {
     "POST /tasks",
     "POST /tasks:batch",
     "POST /tasks:bulk",
+    "GET /operations",
     "GET /operations/{operation_id}",
     "GET /tasks",
     "GET /tasks:count",

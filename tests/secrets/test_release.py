@@ -47,6 +47,26 @@ async def test_a_bot_gets_the_value_under_its_lease_and_the_audit_log_has_its_ta
     assert VALUE not in json.dumps(shown)
 
 
+async def test_a_released_value_in_a_title_is_not_shown_with_the_leases(swarm: Swarm) -> None:
+    await swarm.put("token")
+    holder = await swarm.bot("holder")
+    for title in (f"log in with {VALUE}", "count the words"):
+        await swarm.submit(title=title)
+        await holder.take()
+
+    async def titles() -> list[str]:
+        return [lease["task_title"] for lease in (await holder.call.get(f"/bots/{holder.id}/leases")).json["items"]]
+
+    assert sorted(await titles()) == ["count the words", f"log in with {VALUE}"]  # nobody knows yet that it is one
+    bot = await swarm.at_work("token")
+    assert await bot.values("token") == [VALUE]
+
+    tags = swarm.orchestrator.rules.tags
+    assert tags is not None
+    hidden = f"[redacted:released-secret:{tags.of('default').mark(VALUE)}]"
+    assert sorted(await titles()) == ["count the words", f"log in with {hidden}"]
+
+
 @pytest.mark.parametrize("written", ["absent", "other", "github/token@7", "github/token#field", "../token", "", "näme"])
 async def test_what_the_inputs_do_not_refer_to_does_not_exist(swarm: Swarm, written: str) -> None:
     await swarm.put("github/token")

@@ -25,7 +25,7 @@ SMALL = (
     "CO-ROUTINE",
 )
 # One sorts what it has found: a tenant's bots.
-SORTS = {"able_bots", "events_of_numbers", "timeline_bars", "leased_by_queue", "operation_counts"}
+SORTS = {"able_bots", "events_of_numbers", "timeline_bars", "leased_by_queue"}
 
 
 @pytest.fixture(scope="module")

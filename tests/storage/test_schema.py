@@ -13,6 +13,7 @@ from swarmkeeper.core.erasure import records as erasure_records
 from swarmkeeper.core.kills import reads as kill_reads
 from swarmkeeper.core.kills import records as kill_records
 from swarmkeeper.core.operations import reads as operation_reads
+from swarmkeeper.core.operations import records as operation_records
 from swarmkeeper.core.persons import reads as person_reads
 from swarmkeeper.core.persons import records as person_records
 from swarmkeeper.core.rules.tree import AuditTree
@@ -69,6 +70,7 @@ RECORDS = {
     "key_limit": model.KeyLimit,
     "work_rate": model.WorkRate,
     "kill": kill_records.KillRecord,
+    "operation": operation_records.OperationRecord,
     "person": person_records.PersonRecord,
     "erased_key": erasure_records.ErasedKeyRecord,
     "session": session_records.SessionRecord,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 import re
 import subprocess
@@ -23,6 +24,7 @@ from swarmkeeper.core.erasure.commands import EraseTenant
 from swarmkeeper.core.kills.commands import PlaceKill
 from swarmkeeper.core.kills.records import KillKind
 from swarmkeeper.core.model import Principal
+from swarmkeeper.core.operations.commands import ForgetOperation, NoteItems, StartOperation, TakeOperation
 from swarmkeeper.core.persons.commands import CreatePerson, DisablePerson
 from swarmkeeper.core.ports import Reader
 from swarmkeeper.govern.audit import KeptRoot
@@ -75,12 +77,34 @@ def live(folder: Path, bodies: Callable[[], BodyCodec] = BodyCodec) -> Path:
     machine.do(commands.PlaceLegalHold(by=replace(OPERATOR, tenant="neighbour"), task=other, reason="case 12"))
     machine.do(PlaceKill(by=NEIGHBOUR, kind=KillKind.BOT, name="their-bot", reason="it deletes files"))
     machine.do(commands.NoteRefusals(by=NEIGHBOUR, code="permission_denied", action="task.cancel", count=7))
+    _deal_with_many(machine)
     _erase_one_of_two(machine)
     _leave_work_open(machine)
     if machine.store.bodies.keys is not None:
         _erase_by_key(machine)
     machine.close()
     return machine.disk.folder / "store.db"
+
+
+def _deal_with_many(machine: Machine) -> None:
+    """Begin three operations on tasks: one is in progress, one has ended, one was forgotten after its end."""
+    for is_over in (False, True, True):
+        tasks = ("tsk_1", "tsk_2", "tsk_3", "tsk_4")
+        start = StartOperation(by=ADMIN, action="cancel", tasks=tasks, caller="{}", args="{}", seal=_seal)
+        operation = machine.do(start)
+        one: dict[str, Any] = {"by": commands.ENGINE, "operation": operation, "owner": "a", "until": 1, "seal": _seal}
+        assert machine.do(TakeOperation(**one)) is not None
+        first = ((0, "done", None, None), (2, "refused", "not_found", "no such task"))
+        assert machine.do(NoteItems(**one, items=first, is_last=False))
+        if is_over:
+            rest = ((1, "done", None, None), (3, "done", None, None))
+            assert machine.do(NoteItems(**one, items=rest, is_last=True))
+    machine.advance(1)
+    machine.do(ForgetOperation(by=replace(commands.ENGINE, tenant="default"), operation=operation, before=1 << 62))
+
+
+def _seal(text: str) -> bytes:
+    return hmac.digest(b"a pepper", text.encode(), "sha256")
 
 
 def _erase_by_key(machine: Machine) -> None:

@@ -104,6 +104,7 @@ class Sources:
     now: Callable[[], int]
     ahead: Callable[[], int]  # microseconds that engine time is ahead of the wall clock
     outgoing: Callable[[], OutgoingCounters | None] = lambda: None
+    forged: Callable[[], int] = lambda: 0  # operations whose rows somebody else has written
     sinks: Callable[[], Mapping[str, tuple[SinkCounters, float]]] = dict  # with the seconds that each is behind
 
 
@@ -250,6 +251,7 @@ class _EngineCollector(Collector):
             "attempt_seconds", "Duration of an attempt, from its lease to its end.", stats.attempt_times, _SECOND
         )
         yield _counter("unauthenticated", "Calls without a valid key.", sources.failures())
+        yield _counter("operations_forged", "Operations refused: their seal does not fit.", sources.forged())
         yield _counter("log_lines_lost", "Log lines that could not be written.", sources.unlogged())
         yield _counters("refused", "Commands refused, by code.", "code", stats.refused)
         yield _counters("attempts_ended", "Ended attempts, by ending.", "ending", stats.endings)

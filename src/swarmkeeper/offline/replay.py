@@ -16,13 +16,16 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import msgspec
 
 from swarmkeeper.core.decide.anchors import PAYLOAD, TABLES, AnchoredTable, is_passing
 from swarmkeeper.core.decide.retention import ERASE
 from swarmkeeper.core.model import Tenant
+from swarmkeeper.core.named_reads import fetch
+from swarmkeeper.core.operations.records import ItemRow, OperationRecord, hash_of_items
 from swarmkeeper.core.ports import Read, Reader
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.anchors import hash_of
@@ -37,6 +40,19 @@ NEVER = 1 << 62
 _ROWS: dict[type[Any], Read[Any]] = {
     kind: Read(f"doctor_rows_{table.name}", kind, "after", "behind", "n") for kind, table in TABLES.items()
 }
+
+
+class OwnedItemRow(NamedTuple):
+    operation: str
+    place: int
+    task: str
+    outcome: str | None
+    code: str | None
+    detail: str | None
+    slice: int | None
+
+
+_ITEMS_OF_ALL = Read("doctor_operation_items", OwnedItemRow, "after", "place", "n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,7 @@ async def replay(store: Reader) -> Replay:
         for kind, table in TABLES.items():
             await _read_rows(store, ledger, kind, table, found)
         await _read_payloads(store, ledger, found)
+        await _read_operation_items(store, ledger, found)
         _compare(ledger, found)
         return found
 
@@ -88,6 +105,9 @@ PRAGMA cache_size = -{CACHE_KIBIBYTES};
 CREATE TABLE anchor (kind, key, hash, tenant, place, task, PRIMARY KEY (kind, key)) WITHOUT ROWID;
 CREATE TABLE kept (kind, key, hash, tenant, task, at, usual, PRIMARY KEY (kind, key)) WITHOUT ROWID;
 CREATE TABLE erased (task PRIMARY KEY, tenant, place) WITHOUT ROWID;
+-- Hashes of the tasks of operations: those that the operations name, and those of the rows.
+CREATE TABLE listed (operation PRIMARY KEY, tenant, hash) WITHOUT ROWID;
+CREATE TABLE items (operation PRIMARY KEY, hash) WITHOUT ROWID;
 CREATE TABLE erasing (task PRIMARY KEY) WITHOUT ROWID;
 -- From which time on rows of a tenant have hashes; of rows of tasks, and of others.
 -- And the index of the last record that says that the store's clock was set back; -1 if there is none.
@@ -192,6 +212,9 @@ async def _read_rows(
     try:
         while page := await store.read(_ROWS[kind], {"after": after, "behind": behind, "n": PAGE}):
             _keep(ledger, table, page)
+            if kind is OperationRecord:
+                listed = [(row.id, row.tenant, row.items_hash) for row in page]
+                ledger.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?)", listed)
             after, behind = ([str(getattr(page[-1], name)) for name in table.key[:2]] + [""])[:2]
             if table.key[1:2] == ("at",):  # pages of items, not of rows
                 behind = ""
@@ -241,6 +264,29 @@ async def _read_payloads(store: Reader, ledger: sqlite3.Connection, found: Repla
         found.mismatches.append(RowMismatch(None, PAYLOAD, f"after {after}", None, f"a row cannot be read: {error}"))
 
 
+async def _read_operation_items(store: Reader, ledger: sqlite3.Connection, found: Replay) -> None:
+    """Read the tasks of operations. An operation has the hash of its tasks, and the log has that of the operation."""
+    after, place = "", -1
+    rows: list[ItemRow] = []  # of the operation `after`
+    try:
+        while page := await fetch(store, _ITEMS_OF_ALL, after=after, place=place, n=PAGE):
+            for operation, own in groupby(page, key=lambda row: row.operation):
+                if operation != after:
+                    _keep_items(ledger, after, rows)
+                    after, rows = operation, []
+                rows += [ItemRow(*row[1:]) for row in own]
+            place = page[-1].place
+        _keep_items(ledger, after, rows)
+    except _UNREADABLE as error:
+        reason = f"a row cannot be read: {error}"
+        found.mismatches.append(RowMismatch(None, "operation_item", f"after {after} {place}", None, reason))
+
+
+def _keep_items(ledger: sqlite3.Connection, operation: str, rows: list[ItemRow]) -> None:
+    if rows:
+        ledger.execute("INSERT OR REPLACE INTO items VALUES (?, ?)", (operation, hash_of_items(rows)))
+
+
 # ---- comparing -------------------------------------------------------------------------------------------------------
 
 # Rows of a task that a record says is erased count as gone, unless its erasure is still in progress.
@@ -278,6 +324,12 @@ SELECT untold.kind, untold.key, untold.tenant,
        OR untold.kind = 'queue' AND EXISTS (SELECT 1 FROM log WHERE others_since > 0)
   FROM untold LEFT JOIN log ON log.tenant = untold.tenant
 """
+_ITEMS = """
+SELECT operation, tenant, items.hash IS NULL FROM listed LEFT JOIN items USING (operation)
+ WHERE coalesce(items.hash, ?) <> listed.hash
+UNION ALL
+SELECT operation, NULL, FALSE FROM items WHERE operation NOT IN (SELECT operation FROM listed)
+"""
 _EQUAL = "SELECT count(*) FROM anchor JOIN kept USING (kind, key) WHERE anchor.hash = kept.hash"
 
 
@@ -289,6 +341,9 @@ def _compare(ledger: sqlite3.Connection, found: Replay) -> None:
         found.mismatches.append(RowMismatch(tenant, table, key, place, "it is missing"))
     for table, key, tenant, place in ledger.execute(f"{_ERASED} LIMIT {SHOWN}"):
         found.mismatches.append(RowMismatch(tenant, table, key, place, "the log says that its task was erased"))
+    for key, tenant, are_missing in ledger.execute(f"{_ITEMS} LIMIT {SHOWN}", (hash_of_items(()),)):
+        reason = "they are missing" if are_missing else "they differ from what the operation says"
+        found.mismatches.append(RowMismatch(tenant, "operation_item", key, None, reason))
     inserted = 0
     for table, key, tenant, is_old in ledger.execute(_UNTOLD):
         if is_old:

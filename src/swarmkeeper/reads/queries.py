@@ -116,6 +116,14 @@ class Queries:
         """The store, or within a `moment` its snapshot."""
         return self._reader
 
+    def title(self, title: str, tenant: str) -> str:
+        """Return the title of a task without secrets, for those who are not its client.
+
+        A page shows the same titles again and again: `redact` remembers which are harmless, as long as no secret is new.
+        """
+        shown: str = self._rules.redact(title, tenant=tenant).value
+        return shown
+
     @asynccontextmanager
     async def moment(self) -> AsyncIterator[Queries]:
         """Yield these queries on one snapshot of the store, so that their results within the block are consistent.

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -50,7 +51,13 @@ def time(micros: int | None) -> str | None:
     """Format a time: `2026-01-31T23:59:59.000001Z`. UTC, always with six decimals, so that strings sort by time."""
     if micros is None:
         return None
-    return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds")[:26] + "Z"
+    whole, rest = divmod(micros, SECOND)
+    return f"{_whole_second(whole)}.{rest:06}Z"
+
+
+@lru_cache(maxsize=256)  # most times that are shown are of the last few seconds
+def _whole_second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds")[:19]
 
 
 def seconds(micros: int | None) -> float | int | None:

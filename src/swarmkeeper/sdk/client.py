@@ -61,6 +61,7 @@ from swarmkeeper.wire.people import (
     PersonPage,
     SecretPage,
     SecretState,
+    TenantErasure,
 )
 from swarmkeeper.wire.requests import TaskDefinition
 from swarmkeeper.wire.shapes import read_answer
@@ -497,6 +498,10 @@ class Client(TableCalls, Insight):
     async def erase_task(self, task_id: str, *, reason: str) -> Erasure:
         """Begin to erase a task that has ended. It is gone when reading it raises `NotFound`."""
         return await self._command("POST", f"{task_path(task_id)}:erase", {"reason": reason}, Erasure)
+
+    async def erase_tenant(self, tenant: str, *, reason: str) -> TenantErasure:
+        """Destroy the data keys of the key's tenant, which was killed: nothing encrypted can be read from then on."""
+        return await self._command("POST", "/tenant:erase", {"tenant": tenant, "reason": reason}, TenantErasure)
 
     def persons(self) -> AsyncIterator[Person]:
         """List the persons of the tenant, the disabled ones, too."""

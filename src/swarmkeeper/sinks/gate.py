@@ -14,7 +14,7 @@ from swarmkeeper.core.commands import Command
 from swarmkeeper.core.erasure.commands import EraseNow, EraseTenant
 from swarmkeeper.core.errors import AuditSinkBehind, SwarmkeeperError
 from swarmkeeper.core.kills.commands import PlaceKill
-from swarmkeeper.core.operations.commands import ForgetOperations, NoteItems, TakeOperation, TryCommand
+from swarmkeeper.core.operations.commands import ForgetOperation, NoteItems, RefuseForged, TakeOperation, TryCommand
 from swarmkeeper.core.persons.commands import DisablePerson
 from swarmkeeper.core.secrets.commands import CheckLease, DeleteSecret, KeepSecretRows, ReleaseSecrets, RetireSecret
 from swarmkeeper.core.sessions.commands import EndSession, NoteSessionUses
@@ -39,7 +39,7 @@ ALWAYS: frozenset[type[Command[Any]]] = frozenset(
         *(commands.ChangeRules, commands.ResetClock, commands.RecordRestore, commands.EraseTask, commands.TrimAudit),
         *(EraseNow, EraseTenant),  # they wait until the sinks have everything of the tasks
         *(commands.NoteKeyUses, NoteSessionUses, KeepSecretRows),
-        *(TakeOperation, NoteItems, ForgetOperations),
+        *(TakeOperation, NoteItems, RefuseForged, ForgetOperation),
         *(CheckLease, TryCommand),  # they change nothing
     }
 )

@@ -28,7 +28,7 @@ from swarmkeeper.sinks.sink_reads import SINK_HEADS, SINK_RECORDS, SinkHeadRow
 from swarmkeeper.sinks.spans import SpanMaker
 from swarmkeeper.sinks.targets.target import RecordRefused, SinkTarget, TargetBusy
 
-PAGE = 100
+PAGE = 200  # records; that takes a few milliseconds, and each call to the other side costs as much as ten
 BATCH_BYTES = 1 << 20
 # With the time since the owner has called last, it stays within the time for which the sink is owned.
 SEND_SECONDS_MAX = 10.0

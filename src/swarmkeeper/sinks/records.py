@@ -15,6 +15,7 @@ import msgspec
 
 from swarmkeeper.core.named_reads import AuditRecordRow, EventRow
 from swarmkeeper.core.ports import OutgoingEvent
+from swarmkeeper.core.rules.tree import leaf_hash
 from swarmkeeper.reads import audit_queries, views
 from swarmkeeper.reads.views import View
 
@@ -34,23 +35,108 @@ class SinkRecord(OutgoingEvent):
     refused: bool = False  # the record is about something that was not allowed
 
 
+class _Actor(msgspec.Struct):
+    id: str
+    key: str | None
+    type: str
+    person: str | None = None
+
+
+class _Decision(msgspec.Struct):
+    effect: str
+    policy: msgspec.Raw
+    reasons: msgspec.Raw
+
+
+class _Leaf(msgspec.Struct):
+    """The leaf of an audit record; what is only passed on stays as it is written."""
+
+    id: str
+    at: int
+    action: str
+    actor: _Actor
+    decision: _Decision
+    outcome: str
+    redacted_fields: msgspec.Raw
+    resource: msgspec.Raw
+    rules: msgspec.Raw
+    task_id: str | None
+    trace: str
+
+
+class _Body(msgspec.Struct):
+    events: msgspec.Raw
+    payload: msgspec.Raw
+
+
+class _PublicRecord(msgspec.Struct):
+    """The same as `audit_queries.public_record` returns."""
+
+    id: str
+    index: int
+    task_id: str | None
+    event: str
+    action: str
+    actor: _Actor
+    resource: msgspec.Raw
+    outcome: str
+    decision: _Decision
+    events: msgspec.Raw
+    trace: str | None
+    rules: msgspec.Raw
+    hash: str
+    erased: bool
+    payload: msgspec.Raw
+    redacted_fields: msgspec.Raw
+    timestamp: str | None
+
+
+class _CloudEvent(msgspec.Struct):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str | None
+    datacontenttype: str
+    tenant: str
+    data: _PublicRecord
+
+
+_leaf_of = msgspec.json.Decoder(_Leaf).decode
+_body_of = msgspec.json.Decoder(_Body).decode
+_NO_BODY = _Body(msgspec.Raw(b"[]"), msgspec.Raw(b"null"))
+
+
 def of_audit(row: AuditRecordRow, tenant: str, cursor: str, most: int) -> SinkRecord:
     """Return an audit record of at most `most` bytes."""
-    record, at = audit_queries.public_record_and_time(row)
-    body = _fitting(lambda data: _audit_body(tenant, record, data), record, most)
+    # This runs for each record that is written: its payload is not read, but passed on as it is written.
+    leaf = _leaf_of(row.leaf)
+    own = _NO_BODY if row.body is None else _body_of(row.body)
+    hash_, action = leaf_hash(row.leaf).hex(), leaf.action
+    public = _PublicRecord(
+        *(leaf.id, row.place, leaf.task_id, action, action, leaf.actor, leaf.resource, leaf.outcome, leaf.decision),
+        *(own.events, leaf.trace or None, leaf.rules, hash_, row.body is None, own.payload, leaf.redacted_fields),
+        views.time(leaf.at),
+    )
+    kind = f"audit.{action}"
+    head = ("1.0", leaf.id, AUDIT_SOURCE, f"io.swarmkeeper.{kind}.v1", f"{tenant}/{row.place}", public.timestamp)
+    body = encode(_CloudEvent(*head, "application/json", tenant, public))
+    if len(body) > most:
+        record = audit_queries.public_record(row)
+        body = _fitting(lambda data: _audit_body(tenant, record, data), record, most)
     facts = (
         ("type", "audit"),
-        ("id", str(record["id"])),
+        ("id", leaf.id),
         ("tenant", tenant),
         ("index", str(row.place)),
-        ("action", str(record["action"])),
-        ("outcome", str(record["outcome"])),
-        ("hash", str(record["hash"])),
-        *((("task", str(record["task_id"])),) if record["task_id"] else ()),
+        ("action", action),
+        ("outcome", leaf.outcome),
+        ("hash", hash_),
+        *((("task", leaf.task_id),) if leaf.task_id else ()),
     )
-    refused = record["decision"]["effect"] != "allow"
-    kind = f"audit.{record['action']}"
-    return SinkRecord(row.place + 1, str(record["id"]), tenant, kind, body, at, cursor, facts, refused)
+    refused = leaf.decision.effect != "allow"
+    return SinkRecord(row.place + 1, leaf.id, tenant, kind, body, leaf.at, cursor, facts, refused)
 
 
 def _audit_body(tenant: str, record: View, data: View) -> View:

@@ -57,6 +57,15 @@ SELECT tenant, task, reason, placed_by, placed_at
 -- A page after a key; `behind` is the second part of a key of two.
 SELECT {kill} FROM kill WHERE id > :after AND :behind = '' ORDER BY id LIMIT :n;
 
+-- name: doctor_rows_operation
+-- A page after a key; `behind` is the second part of a key of two.
+SELECT {operation} FROM operation WHERE id > :after AND :behind = '' ORDER BY id LIMIT :n;
+
+-- name: doctor_operation_items
+-- A page of tasks of operations, after a task of one.
+SELECT operation, place, task, outcome, code, detail, slice
+  FROM operation_item WHERE (operation, place) > (:after, :place) ORDER BY operation, place LIMIT :n;
+
 -- name: doctor_rows_person
 -- A page after a key; `behind` is the second part of a key of two.
 SELECT {person} FROM person WHERE id > :after AND :behind = '' ORDER BY id LIMIT :n;

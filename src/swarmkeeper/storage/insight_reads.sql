@@ -237,13 +237,11 @@ SELECT place, actor, action
 
 -- name: operation_row
 -- One operation of a tenant.
-SELECT id, tenant, party, caller, action, args, dry_run, total, trace, created_at, ended_at, owner, until
-  FROM operation WHERE tenant = :tenant AND id = :operation;
+SELECT {operation} FROM operation WHERE tenant = :tenant AND id = :operation;
 
 -- name: open_operations
 -- Operations that have not ended, the oldest first.
-SELECT id, tenant, party, caller, action, args, dry_run, total, trace, created_at, ended_at, owner, until
-  FROM operation WHERE ended_at IS NULL ORDER BY created_at, id LIMIT :limit;
+SELECT {operation} FROM operation WHERE ended_at IS NULL ORDER BY created_at, id LIMIT :limit;
 
 -- name: open_operations_of
 -- How many operations of a tenant have not ended, up to a bound.
@@ -252,27 +250,35 @@ SELECT count(*) AS number
 
 -- name: operations_over
 -- One that ended before a time, if there is one.
-SELECT id FROM operation WHERE ended_at < :before ORDER BY ended_at, id LIMIT 1;
+SELECT id, tenant FROM operation WHERE ended_at < :before ORDER BY ended_at, id LIMIT 1;
 
--- name: operation_items_left
--- The next tasks of an operation of which nothing came yet.
-SELECT place, task, outcome, code, detail
-  FROM operation_item WHERE operation = :operation AND outcome IS NULL AND place > :after
+-- name: operation_items
+-- The next tasks of an operation.
+SELECT place, task, outcome, code, detail, slice
+  FROM operation_item WHERE operation = :operation AND place > :after
  ORDER BY place
  LIMIT :limit;
 
 -- name: operation_items_page
 -- A page of an operation's tasks, or of those with an outcome.
-SELECT place, task, outcome, code, detail
+SELECT place, task, outcome, code, detail, slice
   FROM operation_item
  WHERE operation = :operation AND place > :after AND (CAST(:outcome AS text) IS NULL OR outcome = :outcome)
  ORDER BY place
  LIMIT :limit;
 
--- name: operation_counts
--- Of how many of its tasks the same came.
-SELECT coalesce(outcome, '') AS outcome, count(*) AS number
-  FROM operation_item WHERE operation = :operation GROUP BY outcome;
+-- name: operations_page
+-- A page of a tenant's operations, the newest first.
+SELECT {operation} FROM operation WHERE tenant = :tenant AND (created_at, id) < (:before_at, :before_id)
+ ORDER BY created_at DESC, id DESC
+ LIMIT :limit;
+
+-- name: operations_of_party_page
+-- The same for what one party has begun.
+SELECT {operation} FROM operation
+ WHERE tenant = :tenant AND party = :party AND (created_at, id) < (:before_at, :before_id)
+ ORDER BY created_at DESC, id DESC
+ LIMIT :limit;
 
 -- name: tasks_fitting
 -- The next tasks of a tenant, the newest first, and whether each fits the filters; a bounded number is looked at.

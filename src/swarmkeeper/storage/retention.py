@@ -24,6 +24,7 @@ _OF_TENANT: Mapping[str, Callable[[Any], Any]] = {
     "load_rates_of_tenant": rows.WORK_RATE.from_row,
     "load_kills_of_tenant": rows.KILL.from_row,
     "load_persons_of_tenant": rows.PERSON.from_row,
+    "load_operations_of_tenant": rows.OPERATION.from_row,
     "load_erased_keys_of_tenant": rows.ERASED_KEY.from_row,
 }
 

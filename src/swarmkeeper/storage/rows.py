@@ -49,6 +49,7 @@ from swarmkeeper.core.model import (
     Work,
     WorkRate,
 )
+from swarmkeeper.core.operations.records import OperationRecord
 from swarmkeeper.core.persons.records import PersonRecord
 from swarmkeeper.core.policies import labels
 from swarmkeeper.core.policies.labels import Flow, WorkLabels
@@ -413,6 +414,12 @@ KEY_LIMIT = RecordTable(
 WORK_RATE = RecordTable(WorkRate, "work_rate", "id tenant key", "most per_minute tokens_per_minute calls_at tokens_at")
 KILL = RecordTable(KillRecord, "kill", "id tenant kind name", "reason placed_by placed_at until")
 ERASED_KEY = RecordTable(ErasedKeyRecord, "erased_key", "id tenant erased_at erased_by")
+OPERATION = RecordTable(
+    OperationRecord,
+    "operation",
+    "id tenant party caller action args dry_run total trace created_at",
+    "ended_at owner until items_hash slices done refused seal forged_at",
+)
 PERSON = RecordTable(PersonRecord, "person", "id tenant created_at", "name disabled_at")
 SESSION = RecordTable(
     SessionRecord,
@@ -477,7 +484,7 @@ def tenant(row: Row) -> Tenant:
 RECORDS: tuple[RecordTable[Any], ...] = (
     *(TASK, WORK, LEASE, BOT, API_KEY, APPROVAL, JOB, QUEUE, EDGE, READY, TIMER, ATTEMPT, LATE_RESULT, FEEDBACK),
     *(KEY_LIMIT, WORK_RATE, KILL, PERSON, SESSION, COOLDOWN, ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF),
-    *(AUDIT_TREE, ERASED_KEY),
+    *(AUDIT_TREE, ERASED_KEY, OPERATION),
 )
 PAYLOAD = Table("payload", ("id", "task", "body", "sealed"))
 

@@ -57,6 +57,9 @@ class Callers:
                 return "the key was revoked"
             if keys[0].expires_at is not None and now >= keys[0].expires_at:
                 return "the key has expired"
+            rights = (keys[0].role, keys[0].scope == "own", keys[0].person, keys[0].owner)
+            if token is None and rights != (caller.role, caller.sees_own, caller.person, caller.owner):
+                return "the key has other rights now"
         if caller.person is not None:
             persons = await fetch(self._store, PERSON_ROW, tenant=caller.tenant, person=caller.person)
             if not persons or persons[0].disabled_at is not None:

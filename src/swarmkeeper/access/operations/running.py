@@ -2,6 +2,9 @@
 
 Every server looks for operations that nobody carries out. A server says for how long it will; when it has ended,
 another one goes on soon after. Should two do the same tasks, the idempotency key of each lets it be done once.
+
+A server reads an operation and its tasks once, when it takes it, and compares them with the seal: what somebody else
+has written to the store is refused (core/operations/records.py). Then it goes by what it has in memory.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from swarmkeeper.access.operations.callers import Callers, from_json
@@ -17,20 +20,22 @@ from swarmkeeper.core.commands import ENGINE, Command
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import fetch
-from swarmkeeper.core.operations.commands import ACTIONS, ForgetOperations, NoteItems, TakeOperation, TryCommand
-from swarmkeeper.core.operations.reads import (
-    OPEN_OPERATIONS,
-    OPERATION_ITEMS_LEFT,
-    OPERATION_ROW,
-    OPERATIONS_OVER,
-    ItemRow,
-    OperationRow,
+from swarmkeeper.core.operations.commands import (
+    ACTIONS,
+    ForgetOperation,
+    NoteItems,
+    RefuseForged,
+    TakeOperation,
+    TryCommand,
 )
+from swarmkeeper.core.operations.reads import OPEN_OPERATIONS, OPERATION_ITEMS, OPERATION_ROW, OPERATIONS_OVER
+from swarmkeeper.core.operations.records import ItemRow, Noted, OperationRecord, Seal, hash_of_items
 from swarmkeeper.core.ports import Clock, LogWriter, Reader, StoreDamaged, StoreUnavailable
 
 SECOND = 1_000_000
 LOOK_SECONDS = 10.0  # between looks at the store, for what others have begun or left
 HELD_FOR = 15 * SECOND  # then others may take an operation over
+READ_AT_ONCE = 2_000  # tasks in one read, when an operation is taken
 AT_ONCE = 24  # tasks of one operation in a slice
 OPERATIONS_MAX = 32  # that are carried out at a time, in turns
 # A slice is followed by a pause as long as the slice took, at least this: half of the time is for others.
@@ -53,11 +58,11 @@ class Doing(Protocol):
 class _InProgress:
     """An operation that this server carries out."""
 
-    row: OperationRow
+    row: OperationRecord
     caller: Principal
-    after: int = -1  # place of the last task that was dealt with in this pass
+    left: list[ItemRow]  # tasks of this pass
+    again: list[ItemRow] = field(default_factory=list)  # that are for the next pass
     passes: int = 1
-    left: bool = False  # a task of this pass is still to be done
 
 
 class Operations:
@@ -65,11 +70,13 @@ class Operations:
 
     Args:
         owner: the server's name.
+        seal: makes an HMAC with the pepper.
     """
 
-    def __init__(self, store: Reader, engine: Doing, *, owner: str, clock: Clock, log: LogWriter) -> None:
+    def __init__(self, store: Reader, engine: Doing, *, owner: str, seal: Seal, clock: Clock, log: LogWriter) -> None:
         self._store, self._engine, self._clock, self._log = store, engine, clock, log
-        self._owner = owner or "server"
+        self._owner, self._seal = owner or "server", seal
+        self.forged = 0  # operations that were refused because their seal does not fit
         self._callers = Callers(store, clock.now)
         self._running: dict[str, _InProgress] = {}
         self._woken = asyncio.Event()
@@ -115,42 +122,73 @@ class Operations:
             now = self._engine.now()
             if row.owner != self._owner and row.until > now:
                 continue
-            taking = TakeOperation(by=ENGINE, operation=row.id, owner=self._owner, until=now + HELD_FOR)
-            await self._engine.do(taking)
-            taken = await fetch(self._store, OPERATION_ROW, tenant=row.tenant, operation=row.id)
-            if taken and taken[0].owner == self._owner and taken[0].ended_at is None:
-                self._running[row.id] = _InProgress(taken[0], from_json(row.caller))
+            taking = TakeOperation(
+                by=ENGINE, operation=row.id, owner=self._owner, until=now + HELD_FOR, seal=self._seal
+            )
+            taken = await self._engine.do(taking)
+            if taken is None:
+                await self._count_if_forged(row)
+                continue
+            items = await self._items(row.id)
+            if hash_of_items(items) != taken.items_hash:
+                await self._engine.do(RefuseForged(by=ENGINE, operation=row.id))
+                await self._count_if_forged(row)
+                continue
+            left = [item for item in items if item.outcome is None]
+            self._running[row.id] = _InProgress(taken, from_json(taken.caller), left)
+
+    async def _items(self, operation: str) -> list[ItemRow]:
+        found: list[ItemRow] = []
+        while True:
+            after = found[-1].place if found else -1
+            page = await fetch(self._store, OPERATION_ITEMS, operation=operation, after=after, limit=READ_AT_ONCE)
+            found += page
+            if len(page) < READ_AT_ONCE:
+                return found
+
+    async def _count_if_forged(self, row: OperationRecord) -> None:
+        """Count an operation that was refused just now."""
+        now = await fetch(self._store, OPERATION_ROW, tenant=row.tenant, operation=row.id)
+        if now and now[0].forged_at is not None:
+            self.forged += 1
+            self._log("operation_forged", operation=row.id, tenant=row.tenant)
 
     async def _slice(self, running: _InProgress) -> None:
         """Deal with the next tasks of an operation, and note what came of them."""
         row = running.row
-        items = await fetch(self._store, OPERATION_ITEMS_LEFT, operation=row.id, after=running.after, limit=AT_ONCE)
-        if not items and not running.left:
-            del self._running[row.id]
-            return
-        if not items:  # what was not possible in this pass is tried again
-            running.after, running.left = -1, False
+        if not running.left:  # what was not possible in this pass is tried again
+            running.left, running.again = running.again, []
             running.passes += 1
             await self._clock.sleep(BETWEEN_PASSES)
-            return
+        items, running.left = running.left[:AT_ONCE], running.left[AT_ONCE:]
         reason = await self._callers.why_not(running.caller)
-        noted = (
+        noted: list[Noted] = (
             [(item.place, "refused", "unauthenticated", reason) for item in items]
             if reason is not None
             else await self._carried_out(running, items)
         )
-        running.after = items[-1].place
-        running.left |= len(noted) < len(items)
+        places = {place for place, *_ in noted}
+        running.again += [item for item in items if item.place not in places]
+        is_last = not running.left and not running.again
         until = self._engine.now() + HELD_FOR
-        await self._engine.do(
-            NoteItems(by=ENGINE, operation=row.id, owner=self._owner, until=until, items=tuple(noted))
+        noting = NoteItems(
+            by=ENGINE,
+            operation=row.id,
+            owner=self._owner,
+            until=until,
+            items=tuple(noted),
+            is_last=is_last,
+            seal=self._seal,
         )
+        if not await self._engine.do(noting):  # another server goes on with it, or it was changed in the store
+            await self._count_if_forged(row)
+            is_last = True
+        if is_last:
+            del self._running[row.id]
 
-    async def _carried_out(
-        self, running: _InProgress, items: Sequence[ItemRow]
-    ) -> list[tuple[int, str, str | None, str | None]]:
+    async def _carried_out(self, running: _InProgress, items: Sequence[ItemRow]) -> list[Noted]:
         commands = [self._command(running, item) for item in items]
-        noted: list[tuple[int, str, str | None, str | None]] = []
+        noted: list[Noted] = []
         for item, answer in zip(items, await self._engine.do_all(commands), strict=True):
             if isinstance(answer, SwarmkeeperError):
                 if answer.code in _NOT_NOW or (answer.retryable and running.passes < PASSES_MAX):
@@ -180,8 +218,10 @@ class Operations:
         now = self._engine.now()
         if now < self._forget_at:
             return
-        if await fetch(self._store, OPERATIONS_OVER, before=now - KEPT):
-            await self._engine.do(ForgetOperations(by=ENGINE, before=now - KEPT, most=1))
+        over = await fetch(self._store, OPERATIONS_OVER, before=now - KEPT)
+        if over:
+            by = replace(ENGINE, tenant=over[0].tenant)
+            await self._engine.do(ForgetOperation(by=by, operation=over[0].id, before=now - KEPT))
             self.wake()  # there may be more
         else:
             self._forget_at = now + FORGET_EVERY

@@ -82,7 +82,7 @@ async def _erase_tenant(client: Client, tenant: str, reason: str) -> None:
     until = clock() + STOPPING_SECONDS
     while True:
         try:
-            await client.call("POST", "/tenant:erase", {"tenant": tenant, "reason": reason})
+            await client.erase_tenant(tenant, reason=reason)
             return
         except Conflict as error:
             if not error.retryable or clock() > until:

@@ -91,7 +91,8 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     of_operations.StartOperation: operations.start,
     of_operations.TakeOperation: operations.take,
     of_operations.NoteItems: operations.note,
-    of_operations.ForgetOperations: operations.forget,
+    of_operations.RefuseForged: operations.refuse,
+    of_operations.ForgetOperation: operations.forget,
     of_operations.TryCommand: operations.trying(
         {
             commands.Cancel: clients.cancel,

@@ -36,6 +36,7 @@ from swarmkeeper.core.model import (
     Work,
     WorkRate,
 )
+from swarmkeeper.core.operations.records import OperationRecord
 from swarmkeeper.core.persons.records import PersonRecord
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.retention import WHOLE_TENANT, LegalHoldRecord
@@ -206,6 +207,7 @@ TABLES: Mapping[type[Any], AnchoredTable] = MappingProxyType(
         ),
         LegalHoldRecord: _table(LegalHoldRecord, "legal_hold", key="tenant task", at="placed_at"),
         KillRecord: _table(KillRecord, "kill", task="", at="placed_at"),
+        OperationRecord: _table(OperationRecord, "operation", task="", at="created_at", without="owner until"),
         ErasedKeyRecord: _table(ErasedKeyRecord, "erased_key", task="", at="erased_at"),
         Queue: _table(Queue, "queue", task=""),
         WorkRate: _table(WorkRate, "work_rate", task="", without="calls_at tokens_at"),

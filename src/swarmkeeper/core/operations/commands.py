@@ -6,13 +6,16 @@ these has an idempotency key of its own: after a crash it is sent again, and has
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from swarmkeeper.core import lookups
 from swarmkeeper.core.commands import Archive, Cancel, Command, OnTask, Pause, Repeatable, Resume, RetryFailedTask
+from swarmkeeper.core.operations.lookups import OPERATION
+from swarmkeeper.core.operations.records import Noted, OperationRecord, Seal
 from swarmkeeper.core.ports import Key
 
+T = TypeVar("T")
 ITEMS_MAX = 10_000
 ACTIONS: dict[str, type[OnTask]] = {
     "cancel": Cancel,
@@ -31,6 +34,7 @@ class StartOperation(Repeatable[str]):
     tasks: tuple[str, ...]
     caller: str  # JSON: who carries it out; see access/operations/callers.py
     args: str  # JSON: more arguments of the command
+    seal: Seal = field(repr=False, compare=False)
     reason: str = ""
     dry_run: bool = False
 
@@ -47,22 +51,37 @@ class StartOperation(Repeatable[str]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakeOperation(Command[None]):
-    """Have a server carry an operation out until a time; nothing changes while another one does."""
-
+class _OnOperation(Command[T]):
     operation: str
-    owner: str
-    until: int
+
+    def _own_needs(self) -> list[Key]:
+        return [OPERATION.of(self.operation)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoteItems(Command[None]):
-    """Note what came of some tasks of an operation; if none is left, it has ended."""
+class TakeOperation(_OnOperation[OperationRecord | None]):
+    """Have a server carry an operation out until a time. Answers None if another one does, or there is nothing to do.
 
-    operation: str
+    If its seal does not fit, it is marked as forged, and nobody carries it out.
+    """
+
     owner: str
     until: int
-    items: tuple[tuple[int, str, str | None, str | None], ...]  # place, outcome, code and detail of a refusal
+    seal: Seal = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteItems(_OnOperation[bool]):
+    """Note what came of some tasks of an operation; if none is left, it has ended.
+
+    Answers False, and notes nothing, if the server does not carry it out any more.
+    """
+
+    owner: str
+    until: int
+    items: tuple[Noted, ...]
+    is_last: bool
+    seal: Seal = field(repr=False, compare=False)
 
     @property
     def size(self) -> int:
@@ -70,11 +89,15 @@ class NoteItems(Command[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForgetOperations(Command[None]):
-    """Remove operations that ended before a time, some at a time."""
+class RefuseForged(_OnOperation[None]):
+    """Mark an operation as forged: its tasks or their outcomes are not those that a server has written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetOperation(_OnOperation[None]):
+    """Remove an operation that ended before a time."""
 
     before: int
-    most: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

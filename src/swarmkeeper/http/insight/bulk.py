@@ -18,11 +18,12 @@ from swarmkeeper.govern.access import Action
 from swarmkeeper.http.dependencies import Call, CurrentCall, Idempotency, Permission, replay_header, require
 from swarmkeeper.http.insight.queries import OperationQuery
 from swarmkeeper.http.openapi import returns
+from swarmkeeper.http.queries import PageQuery
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import StrictRoute
 from swarmkeeper.reads.insight import operations
 from swarmkeeper.reads.tasks.filters import TaskFilter
-from swarmkeeper.wire.insight.bulk import BulkRequest, OperationState
+from swarmkeeper.wire.insight.bulk import BulkRequest, OperationPage, OperationState
 from swarmkeeper.wire.shapes import micros_or_none, of_datetime
 
 router = APIRouter(tags=["tasks"], route_class=StrictRoute)
@@ -57,6 +58,7 @@ async def bulk_tasks(body: BulkRequest, call: CurrentCall, idempotency: Idempote
         args=json.dumps(_args(body)),
         reason=body.reason or "",
         dry_run=body.dry_run,
+        seal=call.services.identity.digest,
     )
     await _check_room(call)
     answer = await call.services.engine.do(command)
@@ -94,6 +96,17 @@ async def _check_room(call: Call) -> None:
     (running,) = await fetch(reader, OPEN_OPERATIONS_OF, tenant=call.by.tenant, limit=OPEN_MAX)
     if running.number >= OPEN_MAX:
         raise errors.RateLimited(f"{OPEN_MAX} operations of the tenant are running: wait for one to end", retry_after=5)
+
+
+@router.get("/operations", response_model=OperationPage)
+async def list_operations(query: Annotated[PageQuery, Query()], call: CurrentCall) -> Response:
+    """List the operations of the last days, the newest first. A key of scope own sees its own."""
+    shown = await call.read(
+        lambda reads: operations.operations(
+            reads.queries, call.by, page_size=query.page_size, page_token=query.page_token
+        )
+    )
+    return Json(shown)
 
 
 @router.get("/operations/{operation_id:id}", response_model=OperationState)

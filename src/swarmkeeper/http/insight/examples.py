@@ -228,4 +228,10 @@ EXAMPLES: Mapping[str, Shown] = {
         status=202,
     ),
     "GET /operations/{operation_id}": Shown(_OPERATION),
+    "GET /operations": Shown(
+        {
+            "items": [{name: value for name, value in _OPERATION.items() if name not in ("items", "next_page_token")}],
+            "next_page_token": "",
+        }
+    ),
 }

@@ -18,6 +18,7 @@ from swarmkeeper.http.pages import home
 from swarmkeeper.http.queries import ReadyQuery
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import OpenRoute
+from swarmkeeper.http.web.origin import is_own_host
 from swarmkeeper.wire import v1
 from swarmkeeper.wire.shapes import Answer
 
@@ -88,7 +89,9 @@ async def metrics(call: CurrentCall) -> Response:
     Operators of the operator's tenant see all of them, others only those of their own tenant.
     """
     tenant = None
-    if not (call.services.limits.metrics_open and limits.is_loopback(call.scope, call.headers)):
+    own = call.services.limits
+    is_near = limits.is_loopback(call.scope, call.headers) and is_own_host(call.headers, own)
+    if not (own.metrics_open and is_near):
         tenant = await _operator(call, "ops.metrics")
     body, media_type = call.services.metrics(tenant)
     return Response(body, media_type=media_type)

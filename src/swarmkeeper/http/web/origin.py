@@ -103,6 +103,16 @@ def set_cookie(origin: str, scope: Scope, headers: Mapping[str, str], value: str
     return f"{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
 
 
+def is_own_host(headers: Mapping[str, str], limits: HttpLimits) -> bool:
+    """Whether a call's `Host` names this machine itself, or the host of the setting `public_url`.
+
+    A browser sends the name that its page has: a name of somebody else's that leads to this machine (DNS rebinding) is
+    refused. A call without `Host` comes from no browser.
+    """
+    host = headers.get("host", "").lower()
+    return not host or is_loopback_name(host) or host == urlsplit(limits.public_url or "").netloc.lower()
+
+
 def is_loopback_name(host: str) -> bool:
     """Whether a `Host` names this machine itself: `localhost`, or a loopback address."""
     try:

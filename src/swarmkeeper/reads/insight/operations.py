@@ -10,7 +10,13 @@ from swarmkeeper.core.errors import Invalid, ResourceNotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import fetch
 from swarmkeeper.core.operations.commands import ITEMS_MAX
-from swarmkeeper.core.operations.reads import OPERATION_COUNTS, OPERATION_ITEMS_PAGE, OPERATION_ROW
+from swarmkeeper.core.operations.reads import (
+    OPERATION_ITEMS_PAGE,
+    OPERATION_ROW,
+    OPERATIONS_OF_PARTY_PAGE,
+    OPERATIONS_PAGE,
+)
+from swarmkeeper.core.operations.records import OperationRecord
 from swarmkeeper.reads import views
 from swarmkeeper.reads.insight.insight_reads import TASKS_FITTING
 from swarmkeeper.reads.queries import Queries
@@ -75,7 +81,6 @@ async def operation(
         rows = await fetch(then.reader, OPERATION_ROW, tenant=principal.tenant, operation=operation_id)
         if not rows or not principal.sees(rows[0].party):
             raise ResourceNotFound("no such operation")
-        counts = {row.outcome: row.number for row in await fetch(then.reader, OPERATION_COUNTS, operation=operation_id)}
         found = await fetch(
             then.reader, OPERATION_ITEMS_PAGE, operation=operation_id, after=after, outcome=outcome, limit=page_size + 1
         )
@@ -84,18 +89,47 @@ async def operation(
     shown = [
         {"task_id": item.task, "outcome": item.outcome, "code": item.code, "detail": item.detail} for item in items
     ]
+    return {**views.page(shown, following), **_shown(row)}
+
+
+async def operations(queries: Queries, principal: Principal, *, page_size: int, page_token: str) -> View:
+    """Return a page of the operations that the caller may see, the newest first.
+
+    Raises:
+        PermissionDenied: the role may not read tasks.
+    """
+    queries.check_size(page_size)
+    queries.require(principal, "task.read")
+    before_at, before_id = views.read_token(page_token, int, str) if page_token else _BEGIN
+    asked: dict[str, Any] = {"tenant": principal.tenant, "before_at": before_at, "before_id": before_id}
+    asked["limit"] = page_size + 1
+    if principal.sees_own:
+        found = await fetch(queries.reader, OPERATIONS_OF_PARTY_PAGE, **asked, party=principal.party)
+    else:
+        found = await fetch(queries.reader, OPERATIONS_PAGE, **asked)
+    page = found[:page_size]
+    following = views.token(page[-1].created_at, page[-1].id) if len(found) > page_size else ""
+    return views.page([_shown(row) for row in page], following)
+
+
+def _shown(row: OperationRecord) -> View:
     return {
-        **views.page(shown, following),
         "id": row.id,
         "action": row.action,
         "dry_run": bool(row.dry_run),
-        "state": "running" if row.ended_at is None else "ended",
+        "state": _state(row),
         "progress": {
             "total": row.total,
-            "done": counts.get("done", 0),
-            "refused": counts.get("refused", 0),
-            "left": counts.get("", 0),
+            "done": row.done,
+            "refused": row.refused,
+            "left": row.total - row.done - row.refused,
         },
         "created_at": views.time(row.created_at),
         "ended_at": views.time(row.ended_at),
     }
+
+
+def _state(row: OperationRecord) -> str:
+    if row.forged_at is not None:
+        return "forged"
+    return "running" if row.ended_at is None else "ended"

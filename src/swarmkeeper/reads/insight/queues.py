@@ -149,15 +149,16 @@ async def leases_of_bot(
         rows = await fetch(then.reader, BOT_ROW, tenant=principal.tenant, bot=bot_id)
         found = await fetch(then.reader, LEASES_OF_BOT, bot=rows[0].id, after=after, limit=page_size + 1)
     following = views.token(found[page_size - 1].work) if len(found) > page_size else ""
-    return views.page([_lease(row) for row in found[:page_size]], following)
+    titles = {row.title: queries.title(row.title, principal.tenant) for row in found[:page_size]}
+    return views.page([_lease(row, titles[row.title]) for row in found[:page_size]], following)
 
 
-def _lease(row: LeaseOfBotRow) -> View:
+def _lease(row: LeaseOfBotRow, title: str) -> View:
     return {
         "lease_id": row.lease_id,
         "work_id": row.work,
         "task_id": row.task,
-        "task_title": row.title,
+        "task_title": title,
         "kind": row.kind,
         "key": row.key,
         "attempt": row.attempt,

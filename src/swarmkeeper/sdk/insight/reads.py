@@ -10,7 +10,7 @@ from swarmkeeper.sdk.connection.calls import Json
 from swarmkeeper.sdk.connection.typed import RecordCalls, given, segment, task_path
 from swarmkeeper.sdk.errors import ApiError, Unreachable
 from swarmkeeper.wire.events import SseReader
-from swarmkeeper.wire.insight.bulk import OperationItem, OperationState
+from swarmkeeper.wire.insight.bulk import OperationItem, OperationPage, OperationState, OperationSummary
 from swarmkeeper.wire.insight.changes import ChangesTold
 from swarmkeeper.wire.insight.history import Timeline, TimelineLane, VerdictOfReview, VerdictPage
 from swarmkeeper.wire.insight.load import LeaseHeld, LeaseHeldPage, QueuePage, QueueState
@@ -88,6 +88,10 @@ class Insight(RecordCalls):
             "dry_run": dry_run or None,
         }
         return await self._command("POST", "/tasks:bulk", given(body), OperationState, idempotency_key)
+
+    def operations(self) -> AsyncIterator[OperationSummary]:
+        """Iterate over the operations of the last days, the newest first."""
+        return self._items("/operations", OperationPage)
 
     async def operation(self, operation_id: str) -> OperationState:
         """Return how far an operation is, with its first tasks."""

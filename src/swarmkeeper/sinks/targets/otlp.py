@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import msgspec
@@ -111,16 +112,22 @@ def text(value: str) -> dict[str, str]:
     return {"stringValue": value}
 
 
+@cache
+def _key(fact: str) -> str:
+    return f"swarmkeeper.{fact}"
+
+
 def log_record(record: SinkRecord) -> dict[str, Any]:
     """Return a record as a LogRecord, as protobuf's JSON mapping writes it: 64-bit numbers are texts."""
+    at = str(record.at * 1000)
     return {
-        "timeUnixNano": str(record.at * 1000),
-        "observedTimeUnixNano": str(record.at * 1000),
+        "timeUnixNano": at,
+        "observedTimeUnixNano": at,
         "severityNumber": _WARN if record.refused else _INFO,
         "severityText": "WARN" if record.refused else "INFO",
         "eventName": f"swarmkeeper.{record.kind}",
         "body": text(record.body.decode()),
-        "attributes": [{"key": f"swarmkeeper.{name}", "value": text(value)} for name, value in record.facts],
+        "attributes": [{"key": _key(name), "value": {"stringValue": value}} for name, value in record.facts],
     }
 
 

@@ -13,7 +13,7 @@ from swarmkeeper.core.lookups import KEY_LINE_READ, LIGHT_PAYLOAD_BYTES
 from swarmkeeper.core.model import Edge
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
-from swarmkeeper.storage import kills, persons, retention, rows, secrets
+from swarmkeeper.storage import kills, operations, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
@@ -25,7 +25,9 @@ _Keys = Iterable[Any]
 # Every transaction inserts a row there at its end: those that have are committed then, and others wait for this one.
 _WAIT_FOR_WRITERS = "LOCK TABLE outbox IN SHARE MODE"
 # Those that have modules of their own.
-_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS | saving.LOOKUPS
+_APART = (
+    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS | saving.LOOKUPS
+) | operations.LOOKUPS
 
 
 async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = False) -> None:
@@ -81,6 +83,7 @@ class BulkLoading:
             found |= await self._execution.run(secrets.load(wanted_of))
             found |= await self._execution.run(kills.load(wanted_of))
             found |= await self._execution.run(persons.load(wanted_of))
+            found |= await self._execution.run(operations.load(wanted_of))
             found |= await self._execution.run(erasing.load(wanted_of))
             found |= await self._execution.run(saving.load(wanted_of))
         # Those that the first ones have added.

@@ -25,7 +25,7 @@ _TASK_FIRST = frozenset({"work_key", "open_works", "held_works", "task_part", "r
 # Kinds whose key is, or begins with, the id of a work item; of a lease; of a bot.
 _WORK_KEYS = frozenset({"work", "lease", "parents", "late"})
 # Kinds whose rows belong to no task, and are written without a version to compare.
-_OWN_KEYS = frozenset({"work_rate", "cooldown", "audit_begin"})
+_OWN_KEYS = frozenset({"work_rate", "cooldown", "audit_begin", "operation"})
 _LEASE_KEYS = frozenset({"lease_id", "attempt"})
 
 

@@ -13,7 +13,7 @@ from swarmkeeper.core.lookups import KEY_LINE_READ, LIGHT_PAYLOAD_BYTES
 from swarmkeeper.core.model import Edge, LeaseRecord
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
-from swarmkeeper.storage import kills, persons, retention, rows, secrets
+from swarmkeeper.storage import kills, operations, persons, retention, rows, secrets
 from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, UnknownDataKey
 from swarmkeeper.storage.at_rest.data_keys import WrappedKey
@@ -32,7 +32,9 @@ _T = TypeVar("_T")
 _child = attrgetter("child")
 
 # Those that have modules of their own.
-_APART = retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS | saving.LOOKUPS
+_APART = (
+    retention.LOOKUPS | secrets.LOOKUPS | kills.LOOKUPS | persons.LOOKUPS | erasing.LOOKUPS | saving.LOOKUPS
+) | operations.LOOKUPS
 
 
 def run(execute: Callable[..., Iterable[Any]], steps: Generator[tuple[str, Mapping[str, Any]], list[Any], _T]) -> _T:
@@ -99,6 +101,7 @@ class Loading:
             found |= run(self._execute, secrets.load(self._wanted))
             found |= run(self._execute, kills.load(self._wanted))
             found |= run(self._execute, persons.load(self._wanted))
+            found |= run(self._execute, operations.load(self._wanted))
             found |= run(self._execute, erasing.load(self._wanted))
             found |= run(self._execute, saving.load(self._wanted))
         unknown = [] if self._wanted.keys() <= _LOOKUPS else sorted(self._wanted.keys() - _LOOKUPS)

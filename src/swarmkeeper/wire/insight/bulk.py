@@ -85,13 +85,38 @@ class OperationItem(Answer):
     detail: str | None = None
 
 
+OperationId = Annotated[str, Field(examples=["opr_01J8"])]
+OperationStatus = Annotated[
+    Literal["running", "ended", "forged"],
+    Field(
+        description="ended: something came of every task. forged: it was changed in the store, so nothing more is done."
+    ),
+]
+
+
 class OperationState(Page[OperationItem]):
     """An operation on many tasks, and a page of them in the order in which they are dealt with."""
 
-    id: Annotated[str, Field(examples=["opr_01J8"])]
+    id: OperationId
     action: BulkAction
     dry_run: bool = False
-    state: Annotated[Literal["running", "ended"], Field(description="ended: something came of every task.")]
+    state: OperationStatus
     progress: OperationProgress
     created_at: Time
     ended_at: Time | None = None
+
+
+class OperationSummary(Answer):
+    """An operation on many tasks, without them."""
+
+    id: OperationId
+    action: BulkAction
+    dry_run: bool = False
+    state: OperationStatus
+    progress: OperationProgress
+    created_at: Time
+    ended_at: Time | None = None
+
+
+class OperationPage(Page[OperationSummary]):
+    """Operations, the newest first."""

@@ -1,0 +1,233 @@
+"""Whoever edits an operation in the store makes no server act: the operation is refused, marked and counted."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarmkeeper.access.operations import callers, running
+from swarmkeeper.app import Orchestrator
+from swarmkeeper.core.model import Principal
+from swarmkeeper.settings import Settings
+from swarmkeeper.testing.test_server import soon
+from tests.at_rest.conftest import ask
+from tests.http.conftest import Caller
+from tests.http.test_bulk import begun
+from tests.http.test_insight import planned, read
+from tests.support.postgres import server
+
+ADMIN = callers.to_json(Principal("default", "key_admin", "admin"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'store.db'}" if request.param == "sqlite" else server().new_store()
+
+
+@asynccontextmanager
+async def serving(store_url: str) -> AsyncIterator[Orchestrator]:
+    async with Orchestrator(Settings(store=store_url, log_level="error", pepper="not in the store")) as swarm:
+        yield swarm
+
+
+class Half:
+    """An operation of which two of four tasks are done when its server ends."""
+
+    key: str
+    place: str
+    tasks: list[str]
+    other: str  # a task that the operation is not about
+
+
+async def half_done(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Half:
+    monkeypatch.setattr(running, "HELD_FOR", 100_000)  # then the next server takes it over
+    monkeypatch.setattr(running, "AT_ONCE", 2)
+    right, made = running.Operations._slice, Half()
+
+    async def stops(self: running.Operations, current: running._InProgress) -> None:
+        if len(current.left) <= 2:
+            await asyncio.Event().wait()
+        await right(self, current)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running.Operations, "_slice", stops)
+        async with serving(store_url) as swarm:
+            made.key = await swarm.make_key("admin")
+            caller = Caller(swarm.app, made.key)
+            *made.tasks, made.other = [await planned(caller, "a") for _ in range(5)]
+            made.place = (await begun(caller, "cancel", ids=made.tasks)).headers["location"]
+
+            async def is_half_done() -> bool:
+                return bool((await read(caller, made.place))["progress"]["done"] == 2)
+
+            assert await soon(is_half_done, 20)
+    return made
+
+
+async def states(store_url: str, operation: str = "") -> list[Any]:
+    rows = await ask(store_url, "SELECT id, ended_at, forged_at FROM operation")
+    return [row for row in rows if operation in row[0]]
+
+
+async def ended(store_url: str) -> None:
+    async def is_over() -> bool:
+        return all(ended_at is not None for _, ended_at, _ in await states(store_url))
+
+    assert await soon(is_over, 20)
+
+
+async def outcomes(caller: Caller, tasks: list[str]) -> list[str | None]:
+    return [(await read(caller, f"/tasks/{task}"))["outcome"] for task in tasks]
+
+
+async def test_an_operation_that_nobody_has_touched_goes_on(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = await half_done(store_url, monkeypatch)
+
+    async with serving(store_url) as swarm:
+        caller = Caller(swarm.app, half.key)
+        await ended(store_url)
+
+        assert (await read(caller, half.place))["state"] == "ended"
+        assert await outcomes(caller, [*half.tasks, half.other]) == ["cancelled"] * 4 + [None]
+
+
+OF_ROW = {
+    "id": "opr_other",
+    "tenant": "acme",
+    "party": "key:other",
+    "caller": ADMIN,
+    "action": "archive",
+    "args": json.dumps({"reason": "no reason"}),
+    "dry_run": 1,
+    "total": 2,
+    "trace": "00-1-1-01",
+    "created_at": 1,
+    "items_hash": "00",
+    "slices": 2,
+    "done": 1,
+    "refused": 1,
+    "seal": b"\0" * 32,
+}
+
+
+@pytest.mark.parametrize("column", OF_ROW)
+async def test_a_row_that_was_edited_makes_no_server_act(
+    store_url: str, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    half = await half_done(store_url, monkeypatch)
+    await ask(store_url, f"UPDATE operation SET {column} = ?", OF_ROW[column])
+
+    async with serving(store_url) as swarm:
+        caller = Caller(swarm.app, half.key)
+        await ended(store_url)
+
+        assert [forged is not None for *_, forged in await states(store_url)] == [True]
+        assert await outcomes(caller, [*half.tasks, half.other]) == ["cancelled"] * 2 + [None] * 3
+        assert b"swarmkeeper_operations_forged_total 1.0" in swarm._metrics.text()[0]
+        if column not in ("id", "tenant"):
+            assert (await read(caller, half.place))["state"] == "forged"
+            (record,) = (await read(caller, "/audit?action=tasks.forged"))["items"]
+            assert record["resource"] == half.place.rpartition("/")[2]
+
+
+ITEMS = {
+    "another task": ("UPDATE operation_item SET task = ? WHERE place = 3", True),
+    "another order": ("", False),
+    "one more task": (
+        "INSERT INTO operation_item (operation, place, task) SELECT id, 4, ? FROM operation WHERE total = 4",
+        True,
+    ),
+    "a task less": ("DELETE FROM operation_item WHERE place = 3 AND task <> ?", True),
+    "once more": (
+        "UPDATE operation_item SET outcome = NULL, slice = NULL WHERE place = 0 AND task <> ?",
+        True,
+    ),
+    "not at all": ("UPDATE operation_item SET outcome = 'done', slice = 1 WHERE place = 3 AND task <> ?", True),
+    "for another reason": ("UPDATE operation_item SET code = 'killed' WHERE place = 0 AND task <> ?", True),
+}
+
+
+@pytest.mark.parametrize("edit", ITEMS)
+async def test_tasks_and_outcomes_that_were_edited_make_no_server_act(
+    store_url: str, monkeypatch: pytest.MonkeyPatch, edit: str
+) -> None:
+    half = await half_done(store_url, monkeypatch)
+    statement, is_one = ITEMS[edit]
+    if is_one:
+        await ask(store_url, statement, half.other)
+    else:  # the places of two tasks are swapped, by way of a free one
+        for before, after in ((2, 9), (3, 2), (9, 3)):
+            await ask(store_url, f"UPDATE operation_item SET place = {after} WHERE place = {before}")
+
+    async with serving(store_url) as swarm:
+        caller = Caller(swarm.app, half.key)
+        await ended(store_url)
+
+        assert (await read(caller, half.place))["state"] == "forged"
+        assert await outcomes(caller, [*half.tasks, half.other]) == ["cancelled"] * 2 + [None] * 3
+
+
+async def test_an_operation_that_was_inserted_makes_no_server_act(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = await half_done(store_url, monkeypatch)
+    columns = [name for name in OF_ROW if name != "id"]
+    copied = ", ".join(columns)
+    await ask(store_url, f"INSERT INTO operation (id, {copied}) SELECT 'opr_forged', {copied} FROM operation")
+    await ask(
+        store_url,
+        "INSERT INTO operation_item (operation, place, task) SELECT 'opr_forged', 0, ? FROM operation"
+        " WHERE id <> 'opr_forged'",
+        half.other,
+    )
+
+    async with serving(store_url) as swarm:
+        caller = Caller(swarm.app, half.key)
+        await ended(store_url)
+
+        ((_, _, forged),) = await states(store_url, "opr_forged")
+        assert forged is not None
+        assert (await read(caller, half.place))["state"] == "ended"
+        assert await outcomes(caller, [*half.tasks, half.other]) == ["cancelled"] * 4 + [None]
+
+
+async def test_a_row_that_is_edited_while_a_server_carries_it_out_counts_no_more(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server acts by what it read before; and it seals nothing that somebody else has written."""
+    monkeypatch.setattr(running, "AT_ONCE", 1)
+    right = running.Operations._slice
+
+    async def edited(self: running.Operations, current: running._InProgress) -> None:
+        if len(current.left) == 3:
+            await ask(store_url, "UPDATE operation SET caller = ?, action = 'archive'", ADMIN)
+        await right(self, current)
+
+    monkeypatch.setattr(running.Operations, "_slice", edited)
+    async with serving(store_url) as swarm:
+        caller = Caller(swarm.app, await swarm.make_key("admin"))
+        tasks = [await planned(caller, "a") for _ in range(4)]
+        place = (await begun(caller, "cancel", ids=tasks)).headers["location"]
+        await ended(store_url)
+
+        assert (await read(caller, place))["state"] == "forged"
+        assert await outcomes(caller, tasks) == ["cancelled"] * 2 + [None] * 2
+
+
+async def test_a_key_that_has_other_rights_in_between_does_no_more(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = await half_done(store_url, monkeypatch)
+    await ask(store_url, "UPDATE api_key SET scope = 'own'")
+
+    async with serving(store_url) as swarm:
+        caller = Caller(swarm.app, await swarm.make_key("admin"))
+        await ended(store_url)
+
+        items = (await read(caller, half.place))["items"]
+        assert [item["detail"] for item in items] == [None, None, *["the key has other rights now"] * 2]
+        assert await outcomes(caller, half.tasks) == ["cancelled"] * 2 + [None] * 2
