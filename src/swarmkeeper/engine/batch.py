@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from swarmkeeper.core.decide.loaded_rows import NotLoaded
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
 from swarmkeeper.core.model import AuditEntry, BackgroundJob, Idempotency, Timer
-from swarmkeeper.core.ports import Changes, Key, Transaction
+from swarmkeeper.core.ports import Changes, Clock, Key, Transaction
 from swarmkeeper.core.states import Kind
 from swarmkeeper.engine.dispatcher import Dispatcher
 from swarmkeeper.engine.lease_facts import FactsGatherer
@@ -27,6 +27,9 @@ ROUNDS_MAX = 1_000  # detects endless loads; decisions ask for rows in bulk and 
 # Chooses the timers and the job of a batch, once it is known at which time it decides.
 Choose = Callable[[Transaction, int], Awaitable[tuple[Sequence[Timer], BackgroundJob | None]]]
 
+BATCH_TIME_MAX = 100_000  # microseconds that a batch counts as at most: a single slow one says little
+COMPANY_PART = 8  # a batch waits for others an eighth of the time that the last one took
+COMPANY_LOOKS = 2  # and looks in between whether they come at all
 REPORTS_A_SLICE = 4  # with fewer than twice as many reports, each may write a whole slice: few do
 SLICES_MAX = 16  # a slice is divided into at most this many when there are more reports
 
@@ -98,6 +101,35 @@ async def ask_all(asked: Sequence[Queued], enqueue: Callable[[Queued], None]) ->
                 answer.exception()  # marks it as retrieved, so that asyncio does not log it
         raise
     return results
+
+
+class Company:
+    """Decides how long a batch waits for more commands, with a store that takes long for each batch.
+
+    Theory. Bots that a batch has answered come back within a moment, each with its next result. If the next batch began
+    with the first of them, the others would need a batch more. So soon after several answers, a batch waits as long as
+    commands keep coming, until as many came as were answered. It waits for a small part of the time that a batch takes,
+    so it cannot lose much, and may save a whole batch. A caller that comes alone does not wait.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._callers = self._answered_at = self._took = 0
+
+    def answered(self, callers: int, began: int) -> None:
+        """Note how many callers a batch has answered now that began then."""
+        self._callers, self._answered_at = callers, self._clock.monotonic()
+        self._took = min(self._answered_at - began, BATCH_TIME_MAX)
+
+    async def wait(self, queue: Sized) -> None:
+        """Wait for those who are likely to come soon, while the queue grows."""
+        now = self._clock.monotonic()
+        if self._callers < 2 or now - self._answered_at > self._took:
+            return
+        last, before = now + self._took // COMPANY_PART, 0
+        while before < len(queue) < self._callers and self._clock.monotonic() < last:
+            before = len(queue)
+            await asyncio.sleep(self._took / COMPANY_PART / COMPANY_LOOKS / 1_000_000)
 
 
 def refuse(commands: Sequence[Queued], polls: Sequence[Poll], error: SwarmkeeperError) -> None:
