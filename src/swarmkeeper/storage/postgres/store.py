@@ -32,6 +32,7 @@ from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import QUERIES, Execution, read_together
+from swarmkeeper.storage.postgres.heads import AskedHeads
 from swarmkeeper.storage.postgres.loading import load_keys
 from swarmkeeper.storage.postgres.sequencer import Sequencer, place_turn
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
@@ -96,6 +97,7 @@ class PostgresStore:
         self._is_open = self._exclusive = False
         self._tenants: set[str] = set()  # that have a row
         self._budgeted: set[str] = set()  # tenants that have, or had, a budget
+        self._asked = AskedHeads()
         self._makers: dict[tuple[str, type[Any]], Any] = {}
         self._columns: dict[str, list[str]] = {}  # by name of a read
         self._told = 0  # rows of the outbox that this process has written
@@ -218,7 +220,7 @@ class PostgresStore:
                 with translated_errors():
                     await load_keys(execution, self.bodies)
                 self._keys_outdated = False
-            transaction = PostgresTransaction(execution, self._tenants, self._budgeted, self.bodies)
+            transaction = PostgresTransaction(execution, self._tenants, self._budgeted, self.bodies, self._asked)
             try:
                 yield transaction
                 await self._commit(execution, transaction)
