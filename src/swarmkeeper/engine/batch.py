@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence, Sized
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -308,17 +308,10 @@ class Batch:
         """
         missing = [want for want in needs if want not in self.working.rows]
         if missing:
-            grown = _grown(self.working.changes)
-            if grown and any(self._lists(want, grown) for want in missing):
+            lists = _grown(self.working.changes)
+            if any(want in lists or want[0] not in _KNOWN_LISTS for want in missing):
                 await self.save()
             self.working.put_loaded(await self.transaction.load(missing))
-
-    def _lists(self, want: Key, tasks: Collection[str]) -> bool:
-        """Whether what is wanted may list items or edges of one of these tasks."""
-        kind, key = want
-        if kind in (lookups.LIGHT_PAYLOAD, lookups.WORK):
-            return False
-        return (key if kind == lookups.PLAN_ITEMS else self.working.work(key).task) in tasks
 
     # ---- saving ----------------------------------------------------------------------------------------------------
 
@@ -364,10 +357,15 @@ class Batch:
         return entry
 
 
-def _grown(changes: Changes) -> set[str]:
-    """Return the tasks that these changes add work items or edges to."""
-    grown = {edge.task for edge in changes.edges}
-    return grown | {work.task for work in changes.works.values() if work.version == 0}
+# What the facts of leases need: rows that no list is in, and lists of which it is known what adds to them.
+_KNOWN_LISTS = frozenset({lookups.LIGHT_PAYLOAD, lookups.WORK, lookups.PARENTS, lookups.PLAN_ITEMS})
+
+
+def _grown(changes: Changes) -> set[Key]:
+    """Return the lists that these changes add edges or planned items to."""
+    grown: set[Key] = {(lookups.PARENTS, edge.child) for edge in changes.edges}
+    planned = (work for work in changes.works.values() if work.version == 0 and work.kind is Kind.EXECUTE)
+    return grown | {(lookups.PLAN_ITEMS, work.task) for work in planned}
 
 
 def _actor(command: Command[Any]) -> tuple[str, str]:
