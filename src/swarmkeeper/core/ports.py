@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from swarmkeeper.core.erasure.records import ErasedKeyRecord
 from swarmkeeper.core.errors import Detail
@@ -345,6 +345,22 @@ class ReadsOnly(Reader, Protocol):
         """Read the store as of one moment for the whole block; later commits are not visible.
 
         Inside the block, await only reads of the snapshot.
+        """
+
+
+class NotReadAhead(Exception):
+    """A read that was not among those that were sent together: begin again with a snapshot."""
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A store in a server, where each read of a snapshot costs a round trip, and its begin and end two more."""
+
+    async def read_ahead(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> Reader | None:
+        """Run named reads at once, as of one moment; return a reader that has their rows.
+
+        It can also read payloads, which never change; other reads raise `NotReadAhead`. None: use a snapshot, which
+        teaches the store what it lacks.
         """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from swarmkeeper.core.decide.loaded_rows import NotLoaded
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
 from swarmkeeper.core.model import AuditEntry, BackgroundJob, Idempotency, Timer
-from swarmkeeper.core.ports import Changes, Key, Transaction
+from swarmkeeper.core.ports import Changes, Clock, Key, Transaction
 from swarmkeeper.core.states import Kind
 from swarmkeeper.engine.dispatcher import Dispatcher
 from swarmkeeper.engine.lease_facts import FactsGatherer
@@ -27,6 +27,9 @@ ROUNDS_MAX = 1_000  # detects endless loads; decisions ask for rows in bulk and 
 # Chooses the timers and the job of a batch, once it is known at which time it decides.
 Choose = Callable[[Transaction, int], Awaitable[tuple[Sequence[Timer], BackgroundJob | None]]]
 
+BATCH_TIME_MAX = 100_000  # microseconds that a batch counts as at most: a single slow one says little
+COMPANY_PART = 8  # a batch waits for others an eighth of the time that the last one took
+COMPANY_LOOKS = 2  # and looks in between whether they come at all
 REPORTS_A_SLICE = 4  # with fewer than twice as many reports, each may write a whole slice: few do
 SLICES_MAX = 16  # a slice is divided into at most this many when there are more reports
 
@@ -98,6 +101,35 @@ async def ask_all(asked: Sequence[Queued], enqueue: Callable[[Queued], None]) ->
                 answer.exception()  # marks it as retrieved, so that asyncio does not log it
         raise
     return results
+
+
+class Company:
+    """Decides how long a batch waits for more commands, with a store that takes long for each batch.
+
+    Theory. Bots that a batch has answered come back within a moment, each with its next result. If the next batch began
+    with the first of them, the others would need a batch more. So soon after several answers, a batch waits as long as
+    commands keep coming, until as many came as were answered. It waits for a small part of the time that a batch takes,
+    so it cannot lose much, and may save a whole batch. A caller that comes alone does not wait.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._callers = self._answered_at = self._took = 0
+
+    def answered(self, callers: int, began: int) -> None:
+        """Note how many callers a batch has answered now that began then."""
+        self._callers, self._answered_at = callers, self._clock.monotonic()
+        self._took = min(self._answered_at - began, BATCH_TIME_MAX)
+
+    async def wait(self, queue: Sized) -> None:
+        """Wait for those who are likely to come soon, while the queue grows."""
+        now = self._clock.monotonic()
+        if self._callers < 2 or now - self._answered_at > self._took:
+            return
+        last, before = now + self._took // COMPANY_PART, 0
+        while before < len(queue) < self._callers and self._clock.monotonic() < last:
+            before = len(queue)
+            await asyncio.sleep(self._took / COMPANY_PART / COMPANY_LOOKS / 1_000_000)
 
 
 def refuse(commands: Sequence[Queued], polls: Sequence[Poll], error: SwarmkeeperError) -> None:
@@ -276,17 +308,10 @@ class Batch:
         """
         missing = [want for want in needs if want not in self.working.rows]
         if missing:
-            grown = _grown(self.working.changes)
-            if grown and any(self._lists(want, grown) for want in missing):
+            lists = _grown(self.working.changes)
+            if any(want in lists or want[0] not in _KNOWN_LISTS for want in missing):
                 await self.save()
             self.working.put_loaded(await self.transaction.load(missing))
-
-    def _lists(self, want: Key, tasks: Collection[str]) -> bool:
-        """Whether what is wanted may list items or edges of one of these tasks."""
-        kind, key = want
-        if kind in (lookups.LIGHT_PAYLOAD, lookups.WORK):
-            return False
-        return (key if kind == lookups.PLAN_ITEMS else self.working.work(key).task) in tasks
 
     # ---- saving ----------------------------------------------------------------------------------------------------
 
@@ -332,10 +357,15 @@ class Batch:
         return entry
 
 
-def _grown(changes: Changes) -> set[str]:
-    """Return the tasks that these changes add work items or edges to."""
-    grown = {edge.task for edge in changes.edges}
-    return grown | {work.task for work in changes.works.values() if work.version == 0}
+# What the facts of leases need: rows that no list is in, and lists of which it is known what adds to them.
+_KNOWN_LISTS = frozenset({lookups.LIGHT_PAYLOAD, lookups.WORK, lookups.PARENTS, lookups.PLAN_ITEMS})
+
+
+def _grown(changes: Changes) -> set[Key]:
+    """Return the lists that these changes add edges or planned items to."""
+    grown: set[Key] = {(lookups.PARENTS, edge.child) for edge in changes.edges}
+    planned = (work for work in changes.works.values() if work.version == 0 and work.kind is Kind.EXECUTE)
+    return grown | {(lookups.PLAN_ITEMS, work.task) for work in planned}
 
 
 def _actor(command: Command[Any]) -> tuple[str, str]:

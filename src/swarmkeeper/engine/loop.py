@@ -45,7 +45,7 @@ from swarmkeeper.core.rules import graph
 from swarmkeeper.core.rules.arrivals import Arrivals
 from swarmkeeper.core.rules.budgets import BudgetBook
 from swarmkeeper.core.rules.match import QueueBook
-from swarmkeeper.engine.batch import Batch, Choose, Queued, ask, ask_all, refuse, trace_of
+from swarmkeeper.engine.batch import Batch, Choose, Company, Queued, ask, ask_all, refuse, trace_of
 from swarmkeeper.engine.engine_time import APART, EngineTime
 from swarmkeeper.engine.fairness import Costs, FairQueue
 from swarmkeeper.engine.heartbeat_cache import HeartbeatCache
@@ -71,8 +71,7 @@ STORE_PAUSE = SECOND // 5  # pause after the store could not take a batch
 FAULT_PAUSE = 30 * SECOND  # delay of a timer that cannot be decided, so that it does not block the others
 RERUNS_MAX = 5
 _GONE = "this server has lost its store and ends; ask again when it has been started anew"
-PURGE_EVERY = 60 * SECOND
-PURGE_ROWS = 500
+PURGE_EVERY, PURGE_ROWS = 60 * SECOND, 500
 
 
 class Engine:
@@ -92,8 +91,7 @@ class Engine:
         self.limits = limits
         self.stats = Stats()
         self.scheduler = Scheduler()
-        self._arrived, self._budgets = Arrivals(), BudgetBook()
-        self.running = False
+        self.running, self._arrived, self._budgets = False, Arrivals(), BudgetBook()
         self.traced, self._failed = False, NO_TRACE  # whether traces are sent, and that of the batch that failed last
         self.store_answers = True  # False after a failed batch, until a batch succeeds
         self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
@@ -101,20 +99,19 @@ class Engine:
         self.weights: dict[str, int] = {}  # by tenant
         self._queue: FairQueue[Queued | Poll] = FairQueue(self.weights, queue_commands)
         self._woken = asyncio.Event()
-        self._queues = QueueBook()
-        self._heartbeat_cache = HeartbeatCache()
+        self._queues, self._heartbeat_cache = QueueBook(), HeartbeatCache()
         # Whether memory may answer: in a shared store, only while what others change is followed.
         self.is_fresh: Callable[[], bool] = lambda: True
         self.gate: Callable[[Command[Any]], SwarmkeeperError | None] = lambda command: None  # why one is refused now
         self.time = EngineTime(clock)
         self._apart = False  # whether engine time was far ahead of the wall clock when last logged
         self._tenants = 1  # active now or recently
-        self._costs, self._upkeep = Costs(), Upkeep(self.weights)
+        self._costs, self._upkeep, self._company = Costs(), Upkeep(self.weights), Company(clock)
         self._alive_due = self._purge_due = self._pause_until = self._look_due = 0
         self._looked_at = self._arrivals = self._position = 0
+        self._moved = 0  # microseconds by which time jumped forward, not yet applied in the store
         self._stalled = self._stopping = False
         self._lost: StoreLost | None = None
-        self._moved = 0  # microseconds by which time jumped forward, not yet applied in the store
 
     # ---- public interface ------------------------------------------------------------------------------------------
 
@@ -237,6 +234,8 @@ class Engine:
                 await self._wait()
                 self._notice_stall(ALIVE_EVERY)  # an idle loop wakes this often
                 self._keep_time()
+                if self._store.shared:
+                    await self._company.wait(self._queue)
                 if self._store.shared and self.now() >= self._look_due:
                     await self._look_around()
                 await self._turn()
@@ -468,6 +467,7 @@ class Engine:
             if isinstance(queued.command, SendHeartbeat):
                 self._heartbeat_cache.learn(queued.command, working)
         self._settle(commands, polls, batch.answered)
+        self._company.answered(len(commands) + sum(not poll.with_report for poll in batch.answered), began)
         await self._notify(batch.saved)
 
     def _slice_rows(self) -> int:

@@ -6,7 +6,7 @@ The tenant always comes from the principal. Data of other tenants is treated as 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,7 +15,7 @@ from swarmkeeper.core import named_reads
 from swarmkeeper.core.errors import Invalid, Overloaded, PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.named_reads import BotRow, KeyRow, LegalHoldRow, SubtaskRow, TaskRow
-from swarmkeeper.core.ports import Read, Reader, ReadsOnly, Rules
+from swarmkeeper.core.ports import NotReadAhead, Read, Reader, ReadsAhead, ReadsOnly, Rules
 from swarmkeeper.core.rules.explain import RetryTask
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, Condition, FailureCode, Kind, Status, TaskStatus
@@ -63,6 +63,14 @@ def _item(row: SubtaskRow, task: TaskRow, *, room: int, seen: bool) -> View:
     }
 
 
+def _subtasks_asked(task_id: str, after: int, limit: int) -> dict[str, Any]:
+    return {"task": task_id, "kind": Kind.EXECUTE, "after": after, "limit": limit + 1}
+
+
+def _results_asked(task_id: str) -> dict[str, Any]:
+    return {"task": task_id, "kind": Kind.EXECUTE, "status": Status.SUCCEEDED, "condition": Condition.SUCCESS}
+
+
 class Queries:
     """The reads of the API.
 
@@ -91,6 +99,7 @@ class Queries:
         on_read: Callable[[Principal, str, str], None] = lambda principal, action, task: None,
     ) -> None:
         self._store = store
+        self._ahead = store if isinstance(store, ReadsAhead) else None
         self._reader: Reader = store
         self._bodies = payload_cache or PayloadCache(store)
         self._rules = rules
@@ -131,10 +140,7 @@ class Queries:
         Await nothing but reads within the block.
         """
         async with self._store.snapshot() as seen:
-            then = object.__new__(Queries)  # `copy` takes seven times as long
-            then.__dict__.update(self.__dict__)
-            then._reader, then._bodies = seen, self._bodies.on(seen)
-            yield then
+            yield self._on(seen)
 
     # ---- permissions -----------------------------------------------------------------------------------------------
 
@@ -218,6 +224,28 @@ class Queries:
         async with self.moment() as then:
             return await then.task_then(principal, task_id)
 
+    async def small_task(self, principal: Principal, task_id: str) -> tuple[View, int]:
+        """Return the same as `task`, at less cost: what it most likely needs is read at once. That is little."""
+        if self._ahead is not None and self._rules.may(principal, "task.read"):
+            seen = await self._ahead.read_ahead(
+                [
+                    (named_reads.TASK_ROW, {"tenant": principal.tenant, "task": task_id}),
+                    (named_reads.SUBTASKS_PAGE, _subtasks_asked(task_id, 0, SUBTASKS_SHOWN)),
+                    (named_reads.LAST_RESULTS_OF_TASK, _results_asked(task_id)),
+                ]
+            )
+            with suppress(NotReadAhead):
+                if seen is not None:
+                    return await self._on(seen).task_then(principal, task_id)
+        return await self.task(principal, task_id)
+
+    def _on(self, reader: Reader) -> Queries:
+        """Return these queries, reading from a snapshot."""
+        then = object.__new__(Queries)  # `copy` takes seven times as long
+        then.__dict__.update(self.__dict__)
+        then._reader, then._bodies = reader, self._bodies.on(reader)
+        return then
+
     async def submitted(self, principal: Principal, task_id: str) -> tuple[View, int]:
         """Return the same as `task`, at less cost if the task has no plan yet: one row shows it."""
         row = await self._task(principal, task_id)
@@ -278,13 +306,7 @@ class Queries:
         done = status is TaskStatus.COMPLETED or (status in TASK_CLOSED and row.n_total and not row.n_open)
         if not done:
             return None
-        found = await self._fetch(
-            named_reads.LAST_RESULTS_OF_TASK,
-            task=row.id,
-            kind=Kind.EXECUTE,
-            status=Status.SUCCEEDED,
-            condition=Condition.SUCCESS,
-        )
+        found = await self._fetch(named_reads.LAST_RESULTS_OF_TASK, **_results_asked(row.id))
         return await self._bodies.outputs(found, Inline())
 
     async def tasks(
@@ -329,9 +351,7 @@ class Queries:
         """Return up to `limit` subtasks, the position of the last one, and whether there are more."""
         if not task.n_total:
             return [], after, False
-        found = await self._fetch(
-            named_reads.SUBTASKS_PAGE, task=task.id, kind=Kind.EXECUTE, after=after, limit=limit + 1
-        )
+        found = await self._fetch(named_reads.SUBTASKS_PAGE, **_subtasks_asked(task.id, after, limit))
         shown = found[:limit]
         # Progress may contain as much of the output as the result, so it needs the same permission.
         seen = any(row.said for row in shown) and await self._sees_outputs(principal, task.id)

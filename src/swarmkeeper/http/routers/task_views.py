@@ -36,7 +36,7 @@ async def read_task(
     """Return a task as JSON and its version. The task is None if its version is in `known`, unless `explain` is set."""
 
     if not explain and task_id in call.services.small_tasks:
-        task, version = await call.services.queries.task(call.by, task_id)
+        task, version = await call.services.queries.small_task(call.by, task_id)
         return None if version in known else encode(task), version
 
     async def whole(reads: Reads) -> tuple[bytes | None, int]:

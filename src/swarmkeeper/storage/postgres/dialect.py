@@ -44,6 +44,7 @@ POSTGRES = Dialect(
 _BESIDE: Mapping[str, str] = {
     "start_due": "bigint",
     "seq": "bigint",
+    "outbox": "bigint",
     "expire_put_off": "bigint",
     "end_put_off": "bigint",
     "weight": "bigint",

@@ -147,13 +147,16 @@ def _combined(names: tuple[str, ...], *, telling: bool = False, sealed: bool = F
 
 @cache
 def _read_together(names: tuple[str, ...]) -> str:
+    return read_together(tuple(QUERIES[name] for name in names))
+
+
+def read_together(reads: tuple[dialect.Statement, ...]) -> str:
     """Return one statement that runs these reads; it returns one row, with all rows of each as an array."""
     parts: list[str] = []
     before = 0
-    for name in names:
-        statement = QUERIES[name]
-        parts.append(f"ARRAY(SELECT ROW(read.*) FROM ({_renumbered(statement.sql, before)}) AS read)")
-        before += len(statement.parameters)
+    for read in reads:
+        parts.append(f"ARRAY(SELECT ROW(read.*) FROM ({_renumbered(read.sql, before)}) AS read)")
+        before += len(read.parameters)
     return f"SELECT {', '.join(parts)}"
 
 

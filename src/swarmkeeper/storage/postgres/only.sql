@@ -122,20 +122,12 @@ SELECT coalesce(max(id) - min(id) + 1, 0) FROM outbox;
 -- The last number that a row of the outbox got.
 SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence('outbox', 'id') AS regclass)), 0);
 
--- name: take_outbox
+-- name: first_outbox
 -- The first rows, in order; and a time before which everything that was committed is among them or was before.
-WITH taken AS (
-    DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT :limit) RETURNING id, body
-)
-SELECT id, body, CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) AS until FROM taken ORDER BY id;
-
--- name: take_numbers
--- The last of :n new numbers of events, with heads of audit trees by tenant, if there are any. Two sequencers cannot
--- number at the same time: the row stays locked.
-WITH taken AS (UPDATE meta SET value = value + :n WHERE key = 'pos' RETURNING value)
-SELECT taken.value AS last, {audit_tree.*}
-  FROM taken
-  LEFT JOIN ({each :keys} AS wanted CROSS JOIN audit_tree) ON audit_tree.tenant = wanted.value;
+SELECT id, body, CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) AS until
+  FROM outbox
+ ORDER BY id
+ LIMIT :limit;
 
 -- name: outcome
 -- Whether a transaction has committed: committed, aborted, in progress; NULL if it was too long ago.

@@ -5,6 +5,9 @@
 INSERT INTO event (seq, id, at, tenant, task, sequence, work, kind, actor, audit, body, redacted)
 VALUES (:seq, :id, :at, :tenant, :task, :sequence, :work, :kind, :actor, :audit, :body, :redacted);
 
+-- name: delete_outbox
+DELETE FROM outbox WHERE outbox.id = :outbox;
+
 -- name: raise_meta
 -- A number that only grows.
 INSERT INTO meta (key, value) VALUES (:key, :value)

@@ -1,14 +1,19 @@
 """Numbers what transactions have told: events get their place in the feed, audit records theirs in their tenant's tree.
 
 Theory. A transaction writes what it tells as one row of the outbox, in its last statement, and commits: then it is
-durable, but has no number yet. One sequencer at a time takes rows away, whatever is visible, in the order of their
-ids, and numbers their contents in a transaction of its own. So numbers have no gaps, and a reader that sees a number
-sees all numbers before it, as in SQLite. Causes come before effects: if a transaction B has read what A committed,
-every reader that sees B's row sees A's, too; and B's row has the higher id, since it was written after all that B read.
+durable, but has no number yet. One sequencer at a time reads rows, whatever is visible, in the order of their ids; one
+statement then writes their contents with their numbers, and deletes them. So numbers have no gaps, and a reader that
+sees a number sees all numbers before it, as in SQLite. Causes come before effects: if a transaction B has read what A
+committed, every reader that sees B's row sees A's, too; and B's row has the higher id, since it was written after all
+that B read.
 
 Which replica is the sequencer decides an advisory lock of a session, on a connection of its own. The others try to get
 it again and again. If the owner dies, PostgreSQL frees the lock, and all that was not numbered is still in the outbox.
 If the owner stands still, another one ends its connection. The same connection shows others that this server lives.
+All that a sequencer writes goes through the connection that has the lock: without the lock it can write nothing.
+
+A turn costs much the same for one row and for many. So after a turn, the sequencer rests a moment, unless somebody
+waits for numbers: a busy server's rows share their turns, and a single row gets its number at once.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from operator import itemgetter
 
 import asyncpg
 
@@ -26,7 +31,7 @@ from swarmkeeper.storage import rows
 from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.postgres.connections import close, translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
-from swarmkeeper.storage.postgres.outbox import unpacked
+from swarmkeeper.storage.postgres.outbox import Told, unpacked
 
 ROWS_MAX = 64  # of one turn: readers see its numbers only when all have theirs
 _KEY = "hashtextextended('swarmkeeper/sequencer', 0)"
@@ -35,56 +40,89 @@ _OWN_FOR_NOW = f"SELECT pg_try_advisory_xact_lock({_KEY})"
 _PRESENT = "SELECT pg_advisory_lock_shared(hashtextextended('swarmkeeper/server', 0))"
 _SECONDS_BETWEEN_TRIES = 0.25
 _FROZEN = 3_000_000  # microseconds
+_SECONDS_OF_REST = 0.025  # after a turn: the longest time that a transaction waits so that it shares a turn
 _SECONDS_IDLE_MIN, _SECONDS_IDLE_MAX = 0.025, 0.1  # without a hint: it was lost, or a tool has written rows
 
 
-async def place_turn(connection: asyncpg.Connection, *, owns: bool, filled: bool = False) -> int:
+async def place_turn(
+    connection: asyncpg.Connection, *, owns: bool, filled: bool = False, near: set[str] | None = None
+) -> int:
     """Number the first rows of the outbox, and return how many they were.
 
     Args:
         owns: this connection is the sequencer's. Otherwise nothing is done while there is one.
         filled: there are some, so that it is not worth asking first.
+        near: the tenants of the last turn, which this one most likely needs, too; then those of this turn.
     """
+    near = set() if near is None else near
     with translated_errors():
         execution = Execution(connection)
         if not filled and await execution.value("newest_outbox") is None:
             return 0
+        if owns:
+            return await _place_first(execution, near)
         async with connection.transaction():
-            if not owns and not await connection.fetchval(_OWN_FOR_NOW):
-                return 0
-            taken = await execution.fetch("take_outbox", limit=ROWS_MAX)
-            if taken:
-                await _place(execution, [unpacked(row["body"]) for row in taken], taken[0]["until"])
-            return len(taken)
+            return await _place_first(execution, near) if await connection.fetchval(_OWN_FOR_NOW) else 0
 
 
-async def _place(execution: Execution, told: list[Any], until: int) -> None:
+async def _place_first(execution: Execution, near: set[str]) -> int:
+    taken, ((last,),), trees = await execution.fetch_together(
+        [
+            ("first_outbox", {"limit": ROWS_MAX}),
+            ("meta", {"key": "pos"}),
+            ("load_tree", {"keys": rows.to_json(sorted(near))}),
+        ]
+    )
+    if not taken:
+        return 0
+    taken.sort(key=itemgetter(0))
+    told = [unpacked(body) for _, body, _ in taken]
+    tenants = {leaf[_TENANT] for one in told for leaf in one.leaves}
+    if unread := tenants - near:
+        trees += await execution.fetch("load_tree", keys=rows.to_json(sorted(unread)))
+    near.clear()
+    near.update(tenants)
+    known = {row[0]: rows.AUDIT_TREE.from_row(row) for row in map(tuple, trees) if row[0] in tenants}
+    writes, drops = _placing(told, last, taken[0][2], dict.fromkeys(sorted(tenants)) | known)
+    writes.append(("delete_outbox", [(number,) for number, *_ in taken]))
+    if drops:
+        # Apart from the others: one statement cannot add to a row and remove it.
+        async with execution.connection.transaction():
+            await execution.write(writes)
+            await execution.write(drops)
+    else:
+        await execution.write(writes)
+    return len(taken)
+
+
+def _placing(
+    told: list[Told], last: int, until: int, trees: dict[str, tree.AuditTree | None]
+) -> tuple[saving.Writes, saving.Writes]:
+    """Return the statements that write what was told with its numbers, and those that follow them.
+
+    Args:
+        last: the last number that an event has.
+        until: when the rows were read: all that was committed before has its numbers then.
+        trees: of all tenants that were told of; None: it has none yet.
+    """
     events = [tuple(event) for one in told for event in one.events]
     _check_sequences(events)
+    numbered = [(number, *event) for number, event in enumerate(events, last + 1)]
     leaves = [rows.AUDIT_LEAF.from_row(leaf) for one in told for leaf in one.leaves]
-    tenants = sorted({leaf.tenant for leaf in leaves})
-    taken = await execution.fetch("take_numbers", n=len(events), keys=rows.to_json(tenants))
-    last = taken[0]["last"]
-    numbered = [(number, *event) for number, event in enumerate(events, last - len(events) + 1)]
-    known = [tuple(row)[1:] for row in taken if row["tenant"] is not None]
-    trees = dict.fromkeys(tenants) | {row[0]: rows.AUDIT_TREE.from_row(row) for row in known}
     placed, grown = tree.place(trees, leaves)
     counts = _summed(one.counts for one in told)
     tallies = saving.writes_of(*saving.summed(part for one in told for part in one.tallies))
     alive = [one.alive_at for one in told if one.alive_at is not None]
-    await execution.write(
-        [
-            ("place_event", numbered),
-            ("insert_audit_leaf", list(map(rows.AUDIT_LEAF.to_row, placed))),
-            ("put_tree", list(map(rows.AUDIT_TREE.to_row, grown.values()))),
-            ("count_opened", [(*numbers, tenant) for tenant, numbers in sorted(counts.items())]),
-            *(write for write in tallies if not write[0].startswith("drop_")),
-            # All that was committed before `until` has its numbers; and the latest time that an engine has reached.
-            ("raise_meta", [("sequenced_until", until), ("alive_at", max(alive, default=0))]),
-        ]
-    )
-    # Apart from the others: one statement cannot add to a row and remove it.
-    await execution.write([write for write in tallies if write[0].startswith("drop_")])
+    numbers = [("pos", last + len(events)), ("sequenced_until", until)]
+    writes: saving.Writes = [
+        ("place_event", numbered),
+        ("insert_audit_leaf", list(map(rows.AUDIT_LEAF.to_row, placed))),
+        ("put_tree", list(map(rows.AUDIT_TREE.to_row, grown.values()))),
+        ("count_opened", [(*numbers, tenant) for tenant, numbers in sorted(counts.items())]),
+        *(write for write in tallies if not write[0].startswith("drop_")),
+        ("raise_meta", [*numbers, ("alive_at", max(alive, default=0))]),  # the latest time that an engine has reached
+    ]
+    return writes, [write for write in tallies if write[0].startswith("drop_")]
 
 
 def _check_sequences(events: Iterable[rows.Row]) -> None:
@@ -99,6 +137,7 @@ def _check_sequences(events: Iterable[rows.Row]) -> None:
 
 _TASK = rows.EVENT.table.columns.index("task")
 _SEQUENCE = rows.EVENT.table.columns.index("sequence")
+_TENANT = rows.AUDIT_LEAF.table.columns.index("tenant")
 
 
 def _summed(counts: Iterable[dict[str, list[int]]]) -> dict[str, list[int]]:
@@ -117,6 +156,8 @@ class Sequencer:
         self._hinted = asyncio.Event()
         self._filled = False  # this process has written rows since the last turn began
         self._waiting: list[asyncio.Future[bool]] = []  # for the end of a turn that has not begun
+        self._awaited = asyncio.Event()  # somebody waits so
+        self._near: set[str] = set()  # the tenants of the last turn
         self.on_numbered: Callable[[], Awaitable[None]] = _nobody
         self._task: asyncio.Task[None] | None = None
         self.owns = False
@@ -153,6 +194,7 @@ class Sequencer:
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
         self._hinted.set()
+        self._awaited.set()
         is_numbered: bool = await waiting
         return is_numbered
 
@@ -187,9 +229,8 @@ class Sequencer:
                 if await self._place_all(connection):
                     self.trouble, idle = "", _SECONDS_IDLE_MIN
                     await self.on_numbered()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(idle):
-                        await self._hinted.wait()
+                    await _set_within(self._awaited, _SECONDS_OF_REST)
+                if await _set_within(self._hinted, idle):
                     idle = _SECONDS_IDLE_MIN
                 idle = min(2 * idle, _SECONDS_IDLE_MAX)
         finally:
@@ -200,12 +241,13 @@ class Sequencer:
     async def _place_all(self, connection: asyncpg.Connection) -> bool:
         """Number what the outbox holds now, and answer those who wait for it; return whether it held anything."""
         self._hinted.clear()
+        self._awaited.clear()
         filled, self._filled = self._filled, False
         waiting, self._waiting = self._waiting, []
         began = asyncio.get_running_loop().time()
         is_numbered = found_any = False
         try:
-            while (placed := await place_turn(connection, owns=True, filled=filled)) == ROWS_MAX:
+            while (placed := await place_turn(connection, owns=True, filled=filled, near=self._near)) == ROWS_MAX:
                 found_any = True
             is_numbered = True
             self._numbered_at = began
@@ -218,6 +260,14 @@ class Sequencer:
         for each in waiting:
             if not each.done():  # its task may have been cancelled
                 each.set_result(is_numbered)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, but not for long; return whether it is set."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 async def _nobody() -> None:

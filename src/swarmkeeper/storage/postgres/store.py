@@ -10,8 +10,19 @@ from dataclasses import asdict
 from typing import Any
 
 import asyncpg
+import msgspec
 
-from swarmkeeper.core.ports import Entropy, Heard, Looked, Read, ServerSeen, StaleVersion, Started, StoreUnavailable
+from swarmkeeper.core.ports import (
+    Entropy,
+    Heard,
+    Looked,
+    NotReadAhead,
+    Read,
+    ServerSeen,
+    StaleVersion,
+    Started,
+    StoreUnavailable,
+)
 from swarmkeeper.storage import migration_files, rows
 from swarmkeeper.storage.at_rest import guard
 from swarmkeeper.storage.at_rest.bodies import ENCRYPTED as WITH_BODIES
@@ -20,7 +31,8 @@ from swarmkeeper.storage.derived import in_postgres
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
-from swarmkeeper.storage.postgres.execution import QUERIES, Execution
+from swarmkeeper.storage.postgres.execution import QUERIES, Execution, read_together
+from swarmkeeper.storage.postgres.heads import AskedHeads
 from swarmkeeper.storage.postgres.loading import load_keys
 from swarmkeeper.storage.postgres.sequencer import Sequencer, place_turn
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
@@ -85,7 +97,9 @@ class PostgresStore:
         self._is_open = self._exclusive = False
         self._tenants: set[str] = set()  # that have a row
         self._budgeted: set[str] = set()  # tenants that have, or had, a budget
+        self._asked = AskedHeads()
         self._makers: dict[tuple[str, type[Any]], Any] = {}
+        self._columns: dict[str, list[str]] = {}  # by name of a read
         self._told = 0  # rows of the outbox that this process has written
         self._outbox_rows = 0  # when they were last counted
         self._keys_outdated = False  # a data key was erased that this process knows
@@ -206,7 +220,7 @@ class PostgresStore:
                 with translated_errors():
                     await load_keys(execution, self.bodies)
                 self._keys_outdated = False
-            transaction = PostgresTransaction(execution, self._tenants, self._budgeted, self.bodies)
+            transaction = PostgresTransaction(execution, self._tenants, self._budgeted, self.bodies, self._asked)
             try:
                 yield transaction
                 await self._commit(execution, transaction)
@@ -366,24 +380,47 @@ class PostgresStore:
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
     async def _rows(self, connection: asyncpg.Connection, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-        kind = name.row if isinstance(name, Read) else dict
         statement = READS[name]
         arguments = [_argument(value) for value in statement.arguments(parameters)]
         seconds = connections.SECONDS_FOR_ALL_ROWS if name.startswith("doctor_") else None
         found = await connection.fetch(statement.sql, *arguments, timeout=seconds)
         if not found:
             return []
+        self._columns[name] = columns = list(found[0].keys())
+        return await self._made(connection, name, parameters, columns, found)
+
+    async def _made(
+        self,
+        connection: asyncpg.Connection,
+        name: str,
+        parameters: Mapping[str, Any],
+        columns: list[str],
+        found: list[Any],
+    ) -> list[Any]:
+        """Return the rows of a read as what its callers want."""
+        kind = name.row if isinstance(name, Read) else dict
         make = self._makers.get((name, kind))
         if make is None:
-            make = self._makers[name, kind] = rows.maker(kind, list(found[0].keys()))
+            make = self._makers[name, kind] = rows.maker(kind, columns)
         if name in WITH_BODIES:
-            columns = list(found[0].keys())
             try:
                 found = self.bodies.opened(name, columns, found, parameters)
             except UnknownDataKey:
                 await load_keys(Execution(connection), self.bodies)
                 found = self.bodies.opened(name, columns, found, parameters, again=True)
         return list(map(make, found))
+
+    async def read_ahead(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> _Ahead | None:
+        if not self._columns.keys() >= {name for name, _ in asked}:
+            return None
+        sql = read_together(tuple(READS[name] for name, _ in asked))
+        arguments = [_argument(value) for name, given in asked for value in READS[name].arguments(given)]
+        async with self._reader() as connection:
+            pages = await connection.fetchrow(sql, *arguments)
+            ahead = _Ahead(self)
+            for (name, given), page in zip(asked, pages, strict=True):
+                ahead.add(name, given, await self._made(connection, name, given, self._columns[name], page))
+        return ahead
 
     async def _wait_for_sequencer(self) -> None:
         """Wait until everything that was committed before has its numbers, but not for long."""
@@ -532,6 +569,28 @@ class _Snapshot:
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         return await self._store._rows(self.connection, name, parameters)
+
+
+class _Ahead:
+    """Implements `core.ports.Reader` with rows that were read together."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+        self._found: dict[str, tuple[Mapping[str, Any], list[Any]]] = {}
+
+    def add(self, name: str, parameters: Mapping[str, Any], found: list[Any]) -> None:
+        self._found[name] = (parameters, found)
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        given, found = self._found.get(name, (None, []))
+        if given == parameters:
+            return found
+        if name != "payloads":
+            raise NotReadAhead(name)
+        bodies = await self._store.read(name, parameters)
+        if len(bodies) < len(msgspec.json.decode(parameters["ids"])):
+            raise NotReadAhead(name)  # some were removed since the others were read
+        return bodies
 
 
 def _argument(value: Any) -> Any:

@@ -13,6 +13,7 @@ from swarmkeeper.storage import checkpoints, kills, operations, persons, retenti
 from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.derived import saving
+from swarmkeeper.storage.postgres import heads
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
 from swarmkeeper.storage.postgres.loading import BulkLoading
@@ -37,12 +38,16 @@ _MORE = 4  # so many times as many rows are read when too many of them belong to
 class PostgresTransaction:
     reads_together = True
 
-    def __init__(self, execution: Execution, tenants: set[str], budgeted: set[str], bodies: BodyCodec) -> None:
+    def __init__(
+        self, execution: Execution, tenants: set[str], budgeted: set[str], bodies: BodyCodec, asked: heads.AskedHeads
+    ) -> None:
         """
         Args:
             tenants: that are known to have a row; the store keeps them.
             budgeted: those that are known to have a budget.
+            asked: what earlier transactions asked of queues; the store keeps it, too.
         """
+        self._asked, self._ahead = asked, heads.HeadsAhead()
         self._execution, self._bodies = execution, bodies
         self._locks = Locks(execution, budgeted)
         self._tenants = tenants
@@ -112,13 +117,19 @@ class PostgresTransaction:
     # ---- pending work ------------------------------------------------------------------------------------------------
 
     async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int, int]]:
+        lines = self._asked.guess(tenant, queues)
+        levels = "ready_levels", {"tenant": tenant, "queues": to_json(list(queues))}
         await self.write()
         with translated_errors():
-            found = await self._execution.fetch("ready_levels", tenant=tenant, queues=to_json(list(queues)))
+            found, *pages = await self._execution.fetch_together(
+                [levels, *(heads.asked(tenant, *line) for line in lines)]
+            )
+        for line, entries in zip(lines, self._taken(pages), strict=True):
+            self._ahead.put(tenant, line, entries)
         return sorted(
             (queue, priority, since)
-            for queue, *levels in found
-            for priority, since in enumerate(levels)
+            for queue, *levels_of_queue in found
+            for priority, since in enumerate(levels_of_queue)
             if since is not None
         )
 
@@ -134,6 +145,9 @@ class PostgresTransaction:
         by_age: bool = False,
     ) -> list[QueueEntry]:
         assert not (by_age and owner), "by age, entries cannot be filtered by owner"
+        if after is None and not by_age and not owner:
+            (found,) = await self.queue_heads(tenant, [(queue, priority, limit)])
+            return found
         read = "ready_by_age" if by_age else "ready_heads_for" if owner else "ready_heads"
         position, work = after or (-1, "")
         asked: dict[str, Any] = {"queue": queue, "tenant": tenant, "priority": priority, "limit": limit}
@@ -143,15 +157,21 @@ class PostgresTransaction:
         return found
 
     async def queue_heads(self, tenant: str, lines: Sequence[tuple[int, int, int]]) -> list[list[QueueEntry]]:
-        first = {"tenant": tenant, "place": -1, "work": ""}
-        asked = [{"queue": queue, "priority": priority, "limit": limit, **first} for queue, priority, limit in lines]
-        return await self._entries([("ready_heads", each) for each in asked])
+        for line in lines:
+            self._asked.note(tenant, *line)
+        ahead = {line: entries for line in lines if (entries := self._ahead.get(tenant, *line)) is not None}
+        rest = [line for line in lines if line not in ahead]
+        found = await self._entries([heads.asked(tenant, *line) for line in rest]) if rest else []
+        ahead.update(zip(rest, found, strict=True))
+        return [ahead[line] for line in lines]
 
     async def _entries(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[QueueEntry]]:
         """Read only entries of tasks that this transaction has, or gets with this statement."""
         await self.write()
         with translated_errors():
-            pages = await self._execution.fetch_together(asked)
+            return self._taken(await self._execution.fetch_together(asked))
+
+    def _taken(self, pages: Sequence[list[Any]]) -> list[list[QueueEntry]]:
         found = [list(map(rows.READY.from_row, page)) for page in pages]
         entries = [entry for page in found for entry in page]
         self._locks.got({task_lock(entry.task) for entry in entries})
@@ -211,6 +231,7 @@ class PostgresTransaction:
     async def save(self, changes: Changes) -> None:
         await self.write()
         self._leases_held.clear()
+        self._ahead.clear()
         gone: _Writes = []
         put: _Writes = []
         if changes.erased_keys:

@@ -1,0 +1,156 @@
+"""How long a batch waits for more commands: long enough to share its cost, and never for a caller that comes alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from swarmkeeper.app import OWN, Orchestrator
+from swarmkeeper.core.answers import not_replayed
+from swarmkeeper.core.commands import Submit
+from swarmkeeper.engine.batch import COMPANY_PART, Company
+from swarmkeeper.settings import Settings
+from tests.support.postgres import server
+
+STATEMENT_SECONDS = 0.005  # as of a database in another building
+CALLERS, ROUNDS = 12, 6
+APART_SECONDS = 0.0004  # between the moments at which callers come back
+
+
+class Clock:
+    """Time that passes only if it is told to; `sleeps` are the pauses that were asked for."""
+
+    def __init__(self) -> None:
+        self.time = 0
+        self.sleeps: list[int] = []
+        self.comes: Callable[[], None] = lambda: None  # called in each pause
+
+    def now(self) -> int:
+        return self.time
+
+    def monotonic(self) -> int:
+        return self.time
+
+    async def sleep(self, microseconds: int) -> None:
+        self.sleeps.append(microseconds)
+        self.time += microseconds
+        self.comes()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("swarmkeeper.engine.batch.asyncio.sleep", lambda seconds: made.sleep(round(seconds * 1e6)))
+    return made
+
+
+async def test_a_batch_waits_while_those_who_were_answered_come_back(clock: Clock) -> None:
+    company, queue = Company(clock), ["first"]
+    clock.time = 16_000
+    company.answered(4, began=0)
+    clock.comes = lambda: queue.append("another")
+
+    await company.wait(queue)
+
+    assert len(queue) == 3  # an eighth of the time of the last batch, in which two more came
+    assert sum(clock.sleeps) == 16_000 // COMPANY_PART
+
+
+async def test_a_batch_waits_no_longer_once_all_are_back(clock: Clock) -> None:
+    company, queue = Company(clock), ["first"]
+    clock.time = 16_000
+    company.answered(2, began=0)
+    clock.comes = lambda: queue.append("another")
+
+    await company.wait(queue)
+
+    assert (len(queue), len(clock.sleeps)) == (2, 1)
+
+
+async def test_a_batch_waits_no_longer_if_nobody_comes(clock: Clock) -> None:
+    company = Company(clock)
+    clock.time = 16_000
+    company.answered(9, began=0)
+
+    await company.wait(["first"])
+
+    assert len(clock.sleeps) == 1
+
+
+@pytest.mark.parametrize(
+    ("callers", "later"), [(1, 0), (0, 0), (9, 20_000)], ids=["one was answered", "none was", "it was long ago"]
+)
+async def test_a_caller_that_comes_alone_does_not_wait(clock: Clock, callers: int, later: int) -> None:
+    company = Company(clock)
+    clock.time = 16_000
+    company.answered(callers, began=0)
+    clock.time += later
+
+    await company.wait(["first"])
+
+    assert clock.sleeps == []
+
+
+async def test_one_very_slow_batch_does_not_make_the_next_ones_wait_long(clock: Clock) -> None:
+    company, queue = Company(clock), ["first"]
+    clock.time = 3_600_000_000
+    company.answered(1_000, began=0)
+    clock.comes = lambda: queue.append("another")
+
+    await company.wait(queue)
+
+    assert sum(clock.sleeps) <= 12_500
+
+
+@pytest.fixture
+def store() -> str:
+    return server().new_store()
+
+
+@asynccontextmanager
+async def far_database(store: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Orchestrator]:
+    """Run a server whose database takes some milliseconds to answer each statement."""
+
+    def slow(method: Any) -> Any:
+        async def slowly(*args: Any, **named: Any) -> Any:
+            await asyncio.sleep(STATEMENT_SECONDS)
+            return await method(*args, **named)
+
+        return slowly
+
+    async with Orchestrator(Settings(store=store, log_level="error")) as swarm:
+        with monkeypatch.context() as patched:
+            for name in ("fetch", "fetchrow", "fetchval", "execute"):
+                patched.setattr(asyncpg.Connection, name, slow(getattr(asyncpg.Connection, name)))
+            yield swarm
+
+
+async def batches_of(swarm: Orchestrator) -> int:
+    """Let callers submit tasks, each the next one soon after the answer; return how many batches that took."""
+
+    async def caller(number: int) -> None:
+        for _ in range(ROUNDS):
+            not_replayed(await swarm.engine.do(Submit(by=OWN, title="hello", spec=b'{"title":"hello"}')))
+            await asyncio.sleep(number * APART_SECONDS)
+
+    before = swarm.engine.stats.batches
+    await asyncio.gather(*map(caller, range(CALLERS)))
+    return swarm.engine.stats.batches - before
+
+
+async def test_callers_of_a_far_database_share_batches(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(self: Company, queue: Any) -> None:
+        return
+
+    async with far_database(store, monkeypatch) as swarm:
+        together = await batches_of(swarm)
+        with monkeypatch.context() as patched:
+            patched.setattr(Company, "wait", at_once)
+            apart = await batches_of(swarm)
+
+    assert together <= 0.75 * apart
