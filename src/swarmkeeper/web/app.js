@@ -1,4 +1,4 @@
-// ../../../../work/main/dashboard/node_modules/preact/dist/preact.mjs
+// node_modules/preact/dist/preact.mjs
 var n;
 var t;
 var r;
@@ -269,7 +269,7 @@ n = { __e: function(n3, t4, r4, u4) {
   return n3.__v.__b - t4.__v.__b;
 }, e = /* @__PURE__ */ Symbol(), l = /(PointerCapture)$|Capture$/i, c = 0, a = {}, s = 0;
 
-// ../../../../work/main/dashboard/node_modules/preact/hooks/dist/hooks.mjs
+// node_modules/preact/hooks/dist/hooks.mjs
 var t2;
 var r2;
 var u2;
@@ -423,7 +423,7 @@ function G2(n3, t4) {
   return "function" == typeof t4 ? t4(n3) : t4;
 }
 
-// ../../../../work/main/dashboard/node_modules/@preact/signals-core/dist/signals-core.module.js
+// node_modules/@preact/signals-core/dist/signals-core.module.js
 var i3 = /* @__PURE__ */ Symbol.for("preact-signals");
 function t3() {
   if (!(v3 > 1)) {
@@ -816,7 +816,7 @@ function x2(i4, t4) {
   return n3;
 }
 
-// ../../../../work/main/dashboard/node_modules/@preact/signals/dist/signals.module.js
+// node_modules/@preact/signals/dist/signals.module.js
 var h4;
 var d4;
 var p4;
@@ -1141,9 +1141,9 @@ function zone(at) {
 function money(micro) {
   if (micro === void 0 || micro === null) return "–";
   const digits = String(Math.trunc(Math.abs(micro))).padStart(7, "0");
-  const [whole, part] = [digits.slice(0, -6), digits.slice(-6)];
-  const shown = whole === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
-  return `${micro < 0 ? "−" : ""}$${grouped(whole)}.${shown.padEnd(2, "0")}`;
+  const [whole2, part] = [digits.slice(0, -6), digits.slice(-6)];
+  const shown = whole2 === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
+  return `${micro < 0 ? "−" : ""}$${grouped(whole2)}.${shown.padEnd(2, "0")}`;
 }
 var grouped = (digits) => String(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 var safe = (text) => text.replace(
@@ -1266,10 +1266,10 @@ var api = {
   explain: (task) => get(`tasks/${id(task)}:explain`),
   searched: (q2) => get("tasks", { q: q2, view: "row", page_size: 8 })
 };
-async function whole(path, pages) {
+async function whole(path, pages2) {
   const items = [];
   let token2 = "";
-  for (let page = 0; page < pages; page++) {
+  for (let page = 0; page < pages2; page++) {
     const found = await get(path, { page_size: 500, page_token: token2 });
     items.push(...found.items);
     token2 = found.next_page_token;
@@ -1325,17 +1325,12 @@ function find(keys) {
 var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName) && !(target instanceof HTMLInputElement && target.type === "checkbox"));
 function listen() {
   addEventListener("keydown", (event) => {
-<<<<<<< HEAD
     if (event.altKey || event.defaultPrevented) return;
-    const key = event.key;
     if (event.ctrlKey || event.metaKey) {
-      if (!event.shiftKey) run(`Ctrl ${key}`, event);
+      if (!event.shiftKey) run(`Ctrl ${event.key}`, event);
       return;
     }
-=======
-    if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
     const key = event.key === " " ? "Space" : event.key;
->>>>>>> lists
     if (key === "Escape") {
       run("Escape", event);
       return;
@@ -1641,101 +1636,7 @@ function say(text) {
   said.value = said.peek() === text ? `${text} ` : text;
 }
 
-<<<<<<< HEAD
 // node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
-=======
-// src/words.ts
-var TASKS = {
-  CREATED: { tone: "wait", word: "created" },
-  PLANNED: { tone: "wait", word: "planned" },
-  IN_PROGRESS: { tone: "run", word: "in progress" },
-  COMPLETED: { tone: "eye", word: "completed" },
-  FAILED: { tone: "bad", word: "failed" },
-  ARCHIVED: { tone: "ok", word: "archived" }
-};
-var ITEMS = {
-  BLOCKED: { tone: "wait", word: "blocked" },
-  READY: { tone: "wait", word: "ready" },
-  LEASED: { tone: "run", word: "running" },
-  WAITING: { tone: "hold", word: "waits" },
-  IN_REVIEW: { tone: "eye", word: "in review" },
-  SUCCEEDED: { tone: "ok", word: "done" },
-  FAILED: { tone: "bad", word: "failed" },
-  CANCELLED: { tone: "plain", word: "cancelled" },
-  SKIPPED: { tone: "plain", word: "skipped" }
-};
-var OUTCOMES = {
-  accepted: { tone: "ok", word: "accepted" },
-  rejected: { tone: "bad", word: "rejected" },
-  failed: { tone: "bad", word: "failed" },
-  cancelled: { tone: "plain", word: "cancelled" },
-  expired: { tone: "bad", word: "expired" }
-};
-var plain = (word) => ({ tone: "plain", word: word.toLowerCase().replaceAll("_", " ") });
-var lookOfItem = (status) => ITEMS[status] ?? plain(status);
-var lookOfEnding = (ending) => ending === "succeeded" ? { tone: "ok", word: "succeeded" } : ["failed", "expired", "timed_out"].includes(ending) ? { tone: "bad", word: ending.replace("_", " ") } : ["deferred", "asked"].includes(ending) ? { tone: "hold", word: ending } : plain(ending);
-function lookOfTask(task) {
-  if (task.outcome !== null) {
-    const outcome = OUTCOMES[task.outcome] ?? plain(task.outcome);
-    return task.status === "ARCHIVED" && task.outcome === "accepted" ? { tone: "ok", word: "archived" } : outcome;
-  }
-  if (task.holds.includes("paused")) return { tone: "hold", word: "paused" };
-  if (task.holds.includes("budget")) return { tone: "hold", word: "at its budget" };
-  if (task.holds.length) return { tone: "hold", word: "waits for a person" };
-  return TASKS[task.status] ?? plain(task.status);
-}
-var ORDER = ["bad", "hold", "run", "eye", "wait", "plain", "ok"];
-var worse = (a5, b3) => ORDER.indexOf(a5) - ORDER.indexOf(b3);
-function span(ms) {
-  const seconds = Math.max(0, ms) / 1e3;
-  if (seconds < 1) return `${Math.round(seconds * 1e3)} ms`;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} m ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} m`;
-  return `${Math.floor(hours / 24)} d`;
-}
-var since = (time, now3) => time ? span(now3 - Date.parse(time)) : "–";
-var until = (time, now3) => time ? span(Date.parse(time) - now3) : "–";
-function moment(time) {
-  if (!time) return "–";
-  const at = new Date(time);
-  if (Number.isNaN(at.getTime())) return "–";
-  const two = (n3) => String(n3).padStart(2, "0");
-  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][at.getMonth()];
-  return `${at.getDate()} ${month} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone(at)}`;
-}
-function zone(at) {
-  const minutes = -at.getTimezoneOffset();
-  if (minutes === 0) return "UTC";
-  const rest = Math.abs(minutes) % 60;
-  return `UTC${minutes < 0 ? "−" : "+"}${Math.floor(Math.abs(minutes) / 60)}${rest ? `:${String(rest).padStart(2, "0")}` : ""}`;
-}
-function money(micro) {
-  if (micro === void 0 || micro === null) return "–";
-  const digits = String(Math.trunc(Math.abs(micro))).padStart(7, "0");
-  const [whole2, part] = [digits.slice(0, -6), digits.slice(-6)];
-  const shown = whole2 === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
-  return `${micro < 0 ? "−" : ""}$${grouped(whole2)}.${shown.padEnd(2, "0")}`;
-}
-var grouped = (digits) => String(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
-var safe = (text) => text.replace(
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
-  (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`
-);
-var shortId = (id2) => id2.replace(/\b([a-z]{3})_[0-9A-Za-z]{14,}([0-9A-Za-z]{6})\b/g, "$1_…$2");
-function head(value, max = 64 * 1024) {
-  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "null";
-  return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
-}
-
-// ../../../../work/main/dashboard/node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
-<<<<<<< HEAD
->>>>>>> taskpage
-=======
->>>>>>> lists
 var f4 = /* @__PURE__ */ Symbol.for("pv");
 var o4 = 0;
 function a4(t4, e4, n3, u4, a5, i4) {
@@ -1870,7 +1771,7 @@ function Value({ value, name }) {
     shown.cut && !whole2 && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
   ] });
 }
-function Dialog({ title, close, children, bare }) {
+function Dialog({ title, close, children, bare: bare2 }) {
   const box = T2(null);
   A2(() => {
     const dialog = box.current;
@@ -1881,13 +1782,13 @@ function Dialog({ title, close, children, bare }) {
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
-  return /* @__PURE__ */ a4("dialog", { ref: box, class: bare ? "bare" : "", "aria-label": title, onCancel: (event) => {
+  return /* @__PURE__ */ a4("dialog", { ref: box, class: bare2 ? "bare" : "", "aria-label": title, onCancel: (event) => {
     event.preventDefault();
     close();
   }, onClick: (event) => {
     if (event.target === box.current) close();
   }, children: [
-    !bare && /* @__PURE__ */ a4("header", { children: [
+    !bare2 && /* @__PURE__ */ a4("header", { children: [
       /* @__PURE__ */ a4("h2", { children: title }),
       /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
     ] }),
@@ -1931,16 +1832,12 @@ var PAGES = [
   { path: "inbox", name: "Inbox", keys: "g i" },
   { path: "tasks", name: "Tasks", keys: "g t" },
   { path: "bots", name: "Bots", keys: "g b" },
-<<<<<<< HEAD
   { path: "queues", name: "Queues", keys: "g q" },
   { path: "evaluations", name: "Evaluations", keys: "g e" },
   { path: "costs", name: "Costs", keys: "g c" },
   { path: "audit", name: "Audit", keys: "g a" },
   { path: "simulate", name: "Simulate", keys: "g m" },
   { path: "settings", name: "Settings", keys: "g s" }
-=======
-  { path: "queues", name: "Queues", keys: "g q" }
->>>>>>> lists
 ];
 var THEMES = {
   system: { next: "light", sign: "◐" },
@@ -2286,14 +2183,14 @@ function failures(tasks, since2) {
   const groups = /* @__PURE__ */ new Map();
   for (const task of tasks) {
     if (Date.parse(ended(task)) < since2) continue;
-    const words2 = alike(task);
-    groups.set(words2, [...groups.get(words2) ?? [], task]);
+    const words = alike(task);
+    groups.set(words, [...groups.get(words) ?? [], task]);
   }
   const after = new Date(since2).toISOString().slice(0, 16);
-  return [...groups].map(([words2, of]) => ({
-    key: `failed ${words2}`,
+  return [...groups].map(([words, of]) => ({
+    key: `failed ${words}`,
     tone: "bad",
-    title: safe(words2),
+    title: safe(words),
     count: of.length === 1 ? safe(of[0].title) : `${of.length} tasks`,
     since: of.map(ended).sort().at(-1),
     detail: of[0].error?.message ?? of[0].failure?.detail ?? "",
@@ -2520,183 +2417,6 @@ function Chips({ chips, toggle }) {
     " ",
     each.number !== void 0 && /* @__PURE__ */ a4("b", { class: "num", children: grouped(each.number) })
   ] }, each.id)) });
-}
-
-// src/windowed.tsx
-var BEYOND = 8;
-function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd, seen }) {
-  const box = T2(null), body = T2(null);
-  const [view, setView] = d2([0, 40]);
-  function look() {
-    const element = box.current;
-    if (!element) return;
-    const top = Math.max(0, element.scrollTop - body.current.offsetTop);
-    const begin3 = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
-    const end2 = Math.ceil((top + element.clientHeight) / rowHeight) + BEYOND;
-    setView((before) => before[0] === begin3 && before[1] === end2 ? before : [begin3, end2]);
-    seen?.(begin3 + BEYOND);
-    if (end2 >= count - 20) nearEnd();
-  }
-  A2(() => {
-    const resized = new ResizeObserver(look);
-    resized.observe(box.current);
-    return () => resized.disconnect();
-  });
-  A2(look, [count, rowHeight]);
-  A2(() => {
-    const element = box.current;
-    if (chosen < 0) return;
-    const top = body.current.offsetTop + chosen * rowHeight, above = body.current.offsetTop;
-    if (top - above < element.scrollTop) element.scrollTop = top - above;
-    else if (top + rowHeight > element.scrollTop + element.clientHeight) element.scrollTop = top + rowHeight - element.clientHeight;
-  }, [chosen]);
-  const begin2 = Math.min(view[0], count), end = Math.min(view[1], count);
-  const rows = [];
-  for (let index = begin2; index < end; index++) rows.push(row(index));
-  return /* @__PURE__ */ a4("div", { class: "windowed", ref: box, onScroll: look, role: "table", "aria-label": label, "aria-rowcount": total < 0 ? -1 : total + 1, children: [
-    headRow,
-    /* @__PURE__ */ a4("div", { role: "rowgroup", ref: body, class: "rows", style: { height: `${count * rowHeight}px` }, children: /* @__PURE__ */ a4("div", { class: "moved", role: "presentation", style: { transform: `translateY(${begin2 * rowHeight}px)` }, children: rows }) })
-  ] });
-}
-
-<<<<<<< HEAD
-// src/pages/tasks.tsx
-var PAGE = 200;
-var ROW = 34;
-var ROW_NARROW = 68;
-var FILTERS = [
-  { word: "status:in_progress", name: "in progress", tone: "run" },
-  { word: "status:planned", name: "planned", tone: "wait" },
-  { word: "status:completed", name: "completed", tone: "eye" },
-  { word: "status:failed", name: "failed", tone: "bad" },
-  { word: "status:archived", name: "archived", tone: "ok" }
-];
-var narrow = y3(matchMedia("(max-width: 760px)").matches);
-matchMedia("(max-width: 760px)").addEventListener("change", (event) => {
-  narrow.value = event.matches;
-});
-function Tasks() {
-  const line = route.value.query.get("q") ?? "";
-  const { filter, problems } = w2(() => understood(line), [line]);
-  const field = T2(null);
-  const later2 = T2({ line, tasks: [], token: null });
-  const [, setPages] = d2(0);
-  const [chosen, setChosen] = d2(-1);
-  const loading = T2(false);
-  const reading = useRead(`tasks ${line}`, () => api.tasks(filter, PAGE), { on: ofTasks });
-  const seen = reading.state.value;
-  const first = seen.data?.items ?? [];
-  if (later2.current.line !== line) later2.current = { line, tasks: [], token: null };
-  const rest = later2.current.tasks;
-  const tasks = w2(() => {
-    const there = new Set(first.map((task) => task.id));
-    return [...first, ...rest.filter((task) => !there.has(task.id))];
-  }, [seen.data, rest]);
-  const nextPage = () => later2.current.token ?? reading.state.peek().data?.next_page_token ?? "";
-  const token2 = nextPage();
-  async function nearEnd() {
-    const next = nextPage(), of = later2.current;
-    if (!next || loading.current) return;
-    loading.current = true;
-    try {
-      const page = await api.tasks(filter, PAGE, next);
-      of.tasks = [...of.tasks, ...page.items];
-      of.token = page.next_page_token;
-      setPages((pages2) => pages2 + 1);
-    } catch {
-    } finally {
-      loading.current = false;
-    }
-  }
-  const show = (next) => {
-    setChosen(-1);
-    go(written(["tasks"], next ? new URLSearchParams({ q: next }) : void 0));
-  };
-  A2(() => {
-    if (field.current && document.activeElement !== field.current) field.current.value = line;
-  }, [line]);
-  useKeys({
-    j: { does: "next task", run: () => setChosen((at) => Math.min(at + 1, tasks.length - 1)) },
-    k: { does: "previous task", run: () => setChosen((at) => Math.max(at - 1, 0)) },
-    Enter: { does: "open the task", run: () => {
-      const task = tasks[chosen];
-      if (task) go(`#/tasks/${task.id}`);
-    } },
-    "/": { does: "write a query", run: () => field.current.focus() },
-    "!": { does: "failed only", run: () => show(toggled(line, "status:failed")) },
-    Escape: { does: "", run: () => {
-      if (document.activeElement === field.current) field.current.blur();
-      else if (line) show("");
-    } }
-  });
-  const row = (index) => /* @__PURE__ */ a4(Row2, { task: tasks[index], index, chosen: index === chosen }, tasks[index].id);
-  return /* @__PURE__ */ a4("div", { class: "tasks", children: [
-    /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Tasks" }),
-    /* @__PURE__ */ a4("div", { class: "filters", children: [
-      /* @__PURE__ */ a4("div", { class: "chips", role: "group", "aria-label": "Filters", children: FILTERS.map((each) => /* @__PURE__ */ a4("button", { type: "button", class: "chip", "aria-pressed": has(line, each.word), onClick: () => show(toggled(line, each.word)), children: [
-        /* @__PURE__ */ a4(Glyph, { tone: each.tone }),
-        " ",
-        each.name
-      ] }, each.word)) }),
-      /* @__PURE__ */ a4("form", { role: "search", onSubmit: (event) => {
-        event.preventDefault();
-        show(field.current.value.trim());
-        field.current.blur();
-      }, children: [
-        /* @__PURE__ */ a4("label", { class: "hidden-text", for: "query", children: "Query" }),
-        /* @__PURE__ */ a4("input", { id: "query", ref: field, type: "search", defaultValue: line, spellcheck: false, placeholder: "status:failed label:team=money after:2026-11-01 sort:oldest   ( / )", "aria-describedby": problems.length ? "query-problem" : void 0 })
-      ] }),
-      problems.length > 0 && /* @__PURE__ */ a4("p", { id: "query-problem", class: "trouble", role: "alert", children: [
-        "Not understood, and left out: ",
-        problems.map(safe).join("; "),
-        "."
-      ] })
-    ] }),
-    /* @__PURE__ */ a4(Trouble, { read: seen, what: "the tasks" }),
-    seen.data && !tasks.length && (line ? /* @__PURE__ */ a4("div", { class: "empty", children: [
-      /* @__PURE__ */ a4("h2", { children: "No task fits." }),
-      /* @__PURE__ */ a4("p", { class: "acts", children: line.split(/\s+/).map((word) => /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
-        "Drop ",
-        safe(word)
-      ] }, word)) })
-    ] }) : /* @__PURE__ */ a4("div", { class: "empty", children: [
-      /* @__PURE__ */ a4("h2", { children: "There is no task yet." }),
-      /* @__PURE__ */ a4("p", { children: [
-        "Submit one, and it shows here: ",
-        /* @__PURE__ */ a4(Command, { text: FIRST_TASK })
-      ] })
-    ] })),
-    tasks.length > 0 && /* @__PURE__ */ a4(Windowed, { count: tasks.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: token2 ? -1 : tasks.length, nearEnd: () => void nearEnd(), headRow: /* @__PURE__ */ a4(Head, {}) }),
-    tasks.length > 0 && /* @__PURE__ */ a4("p", { class: "foot", children: [
-      tasks.length,
-      token2 ? " and more" : "",
-      " ",
-      tasks.length === 1 ? "task" : "tasks",
-      " · ",
-      /* @__PURE__ */ a4(Key, { children: "j" }),
-      " ",
-      /* @__PURE__ */ a4(Key, { children: "k" }),
-      " ",
-      /* @__PURE__ */ a4(Key, { children: "Enter" })
-    ] })
-  ] });
-}
-var COLUMNS = ["State", "Title", "Progress", "Labels", "Round", "Cost", "Took", "Changed"];
-var Head = () => /* @__PURE__ */ a4("div", { role: "rowgroup", class: "head", children: /* @__PURE__ */ a4("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => /* @__PURE__ */ a4("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name }, name)) }) });
-function Row2({ task, index, chosen }) {
-  return /* @__PURE__ */ a4("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-state", children: /* @__PURE__ */ a4(State, { look: lookOfTask(task) }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-title", children: /* @__PURE__ */ a4("a", { href: `#/tasks/${task.id}`, children: safe(task.title) }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-progress", children: /* @__PURE__ */ a4(Progress, { ...task.progress }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-labels", children: /* @__PURE__ */ a4(Labels, { labels: task.labels }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-round", children: task.round }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-cost", children: money(task.usage?.cost_micro_usd) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-took", children: task.outcome ? span(Date.parse(task.updated_at) - Date.parse(task.created_at)) : /* @__PURE__ */ a4(Ago, { time: task.created_at }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-changed", children: [
-      /* @__PURE__ */ a4(Ago, { time: task.updated_at }),
-      " ago"
-    ] })
-  ] });
 }
 
 // src/layout.ts
@@ -3055,48 +2775,44 @@ ${each.to}`).join("\0");
     })
   ] }) }) });
 }
-<<<<<<< HEAD
-function Stages({ nodes, edges, choose }) {
-  const columns = w2(() => {
-    const number = new Map(nodes.map((each, at) => [each.key, at]));
-    const known = edges.flatMap((each) => {
-      const from = number.get(each.from), to = number.get(each.to);
-      return from === void 0 || to === void 0 ? [] : [[from, to]];
-    });
-    const ranks = ranksOf(nodes.length, known);
-    const found = [];
-    nodes.forEach((each, at) => {
-      const column = found[ranks[at]] ??= /* @__PURE__ */ new Map();
-      column.set(each.status, (column.get(each.status) ?? 0) + 1);
-    });
-    return found;
-  }, [nodes, edges]);
-  const tallest = Math.max(1, ...columns.map((column) => [...column.values()].reduce((sum2, n3) => sum2 + n3, 0)));
-  return /* @__PURE__ */ a4("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0, children: columns.map((column, rank) => /* @__PURE__ */ a4("div", { class: "stage", children: [
-    /* @__PURE__ */ a4("span", { class: "rank", children: rank + 1 }),
-    [...column].sort(([a5], [b3]) => worse(lookOfItem(a5).tone, lookOfItem(b3).tone)).map(([status, count]) => {
-      const look = lookOfItem(status);
-      return /* @__PURE__ */ a4(
-        "button",
-        {
-          type: "button",
-          class: `block tone-${look.tone}`,
-          style: { height: `${Math.max(22, 180 * count / tallest)}px` },
-          "aria-label": `Stage ${rank + 1}: ${count} ${look.word}`,
-          title: `${count} ${look.word}`,
-          onClick: () => choose(status, rank),
-          children: count
-        },
-        status
-      );
-    })
-  ] }, rank)) });
-}
-=======
->>>>>>> taskpage
 
-=======
->>>>>>> lists
+// src/windowed.tsx
+var BEYOND = 8;
+function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd, seen }) {
+  const box = T2(null), body = T2(null);
+  const [view, setView] = d2([0, 40]);
+  function look() {
+    const element = box.current;
+    if (!element) return;
+    const top = Math.max(0, element.scrollTop - body.current.offsetTop);
+    const begin3 = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
+    const end2 = Math.ceil((top + element.clientHeight) / rowHeight) + BEYOND;
+    setView((before) => before[0] === begin3 && before[1] === end2 ? before : [begin3, end2]);
+    seen?.(begin3 + BEYOND);
+    if (end2 >= count - 20) nearEnd();
+  }
+  A2(() => {
+    const resized = new ResizeObserver(look);
+    resized.observe(box.current);
+    return () => resized.disconnect();
+  });
+  A2(look, [count, rowHeight]);
+  A2(() => {
+    const element = box.current;
+    if (chosen < 0) return;
+    const top = body.current.offsetTop + chosen * rowHeight, above = body.current.offsetTop;
+    if (top - above < element.scrollTop) element.scrollTop = top - above;
+    else if (top + rowHeight > element.scrollTop + element.clientHeight) element.scrollTop = top + rowHeight - element.clientHeight;
+  }, [chosen]);
+  const begin2 = Math.min(view[0], count), end = Math.min(view[1], count);
+  const rows = [];
+  for (let index = begin2; index < end; index++) rows.push(row(index));
+  return /* @__PURE__ */ a4("div", { class: "windowed", ref: box, onScroll: look, role: "table", "aria-label": label, "aria-rowcount": total < 0 ? -1 : total + 1, children: [
+    headRow,
+    /* @__PURE__ */ a4("div", { role: "rowgroup", ref: body, class: "rows", style: { height: `${count * rowHeight}px` }, children: /* @__PURE__ */ a4("div", { class: "moved", role: "presentation", style: { transform: `translateY(${begin2 * rowHeight}px)` }, children: rows }) })
+  ] });
+}
+
 // src/main.tsx
 var Tasks = later(() => import("./tasks.js"), "Tasks");
 var Bots = later(() => import("./fleet.js"), "Bots");
@@ -3106,7 +2822,9 @@ var Palette = later(() => import("./palette.js"), "Palette");
 var Pane = later(() => import("./decision.js"), "Pane");
 var SHOWN = {
   inbox: () => /* @__PURE__ */ a4(Inbox, { pane: Pane }),
-  tasks: (id2) => id2 ? /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) : /* @__PURE__ */ a4(Tasks, {})
+  tasks: (id2) => id2 ? /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) : /* @__PURE__ */ a4(Tasks, {}),
+  bots: () => /* @__PURE__ */ a4(Bots, {}),
+  queues: () => /* @__PURE__ */ a4(Queues, {})
 };
 for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
   const Page = later(() => import("./desk.js"), name);
@@ -3116,7 +2834,6 @@ var pages = PAGES.filter(({ path }) => SHOWN[path]);
 function App() {
   if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
   if (session.value === null) return /* @__PURE__ */ a4(SignIn, {});
-<<<<<<< HEAD
   const [page = "inbox", id2] = route.value.path;
   return /* @__PURE__ */ a4(Frame, { pages, page, id: id2, children: [
     pages.some(({ path }) => path === page) ? SHOWN[page](id2) : /* @__PURE__ */ a4("div", { class: "empty", children: [
@@ -3127,22 +2844,6 @@ function App() {
       palette.value = null;
     }, children: /* @__PURE__ */ a4(Palette, { pages }) })
   ] });
-=======
-  const [page, id2] = route.value.path;
-  if (page === "tasks" && id2) return /* @__PURE__ */ a4(Frame, { page: "tasks", crumb: /* @__PURE__ */ a4($, { children: [
-    /* @__PURE__ */ a4("a", { href: "#/tasks", children: "Tasks" }),
-    " / ",
-    /* @__PURE__ */ a4("code", { children: id2 })
-  ] }), children: /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) });
-  if (page === "tasks") return /* @__PURE__ */ a4(Frame, { page: "tasks", crumb: "Tasks", children: /* @__PURE__ */ a4(Tasks, {}) });
-  if (page === "bots") return /* @__PURE__ */ a4(Frame, { page: "bots", crumb: "Bots", children: /* @__PURE__ */ a4(Bots, {}) });
-  if (page === "queues") return /* @__PURE__ */ a4(Frame, { page: "queues", crumb: "Queues", children: /* @__PURE__ */ a4(Queues, {}) });
-  if (page === void 0 || page === "inbox") return /* @__PURE__ */ a4(Frame, { page: "inbox", crumb: "Inbox", children: /* @__PURE__ */ a4(Inbox, {}) });
-  return /* @__PURE__ */ a4(Frame, { page: "", crumb: "Not here", children: /* @__PURE__ */ a4("div", { class: "empty", children: [
-    /* @__PURE__ */ a4("h1", { children: "There is no such page." }),
-    /* @__PURE__ */ a4("p", { children: /* @__PURE__ */ a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
-  ] }) });
->>>>>>> lists
 }
 async function begin(token2) {
   try {
@@ -3174,11 +2875,8 @@ export {
   Act,
   Ago,
   ApiError,
-<<<<<<< HEAD
   BASE,
-=======
   Chips,
->>>>>>> lists
   Command,
   Dialog,
   Disconnected,
@@ -3195,11 +2893,8 @@ export {
   Labels,
   NAMES,
   NotDone,
-<<<<<<< HEAD
-  PAGES,
-=======
   OUTCOMES2 as OUTCOMES,
->>>>>>> lists
+  PAGES,
   Progress,
   Refused,
   SIZES,
@@ -3216,10 +2911,7 @@ export {
   api,
   approvalsOpen,
   r3 as batch,
-<<<<<<< HEAD
-=======
   beside,
->>>>>>> taskpage
   call,
   O as computed,
   connection,
@@ -3228,11 +2920,8 @@ export {
   curve,
   edgesOf,
   x2 as effect,
-<<<<<<< HEAD
   exactly,
-=======
   filterWord,
->>>>>>> lists
   follow,
   followChanges,
   get,

@@ -1,5 +1,6 @@
 // What is asked before a task is cancelled or archived, and what of it can be changed.
 
+import type { Task } from "../../api.ts";
 import { useState } from "preact/hooks";
 import { useKeys } from "../../keys.ts";
 import { Dialog } from "../../parts.tsx";
