@@ -108,7 +108,7 @@ const hrefOf = (cause: Cause): string => written(["inbox"], new URLSearchParams(
 export const nameOf = (asker: string): string => (/^key_\w+$/.test(asker) ? `key …${asker.slice(-5)}` : asker);
 
 function Part({ id, name, column, children }: { id: string; name: string; column: string; children: preact.ComponentChildren }) {
-  return <section aria-labelledby={id}><h2 id={id}>{name} <span>{column}</span></h2><ul>{children}</ul></section>;
+  return <section aria-labelledby={id}><h2 id={id}>{name} <span aria-hidden="true">{column}</span></h2><ul>{children}</ul></section>;
 }
 
 interface RowProps { href: string; chosen: boolean; tone: Tone; title: string; age: string; small: string; code?: string | null }

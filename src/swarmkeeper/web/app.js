@@ -2248,7 +2248,7 @@ function Part({ id: id2, name, column, children }) {
     /* @__PURE__ */ a4("h2", { id: id2, children: [
       name,
       " ",
-      /* @__PURE__ */ a4("span", { children: column })
+      /* @__PURE__ */ a4("span", { "aria-hidden": "true", children: column })
     ] }),
     /* @__PURE__ */ a4("ul", { children })
   ] });
