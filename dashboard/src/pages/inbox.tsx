@@ -125,7 +125,7 @@ function Quiet({ open, queues }: { open: Page<TaskFound>; queues: Page<QueueSeen
   const tasks = counts.value?.open_tasks ?? open.items.length;
   const leased = queues?.items.reduce((all, each) => all + each.leased, 0) ?? 0;
   return (
-    <section aria-label="Quiet" class="quiet">
+    <section aria-label="Quiet" class="all-quiet">
       <p><Glyph tone="ok" /> Nothing needs you. {tasks === 0 ? "No task is open." : `${grouped(tasks)} ${tasks === 1 ? "task is" : "tasks are"} open, ${leased ? `bots work on ${grouped(leased)} of their parts` : "no bot is at work"}.`}</p>
       {tasks === 0 && <p class="none">Submit one, and it shows here: <Command text={FIRST_TASK} /></p>}
     </section>

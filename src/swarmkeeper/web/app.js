@@ -1744,7 +1744,7 @@ function Value({ value, name }) {
     shown.cut && !whole && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
   ] });
 }
-function Dialog({ title, close, children, bare }) {
+function Dialog({ title, close, children, bare, ahead: ahead2 }) {
   const box = T2(null);
   A2(() => {
     const dialog = box.current;
@@ -1755,18 +1755,31 @@ function Dialog({ title, close, children, bare }) {
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
-  return /* @__PURE__ */ a4("dialog", { ref: box, class: bare ? "bare" : "", "aria-label": title, onCancel: (event) => {
-    event.preventDefault();
-    close();
-  }, onClick: (event) => {
-    if (event.target === box.current) close();
-  }, children: [
-    !bare && /* @__PURE__ */ a4("header", { children: [
-      /* @__PURE__ */ a4("h2", { children: title }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
-    ] }),
-    children
-  ] });
+  return /* @__PURE__ */ a4(
+    "dialog",
+    {
+      ref: box,
+      class: bare ? "bare" : "",
+      "aria-label": title,
+      onCancel: (event) => {
+        event.preventDefault();
+        close();
+      },
+      onClick: (event) => {
+        if (event.target === box.current) close();
+      },
+      onKeyDown: (event) => {
+        if (ahead2 && event.target === box.current && event.key.length === 1 && !event.ctrlKey && !event.metaKey) ahead2(event.key);
+      },
+      children: [
+        !bare && /* @__PURE__ */ a4("header", { children: [
+          /* @__PURE__ */ a4("h2", { children: title }),
+          /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
+        ] }),
+        children
+      ]
+    }
+  );
 }
 
 // src/route.ts
@@ -1819,6 +1832,7 @@ var THEMES = {
 };
 var CTRL = /Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl";
 var palette = y3(null);
+var ahead = y3("");
 async function signOut() {
   try {
     await api.signOut();
@@ -1829,6 +1843,7 @@ async function signOut() {
 function Frame({ pages: pages2, page, id: id2, children }) {
   const who = session.value;
   const open = () => {
+    ahead.value = "";
     palette.value = listed().filter(({ keys }) => !/^(g |Ctrl|Escape)/.test(keys));
   };
   useKeys({
@@ -2268,7 +2283,7 @@ var Row = ({ href, chosen, tone, title, age, small, code }) => /* @__PURE__ */ a
 function Quiet({ open, queues }) {
   const tasks = counts.value?.open_tasks ?? open.items.length;
   const leased = queues?.items.reduce((all, each) => all + each.leased, 0) ?? 0;
-  return /* @__PURE__ */ a4("section", { "aria-label": "Quiet", class: "quiet", children: [
+  return /* @__PURE__ */ a4("section", { "aria-label": "Quiet", class: "all-quiet", children: [
     /* @__PURE__ */ a4("p", { children: [
       /* @__PURE__ */ a4(Glyph, { tone: "ok" }),
       " Nothing needs you. ",
@@ -2869,7 +2884,9 @@ function App() {
       /* @__PURE__ */ a4("h1", { children: "There is no such page." }),
       /* @__PURE__ */ a4("p", { children: /* @__PURE__ */ a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
     ] }),
-    palette.value && /* @__PURE__ */ a4(Dialog, { bare: true, title: "Search", close: () => {
+    palette.value && /* @__PURE__ */ a4(Dialog, { bare: true, title: "Search", ahead: (sign) => {
+      ahead.value += sign;
+    }, close: () => {
       palette.value = null;
     }, children: /* @__PURE__ */ a4(Palette, { pages }) })
   ] });
@@ -2930,6 +2947,7 @@ export {
   Value,
   When,
   Windowed,
+  ahead,
   api,
   approvalsOpen,
   r3 as batch,

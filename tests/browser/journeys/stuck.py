@@ -9,8 +9,11 @@ from tests.browser.driving import ARGUMENTS, UI, at, evaluated, journey, settled
 
 @journey
 def finds_each_cause_in_two_acts(context: BrowserContext) -> None:
-    """Each swarm is a tenant of its own. The first act chooses a row of the inbox, which says the cause and what helps; a second one decides, or opens
-    the task."""
+    """Each swarm is a tenant of its own.
+
+    The first act chooses a row of the inbox, which says the cause and what helps; a second one decides, or opens the
+    task.
+    """
     with watched(context) as page:
         for case in json.loads(ARGUMENTS[0]):
             page.goto(UI)
