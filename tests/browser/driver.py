@@ -8,9 +8,9 @@ import os
 from playwright.sync_api import sync_playwright
 
 from tests.browser.driving import ELSEWHERE, JOURNEY, JOURNEYS, PROGRAM, WIDE
-from tests.browser.journeys import basics, frame, gallery, streams, stuck, views
+from tests.browser.journeys import basics, frame, gallery, inbox, streams, stuck, views
 
-_ = (basics, frame, gallery, streams, stuck, views)  # they add their journeys to the list
+_ = (basics, frame, gallery, inbox, streams, stuck, views)  # they add their journeys to the list
 
 
 def main() -> None:
