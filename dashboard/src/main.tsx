@@ -3,7 +3,7 @@
 import { effect } from "@preact/signals";
 import { render, type JSX } from "preact";
 import { api, ApiError } from "./api.ts";
-import { Frame, PAGES, palette } from "./frame.tsx";
+import { ahead, Frame, PAGES, palette } from "./frame.tsx";
 import { listen } from "./keys.ts";
 import { later } from "./later.tsx";
 import { followChanges, stopFollowing, tick } from "./live.ts";
@@ -45,7 +45,7 @@ function App() {
       {pages.some(({ path }) => path === page) ? SHOWN[page]!(id) : (
         <div class="empty"><h1>There is no such page.</h1><p><a href="#/inbox">Go to the inbox</a></p></div>
       )}
-      {palette.value && <Dialog bare title="Search" close={() => { palette.value = null; }}><Palette pages={pages} /></Dialog>}
+      {palette.value && <Dialog bare title="Search" ahead={(sign) => { ahead.value += sign; }} close={() => { palette.value = null; }}><Palette pages={pages} /></Dialog>}
     </Frame>
   );
 }

@@ -1,7 +1,7 @@
 // What is chosen in the inbox: a decision with its facts and what exactly is signed, or a cause with the command that helps.
 
 import { useRef, useState } from "preact/hooks";
-import { api, ApiError, type Approval, type Explanation, type Task, type Verdict } from "../api.ts";
+import { api, ApiError, type Approval, type Explanation, type Task, type Verdict, type Waiting } from "../api.ts";
 import { edgesOf, Graph, nodesOf } from "../graph.tsx";
 import { useKeys } from "../keys.ts";
 import { now, ofTask, say, useRead } from "../live.ts";
@@ -53,14 +53,18 @@ function Explained({ task }: { task: string }) {
   const reading = useRead<Explanation>(`explain ${task}`, () => api.explain(task), { on: ofTask(task), every: 10_000 });
   const seen = reading.state.value, found = seen.data;
   if (!found) return seen.error ? <Refused error={seen.error} what="the explanation" stale={false} at={0} /> : seen.slow ? <Skeleton rows={3} /> : null;
-  const causes = new Map(found.waiting.map((each) => [`${each.reason} ${each.fix ?? each.detail}`, each]));
+  const causes = new Map<string, Waiting[]>();
+  for (const each of found.waiting) {
+    const like = `${each.reason} ${each.fix ?? each.detail}`;
+    causes.set(like, [...(causes.get(like) ?? []), each]);
+  }
   return (
     <>
-      <p class="said">{safe(found.summary)}</p>
+      {causes.size === 0 && <p class="said">{safe(found.summary)}</p>}
       <ul class="because">
-        {[...causes.values()].slice(0, 6).map((each) => (
-          <li key={`${each.reason} ${each.key}`}>
-            <b>{safe(each.key) || "The task"}</b> {safe(each.detail)}{each.until && <> · at most until <When time={each.until} /></>}
+        {[...causes].slice(0, 6).map(([like, [each, ...others]]) => each && (
+          <li key={like}>
+            <b>{safe(each.key) || "The task"}</b>{others.length > 0 && ` and ${others.length} more`}: {safe(each.detail)}{each.until && <> · at most until <When time={each.until} /></>}
             {each.fix && <p class="helps"><span>What helps</span> <Command text={each.fix} /></p>}
           </li>
         ))}

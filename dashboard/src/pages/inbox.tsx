@@ -108,7 +108,7 @@ const hrefOf = (cause: Cause): string => written(["inbox"], new URLSearchParams(
 export const nameOf = (asker: string): string => (/^key_\w+$/.test(asker) ? `key …${asker.slice(-5)}` : asker);
 
 function Part({ id, name, column, children }: { id: string; name: string; column: string; children: preact.ComponentChildren }) {
-  return <section aria-labelledby={id}><h2 id={id}>{name} <span>{column}</span></h2><ul>{children}</ul></section>;
+  return <section aria-labelledby={id}><h2 id={id}>{name} <span aria-hidden="true">{column}</span></h2><ul>{children}</ul></section>;
 }
 
 interface RowProps { href: string; chosen: boolean; tone: Tone; title: string; age: string; small: string; code?: string | null }
@@ -125,7 +125,7 @@ function Quiet({ open, queues }: { open: Page<TaskFound>; queues: Page<QueueSeen
   const tasks = counts.value?.open_tasks ?? open.items.length;
   const leased = queues?.items.reduce((all, each) => all + each.leased, 0) ?? 0;
   return (
-    <section aria-label="Quiet" class="quiet">
+    <section aria-label="Quiet" class="all-quiet">
       <p><Glyph tone="ok" /> Nothing needs you. {tasks === 0 ? "No task is open." : `${grouped(tasks)} ${tasks === 1 ? "task is" : "tasks are"} open, ${leased ? `bots work on ${grouped(leased)} of their parts` : "no bot is at work"}.`}</p>
       {tasks === 0 && <p class="none">Submit one, and it shows here: <Command text={FIRST_TASK} /></p>}
     </section>

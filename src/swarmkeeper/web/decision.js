@@ -115,12 +115,17 @@ function Explained({ task }) {
   const reading = useRead(`explain ${task}`, () => api.explain(task), { on: ofTask(task), every: 1e4 });
   const seen = reading.state.value, found = seen.data;
   if (!found) return seen.error ? /* @__PURE__ */ jsx(Refused, { error: seen.error, what: "the explanation", stale: false, at: 0 }) : seen.slow ? /* @__PURE__ */ jsx(Skeleton, { rows: 3 }) : null;
-  const causes = new Map(found.waiting.map((each) => [`${each.reason} ${each.fix ?? each.detail}`, each]));
+  const causes = /* @__PURE__ */ new Map();
+  for (const each of found.waiting) {
+    const like = `${each.reason} ${each.fix ?? each.detail}`;
+    causes.set(like, [...causes.get(like) ?? [], each]);
+  }
   return /* @__PURE__ */ jsxs(Fragment, { children: [
-    /* @__PURE__ */ jsx("p", { class: "said", children: safe(found.summary) }),
-    /* @__PURE__ */ jsx("ul", { class: "because", children: [...causes.values()].slice(0, 6).map((each) => /* @__PURE__ */ jsxs("li", { children: [
+    causes.size === 0 && /* @__PURE__ */ jsx("p", { class: "said", children: safe(found.summary) }),
+    /* @__PURE__ */ jsx("ul", { class: "because", children: [...causes].slice(0, 6).map(([like, [each, ...others]]) => each && /* @__PURE__ */ jsxs("li", { children: [
       /* @__PURE__ */ jsx("b", { children: safe(each.key) || "The task" }),
-      " ",
+      others.length > 0 && ` and ${others.length} more`,
+      ": ",
       safe(each.detail),
       each.until && /* @__PURE__ */ jsxs(Fragment, { children: [
         " · at most until ",
@@ -131,7 +136,7 @@ function Explained({ task }) {
         " ",
         /* @__PURE__ */ jsx(Command, { text: each.fix })
       ] })
-    ] }, `${each.reason} ${each.key}`)) })
+    ] }, like)) })
   ] });
 }
 function Decision({ id, decided }) {
