@@ -134,6 +134,11 @@ function Confirm({ title, does, action, children, run, close }) {
     ] })
   ] });
 }
+var Table = ({ name, columns, caption, children }) => /* @__PURE__ */ jsx("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name, children: /* @__PURE__ */ jsxs("table", { children: [
+  caption && /* @__PURE__ */ jsx("caption", { children: caption }),
+  /* @__PURE__ */ jsx("thead", { children: /* @__PURE__ */ jsx("tr", { children: columns.map((each, at) => each ? /* @__PURE__ */ jsx("th", { scope: "col", class: each[0] === "#" ? "num" : "", children: each.replace("#", "") }, at) : /* @__PURE__ */ jsx("td", {}, at)) }) }),
+  /* @__PURE__ */ jsx("tbody", { children })
+] }) });
 
 // src/pages/desk/proof.ts
 var ROUND = new Uint32Array(64);
@@ -627,22 +632,13 @@ function Report({ report, unit }) {
       ] })
     ] }),
     byDay && /* @__PURE__ */ jsx3(Days, { items, first: report.first_day, last: report.last_day, unit, most }),
-    /* @__PURE__ */ jsx3("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Costs as a table", children: /* @__PURE__ */ jsxs3("table", { class: "costs", children: [
-      /* @__PURE__ */ jsx3("thead", { children: /* @__PURE__ */ jsxs3("tr", { children: [
-        /* @__PURE__ */ jsx3("th", { scope: "col", children: report.by === "day" ? "Day (UTC)" : report.by === "bot" ? "Bot" : report.by === "skill" ? "Skill" : "Label" }),
-        /* @__PURE__ */ jsx3("td", {}),
-        /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Cost" }),
-        /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Tokens" }),
-        /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Attempts" })
-      ] }) }),
-      /* @__PURE__ */ jsx3("tbody", { children: shown.map((each) => /* @__PURE__ */ jsxs3("tr", { children: [
-        /* @__PURE__ */ jsx3("th", { scope: "row", children: safe2(each.name) || "–" }),
-        /* @__PURE__ */ jsx3("td", { children: /* @__PURE__ */ jsx3("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: /* @__PURE__ */ jsx3("rect", { width: 100 * each[unit] / most, height: "6" }) }) }),
-        /* @__PURE__ */ jsx3("td", { class: "num", children: money(each.cost_micro_usd) }),
-        /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.tokens) }),
-        /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.attempts) })
-      ] }, each.name)) })
-    ] }) }),
+    /* @__PURE__ */ jsx3(Table, { name: "Costs as a table", columns: [byDay ? "Day (UTC)" : report.by, "", "#Cost", "#Tokens", "#Attempts"], children: shown.map((each) => /* @__PURE__ */ jsxs3("tr", { children: [
+      /* @__PURE__ */ jsx3("th", { scope: "row", children: safe2(each.name) || "–" }),
+      /* @__PURE__ */ jsx3("td", { class: "wide", children: /* @__PURE__ */ jsx3("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: /* @__PURE__ */ jsx3("rect", { width: 100 * each[unit] / most, height: "6" }) }) }),
+      /* @__PURE__ */ jsx3("td", { class: "num", children: money(each.cost_micro_usd) }),
+      /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.tokens) }),
+      /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.attempts) })
+    ] }, each.name)) }),
     /* @__PURE__ */ jsxs3("p", { class: "foot", children: [
       left > 0 && /* @__PURE__ */ jsxs3("button", { type: "button", class: "small", onClick: () => setAll(true), children: [
         "and ",
@@ -1063,10 +1059,6 @@ var Dated = ({ time }) => time ? /* @__PURE__ */ jsxs4("time", { dateTime: time,
   time.slice(0, 10),
   " UTC"
 ] }) : /* @__PURE__ */ jsx4(Fragment3, { children: "never" });
-var Table = ({ name, columns, children }) => /* @__PURE__ */ jsx4("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name, children: /* @__PURE__ */ jsxs4("table", { children: [
-  /* @__PURE__ */ jsx4("thead", { children: /* @__PURE__ */ jsx4("tr", { children: columns.map((each) => each ? /* @__PURE__ */ jsx4("th", { scope: "col", children: each }, each) : /* @__PURE__ */ jsx4("td", {}, "acts")) }) }),
-  /* @__PURE__ */ jsx4("tbody", { children })
-] }) });
 
 // src/pages/desk/evaluations.tsx
 import { useState as useState5 } from "./app.js";
@@ -1242,23 +1234,12 @@ function Evaluators({ reviews }) {
     " ",
     state === "failed" && /* @__PURE__ */ jsx5("span", { class: "error", children: "The verdicts cannot be read." })
   ] });
-  return /* @__PURE__ */ jsx5("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "By evaluator", children: /* @__PURE__ */ jsxs5("table", { children: [
-    /* @__PURE__ */ jsxs5("caption", { children: [
-      "Verdicts on the last ",
-      found.tasks,
-      " reviewed tasks"
-    ] }),
-    /* @__PURE__ */ jsx5("thead", { children: /* @__PURE__ */ jsxs5("tr", { children: [
-      /* @__PURE__ */ jsx5("th", { scope: "col", children: "Evaluator" }),
-      [...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => /* @__PURE__ */ jsx5("th", { scope: "col", class: "num", children: each }, each))
-    ] }) }),
-    /* @__PURE__ */ jsx5("tbody", { children: found.rows.map((row) => /* @__PURE__ */ jsxs5("tr", { children: [
-      /* @__PURE__ */ jsx5("th", { scope: "row", children: safe4(row.name) }),
-      Object.keys(LOOKS).map((each) => /* @__PURE__ */ jsx5("td", { class: "num", children: row.said[each] ?? 0 }, each)),
-      /* @__PURE__ */ jsx5("td", { class: "num", children: row.all }),
-      /* @__PURE__ */ jsx5("td", { class: "num", children: row.alike })
-    ] }, row.name)) })
-  ] }) });
+  return /* @__PURE__ */ jsx5(Table, { name: "By evaluator", columns: ["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => `#${each}`)], caption: `Verdicts on the last ${found.tasks} reviewed tasks`, children: found.rows.map((row) => /* @__PURE__ */ jsxs5("tr", { children: [
+    /* @__PURE__ */ jsx5("th", { scope: "row", children: safe4(row.name) }),
+    Object.keys(LOOKS).map((each) => /* @__PURE__ */ jsx5("td", { class: "num", children: row.said[each] ?? 0 }, each)),
+    /* @__PURE__ */ jsx5("td", { class: "num", children: row.all }),
+    /* @__PURE__ */ jsx5("td", { class: "num", children: row.alike })
+  ] }, row.name)) });
 }
 
 // src/pages/desk/simulate.tsx
@@ -1430,7 +1411,7 @@ function Shown({ report }) {
       ] })
     ] }, seed)),
     /* @__PURE__ */ jsxs6("div", { class: "columns", children: [
-      /* @__PURE__ */ jsxs6(Grid, { name: "Figures", columns: ["Figure", "Half of the runs", "From", "To"], children: [
+      /* @__PURE__ */ jsxs6(Table, { name: "Figures", columns: ["Figure", "#Half of the runs", "#From", "#To"], children: [
         Object.entries(report.figures).map(([name, band]) => band && /* @__PURE__ */ jsxs6("tr", { children: [
           /* @__PURE__ */ jsx6("th", { scope: "row", children: text2(name.replaceAll("_", " ").replace(/ seconds$/, "")) }),
           /* @__PURE__ */ jsx6("td", { class: "num", children: figure(name, band.median) }),
@@ -1447,13 +1428,13 @@ function Shown({ report }) {
           /* @__PURE__ */ jsx6("td", { class: "num", children: figure(each.name, each.bound) })
         ] }, `t ${each.name}`))
       ] }),
-      /* @__PURE__ */ jsx6(Grid, { name: "Faults", columns: ["Fault that struck", "Times", "Runs"], children: struck.map(([kind, each]) => /* @__PURE__ */ jsxs6("tr", { children: [
+      /* @__PURE__ */ jsx6(Table, { name: "Faults", columns: ["Fault that struck", "#Times", "#Runs"], children: struck.map(([kind, each]) => /* @__PURE__ */ jsxs6("tr", { children: [
         /* @__PURE__ */ jsx6("th", { scope: "row", children: text2(kind) }),
         /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(each.times) }),
         /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(each.runs) })
       ] }, kind)) })
     ] }),
-    /* @__PURE__ */ jsx6(Grid, { name: "Runs", columns: ["Seed", "Violation", "Tasks", "Faults", "Commits", "Starts", "Virtual time"], children: runs.slice(0, RUNS_SHOWN).map((run) => /* @__PURE__ */ jsxs6("tr", { children: [
+    /* @__PURE__ */ jsx6(Table, { name: "Runs", columns: ["Seed", "Violation", "#Tasks", "#Faults", "#Commits", "#Starts", "#Virtual time"], children: runs.slice(0, RUNS_SHOWN).map((run) => /* @__PURE__ */ jsxs6("tr", { children: [
       /* @__PURE__ */ jsx6("th", { scope: "row", children: run.seed }),
       /* @__PURE__ */ jsx6("td", { children: run.violation ? text2(run.violation.invariant) : "none" }),
       [run.tasks, run.faults, run.commits, run.boots].map((each, at) => /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(Number(each)) }, at)),
@@ -1466,10 +1447,6 @@ function Shown({ report }) {
     ] })
   ] });
 }
-var Grid = ({ name, columns, children }) => /* @__PURE__ */ jsx6("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name, children: /* @__PURE__ */ jsxs6("table", { children: [
-  /* @__PURE__ */ jsx6("thead", { children: /* @__PURE__ */ jsx6("tr", { children: columns.map((each, at) => /* @__PURE__ */ jsx6("th", { scope: "col", class: at > 0 && each !== "Violation" ? "num" : "", children: each }, each)) }) }),
-  /* @__PURE__ */ jsx6("tbody", { children })
-] }) });
 export {
   Audit,
   Costs,

@@ -1,6 +1,5 @@
 """The audit log: a record is found and proved; what was forged on the way is not."""
 
-
 import re
 from collections.abc import Callable
 
@@ -19,7 +18,7 @@ def _prove(page: Page) -> None:
 
 
 def _answer(route: Route) -> APIResponse:
-    """Return what the server says: it takes the cookie from its own page alone, and playwright's own calls are of none."""
+    """Return what the server says. It takes the cookie from its own pages, and a call of playwright is of none."""
     return route.fetch(headers={**route.request.headers, "sec-fetch-site": "same-origin"})
 
 

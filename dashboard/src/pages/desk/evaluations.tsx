@@ -8,7 +8,7 @@ import { Ago, Command, Key, State, Trouble, When } from "../../parts.tsx";
 import { route, written } from "../../route.ts";
 import { safe, shortId, type Look } from "../../words.ts";
 import { desk } from "./calls.ts";
-import { address, asked, CALM, More, put, usePages } from "./kit.tsx";
+import { address, asked, CALM, More, put, Table, usePages } from "./kit.tsx";
 
 const COUNTED_MAX = 30; // tasks whose verdicts are read to count by evaluator
 const LOOKS: Record<string, Look> = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
@@ -128,14 +128,10 @@ function Evaluators({ reviews }: { reviews: Review[] }) {
   }
   if (!found) return <p><button type="button" class="small" disabled={state === "busy"} onClick={() => void count()}>Count by evaluator</button> {state === "failed" && <span class="error">The verdicts cannot be read.</span>}</p>;
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="By evaluator">
-      <table>
-        <caption>Verdicts on the last {found.tasks} reviewed tasks</caption>
-        <thead><tr><th scope="col">Evaluator</th>{[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => <th scope="col" class="num" key={each}>{each}</th>)}</tr></thead>
-        <tbody>{found.rows.map((row) => (
-          <tr key={row.name}><th scope="row">{safe(row.name)}</th>{Object.keys(LOOKS).map((each) => <td class="num" key={each}>{row.said[each] ?? 0}</td>)}<td class="num">{row.all}</td><td class="num">{row.alike}</td></tr>
-        ))}</tbody>
-      </table>
-    </div>
+    <Table name="By evaluator" columns={["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => `#${each}`)]} caption={`Verdicts on the last ${found.tasks} reviewed tasks`}>
+      {found.rows.map((row) => (
+        <tr key={row.name}><th scope="row">{safe(row.name)}</th>{Object.keys(LOOKS).map((each) => <td class="num" key={each}>{row.said[each] ?? 0}</td>)}<td class="num">{row.all}</td><td class="num">{row.alike}</td></tr>
+      ))}
+    </Table>
   );
 }

@@ -100,3 +100,14 @@ export function Confirm({ title, does, action, children, run, close }: ConfirmPr
     </Dialog>
   );
 }
+
+/** A table that scrolls by itself where it is too wide. A column that begins with # has numbers, one without a name acts. */
+export const Table = ({ name, columns, caption, children }: { name: string; columns: string[]; caption?: string; children: ComponentChildren }) => (
+  <div class="scroll-x" tabIndex={0} role="region" aria-label={name}>
+    <table>
+      {caption && <caption>{caption}</caption>}
+      <thead><tr>{columns.map((each, at) => (each ? <th scope="col" key={at} class={each[0] === "#" ? "num" : ""}>{each.replace("#", "")}</th> : <td key={at} />))}</tr></thead>
+      <tbody>{children}</tbody>
+    </table>
+  </div>
+);

@@ -7,7 +7,7 @@ import { Act, Ago, Command, Dialog, NotDone, State, Trouble, Value, When } from 
 import { letters, may, session, theme, utc, type Theme } from "../../state.ts";
 import { moment, safe, shortId, type Look } from "../../words.ts";
 import { desk, type KeyRecord, type Kill, type Person, type Redacted } from "./calls.ts";
-import { address, asked, CALM, Confirm, Field, More, useAct, usePages } from "./kit.tsx";
+import { address, asked, CALM, Confirm, Field, More, Table, useAct, usePages } from "./kit.tsx";
 
 const PARTS: Record<string, { name: string; Part: () => ComponentChildren }> = {
   you: { name: "You", Part: You },
@@ -333,9 +333,3 @@ const Head = ({ title, act, action, run, kind = "main" }: { title: string; act: 
 
 /** A day, with its year: keys last for years. */
 const Dated = ({ time }: { time: string | null | undefined }) => (time ? <time dateTime={time} title={moment(time)}>{time.slice(0, 10)} UTC</time> : <>never</>);
-
-const Table = ({ name, columns, children }: { name: string; columns: string[]; children: ComponentChildren }) => (
-  <div class="scroll-x" tabIndex={0} role="region" aria-label={name}>
-    <table><thead><tr>{columns.map((each) => (each ? <th scope="col" key={each}>{each}</th> : <td key="acts" />))}</tr></thead><tbody>{children}</tbody></table>
-  </div>
-);
