@@ -4,7 +4,7 @@ import { ApiError as ApiError2 } from "./app.js";
 import { useKeys } from "./app.js";
 import { say as say2, useRead as useRead2 } from "./app.js";
 import { Act as Act2, Command, Glyph, Key, NotDone as NotDone2, Trouble, Value, When } from "./app.js";
-import { session } from "./app.js";
+import { session, utc as utc2 } from "./app.js";
 import { safe, shortId } from "./app.js";
 
 // src/pages/desk/calls.ts
@@ -43,6 +43,7 @@ import { ApiError } from "./app.js";
 import { say, useRead } from "./app.js";
 import { Act, Dialog, NotDone } from "./app.js";
 import { go, route, written } from "./app.js";
+import { utc } from "./app.js";
 import { jsx, jsxs } from "./app.js";
 var CALM = { on: () => false, every: 3e4, seldom: 3e4 };
 function usePages(key, read, of, options = CALM) {
@@ -112,6 +113,12 @@ function address(changes) {
   return written(route.value.path, query);
 }
 var put = (changes, replace = false) => go(address(changes), replace);
+var writtenTime = (iso) => {
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime()) ? "" : new Date(at.getTime() - (utc.value ? 0 : at.getTimezoneOffset() * 6e4)).toISOString().slice(0, 16);
+};
+var timeOf = (written3) => written3 ? (/* @__PURE__ */ new Date(`${written3}${utc.value ? "Z" : ""}`)).toISOString() : "";
+var zoneName = () => utc.value ? "UTC" : "local time";
 var asked = (name) => route.value.query.get(name) ?? "";
 var Field = ({ label, hint, children }) => /* @__PURE__ */ jsxs("label", { class: "field", children: [
   /* @__PURE__ */ jsx("span", { children: label }),
@@ -313,12 +320,14 @@ import { Fragment, jsx as jsx2, jsxs as jsxs2 } from "./app.js";
 var FILTERS = [
   { name: "action", label: "Action", hint: "Action: task.submit" },
   { name: "actor", label: "Actor", hint: "Actor’s id" },
-  { name: "task", label: "Task", hint: "Task’s id" }
+  { name: "task", label: "Task", hint: "Task’s id" },
+  { name: "since", label: "Since", hint: "" },
+  { name: "until", label: "Until", hint: "" }
 ];
 var tone = (record) => record.outcome === "accepted" ? "ok" : record.decision.effect === "deny" ? "bad" : "plain";
 var who = (actor) => actor.id === actor.type || actor.id.startsWith(`${actor.type}_`) ? shortId(safe(actor.id)) : `${safe(actor.type)} ${shortId(safe(actor.id))}`;
 function Audit() {
-  const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task") };
+  const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task"), since: asked("since"), until: asked("until") };
   const used = FILTERS.filter((each) => asked(each.name));
   const pages = usePages(`audit ${JSON.stringify(filter)}`, (token) => desk.audit(filter, token), (each) => each.id);
   const { items, seen } = pages;
@@ -343,15 +352,18 @@ function Audit() {
       /* @__PURE__ */ jsxs2("form", { class: "narrow", role: "search", onSubmit: (event) => {
         event.preventDefault();
         const given = new FormData(event.currentTarget);
-        put(Object.fromEntries([...FILTERS.map(({ name }) => [name, String(given.get(name)).trim()]), ["record", null]]));
+        put(Object.fromEntries([...FILTERS.map(({ name, hint }) => [name, hint ? String(given.get(name)).trim() : timeOf(String(given.get(name)))]), ["record", null]]));
         document.activeElement.blur();
       }, children: [
-        FILTERS.map(({ name, label, hint }) => /* @__PURE__ */ jsxs2("label", { children: [
+        FILTERS.map(({ name, label, hint }) => hint ? /* @__PURE__ */ jsxs2("label", { children: [
           /* @__PURE__ */ jsx2("span", { class: "hidden-text", children: label }),
           /* @__PURE__ */ jsx2("input", { id: `by-${name}`, name, type: "search", defaultValue: asked(name), placeholder: hint, spellcheck: false })
+        ] }, name) : /* @__PURE__ */ jsxs2("label", { class: "field time", children: [
+          /* @__PURE__ */ jsx2("span", { children: label }),
+          /* @__PURE__ */ jsx2("input", { name, type: "datetime-local", defaultValue: writtenTime(asked(name)), title: `in ${zoneName()}` })
         ] }, name)),
         /* @__PURE__ */ jsx2("button", { type: "submit", children: "Filter" })
-      ] }, JSON.stringify(filter)),
+      ] }, JSON.stringify([filter, utc2.value])),
       /* @__PURE__ */ jsx2(Trouble, { read: seen, what: "the audit log" }),
       seen.data && !items.length && !pages.more && /* @__PURE__ */ jsxs2("div", { class: "empty", children: [
         /* @__PURE__ */ jsx2("h2", { children: used.length ? "No record fits." : "There is no record yet." }),
@@ -388,7 +400,7 @@ function Detail({ index, known }) {
     if (before) return before;
     const record2 = known ?? await desk.record(index);
     if (!record2) throw new ApiError2(404, "not_found", "It is not in this log, or has left it.");
-    const by = record2.erased && record2.task_id ? (await desk.audit({ action: "task.erase", actor: "", task_id: record2.task_id }, "", 1)).items[0] : void 0;
+    const by = record2.erased && record2.task_id ? (await desk.audit({ action: "task.erase", task_id: record2.task_id }, "", 1)).items[0] : void 0;
     return { record: record2, erased: by?.index ?? null };
   }, CALM);
   const seen = reading.state.value, record = seen.data?.record;
@@ -675,7 +687,7 @@ function Days({ items, first, last, unit, most }) {
 import { useState as useState4 } from "./app.js";
 import { ofAlso } from "./app.js";
 import { Act as Act3, Ago, Command as Command3, Dialog as Dialog2, NotDone as NotDone3, State, Trouble as Trouble3, Value as Value2, When as When2 } from "./app.js";
-import { letters, may, session as session2, theme, utc } from "./app.js";
+import { letters, may, session as session2, theme, utc as utc3 } from "./app.js";
 import { moment, safe as safe3, shortId as shortId2 } from "./app.js";
 import { Fragment as Fragment3, jsx as jsx4, jsxs as jsxs4 } from "./app.js";
 var PARTS = {
@@ -716,8 +728,8 @@ function You() {
       /* @__PURE__ */ jsxs4("fieldset", { children: [
         /* @__PURE__ */ jsx4("legend", { children: "Times" }),
         [false, true].map((each) => /* @__PURE__ */ jsxs4("label", { class: "choice", children: [
-          /* @__PURE__ */ jsx4("input", { type: "radio", name: "zone", checked: utc.value === each, onChange: () => {
-            utc.value = each;
+          /* @__PURE__ */ jsx4("input", { type: "radio", name: "zone", checked: utc3.value === each, onChange: () => {
+            utc3.value = each;
           } }),
           " ",
           each ? "UTC" : "local"
@@ -983,12 +995,12 @@ function Stop({ close }) {
   const [kind, setKind] = useState4("bot");
   const allowed = may(kind === "tenant" ? "kill.tenant" : "kill.manage");
   async function send(form) {
-    const given = new FormData(form), until = String(given.get("until"));
+    const given = new FormData(form), until = timeOf(String(given.get("until")));
     const body = {
       kind,
       name: kind === "tenant" ? session2.value.tenant : String(given.get("name")).trim(),
       reason: String(given.get("reason")).trim(),
-      ...until ? { until: new Date(until).toISOString() } : {}
+      ...until ? { until } : {}
     };
     await doing.run(async () => {
       await desk.kill(body);
@@ -1003,7 +1015,7 @@ function Stop({ close }) {
     /* @__PURE__ */ jsx4(Field, { label: "What", children: /* @__PURE__ */ jsx4("select", { value: kind, onChange: (event) => setKind(event.currentTarget.value), children: ["bot", "owner", "skill", "tenant"].map((each) => /* @__PURE__ */ jsx4("option", { value: each, disabled: each === "tenant" && !may("kill.tenant"), children: each === "tenant" ? "the whole tenant" : each }, each)) }) }),
     kind !== "tenant" && /* @__PURE__ */ jsx4(Field, { label: "Name", children: /* @__PURE__ */ jsx4("input", { name: "name", required: true }) }),
     /* @__PURE__ */ jsx4(Field, { label: "Reason", hint: "shown to all who wait for it", children: /* @__PURE__ */ jsx4("input", { name: "reason", required: true, maxLength: 1024 }) }),
-    /* @__PURE__ */ jsx4(Field, { label: "Until", hint: "your local time; nothing: until it is lifted", children: /* @__PURE__ */ jsx4("input", { name: "until", type: "datetime-local" }) }),
+    /* @__PURE__ */ jsx4(Field, { label: "Until", hint: `in ${zoneName()}; nothing: until it is lifted`, children: /* @__PURE__ */ jsx4("input", { name: "until", type: "datetime-local" }) }),
     doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
     /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4("button", { type: "submit", class: "danger", disabled: doing.busy || !allowed, title: allowed ? void 0 : "Your role may not stop this.", children: "Stop it" }) })
   ] }) });
