@@ -127,7 +127,7 @@ var Field = ({ label, hint, children }) => /* @__PURE__ */ jsxs("label", { class
 ] });
 function Confirm({ title, does, action, children, run, close }) {
   const doing = useAct();
-  const go2 = () => void doing.run(async () => {
+  const go3 = () => void doing.run(async () => {
     await run();
     close();
   }, `${title} Done.`);
@@ -135,7 +135,7 @@ function Confirm({ title, does, action, children, run, close }) {
     children,
     doing.problem && /* @__PURE__ */ jsx(NotDone, { error: doing.problem }),
     /* @__PURE__ */ jsxs("p", { class: "acts", children: [
-      /* @__PURE__ */ jsx(Act, { action, kind: "danger", busy: doing.busy, run: go2, children: does }),
+      /* @__PURE__ */ jsx(Act, { action, kind: "danger", busy: doing.busy, run: go3, children: does }),
       " ",
       /* @__PURE__ */ jsx("button", { type: "button", onClick: close, children: "Leave it" })
     ] })
@@ -1076,9 +1076,9 @@ var Dated = ({ time }) => time ? /* @__PURE__ */ jsxs4("time", { dateTime: time,
 import { useState as useState5 } from "./app.js";
 import { api } from "./app.js";
 import { useKeys as useKeys2 } from "./app.js";
-import { ofTasks, say as say3, useRead as useRead4 } from "./app.js";
+import { say as say3, useRead as useRead4 } from "./app.js";
 import { Ago as Ago2, Command as Command4, Key as Key2, State as State2, Trouble as Trouble4, When as When3 } from "./app.js";
-import { route as route2, written as written2 } from "./app.js";
+import { go as go2, route as route2, written as written2 } from "./app.js";
 import { safe as safe4, shortId as shortId3 } from "./app.js";
 import { jsx as jsx5, jsxs as jsxs5 } from "./app.js";
 var COUNTED_MAX = 30;
@@ -1091,7 +1091,7 @@ function review(event) {
 var total = (votes) => Object.values(votes).reduce((sum, count) => sum + count, 0);
 var unanimous = (votes) => Object.values(votes).filter((count) => count > 0).length === 1;
 function Evaluations() {
-  const pages = usePages("evaluations", desk.reviews, (event) => event.id, { ...CALM, on: ofTasks });
+  const pages = usePages("evaluations", desk.reviews, (event) => event.id, { ...CALM, every: 1e4, seldom: 1e4 });
   const reviews = pages.items.map(review), chosen = asked("review");
   const at = reviews.findIndex((each) => each.id === chosen), open = reviews[at];
   const step = (by) => {
@@ -1102,7 +1102,7 @@ function Evaluations() {
     j: { does: "next review", run: () => step(1) },
     k: { does: "previous review", run: () => step(-1) },
     Enter: { does: "open the task", run: () => {
-      if (open) location.hash = written2(["tasks", open.task]);
+      if (open) go2(written2(["tasks", open.task]));
     } },
     Escape: { does: "close the review", run: () => put({ review: null }, true) }
   });
