@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const out = process.argv[2] ?? join(here, "../src/swarmkeeper/web");
 const common = {
+  preserveSymlinks: true, // what is built is the same where node_modules is a link
   bundle: true, charset: "utf8", logLevel: "warning", minify: false, legalComments: "none", absWorkingDir: here,
   preserveSymlinks: true, format: "esm", target: ["es2022"], jsx: "automatic", jsxImportSource: "preact",
 };

@@ -26,6 +26,15 @@ def main(folder: str) -> None:
             "stuck": f"tasks/{made['stuck']}",
             "failed": f"tasks/{made['failed']}",
             "big": f"tasks/{made['big']}",
+            "audit": "audit",
+            "record": "audit?record=12",
+            "costs": "costs",
+            "costs-by-bot": "costs?by=bot",
+            "evaluations": "evaluations",
+            "simulate": "simulate?faults=bot,net&seeds=20&report=1",
+            "settings": "settings",
+            "keys": "settings?part=keys",
+            "redaction": "settings?part=redaction",
         }
         drive("makes_pictures", place, folder, *(f"{name}={where}" for name, where in shown.items()))
     print("\n".join(sorted(str(file) for file in Path(folder).glob("*.png"))))

@@ -47,7 +47,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealTown]:
 
 def as_shown(sums: list[dict[str, Any]]) -> list[list[str]]:
     """Return name, cost, tokens and attempts as the page writes them."""
-    return [[each["name"], money(each["cost_micro_usd"]), f"{each['tokens']:,}", f"{each['attempts']:,}"] for each in sums]
+    return [
+        [each["name"], money(each["cost_micro_usd"]), f"{each['tokens']:,}", f"{each['attempts']:,}"] for each in sums
+    ]
 
 
 def money(micro: int) -> str:
@@ -84,7 +86,9 @@ def test_a_key_is_made_shown_once_rotated_and_revoked_by_keyboard_alone(desk: Re
 def test_persons_are_added_renamed_disabled_and_enabled(desk: RealTown) -> None:
     drive("keeps_persons", desk)
 
-    assert "Mary W. Shelley" in [each["name"] for each in desk.admin.read("/persons")["items"] if not each["disabled_at"]]
+    assert "Mary W. Shelley" in [
+        each["name"] for each in desk.admin.read("/persons")["items"] if not each["disabled_at"]
+    ]
 
 
 def test_a_bot_is_stopped_with_a_reason_and_works_again(desk: RealTown) -> None:
@@ -128,41 +132,80 @@ def test_what_evaluators_said_is_shown_with_its_votes_and_counted(desk: RealTown
 def test_the_command_of_a_simulation_is_written_and_its_report_read(desk: RealTown, tmp_path: Path) -> None:
     report, broken, other = (tmp_path / name for name in ("report.json", "broken.json", "other.json"))
     flags = ("--seeds", "2", "--start", "1", "--hours", "0.01", "--faults", "none", "--report", str(report))
-    subprocess.run([sys.executable, "-m", "swarmkeeper", "simulate", "standard", *flags], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "swarmkeeper", "simulate", "standard", *flags], check=True, capture_output=True
+    )
     found = json.loads(report.read_text(encoding="utf-8"))
     found["runs"][1]["violation"] = {
-        "invariant": "2.fence", "words": "a lost lease reports nothing", "entity": "t1/<b>", "why": "it did", "at_seconds": 12.5,
-    }  # fmt: skip
+        "invariant": "2.fence",
+        "words": "a lost lease reports nothing",
+        "entity": "t1/<b>",
+        "why": "it did",
+        "at_seconds": 12.5,
+    }
     broken.write_text(json.dumps(found), encoding="utf-8")
     other.write_text("[]", encoding="utf-8")
 
     drive("writes_the_command_of_a_simulation", desk, *map(str, (report, broken, other)))
 
 
-def test_no_page_or_dialog_of_the_desk_has_a_barrier_in_either_theme(desk: RealTown) -> None:
-    drive("has_no_barrier", desk, *PAGES)
+@pytest.mark.parametrize("half", [0, 1])
+def test_no_page_of_the_desk_has_a_barrier_in_either_theme(desk: RealTown, half: int) -> None:
+    drive("has_no_barrier", desk, *PAGES[half::2])
+
+
+def test_no_dialog_of_the_desk_has_a_barrier_in_either_theme(desk: RealTown) -> None:
     drive("dialogs_have_no_barrier", desk)
 
 
-def test_no_page_of_the_desk_scrolls_sideways_at_320_pixels_or_keeps_data(desk: RealTown) -> None:
+def test_no_page_of_the_desk_scrolls_sideways_at_320_pixels(desk: RealTown) -> None:
     drive("fits_a_narrow_screen", desk, *PAGES)
+
+
+def test_of_no_page_of_the_desk_the_browser_keeps_data(desk: RealTown) -> None:
     drive("keeps_nothing_in_the_browser", desk, *PAGES)
 
 
 def test_texts_that_mean_harm_are_shown_and_not_run(desk: RealTown, tmp_path: Path) -> None:
     worker, judge = desk.bot("Executor", "mallory", skills=["evil"]), desk.bot("Evaluator", "trudy", skills=["evil"])
-    task = desk.submit([subtask("a", skill="evil")], title=SCRIPT, labels={"note": SCRIPT[:100]}, evaluator_skills=["evil"])
+    task = desk.submit(
+        [subtask("a", skill="evil")], title=SCRIPT, labels={"note": SCRIPT[:100]}, evaluator_skills=["evil"]
+    )
     worker.report(worker.take(), output={"html": SCRIPT}, usage={"tokens": 5, "cost_micro_usd": 5})
     judge.judge(judge.take(), "reject", reasons=[SCRIPT, BIDI, LONG], findings=[{"text": BIDI, "severity": "major"}])
     desk.admin.ok("/persons", {"name": "<b>Mallory</b>" + "W" * 60})
     desk.run(desk.admin.caller.call("PUT", "/kills", {"kind": "skill", "name": "evil", "reason": SCRIPT + LONG}))
     violation = {"invariant": SCRIPT, "words": BIDI, "entity": LONG, "why": SCRIPT, "at_seconds": "x"}
     report = tmp_path / "report.json"
-    odd: dict[str, Any] = {"version": 1, "level": SCRIPT, "scenario": {"name": BIDI, "hours": LONG}, "virtual_hours": "x"}
-    run = {"seed": 1, "violation": violation, "tasks": LONG, "faults": None, "commits": {}, "boots": [], "deterministic": 1}
-    odd |= {"runs": [run], "figures": {LONG: {"median": "x"}}, "faults": {SCRIPT: {"times": 1}}, "targets": [{"name": BIDI}]}
+    odd: dict[str, Any] = {
+        "version": 1,
+        "level": SCRIPT,
+        "scenario": {"name": BIDI, "hours": LONG},
+        "virtual_hours": "x",
+    }
+    run = {
+        "seed": 1,
+        "violation": violation,
+        "tasks": LONG,
+        "faults": None,
+        "commits": {},
+        "boots": [],
+        "deterministic": 1,
+    }
+    odd |= {
+        "runs": [run],
+        "figures": {LONG: {"median": "x"}},
+        "faults": {SCRIPT: {"times": 1}},
+        "targets": [{"name": BIDI}],
+    }
     report.write_text(json.dumps(odd), encoding="utf-8")
 
     newest = desk.admin.read("/audit?order=desc&page_size=1")["items"][0]["index"]
-    places = (f"audit?record={newest}", "costs?by=label", "settings?part=persons", "settings?part=stops", f"tasks/{task}")
+    places = (
+        f"audit?record={newest}",
+        "costs?by=label",
+        "settings?part=persons",
+        "settings?part=stops",
+        f"tasks/{task}",
+    )
     drive("looks_at_hostile_texts_of_the_desk", desk, str(report), *places)

@@ -114,6 +114,21 @@ async def test_a_reader_continues_after_the_last_record_it_saw(auditor: Caller, 
     assert first + rest == await all_of(auditor, "/audit")
 
 
+async def test_records_of_a_time_come_in_either_order(auditor: Caller, client: Caller) -> None:
+    for _ in range(5):
+        await client.post("/tasks", {"title": "t"})
+    everything = await all_of(auditor, "/audit?action=task.submit")
+    since, until = everything[1]["timestamp"], everything[3]["timestamp"]
+    wanted = [each for each in everything if since <= each["timestamp"] < until]
+
+    between = f"/audit?action=task.submit&since={since}&until={until}"
+
+    assert wanted
+    assert await all_of(auditor, between) == wanted
+    assert await all_of(auditor, f"{between}&order=desc") == wanted[::-1]
+    assert await all_of(auditor, f"/audit?since={until}&until={since}") == []
+
+
 async def test_a_tasks_records_come_in_pages(auditor: Caller, client: Caller) -> None:
     task = (await client.post("/tasks", {"title": "t"})).json["id"]
     for verb in ("pause", "resume"):

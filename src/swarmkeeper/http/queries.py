@@ -253,6 +253,8 @@ class TaskAuditQuery(PageQuery):
     after: Annotated[Index, Field(description="The index of the last record received.")] | None = None
     actor: Annotated[ShortText, Field(description="The id of the actor.")] | None = None
     action: Annotated[ShortText, Field(description="The action, such as task.submit.")] | None = None
+    since: Annotated[Moment | None, Field(description="At this time or later.")] = None
+    until: Annotated[Moment | None, Field(description="Before this time.")] = None
 
 
 class AuditQuery(TaskAuditQuery):

@@ -18,6 +18,7 @@ from swarmkeeper.core.ports import Reader, ReadsOnly, Rules
 from swarmkeeper.core.rules.tree import leaf_hash
 from swarmkeeper.govern import audit
 from swarmkeeper.reads import views
+from swarmkeeper.reads.insight.audit_times import place_at
 from swarmkeeper.reads.insight.insight_reads import AUDIT_NEWEST
 from swarmkeeper.reads.views import View
 
@@ -49,11 +50,16 @@ class AuditQueries:
         actor: str | None = None,
         action: str | None = None,
         after: int = -1,
+        since: int | None = None,
+        until: int | None = None,
         newest_first: bool = False,
         page_size: int,
         page_token: str = "",
     ) -> View:
         """Return the tenant's records after the index `after` that match all filters.
+
+        Args:
+            since, until: at this time or later; before this time.
 
         Raises:
             PermissionDenied: the role may not read the audit log.
@@ -62,8 +68,12 @@ class AuditQueries:
             raise PermissionDenied(self._rules.why_not(principal, "audit.read"))
         policies.audit(self._rules, principal)
         before = _END
+        if since is not None:
+            after = max(after, await place_at(self._store, principal.tenant, since) - 1)
+        if until is not None:
+            before = await place_at(self._store, principal.tenant, until)
         if page_token and newest_first:
-            before = views.read_token(page_token, int)[0]
+            before = min(before, views.read_token(page_token, int)[0])
         elif page_token:
             after = max(after, views.read_token(page_token, int)[0])
         read, by, page = named_reads.AUDIT_POSITIONS, {}, {"before": before} if newest_first else {}
@@ -80,12 +90,14 @@ class AuditQueries:
         if newest_first:
             read = AUDIT_NEWEST["".join(by)]
         found = await fetch(self._store, read, tenant=principal.tenant, after=after, limit=limit, **by, **page)
+        ended = bool(found) and found[-1].place >= before  # in order: what follows is too late
+        found = [row for row in found if row.place < before]
         fitting = [row.place for row in found if all(getattr(row, each) == value for each, value in further.items())]
         places = fitting[:page_size]
         following = ""
         if len(fitting) > page_size:
             following = views.token(places[-1])
-        elif len(found) == limit:
+        elif len(found) == limit and not ended:
             following = views.token(found[-1].place)
         if not places:
             return views.page([], following)

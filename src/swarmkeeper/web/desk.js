@@ -4,7 +4,7 @@ import { ApiError as ApiError2 } from "./app.js";
 import { useKeys } from "./app.js";
 import { say as say2, useRead as useRead2 } from "./app.js";
 import { Act as Act2, Command, Glyph, Key, NotDone as NotDone2, Trouble, Value, When } from "./app.js";
-import { session } from "./app.js";
+import { session, utc as utc2 } from "./app.js";
 import { safe, shortId } from "./app.js";
 
 // src/pages/desk/calls.ts
@@ -43,6 +43,7 @@ import { ApiError } from "./app.js";
 import { say, useRead } from "./app.js";
 import { Act, Dialog, NotDone } from "./app.js";
 import { go, route, written } from "./app.js";
+import { utc } from "./app.js";
 import { jsx, jsxs } from "./app.js";
 var CALM = { on: () => false, every: 3e4, seldom: 3e4 };
 function usePages(key, read, of, options = CALM) {
@@ -112,6 +113,12 @@ function address(changes) {
   return written(route.value.path, query);
 }
 var put = (changes, replace = false) => go(address(changes), replace);
+var writtenTime = (iso) => {
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime()) ? "" : new Date(at.getTime() - (utc.value ? 0 : at.getTimezoneOffset() * 6e4)).toISOString().slice(0, 16);
+};
+var timeOf = (written3) => written3 ? (/* @__PURE__ */ new Date(`${written3}${utc.value ? "Z" : ""}`)).toISOString() : "";
+var zoneName = () => utc.value ? "UTC" : "local time";
 var asked = (name) => route.value.query.get(name) ?? "";
 var Field = ({ label, hint, children }) => /* @__PURE__ */ jsxs("label", { class: "field", children: [
   /* @__PURE__ */ jsx("span", { children: label }),
@@ -120,7 +127,7 @@ var Field = ({ label, hint, children }) => /* @__PURE__ */ jsxs("label", { class
 ] });
 function Confirm({ title, does, action, children, run, close }) {
   const doing = useAct();
-  const go2 = () => void doing.run(async () => {
+  const go3 = () => void doing.run(async () => {
     await run();
     close();
   }, `${title} Done.`);
@@ -128,12 +135,17 @@ function Confirm({ title, does, action, children, run, close }) {
     children,
     doing.problem && /* @__PURE__ */ jsx(NotDone, { error: doing.problem }),
     /* @__PURE__ */ jsxs("p", { class: "acts", children: [
-      /* @__PURE__ */ jsx(Act, { action, kind: "danger", busy: doing.busy, run: go2, children: does }),
+      /* @__PURE__ */ jsx(Act, { action, kind: "danger", busy: doing.busy, run: go3, children: does }),
       " ",
       /* @__PURE__ */ jsx("button", { type: "button", onClick: close, children: "Leave it" })
     ] })
   ] });
 }
+var Table = ({ name, columns, caption, children }) => /* @__PURE__ */ jsx("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name, children: /* @__PURE__ */ jsxs("table", { children: [
+  caption && /* @__PURE__ */ jsx("caption", { children: caption }),
+  /* @__PURE__ */ jsx("thead", { children: /* @__PURE__ */ jsx("tr", { children: columns.map((each, at) => each ? /* @__PURE__ */ jsx("th", { scope: "col", class: each[0] === "#" ? "num" : "", children: each.replace("#", "") }, at) : /* @__PURE__ */ jsx("td", {}, at)) }) }),
+  /* @__PURE__ */ jsx("tbody", { children })
+] }) });
 
 // src/pages/desk/proof.ts
 var ROUND = new Uint32Array(64);
@@ -308,12 +320,14 @@ import { Fragment, jsx as jsx2, jsxs as jsxs2 } from "./app.js";
 var FILTERS = [
   { name: "action", label: "Action", hint: "Action: task.submit" },
   { name: "actor", label: "Actor", hint: "Actor’s id" },
-  { name: "task", label: "Task", hint: "Task’s id" }
+  { name: "task", label: "Task", hint: "Task’s id" },
+  { name: "since", label: "Since", hint: "" },
+  { name: "until", label: "Until", hint: "" }
 ];
 var tone = (record) => record.outcome === "accepted" ? "ok" : record.decision.effect === "deny" ? "bad" : "plain";
 var who = (actor) => actor.id === actor.type || actor.id.startsWith(`${actor.type}_`) ? shortId(safe(actor.id)) : `${safe(actor.type)} ${shortId(safe(actor.id))}`;
 function Audit() {
-  const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task") };
+  const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task"), since: asked("since"), until: asked("until") };
   const used = FILTERS.filter((each) => asked(each.name));
   const pages = usePages(`audit ${JSON.stringify(filter)}`, (token) => desk.audit(filter, token), (each) => each.id);
   const { items, seen } = pages;
@@ -338,15 +352,18 @@ function Audit() {
       /* @__PURE__ */ jsxs2("form", { class: "narrow", role: "search", onSubmit: (event) => {
         event.preventDefault();
         const given = new FormData(event.currentTarget);
-        put(Object.fromEntries([...FILTERS.map(({ name }) => [name, String(given.get(name)).trim()]), ["record", null]]));
+        put(Object.fromEntries([...FILTERS.map(({ name, hint }) => [name, hint ? String(given.get(name)).trim() : timeOf(String(given.get(name)))]), ["record", null]]));
         document.activeElement.blur();
       }, children: [
-        FILTERS.map(({ name, label, hint }) => /* @__PURE__ */ jsxs2("label", { children: [
+        FILTERS.map(({ name, label, hint }) => hint ? /* @__PURE__ */ jsxs2("label", { children: [
           /* @__PURE__ */ jsx2("span", { class: "hidden-text", children: label }),
           /* @__PURE__ */ jsx2("input", { id: `by-${name}`, name, type: "search", defaultValue: asked(name), placeholder: hint, spellcheck: false })
+        ] }, name) : /* @__PURE__ */ jsxs2("label", { class: "field time", children: [
+          /* @__PURE__ */ jsx2("span", { children: label }),
+          /* @__PURE__ */ jsx2("input", { name, type: "datetime-local", defaultValue: writtenTime(asked(name)), title: `in ${zoneName()}` })
         ] }, name)),
         /* @__PURE__ */ jsx2("button", { type: "submit", children: "Filter" })
-      ] }, JSON.stringify(filter)),
+      ] }, JSON.stringify([filter, utc2.value])),
       /* @__PURE__ */ jsx2(Trouble, { read: seen, what: "the audit log" }),
       seen.data && !items.length && !pages.more && /* @__PURE__ */ jsxs2("div", { class: "empty", children: [
         /* @__PURE__ */ jsx2("h2", { children: used.length ? "No record fits." : "There is no record yet." }),
@@ -383,7 +400,7 @@ function Detail({ index, known }) {
     if (before) return before;
     const record2 = known ?? await desk.record(index);
     if (!record2) throw new ApiError2(404, "not_found", "It is not in this log, or has left it.");
-    const by = record2.erased && record2.task_id ? (await desk.audit({ action: "task.erase", actor: "", task_id: record2.task_id }, "", 1)).items[0] : void 0;
+    const by = record2.erased && record2.task_id ? (await desk.audit({ action: "task.erase", task_id: record2.task_id }, "", 1)).items[0] : void 0;
     return { record: record2, erased: by?.index ?? null };
   }, CALM);
   const seen = reading.state.value, record = seen.data?.record;
@@ -627,22 +644,13 @@ function Report({ report, unit }) {
       ] })
     ] }),
     byDay && /* @__PURE__ */ jsx3(Days, { items, first: report.first_day, last: report.last_day, unit, most }),
-    /* @__PURE__ */ jsx3("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Costs as a table", children: /* @__PURE__ */ jsxs3("table", { class: "costs", children: [
-      /* @__PURE__ */ jsx3("thead", { children: /* @__PURE__ */ jsxs3("tr", { children: [
-        /* @__PURE__ */ jsx3("th", { scope: "col", children: report.by === "day" ? "Day (UTC)" : report.by === "bot" ? "Bot" : report.by === "skill" ? "Skill" : "Label" }),
-        /* @__PURE__ */ jsx3("td", {}),
-        /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Cost" }),
-        /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Tokens" }),
-        /* @__PURE__ */ jsx3("th", { scope: "col", class: "num", children: "Attempts" })
-      ] }) }),
-      /* @__PURE__ */ jsx3("tbody", { children: shown.map((each) => /* @__PURE__ */ jsxs3("tr", { children: [
-        /* @__PURE__ */ jsx3("th", { scope: "row", children: safe2(each.name) || "–" }),
-        /* @__PURE__ */ jsx3("td", { children: /* @__PURE__ */ jsx3("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: /* @__PURE__ */ jsx3("rect", { width: 100 * each[unit] / most, height: "6" }) }) }),
-        /* @__PURE__ */ jsx3("td", { class: "num", children: money(each.cost_micro_usd) }),
-        /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.tokens) }),
-        /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.attempts) })
-      ] }, each.name)) })
-    ] }) }),
+    /* @__PURE__ */ jsx3(Table, { name: "Costs as a table", columns: [byDay ? "Day (UTC)" : report.by, "", "#Cost", "#Tokens", "#Attempts"], children: shown.map((each) => /* @__PURE__ */ jsxs3("tr", { children: [
+      /* @__PURE__ */ jsx3("th", { scope: "row", children: safe2(each.name) || "–" }),
+      /* @__PURE__ */ jsx3("td", { class: "wide", children: /* @__PURE__ */ jsx3("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: /* @__PURE__ */ jsx3("rect", { width: 100 * each[unit] / most, height: "6" }) }) }),
+      /* @__PURE__ */ jsx3("td", { class: "num", children: money(each.cost_micro_usd) }),
+      /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.tokens) }),
+      /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.attempts) })
+    ] }, each.name)) }),
     /* @__PURE__ */ jsxs3("p", { class: "foot", children: [
       left > 0 && /* @__PURE__ */ jsxs3("button", { type: "button", class: "small", onClick: () => setAll(true), children: [
         "and ",
@@ -679,7 +687,7 @@ function Days({ items, first, last, unit, most }) {
 import { useState as useState4 } from "./app.js";
 import { ofAlso } from "./app.js";
 import { Act as Act3, Ago, Command as Command3, Dialog as Dialog2, NotDone as NotDone3, State, Trouble as Trouble3, Value as Value2, When as When2 } from "./app.js";
-import { letters, may, session as session2, theme, utc } from "./app.js";
+import { letters, may, session as session2, theme, utc as utc3 } from "./app.js";
 import { moment, safe as safe3, shortId as shortId2 } from "./app.js";
 import { Fragment as Fragment3, jsx as jsx4, jsxs as jsxs4 } from "./app.js";
 var PARTS = {
@@ -720,8 +728,8 @@ function You() {
       /* @__PURE__ */ jsxs4("fieldset", { children: [
         /* @__PURE__ */ jsx4("legend", { children: "Times" }),
         [false, true].map((each) => /* @__PURE__ */ jsxs4("label", { class: "choice", children: [
-          /* @__PURE__ */ jsx4("input", { type: "radio", name: "zone", checked: utc.value === each, onChange: () => {
-            utc.value = each;
+          /* @__PURE__ */ jsx4("input", { type: "radio", name: "zone", checked: utc3.value === each, onChange: () => {
+            utc3.value = each;
           } }),
           " ",
           each ? "UTC" : "local"
@@ -987,12 +995,12 @@ function Stop({ close }) {
   const [kind, setKind] = useState4("bot");
   const allowed = may(kind === "tenant" ? "kill.tenant" : "kill.manage");
   async function send(form) {
-    const given = new FormData(form), until = String(given.get("until"));
+    const given = new FormData(form), until = timeOf(String(given.get("until")));
     const body = {
       kind,
       name: kind === "tenant" ? session2.value.tenant : String(given.get("name")).trim(),
       reason: String(given.get("reason")).trim(),
-      ...until ? { until: new Date(until).toISOString() } : {}
+      ...until ? { until } : {}
     };
     await doing.run(async () => {
       await desk.kill(body);
@@ -1007,7 +1015,7 @@ function Stop({ close }) {
     /* @__PURE__ */ jsx4(Field, { label: "What", children: /* @__PURE__ */ jsx4("select", { value: kind, onChange: (event) => setKind(event.currentTarget.value), children: ["bot", "owner", "skill", "tenant"].map((each) => /* @__PURE__ */ jsx4("option", { value: each, disabled: each === "tenant" && !may("kill.tenant"), children: each === "tenant" ? "the whole tenant" : each }, each)) }) }),
     kind !== "tenant" && /* @__PURE__ */ jsx4(Field, { label: "Name", children: /* @__PURE__ */ jsx4("input", { name: "name", required: true }) }),
     /* @__PURE__ */ jsx4(Field, { label: "Reason", hint: "shown to all who wait for it", children: /* @__PURE__ */ jsx4("input", { name: "reason", required: true, maxLength: 1024 }) }),
-    /* @__PURE__ */ jsx4(Field, { label: "Until", hint: "your local time; nothing: until it is lifted", children: /* @__PURE__ */ jsx4("input", { name: "until", type: "datetime-local" }) }),
+    /* @__PURE__ */ jsx4(Field, { label: "Until", hint: `in ${zoneName()}; nothing: until it is lifted`, children: /* @__PURE__ */ jsx4("input", { name: "until", type: "datetime-local" }) }),
     doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
     /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4("button", { type: "submit", class: "danger", disabled: doing.busy || !allowed, title: allowed ? void 0 : "Your role may not stop this.", children: "Stop it" }) })
   ] }) });
@@ -1063,18 +1071,14 @@ var Dated = ({ time }) => time ? /* @__PURE__ */ jsxs4("time", { dateTime: time,
   time.slice(0, 10),
   " UTC"
 ] }) : /* @__PURE__ */ jsx4(Fragment3, { children: "never" });
-var Table = ({ name, columns, children }) => /* @__PURE__ */ jsx4("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name, children: /* @__PURE__ */ jsxs4("table", { children: [
-  /* @__PURE__ */ jsx4("thead", { children: /* @__PURE__ */ jsx4("tr", { children: columns.map((each) => each ? /* @__PURE__ */ jsx4("th", { scope: "col", children: each }, each) : /* @__PURE__ */ jsx4("td", {}, "acts")) }) }),
-  /* @__PURE__ */ jsx4("tbody", { children })
-] }) });
 
 // src/pages/desk/evaluations.tsx
 import { useState as useState5 } from "./app.js";
 import { api } from "./app.js";
 import { useKeys as useKeys2 } from "./app.js";
-import { ofTasks, say as say3, useRead as useRead4 } from "./app.js";
+import { say as say3, useRead as useRead4 } from "./app.js";
 import { Ago as Ago2, Command as Command4, Key as Key2, State as State2, Trouble as Trouble4, When as When3 } from "./app.js";
-import { route as route2, written as written2 } from "./app.js";
+import { go as go2, route as route2, written as written2 } from "./app.js";
 import { safe as safe4, shortId as shortId3 } from "./app.js";
 import { jsx as jsx5, jsxs as jsxs5 } from "./app.js";
 var COUNTED_MAX = 30;
@@ -1087,7 +1091,7 @@ function review(event) {
 var total = (votes) => Object.values(votes).reduce((sum, count) => sum + count, 0);
 var unanimous = (votes) => Object.values(votes).filter((count) => count > 0).length === 1;
 function Evaluations() {
-  const pages = usePages("evaluations", desk.reviews, (event) => event.id, { ...CALM, on: ofTasks });
+  const pages = usePages("evaluations", desk.reviews, (event) => event.id, { ...CALM, every: 1e4, seldom: 1e4 });
   const reviews = pages.items.map(review), chosen = asked("review");
   const at = reviews.findIndex((each) => each.id === chosen), open = reviews[at];
   const step = (by) => {
@@ -1098,7 +1102,7 @@ function Evaluations() {
     j: { does: "next review", run: () => step(1) },
     k: { does: "previous review", run: () => step(-1) },
     Enter: { does: "open the task", run: () => {
-      if (open) location.hash = written2(["tasks", open.task]);
+      if (open) go2(written2(["tasks", open.task]));
     } },
     Escape: { does: "close the review", run: () => put({ review: null }, true) }
   });
@@ -1242,23 +1246,12 @@ function Evaluators({ reviews }) {
     " ",
     state === "failed" && /* @__PURE__ */ jsx5("span", { class: "error", children: "The verdicts cannot be read." })
   ] });
-  return /* @__PURE__ */ jsx5("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "By evaluator", children: /* @__PURE__ */ jsxs5("table", { children: [
-    /* @__PURE__ */ jsxs5("caption", { children: [
-      "Verdicts on the last ",
-      found.tasks,
-      " reviewed tasks"
-    ] }),
-    /* @__PURE__ */ jsx5("thead", { children: /* @__PURE__ */ jsxs5("tr", { children: [
-      /* @__PURE__ */ jsx5("th", { scope: "col", children: "Evaluator" }),
-      [...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => /* @__PURE__ */ jsx5("th", { scope: "col", class: "num", children: each }, each))
-    ] }) }),
-    /* @__PURE__ */ jsx5("tbody", { children: found.rows.map((row) => /* @__PURE__ */ jsxs5("tr", { children: [
-      /* @__PURE__ */ jsx5("th", { scope: "row", children: safe4(row.name) }),
-      Object.keys(LOOKS).map((each) => /* @__PURE__ */ jsx5("td", { class: "num", children: row.said[each] ?? 0 }, each)),
-      /* @__PURE__ */ jsx5("td", { class: "num", children: row.all }),
-      /* @__PURE__ */ jsx5("td", { class: "num", children: row.alike })
-    ] }, row.name)) })
-  ] }) });
+  return /* @__PURE__ */ jsx5(Table, { name: "By evaluator", columns: ["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => `#${each}`)], caption: `Verdicts on the last ${found.tasks} reviewed tasks`, children: found.rows.map((row) => /* @__PURE__ */ jsxs5("tr", { children: [
+    /* @__PURE__ */ jsx5("th", { scope: "row", children: safe4(row.name) }),
+    Object.keys(LOOKS).map((each) => /* @__PURE__ */ jsx5("td", { class: "num", children: row.said[each] ?? 0 }, each)),
+    /* @__PURE__ */ jsx5("td", { class: "num", children: row.all }),
+    /* @__PURE__ */ jsx5("td", { class: "num", children: row.alike })
+  ] }, row.name)) });
 }
 
 // src/pages/desk/simulate.tsx
@@ -1430,7 +1423,7 @@ function Shown({ report }) {
       ] })
     ] }, seed)),
     /* @__PURE__ */ jsxs6("div", { class: "columns", children: [
-      /* @__PURE__ */ jsxs6(Grid, { name: "Figures", columns: ["Figure", "Half of the runs", "From", "To"], children: [
+      /* @__PURE__ */ jsxs6(Table, { name: "Figures", columns: ["Figure", "#Half of the runs", "#From", "#To"], children: [
         Object.entries(report.figures).map(([name, band]) => band && /* @__PURE__ */ jsxs6("tr", { children: [
           /* @__PURE__ */ jsx6("th", { scope: "row", children: text2(name.replaceAll("_", " ").replace(/ seconds$/, "")) }),
           /* @__PURE__ */ jsx6("td", { class: "num", children: figure(name, band.median) }),
@@ -1447,13 +1440,13 @@ function Shown({ report }) {
           /* @__PURE__ */ jsx6("td", { class: "num", children: figure(each.name, each.bound) })
         ] }, `t ${each.name}`))
       ] }),
-      /* @__PURE__ */ jsx6(Grid, { name: "Faults", columns: ["Fault that struck", "Times", "Runs"], children: struck.map(([kind, each]) => /* @__PURE__ */ jsxs6("tr", { children: [
+      /* @__PURE__ */ jsx6(Table, { name: "Faults", columns: ["Fault that struck", "#Times", "#Runs"], children: struck.map(([kind, each]) => /* @__PURE__ */ jsxs6("tr", { children: [
         /* @__PURE__ */ jsx6("th", { scope: "row", children: text2(kind) }),
         /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(each.times) }),
         /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(each.runs) })
       ] }, kind)) })
     ] }),
-    /* @__PURE__ */ jsx6(Grid, { name: "Runs", columns: ["Seed", "Violation", "Tasks", "Faults", "Commits", "Starts", "Virtual time"], children: runs.slice(0, RUNS_SHOWN).map((run) => /* @__PURE__ */ jsxs6("tr", { children: [
+    /* @__PURE__ */ jsx6(Table, { name: "Runs", columns: ["Seed", "Violation", "#Tasks", "#Faults", "#Commits", "#Starts", "#Virtual time"], children: runs.slice(0, RUNS_SHOWN).map((run) => /* @__PURE__ */ jsxs6("tr", { children: [
       /* @__PURE__ */ jsx6("th", { scope: "row", children: run.seed }),
       /* @__PURE__ */ jsx6("td", { children: run.violation ? text2(run.violation.invariant) : "none" }),
       [run.tasks, run.faults, run.commits, run.boots].map((each, at) => /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(Number(each)) }, at)),
@@ -1466,10 +1459,6 @@ function Shown({ report }) {
     ] })
   ] });
 }
-var Grid = ({ name, columns, children }) => /* @__PURE__ */ jsx6("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name, children: /* @__PURE__ */ jsxs6("table", { children: [
-  /* @__PURE__ */ jsx6("thead", { children: /* @__PURE__ */ jsx6("tr", { children: columns.map((each, at) => /* @__PURE__ */ jsx6("th", { scope: "col", class: at > 0 && each !== "Violation" ? "num" : "", children: each }, each)) }) }),
-  /* @__PURE__ */ jsx6("tbody", { children })
-] }) });
 export {
   Audit,
   Costs,

@@ -1,6 +1,5 @@
 """The audit log: a record is found and proved; what was forged on the way is not."""
 
-
 import re
 from collections.abc import Callable
 
@@ -19,7 +18,7 @@ def _prove(page: Page) -> None:
 
 
 def _answer(route: Route) -> APIResponse:
-    """Return what the server says: it takes the cookie from its own page alone, and playwright's own calls are of none."""
+    """Return what the server says. It takes the cookie from its own pages, and a call of playwright is of none."""
     return route.fetch(headers={**route.request.headers, "sec-fetch-site": "same-origin"})
 
 
@@ -138,6 +137,14 @@ def reads_on_to_the_first_record(context: BrowserContext) -> None:
         page.get_by_role("button", name="Drop actor key_x").click()
         page.get_by_role("button", name="Drop action task.nothing").click()
         expect(rows).to_have_count(100)
+        page.get_by_label("Since").fill("2026-01-01T00:00")
+        page.get_by_label("Until").fill("2026-01-02T00:00")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="No record fits.")).to_be_visible()
+        assert "until=2026-01-0" in page.url, page.url
+        page.get_by_role("button", name="Drop until").click()
+        expect(rows).to_have_count(100)
+        expect(page.get_by_label("Since")).to_have_value("2026-01-01T00:00")
 
 
 @journey

@@ -46,10 +46,17 @@ def reads_what_it_cost(context: BrowserContext) -> None:
 @journey
 def reads_amounts_that_no_float_has(context: BrowserContext) -> None:
     """What the server says is shown to its last digit that is shown at all, and never rounded up."""
-    amounts = {"cost_micro_usd": 1_999_999_999_999, "tokens": 9_007_199_254_740_991, "unpriced_tokens": 7, "attempts": 1}
+    amounts = {
+        "cost_micro_usd": 1_999_999_999_999,
+        "tokens": 9_007_199_254_740_991,
+        "unpriced_tokens": 7,
+        "attempts": 1,
+    }
     report = {"by": "day", "first_day": "2026-11-28", "last_day": "2026-11-29", "total": amounts, "more": False}
     with watched(context) as page:
-        page.route("**/costs?*", lambda route: route.fulfill(json={**report, "items": [{"name": "2026-11-29", **amounts}]}))
+        page.route(
+            "**/costs?*", lambda route: route.fulfill(json={**report, "items": [{"name": "2026-11-29", **amounts}]})
+        )
         sign_in(page)
         at(page, "costs")
         expect(page.locator("tbody td.num")).to_have_text(["$1,999,999.99", "9,007,199,254,740,991", "1"])
@@ -58,7 +65,7 @@ def reads_amounts_that_no_float_has(context: BrowserContext) -> None:
 
 @journey
 def makes_and_revokes_a_key(context: BrowserContext) -> None:
-    """By keyboard alone: the key is shown once, signs in, and counts no more when it is revoked. It says what it made."""
+    """By keyboard alone: each key is shown once, and counts no more when it is revoked. It prints them."""
     (person,) = ARGUMENTS
     with watched(context) as page:
         sign_in(page)
@@ -241,7 +248,12 @@ def dialogs_have_no_barrier(context: BrowserContext) -> None:
     script = Path(AXE).read_text(encoding="utf-8")
     page = context.new_page()
     sign_in(page)
-    opened = (("keys", "Create a key…"), ("keys", "Revoke…"), ("persons", "Add a person…"), ("stops", "Stop something…"))
+    opened = (
+        ("keys", "Create a key…"),
+        ("keys", "Revoke…"),
+        ("persons", "Add a person…"),
+        ("stops", "Stop something…"),
+    )
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
         for part, name in opened:

@@ -6,22 +6,24 @@ import { ApiError } from "../../api.ts";
 import { useKeys } from "../../keys.ts";
 import { say, useRead } from "../../live.ts";
 import { Act, Command, Glyph, Key, NotDone, Trouble, Value, When } from "../../parts.tsx";
-import { session } from "../../state.ts";
+import { session, utc } from "../../state.ts";
 import { safe, shortId, type Tone } from "../../words.ts";
 import { desk, type AuditRecord } from "./calls.ts";
-import { address, asked, CALM, More, put, usePages } from "./kit.tsx";
+import { address, asked, CALM, More, put, timeOf, usePages, writtenTime, zoneName } from "./kit.tsx";
 import { check, type Step } from "./proof.ts";
 
 const FILTERS = [
   { name: "action", label: "Action", hint: "Action: task.submit" },
   { name: "actor", label: "Actor", hint: "Actor’s id" },
   { name: "task", label: "Task", hint: "Task’s id" },
+  { name: "since", label: "Since", hint: "" },
+  { name: "until", label: "Until", hint: "" },
 ];
 const tone = (record: AuditRecord): Tone => (record.outcome === "accepted" ? "ok" : record.decision.effect === "deny" ? "bad" : "plain");
 const who = (actor: AuditRecord["actor"]): string => (actor.id === actor.type || actor.id.startsWith(`${actor.type}_`) ? shortId(safe(actor.id)) : `${safe(actor.type)} ${shortId(safe(actor.id))}`);
 
 export function Audit() {
-  const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task") };
+  const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task"), since: asked("since"), until: asked("until") };
   const used = FILTERS.filter((each) => asked(each.name));
   const pages = usePages(`audit ${JSON.stringify(filter)}`, (token) => desk.audit(filter, token), (each) => each.id);
   const { items, seen } = pages;
@@ -41,13 +43,15 @@ export function Audit() {
     <div class={`split ${chosen === null ? "" : "open"}`}>
       <h1 class="hidden-text">Audit</h1>
       <div class="side">
-        <form class="narrow" role="search" key={JSON.stringify(filter)} onSubmit={(event) => {
+        <form class="narrow" role="search" key={JSON.stringify([filter, utc.value])} onSubmit={(event) => {
           event.preventDefault();
           const given = new FormData(event.currentTarget);
-          put(Object.fromEntries([...FILTERS.map(({ name }) => [name, String(given.get(name)).trim()]), ["record", null]]));
+          put(Object.fromEntries([...FILTERS.map(({ name, hint }) => [name, hint ? String(given.get(name)).trim() : timeOf(String(given.get(name)))]), ["record", null]]));
           (document.activeElement as HTMLElement).blur();
         }}>
-          {FILTERS.map(({ name, label, hint }) => <label key={name}><span class="hidden-text">{label}</span><input id={`by-${name}`} name={name} type="search" defaultValue={asked(name)} placeholder={hint} spellcheck={false} /></label>)}
+          {FILTERS.map(({ name, label, hint }) => (hint
+            ? <label key={name}><span class="hidden-text">{label}</span><input id={`by-${name}`} name={name} type="search" defaultValue={asked(name)} placeholder={hint} spellcheck={false} /></label>
+            : <label key={name} class="field time"><span>{label}</span><input name={name} type="datetime-local" defaultValue={writtenTime(asked(name))} title={`in ${zoneName()}`} /></label>))}
           <button type="submit">Filter</button>
         </form>
         <Trouble read={seen} what="the audit log" />
@@ -76,7 +80,7 @@ function Detail({ index, known }: { index: number; known: AuditRecord | undefine
     if (before) return before; // a record never changes
     const record = known ?? (await desk.record(index));
     if (!record) throw new ApiError(404, "not_found", "It is not in this log, or has left it.");
-    const by = record.erased && record.task_id ? (await desk.audit({ action: "task.erase", actor: "", task_id: record.task_id }, "", 1)).items[0] : undefined;
+    const by = record.erased && record.task_id ? (await desk.audit({ action: "task.erase", task_id: record.task_id }, "", 1)).items[0] : undefined;
     return { record, erased: by?.index ?? null };
   }, CALM);
   const seen = reading.state.value, record = seen.data?.record;

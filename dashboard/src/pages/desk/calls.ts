@@ -21,7 +21,7 @@ export interface Verdict {
   work_id: string; subject: string | null; round: number; evaluator: string | null; decision: string | null; score: number | null; reasons: string[];
   findings: { text?: string; severity?: string }[]; feedback: { subtask: string; text: string }[];
 }
-export interface AuditFilter { action: string; actor: string; task_id: string }
+export interface AuditFilter { action?: string; actor?: string; task_id?: string; since?: string; until?: string }
 
 /** Events by which a review came to a decision: of a whole task, and of a subtask. */
 const REVIEWED = ["task.judged", "work.accepted", "work.rework", "work.rejected", "work.rounds_exhausted"];

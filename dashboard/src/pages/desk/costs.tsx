@@ -5,7 +5,7 @@ import { useRead } from "../../live.ts";
 import { Command, Trouble } from "../../parts.tsx";
 import { grouped, money, safe } from "../../words.ts";
 import { desk, type CostReport, type CostSum } from "./calls.ts";
-import { asked, CALM, Field, put } from "./kit.tsx";
+import { asked, CALM, Field, put, Table } from "./kit.tsx";
 
 const BY = ["day", "bot", "skill", "label"] as const;
 const SHOWN = 25, DAY_MS = 86_400_000;
@@ -62,20 +62,15 @@ function Report({ report, unit }: { report: CostReport; unit: Unit }) {
         {total.unpriced_tokens > 0 && <div><dt>tokens without a price</dt><dd>{grouped(total.unpriced_tokens)}</dd></div>}
       </dl>
       {byDay && <Days items={items} first={report.first_day} last={report.last_day} unit={unit} most={most} />}
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Costs as a table">
-        <table class="costs">
-          <thead><tr><th scope="col">{report.by === "day" ? "Day (UTC)" : report.by === "bot" ? "Bot" : report.by === "skill" ? "Skill" : "Label"}</th><td /><th scope="col" class="num">Cost</th><th scope="col" class="num">Tokens</th><th scope="col" class="num">Attempts</th></tr></thead>
-          <tbody>
-            {shown.map((each) => (
-              <tr key={each.name}>
-                <th scope="row">{safe(each.name) || "–"}</th>
-                <td><svg class="share" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect width={(100 * each[unit]) / most} height="6" /></svg></td>
-                <td class="num">{money(each.cost_micro_usd)}</td><td class="num">{grouped(each.tokens)}</td><td class="num">{grouped(each.attempts)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table name="Costs as a table" columns={[byDay ? "Day (UTC)" : report.by, "", "#Cost", "#Tokens", "#Attempts"]}>
+        {shown.map((each) => (
+          <tr key={each.name}>
+            <th scope="row">{safe(each.name) || "–"}</th>
+            <td class="wide"><svg class="share" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect width={(100 * each[unit]) / most} height="6" /></svg></td>
+            <td class="num">{money(each.cost_micro_usd)}</td><td class="num">{grouped(each.tokens)}</td><td class="num">{grouped(each.attempts)}</td>
+          </tr>
+        ))}
+      </Table>
       <p class="foot">
         {left > 0 && <button type="button" class="small" onClick={() => setAll(true)}>and {left} more</button>}
         {report.more && " The server tells the 500 most expensive."}

@@ -3,12 +3,12 @@
 import { useState } from "preact/hooks";
 import { api, type TaskEvent } from "../../api.ts";
 import { useKeys } from "../../keys.ts";
-import { ofTasks, say, useRead } from "../../live.ts";
+import { say, useRead } from "../../live.ts";
 import { Ago, Command, Key, State, Trouble, When } from "../../parts.tsx";
-import { route, written } from "../../route.ts";
+import { go, route, written } from "../../route.ts";
 import { safe, shortId, type Look } from "../../words.ts";
 import { desk } from "./calls.ts";
-import { address, asked, CALM, More, put, usePages } from "./kit.tsx";
+import { address, asked, CALM, More, put, Table, usePages } from "./kit.tsx";
 
 const COUNTED_MAX = 30; // tasks whose verdicts are read to count by evaluator
 const LOOKS: Record<string, Look> = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
@@ -24,14 +24,14 @@ const total = (votes: Record<string, number>): number => Object.values(votes).re
 const unanimous = (votes: Record<string, number>): boolean => Object.values(votes).filter((count) => count > 0).length === 1;
 
 export function Evaluations() {
-  const pages = usePages("evaluations", desk.reviews, (event) => event.id, { ...CALM, on: ofTasks });
+  const pages = usePages("evaluations", desk.reviews, (event) => event.id, { ...CALM, every: 10_000, seldom: 10_000 });
   const reviews = pages.items.map(review), chosen = asked("review");
   const at = reviews.findIndex((each) => each.id === chosen), open = reviews[at];
   const step = (by: number) => { const next = reviews[Math.max(0, Math.min(at + by, reviews.length - 1))]; if (next) put({ review: next.id }, true); };
   useKeys({
     j: { does: "next review", run: () => step(1) },
     k: { does: "previous review", run: () => step(-1) },
-    Enter: { does: "open the task", run: () => { if (open) location.hash = written(["tasks", open.task]); } },
+    Enter: { does: "open the task", run: () => { if (open) go(written(["tasks", open.task])); } },
     Escape: { does: "close the review", run: () => put({ review: null }, true) },
   });
   const voted = reviews.filter((each) => each.votes && total(each.votes) > 1), agreed = voted.filter((each) => unanimous(each.votes!));
@@ -128,14 +128,10 @@ function Evaluators({ reviews }: { reviews: Review[] }) {
   }
   if (!found) return <p><button type="button" class="small" disabled={state === "busy"} onClick={() => void count()}>Count by evaluator</button> {state === "failed" && <span class="error">The verdicts cannot be read.</span>}</p>;
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="By evaluator">
-      <table>
-        <caption>Verdicts on the last {found.tasks} reviewed tasks</caption>
-        <thead><tr><th scope="col">Evaluator</th>{[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => <th scope="col" class="num" key={each}>{each}</th>)}</tr></thead>
-        <tbody>{found.rows.map((row) => (
-          <tr key={row.name}><th scope="row">{safe(row.name)}</th>{Object.keys(LOOKS).map((each) => <td class="num" key={each}>{row.said[each] ?? 0}</td>)}<td class="num">{row.all}</td><td class="num">{row.alike}</td></tr>
-        ))}</tbody>
-      </table>
-    </div>
+    <Table name="By evaluator" columns={["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => `#${each}`)]} caption={`Verdicts on the last ${found.tasks} reviewed tasks`}>
+      {found.rows.map((row) => (
+        <tr key={row.name}><th scope="row">{safe(row.name)}</th>{Object.keys(LOOKS).map((each) => <td class="num" key={each}>{row.said[each] ?? 0}</td>)}<td class="num">{row.all}</td><td class="num">{row.alike}</td></tr>
+      ))}
+    </Table>
   );
 }

@@ -6,6 +6,7 @@ import { ApiError, type Page } from "../../api.ts";
 import { say, useRead, type Read, type ReadOptions } from "../../live.ts";
 import { Act, Dialog, NotDone } from "../../parts.tsx";
 import { go, route, written } from "../../route.ts";
+import { utc } from "../../state.ts";
 
 /** What changes seldom, or costs something to read: not with each change of a task. */
 export const CALM: ReadOptions = { on: () => false, every: 30_000, seldom: 30_000 };
@@ -80,6 +81,14 @@ export function address(changes: Record<string, string | null>): string {
 }
 export const put = (changes: Record<string, string | null>, replace = false): void => go(address(changes), replace);
 
+// Times in forms are in the zone that the person chose; in the address they are in UTC.
+export const writtenTime = (iso: string): string => {
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime()) ? "" : new Date(at.getTime() - (utc.value ? 0 : at.getTimezoneOffset() * 60_000)).toISOString().slice(0, 16);
+};
+export const timeOf = (written: string): string => (written ? new Date(`${written}${utc.value ? "Z" : ""}`).toISOString() : "");
+export const zoneName = (): string => (utc.value ? "UTC" : "local time");
+
 export const asked = (name: string): string => route.value.query.get(name) ?? "";
 
 export const Field = ({ label, hint, children }: { label: string; hint?: string; children: ComponentChildren }) => (
@@ -100,3 +109,14 @@ export function Confirm({ title, does, action, children, run, close }: ConfirmPr
     </Dialog>
   );
 }
+
+/** A table that scrolls by itself where it is too wide. A column that begins with # has numbers, one without a name acts. */
+export const Table = ({ name, columns, caption, children }: { name: string; columns: string[]; caption?: string; children: ComponentChildren }) => (
+  <div class="scroll-x" tabIndex={0} role="region" aria-label={name}>
+    <table>
+      {caption && <caption>{caption}</caption>}
+      <thead><tr>{columns.map((each, at) => (each ? <th scope="col" key={at} class={each[0] === "#" ? "num" : ""}>{each.replace("#", "")}</th> : <td key={at} />))}</tr></thead>
+      <tbody>{children}</tbody>
+    </table>
+  </div>
+);

@@ -7,7 +7,7 @@ import { Act, Ago, Command, Dialog, NotDone, State, Trouble, Value, When } from 
 import { letters, may, session, theme, utc, type Theme } from "../../state.ts";
 import { moment, safe, shortId, type Look } from "../../words.ts";
 import { desk, type KeyRecord, type Kill, type Person, type Redacted } from "./calls.ts";
-import { address, asked, CALM, Confirm, Field, More, useAct, usePages } from "./kit.tsx";
+import { address, asked, CALM, Confirm, Field, More, Table, timeOf, useAct, usePages, zoneName } from "./kit.tsx";
 
 const PARTS: Record<string, { name: string; Part: () => ComponentChildren }> = {
   you: { name: "You", Part: You },
@@ -260,10 +260,10 @@ function Stop({ close }: { close: () => void }) {
   const [kind, setKind] = useState("bot");
   const allowed = may(kind === "tenant" ? "kill.tenant" : "kill.manage");
   async function send(form: HTMLFormElement): Promise<void> {
-    const given = new FormData(form), until = String(given.get("until"));
+    const given = new FormData(form), until = timeOf(String(given.get("until")));
     const body = {
       kind, name: kind === "tenant" ? session.value!.tenant : String(given.get("name")).trim(), reason: String(given.get("reason")).trim(),
-      ...(until ? { until: new Date(until).toISOString() } : {}),
+      ...(until ? { until } : {}),
     };
     await doing.run(async () => { await desk.kill(body); close(); }, "It is stopped.");
   }
@@ -274,7 +274,7 @@ function Stop({ close }: { close: () => void }) {
         <Field label="What"><select value={kind} onChange={(event) => setKind(event.currentTarget.value)}>{["bot", "owner", "skill", "tenant"].map((each) => <option key={each} value={each} disabled={each === "tenant" && !may("kill.tenant")}>{each === "tenant" ? "the whole tenant" : each}</option>)}</select></Field>
         {kind !== "tenant" && <Field label="Name"><input name="name" required /></Field>}
         <Field label="Reason" hint="shown to all who wait for it"><input name="reason" required maxLength={1024} /></Field>
-        <Field label="Until" hint="your local time; nothing: until it is lifted"><input name="until" type="datetime-local" /></Field>
+        <Field label="Until" hint={`in ${zoneName()}; nothing: until it is lifted`}><input name="until" type="datetime-local" /></Field>
         {doing.problem && <NotDone error={doing.problem} />}
         <p class="acts"><button type="submit" class="danger" disabled={doing.busy || !allowed} title={allowed ? undefined : "Your role may not stop this."}>Stop it</button></p>
       </form>
@@ -333,9 +333,3 @@ const Head = ({ title, act, action, run, kind = "main" }: { title: string; act: 
 
 /** A day, with its year: keys last for years. */
 const Dated = ({ time }: { time: string | null | undefined }) => (time ? <time dateTime={time} title={moment(time)}>{time.slice(0, 10)} UTC</time> : <>never</>);
-
-const Table = ({ name, columns, children }: { name: string; columns: string[]; children: ComponentChildren }) => (
-  <div class="scroll-x" tabIndex={0} role="region" aria-label={name}>
-    <table><thead><tr>{columns.map((each) => (each ? <th scope="col" key={each}>{each}</th> : <td key="acts" />))}</tr></thead><tbody>{children}</tbody></table>
-  </div>
-);

@@ -1,12 +1,11 @@
 // The simulator is a command. This page writes it, and shows the report that it wrote: the file is read here, and sent
 // nowhere.
 
-import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { say } from "../../live.ts";
 import { Command, Glyph } from "../../parts.tsx";
 import { grouped, head, safe, span } from "../../words.ts";
-import { asked, Field, put } from "./kit.tsx";
+import { asked, Field, put, Table } from "./kit.tsx";
 
 const SCENARIOS = ["standard", "research", "code-review"];
 const FAULTS: Record<string, string> = {
@@ -134,24 +133,18 @@ function Shown({ report }: { report: Found }) {
         </div>
       ))}
       <div class="columns">
-        <Grid name="Figures" columns={["Figure", "Half of the runs", "From", "To"]}>
+        <Table name="Figures" columns={["Figure", "#Half of the runs", "#From", "#To"]}>
           {Object.entries(report.figures).map(([name, band]) => band && <tr key={name}><th scope="row">{text(name.replaceAll("_", " ").replace(/ seconds$/, ""))}</th><td class="num">{figure(name, band.median)}</td><td class="num">{figure(name, band.low)}</td><td class="num">{figure(name, band.high)}</td></tr>)}
           {report.targets.map((each) => <tr key={`t ${each.name}`}><th scope="row">target: {text(each.name.replaceAll("_", " "))}</th><td class="num">{each.held ? "held" : "missed"}</td><td class="num">{each.value === null ? "–" : figure(each.name, each.value)}</td><td class="num">{figure(each.name, each.bound)}</td></tr>)}
-        </Grid>
-        <Grid name="Faults" columns={["Fault that struck", "Times", "Runs"]}>
+        </Table>
+        <Table name="Faults" columns={["Fault that struck", "#Times", "#Runs"]}>
           {struck.map(([kind, each]) => <tr key={kind}><th scope="row">{text(kind)}</th><td class="num">{grouped(each.times)}</td><td class="num">{grouped(each.runs)}</td></tr>)}
-        </Grid>
+        </Table>
       </div>
-      <Grid name="Runs" columns={["Seed", "Violation", "Tasks", "Faults", "Commits", "Starts", "Virtual time"]}>
+      <Table name="Runs" columns={["Seed", "Violation", "#Tasks", "#Faults", "#Commits", "#Starts", "#Virtual time"]}>
         {runs.slice(0, RUNS_SHOWN).map((run) => <tr key={run.seed}><th scope="row">{run.seed}</th><td>{run.violation ? text(run.violation.invariant) : "none"}</td>{[run.tasks, run.faults, run.commits, run.boots].map((each, at) => <td class="num" key={at}>{grouped(Number(each))}</td>)}<td class="num">{span(1000 * Number(run.virtual_seconds))}</td></tr>)}
-      </Grid>
+      </Table>
       {runs.length > RUNS_SHOWN && <p class="foot">and {runs.length - RUNS_SHOWN} more</p>}
     </>
   );
 }
-
-const Grid = ({ name, columns, children }: { name: string; columns: string[]; children: ComponentChildren }) => (
-  <div class="scroll-x" tabIndex={0} role="region" aria-label={name}>
-    <table><thead><tr>{columns.map((each, at) => <th scope="col" key={each} class={at > 0 && each !== "Violation" ? "num" : ""}>{each}</th>)}</tr></thead><tbody>{children}</tbody></table>
-  </div>
-);

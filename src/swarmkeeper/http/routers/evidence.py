@@ -18,6 +18,7 @@ from swarmkeeper.http.routers import sse
 from swarmkeeper.http.routing import StrictRoute
 from swarmkeeper.reads.reading_thread import Reads
 from swarmkeeper.wire import v1
+from swarmkeeper.wire.shapes import micros
 
 router = APIRouter(tags=["evidence"], route_class=StrictRoute)
 
@@ -33,6 +34,8 @@ def _filters(query: TaskAuditQuery) -> dict[str, Any]:
         "actor": query.actor,
         "action": query.action,
         "after": -1 if query.after is None else query.after,
+        "since": None if query.since is None else micros(query.since.timestamp()),
+        "until": None if query.until is None else micros(query.until.timestamp()),
         "newest_first": query.order == "desc",
         "page_size": query.page_size,
         "page_token": query.page_token,
