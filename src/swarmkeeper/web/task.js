@@ -26,7 +26,7 @@ function Reason({ verb, close, run }) {
     run(reason.trim());
   }, children: [
     /* @__PURE__ */ jsx("label", { for: "why", children: "Reason (kept in the audit log)" }),
-    /* @__PURE__ */ jsx("textarea", { id: "why", rows: 3, value: reason, onInput: (event) => setReason(event.currentTarget.value) }),
+    /* @__PURE__ */ jsx("textarea", { id: "why", autofocus: true, rows: 3, value: reason, onInput: (event) => setReason(event.currentTarget.value) }),
     /* @__PURE__ */ jsxs("button", { type: "submit", class: "danger", children: [
       name,
       " the task"
@@ -45,7 +45,7 @@ function Change({ task, close, change }) {
   }
   const field = (name, label, least, most, note = "") => /* @__PURE__ */ jsxs("p", { children: [
     /* @__PURE__ */ jsx("label", { for: `set-${name}`, children: label }),
-    /* @__PURE__ */ jsx("input", { id: `set-${name}`, type: "number", required: true, min: least, max: most, step: 1, value: now2[name], onInput: (event) => setNow({ ...now2, [name]: event.currentTarget.value }) }),
+    /* @__PURE__ */ jsx("input", { id: `set-${name}`, autofocus: name === "priority", type: "number", required: true, min: least, max: most, step: 1, value: now2[name], onInput: (event) => setNow({ ...now2, [name]: event.currentTarget.value }) }),
     note && /* @__PURE__ */ jsx("small", { children: note })
   ] }, name);
   return /* @__PURE__ */ jsx(Dialog, { title: "Change this task", close, children: /* @__PURE__ */ jsxs("form", { class: "reason", onSubmit: (event) => {
@@ -728,7 +728,7 @@ var ROW2 = 26;
 var BAR = 12;
 var BEYOND2 = 6;
 var PAGE = 200;
-var LETTER_PX = 6.3;
+var LETTER_PX = 7;
 var ms = (time) => Date.parse(time);
 function clock(time) {
   const [date = "", month = "", at = "", zone = ""] = moment(new Date(time).toISOString()).split(" ");
@@ -966,7 +966,7 @@ function Drawn({ lane, y, all, from, to, now: now2, width, chosen }) {
       return end > x && /* @__PURE__ */ jsx7("path", { class: `wait ${wait.after === "asked" ? "tone-hold" : "tone-wait"}`, d: `M${x} ${ROW2 / 2}H${end}` }, wait.start);
     }),
     visible.map((bar, at) => /* @__PURE__ */ jsx7("rect", { class: `attempt tone-${toneOf(lane, bar)} ${bar.round < newest ? "before" : ""}`, x: boxes[at].x, width: boxes[at].width, y: (ROW2 - BAR) / 2, height: BAR, rx: "2", children: /* @__PURE__ */ jsx7("title", { children: inWords(bar, now2) }) }, bar.attempt)),
-    room && /* @__PURE__ */ jsx7("text", { class: "why-not", x: room.x, y: ROW2 / 2 + 4, children: error.length > letters ? `${error.slice(0, letters - 1)}…` : error })
+    room && /* @__PURE__ */ jsx7("svg", { x: room.x, width: room.width, height: ROW2, class: chosen ? "chosen" : "", children: /* @__PURE__ */ jsx7("text", { class: "why-not", y: ROW2 / 2 + 4, children: error.length > letters ? `${error.slice(0, letters - 1)}…` : error }) })
   ] });
 }
 

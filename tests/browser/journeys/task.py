@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
-from tests.browser.driving import ARGUMENTS, KEY, URL, at, journey, read_again, settled, sign_in, watched
+from tests.browser.driving import ARGUMENTS, KEY, NARROW, URL, at, journey, read_again, settled, sign_in, watched
 
 REQUESTS_MAX = 4
 # Each attempt that is drawn over the error's text of its lane.
@@ -47,7 +47,11 @@ def never_frozen(page: Page) -> Iterator[None]:
     yield
     events = json.loads(browser.stop_tracing())["traceEvents"]
     own = {(each["pid"], each["tid"]) for each in events if each.get("args", {}).get("name") == "CrRendererMain"}
-    tasks = [each.get("tdur", 0) / 1_000 for each in events if (each["pid"], each["tid"]) in own and "RunTask" in each["name"]]
+    tasks = [
+        each.get("tdur", 0) / 1_000
+        for each in events
+        if (each["pid"], each["tid"]) in own and "RunTask" in each["name"]
+    ]
     assert len(tasks) > 50, "the browser traced nothing"
     assert max(tasks) <= FREEZE_MS, f"{max(tasks)} ms"
 
@@ -86,7 +90,10 @@ def opens_each_tab(context: BrowserContext) -> None:
         page.on("request", note)
         tabs = page.get_by_role("navigation", name="Of this task")
         for number, name in enumerate(("plan", "results", "events", "audit", "messages"), start=1):
-            for place in (f"{task}?tab={name}", *([f"{task}?view=timeline", f"{task}?subtask=n0"] if number == 1 else [])):
+            for place in (
+                f"{task}?tab={name}",
+                *([f"{task}?view=timeline", f"{task}?subtask=n0"] if number == 1 else []),
+            ):
                 page.goto("about:blank")
                 asked.clear()
                 at(page, place)
@@ -183,6 +190,7 @@ def steers_by_keyboard(context: BrowserContext) -> None:
         expect(page.get_by_role("button", name="Pause")).to_be_enabled()
         press(page, "c")
         expect(page.get_by_label("Priority")).to_have_value("5")
+        expect(page.get_by_label("Priority")).to_be_focused()
         page.get_by_label("Priority").fill("8")
         page.get_by_label("Limit: Tokens").fill("2000")
         press(page, "Enter")
@@ -195,19 +203,19 @@ def steers_by_keyboard(context: BrowserContext) -> None:
         expect(page.get_by_role("dialog")).to_have_count(0)
         press(page, "x")
         dialog = page.get_by_role("dialog", name="Cancel this task?")
-        dialog.get_by_label("Reason").focus()
+        expect(dialog.get_by_label("Reason")).to_be_focused()
         page.keyboard.type("too dear")
         press(page, "Tab", "Enter")
         expect(page.locator(".why.bad")).to_contain_text("too dear")
         press(page, "r")
         expect(page.get_by_role("button", name="Cancel…")).to_be_enabled()
         press(page, "x")
-        expect(page.get_by_label("Reason")).to_be_visible()
-        press(page, "Tab", "Tab", "Enter")
+        expect(page.get_by_label("Reason")).to_be_focused()
+        press(page, "Tab", "Enter")
         expect(page.get_by_role("button", name="Archive…")).to_be_enabled()
         press(page, "e")
-        expect(page.get_by_label("Reason")).to_be_visible()
-        press(page, "Tab", "Tab", "Enter")
+        expect(page.get_by_label("Reason")).to_be_focused()
+        press(page, "Tab", "Enter")
         expect(page.locator(".task-head .state")).to_contain_text("cancelled")
         expect(page.get_by_role("button", name="Retry")).to_have_count(0)
 
@@ -367,6 +375,10 @@ def reads_a_timeline(context: BrowserContext) -> None:
         press(page, "0", "!")
         expect(lanes).to_have_count(20)
         assert "only=FAILED" in page.url
+        page.set_viewport_size(NARROW)
+        settled(page)
+        assert chart.locator(".why-not").count() > 2
+        assert told(page, COVERED) == 0
 
 
 @journey
@@ -401,7 +413,15 @@ def follows_the_verdicts(context: BrowserContext) -> None:
         at(page, f"tasks/{ARGUMENTS[0]}?tab=results")
         trail = page.locator(".trail > li")
         expect(trail).to_have_count(2)
-        for text in ("rework", "round 1", "0.4", "critic", "No source is given", "major in a: The sum is wrong", "to do again in a: Add it up again"):
+        for text in (
+            "rework",
+            "round 1",
+            "0.4",
+            "critic",
+            "No source is given",
+            "major in a: The sum is wrong",
+            "to do again in a: Add it up again",
+        ):
             expect(trail.first).to_contain_text(text)
         for text in ("accept", "round 2", "0.9", "Now it is right"):
             expect(trail.nth(1)).to_contain_text(text)
@@ -464,7 +484,13 @@ def reads_hostile_outputs(context: BrowserContext) -> None:
         sign_in(page)
         at(page, f"tasks/{ARGUMENTS[0]}?subtask=a")
         output = page.get_by_role("complementary").get_by_role("region", name="Output")
-        for text in ("<script>window.ran=1</script>", "invoice\\u202egnp.exe", "9007199254740992", "-9007199254740992", "0.1"):
+        for text in (
+            "<script>window.ran=1</script>",
+            "invoice\\u202egnp.exe",
+            "9007199254740992",
+            "-9007199254740992",
+            "0.1",
+        ):
             expect(output).to_contain_text(text)
         page.get_by_role("button", name="tree").click()
         tree = page.get_by_role("tree", name="Output")
