@@ -150,8 +150,8 @@ def test_every_reason_why_a_task_is_not_done_is_shown_with_what_helps(town: Real
     helped = list(WaitingReason)[:9]
     waiting = [
         {
-            "work_id": f"sub_{number}", "kind": "execute", "key": f"item-{number}", "status": "READY", "attempt": 0, "bot": None,
-            "since": "2026-11-29T06:00:00Z", "reason": reason, "until": None,
+            "work_id": f"sub_{number}", "kind": "execute", "key": f"item-{number}", "status": "READY",
+            "attempt": 0, "bot": None, "since": "2026-11-29T06:00:00Z", "reason": reason, "until": None,
             "detail": "people can lift the kill" if reason is WaitingReason.KILLED else f"it waits for reason {number}",
             "fix": f"swarmkeeper help-with {reason}" if reason in helped else None,
         }

@@ -1,4 +1,4 @@
-"""The page of one task: its tabs, its timeline, its graph, what one can do there by keyboard, and what large outputs do."""
+"""The page of one task: its tabs, timeline and graph, what one can do there by keyboard, and what large outputs do."""
 
 import json
 import re
@@ -39,7 +39,8 @@ FREEZE_MS = 100
 def never_frozen(page: Page) -> Iterator[None]:
     """Check that no single thing that the page does keeps it busy for long.
 
-    It counts the processor's time, which the browser traces, and not the clock's: other programs may have the processor.
+    It counts the processor's time, which the browser traces, and not the clock's: other programs may have the
+    processor.
     """
     browser = page.context.browser
     assert browser is not None
@@ -47,13 +48,10 @@ def never_frozen(page: Page) -> Iterator[None]:
     yield
     events = json.loads(browser.stop_tracing())["traceEvents"]
     own = {(each["pid"], each["tid"]) for each in events if each.get("args", {}).get("name") == "CrRendererMain"}
-    tasks = [
-        each.get("tdur", 0) / 1_000
-        for each in events
-        if (each["pid"], each["tid"]) in own and "RunTask" in each["name"]
-    ]
+    tasks = [each for each in events if (each["pid"], each["tid"]) in own and "RunTask" in each["name"]]
+    longest = max((each.get("tdur", 0) / 1_000 for each in tasks), default=0)
     assert len(tasks) > 50, "the browser traced nothing"
-    assert max(tasks) <= FREEZE_MS, f"{max(tasks)} ms"
+    assert longest <= FREEZE_MS, f"{longest} ms"
 
 
 def told(page: Page, expression: str) -> Any:
@@ -267,7 +265,7 @@ def opens_a_block_of_a_stage(context: BrowserContext) -> None:
         expect(rows).to_have_count(50)
         names = [row.inner_text() for row in rows.locator("button").all()]
         assert sorted(names) == sorted(f"n{number}" for number in range(100, 150)), names
-        assert "only=BLOCKED" in page.url and "rank=3" in page.url, page.url
+        assert re.search("only=BLOCKED&rank=3", page.url), page.url
         page.reload()
         expect(rows).to_have_count(50)
         table.get_by_role("button", name="Show all").press("Enter")
@@ -289,7 +287,7 @@ def _time(seconds: float) -> str:
 
 
 def _lane(number: int) -> dict[str, Any]:
-    """A lane whose first attempt fails; the second one comes an hour later, in each third it is there but fails, too."""
+    """A lane whose first attempt fails; the second one is an hour later, and fails in each third lane, too."""
     begin = number % 50 * 2.0
     first = {"attempt": 1, "start": _time(begin), "end": _time(begin + 20), "ending": "failed"}
     second = {"attempt": 2, "start": _time(3_600 + begin), "end": _time(3_640 + begin), "ending": "succeeded"}
@@ -301,9 +299,10 @@ def _lane(number: int) -> dict[str, Any]:
         for bar in (first, second)
     ]
     return {
-        "work_id": f"sub_{number}", "kind": "execute", "key": f"lane-{number}", "subject": None, "round": 1, "bars": bars,
-        "status": "FAILED" if number % 3 == 0 else "SUCCEEDED", "created_at": _time(0), "since": _time(0), "wake_at": None,
-        "fails_at": None, "bars_left_out": 0, "waits": [{"start": bars[0]["end"], "end": bars[1]["start"], "after": "failed"}],
+        "work_id": f"sub_{number}", "kind": "execute", "key": f"lane-{number}", "subject": None, "round": 1,
+        "status": "FAILED" if number % 3 == 0 else "SUCCEEDED", "created_at": _time(0), "since": _time(0),
+        "wake_at": None, "fails_at": None, "bars": bars, "bars_left_out": 0,
+        "waits": [{"start": bars[0]["end"], "end": bars[1]["start"], "after": "failed"}],
     }  # fmt: skip
 
 
@@ -316,8 +315,9 @@ def _pages(count: int) -> Any:
         following = str(first + 200) if first + 200 < count else ""
         route.fulfill(
             json={
-                "items": [_lane(number) for number in range(first, min(count, first + 200))], "task_id": "tsk", "status": "FAILED",
-                "next_page_token": following, "created_at": _time(0), "updated_at": _time(3_800), "now": _time(4_000),
+                "items": [_lane(number) for number in range(first, min(count, first + 200))], "task_id": "tsk",
+                "status": "FAILED", "next_page_token": following, "created_at": _time(0),
+                "updated_at": _time(3_800), "now": _time(4_000),
             }
         )  # fmt: skip
 
@@ -326,7 +326,7 @@ def _pages(count: int) -> Any:
 
 @journey
 def reads_a_timeline(context: BrowserContext) -> None:
-    """Idle time is folded, errors are never over bars, lanes are walked by arrow keys, and a brush zooms into a time."""
+    """Idle time is folded, errors are never over bars, arrow keys walk from lane to lane, a brush zooms into a time."""
     with watched(context) as page:
         page.route("**/timeline?*", _pages(60))
         sign_in(page)
@@ -436,7 +436,7 @@ def follows_the_verdicts(context: BrowserContext) -> None:
 
 @journey
 def reads_large_outputs(context: BrowserContext) -> None:
-    """8 MiB, 10,000 keys and nesting as deep as is allowed: text and trees are there, and nothing freezes for 100 ms."""
+    """8 MiB, 10,000 keys and deep nesting: text and trees are there, and nothing freezes for 100 ms."""
     with watched(context) as page:
         sign_in(page)
         with never_frozen(page):
@@ -542,7 +542,7 @@ def follows_a_live_swarm(context: BrowserContext) -> None:
             if text.startswith("12 of 12"):
                 break
             page.wait_for_timeout(50)
-        assert len(seen) > 3 and len(counts) > 3, (seen, counts)
+        assert min(len(seen), len(counts)) > 3, (seen, counts)
         expect(page.locator(".task-head .state")).to_contain_text("archived")
         read_again(context, page)
         settled(page)
