@@ -8,7 +8,7 @@ export * from "./api.ts";
 export * from "./frame.tsx";
 export * from "./graph.tsx";
 export * from "./keys.ts";
-export * from "./layout.ts";
+export { ranksOf } from "./layout.ts";
 export * from "./live.ts";
 export * from "./parts.tsx";
 export * from "./query.ts";
