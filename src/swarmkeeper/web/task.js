@@ -1,4 +1,4 @@
-import { connection, Labels, useState, useKeys, Dialog, money, jsx, jsxs, act, api, call, get, ApiError, ofTask, pending, say, useRead, Act, NotDone, Trouble, Value, When, may, grouped, safe, shortId, lookOfEnding, lookOfItem, span, useEffect, useLayoutEffect, useRef, BASE, scriptUrl, Command, Refused, Skeleton, go, route, written, Fragment, State, edgesOf, Graph, GRAPH_MAX, nodesOf, Ago, useMemo, ranksOf, worse, now as clockNow, Glyph, moment, now, lookOfTask, since } from "./app.js";
+import { connection, Labels, useState, useKeys, Dialog, money, jsx, jsxs, act, api, call, get, ApiError, ofTask, pending, say, useRead, Act, NotDone, Trouble, Value, When, may, grouped, safe, shortId, lookOfEnding, lookOfItem, span, useEffect, useLayoutEffect, useRef, BASE, scriptUrl, SKELETON_AFTER_MS, Command, Refused, Skeleton, go, route, written, Fragment, State, edgesOf, Graph, GRAPH_MAX, nodesOf, Ago, useMemo, ranksOf, worse, now as clockNow, Glyph, moment, now, lookOfTask, since } from "./app.js";
 // src/pages/task.tsx
 
 // src/pages/task/ask.tsx
@@ -266,24 +266,42 @@ function Payload({ task, subtask, pick, name }) {
   const [head, setHead] = useState(null);
   const [error, setError] = useState(null);
   const [rows, setRows] = useState(null);
+  const [slow, setSlow] = useState(false);
   useEffect(() => {
     const made = new Worker(scriptUrl("tree.js"), { type: "module" });
     worker.current = made;
+    const timer = setTimeout(() => setSlow(true), SKELETON_AFTER_MS);
+    let reading = true;
+    pending.value++;
+    const read = () => {
+      if (reading) {
+        reading = false;
+        pending.value--;
+      }
+    };
     made.onmessage = ({ data }) => {
+      read();
       if ("failed" in data) setError(new ApiError(data.status, data.status ? "refused" : "unreachable", data.failed));
       else if ("head" in data) {
         setHead(data);
         ask({ rows: [0, 60] });
       } else setRows(data);
     };
-    made.onerror = () => setError(new ApiError(0, "unreadable", "The server's files are of another version: reload the page."));
+    made.onerror = () => {
+      read();
+      setError(new ApiError(0, "unreadable", "The server's files are of another version: reload the page."));
+    };
     const path2 = `tasks/${encodeURIComponent(task)}/subtasks/${encodeURIComponent(subtask)}${pick ? "" : "/output"}`;
     ask({ read: new URL(`./${path2}`, BASE).href, pick: pick ? [pick] : [] });
-    return () => made.terminate();
+    return () => {
+      clearTimeout(timer);
+      read();
+      made.terminate();
+    };
   }, []);
   const ask = (asked) => worker.current.postMessage(asked);
   if (error) return jsx(Refused, { error, what: pick ?? "the output", stale: false, at: 0 });
-  if (!head) return jsx(Skeleton, { rows: 3 });
+  if (!head) return slow ? jsx(Skeleton, { rows: 3 }) : null;
   const { path, query } = route.value, asTree = head.whole && query.get("as") === "tree";
   const show = (as) => {
     const next = new URLSearchParams(query);

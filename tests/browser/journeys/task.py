@@ -432,6 +432,15 @@ def follows_the_verdicts(context: BrowserContext) -> None:
         expect(inspector.locator(".trail > li").first).to_contain_text("to do again in a: Shorter")
         inspector.get_by_role("button", name="Show the input").click()
         expect(inspector.get_by_role("region", name="Input")).to_contain_text('"limit": 9007199254740992')
+        at(page, f"tasks/{ARGUMENTS[0]}?view=timeline")
+        lanes, bars = page.locator("button.lane"), page.locator(".chart .attempt")
+        expect(lanes).to_have_count(3)  # the subtask, and a review in each round
+        expect(bars).to_have_count(4)
+        expect(page.locator(".chart .attempt.before")).to_have_count(1)
+        assert page.locator(".chart .wait").count() > 0
+        lanes.nth(1).press("Enter")
+        expect(inspector.get_by_role("heading", name="review/1/1")).to_be_visible()
+        expect(inspector).to_contain_text("No source is given")
 
 
 @journey
