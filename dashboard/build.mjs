@@ -10,7 +10,8 @@ const out = process.argv[2] ?? join(here, "../src/swarmkeeper/web");
 const common = {
   preserveSymlinks: true, // what is built is the same where node_modules is a link
   bundle: true, charset: "utf8", logLevel: "warning", minify: false, legalComments: "none", absWorkingDir: here,
-  preserveSymlinks: true, format: "esm", target: ["es2022"], jsx: "automatic", jsxImportSource: "preact",
+  format: "esm", target: ["es2022"], jsx: "automatic", jsxImportSource: "preact", jsxSideEffects: true, // without a note at each element
+  preserveSymlinks: true, // the folder of the packages may be a link: no file names where it leads
 };
 const source = join(here, "src");
 const names = async (file, pattern) => [...(await readFile(join(source, file), "utf8")).matchAll(pattern)].map((found) => found[1]);
@@ -32,11 +33,31 @@ const takenFromApp = {
   },
 };
 
+
+/**
+ * Make one import of app.js of the many: esbuild keeps those of each source file, the second one of a name as `name2`. What
+ * is imported under its own name is declared nowhere else in the file, so that all that mean it can have that name.
+ */
+function imported(text) {
+  const names = new Map();
+  const rest = text.replace(/^import \{([^}]*)\} from "\.\/app\.js";\n/gm, (_, list) => {
+    for (const each of list.split(",").map((part) => part.trim()).filter(Boolean)) {
+      const [name, local = name] = each.split(" as ");
+      names.set(local, name);
+    }
+    return "";
+  });
+  const same = new Map([...names].filter(([local, name]) => local.startsWith(name) && /^\d+$/.test(local.slice(name.length)) && names.get(name) === name));
+  const list = [...names].filter(([local]) => !same.has(local)).map(([local, name]) => (local === name ? name : `${name} as ${local}`));
+  return `import { ${list.join(", ")} } from "./app.js";\n${rest.replace(/(?<![.\w$])[\w$]+/g, (word) => same.get(word) ?? word)}`;
+}
+
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
 await build({ ...common, entryPoints: ["src/main.tsx"], outfile: join(out, "app.js"), plugins: [loadedLater] });
 for (const page of pages) {
-  await build({ ...common, entryPoints: [`src/pages/${page}.tsx`], outfile: join(out, `${page}.js`), plugins: [takenFromApp] });
+  const { outputFiles: [file] } = await build({ ...common, entryPoints: [`src/pages/${page}.tsx`], write: false, plugins: [takenFromApp] });
+  await writeFile(join(out, `${page}.js`), imported(file.text));
 }
 for (const worker of ["worker", "tree"]) await build({ ...common, entryPoints: [`src/${worker}.ts`], outfile: join(out, `${worker}.js`) });
 await build({ bundle: true, logLevel: "warning", absWorkingDir: here, entryPoints: ["src/style/app.css"], outfile: join(out, "app.css") });

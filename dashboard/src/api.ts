@@ -160,7 +160,6 @@ export const api = {
   subtasks: (task: string, pageToken = "") =>
     get<Page<Subtask>>(`tasks/${id(task)}/subtasks`, { page_size: 500, page_token: pageToken }),
   subtask: (task: string, key: string) => get<SubtaskDetail>(`tasks/${id(task)}/subtasks/${id(key)}`),
-  events: (task: string, after = "") => get<Page<TaskEvent>>(`tasks/${id(task)}/events`, { page_size: 500, after }),
   steer: (task: string, verb: "pause" | "resume" | "cancel" | "retry" | "archive", reason = "") =>
     act<Task>(`tasks/${id(task)}:${verb}`, reason ? { reason } : {}),
 

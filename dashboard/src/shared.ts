@@ -9,7 +9,7 @@ export * from "./chips.tsx";
 export * from "./frame.tsx";
 export * from "./graph.tsx";
 export * from "./keys.ts";
-export * from "./layout.ts";
+export { ranksOf } from "./layout.ts";
 export * from "./live.ts";
 export * from "./parts.tsx";
 export * from "./query.ts";

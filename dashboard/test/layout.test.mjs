@@ -183,6 +183,11 @@ test("what is added to a plan moves nothing that is there to another column or a
   }
 });
 
+test("an earlier order is kept also where no edge tells one", () => {
+  const earlier = { ...layout(["b", "a"], []) };
+  assert.deepEqual(layout(["a", "b", "c"], [], SIZES, earlier).ranks, [["b", "a", "c"]]);
+});
+
 test("a plan that grew is drawn with hardly more crossings than if it were drawn anew", () => {
   let kept = 0, anew = 0;
   for (let seed = 0; seed < 40; seed++) {

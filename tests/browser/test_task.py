@@ -46,7 +46,10 @@ def test_a_message_goes_to_bots_as_it_was_typed(town: RealTown) -> None:
 
     drive("sends_a_message", town, task)
 
-    assert [each["payload"] for each in bot.beat(lease)["messages"]] == [{"text": "Use the new glossary."}, {"page": 12}]
+    assert [each["payload"] for each in bot.beat(lease)["messages"]] == [
+        {"text": "Use the new glossary."},
+        {"page": 12},
+    ]
 
 
 def test_a_viewer_is_told_who_may_see_more(town: RealTown) -> None:
@@ -104,7 +107,9 @@ def test_every_verdict_of_every_round_can_be_read(town: RealTown) -> None:
             else:
                 finding = {"severity": "major", "text": "The sum is wrong", "subtask": "a"}
                 targets = [{"subtask": "a", "feedback": "Add it up again" if whole else "Shorter"}]
-                judge.judge(lease, "rework", score=0.4, reasons=["No source is given"], findings=[finding], targets=targets)
+                judge.judge(
+                    lease, "rework", score=0.4, reasons=["No source is given"], findings=[finding], targets=targets
+                )
 
     drive("follows_the_verdicts", town, judged, each)
 
@@ -145,8 +150,8 @@ def test_every_reason_why_a_task_is_not_done_is_shown_with_what_helps(town: Real
     helped = list(WaitingReason)[:9]
     waiting = [
         {
-            "work_id": f"sub_{number}", "kind": "execute", "key": f"item-{number}", "status": "READY", "attempt": 0, "bot": None,
-            "since": "2026-11-29T06:00:00Z", "reason": reason, "until": None,
+            "work_id": f"sub_{number}", "kind": "execute", "key": f"item-{number}", "status": "READY",
+            "attempt": 0, "bot": None, "since": "2026-11-29T06:00:00Z", "reason": reason, "until": None,
             "detail": "people can lift the kill" if reason is WaitingReason.KILLED else f"it waits for reason {number}",
             "fix": f"swarmkeeper help-with {reason}" if reason in helped else None,
         }

@@ -1093,7 +1093,7 @@ async function call(method, path, asked = {}) {
   if (response.status === 304 || response.status === 204) return { status: response.status, body: void 0, etag };
   let body;
   try {
-    body = asked.text && response.ok ? await response.text() : await response.json();
+    body = await response.json();
   } catch {
     throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
   }
@@ -1129,15 +1129,13 @@ var api = {
   },
   subtasks: (task, pageToken = "") => get(`tasks/${id(task)}/subtasks`, { page_size: 500, page_token: pageToken }),
   subtask: (task, key) => get(`tasks/${id(task)}/subtasks/${id(key)}`),
-  events: (task, after = "") => get(`tasks/${id(task)}/events`, { page_size: 500, after }),
   steer: (task, verb, reason = "") => act(`tasks/${id(task)}:${verb}`, reason ? { reason } : {}),
   approvals: () => get("approvals", { state: "open", page_size: 100 }),
   approval: (approval) => get(`approvals/${id(approval)}`),
   approve: (approval, comment) => act(`approvals/${id(approval.id)}:approve`, { subject_hash: approval.subject_hash, ...comment ? { comment } : {} }),
   reject: (approval, reason) => act(`approvals/${id(approval.id)}:reject`, { reason }),
   answer: (approval, answer) => act(`approvals/${id(approval.id)}:answer`, { answer }),
-  skills: () => get("skills"),
-  searched: (q2) => get("tasks", { q: q2, view: "row", page_size: 8 })
+  skills: () => get("skills")
 };
 
 // src/state.ts
@@ -1158,14 +1156,12 @@ function keep(name, value) {
 }
 var theme = y3(kept("theme", "system"));
 var letters = y3(kept("letters", "on") === "on");
-var utc = y3(kept("zone", "local") === "utc");
 function keepChoices() {
   x2(() => {
     document.documentElement.dataset.theme = theme.value;
     keep("theme", theme.value);
   });
   x2(() => keep("letters", letters.value ? "on" : "off"));
-  x2(() => keep("zone", utc.value ? "utc" : "local"));
 }
 
 // src/keys.ts
@@ -1174,20 +1170,22 @@ var help = y3(false);
 var pending = "";
 var pendingTimer = 0;
 function useKeys(keys, alone = false) {
+  const layer = T2({ keys, alone }).current;
+  layer.keys = keys;
+  layer.alone = alone;
   F2(() => {
-    const layer = { keys, alone };
     layers.push(layer);
     return () => {
       layers.splice(layers.indexOf(layer), 1);
     };
-  });
+  }, []);
 }
 function listed() {
   const seen = /* @__PURE__ */ new Map();
   for (const layer of [...layers].reverse()) {
-    for (const [keys, each] of Object.entries(layer.keys)) if (each.does && !seen.has(keys)) seen.set(keys, { keys, ...each });
+    for (const [keys, { does }] of Object.entries(layer.keys)) if (does && !seen.has(keys)) seen.set(keys, does);
   }
-  return [...seen.values()];
+  return [...seen].map(([keys, does]) => ({ keys, does }));
 }
 function find(keys) {
   for (let at = layers.length - 1; at >= 0; at--) {
@@ -1200,12 +1198,8 @@ function find(keys) {
 var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName));
 function listen() {
   addEventListener("keydown", (event) => {
-    if (event.altKey || event.defaultPrevented) return;
+    if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
     const key = event.key;
-    if (event.ctrlKey || event.metaKey) {
-      if (!event.shiftKey) run(`Ctrl ${key}`, event);
-      return;
-    }
     if (key === "Escape") {
       run("Escape", event);
       return;
@@ -1274,20 +1268,18 @@ var Stream = class {
       if (this.cursor) headers["last-event-id"] = this.cursor;
       const response = await fetch(this.address, { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: stop.signal });
       status = response.status;
-      if (response.ok && response.body && this.stop === stop) {
+      if (response.ok && response.body) {
+        this.failures = 0;
         this.tell({ live: true });
         const reader2 = response.body.pipeThrough(new TextDecoderStream()).getReader();
-        const messages = new Messages((data) => {
-          if (this.stop === stop) this.changed(JSON.parse(data));
-        });
+        const messages = new Messages((data) => this.changed(JSON.parse(data)));
         for (; ; ) {
           const { done, value } = await reader2.read();
-          if (done || this.stop !== stop) break;
+          if (done) break;
           heard();
-          this.failures = 0;
           messages.add(value);
         }
-      } else if (status === 400 && this.stop === stop) {
+      } else if (status === 400) {
         this.cursor = "";
       }
     } catch {
@@ -1570,14 +1562,12 @@ function moment(time) {
   if (!time) return "–";
   const at = new Date(time);
   if (Number.isNaN(at.getTime())) return "–";
-  const shown = inZone(at), two = (n3) => String(n3).padStart(2, "0");
-  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][shown.getUTCMonth()];
-  return `${shown.getUTCDate()} ${month} ${two(shown.getUTCHours())}:${two(shown.getUTCMinutes())}:${two(shown.getUTCSeconds())} ${zone(at)}`;
+  const two = (n3) => String(n3).padStart(2, "0");
+  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][at.getMonth()];
+  return `${at.getDate()} ${month} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone(at)}`;
 }
-var minutesAhead = (at) => utc.value ? 0 : -at.getTimezoneOffset();
-var inZone = (at) => new Date(at.getTime() + minutesAhead(at) * 6e4);
 function zone(at) {
-  const minutes = minutesAhead(at);
+  const minutes = -at.getTimezoneOffset();
   if (minutes === 0) return "UTC";
   const rest = Math.abs(minutes) % 60;
   return `UTC${minutes < 0 ? "−" : "+"}${Math.floor(Math.abs(minutes) / 60)}${rest ? `:${String(rest).padStart(2, "0")}` : ""}`;
@@ -1613,35 +1603,35 @@ function a4(t4, e4, n3, u4, a5, i4) {
 
 // src/parts.tsx
 var GLYPHS = {
-  ok: /* @__PURE__ */ a4("path", { d: "M3 8.5 6.5 12 13 4.5" }),
-  bad: /* @__PURE__ */ a4("path", { d: "M4 4l8 8M12 4l-8 8" }),
-  run: /* @__PURE__ */ a4("circle", { cx: "8", cy: "8", r: "5", class: "filled" }),
-  wait: /* @__PURE__ */ a4("circle", { cx: "8", cy: "8", r: "5" }),
-  hold: /* @__PURE__ */ a4("path", { d: "M5.5 3v10M10.5 3v10" }),
-  eye: /* @__PURE__ */ a4($, { children: [
-    /* @__PURE__ */ a4("path", { d: "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8Z" }),
-    /* @__PURE__ */ a4("circle", { cx: "8", cy: "8", r: "1.8" })
+  ok: a4("path", { d: "M3 8.5 6.5 12 13 4.5" }),
+  bad: a4("path", { d: "M4 4l8 8M12 4l-8 8" }),
+  run: a4("circle", { cx: "8", cy: "8", r: "5", class: "filled" }),
+  wait: a4("circle", { cx: "8", cy: "8", r: "5" }),
+  hold: a4("path", { d: "M5.5 3v10M10.5 3v10" }),
+  eye: a4($, { children: [
+    a4("path", { d: "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8Z" }),
+    a4("circle", { cx: "8", cy: "8", r: "1.8" })
   ] }),
-  plain: /* @__PURE__ */ a4("path", { d: "M4 8h8" })
+  plain: a4("path", { d: "M4 8h8" })
 };
-var Glyph = ({ tone }) => /* @__PURE__ */ a4("svg", { class: `glyph tone-${tone}`, viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true", children: GLYPHS[tone] });
-var State = ({ look }) => /* @__PURE__ */ a4("span", { class: `state tone-${look.tone}`, children: [
-  /* @__PURE__ */ a4(Glyph, { tone: look.tone }),
+var Glyph = ({ tone }) => a4("svg", { class: `glyph tone-${tone}`, viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true", children: GLYPHS[tone] });
+var State = ({ look }) => a4("span", { class: `state tone-${look.tone}`, children: [
+  a4(Glyph, { tone: look.tone }),
   " ",
   look.word
 ] });
 function Progress({ done, total, failed: failed2 }) {
   const part = (n3) => total ? 100 * n3 / total : 0;
-  return /* @__PURE__ */ a4("span", { class: "progress", children: [
-    /* @__PURE__ */ a4("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: [
-      /* @__PURE__ */ a4("rect", { class: "track", width: "100", height: "6" }),
-      /* @__PURE__ */ a4("rect", { class: "done", width: part(done), height: "6" }),
-      /* @__PURE__ */ a4("rect", { class: "failed", x: part(done), width: part(failed2), height: "6" })
+  return a4("span", { class: "progress", children: [
+    a4("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: [
+      a4("rect", { class: "track", width: "100", height: "6" }),
+      a4("rect", { class: "done", width: part(done), height: "6" }),
+      a4("rect", { class: "failed", x: part(done), width: part(failed2), height: "6" })
     ] }),
     total ? `${done}/${total}` : "–"
   ] });
 }
-var Labels = ({ labels }) => /* @__PURE__ */ a4($, { children: Object.entries(labels).map(([name, value]) => /* @__PURE__ */ a4("span", { class: "label", children: [
+var Labels = ({ labels }) => a4($, { children: Object.entries(labels).map(([name, value]) => a4("span", { class: "label", children: [
   safe(name),
   ":",
   safe(value)
@@ -1660,82 +1650,80 @@ function Command({ text }) {
       say("Selected: copy it with the keys of your system.");
     }
   }
-  return /* @__PURE__ */ a4("span", { class: "command", children: [
-    /* @__PURE__ */ a4("code", { ref: code, children: safe(text) }),
-    /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => void copy(), "aria-label": `Copy: ${text}`, children: copied ? "copied" : "copy" })
+  return a4("span", { class: "command", children: [
+    a4("code", { ref: code, children: safe(text) }),
+    a4("button", { type: "button", class: "small", onClick: () => void copy(), "aria-label": `Copy: ${text}`, children: copied ? "copied" : "copy" })
   ] });
 }
-var Key = ({ children }) => /* @__PURE__ */ a4("kbd", { children });
+var Key = ({ children }) => a4("kbd", { children });
 function When({ time }) {
-  return time ? /* @__PURE__ */ a4("time", { dateTime: time, title: time, children: moment(time) }) : /* @__PURE__ */ a4($, { children: "–" });
+  return time ? a4("time", { dateTime: time, title: time, children: moment(time) }) : a4($, { children: "–" });
 }
 function Ago({ time }) {
-  return time ? /* @__PURE__ */ a4("time", { dateTime: time, title: moment(time), children: span(now.value - Date.parse(time)) }) : /* @__PURE__ */ a4($, { children: "–" });
+  return time ? a4("time", { dateTime: time, title: moment(time), children: span(now.value - Date.parse(time)) }) : a4($, { children: "–" });
 }
-var Skeleton = ({ rows }) => /* @__PURE__ */ a4("div", { class: "skeleton", "aria-hidden": "true", children: Array.from({ length: rows }, (_4, row) => /* @__PURE__ */ a4("i", { class: `w${row * 7 % 4}` }, row)) });
+var Skeleton = ({ rows }) => a4("div", { class: "skeleton", "aria-hidden": "true", children: Array.from({ length: rows }, (_4, row) => a4("i", { class: `w${row * 7 % 4}` }, row)) });
 function Trouble({ read: read2, what }) {
-  if (read2.error) return /* @__PURE__ */ a4(Refused, { error: read2.error, what, stale: read2.data !== void 0, at: read2.at });
-  if (read2.data === void 0 && read2.slow) return /* @__PURE__ */ a4($, { children: [
-    /* @__PURE__ */ a4("p", { class: "hidden-text", role: "status", children: [
+  if (read2.error) return a4(Refused, { error: read2.error, what, stale: read2.data !== void 0, at: read2.at });
+  if (read2.data === void 0 && read2.slow) return a4($, { children: [
+    a4("p", { class: "hidden-text", role: "status", children: [
       "Reading ",
       what,
       "."
     ] }),
-    /* @__PURE__ */ a4(Skeleton, { rows: 8 })
+    a4(Skeleton, { rows: 8 })
   ] });
   return null;
 }
 function Refused({ error, what, stale, at }) {
   if (error.disconnected && stale) return null;
-  return /* @__PURE__ */ a4("div", { class: `trouble ${error.forbidden ? "forbidden" : ""}`, role: "alert", children: [
-    /* @__PURE__ */ a4("strong", { children: error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `${what.replace("the ", "No such ").replace(/s$/, "")}.` : `${what[0].toUpperCase()}${what.slice(1)} cannot be read.` }),
+  return a4("div", { class: `trouble ${error.forbidden ? "forbidden" : ""}`, role: "alert", children: [
+    a4("strong", { children: error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `${what.replace("the ", "No such ").replace(/s$/, "")}.` : `${what[0].toUpperCase()}${what.slice(1)} cannot be read.` }),
     " ",
     safe(error.message),
     " ",
-    /* @__PURE__ */ a4("code", { children: error.code }),
-    stale && /* @__PURE__ */ a4($, { children: [
+    a4("code", { children: error.code }),
+    stale && a4($, { children: [
       " What is below was read ",
-      /* @__PURE__ */ a4(When, { time: new Date(at).toISOString() }),
+      a4(When, { time: new Date(at).toISOString() }),
       "."
     ] })
   ] });
 }
-var NotDone = ({ error }) => /* @__PURE__ */ a4("div", { class: "trouble", role: "alert", children: [
-  /* @__PURE__ */ a4("strong", { children: "Not done." }),
+var NotDone = ({ error }) => a4("div", { class: "trouble", role: "alert", children: [
+  a4("strong", { children: "Not done." }),
   " ",
   safe(error.message),
   " ",
-  /* @__PURE__ */ a4("code", { children: error.code })
+  a4("code", { children: error.code })
 ] });
 function Disconnected() {
   if (connection.value.live) return null;
   const left = Math.max(0, Math.ceil((connection.value.retryAt - now.value) / 1e3));
-  return /* @__PURE__ */ a4("div", { class: "disconnected", children: [
-    /* @__PURE__ */ a4(Glyph, { tone: "bad" }),
+  return a4("div", { class: "disconnected", role: "status", children: [
+    a4(Glyph, { tone: "bad" }),
     " The server does not answer. ",
     left > 0 ? `Next try in ${left} s.` : "Trying now.",
-    " Actions are off until then.",
-    " ",
-    /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: tryNow, children: "Try now" })
+    " Actions are off until then."
   ] });
 }
 function Act({ action, run: run2, children, kind, busy, keys }) {
   const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
   const why = allowed ? void 0 : `Your role may not ${action}.`;
-  return /* @__PURE__ */ a4("button", { type: "button", class: kind ?? "quiet", disabled: off, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
+  return a4("button", { type: "button", class: kind ?? "quiet", disabled: off, title: why, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
     children,
-    keys && /* @__PURE__ */ a4(Key, { children: keys })
+    keys && a4(Key, { children: keys })
   ] });
 }
 function Value({ value, name }) {
   const [whole, setWhole] = d2(false);
   const shown = head(value, whole ? 1 << 20 : 16 * 1024);
-  return /* @__PURE__ */ a4("div", { class: "value", children: [
-    /* @__PURE__ */ a4("pre", { tabIndex: 0, role: "region", "aria-label": name, children: shown.text }),
-    shown.cut && !whole && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
+  return a4("div", { class: "value", children: [
+    a4("pre", { tabIndex: 0, role: "region", "aria-label": name, children: shown.text }),
+    shown.cut && !whole && a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
   ] });
 }
-function Dialog({ title, close, children, bare }) {
+function Dialog({ title, close, children }) {
   const box = T2(null);
   A2(() => {
     const dialog = box.current;
@@ -1746,15 +1734,13 @@ function Dialog({ title, close, children, bare }) {
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
-  return /* @__PURE__ */ a4("dialog", { ref: box, class: bare ? "bare" : "", "aria-label": title, onCancel: (event) => {
+  return a4("dialog", { ref: box, "aria-label": title, onCancel: (event) => {
     event.preventDefault();
     close();
-  }, onClick: (event) => {
-    if (event.target === box.current) close();
   }, children: [
-    !bare && /* @__PURE__ */ a4("header", { children: [
-      /* @__PURE__ */ a4("h2", { children: title }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
+    a4("header", { children: [
+      a4("h2", { children: title }),
+      a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
     ] }),
     children
   ] });
@@ -1794,22 +1780,13 @@ function go(to, replace = false) {
 // src/frame.tsx
 var PAGES = [
   { path: "inbox", name: "Inbox", keys: "g i" },
-  { path: "tasks", name: "Tasks", keys: "g t" },
-  { path: "bots", name: "Bots", keys: "g b" },
-  { path: "queues", name: "Queues", keys: "g q" },
-  { path: "evaluations", name: "Evaluations", keys: "g e" },
-  { path: "costs", name: "Costs", keys: "g c" },
-  { path: "audit", name: "Audit", keys: "g a" },
-  { path: "simulate", name: "Simulate", keys: "g m" },
-  { path: "settings", name: "Settings", keys: "g s" }
+  { path: "tasks", name: "Tasks", keys: "g t" }
 ];
 var THEMES = {
   system: { next: "light", sign: "◐" },
   light: { next: "dark", sign: "○" },
   dark: { next: "system", sign: "●" }
 };
-var CTRL = /Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl";
-var palette = y3(null);
 async function signOut() {
   try {
     await api.signOut();
@@ -1817,97 +1794,56 @@ async function signOut() {
     session.value = null;
   }
 }
-function Frame({ pages: pages2, page, id: id2, children }) {
+function Frame({ page, crumb, children }) {
   const who = session.value;
-  const open = () => {
-    palette.value = listed().filter(({ keys }) => !/^(g |Ctrl|Escape)/.test(keys));
-  };
   useKeys({
-    "Ctrl k": { does: "search, or run a command", run: open },
-    ...Object.fromEntries(pages2.map((each) => [each.keys, { does: `go to ${each.name}`, run: () => go(`#/${each.path}`) }])),
+    ...Object.fromEntries(PAGES.map((each) => [each.keys, { does: `go to ${each.name}`, run: () => go(`#/${each.path}`) }])),
     "?": { does: "show the keys", run: () => {
       help.value = true;
     } }
   });
-  const name = pages2.find(({ path }) => path === page)?.name ?? "Not here";
-  const count = approvalsOpen.value, { live } = connection.value;
-  useTold(`${name}${id2 ?? ""}`, () => id2 ? "" : name);
-  useTold(live, () => live ? "Live again." : "Connection lost. Actions are off.");
-  useTold(count, (before) => count === null || before === null ? "" : count === 0 ? "Nothing needs you." : `${needs(count)} you.`);
-  A2(() => {
-    document.title = `${count ? `(${count}) ` : ""}${name}${id2 ? ` ${id2}` : ""} · swarmkeeper`;
-  }, [count, name, id2]);
-  const here = T2(null);
-  A2(() => here.current?.scrollIntoView({ block: "nearest", inline: "nearest" }), [page]);
   const next = THEMES[theme.value];
-  return /* @__PURE__ */ a4("div", { class: "frame", children: [
-    /* @__PURE__ */ a4("a", { class: "skip", href: "#main", onClick: (event) => {
+  return a4("div", { class: "frame", children: [
+    a4("a", { class: "skip", href: "#main", onClick: (event) => {
       event.preventDefault();
       document.getElementById("main").focus();
     }, children: "Skip to the content" }),
-    /* @__PURE__ */ a4("nav", { class: "rail", "aria-label": "Pages", children: [
-      /* @__PURE__ */ a4("a", { class: "brand", href: "#/inbox", children: "swarmkeeper" }),
-      /* @__PURE__ */ a4("ul", { children: pages2.map((each) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { href: `#/${each.path}`, ...page === each.path ? { "aria-current": "page", ref: here } : {}, children: [
+    a4("nav", { class: "rail", "aria-label": "Pages", children: [
+      a4("a", { class: "brand", href: "#/inbox", children: "swarmkeeper" }),
+      a4("ul", { children: PAGES.map((each) => a4("li", { children: a4("a", { href: `#/${each.path}`, "aria-current": page === each.path ? "page" : void 0, children: [
         each.name,
-        each.path === "inbox" && Boolean(count) && /* @__PURE__ */ a4("span", { class: "badge", "aria-label": `${needs(count)} you`, children: count })
+        each.path === "inbox" && Boolean(approvalsOpen.value) && a4("span", { class: "badge", "aria-label": `${approvalsOpen.value} need you`, children: approvalsOpen.value })
       ] }) }, each.path)) }),
-      /* @__PURE__ */ a4("div", { class: "who", children: [
-        /* @__PURE__ */ a4("span", { children: [
+      a4("div", { class: "who", children: [
+        a4("span", { children: [
           safe(who.person_name ?? who.owner ?? `key …${who.key_id.slice(-5)}`),
           " · ",
           who.role
         ] }),
-        /* @__PURE__ */ a4("span", { children: [
+        a4("span", { children: [
           "tenant ",
           safe(who.tenant)
         ] }),
-        /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => void signOut(), children: "Sign out" })
+        a4("button", { type: "button", class: "small", onClick: () => void signOut(), children: "Sign out" })
       ] })
     ] }),
-    /* @__PURE__ */ a4("header", { class: "top", children: [
-      /* @__PURE__ */ a4("div", { class: "crumb", children: id2 ? /* @__PURE__ */ a4($, { children: [
-        /* @__PURE__ */ a4("a", { href: `#/${page}`, children: name }),
-        " / ",
-        /* @__PURE__ */ a4("code", { children: safe(id2) })
-      ] }) : name }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "search", onClick: open, "aria-keyshortcuts": "Control+K", "aria-haspopup": "dialog", children: [
-        /* @__PURE__ */ a4("svg", { viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true", children: [
-          /* @__PURE__ */ a4("circle", { cx: "7", cy: "7", r: "4.5" }),
-          /* @__PURE__ */ a4("path", { d: "M10.5 10.5 14 14" })
-        ] }),
-        /* @__PURE__ */ a4("span", { children: "Search or run a command" }),
-        /* @__PURE__ */ a4(Key, { children: [
-          CTRL,
-          " K"
-        ] })
-      ] }),
-      /* @__PURE__ */ a4("span", { class: `dot ${live ? "live" : "lost"}`, children: !live ? "no answer" : streaming.value ? "live" : "each 3 s" }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "small zone", onClick: () => {
-        utc.value = !utc.value;
-      }, "aria-label": `Times in ${utc.value ? "UTC" : "local time"}. Change to ${utc.value ? "local time" : "UTC"}`, children: utc.value ? "UTC" : zone(new Date(now.value)) }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => {
+    a4("header", { class: "top", children: [
+      a4("div", { class: "crumb", children: crumb }),
+      a4("span", { class: `dot ${connection.value.live ? "live" : "lost"}`, children: !connection.value.live ? "no answer" : streaming.value ? "live" : "each 3 s" }),
+      a4("button", { type: "button", class: "small", onClick: () => {
         help.value = true;
       }, "aria-label": "Keys", children: "?" }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => {
+      a4("button", { type: "button", class: "small", onClick: () => {
         theme.value = next.next;
       }, "aria-label": `Theme: ${theme.value}. Change to ${next.next}`, children: next.sign })
     ] }),
-    /* @__PURE__ */ a4("main", { id: "main", tabIndex: -1, "aria-busy": pending2.value > 0, children: [
-      /* @__PURE__ */ a4(Disconnected, {}),
+    a4("main", { id: "main", tabIndex: -1, "aria-busy": pending2.value > 0, children: [
+      a4(Disconnected, {}),
       children
     ] }),
-    /* @__PURE__ */ a4("p", { class: "hidden-text", role: "status", "aria-live": "polite", children: said }),
-    help.value && /* @__PURE__ */ a4(Help, {})
+    a4("p", { class: "hidden-text", role: "status", "aria-live": "polite", children: said }),
+    help.value && a4(Help, {})
   ] });
-}
-var needs = (count) => count === 1 ? "1 needs" : `${count} need`;
-function useTold(value, text) {
-  const before = T2(value);
-  A2(() => {
-    const told = before.current !== value && text(before.current);
-    before.current = value;
-    if (told) say(told);
-  }, [value]);
 }
 function Help() {
   const keys = listed();
@@ -1915,22 +1851,16 @@ function Help() {
     help.value = false;
   };
   useKeys({ Escape: { does: "", run: close } }, true);
-  return /* @__PURE__ */ a4(Dialog, { title: "Keys", close, children: [
-    /* @__PURE__ */ a4("dl", { class: "keys", children: keys.map(({ keys: each, does }) => /* @__PURE__ */ a4("div", { children: [
-      /* @__PURE__ */ a4("dt", { children: each.split(" ").map((key) => /* @__PURE__ */ a4(Key, { children: key }, key)) }),
-      /* @__PURE__ */ a4("dd", { children: does })
+  return a4(Dialog, { title: "Keys", close, children: [
+    a4("dl", { class: "keys", children: keys.map(({ keys: each, does }) => a4("div", { children: [
+      a4("dt", { children: each.split(" ").map((key) => a4(Key, { children: key }, key)) }),
+      a4("dd", { children: does })
     ] }, each)) }),
-    /* @__PURE__ */ a4("label", { class: "choice", children: [
-      /* @__PURE__ */ a4("input", { type: "checkbox", checked: letters.value, onChange: (event) => {
+    a4("label", { class: "choice", children: [
+      a4("input", { type: "checkbox", checked: letters.value, onChange: (event) => {
         letters.value = event.currentTarget.checked;
       } }),
       " single letters are keys"
-    ] }),
-    /* @__PURE__ */ a4("label", { class: "choice", children: [
-      /* @__PURE__ */ a4("input", { type: "checkbox", checked: utc.value, onChange: (event) => {
-        utc.value = event.currentTarget.checked;
-      } }),
-      " times in UTC"
     ] })
   ] });
 }
@@ -1955,19 +1885,19 @@ function later(load, name) {
   }
   return function Later(props) {
     const Found = found.value;
-    if (Found) return /* @__PURE__ */ a4(Found, { ...props });
+    if (Found) return a4(Found, { ...props });
     if (failed2.value) {
-      return /* @__PURE__ */ a4("div", { class: "trouble", role: "alert", children: [
-        /* @__PURE__ */ a4("strong", { children: "This page cannot be loaded." }),
+      return a4("div", { class: "trouble", role: "alert", children: [
+        a4("strong", { children: "This page cannot be loaded." }),
         " The server does not answer, or was upgraded.",
         " ",
-        /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => void begin2(), children: "Try again" }),
+        a4("button", { type: "button", class: "small", onClick: () => void begin2(), children: "Try again" }),
         " ",
-        /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => location.reload(), children: "Reload all" })
+        a4("button", { type: "button", class: "small", onClick: () => location.reload(), children: "Reload all" })
       ] });
     }
     if (!loading) void begin2();
-    return /* @__PURE__ */ a4(Skeleton, { rows: 8 });
+    return a4(Skeleton, { rows: 8 });
   };
 }
 
@@ -2016,7 +1946,7 @@ function crossings(order, next, place) {
   }
   return sum;
 }
-function layout(ids, edges, sizes = SIZES) {
+function layout(ids, edges, sizes = SIZES, earlier) {
   const number = new Map(ids.map((id2, index) => [id2, index]));
   const known = [];
   for (const [from, to] of edges) {
@@ -2026,8 +1956,15 @@ function layout(ids, edges, sizes = SIZES) {
   const rank = Array.from(ranksOf(ids.length, known));
   const order = Array.from({ length: Math.max(0, ...rank) + (ids.length ? 1 : 0) }, () => []);
   for (let node = 0; node < ids.length; node++) order[rank[node]].push(node);
+  const held = /* @__PURE__ */ new Map();
+  if (earlier) {
+    ids.forEach((id2, node) => {
+      if (earlier.at.has(id2)) held.set(node, earlier.at.get(id2).y);
+    });
+    for (const row of order) row.sort((a5, b3) => (held.get(a5) ?? 1e9) - (held.get(b3) ?? 1e9));
+  }
   const { chains, next, before } = withBends(known, rank, order);
-  sort(order, next, before, rank.length);
+  sort(order, next, before, rank.length, held);
   const middle = heights(order, next, before, ids.length, rank.length, sizes);
   let top = Infinity, bottom = -Infinity;
   for (let node = 0; node < ids.length; node++) {
@@ -2087,7 +2024,7 @@ function withBends(edges, rank, order) {
   }
   return { chains, next, before };
 }
-function sort(order, next, before, count) {
+function sort(order, next, before, count, held) {
   const place = new Int32Array(count);
   const number = (row) => row.forEach((node, index) => {
     place[node] = index;
@@ -2109,9 +2046,16 @@ function sort(order, next, before, count) {
         wanted[node] = near.length ? sum / near.length : place[node];
       }
       row.sort((a5, b3) => wanted[a5] - wanted[b3] || place[a5] - place[b3]);
+      if (held.size) {
+        const kept2 = row.filter((node) => held.has(node)).sort((a5, b3) => held.get(a5) - held.get(b3));
+        let turn = 0;
+        row.forEach((node, at) => {
+          if (held.has(node)) row[at] = kept2[turn++];
+        });
+      }
       number(row);
     }
-    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget);
+    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget, held);
     const now3 = crossings(order, next, place);
     if (now3 < fewest) {
       fewest = now3;
@@ -2122,12 +2066,13 @@ function sort(order, next, before, count) {
     order[rank] = row;
   });
 }
-function exchange(order, next, before, place, budget) {
+function exchange(order, next, before, place, budget, held) {
   for (let again = true; again && budget > 0; ) {
     again = false;
     for (const row of order) {
       for (let at = 0; at + 1 < row.length && budget > 0; at++) {
         const a5 = row[at], b3 = row[at + 1];
+        if (held.has(a5) && held.has(b3)) continue;
         budget -= 1 + next[a5].length * next[b3].length + before[a5].length * before[b3].length;
         if (gain(next[a5], next[b3], place) + gain(before[a5], before[b3], place) > 0) {
           row[at] = b3;
@@ -2215,11 +2160,23 @@ function curve(points) {
   return path;
 }
 var round = (value) => Math.round(value * 10) / 10;
+function beside(placed, key, way) {
+  const rank = placed.ranks.findIndex((row2) => row2.includes(key)), row = placed.ranks[rank] ?? [];
+  if (way === "ArrowUp" || way === "ArrowDown") return row[row.indexOf(key) + (way === "ArrowUp" ? -1 : 1)];
+  const forth = way === "ArrowRight";
+  const linked = placed.edges.filter((edge) => (forth ? edge.from : edge.to) === key).map((edge) => forth ? edge.to : edge.from);
+  const far = (node) => {
+    const a5 = placed.at.get(node), b3 = placed.at.get(key);
+    return Math.abs(a5.x - b3.x) * 1e3 + Math.abs(a5.y - b3.y);
+  };
+  return (linked.length ? linked : [...placed.ranks[rank + (forth ? 1 : -1)] ?? []]).sort((a5, b3) => far(a5) - far(b3))[0];
+}
 
 // src/graph.tsx
 var GRAPH_MAX = 200;
 var MARGIN = 12;
 var TITLE_LENGTH = 20;
+var SHRUNK = 0.75;
 function edgesOf(subtasks) {
   return subtasks.flatMap((subtask) => (subtask.depends_on ?? []).map((each) => typeof each === "string" ? { from: each, to: subtask.key, when: "success" } : { from: each.key, to: subtask.key, when: each.when ?? "success" }));
 }
@@ -2229,87 +2186,76 @@ var nodesOf = (subtasks) => subtasks.map((each) => ({
   note: [each.attempt > 1 ? `try ${each.attempt}` : "", each.bot ?? (each.required_skills ?? []).join(", ")].filter(Boolean).join(" · ")
 }));
 var short = (text, max) => text.length > max ? `${text.slice(0, max - 1)}…` : text;
-function Graph({ nodes, edges, chosen, choose, label }) {
+function Graph({ nodes, edges, chosen, choose, fit = false, label }) {
   const shape = nodes.map((each) => each.key).join("\n") + "\0" + edges.map((each) => `${each.from}
 ${each.to}`).join("\0");
-  const placed = w2(() => layout(nodes.map((each) => each.key), edges.map((each) => [each.from, each.to])), [shape]);
+  const earlier = T2(void 0);
+  const placed = w2(() => earlier.current = layout(nodes.map((each) => each.key), edges.map((each) => [each.from, each.to]), SIZES, earlier.current), [shape]);
   const of = new Map(nodes.map((each) => [each.key, each]));
   const when = new Map(edges.map((each) => [`${each.from}\0${each.to}`, each.when]));
+  const width = placed.width + 2 * MARGIN, height = placed.height + 2 * MARGIN;
   const box = T2(null);
+  const [pane, setPane] = d2([width, height]);
+  const [active, setActive] = d2(void 0);
+  const stop = active !== void 0 && of.has(active) ? active : chosen !== void 0 && of.has(chosen) ? chosen : nodes[0]?.key;
+  const wide = Math.min(1, pane[0] / width), scale = fit ? Math.min(wide, pane[1] / height) : wide < SHRUNK ? 1 : wide;
+  F2(() => {
+    const element = box.current;
+    const measured = new ResizeObserver(() => setPane([element.clientWidth, element.clientHeight]));
+    setPane([element.clientWidth, element.clientHeight]);
+    measured.observe(element);
+    return () => measured.disconnect();
+  }, []);
   A2(() => {
     const at = chosen === void 0 ? void 0 : placed.at.get(chosen), element = box.current;
     if (!at || !element) return;
-    if (at.x < element.scrollLeft || at.x + SIZES.width > element.scrollLeft + element.clientWidth) element.scrollLeft = at.x - element.clientWidth / 2;
-    if (at.y < element.scrollTop || at.y + SIZES.height > element.scrollTop + element.clientHeight) element.scrollTop = at.y - element.clientHeight / 2;
-  }, [chosen, placed]);
-  return /* @__PURE__ */ a4("div", { class: "graph", ref: box, tabIndex: 0, role: "group", "aria-label": label, children: /* @__PURE__ */ a4("svg", { width: placed.width + 2 * MARGIN, height: placed.height + 2 * MARGIN, role: "presentation", children: /* @__PURE__ */ a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
-    placed.edges.map((edge) => /* @__PURE__ */ a4("path", { d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` }, `${edge.from}\0${edge.to}`)),
+    const x3 = at.x * scale, y5 = at.y * scale;
+    if (x3 < element.scrollLeft || x3 + SIZES.width * scale > element.scrollLeft + element.clientWidth) element.scrollLeft = x3 - element.clientWidth / 2;
+    if (y5 < element.scrollTop || y5 + SIZES.height * scale > element.scrollTop + element.clientHeight) element.scrollTop = y5 - element.clientHeight / 2;
+  }, [chosen, placed, scale]);
+  function press(event, key) {
+    if (event.key === "Enter" || event.key === " ") choose?.(key);
+    else if (!event.key.startsWith("Arrow")) return;
+    else {
+      const next = beside(placed, key, event.key);
+      if (next !== void 0) {
+        setActive(next);
+        [...box.current.querySelectorAll("[data-key]")].find((each) => each.dataset["key"] === next)?.focus();
+      }
+    }
+    event.preventDefault();
+  }
+  return a4("div", { class: fit ? "graph fit" : "graph", ref: box, tabIndex: choose ? void 0 : 0, role: "group", "aria-label": label, children: a4("svg", { width: width * scale, height: height * scale, viewBox: `0 0 ${width} ${height}`, role: "presentation", children: a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
+    placed.edges.map((edge) => a4("path", { d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` }, `${edge.from}\0${edge.to}`)),
     [...placed.at].map(([key, at]) => {
       const node = of.get(key), look = node.status ? lookOfItem(node.status) : { tone: "wait", word: "planned" };
-      return /* @__PURE__ */ a4(
+      return a4(
         "g",
         {
           transform: `translate(${at.x} ${at.y})`,
           class: `node tone-${look.tone} ${key === chosen ? "chosen" : ""}`,
-          role: choose ? "button" : void 0,
-          tabIndex: choose ? 0 : void 0,
-          "aria-pressed": choose ? key === chosen : void 0,
-          onClick: () => choose?.(key),
-          onKeyDown: (event) => {
-            if (event.key === "Enter" || event.key === " ") {
-              event.preventDefault();
-              choose?.(key);
-            }
-          },
+          ...choose ? {
+            role: "button",
+            "data-key": key,
+            tabIndex: key === stop ? 0 : -1,
+            "aria-pressed": key === chosen,
+            onFocus: () => setActive(key),
+            onClick: () => choose(key),
+            onKeyDown: (event) => press(event, key)
+          } : {},
           children: [
-            (key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && /* @__PURE__ */ a4("title", { children: `${safe(key)} ${look.word} · ${safe(node.note)}` }),
-            /* @__PURE__ */ a4("rect", { width: SIZES.width, height: SIZES.height, rx: "4", class: "box" }),
-            /* @__PURE__ */ a4("rect", { width: "3", height: SIZES.height, class: "side" }),
-            /* @__PURE__ */ a4("g", { transform: "translate(10 7)", children: /* @__PURE__ */ a4(Glyph, { tone: look.tone }) }),
-            /* @__PURE__ */ a4("text", { x: "30", y: "18", class: "name", children: short(safe(key), TITLE_LENGTH) }),
-            /* @__PURE__ */ a4("text", { x: "30", y: "34", class: "note", children: short(`${look.word}${node.note ? ` · ${safe(node.note)}` : ""}`, TITLE_LENGTH + 5) })
+            (key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && a4("title", { children: `${safe(key)} ${look.word} · ${safe(node.note)}` }),
+            a4("rect", { width: SIZES.width, height: SIZES.height, rx: "4", class: "box" }),
+            a4("rect", { width: "3", height: SIZES.height, class: "side" }),
+            a4("g", { transform: "translate(10 7)", children: a4(Glyph, { tone: look.tone }) }),
+            a4("text", { x: "30", y: "18", class: "name", children: short(safe(key), TITLE_LENGTH) }),
+            a4("text", { x: "30", y: "34", class: "note", children: short(`${look.word}${node.note ? ` · ${safe(node.note)}` : ""}`, TITLE_LENGTH + 5) })
           ]
         },
         key
       );
     })
   ] }) }) });
-}
-function Stages({ nodes, edges, choose }) {
-  const columns = w2(() => {
-    const number = new Map(nodes.map((each, at) => [each.key, at]));
-    const known = edges.flatMap((each) => {
-      const from = number.get(each.from), to = number.get(each.to);
-      return from === void 0 || to === void 0 ? [] : [[from, to]];
-    });
-    const ranks = ranksOf(nodes.length, known);
-    const found = [];
-    nodes.forEach((each, at) => {
-      const column = found[ranks[at]] ??= /* @__PURE__ */ new Map();
-      column.set(each.status, (column.get(each.status) ?? 0) + 1);
-    });
-    return found;
-  }, [nodes, edges]);
-  const tallest = Math.max(1, ...columns.map((column) => [...column.values()].reduce((sum, n3) => sum + n3, 0)));
-  return /* @__PURE__ */ a4("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0, children: columns.map((column, rank) => /* @__PURE__ */ a4("div", { class: "stage", children: [
-    /* @__PURE__ */ a4("span", { class: "rank", children: rank + 1 }),
-    [...column].sort(([a5], [b3]) => worse(lookOfItem(a5).tone, lookOfItem(b3).tone)).map(([status, count]) => {
-      const look = lookOfItem(status);
-      return /* @__PURE__ */ a4(
-        "button",
-        {
-          type: "button",
-          class: `block tone-${look.tone}`,
-          style: { height: `${Math.max(22, 180 * count / tallest)}px` },
-          "aria-label": `Stage ${rank + 1}: ${count} ${look.word}`,
-          title: `${count} ${look.word}`,
-          onClick: () => choose(status, rank),
-          children: count
-        },
-        status
-      );
-    })
-  ] }, rank)) });
 }
 
 // src/query.ts
@@ -2420,87 +2366,87 @@ function Inbox() {
       if (task) go(`#/tasks/${task}`);
     } }
   });
-  if (!seen.data) return /* @__PURE__ */ a4("div", { class: "pad", children: [
-    /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Inbox" }),
-    /* @__PURE__ */ a4(Trouble, { read: seen, what: "the inbox" })
+  if (!seen.data) return a4("div", { class: "pad", children: [
+    a4("h1", { class: "hidden-text", children: "Inbox" }),
+    a4(Trouble, { read: seen, what: "the inbox" })
   ] });
   const causes = stuck(seen.data.skills?.items ?? []), failed2 = failures(seen.data.failed?.items ?? []);
   const quiet = !approvals.length && !causes.length && !failed2.length;
-  return /* @__PURE__ */ a4("div", { class: `inbox ${chosen ? "with-decision" : ""}`, children: [
-    /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Inbox" }),
-    /* @__PURE__ */ a4("div", { class: "list", children: [
-      seen.error && /* @__PURE__ */ a4(Trouble, { read: seen, what: "the inbox" }),
-      /* @__PURE__ */ a4("section", { "aria-labelledby": "needs", children: [
-        /* @__PURE__ */ a4("h2", { id: "needs", children: [
+  return a4("div", { class: `inbox ${chosen ? "with-decision" : ""}`, children: [
+    a4("h1", { class: "hidden-text", children: "Inbox" }),
+    a4("div", { class: "list", children: [
+      seen.error && a4(Trouble, { read: seen, what: "the inbox" }),
+      a4("section", { "aria-labelledby": "needs", children: [
+        a4("h2", { id: "needs", children: [
           "Needs you ",
-          approvals.length > 0 && /* @__PURE__ */ a4("span", { children: "ends in" })
+          approvals.length > 0 && a4("span", { children: "ends in" })
         ] }),
-        approvals.length === 0 && /* @__PURE__ */ a4("p", { class: "none", children: "Nothing waits for a decision." }),
-        /* @__PURE__ */ a4("ul", { children: approvals.map((each) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { href: written(["inbox"], new URLSearchParams({ approval: each.id })), "aria-current": each.id === chosen ? "true" : void 0, class: "entry", children: [
-          /* @__PURE__ */ a4(Glyph, { tone: "hold" }),
-          /* @__PURE__ */ a4("b", { children: safe(each.task_title ?? each.question) }),
-          /* @__PURE__ */ a4("span", { class: "num", children: until(each.expires_at, now.value) }),
-          /* @__PURE__ */ a4("small", { children: [
+        approvals.length === 0 && a4("p", { class: "none", children: "Nothing waits for a decision." }),
+        a4("ul", { children: approvals.map((each) => a4("li", { children: a4("a", { href: written(["inbox"], new URLSearchParams({ approval: each.id })), "aria-current": each.id === chosen ? "true" : void 0, class: "entry", children: [
+          a4(Glyph, { tone: "hold" }),
+          a4("b", { children: safe(each.task_title ?? each.question) }),
+          a4("span", { class: "num", children: until(each.expires_at, now.value) }),
+          a4("small", { children: [
             KINDS[each.kind] ?? each.kind,
             each.task_title && `: ${safe(each.question)}`,
             each.asked_by && ` · ${shortId(safe(each.asked_by))}`,
             " · for ",
-            /* @__PURE__ */ a4(Ago, { time: each.opened_at })
+            a4(Ago, { time: each.opened_at })
           ] })
         ] }) }, each.id)) })
       ] }),
-      seen.data.skills === null ? /* @__PURE__ */ a4("p", { class: "none", children: "Who may read skills also sees here what is stuck." }) : causes.length > 0 && /* @__PURE__ */ a4("section", { "aria-labelledby": "stuck", children: [
-        /* @__PURE__ */ a4("h2", { id: "stuck", children: [
+      seen.data.skills === null ? a4("p", { class: "none", children: "Who may read skills also sees here what is stuck." }) : causes.length > 0 && a4("section", { "aria-labelledby": "stuck", children: [
+        a4("h2", { id: "stuck", children: [
           "Stuck ",
-          /* @__PURE__ */ a4("span", { children: "oldest" })
+          a4("span", { children: "oldest" })
         ] }),
-        /* @__PURE__ */ a4("ul", { children: causes.map((each) => /* @__PURE__ */ a4("li", { class: "entry", children: [
-          /* @__PURE__ */ a4(Glyph, { tone: "wait" }),
-          /* @__PURE__ */ a4("b", { children: each.title }),
-          /* @__PURE__ */ a4("span", { class: "num", children: span(each.oldest * 1e3) }),
-          /* @__PURE__ */ a4("small", { children: [
+        a4("ul", { children: causes.map((each) => a4("li", { class: "entry", children: [
+          a4(Glyph, { tone: "wait" }),
+          a4("b", { children: each.title }),
+          a4("span", { class: "num", children: span(each.oldest * 1e3) }),
+          a4("small", { children: [
             each.wait,
             " wait · ",
-            /* @__PURE__ */ a4(Command, { text: each.fix })
+            a4(Command, { text: each.fix })
           ] })
         ] }, each.title)) })
       ] }),
-      failed2.length > 0 && /* @__PURE__ */ a4("section", { "aria-labelledby": "failed", children: [
-        /* @__PURE__ */ a4("h2", { id: "failed", children: [
+      failed2.length > 0 && a4("section", { "aria-labelledby": "failed", children: [
+        a4("h2", { id: "failed", children: [
           "Failed within a day ",
-          /* @__PURE__ */ a4("span", { children: "newest" })
+          a4("span", { children: "newest" })
         ] }),
-        /* @__PURE__ */ a4("ul", { children: failed2.map(({ code, tasks }) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { class: "entry", href: tasks.length === 1 ? `#/tasks/${tasks[0].id}` : written(["tasks"], new URLSearchParams({ q: "status:failed" })), children: [
-          /* @__PURE__ */ a4(Glyph, { tone: "bad" }),
-          /* @__PURE__ */ a4("b", { children: [
+        a4("ul", { children: failed2.map(({ code, tasks }) => a4("li", { children: a4("a", { class: "entry", href: tasks.length === 1 ? `#/tasks/${tasks[0].id}` : written(["tasks"], new URLSearchParams({ q: "status:failed" })), children: [
+          a4(Glyph, { tone: "bad" }),
+          a4("b", { children: [
             tasks.length,
             " ",
             tasks.length === 1 ? "task" : "tasks",
             ": ",
             code.replaceAll("_", " ")
           ] }),
-          /* @__PURE__ */ a4("span", { class: "num", children: /* @__PURE__ */ a4(Ago, { time: tasks[0].updated_at }) }),
-          /* @__PURE__ */ a4("small", { children: tasks.slice(0, 3).map((task) => safe(task.title)).join(", ") })
+          a4("span", { class: "num", children: a4(Ago, { time: tasks[0].updated_at }) }),
+          a4("small", { children: tasks.slice(0, 3).map((task) => safe(task.title)).join(", ") })
         ] }) }, code)) })
       ] }),
-      /* @__PURE__ */ a4("section", { "aria-labelledby": "quiet", children: [
-        /* @__PURE__ */ a4("h2", { id: "quiet", children: "Quiet" }),
-        /* @__PURE__ */ a4("p", { class: "none", children: quiet ? "Nothing needs you, nothing is stuck, nothing failed within a day." : seen.data.running?.items.length ? "Other tasks are in progress." : "No other task is in progress." }),
-        quiet && !seen.data.running?.items.length && /* @__PURE__ */ a4("p", { class: "none", children: [
+      a4("section", { "aria-labelledby": "quiet", children: [
+        a4("h2", { id: "quiet", children: "Quiet" }),
+        a4("p", { class: "none", children: quiet ? "Nothing needs you, nothing is stuck, nothing failed within a day." : seen.data.running?.items.length ? "Other tasks are in progress." : "No other task is in progress." }),
+        quiet && !seen.data.running?.items.length && a4("p", { class: "none", children: [
           "A first task: ",
-          /* @__PURE__ */ a4(Command, { text: FIRST_TASK })
+          a4(Command, { text: FIRST_TASK })
         ] })
       ] })
     ] }),
-    /* @__PURE__ */ a4("div", { class: "decision", children: chosen ? /* @__PURE__ */ a4(Decision, { id: chosen, decided: () => {
+    a4("div", { class: "decision", children: chosen ? a4(Decision, { id: chosen, decided: () => {
       void reading.again();
       open(approvals.find((each) => each.id !== chosen));
       if (approvals.length < 2) go("#/inbox", true);
-    } }, chosen) : /* @__PURE__ */ a4("p", { class: "none", children: approvals.length ? /* @__PURE__ */ a4($, { children: [
+    } }, chosen) : a4("p", { class: "none", children: approvals.length ? a4($, { children: [
       "Choose what to decide: ",
-      /* @__PURE__ */ a4(Key, { children: "j" }),
+      a4(Key, { children: "j" }),
       " ",
-      /* @__PURE__ */ a4(Key, { children: "k" })
+      a4(Key, { children: "k" })
     ] }) : "" }) })
   ] });
 }
@@ -2553,94 +2499,94 @@ function Decision({ id: id2, decided }) {
       else go("#/inbox", true);
     } }
   });
-  if (!approval) return seen.error ? /* @__PURE__ */ a4(Refused, { error: seen.error, what: "the decision", stale: false, at: 0 }) : seen.slow ? /* @__PURE__ */ a4(Skeleton, { rows: 6 }) : null;
+  if (!approval) return seen.error ? a4(Refused, { error: seen.error, what: "the decision", stale: false, at: 0 }) : seen.slow ? a4(Skeleton, { rows: 6 }) : null;
   const subject = approval.subject;
   const plan = approval.kind === "plan" && Array.isArray(subject?.subtasks) ? subject.subtasks : null;
   const task = seen.data.task;
-  return /* @__PURE__ */ a4("article", { "aria-labelledby": "question", children: [
-    /* @__PURE__ */ a4("p", { class: "over", children: [
-      /* @__PURE__ */ a4("a", { class: "back", href: "#/inbox", children: "← Inbox" }),
+  return a4("article", { "aria-labelledby": "question", children: [
+    a4("p", { class: "over", children: [
+      a4("a", { class: "back", href: "#/inbox", children: "← Inbox" }),
       " ",
       KINDS[approval.kind] ?? approval.kind,
       " · ",
-      /* @__PURE__ */ a4("a", { href: `#/tasks/${approval.task_id}`, children: task ? safe(task.title) : approval.task_id })
+      a4("a", { href: `#/tasks/${approval.task_id}`, children: task ? safe(task.title) : approval.task_id })
     ] }),
-    /* @__PURE__ */ a4("h2", { id: "question", children: safe(approval.question) }),
-    /* @__PURE__ */ a4("dl", { class: "facts", children: [
-      /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "asked by" }),
-        /* @__PURE__ */ a4("dd", { children: safe(approval.asked_by) || "–" })
+    a4("h2", { id: "question", children: safe(approval.question) }),
+    a4("dl", { class: "facts", children: [
+      a4("div", { children: [
+        a4("dt", { children: "asked by" }),
+        a4("dd", { children: safe(approval.asked_by) || "–" })
       ] }),
-      /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "since" }),
-        /* @__PURE__ */ a4("dd", { children: /* @__PURE__ */ a4(When, { time: approval.opened_at }) })
+      a4("div", { children: [
+        a4("dt", { children: "since" }),
+        a4("dd", { children: a4(When, { time: approval.opened_at }) })
       ] }),
-      /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "ends" }),
-        /* @__PURE__ */ a4("dd", { children: [
+      a4("div", { children: [
+        a4("dt", { children: "ends" }),
+        a4("dd", { children: [
           "in ",
           until(approval.expires_at, now.value),
           "; then it is ",
           approval.at_expiry === null ? "rejected" : "decided as its terms say"
         ] })
       ] }),
-      task && /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "spent so far" }),
-        /* @__PURE__ */ a4("dd", { children: [
+      task && a4("div", { children: [
+        a4("dt", { children: "spent so far" }),
+        a4("dd", { children: [
           task.usage.tokens ?? 0,
           " tokens"
         ] })
       ] }),
-      /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "what you sign" }),
-        /* @__PURE__ */ a4("dd", { children: /* @__PURE__ */ a4("code", { class: "hash", children: approval.subject_hash }) })
+      a4("div", { children: [
+        a4("dt", { children: "what you sign" }),
+        a4("dd", { children: a4("code", { class: "hash", children: approval.subject_hash }) })
       ] })
     ] }),
-    plan ? /* @__PURE__ */ a4("section", { class: "card", children: [
-      /* @__PURE__ */ a4("h3", { children: "The plan" }),
-      /* @__PURE__ */ a4(Graph, { nodes: nodesOf(plan), edges: edgesOf(plan), label: "The plan" }),
-      /* @__PURE__ */ a4(PlanTable, { subtasks: plan })
-    ] }) : approval.kind !== "question" && /* @__PURE__ */ a4("section", { class: "card", children: [
-      /* @__PURE__ */ a4("h3", { children: "What is decided" }),
-      /* @__PURE__ */ a4(Value, { value: approval.subject, name: "What is decided" })
+    plan ? a4("section", { class: "card", children: [
+      a4("h3", { children: "The plan" }),
+      a4(Graph, { nodes: nodesOf(plan), edges: edgesOf(plan), label: "The plan" }),
+      a4(PlanTable, { subtasks: plan })
+    ] }) : approval.kind !== "question" && a4("section", { class: "card", children: [
+      a4("h3", { children: "What is decided" }),
+      a4(Value, { value: approval.subject, name: "What is decided" })
     ] }),
-    changed && /* @__PURE__ */ a4("div", { class: "trouble", role: "alert", children: [
-      /* @__PURE__ */ a4("strong", { children: "It has changed since you read it." }),
+    changed && a4("div", { class: "trouble", role: "alert", children: [
+      a4("strong", { children: "It has changed since you read it." }),
       " What you see is what it is now.",
       " ",
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => {
+      a4("button", { type: "button", class: "small", onClick: () => {
         read2.current = approval.subject_hash;
         lookAgain((times) => times + 1);
       }, children: "I have read it" })
     ] }),
-    problem2 && /* @__PURE__ */ a4(NotDone, { error: problem2 }),
-    approval.state !== "open" ? /* @__PURE__ */ a4("p", { class: "none", children: [
+    problem2 && a4(NotDone, { error: problem2 }),
+    approval.state !== "open" ? a4("p", { class: "none", children: [
       "It is ",
       approval.state,
       approval.decision && `: ${approval.decision.verb} by ${safe(approval.decision.person_name ?? approval.decision.by)}`,
       "."
-    ] }) : /* @__PURE__ */ a4("div", { class: "acts", children: [
-      asks ? choices.map((choice, index) => /* @__PURE__ */ a4(Act, { action: "approval.decide", kind: index ? "quiet" : "main", busy: busy || changed, run: () => pick(choice), ...index < 9 ? { keys: String(index + 1) } : {}, children: safe(choice) }, choice)) : /* @__PURE__ */ a4(Act, { action: "approval.decide", kind: "main", busy: busy || changed, run: approve, keys: "a", children: "Approve" }),
-      asks && !choices.length && /* @__PURE__ */ a4("form", { class: "reason", onSubmit: (event) => {
+    ] }) : a4("div", { class: "acts", children: [
+      asks ? choices.map((choice, index) => a4(Act, { action: "approval.decide", kind: index ? "quiet" : "main", busy: busy || changed, run: () => pick(choice), ...index < 9 ? { keys: String(index + 1) } : {}, children: safe(choice) }, choice)) : a4(Act, { action: "approval.decide", kind: "main", busy: busy || changed, run: approve, keys: "a", children: "Approve" }),
+      asks && !choices.length && a4("form", { class: "reason", onSubmit: (event) => {
         event.preventDefault();
         if (answer.trim() && decidable) void decide((each) => api.answer(each, asValue(each, answer)), "Answered.");
       }, children: [
-        /* @__PURE__ */ a4("label", { for: "answer", children: "Your answer" }),
-        /* @__PURE__ */ a4("textarea", { id: "answer", rows: 3, value: answer, onInput: (event) => setAnswer(event.currentTarget.value) }),
-        /* @__PURE__ */ a4("button", { type: "submit", class: "main", disabled: busy || changed || !answer.trim() || !may("approval.decide"), children: "Answer" })
+        a4("label", { for: "answer", children: "Your answer" }),
+        a4("textarea", { id: "answer", rows: 3, value: answer, onInput: (event) => setAnswer(event.currentTarget.value) }),
+        a4("button", { type: "submit", class: "main", disabled: busy || changed || !answer.trim() || !may("approval.decide"), children: "Answer" })
       ] }),
-      !rejecting && /* @__PURE__ */ a4(Act, { action: "approval.decide", kind: "danger", busy: busy || changed, run: () => setRejecting(true), keys: "x", children: "Reject…" }),
-      /* @__PURE__ */ a4("a", { class: "button", href: `#/tasks/${approval.task_id}`, children: "Open the task" })
+      !rejecting && a4(Act, { action: "approval.decide", kind: "danger", busy: busy || changed, run: () => setRejecting(true), keys: "x", children: "Reject…" }),
+      a4("a", { class: "button", href: `#/tasks/${approval.task_id}`, children: "Open the task" })
     ] }),
-    rejecting && approval.state === "open" && /* @__PURE__ */ a4("form", { class: "reason", onSubmit: (event) => {
+    rejecting && approval.state === "open" && a4("form", { class: "reason", onSubmit: (event) => {
       event.preventDefault();
       if (reason.trim() && decidable) void decide((each) => api.reject(each, reason.trim()), "Rejected.");
     }, children: [
-      /* @__PURE__ */ a4("label", { for: "reason", children: "Why not? The reason is kept in the audit log." }),
-      /* @__PURE__ */ a4("textarea", { id: "reason", rows: 3, value: reason, ref: (element) => {
+      a4("label", { for: "reason", children: "Why not? The reason is kept in the audit log." }),
+      a4("textarea", { id: "reason", rows: 3, value: reason, ref: (element) => {
         if (element && document.activeElement?.tagName !== "TEXTAREA") element.focus();
       }, onInput: (event) => setReason(event.currentTarget.value) }),
-      /* @__PURE__ */ a4("button", { type: "submit", class: "danger", disabled: busy || changed || !reason.trim() || !may("approval.decide"), children: "Reject" })
+      a4("button", { type: "submit", class: "danger", disabled: busy || changed || !reason.trim() || !may("approval.decide"), children: "Reject" })
     ] })
   ] });
 }
@@ -2653,16 +2599,16 @@ function asValue(approval, text) {
   }
 }
 function PlanTable({ subtasks }) {
-  return /* @__PURE__ */ a4("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks of the plan", children: /* @__PURE__ */ a4("table", { children: [
-    /* @__PURE__ */ a4("thead", { children: /* @__PURE__ */ a4("tr", { children: [
-      /* @__PURE__ */ a4("th", { scope: "col", children: "Subtask" }),
-      /* @__PURE__ */ a4("th", { scope: "col", children: "What it does" }),
-      /* @__PURE__ */ a4("th", { scope: "col", children: "Needs" })
+  return a4("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks of the plan", children: a4("table", { children: [
+    a4("thead", { children: a4("tr", { children: [
+      a4("th", { scope: "col", children: "Subtask" }),
+      a4("th", { scope: "col", children: "What it does" }),
+      a4("th", { scope: "col", children: "Needs" })
     ] }) }),
-    /* @__PURE__ */ a4("tbody", { children: subtasks.map((each) => /* @__PURE__ */ a4("tr", { children: [
-      /* @__PURE__ */ a4("th", { scope: "row", children: safe(each.key) }),
-      /* @__PURE__ */ a4("td", { children: safe(each.description) }),
-      /* @__PURE__ */ a4("td", { children: (each.required_skills ?? []).map(safe).join(", ") })
+    a4("tbody", { children: subtasks.map((each) => a4("tr", { children: [
+      a4("th", { scope: "row", children: safe(each.key) }),
+      a4("td", { children: safe(each.description) }),
+      a4("td", { children: (each.required_skills ?? []).map(safe).join(", ") })
     ] }, each.key)) })
   ] }) });
 }
@@ -2687,35 +2633,16 @@ function SignIn() {
       field.current?.select();
     }
   }
-  return /* @__PURE__ */ a4("main", { class: "sign-in", children: /* @__PURE__ */ a4("form", { onSubmit: (event) => void submit(event), autocomplete: "off", children: [
-    /* @__PURE__ */ a4("h1", { children: "swarmkeeper" }),
-    /* @__PURE__ */ a4("label", { for: "credential", children: "API key or token" }),
-    /* @__PURE__ */ a4("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }),
-    !isSecureContext && /* @__PURE__ */ a4("p", { class: "trouble", role: "alert", children: [
-      /* @__PURE__ */ a4("strong", { children: "Nobody can sign in at this address:" }),
-      " who listens on the way could read the session. Use https, or a tunnel:",
-      " ",
-      /* @__PURE__ */ a4("code", { children: [
-        "ssh -L ",
-        location.port || "7700",
-        ":127.0.0.1:",
-        location.port || "7700",
-        " ",
-        location.hostname
-      ] }),
-      ", then ",
-      /* @__PURE__ */ a4("code", { children: [
-        "http://127.0.0.1:",
-        location.port || "7700",
-        "/ui/"
-      ] })
-    ] }),
-    problem.value && /* @__PURE__ */ a4("p", { class: "trouble", role: "alert", children: problem.value }),
-    /* @__PURE__ */ a4("button", { type: "submit", class: "main", disabled: busy, children: "Sign in" }),
-    /* @__PURE__ */ a4("p", { id: "hint", class: "hint", children: [
-      /* @__PURE__ */ a4("code", { children: "swarmkeeper dev" }),
+  return a4("main", { class: "sign-in", children: a4("form", { onSubmit: (event) => void submit(event), autocomplete: "off", children: [
+    a4("h1", { children: "swarmkeeper" }),
+    a4("label", { for: "credential", children: "API key or token" }),
+    a4("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }),
+    problem.value && a4("p", { class: "trouble", role: "alert", children: problem.value }),
+    a4("button", { type: "submit", class: "main", disabled: busy, children: "Sign in" }),
+    a4("p", { id: "hint", class: "hint", children: [
+      a4("code", { children: "swarmkeeper dev" }),
       " prints a link that signs in. A key comes from ",
-      /* @__PURE__ */ a4("code", { children: "swarmkeeper key create --role admin" }),
+      a4("code", { children: "swarmkeeper key create --role admin" }),
       ", a token from your identity provider."
     ] })
   ] }) });
@@ -2751,9 +2678,9 @@ function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEn
   const begin2 = Math.min(view[0], count), end = Math.min(view[1], count);
   const rows = [];
   for (let index = begin2; index < end; index++) rows.push(row(index));
-  return /* @__PURE__ */ a4("div", { class: "windowed", ref: box, onScroll: look, role: "table", "aria-label": label, "aria-rowcount": total < 0 ? -1 : total + 1, children: [
+  return a4("div", { class: "windowed", ref: box, onScroll: look, role: "table", "aria-label": label, "aria-rowcount": total < 0 ? -1 : total + 1, children: [
     headRow,
-    /* @__PURE__ */ a4("div", { role: "rowgroup", ref: body, class: "rows", style: { height: `${count * rowHeight}px` }, children: /* @__PURE__ */ a4("div", { class: "moved", role: "presentation", style: { transform: `translateY(${begin2 * rowHeight}px)` }, children: rows }) })
+    a4("div", { role: "rowgroup", ref: body, class: "rows", style: { height: `${count * rowHeight}px` }, children: a4("div", { class: "moved", role: "presentation", style: { transform: `translateY(${begin2 * rowHeight}px)` }, children: rows }) })
   ] });
 }
 
@@ -2799,7 +2726,7 @@ function Tasks() {
       const page = await api.tasks(filter, PAGE, next);
       of.tasks = [...of.tasks, ...page.items];
       of.token = page.next_page_token;
-      setPages((pages2) => pages2 + 1);
+      setPages((pages) => pages + 1);
     } catch {
     } finally {
       loading.current = false;
@@ -2826,71 +2753,71 @@ function Tasks() {
       else if (line) show("");
     } }
   });
-  const row = (index) => /* @__PURE__ */ a4(Row, { task: tasks[index], index, chosen: index === chosen }, tasks[index].id);
-  return /* @__PURE__ */ a4("div", { class: "tasks", children: [
-    /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Tasks" }),
-    /* @__PURE__ */ a4("div", { class: "filters", children: [
-      /* @__PURE__ */ a4("div", { class: "chips", role: "group", "aria-label": "Filters", children: FILTERS.map((each) => /* @__PURE__ */ a4("button", { type: "button", class: "chip", "aria-pressed": has(line, each.word), onClick: () => show(toggled(line, each.word)), children: [
-        /* @__PURE__ */ a4(Glyph, { tone: each.tone }),
+  const row = (index) => a4(Row, { task: tasks[index], index, chosen: index === chosen }, tasks[index].id);
+  return a4("div", { class: "tasks", children: [
+    a4("h1", { class: "hidden-text", children: "Tasks" }),
+    a4("div", { class: "filters", children: [
+      a4("div", { class: "chips", role: "group", "aria-label": "Filters", children: FILTERS.map((each) => a4("button", { type: "button", class: "chip", "aria-pressed": has(line, each.word), onClick: () => show(toggled(line, each.word)), children: [
+        a4(Glyph, { tone: each.tone }),
         " ",
         each.name
       ] }, each.word)) }),
-      /* @__PURE__ */ a4("form", { role: "search", onSubmit: (event) => {
+      a4("form", { role: "search", onSubmit: (event) => {
         event.preventDefault();
         show(field.current.value.trim());
         field.current.blur();
       }, children: [
-        /* @__PURE__ */ a4("label", { class: "hidden-text", for: "query", children: "Query" }),
-        /* @__PURE__ */ a4("input", { id: "query", ref: field, type: "search", defaultValue: line, spellcheck: false, placeholder: "status:failed label:team=money after:2026-11-01 sort:oldest   ( / )", "aria-describedby": problems.length ? "query-problem" : void 0 })
+        a4("label", { class: "hidden-text", for: "query", children: "Query" }),
+        a4("input", { id: "query", ref: field, type: "search", defaultValue: line, spellcheck: false, placeholder: "status:failed label:team=money after:2026-11-01 sort:oldest   ( / )", "aria-describedby": problems.length ? "query-problem" : void 0 })
       ] }),
-      problems.length > 0 && /* @__PURE__ */ a4("p", { id: "query-problem", class: "trouble", role: "alert", children: [
+      problems.length > 0 && a4("p", { id: "query-problem", class: "trouble", role: "alert", children: [
         "Not understood, and left out: ",
         problems.map(safe).join("; "),
         "."
       ] })
     ] }),
-    /* @__PURE__ */ a4(Trouble, { read: seen, what: "the tasks" }),
-    seen.data && !tasks.length && (line ? /* @__PURE__ */ a4("div", { class: "empty", children: [
-      /* @__PURE__ */ a4("h2", { children: "No task fits." }),
-      /* @__PURE__ */ a4("p", { class: "acts", children: line.split(/\s+/).map((word) => /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
+    a4(Trouble, { read: seen, what: "the tasks" }),
+    seen.data && !tasks.length && (line ? a4("div", { class: "empty", children: [
+      a4("h2", { children: "No task fits." }),
+      a4("p", { class: "acts", children: line.split(/\s+/).map((word) => a4("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
         "Drop ",
         safe(word)
       ] }, word)) })
-    ] }) : /* @__PURE__ */ a4("div", { class: "empty", children: [
-      /* @__PURE__ */ a4("h2", { children: "There is no task yet." }),
-      /* @__PURE__ */ a4("p", { children: [
+    ] }) : a4("div", { class: "empty", children: [
+      a4("h2", { children: "There is no task yet." }),
+      a4("p", { children: [
         "Submit one, and it shows here: ",
-        /* @__PURE__ */ a4(Command, { text: FIRST_TASK })
+        a4(Command, { text: FIRST_TASK })
       ] })
     ] })),
-    tasks.length > 0 && /* @__PURE__ */ a4(Windowed, { count: tasks.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: token2 ? -1 : tasks.length, nearEnd: () => void nearEnd(), headRow: /* @__PURE__ */ a4(Head, {}) }),
-    tasks.length > 0 && /* @__PURE__ */ a4("p", { class: "foot", children: [
+    tasks.length > 0 && a4(Windowed, { count: tasks.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: token2 ? -1 : tasks.length, nearEnd: () => void nearEnd(), headRow: a4(Head, {}) }),
+    tasks.length > 0 && a4("p", { class: "foot", children: [
       tasks.length,
       token2 ? " and more" : "",
       " ",
       tasks.length === 1 ? "task" : "tasks",
       " · ",
-      /* @__PURE__ */ a4(Key, { children: "j" }),
+      a4(Key, { children: "j" }),
       " ",
-      /* @__PURE__ */ a4(Key, { children: "k" }),
+      a4(Key, { children: "k" }),
       " ",
-      /* @__PURE__ */ a4(Key, { children: "Enter" })
+      a4(Key, { children: "Enter" })
     ] })
   ] });
 }
 var COLUMNS = ["State", "Title", "Progress", "Labels", "Round", "Cost", "Took", "Changed"];
-var Head = () => /* @__PURE__ */ a4("div", { role: "rowgroup", class: "head", children: /* @__PURE__ */ a4("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => /* @__PURE__ */ a4("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name }, name)) }) });
+var Head = () => a4("div", { role: "rowgroup", class: "head", children: a4("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => a4("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name }, name)) }) });
 function Row({ task, index, chosen }) {
-  return /* @__PURE__ */ a4("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-state", children: /* @__PURE__ */ a4(State, { look: lookOfTask(task) }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-title", children: /* @__PURE__ */ a4("a", { href: `#/tasks/${task.id}`, children: safe(task.title) }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-progress", children: /* @__PURE__ */ a4(Progress, { ...task.progress }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-labels", children: /* @__PURE__ */ a4(Labels, { labels: task.labels }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-round", children: task.round }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-cost", children: money(task.usage?.cost_micro_usd) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-took", children: task.outcome ? span(Date.parse(task.updated_at) - Date.parse(task.created_at)) : /* @__PURE__ */ a4(Ago, { time: task.created_at }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-changed", children: [
-      /* @__PURE__ */ a4(Ago, { time: task.updated_at }),
+  return a4("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
+    a4("span", { role: "cell", class: "c-state", children: a4(State, { look: lookOfTask(task) }) }),
+    a4("span", { role: "cell", class: "c-title", children: a4("a", { href: `#/tasks/${task.id}`, children: safe(task.title) }) }),
+    a4("span", { role: "cell", class: "c-progress", children: a4(Progress, { ...task.progress }) }),
+    a4("span", { role: "cell", class: "c-labels", children: a4(Labels, { labels: task.labels }) }),
+    a4("span", { role: "cell", class: "c-round", children: task.round }),
+    a4("span", { role: "cell", class: "c-cost", children: money(task.usage?.cost_micro_usd) }),
+    a4("span", { role: "cell", class: "c-took", children: task.outcome ? span(Date.parse(task.updated_at) - Date.parse(task.created_at)) : a4(Ago, { time: task.created_at }) }),
+    a4("span", { role: "cell", class: "c-changed", children: [
+      a4(Ago, { time: task.updated_at }),
       " ago"
     ] })
   ] });
@@ -2898,29 +2825,21 @@ function Row({ task, index, chosen }) {
 
 // src/main.tsx
 var TaskPage = later(() => import("./task.js"), "TaskPage");
-var Palette = later(() => import("./palette.js"), "Palette");
-var SHOWN = {
-  inbox: () => /* @__PURE__ */ a4(Inbox, {}),
-  tasks: (id2) => id2 ? /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) : /* @__PURE__ */ a4(Tasks, {})
-};
-for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
-  const Page = later(() => import("./desk.js"), name);
-  SHOWN[name.toLowerCase()] = () => /* @__PURE__ */ a4(Page, {}, name);
-}
-var pages = PAGES.filter(({ path }) => SHOWN[path]);
 function App() {
-  if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
-  if (session.value === null) return /* @__PURE__ */ a4(SignIn, {});
-  const [page = "inbox", id2] = route.value.path;
-  return /* @__PURE__ */ a4(Frame, { pages, page, id: id2, children: [
-    pages.some(({ path }) => path === page) ? SHOWN[page](id2) : /* @__PURE__ */ a4("div", { class: "empty", children: [
-      /* @__PURE__ */ a4("h1", { children: "There is no such page." }),
-      /* @__PURE__ */ a4("p", { children: /* @__PURE__ */ a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
-    ] }),
-    palette.value && /* @__PURE__ */ a4(Dialog, { bare: true, title: "Search", close: () => {
-      palette.value = null;
-    }, children: /* @__PURE__ */ a4(Palette, { pages }) })
-  ] });
+  if (session.value === void 0) return a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
+  if (session.value === null) return a4(SignIn, {});
+  const [page, id2] = route.value.path;
+  if (page === "tasks" && id2) return a4(Frame, { page: "tasks", crumb: a4($, { children: [
+    a4("a", { href: "#/tasks", children: "Tasks" }),
+    " / ",
+    a4("code", { children: id2 })
+  ] }), children: a4(TaskPage, { id: id2 }, id2) });
+  if (page === "tasks") return a4(Frame, { page: "tasks", crumb: "Tasks", children: a4(Tasks, {}) });
+  if (page === void 0 || page === "inbox") return a4(Frame, { page: "inbox", crumb: "Inbox", children: a4(Inbox, {}) });
+  return a4(Frame, { page: "", crumb: "Not here", children: a4("div", { class: "empty", children: [
+    a4("h1", { children: "There is no such page." }),
+    a4("p", { children: a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
+  ] }) });
 }
 async function begin(token2) {
   try {
@@ -2944,7 +2863,7 @@ x2(() => {
   if (session.value) followChanges();
   else if (session.value === null) stopFollowing();
 });
-Q(/* @__PURE__ */ a4(App, {}), document.getElementById("app"));
+Q(a4(App, {}), document.getElementById("app"));
 var token = /^#t=([\w-]+)$/.exec(location.hash)?.[1];
 if (token) go("#/inbox", true);
 void begin(token);
@@ -2952,6 +2871,7 @@ export {
   Act,
   Ago,
   ApiError,
+  BASE,
   Command,
   Dialog,
   Disconnected,
@@ -2964,12 +2884,10 @@ export {
   Key,
   Labels,
   NotDone,
-  PAGES,
   Progress,
   Refused,
   SKELETON_AFTER_MS,
   Skeleton,
-  Stages,
   State,
   Trouble,
   Value,
@@ -2993,7 +2911,6 @@ export {
   has,
   head,
   help,
-  inZone,
   a4 as jsx,
   a4 as jsxs,
   keepChoices,
@@ -3011,9 +2928,9 @@ export {
   ofAlso,
   ofTask,
   ofTasks,
-  palette,
   parse,
   pending2 as pending,
+  ranksOf,
   route,
   safe,
   said,
@@ -3039,8 +2956,6 @@ export {
   useRead,
   T2 as useRef,
   d2 as useState,
-  utc,
   worse,
-  written,
-  zone
+  written
 };

@@ -1,4 +1,4 @@
-"""The page of one task: its tabs, its timeline, its graph, what one can do there by keyboard, and what large outputs do."""
+"""The page of one task: its tabs, timeline and graph, what one can do there by keyboard, and what large outputs do."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
-from tests.browser.driving import ARGUMENTS, KEY, URL, at, journey, read_again, settled, sign_in, watched
+from tests.browser.driving import ARGUMENTS, KEY, NARROW, URL, at, journey, read_again, settled, sign_in, watched
 
 REQUESTS_MAX = 4
 # Each attempt that is drawn over the error's text of its lane.
@@ -39,7 +39,8 @@ FREEZE_MS = 100
 def never_frozen(page: Page) -> Iterator[None]:
     """Check that no single thing that the page does keeps it busy for long.
 
-    It counts the processor's time, which the browser traces, and not the clock's: other programs may have the processor.
+    It counts the processor's time, which the browser traces, and not the clock's: other programs may have the
+    processor.
     """
     browser = page.context.browser
     assert browser is not None
@@ -47,9 +48,10 @@ def never_frozen(page: Page) -> Iterator[None]:
     yield
     events = json.loads(browser.stop_tracing())["traceEvents"]
     own = {(each["pid"], each["tid"]) for each in events if each.get("args", {}).get("name") == "CrRendererMain"}
-    tasks = [each.get("tdur", 0) / 1_000 for each in events if (each["pid"], each["tid"]) in own and "RunTask" in each["name"]]
+    tasks = [each for each in events if (each["pid"], each["tid"]) in own and "RunTask" in each["name"]]
+    longest = max((each.get("tdur", 0) / 1_000 for each in tasks), default=0)
     assert len(tasks) > 50, "the browser traced nothing"
-    assert max(tasks) <= FREEZE_MS, f"{max(tasks)} ms"
+    assert longest <= FREEZE_MS, f"{longest} ms"
 
 
 def told(page: Page, expression: str) -> Any:
@@ -86,7 +88,10 @@ def opens_each_tab(context: BrowserContext) -> None:
         page.on("request", note)
         tabs = page.get_by_role("navigation", name="Of this task")
         for number, name in enumerate(("plan", "results", "events", "audit", "messages"), start=1):
-            for place in (f"{task}?tab={name}", *([f"{task}?view=timeline", f"{task}?subtask=n0"] if number == 1 else [])):
+            for place in (
+                f"{task}?tab={name}",
+                *([f"{task}?view=timeline", f"{task}?subtask=n0"] if number == 1 else []),
+            ):
                 page.goto("about:blank")
                 asked.clear()
                 at(page, place)
@@ -183,6 +188,7 @@ def steers_by_keyboard(context: BrowserContext) -> None:
         expect(page.get_by_role("button", name="Pause")).to_be_enabled()
         press(page, "c")
         expect(page.get_by_label("Priority")).to_have_value("5")
+        expect(page.get_by_label("Priority")).to_be_focused()
         page.get_by_label("Priority").fill("8")
         page.get_by_label("Limit: Tokens").fill("2000")
         press(page, "Enter")
@@ -195,19 +201,19 @@ def steers_by_keyboard(context: BrowserContext) -> None:
         expect(page.get_by_role("dialog")).to_have_count(0)
         press(page, "x")
         dialog = page.get_by_role("dialog", name="Cancel this task?")
-        dialog.get_by_label("Reason").focus()
+        expect(dialog.get_by_label("Reason")).to_be_focused()
         page.keyboard.type("too dear")
         press(page, "Tab", "Enter")
         expect(page.locator(".why.bad")).to_contain_text("too dear")
         press(page, "r")
         expect(page.get_by_role("button", name="Cancel…")).to_be_enabled()
         press(page, "x")
-        expect(page.get_by_label("Reason")).to_be_visible()
-        press(page, "Tab", "Tab", "Enter")
+        expect(page.get_by_label("Reason")).to_be_focused()
+        press(page, "Tab", "Enter")
         expect(page.get_by_role("button", name="Archive…")).to_be_enabled()
         press(page, "e")
-        expect(page.get_by_label("Reason")).to_be_visible()
-        press(page, "Tab", "Tab", "Enter")
+        expect(page.get_by_label("Reason")).to_be_focused()
+        press(page, "Tab", "Enter")
         expect(page.locator(".task-head .state")).to_contain_text("cancelled")
         expect(page.get_by_role("button", name="Retry")).to_have_count(0)
 
@@ -259,7 +265,7 @@ def opens_a_block_of_a_stage(context: BrowserContext) -> None:
         expect(rows).to_have_count(50)
         names = [row.inner_text() for row in rows.locator("button").all()]
         assert sorted(names) == sorted(f"n{number}" for number in range(100, 150)), names
-        assert "only=BLOCKED" in page.url and "rank=3" in page.url, page.url
+        assert re.search("only=BLOCKED&rank=3", page.url), page.url
         page.reload()
         expect(rows).to_have_count(50)
         table.get_by_role("button", name="Show all").press("Enter")
@@ -281,7 +287,7 @@ def _time(seconds: float) -> str:
 
 
 def _lane(number: int) -> dict[str, Any]:
-    """A lane whose first attempt fails; the second one comes an hour later, in each third it is there but fails, too."""
+    """A lane whose first attempt fails; the second one is an hour later, and fails in each third lane, too."""
     begin = number % 50 * 2.0
     first = {"attempt": 1, "start": _time(begin), "end": _time(begin + 20), "ending": "failed"}
     second = {"attempt": 2, "start": _time(3_600 + begin), "end": _time(3_640 + begin), "ending": "succeeded"}
@@ -293,9 +299,10 @@ def _lane(number: int) -> dict[str, Any]:
         for bar in (first, second)
     ]
     return {
-        "work_id": f"sub_{number}", "kind": "execute", "key": f"lane-{number}", "subject": None, "round": 1, "bars": bars,
-        "status": "FAILED" if number % 3 == 0 else "SUCCEEDED", "created_at": _time(0), "since": _time(0), "wake_at": None,
-        "fails_at": None, "bars_left_out": 0, "waits": [{"start": bars[0]["end"], "end": bars[1]["start"], "after": "failed"}],
+        "work_id": f"sub_{number}", "kind": "execute", "key": f"lane-{number}", "subject": None, "round": 1,
+        "status": "FAILED" if number % 3 == 0 else "SUCCEEDED", "created_at": _time(0), "since": _time(0),
+        "wake_at": None, "fails_at": None, "bars": bars, "bars_left_out": 0,
+        "waits": [{"start": bars[0]["end"], "end": bars[1]["start"], "after": "failed"}],
     }  # fmt: skip
 
 
@@ -308,8 +315,9 @@ def _pages(count: int) -> Any:
         following = str(first + 200) if first + 200 < count else ""
         route.fulfill(
             json={
-                "items": [_lane(number) for number in range(first, min(count, first + 200))], "task_id": "tsk", "status": "FAILED",
-                "next_page_token": following, "created_at": _time(0), "updated_at": _time(3_800), "now": _time(4_000),
+                "items": [_lane(number) for number in range(first, min(count, first + 200))], "task_id": "tsk",
+                "status": "FAILED", "next_page_token": following, "created_at": _time(0),
+                "updated_at": _time(3_800), "now": _time(4_000),
             }
         )  # fmt: skip
 
@@ -318,7 +326,7 @@ def _pages(count: int) -> Any:
 
 @journey
 def reads_a_timeline(context: BrowserContext) -> None:
-    """Idle time is folded, errors are never over bars, lanes are walked by arrow keys, and a brush zooms into a time."""
+    """Idle time is folded, errors are never over bars, arrow keys walk from lane to lane, a brush zooms into a time."""
     with watched(context) as page:
         page.route("**/timeline?*", _pages(60))
         sign_in(page)
@@ -367,6 +375,10 @@ def reads_a_timeline(context: BrowserContext) -> None:
         press(page, "0", "!")
         expect(lanes).to_have_count(20)
         assert "only=FAILED" in page.url
+        page.set_viewport_size(NARROW)
+        settled(page)
+        assert chart.locator(".why-not").count() > 2
+        assert told(page, COVERED) == 0
 
 
 @journey
@@ -401,7 +413,15 @@ def follows_the_verdicts(context: BrowserContext) -> None:
         at(page, f"tasks/{ARGUMENTS[0]}?tab=results")
         trail = page.locator(".trail > li")
         expect(trail).to_have_count(2)
-        for text in ("rework", "round 1", "0.4", "critic", "No source is given", "major in a: The sum is wrong", "to do again in a: Add it up again"):
+        for text in (
+            "rework",
+            "round 1",
+            "0.4",
+            "critic",
+            "No source is given",
+            "major in a: The sum is wrong",
+            "to do again in a: Add it up again",
+        ):
             expect(trail.first).to_contain_text(text)
         for text in ("accept", "round 2", "0.9", "Now it is right"):
             expect(trail.nth(1)).to_contain_text(text)
@@ -412,11 +432,20 @@ def follows_the_verdicts(context: BrowserContext) -> None:
         expect(inspector.locator(".trail > li").first).to_contain_text("to do again in a: Shorter")
         inspector.get_by_role("button", name="Show the input").click()
         expect(inspector.get_by_role("region", name="Input")).to_contain_text('"limit": 9007199254740992')
+        at(page, f"tasks/{ARGUMENTS[0]}?view=timeline")
+        lanes, bars = page.locator("button.lane"), page.locator(".chart .attempt")
+        expect(lanes).to_have_count(3)  # the subtask, and a review in each round
+        expect(bars).to_have_count(4)
+        expect(page.locator(".chart .attempt.before")).to_have_count(1)
+        assert page.locator(".chart .wait").count() > 0
+        lanes.nth(1).press("Enter")
+        expect(inspector.get_by_role("heading", name="review/1/1")).to_be_visible()
+        expect(inspector).to_contain_text("No source is given")
 
 
 @journey
 def reads_large_outputs(context: BrowserContext) -> None:
-    """8 MiB, 10,000 keys and nesting as deep as is allowed: text and trees are there, and nothing freezes for 100 ms."""
+    """8 MiB, 10,000 keys and deep nesting: text and trees are there, and nothing freezes for 100 ms."""
     with watched(context) as page:
         sign_in(page)
         with never_frozen(page):
@@ -464,7 +493,13 @@ def reads_hostile_outputs(context: BrowserContext) -> None:
         sign_in(page)
         at(page, f"tasks/{ARGUMENTS[0]}?subtask=a")
         output = page.get_by_role("complementary").get_by_role("region", name="Output")
-        for text in ("<script>window.ran=1</script>", "invoice\\u202egnp.exe", "9007199254740992", "-9007199254740992", "0.1"):
+        for text in (
+            "<script>window.ran=1</script>",
+            "invoice\\u202egnp.exe",
+            "9007199254740992",
+            "-9007199254740992",
+            "0.1",
+        ):
             expect(output).to_contain_text(text)
         page.get_by_role("button", name="tree").click()
         tree = page.get_by_role("tree", name="Output")
@@ -516,7 +551,7 @@ def follows_a_live_swarm(context: BrowserContext) -> None:
             if text.startswith("12 of 12"):
                 break
             page.wait_for_timeout(50)
-        assert len(seen) > 3 and len(counts) > 3, (seen, counts)
+        assert min(len(seen), len(counts)) > 3, (seen, counts)
         expect(page.locator(".task-head .state")).to_contain_text("archived")
         read_again(context, page)
         settled(page)

@@ -22,7 +22,7 @@ function Reason({ verb, close, run }: Pick<Props, "verb" | "close" | "run">) {
     <Dialog title={`${name} this task?`} close={close}>
       <form class="reason" onSubmit={(event) => { event.preventDefault(); run(reason.trim()); }}>
         <label for="why">Reason (kept in the audit log)</label>
-        <textarea id="why" rows={3} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
+        <textarea id="why" autofocus rows={3} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
         <button type="submit" class="danger">{name} the task</button>
       </form>
     </Dialog>
@@ -44,7 +44,7 @@ function Change({ task, close, change }: Pick<Props, "task" | "close" | "change"
   const field = (name: string, label: string, least: number, most: number, note = "") => (
     <p key={name}>
       <label for={`set-${name}`}>{label}</label>
-      <input id={`set-${name}`} type="number" required min={least} max={most} step={1} value={now[name]} onInput={(event) => setNow({ ...now, [name]: event.currentTarget.value })} />
+      <input id={`set-${name}`} autofocus={name === "priority"} type="number" required min={least} max={most} step={1} value={now[name]} onInput={(event) => setNow({ ...now, [name]: event.currentTarget.value })} />
       {note && <small>{note}</small>}
     </p>
   );

@@ -36,7 +36,7 @@ export const calls = {
   messages: (task: string, after: string) => get<Page<Message>>(`tasks/${id(task)}/messages`, { page_size: 200, after }),
   send: (task: string, payload: Json, to: string) => act<Message>(`tasks/${id(task)}/messages`, { payload, ...(to ? { to_bot: to } : {}) }),
   change: async (task: string, changes: Json) => (await call<Task>("PATCH", `tasks/${id(task)}`, { body: changes })).body,
-  subtask: (task: string, key: string) => get<WholeSubtask>(`tasks/${id(task)}/subtasks/${id(key)}`),
+  subtask: api.subtask as (task: string, key: string) => Promise<WholeSubtask>,
 
   /** All subtasks of a task; of a long plan, those that the task does not list have their state and their edges. */
   subtasks: async (task: Task): Promise<Subtask[]> => {

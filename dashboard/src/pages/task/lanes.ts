@@ -88,9 +88,8 @@ export function marks(all: readonly Piece[], room: number, clock: (time: number)
   const add = (time: number, exact: boolean) => {
     const x = placeOf(all, time);
     if (x < free || x + room * 0.7 > end) return;
-    const at = clock(time), rest = Math.floor(((time % S) + S) % S);
-    const [hours, minutes] = at.time.split(":");
-    const clockTime = step < S || (exact && all.length > 1 && rate * S > room) ? `${at.time}${rest ? `.${String(rest).padStart(3, "0").replace(/0+$/, "")}` : ""}` : step < M || exact ? at.time : `${hours}:${minutes}`;
+    const at = clock(time), rest = (time % S) / S;
+    const clockTime = step < S && rest ? `${at.time}${rest.toFixed(3).slice(1).replace(/0+$/, "")}` : step < M || exact ? at.time : at.time.slice(0, 5);
     const label = step >= D ? at.day : at.day !== day && found.length ? `${at.day} ${clockTime}` : clockTime;
     day = at.day;
     free = x + Math.max(room, label.length * 7);

@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError, BASE } from "../../api.ts";
-import { scriptUrl } from "../../live.ts";
+import { pending, scriptUrl, SKELETON_AFTER_MS } from "../../live.ts";
 import { Command, Refused, Skeleton } from "../../parts.tsx";
 import { go, route, written } from "../../route.ts";
 import { grouped, safe } from "../../words.ts";
@@ -17,21 +17,34 @@ export function Payload({ task, subtask, pick, name }: Props) {
   const [head, setHead] = useState<Head | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const [rows, setRows] = useState<Rows | null>(null);
+  const [slow, setSlow] = useState(false);
   useEffect(() => {
     const made = new Worker(scriptUrl("tree.js") as string, { type: "module" });
     worker.current = made;
+    const timer = setTimeout(() => setSlow(true), SKELETON_AFTER_MS);
+    let reading = true;
+    pending.value++;
+    const read = () => { if (reading) { reading = false; pending.value--; } };
     made.onmessage = ({ data }: MessageEvent<TreeTold>) => {
+      read();
       if ("failed" in data) setError(new ApiError(data.status, data.status ? "refused" : "unreachable", data.failed));
       else if ("head" in data) { setHead(data); ask({ rows: [0, 60] }); } else setRows(data);
     };
-    made.onerror = () => setError(new ApiError(0, "unreadable", "The server's files are of another version: reload the page."));
+    made.onerror = () => {
+      read();
+      setError(new ApiError(0, "unreadable", "The server's files are of another version: reload the page."));
+    };
     const path = `tasks/${encodeURIComponent(task)}/subtasks/${encodeURIComponent(subtask)}${pick ? "" : "/output"}`;
     ask({ read: new URL(`./${path}`, BASE).href, pick: pick ? [pick] : [] });
-    return () => made.terminate();
+    return () => {
+      clearTimeout(timer);
+      read();
+      made.terminate();
+    };
   }, []);
   const ask = (asked: TreeAsked) => worker.current!.postMessage(asked);
   if (error) return <Refused error={error} what={pick ?? "the output"} stale={false} at={0} />;
-  if (!head) return <Skeleton rows={3} />;
+  if (!head) return slow ? <Skeleton rows={3} /> : null;
   const { path, query } = route.value, asTree = head.whole && query.get("as") === "tree";
   const show = (as: string | null) => {
     const next = new URLSearchParams(query);

@@ -11,7 +11,7 @@ import { calls, type Bar, type Lane, type Lanes } from "./calls.ts";
 import { LEAST_MS, marks, packed, pieces, placeOf, roomFor, timeAt, type Piece } from "./lanes.ts";
 
 const ROW = 26, BAR = 12, BEYOND = 6, PAGE = 200;
-const LETTER_PX = 6.3;
+const LETTER_PX = 7;
 
 interface Seen { pages: Lanes[]; ahead: number } // ahead: of the server's clock, against this one
 
@@ -229,7 +229,7 @@ function Drawn({ lane, y, all, from, to, now, width, chosen }: DrawnProps) {
       {visible.map((bar, at) => (
         <rect key={bar.attempt} class={`attempt tone-${toneOf(lane, bar)} ${bar.round < newest ? "before" : ""}`} x={boxes[at]!.x} width={boxes[at]!.width} y={(ROW - BAR) / 2} height={BAR} rx="2"><title>{inWords(bar, now)}</title></rect>
       ))}
-      {room && <text class="why-not" x={room.x} y={ROW / 2 + 4}>{error.length > letters ? `${error.slice(0, letters - 1)}…` : error}</text>}
+      {room && <svg x={room.x} width={room.width} height={ROW} class={chosen ? "chosen" : ""}><text class="why-not" y={ROW / 2 + 4}>{error.length > letters ? `${error.slice(0, letters - 1)}…` : error}</text></svg>}
     </g>
   );
 }

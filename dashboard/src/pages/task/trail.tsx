@@ -1,7 +1,6 @@
 // What evaluators said, one after the other.
 
-import { When } from "../../parts.tsx";
-import { State } from "../../parts.tsx";
+import { State, When } from "../../parts.tsx";
 import { safe, type Look } from "../../words.ts";
 import type { Said } from "./calls.ts";
 

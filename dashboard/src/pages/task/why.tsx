@@ -25,6 +25,10 @@ export function folded(waiting: readonly Waiting[], reasons: Record<string, numb
   return [...groups].map(([like, items]) => ({ like, items, count: ofReason.get(items[0]!.reason) === 1 ? reasons[items[0]!.reason] ?? items.length : items.length }));
 }
 
+/** A subtask can be chosen; plans, reviews and the task itself are named. */
+const Name = ({ item: { kind, key }, choose }: { item: { kind: string; key: string }; choose: (subtask: string) => void }) =>
+  kind === "execute" ? <button type="button" class="link" onClick={() => choose(key)}>{safe(key)}</button> : <b>{safe(key || kind)}</b>;
+
 export function Why({ task, choose }: { task: Task; choose: (subtask: string) => void }) {
   const [all, setAll] = useState(false);
   const { explanation, failure } = task;
@@ -35,7 +39,7 @@ export function Why({ task, choose }: { task: Task; choose: (subtask: string) =>
       <section class="why bad" aria-labelledby="why-head">
         <h2 id="why-head">Why it failed: {inWords(failure.code)}</h2>
         {failure.detail && <p>{safe(failure.detail)}</p>}
-        {cause && <p>{cause.kind === "execute" ? <button type="button" class="link" onClick={() => choose(cause.key)}>{safe(cause.key)}</button> : <b>{safe(cause.key)}</b>}{cause.attempt ? `, attempt ${cause.attempt}` : ""}{cause.bot && ` by ${safe(cause.bot)}`}: <span class="error">{safe(cause.message)}</span></p>}
+        {cause && <p><Name item={cause} choose={choose} />{cause.attempt ? `, attempt ${cause.attempt}` : ""}{cause.bot && ` by ${safe(cause.bot)}`}: <span class="error">{safe(cause.message)}</span></p>}
         {failure.fix && <Command text={failure.fix} />}
       </section>
     );
@@ -50,7 +54,7 @@ export function Why({ task, choose }: { task: Task; choose: (subtask: string) =>
           const first = items[0]!;
           return (
             <li key={like}>
-              <span>{first.kind === "execute" ? <button type="button" class="link" onClick={() => choose(first.key)}>{safe(first.key)}</button> : <b>{first.kind === "task" ? "task" : safe(first.key)}</b>}{count > 1 && ` and ${grouped(count - 1)} more`}</span>
+              <span><Name item={first} choose={choose} />{count > 1 && ` and ${grouped(count - 1)} more`}</span>
               <State look={first.kind === "task" ? lookOfTask({ status: String(first.status), outcome: null, holds: [] }) : lookOfItem(first.status)} />
               <span>
                 {safe(first.detail)}{first.since && <> · for {since(first.since, now.value)}</>}{first.until && <>, at most until <When time={first.until} /></>}
