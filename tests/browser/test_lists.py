@@ -59,7 +59,7 @@ def test_a_person_finds_a_failure_among_10000_tasks_and_retries_all_like_it_two_
     assert len(left) == OTHERS + 2
     assert len([row for row in left if row["status"] == "ARCHIVED"]) == 2
     (record, *_) = crowd.admin.read("/audit?action=task.retry")["items"]
-    assert record["reason"] == "the parser is mended"
+    assert record["payload"]["reason"] == "the parser is mended"
 
 
 def test_rows_are_marked_singly_in_ranges_and_all(stocked: tuple[RealTown, dict[str, str]]) -> None:
