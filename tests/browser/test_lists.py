@@ -75,7 +75,9 @@ def test_counters_are_filters_and_what_fits_nothing_says_what_to_drop(
 ) -> None:
     counted = stocked[0].admin.read("/tasks:count")["statuses"]
 
-    drive("counts_and_filters", stocked[0], json.dumps({each.lower().replace("_", " "): n for each, n in counted.items()}))
+    drive(
+        "counts_and_filters", stocked[0], json.dumps({each.lower().replace("_", " "): n for each, n in counted.items()})
+    )
 
 
 def test_a_random_view_its_address_and_its_rows_are_the_same(stocked: tuple[RealTown, dict[str, str]]) -> None:

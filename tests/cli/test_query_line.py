@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.cli.tasks.query_line import OUTCOMES, SORTS, STATUSES, line_of, toggled, understood
+from swarmkeeper.cli.top import command
 from tests.cli.shell import Shell
 from tests.examples import examples
 from tests.http.town import Town, town
@@ -128,3 +129,17 @@ def test_a_line_that_is_not_understood_does_nothing(at: Shell) -> None:
 
         assert said.code == 2
         assert "status:odd: a status is one of created" in said.err
+
+
+def test_where_textual_is_missing_it_says_what_to_install(at: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+
+    said = at("top")
+
+    assert said.code == 1
+    assert "pip install 'swarmkeeper[top]'" in said.err
+
+
+def test_a_line_that_is_not_understood_is_refused_before_the_screen_opens(at: Shell) -> None:
+    assert at("top", "status:odd").code == 2
+    assert at("top", "--json").code == 2

@@ -64,6 +64,8 @@ class TopApp(App[None]):
     TITLE = "swarmkeeper"
     ENABLE_COMMAND_PALETTE = False
     CSS = """
+    Screen { overflow: hidden; }
+    ContentSwitcher { height: 1fr; }
     #bar, #foot, #tasks-foot { height: 1; padding: 0 1; }
     #bar { background: $panel; }
     DataTable { height: 1fr; }
@@ -71,7 +73,8 @@ class TopApp(App[None]):
     #decision { width: 4fr; padding: 0 1; border-left: solid $panel; }
     #reason { display: none; }
     #reason.asked { display: block; }
-    #query { height: 3; }
+    #query { height: 1; border: none; padding: 0 1; }
+    #reason { border: round $warning; }
     #problems { padding: 0 1; display: none; }
     #task-head { height: auto; max-height: 12; padding: 0 1 1 1; }
     """
@@ -154,7 +157,9 @@ class TopApp(App[None]):
         elif self._shown is None or self._shown.id != listed.id:
             self._shown, self._unread = await self._client.approval(listed.id), False
         elif self._shown.subject_hash != listed.subject_hash:
-            self._shown, self._unread = await self._client.approval(listed.id), True
+            fresh = await self._client.approval(listed.id)  # the list may be the older of the two
+            self._unread = self._unread or fresh.subject_hash != self._shown.subject_hash
+            self._shown = fresh
         inbox.show(self._shown, STALE if self._unread else "")
 
     async def _look_at_chosen(self) -> None:

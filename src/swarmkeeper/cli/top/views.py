@@ -68,7 +68,7 @@ class InboxView(Horizontal):
     found: InboxRead | None = None
 
     def compose(self) -> ComposeResult:
-        yield _table("inbox-rows", ("", "What", "Since or until"))
+        yield _table("inbox-rows", ("", "When", "What"))
         with VerticalScroll(id="decision"):
             yield Static(id="decision-text", markup=False)
             yield Input(id="reason", placeholder="Why not?")
@@ -78,13 +78,15 @@ class InboxView(Horizontal):
         rows: list[tuple[str, Cells]] = [
             (
                 each.id,
-                (Text("?", "yellow"), line(each.question or each.kind, "bold"), f"until {until(each.expires_at)}"),
+                (Text("?", "yellow"), f"in {until(each.expires_at)}", line(each.question or each.kind, "bold")),
             )
             for each in found.approvals
         ]
-        rows += [(_queue_name(each), (Text("✗", "red"), _stuck(each), ago(each.oldest_at))) for each in found.stuck]
         rows += [
-            (f"failed {each.error}", (Text("✗", "red"), line(f"{each.tasks} failed: {each.error}"), "24 h"))
+            (_queue_name(each), (Text("✗", "red"), f"{ago(each.oldest_at)} ago", _stuck(each))) for each in found.stuck
+        ]
+        rows += [
+            (f"failed {each.error}", (Text("✗", "red"), "today", line(f"{each.tasks} failed: {each.error}")))
             for each in found.failed
         ]
         self.query_one(Rows).put(rows)
@@ -157,7 +159,7 @@ class TasksView(Vertical):
             (
                 row.id,
                 (
-                    state_of(row), line(row.title, "bold"), f"{row.progress.done}/{row.progress.total}", labels(row),
+                    state_of(row), line(row.title, "bold", 60), f"{row.progress.done}/{row.progress.total}", labels(row),
                     line(row.last_bot or "–"), money(row.usage.cost_micro_usd or 0), ago(row.updated_at),
                     line(error_of(row), "red"),
                 ),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from swarmkeeper.wire.answers import Task
     from swarmkeeper.wire.tables.answers import ListedTask
 
+LINE_MAX = 200  # characters
 SUBJECT_MAX = 16 * 1024  # characters
 _CLOCK = SystemClock()
 _STATES = {
@@ -31,12 +32,15 @@ _STATES = {
     "cancelled": ("−", "dim"),
     "held": ("‖", "yellow"),
 }
+_HOLDS = {"paused": "paused", "budget": "at its budget"}
 _ITEMS = {"LEASED": ("▶", "blue"), "SUCCEEDED": ("✓", "green"), "FAILED": ("✗", "red"), "IN_REVIEW": ("◆", "magenta")}
 
 
-def line(text: object, style: str = "") -> Text:
+def line(text: object, style: str = "", most: int = LINE_MAX) -> Text:
     """Return text of somebody else on one line."""
-    return Text(on_one_line(str(text)), style=style, no_wrap=True, overflow="ellipsis")
+    shown_whole = on_one_line(str(text))
+    cut = shown_whole if len(shown_whole) <= most else f"{shown_whole[: most - 1]}…"
+    return Text(cut, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def lines(text: object, style: str = "") -> Text:
@@ -47,7 +51,7 @@ def state_of(task: Task | ListedTask) -> Text:
     """Return what a person wants to know first: the outcome, else what holds it, else the status."""
     word = str(task.outcome) if task.outcome is not None else str(task.status)
     if task.outcome is None and task.holds:
-        return _state("held", ", ".join(on_one_line(hold) for hold in task.holds))
+        return _state("held", next((_HOLDS[hold] for hold in task.holds if hold in _HOLDS), "waits for a person"))
     return _state(word, word.lower().replace("_", " "))
 
 
@@ -62,7 +66,7 @@ def item(status: str) -> Text:
 
 
 def labels(task: ListedTask) -> Text:
-    return line(" ".join(f"{name}:{value}" for name, value in task.labels.items()), "dim")
+    return line(" ".join(f"{name}:{value}" for name, value in task.labels.items()), "dim", 36)
 
 
 def money(micro_usd: int) -> str:
