@@ -9,7 +9,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const out = process.argv[2] ?? join(here, "../src/swarmkeeper/web");
 const common = {
   bundle: true, charset: "utf8", logLevel: "warning", minify: false, legalComments: "none", absWorkingDir: here,
-  format: "esm", target: ["es2022"], jsx: "automatic", jsxImportSource: "preact",
+  preserveSymlinks: true, format: "esm", target: ["es2022"], jsx: "automatic", jsxImportSource: "preact",
 };
 const source = join(here, "src");
 const names = async (file, pattern) => [...(await readFile(join(source, file), "utf8")).matchAll(pattern)].map((found) => found[1]);

@@ -3,10 +3,10 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
@@ -40,13 +40,18 @@ class Place:
         assert made.status == 201, made.json
         return str(made.json["id"])
 
-    async def fail(self, task: str, message: str) -> None:
+    async def take(self, task: str) -> tuple[str, str]:
+        """Let a bot lease the work of a task; return the ids of the bot and of the lease."""
         body = {"type": "Executor", "version": "1", "name": "writer", "skills": ["write"], "capacity": 64}
         bot = (await self.admin.post("/bots/register", body)).json["id"]
         leases = (await self.admin.post("/leases", {"bot_id": bot, "max": 8, "wait_seconds": 0})).json["leases"]
-        (lease,) = [each for each in leases if each["task_id"] == task]
+        (lease,) = [each["lease_id"] for each in leases if each["task_id"] == task]
+        return bot, lease
+
+    async def fail(self, task: str, message: str) -> None:
+        bot, lease = await self.take(task)
         error = {"class": "not_retryable", "message": message}
-        sent = {"bot_id": bot, "lease_id": lease["lease_id"], "status": "failed", "error": error}
+        sent = {"bot_id": bot, "lease_id": lease, "status": "failed", "error": error}
         assert (await self.admin.post(f"/tasks/{task}/results", sent)).status == 200
 
 
@@ -111,8 +116,17 @@ async def test_a_person_rejects_with_a_reason_and_answers_with_a_digit() -> None
             await until(pilot, lambda: "signs" in text(pilot, "#decision-text"))
             await pilot.press("x", *"too dear", "enter")
             await until(pilot, lambda: not pilot.app.query_one(InboxView).approval)
-        (decided,) = (await place.admin.get("/approvals?state=decided")).json["items"]
-        assert (decided["decision"]["verb"], decided["decision"]["reason"]) == ("reject", "too dear")
+            (decided,) = (await place.admin.get("/approvals?state=decided")).json["items"]
+            assert (decided["decision"]["verb"], decided["decision"]["reason"]) == ("reject", "too dear")
+
+            _, lease = await place.take(await place.submit("Release notes"))
+            asked = {"question": "Which picture?", "choices": ["forest", "harbour"]}
+            question = (await place.admin.post(f"/leases/{lease}:ask", asked)).json["approval_id"]
+            await until(pilot, lambda: "2  harbour" in text(pilot, "#decision-text"))
+            await pilot.press("3", "2")
+            await until(pilot, lambda: not pilot.app.query_one(InboxView).approval)
+        decided = (await place.admin.get(f"/approvals/{question}")).json
+        assert decided["decision"]["answer"] == "harbour"
 
 
 async def test_a_stale_subject_is_shown_anew_and_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +135,8 @@ async def test_a_stale_subject_is_shown_anew_and_not_sent_again(monkeypatch: pyt
         async with seen(place) as pilot:
             await until(pilot, lambda: "signs" in text(pilot, "#decision-text"))
             sent: list[str] = []
-            honest, read = pilot.app._client.approve, pilot.app._client.approval  # type: ignore[attr-defined]
+            client = cast(TopApp, pilot.app)._client
+            honest, read = client.approve, client.approval
 
             async def stale(approval: str, subject_hash: str, comment: str | None = None) -> Any:
                 sent.append(subject_hash)
@@ -130,8 +145,8 @@ async def test_a_stale_subject_is_shown_anew_and_not_sent_again(monkeypatch: pyt
             async def changed(approval: str) -> Any:
                 return (await read(approval)).model_copy(update={"subject_hash": "1" * 64})
 
-            monkeypatch.setattr(pilot.app._client, "approve", stale)  # type: ignore[attr-defined]
-            monkeypatch.setattr(pilot.app._client, "approval", changed)  # type: ignore[attr-defined]
+            monkeypatch.setattr(client, "approve", stale)
+            monkeypatch.setattr(client, "approval", changed)
             await pilot.press("a")
             await until(pilot, lambda: "It has changed since you read it" in text(pilot, "#decision-text"))
             assert "1" * 64 in text(pilot, "#decision-text")
@@ -201,26 +216,21 @@ async def test_it_lives_through_a_restart_of_the_server_and_does_nothing_meanwhi
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     store = f"sqlite:///{tmp_path / 'store.db'}"
-    async with open_place(store, port) as place:
-        await place.submit("before", approval="plan")
-        begun = seen(place)
-        pilot = await begun.__aenter__()
-        await until(pilot, lambda: "signs" in text(pilot, "#decision-text"))
-    try:
+    async with AsyncExitStack() as screen:
+        async with open_place(store, port) as place:
+            await place.submit("before", approval="plan")
+            pilot = await screen.enter_async_context(seen(place))
+            await until(pilot, lambda: "signs" in text(pilot, "#decision-text"))
         await until(pilot, lambda: "no answer, next try in" in text(pilot, "#bar"))
         await pilot.press("a")
         assert "nothing was sent" in text(pilot, "#foot")
         async with open_place(store, port, place.key) as again:
             await until(pilot, lambda: "live" in text(pilot, "#bar"))
-            assert (await again.admin.get("/approvals?state=open")).json["items"] != []
+            assert len((await again.admin.get("/approvals?state=open")).json["items"]) == 1
             await again.submit("after")
             await pilot.press("g", "t")
             await until(pilot, lambda: len(rows(pilot, "#task-rows")) == 2)
-            await begun.__aexit__(None, None, None)
-            begun = None  # type: ignore[assignment]
-    finally:
-        if begun is not None:
-            await begun.__aexit__(None, None, None)
+            await screen.aclose()
 
 
 async def test_texts_that_mean_harm_are_shown_and_change_nothing() -> None:
