@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -104,8 +105,8 @@ class TopApp(App[None]):
 
     def on_mount(self) -> None:
         self.query_one("#query", Input).value = self.line
-        self.run_worker(follow(self._client, self._hear, self._connect))
-        self.run_worker(self._read_for_ever())
+        self.run_worker(partial(follow, self._client, self._hear, self._connect))
+        self.run_worker(self._read_for_ever)
         self.set_interval(1, self._draw_bars)
         self.show(self.view)
 
@@ -257,7 +258,7 @@ class TopApp(App[None]):
 
     async def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         if event.data_table.id == "inbox-rows" and self.query_one(InboxView).found is not None:
-            self.run_worker(self._look_at_chosen(), group="decision", exclusive=True)
+            self.run_worker(self._look_at_chosen, group="decision", exclusive=True)
 
     # ---- deciding ----------------------------------------------------------------------------------------------------
 
