@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher, DataTable, Input, Static
@@ -105,8 +105,8 @@ class TopApp(App[None]):
 
     def on_mount(self) -> None:
         self.query_one("#query", Input).value = self.line
-        self.run_worker(partial(follow, self._client, self._hear, self._connect))
-        self.run_worker(self._read_for_ever)
+        self._follow()
+        self._read_for_ever()
         self.set_interval(1, self._draw_bars)
         self.show(self.view)
 
@@ -122,6 +122,11 @@ class TopApp(App[None]):
             self._dirty.set()  # what was read before may be old
         self._draw_bars()
 
+    @work(group="following")
+    async def _follow(self) -> None:
+        await follow(self._client, self._hear, self._connect)
+
+    @work(group="reading")
     async def _read_for_ever(self) -> None:
         while True:
             await self._dirty.wait()
@@ -163,6 +168,7 @@ class TopApp(App[None]):
             self._shown = fresh
         inbox.show(self._shown, STALE if self._unread else "")
 
+    @work(group="decision", exclusive=True)
     async def _look_at_chosen(self) -> None:
         try:
             await self._show_decision()
@@ -258,7 +264,7 @@ class TopApp(App[None]):
 
     async def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         if event.data_table.id == "inbox-rows" and self.query_one(InboxView).found is not None:
-            self.run_worker(self._look_at_chosen, group="decision", exclusive=True)
+            self._look_at_chosen()
 
     # ---- deciding ----------------------------------------------------------------------------------------------------
 

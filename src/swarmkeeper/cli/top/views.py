@@ -159,7 +159,8 @@ class TasksView(Vertical):
             (
                 row.id,
                 (
-                    state_of(row), line(row.title, "bold", 60), f"{row.progress.done}/{row.progress.total}", labels(row),
+                    state_of(row), line(row.title, "bold", 60), f"{row.progress.done}/{row.progress.total}",
+                    labels(row),
                     line(row.last_bot or "–"), money(row.usage.cost_micro_usd or 0), ago(row.updated_at),
                     line(error_of(row), "red"),
                 ),
