@@ -19,7 +19,12 @@ from tests.http.town import Town, town
 
 EXAMPLES = json.loads(Path(__file__).with_name("query_line.json").read_text(encoding="utf-8"))
 TITLES = ("Parse invoice", "Parse page", "Move the ledger", "Übung macht Meister")
-LABELS: tuple[dict[str, str], ...] = ({"team": "money"}, {"team": "docs", "env": "prod"}, {"note": "big = money: yes"}, {})
+LABELS: tuple[dict[str, str], ...] = (
+    {"team": "money"},
+    {"team": "docs", "env": "prod"},
+    {"note": "big = money: yes"},
+    {},
+)
 
 
 @pytest.fixture
