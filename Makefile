@@ -98,7 +98,7 @@ dist: setup ## build the distributions swarmkeeper-sdk and swarmkeeper into dist
 	@$(BIN)/python scripts/dist.py "$(CURDIR)/$(UV)"
 
 # Left out: what needs agent frameworks and other tools, which ask for newer versions; and facts about the code.
-LOWEST_TESTS = $(filter-out tests/agents tests/ai tests/browser tests/deploy tests/swarm tests/docs tests/packaging tests/tidy tests/support,$(patsubst %/,%,$(wildcard tests/*/)))
+LOWEST_TESTS = $(filter-out tests/agents tests/ai tests/browser tests/deploy tests/swarm tests/docs tests/packaging tests/tidy tests/support tests/top,$(patsubst %/,%,$(wildcard tests/*/)))
 lowest: setup ## run the tests on the lowest versions that we allow, in .venv-lowest (needs Python 3.11)
 	@test -x .venv-lowest/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-lowest
 	@$(UV) pip sync --quiet --no-config --python .venv-lowest/bin/python --require-hashes requirements/lowest.txt

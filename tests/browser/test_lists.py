@@ -59,7 +59,7 @@ def test_a_person_finds_a_failure_among_10000_tasks_and_retries_all_like_it_two_
     assert len(left) == OTHERS + 2
     assert len([row for row in left if row["status"] == "ARCHIVED"]) == 2
     (record, *_) = crowd.admin.read("/audit?action=task.retry")["items"]
-    assert record["reason"] == "the parser is mended"
+    assert record["payload"]["reason"] == "the parser is mended"
 
 
 def test_rows_are_marked_singly_in_ranges_and_all(stocked: tuple[RealTown, dict[str, str]]) -> None:
@@ -75,7 +75,9 @@ def test_counters_are_filters_and_what_fits_nothing_says_what_to_drop(
 ) -> None:
     counted = stocked[0].admin.read("/tasks:count")["statuses"]
 
-    drive("counts_and_filters", stocked[0], json.dumps({each.lower().replace("_", " "): n for each, n in counted.items()}))
+    drive(
+        "counts_and_filters", stocked[0], json.dumps({each.lower().replace("_", " "): n for each, n in counted.items()})
+    )
 
 
 def test_a_random_view_its_address_and_its_rows_are_the_same(stocked: tuple[RealTown, dict[str, str]]) -> None:

@@ -12,13 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.cli.tasks.query_line import OUTCOMES, SORTS, STATUSES, line_of, toggled, understood
+from swarmkeeper.cli.top import command
 from tests.cli.shell import Shell
 from tests.examples import examples
 from tests.http.town import Town, town
 
 EXAMPLES = json.loads(Path(__file__).with_name("query_line.json").read_text(encoding="utf-8"))
 TITLES = ("Parse invoice", "Parse page", "Move the ledger", "Übung macht Meister")
-LABELS = ({"team": "money"}, {"team": "docs", "env": "prod"}, {"note": "big = money: yes"}, {})
+LABELS: tuple[dict[str, str], ...] = (
+    {"team": "money"},
+    {"team": "docs", "env": "prod"},
+    {"note": "big = money: yes"},
+    {},
+)
 
 
 @pytest.fixture
@@ -128,3 +134,17 @@ def test_a_line_that_is_not_understood_does_nothing(at: Shell) -> None:
 
         assert said.code == 2
         assert "status:odd: a status is one of created" in said.err
+
+
+def test_where_textual_is_missing_it_says_what_to_install(at: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+
+    said = at("top")
+
+    assert said.code == 1
+    assert "pip install 'swarmkeeper[top]'" in said.err
+
+
+def test_a_line_that_is_not_understood_is_refused_before_the_screen_opens(at: Shell) -> None:
+    assert at("top", "status:odd").code == 2
+    assert at("top", "--json").code == 2

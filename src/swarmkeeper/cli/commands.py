@@ -21,6 +21,7 @@ from swarmkeeper.cli.secrets import secret
 from swarmkeeper.cli.serving import demo, dev, run, server
 from swarmkeeper.cli.tasks import approval, bulk, message, task
 from swarmkeeper.cli.tools import bench, calibrate, docs, identity, project, redact, simulate, sinks, swarm
+from swarmkeeper.cli.top import command as top_command
 
 app = typer.Typer(
     name="swarmkeeper",
@@ -36,6 +37,7 @@ app.command()(dev.dev)
 app.command()(server.serve)
 app.command()(project.init)
 app.command()(task.submit)
+app.command()(top_command.top)
 task.app.command()(bulk.bulk)
 task.app.command()(message.message)
 task.app.command()(message.messages)

@@ -88,7 +88,11 @@ def scrolls_ten_thousand_rows(context: BrowserContext) -> None:
         frames.sort()
         nodes = _value(devtools, "document.querySelectorAll('.windowed *').length")
         rows = page.locator(".task-row").count()
-        print(json.dumps({"p95": works[56], "median": works[30], "two_frames_p95": frames[56], "nodes": nodes, "rows": rows}))
+        print(
+            json.dumps(
+                {"p95": works[56], "median": works[30], "two_frames_p95": frames[56], "nodes": nodes, "rows": rows}
+            )
+        )
 
 
 def _busy(devtools: CDPSession) -> float:

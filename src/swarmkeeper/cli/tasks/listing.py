@@ -88,7 +88,7 @@ def line_of(
     if line.problems:
         facts = [("query", problem) for problem in line.problems]
         detail = "the query is not understood"
-        fix = "swarmkeeper docs reference/query-line"
+        fix = "swarmkeeper docs query-line"
         raise CliError("query", detail, exit_code=Exit.USAGE, facts=facts, fix=fix)
     line.q = " ".join(filter(None, (line.q, q)))
     line.status += [status] if status else []

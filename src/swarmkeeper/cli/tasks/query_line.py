@@ -1,6 +1,6 @@
 """The query line for tasks, the same as in the dashboard: `status:failed label:team=money after:2026-11-01 invoice`.
 
-docs/reference/query-line.md is what it means. The dashboard has it in dashboard/src/query.ts; the examples in
+`swarmkeeper docs query-line` says what it means. The dashboard has it in dashboard/src/query.ts; the examples in
 tests/cli/query_line.json hold for both.
 """
 
