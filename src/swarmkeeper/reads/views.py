@@ -7,6 +7,7 @@ import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -50,7 +51,12 @@ def time(micros: int | None) -> str | None:
     """Format a time: `2026-01-31T23:59:59.000001Z`. UTC, always with six decimals, so that strings sort by time."""
     if micros is None:
         return None
-    return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds")[:26] + "Z"
+    return f"{_second(micros // SECOND)}.{micros % SECOND:06}Z"
+
+
+@lru_cache(4_096)  # a list has many times, and is read again and again
+def _second(number: int) -> str:
+    return (_EPOCH + timedelta(seconds=number)).isoformat()[:19]
 
 
 def seconds(micros: int | None) -> float | int | None:
