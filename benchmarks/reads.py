@@ -34,7 +34,6 @@ from swarmkeeper.core.tallies.records import DAY
 from swarmkeeper.settings import Settings
 from swarmkeeper.storage.opening import is_postgres
 from swarmkeeper.storage.postgres.connections import connect
-from swarmkeeper.storage.postgres.store import PostgresStore
 from swarmkeeper.storage.sqlite.store import path_of
 from swarmkeeper.testing.test_server import soon
 
@@ -286,7 +285,9 @@ async def measured(store: str, only: str = "", explained: str = "") -> dict[str,
             client = swarm.client()
             names = await _prepared(client)
             aside = await connect(store, writing=False) if is_postgres(store) else None
-            of_backends = "SELECT pid FROM pg_stat_activity WHERE application_name = 'swarmkeeper' AND pid <> pg_backend_pid()"
+            of_backends = (
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'swarmkeeper' AND pid <> pg_backend_pid()"
+            )
 
             async def once(path: str) -> tuple[float, float]:
                 # The processes of the database are on this machine.
