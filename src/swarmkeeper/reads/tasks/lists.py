@@ -90,7 +90,7 @@ class TaskLists:
         if token:
             place = PlaceRow(*_read_token(token, order_by, int, str))
             low, high = (low, min(high, place)) if newest else (max(low, place), high)
-        begin = begin_of(principal, asked, await self._rarest(principal, asked.labels))
+        begin = begin_of(principal, asked, await self.rarest(principal, asked.labels))
         if begin.passes_over:
             low, high, end = await self._bounded(principal.tenant, begin, low, high, newest=newest)
         else:
@@ -126,8 +126,8 @@ class TaskLists:
         end = max(ends) if newest else min(ends)
         return (end, high, end) if newest else (low, end, end)
 
-    async def _rarest(self, principal: Principal, labels: tuple[str, ...]) -> str | None:
-        """Return the label that the fewest tasks have."""
+    async def rarest(self, principal: Principal, labels: tuple[str, ...]) -> str | None:
+        """Return the label that the fewest tasks have; None without labels."""
         if len(labels) < 2:
             return next(iter(labels), None)
         numbers = await self.labelled(principal.tenant, None, labels)
@@ -232,7 +232,7 @@ class TaskLists:
         if asked == TaskFilter(labels=asked.labels) and len(asked.labels) == 1 and asked.labels[0].count(":") == 1:
             numbers = await self.labelled(principal.tenant, party, asked.labels)
             return _counted(numbers[asked.labels[0]], at_least=False)
-        begin = begin_of(principal, asked, await self._rarest(principal, asked.labels))
+        begin = begin_of(principal, asked, await self.rarest(principal, asked.labels))
         low = FIRST if asked.created_after is None else PlaceRow(asked.created_after, "")
         high = LAST if asked.created_before is None else PlaceRow(asked.created_before, "")
         if begin.passes_over:
