@@ -276,8 +276,15 @@ def _used_by(pids: list[int]) -> float:
     return used
 
 
-async def measured(store: str, only: str = "", explained: str = "") -> dict[str, tuple[float, float, float, int]]:
-    """Return for each read: median and most milliseconds, those of the database, and steps or pages."""
+async def measured(
+    store: str, only: str = "", explained: str = "", *, tries: int = TRIES, warm: int = 6, shown: bool = True
+) -> dict[str, tuple[float, float, float, int]]:
+    """Return for each read: median and most milliseconds, those of the database, and steps or pages.
+
+    Args:
+        warm: calls before those that count: statements are planned anew the first five times.
+        shown: print each line as soon as it is known.
+    """
     found: dict[str, tuple[float, float, float, int]] = {}
     work = Work()
     with work.watched():
@@ -302,9 +309,9 @@ async def measured(store: str, only: str = "", explained: str = "") -> dict[str,
                 if not re.search(only, what):
                     continue
                 asked = path.format(**names)
-                for _ in range(6):  # statements are planned anew the first five times
+                for _ in range(warm):
                     await once(asked)
-                times = [await once(asked) for _ in range(TRIES)]
+                times = [await once(asked) for _ in range(tries)]
                 work.steps, work.asked, work.is_on = 0, [], True
                 await client.call("GET", asked)
                 work.is_on = False
@@ -317,7 +324,8 @@ async def measured(store: str, only: str = "", explained: str = "") -> dict[str,
                     statistics.median(theirs for _, theirs in times),
                     done,
                 )
-                _print(what, found[what])
+                if shown:
+                    _print(what, found[what])
             if aside is not None:
                 await aside.close()
     return found
