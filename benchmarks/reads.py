@@ -38,6 +38,7 @@ from swarmkeeper.storage.sqlite.store import path_of
 from swarmkeeper.testing.test_server import soon
 
 TRIES = 15
+ITEMS = 10_000  # of the operation
 GOAL_MS = 10.0
 DAYS = 60
 WORDS = (
@@ -339,7 +340,7 @@ async def _prepared(client: Any) -> dict[str, str]:
     for _ in range(2):
         await client.call("POST", "/leases", {"bot_id": names["bot"], "max": 64, "wait_seconds": 0})
     tasks = (await client.call("GET", "/tasks:count")).body["number"]
-    ids = [f"tsk_{100_000_000 + number}" for number in range(1, min(10_000, tasks) + 1)]
+    ids = [f"tsk_{100_000_000 + number}" for number in range(1, min(ITEMS, tasks) + 1)]
     operation = await client.call("POST", "/tasks:bulk", {"action": "cancel", "ids": ids, "dry_run": True})
     names["operation"] = operation.body["id"]
 
