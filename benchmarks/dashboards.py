@@ -125,6 +125,16 @@ class Cost:
             for watched, before, after in zip(self.watched, self.plain, self.plain[1:], strict=False)
         )
 
+    @property
+    def share(self) -> float:
+        """What the pages use of a processor, all the time: also where others use it, too, and a round takes long."""
+        return statistics.median(
+            (watched - (before + after) / 2) / seconds
+            for watched, before, after, seconds in zip(
+                self.watched, self.plain, self.plain[1:], self.seconds, strict=False
+            )
+        )
+
 
 async def measure(tasks: int, rounds: int, number: int, store: str | None = None) -> Cost:
     """Let a server work without and with pages in turns."""
@@ -164,8 +174,9 @@ def shown(cost: Cost, tasks: int, number: int) -> Sequence[str]:
     rounds = len(cost.watched)
     return (
         f"without {plain:8.1f}   with {number} pages {watched:8.1f}   ms of the server for 1,000 subtasks",
-        f"they cost {(cost.ratio - 1) * 100:.1f} % (median of {rounds} rounds of {statistics.median(cost.seconds):.1f} s; "
-        f"{cost.counts.messages / rounds:.0f} messages and {cost.counts.reads / rounds:.0f} reads in each)",
+        f"they cost {(cost.ratio - 1) * 100:.1f} % more, and {cost.share * 100:.1f} % of a processor",
+        f"(medians of {rounds} rounds of {statistics.median(cost.seconds):.1f} s)",
+        f"{cost.counts.messages / rounds:.0f} messages and {cost.counts.reads / rounds:.0f} reads in each round",
     )
 
 

@@ -34,11 +34,11 @@ from swarmkeeper.core.tallies.records import DAY
 from swarmkeeper.settings import Settings
 from swarmkeeper.storage.opening import is_postgres
 from swarmkeeper.storage.postgres.connections import connect
-from swarmkeeper.storage.postgres.store import PostgresStore
 from swarmkeeper.storage.sqlite.store import path_of
 from swarmkeeper.testing.test_server import soon
 
 TRIES = 15
+ITEMS = 10_000  # of the operation
 GOAL_MS = 10.0
 DAYS = 60
 WORDS = (
@@ -277,8 +277,15 @@ def _used_by(pids: list[int]) -> float:
     return used
 
 
-async def measured(store: str, only: str = "", explained: str = "") -> dict[str, tuple[float, float, float, int]]:
-    """Return for each read: median and most milliseconds, those of the database, and steps or pages."""
+async def measured(
+    store: str, only: str = "", explained: str = "", *, tries: int = TRIES, warm: int = 6, shown: bool = True
+) -> dict[str, tuple[float, float, float, int]]:
+    """Return for each read: median and most milliseconds, those of the database, and steps or pages.
+
+    Args:
+        warm: calls before those that count: statements are planned anew the first five times.
+        shown: print each line as soon as it is known.
+    """
     found: dict[str, tuple[float, float, float, int]] = {}
     work = Work()
     with work.watched():
@@ -286,7 +293,9 @@ async def measured(store: str, only: str = "", explained: str = "") -> dict[str,
             client = swarm.client()
             names = await _prepared(client)
             aside = await connect(store, writing=False) if is_postgres(store) else None
-            of_backends = "SELECT pid FROM pg_stat_activity WHERE application_name = 'swarmkeeper' AND pid <> pg_backend_pid()"
+            of_backends = (
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'swarmkeeper' AND pid <> pg_backend_pid()"
+            )
 
             async def once(path: str) -> tuple[float, float]:
                 # The processes of the database are on this machine.
@@ -301,9 +310,9 @@ async def measured(store: str, only: str = "", explained: str = "") -> dict[str,
                 if not re.search(only, what):
                     continue
                 asked = path.format(**names)
-                for _ in range(6):  # statements are planned anew the first five times
+                for _ in range(warm):
                     await once(asked)
-                times = [await once(asked) for _ in range(TRIES)]
+                times = [await once(asked) for _ in range(tries)]
                 work.steps, work.asked, work.is_on = 0, [], True
                 await client.call("GET", asked)
                 work.is_on = False
@@ -316,7 +325,8 @@ async def measured(store: str, only: str = "", explained: str = "") -> dict[str,
                     statistics.median(theirs for _, theirs in times),
                     done,
                 )
-                _print(what, found[what])
+                if shown:
+                    _print(what, found[what])
             if aside is not None:
                 await aside.close()
     return found
@@ -330,7 +340,7 @@ async def _prepared(client: Any) -> dict[str, str]:
     for _ in range(2):
         await client.call("POST", "/leases", {"bot_id": names["bot"], "max": 64, "wait_seconds": 0})
     tasks = (await client.call("GET", "/tasks:count")).body["number"]
-    ids = [f"tsk_{100_000_000 + number}" for number in range(1, min(10_000, tasks) + 1)]
+    ids = [f"tsk_{100_000_000 + number}" for number in range(1, min(ITEMS, tasks) + 1)]
     operation = await client.call("POST", "/tasks:bulk", {"action": "cancel", "ids": ids, "dry_run": True})
     names["operation"] = operation.body["id"]
 

@@ -91,7 +91,7 @@ INSERT INTO event (seq, id, at, tenant, task, sequence, work, kind, actor, audit
 UPDATE task SET sequence = (SELECT count(*) FROM event WHERE task = 'tsk_100000002') WHERE id = 'tsk_100000002';
 
 INSERT INTO audit_leaf (tenant, place, id, task, actor, action, at, leaf, salt, body, hash)
-  SELECT 'default', 1000 + row_number() OVER (ORDER BY min(seq)), audit, min(task), min(actor),
+  SELECT 'default', 1000000 + row_number() OVER (ORDER BY min(seq)), audit, min(task), min(actor),
   CASE WHEN audit LIKE '%1' THEN 'task.submit' ELSE 'work.report' END, min(at),
   CAST('{"id":"a","at":1,"task_id":null,"action":"task.submit","actor":{"type":"key","id":"k","key":"k"},"resource":"r","outcome":"accepted","decision":null,"trace":"","rules":"","redacted_fields":[]}' AS {blob}),
   CAST('salt' AS {blob}), CAST('{"events":["e"' || CASE count(*) WHEN 2 THEN ',"f"' ELSE '' END || '],"payload":{"title":"a task"}}' AS {blob}), CAST('hash' AS {blob})

@@ -64,8 +64,8 @@ from swarmkeeper.reads.audit_queries import AuditQueries
 from swarmkeeper.reads.explain import Explainer, Now
 from swarmkeeper.reads.feed import Feed
 from swarmkeeper.reads.insight.changes import ChangeFeed
-from swarmkeeper.reads.insight.shared_reads import SharedReads
 from swarmkeeper.reads.insight.flow import Flow
+from swarmkeeper.reads.insight.shared_reads import SharedReads
 from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.payload_cache import PayloadCache

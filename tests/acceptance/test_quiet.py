@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
+
+import apsw
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.settings import Settings
@@ -46,3 +49,28 @@ async def test_two_hundred_parked_polls_and_no_work_cost_at_most_two_statements_
         assert parked == BOTS
         assert seen, "the trace sees statements: the engine says that it lives"
         assert len(asked_of_the_store) <= 2 * SECONDS, asked_of_the_store
+
+
+async def test_ten_open_dashboards_on_a_quiet_server_add_a_statement_each_five_seconds(tmp_path: Path) -> None:
+    async with Orchestrator(Settings(store=f"sqlite:///{tmp_path}/store.db")) as swarm:
+        seen: list[str] = []
+
+        def watched(connection: apsw.Connection) -> None:
+            connection.trace_v2(STATEMENT, lambda event: seen.append(event["sql"]))
+
+        apsw.connection_hooks.append(watched)  # the connection beside the store's opens with the first read
+        try:
+            await swarm.client().call("GET", "/tasks")
+        finally:
+            apsw.connection_hooks.remove(watched)
+        async with AsyncExitStack() as stack:
+            for _ in range(10):
+                followed = swarm.client().changes()
+                stack.push_async_callback(followed.aclose)  # type: ignore[attr-defined]  # it is a generator
+                await anext(followed)
+            assert swarm.changes.listeners == 10
+            seen.clear()
+            await asyncio.sleep(SECONDS)
+            beside = [sql for sql in seen if not sql.lstrip().upper().startswith(TRANSACTION_CONTROL)]
+            assert len(beside) <= 2, beside  # once in five seconds
+            assert beside, "the trace sees statements"

@@ -198,3 +198,47 @@ async def test_the_client_follows_changes(swarm: Orchestrator, client: Caller) -
         task = await planned(client, "a")
         assert (await anext(followed)).tasks == [task]
         await followed.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_a_page_is_not_told_of_each_commit_and_costs_none_a_statement(
+    swarm: Orchestrator, client: Caller, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = 0
+    new_events = changes.ChangeFeed._new_events
+
+    async def counted(feed: changes.ChangeFeed, after: int) -> Any:
+        nonlocal looked
+        looked += 1
+        return await new_events(feed, after)
+
+    monkeypatch.setattr(changes.ChangeFeed, "_new_events", counted)
+    async with stream(admin, "/changes") as followed:
+        await first(followed)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _ in range(60):
+            task = await planned(client, "a")
+        await heard(followed, task)
+        assert looked <= 2 * (loop.time() - began) + 3
+    assert swarm._feed.followers == 0
+
+
+async def test_a_message_is_written_once_for_all_who_hear_it(
+    client: Caller, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = 0
+    view = changes.view
+
+    def counted(*args: Any) -> Json:
+        nonlocal written
+        written += 1
+        return view(*args)
+
+    monkeypatch.setattr("swarmkeeper.http.insight.change_stream.view", counted)
+    async with stream(admin, "/changes") as one, stream(admin, "/changes") as other:
+        await first(one), await first(other)
+        assert written == 2  # how things are: for each
+        task = await planned(client, "a")
+        told = [await heard(one, task), await heard(other, task)]
+        assert told[0] == told[1]
+        assert written <= 4  # what one commit causes may come in two messages

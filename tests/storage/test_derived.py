@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import apsw
 import pytest
 
 from benchmarks import lists
+from benchmarks.reads import Work
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.model import Limits, TaskRecord
 from swarmkeeper.core.ports import Changes
@@ -137,20 +137,17 @@ async def steps_of(file: Path, tasks: int) -> dict[str, int]:
     reader = store.open_reader()
     assert reader is not None
     queries = Queries(reader, RULES, Limits(), cursors=Cursors(b"k" * 32), now=lambda: lists.NOW)
-    counted = 0
-
-    def profiled(event: dict[str, Any]) -> None:
-        nonlocal counted
-        counted += event["stmt_status"]["SQLITE_STMTSTATUS_VM_STEP"]
+    work = Work()
 
     await queries.task_lists.count(lists.BY, TaskFilter())
     assert reader._connection is not None
-    reader._connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, profiled)
+    work.watch_sqlite(reader._connection)
+    work.is_on = True
     found = {}
     for name, read in lists.reads(queries).items():
-        counted = 0
+        work.steps = 0
         await read()
-        found[name] = counted
+        found[name] = work.steps
     reader.close()
     await store.close()
     return found

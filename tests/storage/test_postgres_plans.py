@@ -18,9 +18,10 @@ from tests.support.postgres import PostgresServer
 ROWS = 100_000
 GROWING = {"ready", "work", "lease", "event", "timer", "task", "attempt", "payload", "edge", "audit_leaf", "message"}
 GROWING |= {"late_result", "feedback", "answered", "idempotency", "approval"}
+GROWING |= {"task_label", "label_count", "cost", "operation_item"}
 # Statements of starts, of clock changes and of tools, which read all rows.
 SELDOM = re.compile(
-    r"set_back_|grace_|move_leases|forget_put_off|lease_times|next_due|all_|doctor_|audit_tenants|size_of_"
+    r"set_back_|grace_|move_leases|forget_put_off|lease_times|next_due|all_|doctor_|audit_tenants|size_of_|rebuild_"
 )
 # Statements that answer about all of something by design, or look at every task of one tenant.
 WHOLE = {"metrics_ready", "metrics_leases", "newest_messages", "waiting_by_queue", "tasks_by_priority", "load_at_rest"}
@@ -67,6 +68,16 @@ INSERT INTO answered (work, task, question, answer, at)
 SELECT 'sub_' || n, 'tsk_' || n / 10, 'q', '1', n FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO idempotency (tenant, key, request_hash, status, resource, expires)
 SELECT 'acme', 'k' || n, 'h', 201, 'r', n FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO task_label (tenant, label, created_at, task)
+SELECT 'acme', 'k:' || n % 500, n / 10, 'tsk_' || n / 10 FROM generate_series(1, {ROWS}) AS n ON CONFLICT DO NOTHING;
+INSERT INTO label_count (tenant, key, value, party, week, number)
+SELECT 'acme', 'k' || n % 10, 'v' || n % 5000, 'p' || n % 7, n / 10000, 1 FROM generate_series(1, {ROWS}) AS n
+    ON CONFLICT DO NOTHING;
+INSERT INTO cost (tenant, part, day, name, party, week, cost_micro_usd, tokens, unpriced_tokens, attempts)
+SELECT 'acme', 'label', n / 500, 'k:' || n % 500, 'p' || n % 7, n / 3500, 1, 1, 0, 1
+  FROM generate_series(1, {ROWS}) AS n ON CONFLICT DO NOTHING;
+INSERT INTO operation_item (operation, place, task) SELECT 'opr_' || n / 1000, n, 'tsk_' || n / 10
+  FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO approval (id, tenant, task, kind, opened_at, asked_by, question, choices, expires_at, subject_hash, state,
                       version)
 SELECT 'apr_' || n, 'acme', 'tsk_' || n / 10, 'final', n, '', '', '[]', n, 'h', 'open', 1

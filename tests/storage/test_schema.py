@@ -173,6 +173,9 @@ def _nothing(sql: str) -> dict[str, None] | tuple[None, ...]:
     return dict.fromkeys(re.findall(r"(?<![\w:]):([a-z_]+)", sql))
 
 
+OF_POSTGRES = {"hint", "other", "near"}  # with them it searches titles, where SQLite has an index of words in order
+
+
 def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:
     files = ("reads.sql", "sinks.sql", "secret_reads.sql", "person_reads.sql", "erasure_reads.sql", "insight_reads.sql")
     reads = read(*files, "task_reads.sql", "tally_reads.sql")
@@ -182,7 +185,7 @@ def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:
         if not name.startswith("doctor_")
     }
 
-    assert asked == {name: read.parameters for name, read in NAMED.items()}
+    assert asked == {name: read.parameters - OF_POSTGRES for name, read in NAMED.items()}
 
 
 @pytest.mark.parametrize("name", sorted(NAMED))
@@ -204,6 +207,9 @@ def test_no_index_on_a_wide_row_contains_a_changing_column(connection: apsw.Conn
                 continue
             if index == "task_ended":  # written once in a task's life: hot updates do not set the outcome
                 assert "outcome" not in rows.TABLES["task"].hot
+                continue
+            if index == "task_of_priority":  # seldom written anew, likewise
+                assert "priority" not in rows.TABLES["task"].hot
                 continue
             columns = {name for (name,) in connection.execute("SELECT name FROM pragma_index_info(?)", (index,))}
             assert columns <= {*rows.TABLES[table].fixed, "seq"}

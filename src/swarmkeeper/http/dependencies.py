@@ -213,12 +213,15 @@ class Call:
 
         return await self.services.reading_thread.look(self.by, whole)
 
-    async def read_shared(self, action: str, work: Callable[[Reads], Coroutine[Any, Any, Json]]) -> bytes:
+    async def read_shared(
+        self, action: str, work: Callable[[Reads], Coroutine[Any, Any, Json]], *, may_be_old: bool = False
+    ) -> bytes:
         """Like `read`, with one answer for all callers that ask for the same at the same time, and see the same.
 
         Args:
             action: what the caller must be permitted to do. Nothing else about it may change the answer, but its
                 tenant, and its party if it sees only its own.
+            may_be_old: an answer that took long may be given again for some seconds.
         """
         by = self.by
         require(self.services.rules, by, action)
@@ -227,7 +230,8 @@ class Call:
         async def whole(reads: Reads) -> bytes:
             return encode(await work(reads))
 
-        return await self.services.shared_reads.look(self.services.reading_thread, by, key, whole)
+        thread = self.services.reading_thread
+        return await self.services.shared_reads.look(thread, by, key, whole, may_be_old=may_be_old)
 
     async def run_long(self, work: Callable[[], Result]) -> Result:
         """Run `work`: on the reading thread if the body is long (redaction may take a while), else here."""

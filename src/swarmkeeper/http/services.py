@@ -21,8 +21,8 @@ from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.reads.approval_queries import ApprovalQueries
 from swarmkeeper.reads.feed import Feed
 from swarmkeeper.reads.insight.changes import ChangeFeed
-from swarmkeeper.reads.insight.shared_reads import SharedReads
 from swarmkeeper.reads.insight.flow import Flow
+from swarmkeeper.reads.insight.shared_reads import SharedReads
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread, SmallTasks

@@ -51,13 +51,12 @@ def time(micros: int | None) -> str | None:
     """Format a time: `2026-01-31T23:59:59.000001Z`. UTC, always with six decimals, so that strings sort by time."""
     if micros is None:
         return None
-    whole, rest = divmod(micros, SECOND)
-    return f"{_whole_second(whole)}.{rest:06}Z"
+    return f"{_second(micros // SECOND)}.{micros % SECOND:06}Z"
 
 
-@lru_cache(maxsize=256)  # most times that are shown are of the last few seconds
-def _whole_second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds")[:19]
+@lru_cache(4_096)  # a list has many times, and is read again and again
+def _second(number: int) -> str:
+    return (_EPOCH + timedelta(seconds=number)).isoformat()[:19]
 
 
 def seconds(micros: int | None) -> float | int | None:

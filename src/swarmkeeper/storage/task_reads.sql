@@ -341,10 +341,6 @@ SELECT count(*) AS number
 -- How many match.
 {own};
 
--- name: worded_tasks_bounded
--- How many there are, at most :most.
-{own};
-
 -- ---- rows --------------------------------------------------------------------------------------------------------------
 
 -- name: task_row_facts

@@ -59,27 +59,28 @@ class TaskReads:
     oldest: Read[TaskRow]
     oldest_until: Read[PlaceRow]
     counted: Read[CountRow]
-    bounded: Read[CountRow]
+    bounded: Read[CountRow] | None  # None if tasks are always looked at to count them
 
 
 _RANGE = ("tenant", "high_at", "high_id", "low_at", "low_id")
 _WANTED = ("party", "statuses", "outcomes", "labels")
 
 
-def _of(name: str, *own: str) -> TaskReads:
+def _of(name: str, *own: str, looks_at: tuple[str, ...] = ()) -> TaskReads:
     return TaskReads(
-        Read(f"{name}tasks_newest", TaskRow, *_RANGE, *_WANTED, *own, "limit"),
+        Read(f"{name}tasks_newest", TaskRow, *_RANGE, *_WANTED, *own, *looks_at, "limit"),
         Read(f"{name}tasks_newest_until", PlaceRow, *_RANGE, *own, "passed"),
-        Read(f"{name}tasks_oldest", TaskRow, *_RANGE, *_WANTED, *own, "limit"),
+        Read(f"{name}tasks_oldest", TaskRow, *_RANGE, *_WANTED, *own, *looks_at, "limit"),
         Read(f"{name}tasks_oldest_until", PlaceRow, *_RANGE, *own, "passed"),
-        Read(f"{name}tasks_counted", CountRow, *_RANGE, *_WANTED, *own),
-        Read(f"{name}tasks_bounded", CountRow, *_RANGE, *own, "most"),
+        Read(f"{name}tasks_counted", CountRow, *_RANGE, *_WANTED, *own, *looks_at),
+        None if looks_at else Read(f"{name}tasks_bounded", CountRow, *_RANGE, *own, "most"),
     )
 
 
 ALL, OPEN = _of(""), _of("open_")
 ENDED, OWN, LABELLED = _of("ended_", "only"), _of("own_", "only"), _of("labelled_", "only")
-WORDED = _of("worded_", "query", "last")
+# `near`: how many tasks the range has, if it is one in which words are looked for in one task after the other; else 0.
+WORDED = _of("worded_", "query", "last", "hint", "other", looks_at=("near",))
 
 TASKS_OF_PRIORITY = Read("tasks_of_priority", TaskRow, *_RANGE, *_WANTED, "priority", "limit")
 TASKS_OF_PRIORITY_UNTIL = Read("tasks_of_priority_until", PlaceRow, *_RANGE, "priority", "passed")
@@ -92,6 +93,7 @@ COSTS_BY_DAY = Read("costs_by_day", CostRow, *_DAYS)
 COSTS_BY_NAME = Read("costs_by_name", CostRow, *_DAYS, "part")
 COSTS_BY_BOT = Read("costs_by_bot", CostRow, *_DAYS)
 
-_LISTS = [getattr(reads, name) for reads in (ALL, OPEN, ENDED, OWN, LABELLED, WORDED) for name in TaskReads.__slots__]
+_SETS = (ALL, OPEN, ENDED, OWN, LABELLED, WORDED)
+_LISTS = [read for reads in _SETS for name in TaskReads.__slots__ if (read := getattr(reads, name)) is not None]
 _OTHERS = [read for read in list(vars().values()) if isinstance(read, Read)]
 READS: Mapping[str, Read[Any]] = {str(read): read for read in [*_LISTS, *_OTHERS]}

@@ -23,7 +23,7 @@ from swarmkeeper.core.ports import LogWriter, Reader, Rules, StoreDamaged, Store
 from swarmkeeper.core.states import TaskStatus
 from swarmkeeper.core.tallies.reads import TASK_COUNTS
 from swarmkeeper.reads.approval_queries import OPEN_MAX
-from swarmkeeper.reads.feed import LATEST, LOOK_SECONDS, Feed, Position
+from swarmkeeper.reads.feed import LATEST, Feed, Position
 from swarmkeeper.reads.insight.insight_reads import (
     CHANGES_AFTER,
     EVENTS_OF_TENANT_TASKS,
@@ -39,6 +39,7 @@ TOGETHER_SECONDS = 0.02  # what happens within it after a quiet time goes into o
 TASKS_MAX = 200  # named in a message
 MISSED_MAX = 5_000  # events that are looked through for a listener that comes back
 _IDS_AT_ONCE = 500
+HINT_LOST_SECONDS = 5.0  # how long what happened waits if its hint was lost, which no server of its own does
 _EVENTS_AT_ONCE = 2_000  # that the reader takes in one turn of the reading thread: some milliseconds
 _FORMS_MAX = 16  # of messages, which are kept while listeners send them
 _OF_TASKS = frozenset({"task", "work", "approval"})
@@ -382,7 +383,7 @@ class _Reader:
         told_at = loop.time() - PAUSE_SECONDS
         while True:
             try:
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(HINT_LOST_SECONDS):
                     await anext(hints)
             except TimeoutError:
                 pass

@@ -171,6 +171,13 @@ TASKS_FITTING = Read(
     *("tenant", "party", "statuses", "outcomes", "labels", "created_after", "created_before"),
     *("after_at", "after_id", "limit"),
 )
+LABELLED_TASKS_FITTING = Read(
+    "labelled_tasks_fitting",
+    FittingRow,
+    "only",
+    *("tenant", "party", "statuses", "outcomes", "labels", "created_after", "created_before"),
+    *("after_at", "after_id", "limit"),
+)
 
 _BETWEEN = ("after", "before", "limit")
 

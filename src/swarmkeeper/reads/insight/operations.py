@@ -18,7 +18,7 @@ from swarmkeeper.core.operations.reads import (
 )
 from swarmkeeper.core.operations.records import OperationRecord
 from swarmkeeper.reads import views
-from swarmkeeper.reads.insight.insight_reads import TASKS_FITTING
+from swarmkeeper.reads.insight.insight_reads import LABELLED_TASKS_FITTING, TASKS_FITTING
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread, Reads
 from swarmkeeper.reads.tasks.filters import TaskFilter
@@ -46,9 +46,13 @@ async def selected(thread: ReadingThread, by: Principal, filters: TaskFilter) ->
         "limit": LOOKED_AT_ONCE,
     }
     after = _BEGIN
+    only = await thread.look(by, lambda reads: reads.queries.task_lists.rarest(by, filters.labels))
 
     async def some(reads: Reads) -> Any:
-        return await fetch(reads.queries.reader, TASKS_FITTING, **asked, after_at=after[0], after_id=after[1])
+        place = {"after_at": after[0], "after_id": after[1]}
+        if only is None:
+            return await fetch(reads.queries.reader, TASKS_FITTING, **asked, **place)
+        return await fetch(reads.queries.reader, LABELLED_TASKS_FITTING, **asked, **place, only=only)
 
     while True:
         rows = await thread.look(by, some)

@@ -18,6 +18,11 @@ from swarmkeeper.reads.reading_thread import ReadingThread, Reads
 TOGETHER_SECONDS = 0.01  # pages that are told of a change at once ask within it
 LAST_SECONDS = 5.0  # for so long it is known that others have joined
 KEYS_MAX = 1_000  # of which this is known
+# A sum over many rows that took longer than this is given again for so many times as long as it took, if it may be old:
+# pages that show it use no more than a twentieth of a processor.
+LONG_SECONDS = 0.05
+TIMES = 20
+KEPT_MAX = 50  # such answers
 
 
 @dataclass(slots=True)
@@ -25,22 +30,34 @@ class _SharedRead:
     answer: asyncio.Future[bytes] | None = None
     is_shared: bool = False
     has_begun: bool = False  # set where it runs, before it looks at anything
+    seconds: float = 0.0  # that it took
 
 
 class SharedReads:
     def __init__(self) -> None:
         self._newest: dict[Hashable, _SharedRead] = {}  # by key, while it is not answered
+        self._kept: dict[Hashable, tuple[float, bytes]] = {}  # by key: until when, and the answer
         self._shared_at: dict[Hashable, float] = {}  # by key: when the last read that several shared was asked for
 
     async def look(
-        self, thread: ReadingThread, by: Principal, key: Hashable, work: Callable[[Reads], Coroutine[Any, Any, bytes]]
+        self,
+        thread: ReadingThread,
+        by: Principal,
+        key: Hashable,
+        work: Callable[[Reads], Coroutine[Any, Any, bytes]],
+        *,
+        may_be_old: bool = False,
     ) -> bytes:
         """Run `work`, or wait for a read of the same key that has not begun yet.
 
         Args:
             by: in whose turn it runs.
             key: all that the answer depends on, besides the rows. The caller has checked that it may be read.
+            may_be_old: give an answer again that took long.
         """
+        kept = self._kept.get(key) if may_be_old else None
+        if kept is not None and asyncio.get_running_loop().time() < kept[0]:
+            return kept[1]
         read = self._newest.get(key)
         if read is None or read.has_begun or read.answer is None:
             read = self._newest[key] = _SharedRead()
@@ -50,7 +67,16 @@ class SharedReads:
             read.is_shared = True
             self._note(key)
         # Who hangs up must not take the answer from the others.
-        return await asyncio.shield(read.answer)
+        answer = await asyncio.shield(read.answer)
+        if may_be_old and read.seconds > LONG_SECONDS:
+            self._keep(key, read.seconds * TIMES, answer)
+        return answer
+
+    def _keep(self, key: Hashable, seconds: float, answer: bytes) -> None:
+        self._kept.pop(key, None)
+        self._kept[key] = asyncio.get_running_loop().time() + seconds, answer
+        while len(self._kept) > KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
 
     async def _run(
         self,
@@ -63,9 +89,14 @@ class SharedReads:
         if asyncio.get_running_loop().time() - self._shared_at.get(key, -LAST_SECONDS) < LAST_SECONDS:
             await asyncio.sleep(TOGETHER_SECONDS)
 
+        loop = asyncio.get_running_loop()
+
         async def begun(reads: Reads) -> bytes:
             read.has_begun = True
-            return await work(reads)
+            began = loop.time()
+            answer = await work(reads)
+            read.seconds = loop.time() - began
+            return answer
 
         return await thread.look(by, begun)
 

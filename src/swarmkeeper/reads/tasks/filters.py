@@ -57,6 +57,7 @@ class TaskSet:
 
     reads: TaskReads
     own: Mapping[str, Any]
+    looks_at: bool = False  # whether the store may have to look at tasks to find those of the set
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,9 @@ class Begin:
 
     @property
     def passes_over(self) -> bool:
-        """Whether tasks of the sets may lack something."""
-        return self.party is not None or bool(self.statuses or self.outcomes or self.labels)
+        """Whether tasks that are looked at may lack something."""
+        lacking = self.party is not None or bool(self.statuses or self.outcomes or self.labels)
+        return lacking or any(each.looks_at for each in self.sets)
 
 
 def pairs_of(label: str) -> list[tuple[str, str]]:
@@ -104,7 +106,10 @@ def begin_of(principal: Principal, asked: TaskFilter, rarest: str | None) -> Beg
         query = query_of(asked.words)
         if query is None:
             return replace(rest, sets=())
-        return replace(rest, sets=(TaskSet(WORDED, dict(zip(("query", "last"), query, strict=True))),))
+        # The words that the fewest titles have, as far as one can tell.
+        hint, other = (sorted(set(_WORD.findall(asked.words)), key=len)[-2:] * 2)[:2]
+        own = {"query": query[0], "last": query[1], "hint": hint, "other": other}
+        return replace(rest, sets=(TaskSet(WORDED, own, looks_at=True),))
     if rarest is not None:
         labels = tuple(label for label in asked.labels if label != rarest)
         return replace(rest, sets=(TaskSet(LABELLED, {"only": rarest}),), labels=labels)

@@ -29,6 +29,7 @@ _SETTINGS = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25s",
     "jit": "off",  # every statement is short
+    "max_parallel_workers_per_gather": "0",  # likewise
     "random_page_cost": "1.1",  # what is used is in memory, or on a disk that seeks quickly
 }
 _CHEAPEST = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")

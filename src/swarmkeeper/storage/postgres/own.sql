@@ -123,54 +123,127 @@ VALUES (:name, :seq, :owner, CAST(extract(epoch FROM clock_timestamp()) * 100000
     OR sink.until <= CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)
 RETURNING seq;
 
+-- part: found_words
+-- Tasks of all tenants with these words, from the index of words. The database cannot tell how many have a word that
+-- begins so, and would rather look at all tasks; nothing else in this query lets it.
+SELECT task.id, task.tenant, task.created_at FROM task WHERE title_words(task.title) @@ to_tsquery('simple', :query)
+
+-- part: has_words
+-- Whether a title has these words. Most have not: what costs less is asked first.
+strpos(lower(task.title COLLATE "default"), lower(CAST(:hint AS text) COLLATE "default")) > 0
+         AND strpos(lower(task.title COLLATE "default"), lower(CAST(:other AS text) COLLATE "default")) > 0
+         AND title_words(task.title) @@ to_tsquery('simple', :query)
+
+-- part: near_newest
+SELECT task.*
+      FROM task
+     WHERE task.tenant = :tenant
+       AND (task.created_at, task.id) < (:high_at, :high_id) AND (task.created_at, task.id) >= (:low_at, :low_id)
+     ORDER BY task.created_at DESC, task.id DESC
+     LIMIT CAST(:near AS bigint)
+
 -- name: worded_tasks_newest
+-- Either the few that the index of words finds, or those among so many near ones, one after the other.
+WITH found AS MATERIALIZED ({part found_words}), near AS MATERIALIZED (
+    {part near_newest}
+)
+SELECT *
+  FROM ((
 {part shown}
-  FROM task
- WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
-   AND (task.created_at, task.id) < (:high_at, :high_id) AND (task.created_at, task.id) >= (:low_at, :low_id)
+          FROM found CROSS JOIN task ON task.id = found.id
+         WHERE CAST(:near AS bigint) = 0 AND found.tenant = :tenant
+           AND (found.created_at, found.id) < (:high_at, :high_id) AND (found.created_at, found.id) >= (:low_at, :low_id)
 {part wanted}
- ORDER BY task.created_at DESC, task.id DESC
- LIMIT :limit;
+         ORDER BY task.created_at DESC, task.id DESC
+         LIMIT :limit
+       ) UNION ALL (
+{part shown}
+          FROM near AS task
+         WHERE {part has_words}
+{part wanted}
+         LIMIT :limit
+       )) AS page
+ ORDER BY created_at DESC, id DESC;
 
 -- name: worded_tasks_newest_until
-SELECT task.created_at AS at, task.id AS id
-  FROM task
- WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
-   AND (task.created_at, task.id) < (:high_at, :high_id) AND (task.created_at, task.id) >= (:low_at, :low_id)
- ORDER BY task.created_at DESC, task.id DESC
- LIMIT 1 OFFSET :passed;
+-- Words that some of the near tasks have, or many of all, are looked for in the near ones alone.
+WITH near AS MATERIALIZED (
+    SELECT task.id, task.title, task.created_at
+      FROM task
+     WHERE task.tenant = :tenant
+       AND (task.created_at, task.id) < (:high_at, :high_id) AND (task.created_at, task.id) >= (:low_at, :low_id)
+     ORDER BY task.created_at DESC, task.id DESC
+     LIMIT CAST(:passed AS bigint) + 1
+)
+SELECT last.created_at AS at, last.id
+  FROM (SELECT near.created_at, near.id FROM near OFFSET :passed) AS last
+ WHERE (SELECT count(*) FROM near
+         WHERE strpos(lower(near.title COLLATE "default"), lower(CAST(:hint AS text) COLLATE "default")) > 0
+           AND strpos(lower(near.title COLLATE "default"), lower(CAST(:other AS text) COLLATE "default")) > 0) >= 25
+    OR (SELECT count(*) FROM ({part found_words} LIMIT 1500) AS first) = 1500;
+
+-- part: near_oldest
+SELECT task.*
+      FROM task
+     WHERE task.tenant = :tenant
+       AND (task.created_at, task.id) > (:low_at, :low_id) AND (task.created_at, task.id) <= (:high_at, :high_id)
+     ORDER BY task.created_at, task.id
+     LIMIT CAST(:near AS bigint)
 
 -- name: worded_tasks_oldest
+WITH found AS MATERIALIZED ({part found_words}), near AS MATERIALIZED (
+    {part near_oldest}
+)
+SELECT *
+  FROM ((
 {part shown}
-  FROM task
- WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
-   AND (task.created_at, task.id) > (:low_at, :low_id) AND (task.created_at, task.id) <= (:high_at, :high_id)
+          FROM found CROSS JOIN task ON task.id = found.id
+         WHERE CAST(:near AS bigint) = 0 AND found.tenant = :tenant
+           AND (found.created_at, found.id) > (:low_at, :low_id) AND (found.created_at, found.id) <= (:high_at, :high_id)
 {part wanted}
- ORDER BY task.created_at, task.id
- LIMIT :limit;
+         ORDER BY task.created_at, task.id
+         LIMIT :limit
+       ) UNION ALL (
+{part shown}
+          FROM near AS task
+         WHERE {part has_words}
+{part wanted}
+         LIMIT :limit
+       )) AS page
+ ORDER BY created_at, id;
 
 -- name: worded_tasks_oldest_until
-SELECT task.created_at AS at, task.id AS id
-  FROM task
- WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
-   AND (task.created_at, task.id) > (:low_at, :low_id) AND (task.created_at, task.id) <= (:high_at, :high_id)
- ORDER BY task.created_at, task.id
- LIMIT 1 OFFSET :passed;
+WITH near AS MATERIALIZED (
+    SELECT task.id, task.title, task.created_at
+      FROM task
+     WHERE task.tenant = :tenant
+       AND (task.created_at, task.id) > (:low_at, :low_id) AND (task.created_at, task.id) <= (:high_at, :high_id)
+     ORDER BY task.created_at, task.id
+     LIMIT CAST(:passed AS bigint) + 1
+)
+SELECT last.created_at AS at, last.id
+  FROM (SELECT near.created_at, near.id FROM near OFFSET :passed) AS last
+ WHERE (SELECT count(*) FROM near
+         WHERE strpos(lower(near.title COLLATE "default"), lower(CAST(:hint AS text) COLLATE "default")) > 0
+           AND strpos(lower(near.title COLLATE "default"), lower(CAST(:other AS text) COLLATE "default")) > 0) >= 25
+    OR (SELECT count(*) FROM ({part found_words} LIMIT 1500) AS first) = 1500;
 
 -- name: worded_tasks_counted
-SELECT count(*) AS number
-  FROM task
- WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
-   AND (task.created_at, task.id) < (:high_at, :high_id) AND (task.created_at, task.id) >= (:low_at, :low_id)
-{part wanted};
-
--- name: worded_tasks_bounded
-SELECT count(*) AS number
-  FROM (SELECT 1
-  FROM task
- WHERE task.tenant = :tenant AND title_words(task.title) @@ to_tsquery('simple', :query)
-   AND (task.created_at, task.id) < (:high_at, :high_id) AND (task.created_at, task.id) >= (:low_at, :low_id)
-         LIMIT :most) AS found;
+WITH found AS MATERIALIZED ({part found_words}), near AS MATERIALIZED (
+    {part near_newest}
+)
+SELECT CAST(sum(number) AS bigint) AS number
+  FROM (SELECT count(*) AS number
+          FROM found CROSS JOIN task ON task.id = found.id
+         WHERE CAST(:near AS bigint) = 0 AND found.tenant = :tenant
+           AND (found.created_at, found.id) < (:high_at, :high_id) AND (found.created_at, found.id) >= (:low_at, :low_id)
+{part wanted}
+         UNION ALL
+        SELECT count(*)
+          FROM near AS task
+         WHERE {part has_words}
+{part wanted}
+       ) AS counted;
 
 -- name: doctor_words
 -- The database keeps this index itself.

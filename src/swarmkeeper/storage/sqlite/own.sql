@@ -227,25 +227,6 @@ SELECT count(*) AS number
    AND task.tenant = :tenant
 {part wanted};
 
--- name: worded_tasks_bounded
-SELECT count(*) AS number
-  FROM (SELECT 1
-          FROM task_words
-         WHERE task_words MATCH {part matches}
-   AND task_words.rowid < coalesce((SELECT n FROM task_number WHERE task = :high_id),
-                           (SELECT max(task_number.n)
-                              FROM task CROSS JOIN task_number ON task_number.task = task.id
-                             WHERE task.tenant = :tenant
-                               AND task.created_at = (SELECT max(created_at) FROM task
-                                                       WHERE tenant = :tenant AND (created_at, id) < (:high_at, :high_id))) + 1)
-   AND task_words.rowid >= coalesce((SELECT n FROM task_number WHERE task = :low_id),
-                           (SELECT min(task_number.n)
-                              FROM task CROSS JOIN task_number ON task_number.task = task.id
-                             WHERE task.tenant = :tenant
-                               AND task.created_at = (SELECT min(created_at) FROM task
-                                                       WHERE tenant = :tenant AND (created_at, id) >= (:low_at, :low_id))))
-         LIMIT :most) AS found;
-
 -- name: doctor_words
 -- Titles without a letter or a digit of ASCII are passed over: they may have no words.
 SELECT task.id AS subject
