@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
+from swarmkeeper.access.operations.running import Operations
 from swarmkeeper.core import commands, lookups
 from swarmkeeper.core.decide import DECISIONS, key_lines, policies
 from swarmkeeper.core.decide.decisions import approvals, heartbeats, review, timers
@@ -83,6 +84,8 @@ CATCH_KEYED = replace(CATCH, name="catch-keyed", limited=0.6)
 CATCH_LABELLED = replace(
     CATCH, name="catch-labelled", labelled=0.5, bounds=Bounds(schedule_to_start_seconds=300), deadline=0
 )
+# An operator begins operations on many tasks all the time.
+CATCH_BULK = replace(CATCH_HTTP, name="catch-bulk", people=replace(CATCH_HTTP.people, bulk=0.9, patch=0.5))
 SCENARIO_OF: Mapping[Level, Scenario] = {"core": CATCH, "http": CATCH_HTTP}
 
 
@@ -649,6 +652,28 @@ def key_of_each_try(patch: Patch) -> None:
 
     right = Calls._once
     patch.setattr(Calls, "_once", once)
+
+
+@bug(
+    "an action carried out twice",
+    "an operation deals with each of its tasks twice, as after a crash, and without an idempotency key",
+    found_by=("rows",),
+    seed=1,
+    seeds=4,
+    level="http",
+    scenario=CATCH_BULK,
+)
+def operation_acts_twice(patch: Patch) -> None:
+    def without_key(self: Operations, *args: Any) -> Any:
+        return replace(command(self, *args), idempotency=None)
+
+    async def twice(self: Operations, *args: Any) -> Any:
+        await carried_out(self, *args)
+        return await carried_out(self, *args)
+
+    command, carried_out = Operations._command, Operations._carried_out
+    patch.setattr(Operations, "_command", without_key)
+    patch.setattr(Operations, "_carried_out", twice)
 
 
 # ---- budgets -------------------------------------------------------------------------------------------------------
