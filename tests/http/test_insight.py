@@ -2,14 +2,11 @@
 
 import asyncio
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.http.insight.examples import EXAMPLES
 from tests.http.conftest import Caller, Fleet, Json, key_of
-from tests.http.described import differences
 from tests.http.test_stream import kinds, stream
 
 
@@ -375,21 +372,3 @@ async def test_audit_records_come_newest_first(client: Caller, admin: Caller, fl
         assert len(forward) > 2
     both = f"/audit?order=desc&action=task.submit&actor={actor}"
     assert [each["task_id"] for each in await pages(admin, both)][-1] == task
-
-
-# ---- the description -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("label", sorted(EXAMPLES))
-def test_an_example_fits_the_schema_of_its_answer(label: str) -> None:
-    method, path = label.split(" ")
-    shown = EXAMPLES[label]
-
-    assert differences(method, path, shown.status, shown.answer) == []
-
-
-def test_an_example_that_does_not_fit_is_found() -> None:
-    label = "GET /tasks/{task_id}/timeline"
-    wrong: Any = {**EXAMPLES[label].answer, "now": 5}
-
-    assert differences("GET", label.removeprefix("GET "), 200, wrong)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
+from swarmkeeper.access.operations.running import Operations
 from swarmkeeper.core import commands, lookups
 from swarmkeeper.core.decide import DECISIONS, key_lines, policies
 from swarmkeeper.core.decide.decisions import approvals, heartbeats, review, timers
@@ -83,6 +84,8 @@ CATCH_KEYED = replace(CATCH, name="catch-keyed", limited=0.6)
 CATCH_LABELLED = replace(
     CATCH, name="catch-labelled", labelled=0.5, bounds=Bounds(schedule_to_start_seconds=300), deadline=0
 )
+# An operator begins operations on many tasks all the time.
+CATCH_BULK = replace(CATCH_HTTP, name="catch-bulk", hours=0.2, people=replace(CATCH_HTTP.people, bulk=0.9, patch=0.5))
 SCENARIO_OF: Mapping[Level, Scenario] = {"core": CATCH, "http": CATCH_HTTP}
 
 
@@ -649,6 +652,27 @@ def key_of_each_try(patch: Patch) -> None:
 
     right = Calls._once
     patch.setattr(Calls, "_once", once)
+
+
+@bug(
+    "an outcome of another",
+    "what came of a task of an operation is noted for the task after it",
+    found_by=("rows",),
+    seed=2,
+    seeds=8,
+    level="http",
+    faults=(),
+    scenario=CATCH_BULK,
+)
+def outcomes_shifted(patch: Patch) -> None:
+    async def shifted(self: Operations, *args: Any) -> Any:
+        noted = await carried_out(self, *args)
+        outcomes = [outcome for _, *outcome in noted]
+        places = [place for place, *_ in noted]
+        return [(place, *outcome) for place, outcome in zip(places, outcomes[-1:] + outcomes[:-1], strict=True)]
+
+    carried_out = Operations._carried_out
+    patch.setattr(Operations, "_carried_out", shifted)
 
 
 # ---- budgets -------------------------------------------------------------------------------------------------------

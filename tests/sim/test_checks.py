@@ -19,7 +19,26 @@ A_BLOCKED_ONE_READY = (
 )
 LABELLED = """UPDATE work SET labels = '{{"own":[{own}],"inflow":[{inflow}]}}' WHERE {which}"""
 A_KILL = "INSERT INTO kill SELECT 'kil_x', tenant, '{kind}', {name}, 'r', 'key_x', 0, NULL FROM lease LIMIT 1"
+AN_OPERATION = (
+    "INSERT INTO operation (id, tenant, party, caller, action, args, dry_run, total, trace, created_at, ended_at, done,"
+    " refused) SELECT 'opr_1', 'default', '', '{{}}', 'submit', '{{}}', 0, 1, CAST(leaf AS TEXT) ->> 'trace', 1,"
+    " {ended}, {done}, {refused} FROM audit_leaf WHERE action = 'task.submit' LIMIT 1;"
+    " INSERT INTO operation_item (operation, place, task, outcome) SELECT 'opr_1', 0, task, {outcome}"
+    " FROM audit_leaf WHERE action = 'task.submit' LIMIT 1"
+)
 DAMAGE = {
+    "an operation that ended too early": (
+        AN_OPERATION.format(ended=1, done=0, refused=0, outcome="NULL"),
+        "ends when something came of each",
+    ),
+    "an operation that counts wrongly": (
+        AN_OPERATION.format(ended=1, done=1, refused=0, outcome="'refused'"),
+        "counts what came of its tasks",
+    ),
+    "an operation that acted and refused": (
+        AN_OPERATION.format(ended=1, done=0, refused=1, outcome="'refused'"),
+        "acts once on a task",
+    ),
     "two results": (
         ANOTHER_ATTEMPT.format(started="started", ended="ended", ending="ending"),
         "at most one accepted result",

@@ -17,7 +17,7 @@ from pydantic.warnings import UnsupportedFieldAttributeWarning
 from swarmkeeper.core import errors
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.http.errors import STATUS
-from swarmkeeper.http.insight.examples import EXAMPLES
+from swarmkeeper.http.insight.examples import all_examples
 from swarmkeeper.http.responses import PROBLEM_TYPE
 from swarmkeeper.wire import v1
 
@@ -194,7 +194,7 @@ def describe(app: FastAPI, routes: Iterable[DescribedRoute]) -> dict[str, Any]:
 
 
 def _add_examples(operation: dict[str, Any], label: str) -> None:
-    if (shown := EXAMPLES.get(label)) is None:
+    if (shown := all_examples().get(label)) is None:
         return
     if shown.request is not None:
         operation["requestBody"]["content"]["application/json"]["example"] = shown.request

@@ -128,7 +128,7 @@ class Queries:
     def title(self, title: str, tenant: str) -> str:
         """Return the title of a task without secrets, for those who are not its client.
 
-        A page shows the same titles again and again: `redact` remembers which are harmless, as long as no secret is new.
+        A page shows the same titles often: `redact` remembers which are harmless, as long as no secret is new.
         """
         shown: str = self._rules.redact(title, tenant=tenant).value
         return shown

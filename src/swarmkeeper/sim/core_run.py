@@ -196,6 +196,10 @@ class CoreRun:
                 await asyncio.sleep(SETTLED_EVERY)
                 self._end()
                 return
+        self._left()
+
+    def _left(self) -> None:
+        """Tell what has not ended in time."""
         left = self.model.open_tasks()
         if not left:
             watched = sum(client.under_way for client in self.clients)

@@ -40,6 +40,7 @@ from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.outcome import Case, RunOutcome
 from swarmkeeper.sim.play.bots import Provider
 from swarmkeeper.sim.play.engine import policed_rules, rules
+from swarmkeeper.sim.play.http.bulk_people import BulkOperator
 from swarmkeeper.sim.play.http.http_edge import HttpEdge
 from swarmkeeper.sim.play.http.http_intruder import HttpIntruderEdge
 from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess, UserBotPart
@@ -237,9 +238,31 @@ class HttpRun(CoreRun):
             self.clients.append(client)
             self._watchers.append(watcher)
             self.people += (client, Operator(self.env, bots, tenant), Approver(self.env, tenant), watcher)
+            if scenario.people.bulk:
+                self.people.append(BulkOperator(self.env, tenant))
             if tenant > 1:
                 edge = HttpIntruderEdge(self.env, network, model, key_of, tenant, bots[-1])
                 self.people.append(Intruder(self.env, tenant, edge))
+
+    def _settled(self) -> bool:
+        return super()._settled() and not self._open_operations()
+
+    def _open_operations(self) -> list[str]:
+        """Return the operations on many tasks that have not ended."""
+        if not self._scenario.people.bulk:
+            return []
+        connection = self.model.connection()
+        return (
+            []
+            if connection is None
+            else connection.execute("SELECT id FROM operation WHERE ended_at IS NULL").get or []
+        )
+
+    def _left(self) -> None:
+        if (operation := self._open_operations()) and not self.model.open_tasks():
+            self.model.broken("7.operation", str(operation), "it does not end, although faults have stopped")
+            return
+        super()._left()
 
     def _end(self) -> None:
         super()._end()

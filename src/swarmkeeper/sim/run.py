@@ -75,6 +75,8 @@ def _run_type(case: Case) -> type[CoreRun]:
     if case.level == "core":
         if case.bots is not None or case.scenario.task is not None:
             raise ValueError("`bots` and the scenario's `task` need level http")
+        if case.scenario.people.bulk:
+            raise ValueError("operations on many tasks need level http")
         return CoreRun
     if case.level != "http":
         raise ValueError("level process has no virtual time: use run_processes")

@@ -1,6 +1,7 @@
 """Examples of requests and answers, by operation; openapi.py puts them into the description.
 
-Tests hold them against its schemas.
+Those in examples.json are calls of a small story, with short ids; each line is one operation. Tests hold all examples
+against the schemas, and find operations without one.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 
@@ -18,6 +21,13 @@ class Shown:
     answer: Any
     request: Any = None
     status: int = 200
+
+
+@cache
+def all_examples() -> Mapping[str, Shown]:
+    """Return the examples by operation, such as `GET /tasks`."""
+    recorded = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    return {**{label: Shown(**call) for label, call in recorded.items()}, **EXAMPLES}
 
 
 def examples_of(operation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -391,6 +391,28 @@ INVARIANTS: tuple[Invariant, ...] = (
                                  ELSE 1 END""",
     ),
     Invariant(
+        4,
+        "an operation counts what came of its tasks, and ends when something came of each",
+        """SELECT id FROM operation
+            WHERE (total, done, refused) <> (
+                    SELECT count(*), count(*) FILTER (WHERE item.outcome = 'done'),
+                           count(*) FILTER (WHERE item.outcome = 'refused')
+                      FROM operation_item AS item WHERE item.operation = operation.id)
+               OR (ended_at IS NULL) <> (done + refused < total)""",
+    ),
+    Invariant(
+        1,
+        "an operation acts once on a task, and not on one that it refuses",
+        # Its commands have its trace, and so have their audit records.
+        """SELECT operation.id || '/' || item.place
+             FROM operation JOIN operation_item AS item ON item.operation = operation.id
+            WHERE (SELECT count(*) FROM audit_leaf AS leaf
+                    WHERE leaf.task = item.task AND leaf.action = 'task.' || operation.action
+                      AND CAST(leaf.leaf AS TEXT) ->> 'trace' = operation.trace
+                      AND CAST(leaf.leaf AS TEXT) ->> 'outcome' = 'accepted')
+                  > CASE WHEN operation.dry_run OR item.outcome = 'refused' THEN 0 ELSE 1 END""",
+    ),
+    Invariant(
         8,
         "no timer refers to a final item",
         f"""SELECT timer.ref FROM timer LEFT JOIN work ON work.id = timer.ref

@@ -45,6 +45,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "7.durable": "what was committed is still stored after a restart",
         "7.kept": "a row that the store keeps in memory is the stored one",
         "7.liveness": "every acknowledged task ends once faults have stopped",
+        "7.operation": "every operation on many tasks ends once faults have stopped (level http)",
         "8.timer": "every open item has a timer, or waits for something that has one; every deadline has a timer",
         "8.due": "every timer is processed when it is due",
         "9.order": "within a queue and priority, the item handed out has the oldest task or has waited longest",

@@ -89,6 +89,7 @@ class People:
     archive: float = 0.3  # share of failed tasks
     tell: float = 0.03
     drain: float = 0.02  # share of bots, every ten minutes
+    bulk: float = 0  # chance of an operation on many tasks, every two minutes; only at level http
     decide_seconds: float = 60  # mean time to a decision
     approve: float = 0.85
 

@@ -170,6 +170,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
         "archive": (_CHANCE, "Share of failed tasks that are archived."),
         "tell": (_CHANCE, "Share of tasks that get a message."),
         "drain": (_CHANCE, "Share of bots that are drained, every ten minutes."),
+        "bulk": (_CHANCE, "Chance of an operation on many tasks, every two minutes. Level http."),
         "decide_seconds": (_SECONDS, "Mean time until an approver decides."),
         "approve": (_CHANCE, "Share of decisions that approve."),
     },

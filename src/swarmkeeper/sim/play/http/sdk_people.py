@@ -166,6 +166,10 @@ class SdkEdge:
                 raise AssertionError(f"no person sends {type(command).__name__}")
         return None
 
+    async def bulk(self, action: str, chosen: Mapping[str, Any], key: str) -> str:
+        """Begin an operation on many tasks, and return its id."""
+        return (await self._client.bulk(action, **chosen, idempotency_key=key)).id
+
     async def _submit(self, command: commands.Submit) -> str:
         wanted = submission_of(self._scenario, self._choice, command.title)
         fields: dict[str, Any] = {
