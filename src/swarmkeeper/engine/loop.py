@@ -1,9 +1,9 @@
 """The engine loop: gather the waiting commands, run them as one batch in one transaction, answer.
 
 Theory. The cost of a durable change is the fsync, not the logic. So all commands that arrive during one commit form the
-next batch and share its commit. An idle engine commits a single command at once, and a busy one forms large batches (see
-also `Company` in batch.py). Callers are answered only after the commit; a reply lost afterwards does no harm, because
-every command can be repeated (idempotency key, lease, claim id).
+next batch and share its commit. An idle engine commits a single command at once, and a busy one forms large batches
+(see also `Company` in batch.py). Callers are answered only after the commit; a reply lost afterwards does no harm,
+because every command can be repeated (idempotency key, lease, claim id).
 
 Decisions are pure, and an undo log covers every command, so that a refused one leaves nothing behind. If deciding or
 saving raises anything else than a refusal, the batch is rolled back and its commands run one by one: only the faulty
