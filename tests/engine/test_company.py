@@ -14,6 +14,7 @@ from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import Submit
 from swarmkeeper.engine.batch import COMPANY_PART, Company
+from swarmkeeper.request_id import REQUEST
 from swarmkeeper.settings import Settings
 from tests.support.postgres import server
 
@@ -42,6 +43,10 @@ class Clock:
         self.comes()
 
 
+def calls(number: int) -> list[str]:
+    return [f"req_{each}" for each in range(number)]
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
@@ -52,7 +57,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 async def test_a_batch_waits_while_those_who_were_answered_come_back(clock: Clock) -> None:
     company, queue = Company(clock), ["first"]
     clock.time = 16_000
-    company.answered(4, began=0)
+    company.answered(calls(4), began=0)
     clock.comes = lambda: queue.append("another")
 
     await company.wait(queue)
@@ -64,7 +69,7 @@ async def test_a_batch_waits_while_those_who_were_answered_come_back(clock: Cloc
 async def test_a_batch_waits_no_longer_once_all_are_back(clock: Clock) -> None:
     company, queue = Company(clock), ["first"]
     clock.time = 16_000
-    company.answered(2, began=0)
+    company.answered(calls(2), began=0)
     clock.comes = lambda: queue.append("another")
 
     await company.wait(queue)
@@ -75,7 +80,7 @@ async def test_a_batch_waits_no_longer_once_all_are_back(clock: Clock) -> None:
 async def test_a_batch_waits_no_longer_if_nobody_comes(clock: Clock) -> None:
     company = Company(clock)
     clock.time = 16_000
-    company.answered(9, began=0)
+    company.answered(calls(9), began=0)
 
     await company.wait(["first"])
 
@@ -88,7 +93,7 @@ async def test_a_batch_waits_no_longer_if_nobody_comes(clock: Clock) -> None:
 async def test_a_caller_that_comes_alone_does_not_wait(clock: Clock, callers: int, later: int) -> None:
     company = Company(clock)
     clock.time = 16_000
-    company.answered(callers, began=0)
+    company.answered(calls(callers), began=0)
     clock.time += later
 
     await company.wait(["first"])
@@ -99,7 +104,7 @@ async def test_a_caller_that_comes_alone_does_not_wait(clock: Clock, callers: in
 async def test_one_very_slow_batch_does_not_make_the_next_ones_wait_long(clock: Clock) -> None:
     company, queue = Company(clock), ["first"]
     clock.time = 3_600_000_000
-    company.answered(1_000, began=0)
+    company.answered(calls(1_000), began=0)
     clock.comes = lambda: queue.append("another")
 
     await company.wait(queue)
@@ -134,6 +139,7 @@ async def batches_of(swarm: Orchestrator) -> int:
     """Let callers submit tasks, each the next one soon after the answer; return how many batches that took."""
 
     async def caller(number: int) -> None:
+        REQUEST.set(f"req_{number}")
         for _ in range(ROUNDS):
             not_replayed(await swarm.engine.do(Submit(by=OWN, title="hello", spec=b'{"title":"hello"}')))
             await asyncio.sleep(number * APART_SECONDS)
@@ -154,3 +160,15 @@ async def test_callers_of_a_far_database_share_batches(store: str, monkeypatch: 
             apart = await batches_of(swarm)
 
     assert together <= 0.75 * apart
+
+
+async def test_a_caller_of_many_commands_is_one_caller(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(Company, "answered", lambda self, callers, began: counted.append(len(callers)))
+    submits = [Submit(by=OWN, title="hello", spec=b'{"title":"hello"}') for _ in range(20)]
+
+    async with Orchestrator(Settings(store=store, log_level="error")) as swarm:
+        counted.clear()
+        await swarm.engine.do_all(submits)
+
+        assert counted == [1]

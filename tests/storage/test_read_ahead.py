@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.core import named_reads
 from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import Cancel, Register, Submit
-from swarmkeeper.core.model import VerdictRecord
+from swarmkeeper.core.model import SubtaskSpec, VerdictRecord
 from swarmkeeper.core.ports import NotReadAhead, ReadsAhead
 from swarmkeeper.core.states import Decision
 from swarmkeeper.reads.queries import Queries
@@ -20,6 +22,7 @@ from swarmkeeper.settings import Settings
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.storage.sqlite import SqliteStore
 from tests.bench.test_costs import PLAN, work
+from tests.support.at_rest import key_file
 from tests.support.postgres import server
 
 RESULTS: dict[str, dict[str, Any]] = {
@@ -34,10 +37,36 @@ def store() -> str:
     return server().new_store()
 
 
+@pytest.fixture
+def key() -> str:
+    return ""
+
+
 @pytest_asyncio.fixture
-async def swarm(store: str) -> AsyncIterator[Orchestrator]:
-    async with Orchestrator(Settings(store=store, log_level="error", four_eyes=False)) as swarm:
+async def swarm(store: str, key: str) -> AsyncIterator[Orchestrator]:
+    settings = Settings(store=store, log_level="error", four_eyes=False, encryption_key=key)
+    async with Orchestrator(settings) as swarm:
         yield swarm
+
+
+class TestEncrypted:
+    @pytest.fixture
+    def key(self, tmp_path: Path) -> str:
+        return key_file(tmp_path / "master")
+
+    async def test_inputs_are_opened(self, swarm: Orchestrator) -> None:
+        task = not_replayed(
+            await swarm.engine.do(
+                Submit(by=OWN, title="hello", spec=b'{"title":"hello"}', subtasks=(SubtaskSpec("a", "grow roses"),))
+            )
+        )
+        at_once = None
+        for _ in range(2):
+            one_by_one = await queries_of(swarm).task(OWN, task)
+            at_once = await queries_of(swarm).small_task(OWN, task)
+            assert at_once == one_by_one
+
+        assert "grow roses" in json.dumps(at_once)
 
 
 async def submitted(swarm: Orchestrator) -> str:

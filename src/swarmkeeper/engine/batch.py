@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -116,9 +116,9 @@ class Company:
         self._clock = clock
         self._callers = self._answered_at = self._took = 0
 
-    def answered(self, callers: int, began: int) -> None:
-        """Note how many callers a batch has answered now that began then."""
-        self._callers, self._answered_at = callers, self._clock.monotonic()
+    def answered(self, calls: Collection[str], began: int) -> None:
+        """Note that a batch that began then has answered these calls now, however many commands each of them had."""
+        self._callers, self._answered_at = len(calls), self._clock.monotonic()
         self._took = min(self._answered_at - began, BATCH_TIME_MAX)
 
     async def wait(self, queue: Sized) -> None:

@@ -1,8 +1,8 @@
 """The engine loop: gather the waiting commands, run them as one batch in one transaction, answer.
 
 Theory. The cost of a durable change is the fsync, not the logic. So all commands that arrive during one commit form the
-next batch and share its commit. No timer waits for more: an idle engine commits a single command at once, and a busy
-one forms large batches by itself. Callers are answered only after the commit; a reply lost afterwards does no harm,
+next batch and share its commit. An idle engine commits a single command at once, and a busy one forms large batches
+(see also `Company` in batch.py). Callers are answered only after the commit; a reply lost afterwards does no harm,
 because every command can be repeated (idempotency key, lease, claim id).
 
 Decisions are pure, and an undo log covers every command, so that a refused one leaves nothing behind. If deciding or
@@ -467,7 +467,7 @@ class Engine:
             if isinstance(queued.command, SendHeartbeat):
                 self._heartbeat_cache.learn(queued.command, working)
         self._settle(commands, polls, batch.answered)
-        self._company.answered(len(commands) + sum(not poll.with_report for poll in batch.answered), began)
+        self._company.answered({each.request for each in commands} | {each.request for each in batch.answered}, began)
         await self._notify(batch.saved)
 
     def _slice_rows(self) -> int:

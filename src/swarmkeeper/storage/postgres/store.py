@@ -31,8 +31,8 @@ from swarmkeeper.storage.derived import in_postgres
 from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
+from swarmkeeper.storage.postgres.entries_ahead import AskedHeads
 from swarmkeeper.storage.postgres.execution import QUERIES, Execution, read_together
-from swarmkeeper.storage.postgres.heads import AskedHeads
 from swarmkeeper.storage.postgres.loading import load_keys
 from swarmkeeper.storage.postgres.sequencer import Sequencer, place_turn
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction

@@ -13,8 +13,8 @@ from swarmkeeper.storage import checkpoints, kills, operations, persons, retenti
 from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.derived import saving
-from swarmkeeper.storage.postgres import heads
 from swarmkeeper.storage.postgres.connections import translated_errors
+from swarmkeeper.storage.postgres.entries_ahead import AskedHeads, HeadsAhead, first_entries
 from swarmkeeper.storage.postgres.execution import Execution
 from swarmkeeper.storage.postgres.loading import BulkLoading
 from swarmkeeper.storage.postgres.locks import Locks, task_lock
@@ -39,7 +39,7 @@ class PostgresTransaction:
     reads_together = True
 
     def __init__(
-        self, execution: Execution, tenants: set[str], budgeted: set[str], bodies: BodyCodec, asked: heads.AskedHeads
+        self, execution: Execution, tenants: set[str], budgeted: set[str], bodies: BodyCodec, asked: AskedHeads
     ) -> None:
         """
         Args:
@@ -47,7 +47,7 @@ class PostgresTransaction:
             budgeted: those that are known to have a budget.
             asked: what earlier transactions asked of queues; the store keeps it, too.
         """
-        self._asked, self._ahead = asked, heads.HeadsAhead()
+        self._asked, self._ahead = asked, HeadsAhead()
         self._execution, self._bodies = execution, bodies
         self._locks = Locks(execution, budgeted)
         self._tenants = tenants
@@ -122,7 +122,7 @@ class PostgresTransaction:
         await self.write()
         with translated_errors():
             found, *pages = await self._execution.fetch_together(
-                [levels, *(heads.asked(tenant, *line) for line in lines)]
+                [levels, *(first_entries(tenant, *line) for line in lines)]
             )
         for line, entries in zip(lines, self._taken(pages), strict=True):
             self._ahead.put(tenant, line, entries)
@@ -161,7 +161,7 @@ class PostgresTransaction:
             self._asked.note(tenant, *line)
         ahead = {line: entries for line in lines if (entries := self._ahead.get(tenant, *line)) is not None}
         rest = [line for line in lines if line not in ahead]
-        found = await self._entries([heads.asked(tenant, *line) for line in rest]) if rest else []
+        found = await self._entries([first_entries(tenant, *line) for line in rest]) if rest else []
         ahead.update(zip(rest, found, strict=True))
         return [ahead[line] for line in lines]
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from swarmkeeper.core.model import QueueEntry
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.storage.postgres import PostgresStore
-from swarmkeeper.storage.postgres.heads import QUEUES_MAX, REMEMBERED, AskedHeads, HeadsAhead
+from swarmkeeper.storage.postgres.entries_ahead import QUEUES_MAX, REMEMBERED, AskedHeads, HeadsAhead
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import of_one_task, save

@@ -33,7 +33,7 @@ class AskedHeads:
         return known if len(known) <= QUEUES_MAX else []
 
 
-def asked(tenant: str, queue: int, priority: int, limit: int) -> tuple[str, Mapping[str, Any]]:
+def first_entries(tenant: str, queue: int, priority: int, limit: int) -> tuple[str, Mapping[str, Any]]:
     """Return the statement for the first items of a queue and priority, and its parameters."""
     return "ready_heads", {
         "tenant": tenant,
