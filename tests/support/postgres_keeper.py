@@ -8,8 +8,8 @@ read the programs, else in a user namespace, in which root is called nobody.
 Lines on its standard input stop and start the server in between: `stop fast`, `stop immediate`, `start`. Each is
 answered by one more such line of JSON. After `stop immediate` the next start recovers as after a crash.
 
-With `--durable`, each commit waits for the disk. Otherwise the data is in memory, where there is enough of it: making and
-removing the files of databases on a disk takes a part of each test.
+With `--durable`, each commit waits for the disk. Otherwise the data is in memory, where there is enough of it: making
+and removing the files of databases on a disk takes a part of each test.
 """
 
 import importlib.util
