@@ -8,7 +8,8 @@ read the programs, else in a user namespace, in which root is called nobody.
 Lines on its standard input stop and start the server in between: `stop fast`, `stop immediate`, `start`. Each is
 answered by one more such line of JSON. After `stop immediate` the next start recovers as after a crash.
 
-With `--durable`, each commit waits for the disk.
+With `--durable`, each commit waits for the disk. Otherwise the data is in memory, where there is enough of it: making
+and removing the files of databases on a disk takes a part of each test.
 """
 
 import importlib.util
@@ -40,6 +41,8 @@ SETTINGS = {
 }
 # The data is thrown away, so it need not outlive a crash of the machine.
 HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+IN_MEMORY = Path("/dev/shm")  # where Linux has it
+ROOM = 4 << 30  # bytes that must be free there: a container often gets far less
 
 
 def programs() -> Path:
@@ -151,8 +154,10 @@ class Server:
 
 
 def main(arguments: list[str]) -> None:
-    settings = SETTINGS if "--durable" in arguments else {**SETTINGS, **HASTY}
-    folder = Path(tempfile.mkdtemp(prefix="swarmkeeper-postgres-"))
+    durable = "--durable" in arguments
+    settings = SETTINGS if durable else {**SETTINGS, **HASTY}
+    in_memory = not durable and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free >= ROOM
+    folder = Path(tempfile.mkdtemp(prefix="swarmkeeper-postgres-", dir=IN_MEMORY if in_memory else None))
     server = Server(folder, settings)
     try:
         server.create()
