@@ -1039,6 +1039,125 @@ function M() {
   if (1 === g4.push(this)) (n.requestAnimationFrame || A3)(F3);
 }
 
+// src/state.ts
+var session = y3(void 0);
+var may = (action) => session.value?.may.includes(action) ?? false;
+function kept(name, otherwise) {
+  try {
+    return localStorage.getItem(`swarmkeeper.${name}`) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+function keep(name, value) {
+  try {
+    localStorage.setItem(`swarmkeeper.${name}`, value);
+  } catch {
+  }
+}
+var theme = y3(kept("theme", "system"));
+var letters = y3(kept("letters", "on") === "on");
+var utc = y3(kept("zone", "local") === "utc");
+function keepChoices() {
+  x2(() => {
+    document.documentElement.dataset.theme = theme.value;
+    keep("theme", theme.value);
+  });
+  x2(() => keep("letters", letters.value ? "on" : "off"));
+  x2(() => keep("zone", utc.value ? "utc" : "local"));
+}
+
+// src/words.ts
+var TASKS = {
+  CREATED: { tone: "wait", word: "created" },
+  PLANNED: { tone: "wait", word: "planned" },
+  IN_PROGRESS: { tone: "run", word: "in progress" },
+  COMPLETED: { tone: "eye", word: "completed" },
+  FAILED: { tone: "bad", word: "failed" },
+  ARCHIVED: { tone: "ok", word: "archived" }
+};
+var ITEMS = {
+  BLOCKED: { tone: "wait", word: "blocked" },
+  READY: { tone: "wait", word: "ready" },
+  LEASED: { tone: "run", word: "running" },
+  WAITING: { tone: "hold", word: "waits" },
+  IN_REVIEW: { tone: "eye", word: "in review" },
+  SUCCEEDED: { tone: "ok", word: "done" },
+  FAILED: { tone: "bad", word: "failed" },
+  CANCELLED: { tone: "plain", word: "cancelled" },
+  SKIPPED: { tone: "plain", word: "skipped" }
+};
+var OUTCOMES = {
+  accepted: { tone: "ok", word: "accepted" },
+  rejected: { tone: "bad", word: "rejected" },
+  failed: { tone: "bad", word: "failed" },
+  cancelled: { tone: "plain", word: "cancelled" },
+  expired: { tone: "bad", word: "expired" }
+};
+var plain = (word) => ({ tone: "plain", word: word.toLowerCase().replaceAll("_", " ") });
+var lookOfItem = (status) => ITEMS[status] ?? plain(status);
+var lookOfEnding = (ending) => ending === "succeeded" ? { tone: "ok", word: "succeeded" } : ["failed", "expired", "timed_out"].includes(ending) ? { tone: "bad", word: ending.replace("_", " ") } : ["deferred", "asked"].includes(ending) ? { tone: "hold", word: ending } : plain(ending);
+function lookOfTask(task) {
+  if (task.outcome !== null) {
+    const outcome = OUTCOMES[task.outcome] ?? plain(task.outcome);
+    return task.status === "ARCHIVED" && task.outcome === "accepted" ? { tone: "ok", word: "archived" } : outcome;
+  }
+  if (task.holds.includes("paused")) return { tone: "hold", word: "paused" };
+  if (task.holds.includes("budget")) return { tone: "hold", word: "at its budget" };
+  if (task.holds.length) return { tone: "hold", word: "waits for a person" };
+  return TASKS[task.status] ?? plain(task.status);
+}
+var ORDER = ["bad", "hold", "run", "eye", "wait", "plain", "ok"];
+var worse = (a5, b3) => ORDER.indexOf(a5) - ORDER.indexOf(b3);
+function span(ms) {
+  const seconds = Math.max(0, ms) / 1e3;
+  if (seconds < 1) return `${Math.round(seconds * 1e3)} ms`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} m ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} m`;
+  return `${Math.floor(hours / 24)} d`;
+}
+var since = (time, now3) => time ? span(now3 - Date.parse(time)) : "–";
+var until = (time, now3) => time ? span(Date.parse(time) - now3) : "–";
+function moment(time) {
+  if (!time) return "–";
+  const at = new Date(time);
+  if (Number.isNaN(at.getTime())) return "–";
+  const shown = inZone(at), two = (n3) => String(n3).padStart(2, "0");
+  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][shown.getUTCMonth()];
+  return `${shown.getUTCDate()} ${month} ${two(shown.getUTCHours())}:${two(shown.getUTCMinutes())}:${two(shown.getUTCSeconds())} ${zone(at)}`;
+}
+var minutesAhead = (at) => utc.value ? 0 : -at.getTimezoneOffset();
+var inZone = (at) => new Date(at.getTime() + minutesAhead(at) * 6e4);
+function zone(at) {
+  const minutes = minutesAhead(at);
+  if (minutes === 0) return "UTC";
+  const rest = Math.abs(minutes) % 60;
+  return `UTC${minutes < 0 ? "−" : "+"}${Math.floor(Math.abs(minutes) / 60)}${rest ? `:${String(rest).padStart(2, "0")}` : ""}`;
+}
+function money(micro) {
+  if (micro === void 0 || micro === null) return "–";
+  const digits = String(Math.trunc(Math.abs(micro))).padStart(7, "0");
+  const [whole2, part] = [digits.slice(0, -6), digits.slice(-6)];
+  const shown = whole2 === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
+  return `${micro < 0 ? "−" : ""}$${grouped(whole2)}.${shown.padEnd(2, "0")}`;
+}
+var grouped = (digits) => String(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+var safe = (text) => text.replace(
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
+  (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`
+);
+var shortId = (id2) => id2.replace(/\b([a-z]{3})_[0-9A-Za-z]{14,}([0-9A-Za-z]{6})\b/g, "$1_…$2");
+var EXACT = "";
+var INTEGERS = new RegExp(`"${EXACT}(-?\\d+)"`, "g");
+function head(value, max = 64 * 1024) {
+  const text = typeof value === "string" ? value.replace(new RegExp(`^${EXACT}`), "") : (JSON.stringify(value, null, 2) ?? "null").replace(INTEGERS, "$1");
+  return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
+}
+
 // src/api.ts
 var ApiError = class extends Error {
   constructor(status, code, message, retryAfter = 0) {
@@ -1093,7 +1212,8 @@ async function call(method, path, asked = {}) {
   if (response.status === 304 || response.status === 204) return { status: response.status, body: void 0, etag };
   let body;
   try {
-    body = await response.json();
+    const text = await response.text();
+    body = asked.text && response.ok ? text : exactly(text);
   } catch {
     throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
   }
@@ -1103,6 +1223,9 @@ async function call(method, path, asked = {}) {
     throw new ApiError(response.status, problem2.code ?? "error", problem2.detail ?? problem2.title ?? "The call was refused.", after);
   }
   return { status: response.status, body, etag };
+}
+function exactly(text) {
+  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (found) => found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${EXACT}${found}"`) : text);
 }
 var get = async (path, query) => (await call("GET", path, query ? { query } : {})).body;
 async function act(path, body = {}) {
@@ -1135,34 +1258,40 @@ var api = {
   approve: (approval, comment) => act(`approvals/${id(approval.id)}:approve`, { subject_hash: approval.subject_hash, ...comment ? { comment } : {} }),
   reject: (approval, reason) => act(`approvals/${id(approval.id)}:reject`, { reason }),
   answer: (approval, answer) => act(`approvals/${id(approval.id)}:answer`, { answer }),
-  skills: () => get("skills")
+  skills: () => get("skills"),
+  needed: () => get("approvals", { order: "expires", page_size: 100 }),
+  queuesSeen: () => get("queues", { page_size: 100 }),
+  rows: (query) => get("tasks", { view: "row", ...query }),
+  explain: (task) => get(`tasks/${id(task)}:explain`),
+  searched: (q2) => get("tasks", { q: q2, view: "row", page_size: 8 })
 };
-
-// src/state.ts
-var session = y3(void 0);
-var may = (action) => session.value?.may.includes(action) ?? false;
-function kept(name, otherwise) {
-  try {
-    return localStorage.getItem(`swarmkeeper.${name}`) ?? otherwise;
-  } catch {
-    return otherwise;
+async function whole(path, pages2) {
+  const items = [];
+  let token2 = "";
+  for (let page = 0; page < pages2; page++) {
+    const found = await get(path, { page_size: 500, page_token: token2 });
+    items.push(...found.items);
+    token2 = found.next_page_token;
+    if (!token2) break;
   }
+  return { items, more: token2 !== "" };
 }
-function keep(name, value) {
-  try {
-    localStorage.setItem(`swarmkeeper.${name}`, value);
-  } catch {
-  }
-}
-var theme = y3(kept("theme", "system"));
-var letters = y3(kept("letters", "on") === "on");
-function keepChoices() {
-  x2(() => {
-    document.documentElement.dataset.theme = theme.value;
-    keep("theme", theme.value);
-  });
-  x2(() => keep("letters", letters.value ? "on" : "off"));
-}
+var lists = {
+  rows: (filter, pageSize, pageToken) => get("tasks", { ...filter, view: "row", page_size: pageSize, page_token: pageToken }),
+  count: ({ order_by: _4, ...filter }) => get("tasks:count", filter),
+  labels: (key) => get("tasks:labels", { key, page_size: 500 }),
+  bulk: (action, ids, dryRun, reason = "") => act("tasks:bulk", { action, ids, dry_run: dryRun, ...reason ? { reason } : {} }),
+  /** How far an operation is, and what was refused first. */
+  operation: (operation) => get(`operations/${id(operation)}`, { outcome: "refused", page_size: 100 }),
+  bots: () => whole("bots", 4),
+  leases: (bot) => get(`bots/${id(bot)}/leases`, { page_size: 200 }),
+  steerBot: (bot, verb) => act(`bots/${id(bot)}:${verb}`),
+  kills: () => get("kills", { page_size: 500 }),
+  kill: async (kind, name, reason) => (await call("PUT", "kills", { body: { kind, name, reason } })).body,
+  lift: (kill) => call("DELETE", `kills/${id(kill)}`),
+  costsByBot: () => get("costs", { by: "bot" }),
+  queues: () => whole("queues", 4)
+};
 
 // src/keys.ts
 var layers = [];
@@ -1183,29 +1312,30 @@ function useKeys(keys, alone = false) {
 function listed() {
   const seen = /* @__PURE__ */ new Map();
   for (const layer of [...layers].reverse()) {
-    for (const [keys, { does }] of Object.entries(layer.keys)) if (does && !seen.has(keys)) seen.set(keys, does);
+    for (const [keys, each] of Object.entries(layer.keys)) if (each.does && !seen.has(keys)) seen.set(keys, { keys, ...each });
   }
-  return [...seen].map(([keys, does]) => ({ keys, does }));
+  return [...seen.values()];
 }
 function find(keys) {
-  for (let at = layers.length - 1; at >= 0; at--) {
-    const found = layers[at].keys[keys];
-    if (found) return found.run;
-    if (layers[at].alone) return void 0;
-  }
-  return void 0;
+  const alone = layers.filter((layer) => layer.alone).at(-1);
+  if (alone) return alone.keys[keys]?.run;
+  return layers.filter((layer) => layer.keys[keys]).at(-1)?.keys[keys].run;
 }
-var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName));
+var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName) && !(target instanceof HTMLInputElement && target.type === "checkbox"));
 function listen() {
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
-    const key = event.key;
+    if (event.altKey || event.defaultPrevented) return;
+    if (event.ctrlKey || event.metaKey) {
+      if (!event.shiftKey) run(`Ctrl ${event.key}`, event);
+      return;
+    }
+    const key = event.key === " " ? "Space" : event.key;
     if (key === "Escape") {
       run("Escape", event);
       return;
     }
     if (typesInto(event.target)) return;
-    if ((key === "Enter" || key === " ") && event.target instanceof Element && event.target.closest("a, button, summary, [role=button]")) return;
+    if ((key === "Enter" || key === "Space") && event.target instanceof Element && event.target.closest("a, button, summary, input, [role=button]")) return;
     if (key.length === 1 && !letters.value) return;
     const keys = pending ? `${pending} ${key}` : key;
     pending = "";
@@ -1268,18 +1398,20 @@ var Stream = class {
       if (this.cursor) headers["last-event-id"] = this.cursor;
       const response = await fetch(this.address, { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: stop.signal });
       status = response.status;
-      if (response.ok && response.body) {
-        this.failures = 0;
+      if (response.ok && response.body && this.stop === stop) {
         this.tell({ live: true });
         const reader2 = response.body.pipeThrough(new TextDecoderStream()).getReader();
-        const messages = new Messages((data) => this.changed(JSON.parse(data)));
+        const messages = new Messages((data) => {
+          if (this.stop === stop) this.changed(JSON.parse(data));
+        });
         for (; ; ) {
           const { done, value } = await reader2.read();
-          if (done) break;
+          if (done || this.stop !== stop) break;
           heard();
+          this.failures = 0;
           messages.add(value);
         }
-      } else if (status === 400) {
+      } else if (status === 400 && this.stop === stop) {
         this.cursor = "";
       }
     } catch {
@@ -1288,10 +1420,10 @@ var Stream = class {
     }
     if (this.stop !== stop) return;
     this.stop = void 0;
-    const ended = ENDED.includes(status);
+    const ended2 = ENDED.includes(status);
     const pause = 1e3 * PAUSES_S[Math.min(this.failures++, PAUSES_S.length - 1)];
-    this.tell({ live: false, status: status < 400 ? 0 : status, retryAt: ended ? 0 : Date.now() + pause });
-    if (!ended) this.timer = setTimeout(() => this.begin(), pause);
+    this.tell({ live: false, status: status < 400 ? 0 : status, retryAt: ended2 ? 0 : Date.now() + pause });
+    if (!ended2) this.timer = setTimeout(() => this.begin(), pause);
   }
   changed(change) {
     this.cursor = change.cursor;
@@ -1305,9 +1437,9 @@ var Messages = class {
   found;
   rest = "";
   add(piece) {
-    const whole = (this.rest + piece).split(/\r?\n\r?\n/);
-    this.rest = whole.pop();
-    for (const message of whole) {
+    const whole2 = (this.rest + piece).split(/\r?\n\r?\n/);
+    this.rest = whole2.pop();
+    for (const message of whole2) {
       const data = message.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).replace(/^ /, ""));
       if (data.length) this.found(data.join("\n"));
     }
@@ -1397,14 +1529,14 @@ function useRead(key, read2, options = {}) {
   }, [made]);
   return made;
 }
-function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }) {
+function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, gap: least = GAP_MS }) {
   const state = y3({ data: void 0, error: void 0, slow: false, at: 0 });
-  let timer = 0, due = 0, ended = false, reading;
+  let timer = 0, due = 0, ended2 = false, reading;
   let missed = false;
-  let gap = GAP_MS, readAt = 0;
+  let gap = least, readAt = 0;
   function plan(pause) {
     const at = Date.now() + pause;
-    if (ended || timer && due <= at) return;
+    if (ended2 || timer && due <= at) return;
     clearTimeout(timer);
     due = at;
     timer = setTimeout(() => {
@@ -1412,7 +1544,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }
       void again();
     }, pause);
   }
-  async function once() {
+  async function once2() {
     clearTimeout(timer);
     timer = 0;
     missed = false;
@@ -1424,34 +1556,34 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }
     let pause = streaming.peek() ? seldom : every;
     try {
       const data = await read2(state.peek().data);
-      if (!ended) state.value = { data, error: void 0, slow: false, at: Date.now() };
+      if (!ended2) state.value = { data, error: void 0, slow: false, at: Date.now() };
       answered();
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
       if (error.signedOut) session.value = null;
       pause = failed(error, every);
-      if (!ended) state.value = { ...state.value, error, slow: false };
+      if (!ended2) state.value = { ...state.value, error, slow: false };
     } finally {
       clearTimeout(slow);
       if (first) pending2.value--;
       reading = void 0;
     }
-    gap = Date.now() - begun > SLOW_READ_MS ? LONG_GAP_MS : GAP_MS;
+    gap = Math.max(least, Date.now() - begun > SLOW_READ_MS ? LONG_GAP_MS : GAP_MS);
     plan(missed ? Math.min(pause, gap) : pause);
   }
   function again() {
-    if (ended) return Promise.resolve();
+    if (ended2) return Promise.resolve();
     if (document.hidden) {
       missed = true;
       return Promise.resolve();
     }
-    reading ??= once();
+    reading ??= once2();
     return reading;
   }
   function heard(change) {
     if (change !== "all" && !on(change)) return;
     missed = true;
-    if (change !== "all" && change.tasks === "many") gap = LONG_GAP_MS;
+    if (change !== "all" && change.tasks === "many") gap = Math.max(least, LONG_GAP_MS);
     if (!reading) plan(Math.max(0, readAt + gap - Date.now()));
   }
   const shown = () => {
@@ -1472,7 +1604,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }
       void again();
     },
     end: () => {
-      ended = true;
+      ended2 = true;
       clearTimeout(timer);
       listeners.delete(heard);
       document.removeEventListener("visibilitychange", shown);
@@ -1501,93 +1633,6 @@ function tick() {
 var said = y3("");
 function say(text) {
   said.value = said.peek() === text ? `${text} ` : text;
-}
-
-// src/words.ts
-var TASKS = {
-  CREATED: { tone: "wait", word: "created" },
-  PLANNED: { tone: "wait", word: "planned" },
-  IN_PROGRESS: { tone: "run", word: "in progress" },
-  COMPLETED: { tone: "eye", word: "completed" },
-  FAILED: { tone: "bad", word: "failed" },
-  ARCHIVED: { tone: "ok", word: "archived" }
-};
-var ITEMS = {
-  BLOCKED: { tone: "wait", word: "blocked" },
-  READY: { tone: "wait", word: "ready" },
-  LEASED: { tone: "run", word: "running" },
-  WAITING: { tone: "hold", word: "waits" },
-  IN_REVIEW: { tone: "eye", word: "in review" },
-  SUCCEEDED: { tone: "ok", word: "done" },
-  FAILED: { tone: "bad", word: "failed" },
-  CANCELLED: { tone: "plain", word: "cancelled" },
-  SKIPPED: { tone: "plain", word: "skipped" }
-};
-var OUTCOMES = {
-  accepted: { tone: "ok", word: "accepted" },
-  rejected: { tone: "bad", word: "rejected" },
-  failed: { tone: "bad", word: "failed" },
-  cancelled: { tone: "plain", word: "cancelled" },
-  expired: { tone: "bad", word: "expired" }
-};
-var plain = (word) => ({ tone: "plain", word: word.toLowerCase().replaceAll("_", " ") });
-var lookOfItem = (status) => ITEMS[status] ?? plain(status);
-var lookOfEnding = (ending) => ending === "succeeded" ? { tone: "ok", word: "succeeded" } : ["failed", "expired", "timed_out"].includes(ending) ? { tone: "bad", word: ending.replace("_", " ") } : ["deferred", "asked"].includes(ending) ? { tone: "hold", word: ending } : plain(ending);
-function lookOfTask(task) {
-  if (task.outcome !== null) {
-    const outcome = OUTCOMES[task.outcome] ?? plain(task.outcome);
-    return task.status === "ARCHIVED" && task.outcome === "accepted" ? { tone: "ok", word: "archived" } : outcome;
-  }
-  if (task.holds.includes("paused")) return { tone: "hold", word: "paused" };
-  if (task.holds.includes("budget")) return { tone: "hold", word: "at its budget" };
-  if (task.holds.length) return { tone: "hold", word: "waits for a person" };
-  return TASKS[task.status] ?? plain(task.status);
-}
-var ORDER = ["bad", "hold", "run", "eye", "wait", "plain", "ok"];
-var worse = (a5, b3) => ORDER.indexOf(a5) - ORDER.indexOf(b3);
-function span(ms) {
-  const seconds = Math.max(0, ms) / 1e3;
-  if (seconds < 1) return `${Math.round(seconds * 1e3)} ms`;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} m ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} m`;
-  return `${Math.floor(hours / 24)} d`;
-}
-var since = (time, now3) => time ? span(now3 - Date.parse(time)) : "–";
-var until = (time, now3) => time ? span(Date.parse(time) - now3) : "–";
-function moment(time) {
-  if (!time) return "–";
-  const at = new Date(time);
-  if (Number.isNaN(at.getTime())) return "–";
-  const two = (n3) => String(n3).padStart(2, "0");
-  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][at.getMonth()];
-  return `${at.getDate()} ${month} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone(at)}`;
-}
-function zone(at) {
-  const minutes = -at.getTimezoneOffset();
-  if (minutes === 0) return "UTC";
-  const rest = Math.abs(minutes) % 60;
-  return `UTC${minutes < 0 ? "−" : "+"}${Math.floor(Math.abs(minutes) / 60)}${rest ? `:${String(rest).padStart(2, "0")}` : ""}`;
-}
-function money(micro) {
-  if (micro === void 0 || micro === null) return "–";
-  const digits = String(Math.trunc(Math.abs(micro))).padStart(7, "0");
-  const [whole, part] = [digits.slice(0, -6), digits.slice(-6)];
-  const shown = whole === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
-  return `${micro < 0 ? "−" : ""}$${grouped(whole)}.${shown.padEnd(2, "0")}`;
-}
-var grouped = (digits) => String(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
-var safe = (text) => text.replace(
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
-  (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`
-);
-var shortId = (id2) => id2.replace(/\b([a-z]{3})_[0-9A-Za-z]{14,}([0-9A-Za-z]{6})\b/g, "$1_…$2");
-function head(value, max = 64 * 1024) {
-  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "null";
-  return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
 }
 
 // node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
@@ -1700,30 +1745,32 @@ var NotDone = ({ error }) => a4("div", { class: "trouble", role: "alert", childr
 function Disconnected() {
   if (connection.value.live) return null;
   const left = Math.max(0, Math.ceil((connection.value.retryAt - now.value) / 1e3));
-  return a4("div", { class: "disconnected", role: "status", children: [
+  return a4("div", { class: "disconnected", children: [
     a4(Glyph, { tone: "bad" }),
     " The server does not answer. ",
     left > 0 ? `Next try in ${left} s.` : "Trying now.",
-    " Actions are off until then."
+    " Actions are off until then.",
+    " ",
+    a4("button", { type: "button", class: "small", onClick: tryNow, children: "Try now" })
   ] });
 }
-function Act({ action, run: run2, children, kind, busy, keys }) {
+function Act({ action, run: run2, submits, children, kind, busy, keys }) {
   const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
   const why = allowed ? void 0 : `Your role may not ${action}.`;
-  return a4("button", { type: "button", class: kind ?? "quiet", disabled: off, title: why, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
+  return a4("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: off, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
     children,
     keys && a4(Key, { children: keys })
   ] });
 }
 function Value({ value, name }) {
-  const [whole, setWhole] = d2(false);
-  const shown = head(value, whole ? 1 << 20 : 16 * 1024);
+  const [whole2, setWhole] = d2(false);
+  const shown = head(value, whole2 ? 1 << 20 : 16 * 1024);
   return a4("div", { class: "value", children: [
     a4("pre", { tabIndex: 0, role: "region", "aria-label": name, children: shown.text }),
-    shown.cut && !whole && a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
+    shown.cut && !whole2 && a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
   ] });
 }
-function Dialog({ title, close, children }) {
+function Dialog({ title, close, children, bare: bare2, ahead: ahead2 }) {
   const box = T2(null);
   A2(() => {
     const dialog = box.current;
@@ -1734,16 +1781,31 @@ function Dialog({ title, close, children }) {
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
-  return a4("dialog", { ref: box, "aria-label": title, onCancel: (event) => {
-    event.preventDefault();
-    close();
-  }, children: [
-    a4("header", { children: [
-      a4("h2", { children: title }),
-      a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
-    ] }),
-    children
-  ] });
+  return a4(
+    "dialog",
+    {
+      ref: box,
+      class: bare2 ? "bare" : "",
+      "aria-label": title,
+      onCancel: (event) => {
+        event.preventDefault();
+        close();
+      },
+      onClick: (event) => {
+        if (event.target === box.current) close();
+      },
+      onKeyDown: (event) => {
+        if (ahead2 && event.target === box.current && event.key.length === 1 && !event.ctrlKey && !event.metaKey) ahead2(event.key);
+      },
+      children: [
+        !bare2 && a4("header", { children: [
+          a4("h2", { children: title }),
+          a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
+        ] }),
+        children
+      ]
+    }
+  );
 }
 
 // src/route.ts
@@ -1780,13 +1842,23 @@ function go(to, replace = false) {
 // src/frame.tsx
 var PAGES = [
   { path: "inbox", name: "Inbox", keys: "g i" },
-  { path: "tasks", name: "Tasks", keys: "g t" }
+  { path: "tasks", name: "Tasks", keys: "g t" },
+  { path: "bots", name: "Bots", keys: "g b" },
+  { path: "queues", name: "Queues", keys: "g q" },
+  { path: "evaluations", name: "Evaluations", keys: "g e" },
+  { path: "costs", name: "Costs", keys: "g c" },
+  { path: "audit", name: "Audit", keys: "g a" },
+  { path: "simulate", name: "Simulate", keys: "g m" },
+  { path: "settings", name: "Settings", keys: "g s" }
 ];
 var THEMES = {
   system: { next: "light", sign: "◐" },
   light: { next: "dark", sign: "○" },
   dark: { next: "system", sign: "●" }
 };
+var CTRL = /Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl";
+var palette = y3(null);
+var ahead = y3("");
 async function signOut() {
   try {
     await api.signOut();
@@ -1794,14 +1866,29 @@ async function signOut() {
     session.value = null;
   }
 }
-function Frame({ page, crumb, children }) {
+function Frame({ pages: pages2, page, id: id2, children }) {
   const who = session.value;
+  const open = () => {
+    ahead.value = "";
+    palette.value = listed().filter(({ keys }) => !/^(g |Ctrl|Escape)/.test(keys));
+  };
   useKeys({
-    ...Object.fromEntries(PAGES.map((each) => [each.keys, { does: `go to ${each.name}`, run: () => go(`#/${each.path}`) }])),
+    "Ctrl k": { does: "search, or run a command", run: open },
+    ...Object.fromEntries(pages2.map((each) => [each.keys, { does: `go to ${each.name}`, run: () => go(`#/${each.path}`) }])),
     "?": { does: "show the keys", run: () => {
       help.value = true;
     } }
   });
+  const name = pages2.find(({ path }) => path === page)?.name ?? "Not here";
+  const count = approvalsOpen.value, { live } = connection.value;
+  useTold(`${name}${id2 ?? ""}`, () => id2 ? "" : name);
+  useTold(live, () => live ? "Live again." : "Connection lost. Actions are off.");
+  useTold(count, (before) => count === null || before === null ? "" : count === 0 ? "Nothing needs you." : `${needs(count)} you.`);
+  A2(() => {
+    document.title = `${count ? `(${count}) ` : ""}${name}${id2 ? ` ${id2}` : ""} · swarmkeeper`;
+  }, [count, name, id2]);
+  const here = T2(null);
+  A2(() => here.current?.scrollIntoView({ block: "nearest", inline: "nearest" }), [page]);
   const next = THEMES[theme.value];
   return a4("div", { class: "frame", children: [
     a4("a", { class: "skip", href: "#main", onClick: (event) => {
@@ -1810,9 +1897,9 @@ function Frame({ page, crumb, children }) {
     }, children: "Skip to the content" }),
     a4("nav", { class: "rail", "aria-label": "Pages", children: [
       a4("a", { class: "brand", href: "#/inbox", children: "swarmkeeper" }),
-      a4("ul", { children: PAGES.map((each) => a4("li", { children: a4("a", { href: `#/${each.path}`, "aria-current": page === each.path ? "page" : void 0, children: [
+      a4("ul", { children: pages2.map((each) => a4("li", { children: a4("a", { href: `#/${each.path}`, ...page === each.path ? { "aria-current": "page", ref: here } : {}, children: [
         each.name,
-        each.path === "inbox" && Boolean(approvalsOpen.value) && a4("span", { class: "badge", "aria-label": `${approvalsOpen.value} need you`, children: approvalsOpen.value })
+        each.path === "inbox" && Boolean(count) && a4("span", { class: "badge", "aria-label": `${needs(count)} you`, children: count })
       ] }) }, each.path)) }),
       a4("div", { class: "who", children: [
         a4("span", { children: [
@@ -1828,8 +1915,26 @@ function Frame({ page, crumb, children }) {
       ] })
     ] }),
     a4("header", { class: "top", children: [
-      a4("div", { class: "crumb", children: crumb }),
-      a4("span", { class: `dot ${connection.value.live ? "live" : "lost"}`, children: !connection.value.live ? "no answer" : streaming.value ? "live" : "each 3 s" }),
+      a4("div", { class: "crumb", children: id2 ? a4($, { children: [
+        a4("a", { href: `#/${page}`, children: name }),
+        " / ",
+        a4("code", { children: safe(id2) })
+      ] }) : name }),
+      a4("button", { type: "button", class: "search", onClick: open, "aria-keyshortcuts": "Control+K", "aria-haspopup": "dialog", children: [
+        a4("svg", { viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true", children: [
+          a4("circle", { cx: "7", cy: "7", r: "4.5" }),
+          a4("path", { d: "M10.5 10.5 14 14" })
+        ] }),
+        a4("span", { children: "Search or run a command" }),
+        a4(Key, { children: [
+          CTRL,
+          " K"
+        ] })
+      ] }),
+      a4("span", { class: `dot ${live ? "live" : "lost"}`, children: !live ? "no answer" : streaming.value ? "live" : "each 3 s" }),
+      a4("button", { type: "button", class: "small zone", onClick: () => {
+        utc.value = !utc.value;
+      }, "aria-label": `Times in ${utc.value ? "UTC" : "local time"}. Change to ${utc.value ? "local time" : "UTC"}`, children: utc.value ? "UTC" : zone(new Date(now.value)) }),
       a4("button", { type: "button", class: "small", onClick: () => {
         help.value = true;
       }, "aria-label": "Keys", children: "?" }),
@@ -1844,6 +1949,15 @@ function Frame({ page, crumb, children }) {
     a4("p", { class: "hidden-text", role: "status", "aria-live": "polite", children: said }),
     help.value && a4(Help, {})
   ] });
+}
+var needs = (count) => count === 1 ? "1 needs" : `${count} need`;
+function useTold(value, text) {
+  const before = T2(value);
+  A2(() => {
+    const told = before.current !== value && text(before.current);
+    before.current = value;
+    if (told) say(told);
+  }, [value]);
 }
 function Help() {
   const keys = listed();
@@ -1861,6 +1975,12 @@ function Help() {
         letters.value = event.currentTarget.checked;
       } }),
       " single letters are keys"
+    ] }),
+    a4("label", { class: "choice", children: [
+      a4("input", { type: "checkbox", checked: utc.value, onChange: (event) => {
+        utc.value = event.currentTarget.checked;
+      } }),
+      " times in UTC"
     ] })
   ] });
 }
@@ -1901,6 +2021,418 @@ function later(load, name) {
   };
 }
 
+// src/query.ts
+var STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED"];
+var OUTCOMES2 = ["accepted", "rejected", "failed", "cancelled", "expired"];
+var SORTS = { newest: "-created_at", oldest: "created_at", priority: "priority" };
+var NAMES = ["status", "outcome", "label", "after", "before", "sort"];
+var TOKEN = /(?:"[^"]*"?|[^ \t\r\n\u00a0"])+/g;
+var TIME = /^((?:19|20)\d\d)-(\d\d)-(\d\d)(T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,3})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)?$/;
+var FIRST_TASK = "swarmkeeper submit Hello --skill greeting --no-review";
+function understood(line) {
+  const filter = { q: "", status: [], outcome: [], label: [], order_by: "-created_at" };
+  const problems = [], words = [], seen = /* @__PURE__ */ new Set();
+  for (const raw of tokens(line)) {
+    const word = bare(raw), at = word.indexOf(":");
+    if (raw.startsWith('"') || at < 0) words.push(word);
+    else {
+      const problem2 = take(filter, word.slice(0, at).toLowerCase(), word.slice(at + 1), seen);
+      if (problem2) problems.push(`${word}: ${problem2}`);
+    }
+  }
+  filter.q = words.filter(Boolean).join(" ");
+  if (filter.q && filter.order_by === "priority") {
+    problems.push("sort:priority: tasks with words in their titles are sorted by time");
+    filter.order_by = "-created_at";
+  }
+  return { filter, problems };
+}
+function take(filter, name, value, seen) {
+  if (["after", "before", "sort"].includes(name)) {
+    if (seen.has(name)) return `${name}: is there already`;
+    seen.add(name);
+  }
+  switch (name) {
+    case "status":
+      return anyOf(filter.status, value.toUpperCase().replaceAll("-", "_"), STATUSES, "a status");
+    case "outcome":
+      return anyOf(filter.outcome, value.toLowerCase(), OUTCOMES2, "an outcome");
+    case "label": {
+      const sign = value.indexOf(value.includes("=") ? "=" : ":");
+      if (sign < 1) return "a label is written as label:name=value";
+      once(filter.label, `${value.slice(0, sign)}:${value.slice(sign + 1)}`);
+      return void 0;
+    }
+    case "after":
+    case "before": {
+      const time = moment2(value);
+      if (!time) return "a time is written as 2026-11-29 or 2026-11-29T06:00Z";
+      filter[`created_${name}`] = time;
+      return void 0;
+    }
+    case "sort": {
+      const order = Object.hasOwn(SORTS, value.toLowerCase()) ? SORTS[value.toLowerCase()] : void 0;
+      if (!order) return `sort by ${Object.keys(SORTS).join(", ")}`;
+      filter.order_by = order;
+      return void 0;
+    }
+    default:
+      return `write ${NAMES.map((each) => `${each}:`).join(", ")} or, to search for it in titles, put it in quotes`;
+  }
+}
+function anyOf(chosen, value, allowed, what) {
+  if (!allowed.includes(value)) return `${what} is one of ${allowed.join(", ").toLowerCase()}`;
+  once(chosen, value);
+  return void 0;
+}
+function once(values, value) {
+  if (!values.includes(value)) values.push(value);
+}
+function moment2(text) {
+  const found = TIME.exec(text);
+  if (!found) return void 0;
+  const [, year, month, day, rest] = found;
+  const noon = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day), 12));
+  if (noon.getUTCMonth() !== Number(month) - 1 || noon.getUTCDate() !== Number(day)) return void 0;
+  return new Date(rest ? text : `${text}T00:00:00`).toISOString();
+}
+var tokens = (line) => line.match(TOKEN) ?? [];
+var bare = (word) => word.replaceAll('"', "");
+var same = (a5, b3) => bare(a5).toLowerCase() === bare(b3).toLowerCase();
+function toggled(line, word) {
+  const all = tokens(line).map((each) => each.split('"').length % 2 ? each : `${each}"`), rest = all.filter((each) => !same(each, word));
+  return (rest.length < all.length ? rest : [...all, word]).join(" ");
+}
+var has = (line, word) => tokens(line).some((each) => same(each, word));
+var filterWord = (name, value) => `${name}:${/[ \t\r\n\u00a0]/.test(value) ? `"${value}"` : value}`;
+
+// src/pages/inbox/causes.ts
+var WHO = { plan: "planner", execute: "bot", review: "evaluator" };
+var SOON_S = { bots_at_capacity: 60, rate_limited: 60, queued: 300, concurrency: 300 };
+function stuck(queues) {
+  const groups = /* @__PURE__ */ new Map();
+  for (const queue of queues) {
+    if (!queue.why || !queue.waiting || (queue.oldest_seconds ?? 0) < (SOON_S[queue.why.reason] ?? 0)) continue;
+    const key = `${queue.why.reason} ${queue.why.fix ?? queue.why.detail}`;
+    groups.set(key, [...groups.get(key) ?? [], queue]);
+  }
+  return [...groups].map(([key, of]) => {
+    const waiting = sum(of.map((each) => each.waiting)), least = of.some((each) => each.waiting_at_least);
+    const { reason, detail, fix } = of[0].why;
+    return {
+      key,
+      tone: reason === "killed" ? "bad" : "wait",
+      title: titled(reason, of[0]),
+      detail,
+      fix,
+      tasks: [],
+      count: `${waiting}${least ? " or more wait" : waiting === 1 ? " waits" : " wait"}`,
+      waiting,
+      since: earliest(of.map((each) => each.oldest_at)),
+      more: { href: "#/queues", name: "All queues" }
+    };
+  }).sort((a5, b3) => b3.waiting - a5.waiting);
+}
+function titled(reason, queue) {
+  const skills = queue.skills.map(safe).join(", "), who = WHO[queue.kind] ?? "bot", of = skills && ` for ${skills}`;
+  switch (reason) {
+    case "no_bot_registered":
+    case "no_capable_bot":
+      return skills ? `No ${who} can ${skills}` : `No ${who} is here`;
+    case "assigned_bot_away":
+      return `${safe(queue.assign_to ?? "The bot")} is away`;
+    case "bot_not_asking":
+      return `No ${who} asks for work${of}`;
+    case "draining":
+      return `Each ${who}${of} is drained`;
+    case "bots_at_capacity":
+      return `Each ${who}${of} is busy`;
+    case "killed":
+      return `Killed: ${skills || who}`;
+    case "budget":
+      return "The tenant is at its budget";
+    case "rate_limited":
+      return `At the rate limit${of}`;
+    case "overloaded":
+      return "The server is overloaded";
+    default:
+      return `${reason[0].toUpperCase()}${reason.slice(1).replaceAll("_", " ")}${of}`;
+  }
+}
+function paused(open) {
+  const tasks = open.filter((task) => task.holds.includes("paused"));
+  if (!tasks.length) return [];
+  return [{
+    key: "paused",
+    tone: "hold",
+    title: tasks.length === 1 ? `Paused: ${safe(tasks[0].title)}` : `${tasks.length} tasks are paused`,
+    count: "until somebody resumes",
+    since: earliest(tasks.map((task) => task.updated_at)),
+    detail: "Bots get no work of it until somebody resumes it.",
+    fix: `swarmkeeper task resume ${tasks[0].id}`,
+    tasks,
+    more: null
+  }];
+}
+function longest(open) {
+  return open.filter((task) => task.outcome === null && !task.holds.some((hold) => hold !== "budget")).map((task) => ({
+    key: task.id,
+    tone: task.progress.failed ? "bad" : lookOfTask(task).tone,
+    title: safe(task.title),
+    since: task.created_at,
+    count: `${task.progress.done} of ${task.progress.total} done${task.progress.failed ? `, ${task.progress.failed} failed` : ""}`,
+    detail: "",
+    fix: null,
+    tasks: [task],
+    more: { href: `#/tasks/${task.id}`, name: "Open the task" },
+    explain: task.id
+  }));
+}
+var ALIKE_WORDS = 6;
+function alike(task) {
+  const said2 = task.error?.message || task.failure?.detail || (task.outcome ?? "failed");
+  return said2.split("\n")[0].split(/\s+/).slice(0, ALIKE_WORDS).join(" ").replace(/\d+/g, "…").slice(0, 120);
+}
+function failures(tasks, since2) {
+  const groups = /* @__PURE__ */ new Map();
+  for (const task of tasks) {
+    if (Date.parse(ended(task)) < since2) continue;
+    const words = alike(task);
+    groups.set(words, [...groups.get(words) ?? [], task]);
+  }
+  const after = new Date(since2).toISOString().slice(0, 16);
+  return [...groups].map(([words, of]) => ({
+    key: `failed ${words}`,
+    tone: "bad",
+    title: safe(words),
+    count: of.length === 1 ? safe(of[0].title) : `${of.length} tasks`,
+    since: of.map(ended).sort().at(-1),
+    detail: of[0].error?.message ?? of[0].failure?.detail ?? "",
+    fix: of.length === 1 ? `swarmkeeper task retry ${of[0].id}` : null,
+    tasks: of,
+    more: { href: written(["tasks"], new URLSearchParams({ q: `status:failed after:${after}Z` })), name: "All that failed within a day" }
+  })).sort((a5, b3) => b3.tasks.length - a5.tasks.length || b3.since.localeCompare(a5.since));
+}
+var ended = (task) => task.ended_at ?? task.updated_at;
+var sum = (numbers) => numbers.reduce((all, each) => all + each, 0);
+var earliest = (times) => times.filter((time) => time !== null).sort()[0] ?? null;
+
+// src/pages/inbox.tsx
+var DAY_MS = 864e5;
+var SEEN_MAX = 100;
+var LONGEST_MAX = 3;
+var OPEN = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED"];
+var GAP_MS2 = 5e3;
+var KINDS = { plan: "Approve a plan", final: "Approve a result", rounds: "More rounds?", question: "A bot asks", budget: "Raise a budget?" };
+async function read() {
+  const [queues, open, failed2] = await Promise.all([
+    may("skill.read") ? api.queuesSeen() : null,
+    api.rows({ status: OPEN, order_by: "created_at", page_size: SEEN_MAX }),
+    api.rows({ status: ["FAILED"], order_by: "-created_at", page_size: SEEN_MAX })
+  ]);
+  return { queues, open, failed: failed2 };
+}
+function Inbox({ pane: Pane2 }) {
+  const asked = useRead("approvals", async () => may("approval.read") ? api.needed() : null);
+  const looked = useRead("inbox", read, { gap: GAP_MS2 });
+  const needs2 = asked.state.value, seen = looked.state.value;
+  const approvals = needs2.data?.items ?? [];
+  const causes = seen.data ? [...stuck(seen.data.queues?.items ?? []), ...paused(seen.data.open.items)] : [];
+  const failed2 = seen.data ? failures(seen.data.failed.items, now.value - DAY_MS) : [];
+  const asking = new Set(approvals.map((each) => each.task_id));
+  const all = seen.data ? longest(seen.data.open.items) : [], open = all.filter((each) => !asking.has(each.key)).slice(0, LONGEST_MAX);
+  const query = route.value.query;
+  const chosen = query.get("approval") ?? query.get("row");
+  const entries = [
+    ...approvals.map((each) => ({ key: each.id, href: written(["inbox"], new URLSearchParams({ approval: each.id })), opens: `#/tasks/${each.task_id}` })),
+    ...[...causes, ...failed2, ...open].map((each) => ({ key: each.key, href: hrefOf(each), opens: each.tasks.length === 1 ? `#/tasks/${each.tasks[0].id}` : each.more?.href }))
+  ];
+  const at = entries.findIndex((each) => each.key === chosen);
+  const step = (to) => {
+    const entry = entries[Math.max(0, Math.min(to, entries.length - 1))];
+    if (entry) go(entry.href, true);
+  };
+  A2(() => {
+    if (needs2.data) approvalsOpen.value ??= needs2.data.open;
+  }, [needs2.data]);
+  A2(() => document.querySelector(".list [aria-current]")?.scrollIntoView({ block: "nearest" }), [chosen]);
+  useKeys({
+    j: { does: "next", run: () => step(at + 1) },
+    k: { does: "previous", run: () => step(at - 1) },
+    Enter: { does: "open the task", run: () => {
+      const to = entries[at]?.opens;
+      if (to) go(to);
+    } },
+    Escape: { does: "", run: () => {
+      if (chosen) go("#/inbox", true);
+    } }
+  });
+  const decided = () => {
+    void asked.again();
+    const next = approvals.find((each) => each.id !== chosen);
+    go(next ? entries.find((each) => each.key === next.id).href : "#/inbox", true);
+  };
+  const known = needs2.data !== void 0 && seen.data !== void 0;
+  const nothing = known && !approvals.length && !causes.length && !failed2.length;
+  const rows = (of) => of.map((each) => a4(Row, { href: hrefOf(each), chosen: each.key === chosen, tone: each.tone, title: each.title, age: since(each.since, now.value), small: each.count, code: each.fix }, each.key));
+  return a4("div", { class: `inbox ${chosen ? "with-decision" : ""}`, children: [
+    a4("h1", { class: "hidden-text", children: "Inbox" }),
+    a4("div", { class: "list", children: [
+      a4(Trouble, { read: needs2, what: "the approvals" }),
+      nothing && a4(Quiet, { open: seen.data.open, queues: seen.data.queues }),
+      needs2.data === null && a4("p", { class: "none", children: "What needs a decision is shown to whose role has approval.read: approver, operator, viewer, auditor, admin." }),
+      approvals.length > 0 && a4(Part, { id: "needs", name: "Needs you", column: "ends in", children: [
+        approvals.map((each) => a4(
+          Row,
+          {
+            href: written(["inbox"], new URLSearchParams({ approval: each.id })),
+            chosen: each.id === chosen,
+            tone: "hold",
+            title: safe(each.task_title ?? each.question),
+            age: until(each.expires_at, now.value),
+            small: `${KINDS[each.kind] ?? each.kind}${each.asker ? ` (${safe(nameOf(each.asker))})` : ""}${each.task_title ? `: ${safe(each.question)}` : ""} · for ${since(each.opened_at, now.value)}`
+          },
+          each.id
+        )),
+        needs2.data.open > approvals.length && a4("li", { class: "none", children: [
+          "and ",
+          needs2.data.open - approvals.length,
+          needs2.data.open_at_least ? " or more" : "",
+          " that end later"
+        ] })
+      ] }),
+      a4(Trouble, { read: seen, what: "what is stuck" }),
+      !seen.data && seen.slow && a4(Skeleton, { rows: 4 }),
+      causes.length > 0 && a4(Part, { id: "stuck", name: "Stuck", column: "oldest", children: rows(causes) }),
+      failed2.length > 0 && a4(Part, { id: "failed", name: "Failed within a day", column: "newest", children: rows(failed2) }),
+      open.length > 0 && a4(Part, { id: "longest", name: "Open for longest", column: "for", children: rows(open) }),
+      seen.data?.queues === null && a4("p", { class: "none", children: "Which queues are stuck is shown to whose role has skill.read: operator, approver, viewer, auditor, admin." })
+    ] }),
+    a4("div", { class: "decision", children: chosen ? a4(Pane2, { approval: query.get("approval"), cause: [...causes, ...failed2, ...all].find((each) => each.key === chosen), decided }, chosen) : known && entries.length > 0 && a4("p", { class: "none", children: [
+      "Choose a row: ",
+      a4(Key, { children: "j" }),
+      " ",
+      a4(Key, { children: "k" })
+    ] }) })
+  ] });
+}
+var hrefOf = (cause) => written(["inbox"], new URLSearchParams({ row: cause.key }));
+var nameOf = (asker) => /^key_\w+$/.test(asker) ? `key …${asker.slice(-5)}` : asker;
+function Part({ id: id2, name, column, children }) {
+  return a4("section", { "aria-labelledby": id2, children: [
+    a4("h2", { id: id2, children: [
+      name,
+      " ",
+      a4("span", { "aria-hidden": "true", children: column })
+    ] }),
+    a4("ul", { children })
+  ] });
+}
+var Row = ({ href, chosen, tone, title, age, small, code }) => a4("li", { children: a4("a", { class: "entry", href, "aria-current": chosen ? "true" : void 0, children: [
+  a4(Glyph, { tone }),
+  a4("b", { children: title }),
+  a4("span", { class: "num", children: age }),
+  a4("small", { children: [
+    small,
+    code && a4($, { children: [
+      " · ",
+      a4("code", { children: safe(code) })
+    ] })
+  ] })
+] }) });
+function Quiet({ open, queues }) {
+  const tasks = counts.value?.open_tasks ?? open.items.length;
+  const leased = queues?.items.reduce((all, each) => all + each.leased, 0) ?? 0;
+  return a4("section", { "aria-label": "Quiet", class: "all-quiet", children: [
+    a4("p", { children: [
+      a4(Glyph, { tone: "ok" }),
+      " Nothing needs you. ",
+      tasks === 0 ? "No task is open." : `${grouped(tasks)} ${tasks === 1 ? "task is" : "tasks are"} open, ${leased ? `bots work on ${grouped(leased)} of their parts` : "no bot is at work"}.`
+    ] }),
+    tasks === 0 && a4("p", { class: "none", children: [
+      "Submit one, and it shows here: ",
+      a4(Command, { text: FIRST_TASK })
+    ] })
+  ] });
+}
+
+// src/pages/signin.tsx
+var problem = y3("");
+function SignIn() {
+  const field = T2(null);
+  const [busy, setBusy] = d2(false);
+  A2(() => field.current.focus(), []);
+  async function submit(event) {
+    event.preventDefault();
+    const credential = field.current.value.trim();
+    if (!credential) return;
+    setBusy(true);
+    try {
+      session.value = await api.signIn(credential);
+      problem.value = "";
+    } catch (error) {
+      problem.value = error instanceof ApiError ? error.message : String(error);
+      setBusy(false);
+      field.current?.select();
+    }
+  }
+  return a4("main", { class: "sign-in", children: a4("form", { onSubmit: (event) => void submit(event), autocomplete: "off", children: [
+    a4("h1", { children: "swarmkeeper" }),
+    a4("label", { for: "credential", children: "API key or token" }),
+    a4("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }),
+    !isSecureContext && a4("p", { class: "trouble", role: "alert", children: [
+      a4("strong", { children: "Nobody can sign in at this address:" }),
+      " who listens on the way could read the session. Use https, or a tunnel:",
+      " ",
+      a4("code", { children: [
+        "ssh -L ",
+        location.port || "7700",
+        ":127.0.0.1:",
+        location.port || "7700",
+        " ",
+        location.hostname
+      ] }),
+      ", then ",
+      a4("code", { children: [
+        "http://127.0.0.1:",
+        location.port || "7700",
+        "/ui/"
+      ] })
+    ] }),
+    problem.value && a4("p", { class: "trouble", role: "alert", children: problem.value }),
+    a4("button", { type: "submit", class: "main", disabled: busy, children: "Sign in" }),
+    a4("p", { id: "hint", class: "hint", children: [
+      a4("code", { children: "swarmkeeper dev" }),
+      " prints a link that signs in. A key comes from ",
+      a4("code", { children: "swarmkeeper key create --role admin" }),
+      ", a token from your identity provider."
+    ] })
+  ] }) });
+}
+
+// src/chips.tsx
+function Chips({ chips, toggle }) {
+  const [chosen, setChosen] = d2(0);
+  const stop = Math.min(chosen, chips.length - 1);
+  const step = (event) => {
+    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (!by) return;
+    const next = (stop + by + chips.length) % chips.length;
+    setChosen(next);
+    event.currentTarget.children[next].focus();
+  };
+  return a4("div", { class: "chips", role: "toolbar", "aria-label": "Filters", onKeyDown: step, children: chips.map((each, index) => a4("button", { type: "button", class: "chip", tabIndex: index === stop ? 0 : -1, "aria-pressed": each.pressed, onClick: () => {
+    setChosen(index);
+    toggle(each.id);
+  }, children: [
+    a4(Glyph, { tone: each.tone }),
+    " ",
+    each.word,
+    " ",
+    each.number !== void 0 && a4("b", { class: "num", children: grouped(each.number) })
+  ] }, each.id)) });
+}
+
 // src/layout.ts
 var SIZES = { width: 168, height: 44, gapX: 56, gapY: 14 };
 var BEND_HEIGHT = 8;
@@ -1928,7 +2460,7 @@ function ranksOf(count, edges) {
   return rank;
 }
 function crossings(order, next, place) {
-  let sum = 0;
+  let sum2 = 0;
   for (let rank = 0; rank + 1 < order.length; rank++) {
     const width = order[rank + 1].length;
     const tree = new Int32Array(width + 1);
@@ -1938,13 +2470,13 @@ function crossings(order, next, place) {
       for (const end of ends) {
         let notAfter = 0;
         for (let at = place[end] + 1; at > 0; at -= at & -at) notAfter += tree[at];
-        sum += seen - notAfter;
+        sum2 += seen - notAfter;
       }
       for (const end of ends) for (let at = place[end] + 1; at <= width; at += at & -at) tree[at]++;
       seen += ends.length;
     }
   }
-  return sum;
+  return sum2;
 }
 function layout(ids, edges, sizes = SIZES, earlier) {
   const number = new Map(ids.map((id2, index) => [id2, index]));
@@ -2041,9 +2573,9 @@ function sort(order, next, before, count, held) {
       const row = order[forth ? step : order.length - 1 - step];
       for (const node of row) {
         const near = neighbours[node];
-        let sum = 0;
-        for (const other of near) sum += place[other];
-        wanted[node] = near.length ? sum / near.length : place[node];
+        let sum2 = 0;
+        for (const other of near) sum2 += place[other];
+        wanted[node] = near.length ? sum2 / near.length : place[node];
       }
       row.sort((a5, b3) => wanted[a5] - wanted[b3] || place[a5] - place[b3]);
       if (held.size) {
@@ -2146,8 +2678,8 @@ function pooled(wanted, weight, offset) {
     }
   }
   const heights2 = [];
-  sums.forEach((sum, block) => {
-    for (let n3 = counts2[block]; n3 > 0; n3--) heights2.push(sum / weights[block] + offset[heights2.length]);
+  sums.forEach((sum2, block) => {
+    for (let n3 = counts2[block]; n3 > 0; n3--) heights2.push(sum2 / weights[block] + offset[heights2.length]);
   });
   return heights2;
 }
@@ -2258,399 +2790,9 @@ ${each.to}`).join("\0");
   ] }) }) });
 }
 
-// src/query.ts
-var STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED"];
-var OUTCOMES2 = ["accepted", "rejected", "failed", "cancelled", "expired"];
-var SORTS = { newest: "-created_at", oldest: "created_at", priority: "priority" };
-var FIRST_TASK = "swarmkeeper submit Hello --skill greeting --no-review";
-function understood(line) {
-  const filter = { status: [], outcome: [], label: [], order_by: "-created_at" };
-  const problems = [];
-  for (const word of words(line)) {
-    const at = word.indexOf(":");
-    const name = at < 0 ? "" : word.slice(0, at).toLowerCase(), value = word.slice(at + 1);
-    if (name === "status" || name === "is") {
-      const status = value.toUpperCase().replaceAll("-", "_");
-      if (STATUSES.includes(status)) filter.status.push(status);
-      else problems.push(`${word}: a status is one of ${STATUSES.map((each) => each.toLowerCase()).join(", ")}`);
-    } else if (name === "outcome") {
-      if (OUTCOMES2.includes(value.toLowerCase())) filter.outcome.push(value.toLowerCase());
-      else problems.push(`${word}: an outcome is one of ${OUTCOMES2.join(", ")}`);
-    } else if (name === "label") {
-      const [label, text] = parted(value);
-      if (label) filter.label.push(`${label}:${text}`);
-      else problems.push(`${word}: a label is written as label:name=value`);
-    } else if (name === "after" || name === "before") {
-      const time = /^\d{4}-\d\d-\d\d([T ].*)?$/.test(value) ? new Date(value.length === 10 ? `${value}T00:00:00` : value) : null;
-      if (time && !Number.isNaN(time.getTime())) filter[name === "after" ? "created_after" : "created_before"] = time.toISOString();
-      else problems.push(`${word}: a time is written as 2026-11-29 or 2026-11-29T06:00Z`);
-    } else if (name === "sort") {
-      const order = SORTS[value.toLowerCase()];
-      if (order) filter.order_by = order;
-      else problems.push(`${word}: sort by ${Object.keys(SORTS).join(", ")}`);
-    } else {
-      problems.push(`${word}: write status:, outcome:, label:, after:, before: or sort:`);
-    }
-  }
-  return { filter, problems };
-}
-function toggled(line, word) {
-  const all = words(line);
-  const rest = all.filter((each) => each.toLowerCase() !== word.toLowerCase());
-  return (rest.length < all.length ? rest : [...all, word]).map(quoted).join(" ");
-}
-var has = (line, word) => words(line).some((each) => each.toLowerCase() === word.toLowerCase());
-function words(line) {
-  return (line.match(/(?:"[^"]*"?|[^\s"])+/g) ?? []).map((word) => word.replaceAll('"', ""));
-}
-var quoted = (word) => /\s/.test(word) ? `"${word}"` : word;
-function parted(value) {
-  const at = value.search(/[=:]/);
-  return at < 1 ? ["", ""] : [value.slice(0, at), value.slice(at + 1)];
-}
-
-// src/pages/inbox.tsx
-var DAY_MS = 864e5;
-var KINDS = { plan: "Approve a plan", final: "Approve a result", rounds: "More rounds?", question: "A bot asks" };
-async function read() {
-  const filter = { status: [], outcome: [], label: [], order_by: "-created_at" };
-  const day = new Date(Date.now() - DAY_MS).toISOString();
-  const [approvals, skills, failed2, running] = await Promise.all([
-    api.approvals(),
-    may("skill.read") ? api.skills() : null,
-    may("task.read") ? api.tasks({ ...filter, status: ["FAILED"], created_after: day }, 100) : null,
-    may("task.read") ? api.tasks({ ...filter, status: ["IN_PROGRESS"] }, 1) : null
-  ]);
-  approvals.items.sort((a5, b3) => a5.expires_at.localeCompare(b3.expires_at));
-  return { approvals, skills, failed: failed2, running };
-}
-function stuck(skills) {
-  const found = [];
-  for (const each of skills) {
-    if (!each.waiting) continue;
-    const oldest = each.oldest_seconds ?? 0, name = safe(each.skill);
-    if (!each.bots) found.push({ title: `No bot can ${name}`, wait: each.waiting, oldest, fix: `swarmkeeper bot run FILE --skill ${each.skill}` });
-    else if (!each.asking && oldest > 60) found.push({ title: `No bot takes work for ${name}`, wait: each.waiting, oldest, fix: "swarmkeeper bot list" });
-  }
-  return found.sort((a5, b3) => b3.wait - a5.wait);
-}
-function failures(tasks) {
-  const groups = /* @__PURE__ */ new Map();
-  for (const task of tasks) {
-    const code = task.failure?.code ?? "failed";
-    groups.set(code, [...groups.get(code) ?? [], task]);
-  }
-  return [...groups].map(([code, of]) => ({ code, tasks: of })).sort((a5, b3) => b3.tasks.length - a5.tasks.length);
-}
-function Inbox() {
-  const reading = useRead("inbox", read);
-  const seen = reading.state.value;
-  const approvals = seen.data?.approvals.items ?? [];
-  const told = T2(void 0);
-  const chosen = route.value.query.get("approval");
-  const at = approvals.findIndex((each) => each.id === chosen);
-  const open = (approval, replace = true) => {
-    if (approval) go(written(["inbox"], new URLSearchParams({ approval: approval.id })), replace);
-  };
-  A2(() => {
-    if (!seen.data) return;
-    if (told.current !== void 0 && told.current !== approvals.length) say(`${approvals.length} need you.`);
-    told.current = approvals.length;
-    approvalsOpen.value ??= approvals.length;
-  }, [seen.data]);
-  useKeys({
-    j: { does: "next decision", run: () => open(approvals[Math.min(at + 1, approvals.length - 1)]) },
-    k: { does: "previous decision", run: () => open(approvals[Math.max(at - 1, 0)]) },
-    Enter: { does: "open the task", run: () => {
-      const task = approvals[at]?.task_id;
-      if (task) go(`#/tasks/${task}`);
-    } }
-  });
-  if (!seen.data) return a4("div", { class: "pad", children: [
-    a4("h1", { class: "hidden-text", children: "Inbox" }),
-    a4(Trouble, { read: seen, what: "the inbox" })
-  ] });
-  const causes = stuck(seen.data.skills?.items ?? []), failed2 = failures(seen.data.failed?.items ?? []);
-  const quiet = !approvals.length && !causes.length && !failed2.length;
-  return a4("div", { class: `inbox ${chosen ? "with-decision" : ""}`, children: [
-    a4("h1", { class: "hidden-text", children: "Inbox" }),
-    a4("div", { class: "list", children: [
-      seen.error && a4(Trouble, { read: seen, what: "the inbox" }),
-      a4("section", { "aria-labelledby": "needs", children: [
-        a4("h2", { id: "needs", children: [
-          "Needs you ",
-          approvals.length > 0 && a4("span", { children: "ends in" })
-        ] }),
-        approvals.length === 0 && a4("p", { class: "none", children: "Nothing waits for a decision." }),
-        a4("ul", { children: approvals.map((each) => a4("li", { children: a4("a", { href: written(["inbox"], new URLSearchParams({ approval: each.id })), "aria-current": each.id === chosen ? "true" : void 0, class: "entry", children: [
-          a4(Glyph, { tone: "hold" }),
-          a4("b", { children: safe(each.task_title ?? each.question) }),
-          a4("span", { class: "num", children: until(each.expires_at, now.value) }),
-          a4("small", { children: [
-            KINDS[each.kind] ?? each.kind,
-            each.task_title && `: ${safe(each.question)}`,
-            each.asked_by && ` · ${shortId(safe(each.asked_by))}`,
-            " · for ",
-            a4(Ago, { time: each.opened_at })
-          ] })
-        ] }) }, each.id)) })
-      ] }),
-      seen.data.skills === null ? a4("p", { class: "none", children: "Who may read skills also sees here what is stuck." }) : causes.length > 0 && a4("section", { "aria-labelledby": "stuck", children: [
-        a4("h2", { id: "stuck", children: [
-          "Stuck ",
-          a4("span", { children: "oldest" })
-        ] }),
-        a4("ul", { children: causes.map((each) => a4("li", { class: "entry", children: [
-          a4(Glyph, { tone: "wait" }),
-          a4("b", { children: each.title }),
-          a4("span", { class: "num", children: span(each.oldest * 1e3) }),
-          a4("small", { children: [
-            each.wait,
-            " wait · ",
-            a4(Command, { text: each.fix })
-          ] })
-        ] }, each.title)) })
-      ] }),
-      failed2.length > 0 && a4("section", { "aria-labelledby": "failed", children: [
-        a4("h2", { id: "failed", children: [
-          "Failed within a day ",
-          a4("span", { children: "newest" })
-        ] }),
-        a4("ul", { children: failed2.map(({ code, tasks }) => a4("li", { children: a4("a", { class: "entry", href: tasks.length === 1 ? `#/tasks/${tasks[0].id}` : written(["tasks"], new URLSearchParams({ q: "status:failed" })), children: [
-          a4(Glyph, { tone: "bad" }),
-          a4("b", { children: [
-            tasks.length,
-            " ",
-            tasks.length === 1 ? "task" : "tasks",
-            ": ",
-            code.replaceAll("_", " ")
-          ] }),
-          a4("span", { class: "num", children: a4(Ago, { time: tasks[0].updated_at }) }),
-          a4("small", { children: tasks.slice(0, 3).map((task) => safe(task.title)).join(", ") })
-        ] }) }, code)) })
-      ] }),
-      a4("section", { "aria-labelledby": "quiet", children: [
-        a4("h2", { id: "quiet", children: "Quiet" }),
-        a4("p", { class: "none", children: quiet ? "Nothing needs you, nothing is stuck, nothing failed within a day." : seen.data.running?.items.length ? "Other tasks are in progress." : "No other task is in progress." }),
-        quiet && !seen.data.running?.items.length && a4("p", { class: "none", children: [
-          "A first task: ",
-          a4(Command, { text: FIRST_TASK })
-        ] })
-      ] })
-    ] }),
-    a4("div", { class: "decision", children: chosen ? a4(Decision, { id: chosen, decided: () => {
-      void reading.again();
-      open(approvals.find((each) => each.id !== chosen));
-      if (approvals.length < 2) go("#/inbox", true);
-    } }, chosen) : a4("p", { class: "none", children: approvals.length ? a4($, { children: [
-      "Choose what to decide: ",
-      a4(Key, { children: "j" }),
-      " ",
-      a4(Key, { children: "k" })
-    ] }) : "" }) })
-  ] });
-}
-function Decision({ id: id2, decided }) {
-  const reading = useRead(`approval ${id2}`, async () => {
-    const approval2 = await api.approval(id2);
-    const found = may("task.read") ? await api.task(approval2.task_id).catch(() => null) : null;
-    return { approval: approval2, task: found?.task ?? null };
-  }, { every: 1e4 });
-  const seen = reading.state.value;
-  const [busy, setBusy] = d2(false);
-  const [problem2, setProblem] = d2(null);
-  const [rejecting, setRejecting] = d2(false);
-  const [reason, setReason] = d2(""), [answer, setAnswer] = d2("");
-  const approval = seen.data?.approval;
-  const read2 = T2(void 0);
-  const [, lookAgain] = d2(0);
-  read2.current ??= approval?.subject_hash;
-  const changed = approval !== void 0 && read2.current !== approval.subject_hash;
-  async function decide(run2, done) {
-    if (!approval || busy) return;
-    setBusy(true);
-    setProblem(null);
-    try {
-      await run2(approval);
-      say(done);
-      decided();
-    } catch (thrown) {
-      const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
-      setProblem(error);
-      say(error.message);
-      await reading.again();
-      setBusy(false);
-    }
-  }
-  const decidable = Boolean(approval && approval.state === "open" && !changed);
-  const approve = () => {
-    if (decidable && may("approval.decide")) void decide((each) => api.approve(each, ""), "Approved.");
-  };
-  const choices = approval?.choices ?? [], asks = approval?.kind === "question" || approval?.kind === "rounds";
-  const pick = (choice) => {
-    if (decidable && may("approval.decide")) void decide((each) => api.answer(each, choice), `Answered: ${choice}.`);
-  };
-  useKeys({
-    ...asks ? {} : { a: { does: "approve", run: approve } },
-    x: { does: "reject, with a reason", run: () => setRejecting(true) },
-    ...Object.fromEntries(choices.slice(0, 9).map((choice, index) => [String(index + 1), { does: `answer: ${choice}`, run: () => pick(choice) }])),
-    Escape: { does: "back to the list", run: () => {
-      if (rejecting) setRejecting(false);
-      else go("#/inbox", true);
-    } }
-  });
-  if (!approval) return seen.error ? a4(Refused, { error: seen.error, what: "the decision", stale: false, at: 0 }) : seen.slow ? a4(Skeleton, { rows: 6 }) : null;
-  const subject = approval.subject;
-  const plan = approval.kind === "plan" && Array.isArray(subject?.subtasks) ? subject.subtasks : null;
-  const task = seen.data.task;
-  return a4("article", { "aria-labelledby": "question", children: [
-    a4("p", { class: "over", children: [
-      a4("a", { class: "back", href: "#/inbox", children: "← Inbox" }),
-      " ",
-      KINDS[approval.kind] ?? approval.kind,
-      " · ",
-      a4("a", { href: `#/tasks/${approval.task_id}`, children: task ? safe(task.title) : approval.task_id })
-    ] }),
-    a4("h2", { id: "question", children: safe(approval.question) }),
-    a4("dl", { class: "facts", children: [
-      a4("div", { children: [
-        a4("dt", { children: "asked by" }),
-        a4("dd", { children: safe(approval.asked_by) || "–" })
-      ] }),
-      a4("div", { children: [
-        a4("dt", { children: "since" }),
-        a4("dd", { children: a4(When, { time: approval.opened_at }) })
-      ] }),
-      a4("div", { children: [
-        a4("dt", { children: "ends" }),
-        a4("dd", { children: [
-          "in ",
-          until(approval.expires_at, now.value),
-          "; then it is ",
-          approval.at_expiry === null ? "rejected" : "decided as its terms say"
-        ] })
-      ] }),
-      task && a4("div", { children: [
-        a4("dt", { children: "spent so far" }),
-        a4("dd", { children: [
-          task.usage.tokens ?? 0,
-          " tokens"
-        ] })
-      ] }),
-      a4("div", { children: [
-        a4("dt", { children: "what you sign" }),
-        a4("dd", { children: a4("code", { class: "hash", children: approval.subject_hash }) })
-      ] })
-    ] }),
-    plan ? a4("section", { class: "card", children: [
-      a4("h3", { children: "The plan" }),
-      a4(Graph, { nodes: nodesOf(plan), edges: edgesOf(plan), label: "The plan" }),
-      a4(PlanTable, { subtasks: plan })
-    ] }) : approval.kind !== "question" && a4("section", { class: "card", children: [
-      a4("h3", { children: "What is decided" }),
-      a4(Value, { value: approval.subject, name: "What is decided" })
-    ] }),
-    changed && a4("div", { class: "trouble", role: "alert", children: [
-      a4("strong", { children: "It has changed since you read it." }),
-      " What you see is what it is now.",
-      " ",
-      a4("button", { type: "button", class: "small", onClick: () => {
-        read2.current = approval.subject_hash;
-        lookAgain((times) => times + 1);
-      }, children: "I have read it" })
-    ] }),
-    problem2 && a4(NotDone, { error: problem2 }),
-    approval.state !== "open" ? a4("p", { class: "none", children: [
-      "It is ",
-      approval.state,
-      approval.decision && `: ${approval.decision.verb} by ${safe(approval.decision.person_name ?? approval.decision.by)}`,
-      "."
-    ] }) : a4("div", { class: "acts", children: [
-      asks ? choices.map((choice, index) => a4(Act, { action: "approval.decide", kind: index ? "quiet" : "main", busy: busy || changed, run: () => pick(choice), ...index < 9 ? { keys: String(index + 1) } : {}, children: safe(choice) }, choice)) : a4(Act, { action: "approval.decide", kind: "main", busy: busy || changed, run: approve, keys: "a", children: "Approve" }),
-      asks && !choices.length && a4("form", { class: "reason", onSubmit: (event) => {
-        event.preventDefault();
-        if (answer.trim() && decidable) void decide((each) => api.answer(each, asValue(each, answer)), "Answered.");
-      }, children: [
-        a4("label", { for: "answer", children: "Your answer" }),
-        a4("textarea", { id: "answer", rows: 3, value: answer, onInput: (event) => setAnswer(event.currentTarget.value) }),
-        a4("button", { type: "submit", class: "main", disabled: busy || changed || !answer.trim() || !may("approval.decide"), children: "Answer" })
-      ] }),
-      !rejecting && a4(Act, { action: "approval.decide", kind: "danger", busy: busy || changed, run: () => setRejecting(true), keys: "x", children: "Reject…" }),
-      a4("a", { class: "button", href: `#/tasks/${approval.task_id}`, children: "Open the task" })
-    ] }),
-    rejecting && approval.state === "open" && a4("form", { class: "reason", onSubmit: (event) => {
-      event.preventDefault();
-      if (reason.trim() && decidable) void decide((each) => api.reject(each, reason.trim()), "Rejected.");
-    }, children: [
-      a4("label", { for: "reason", children: "Why not? The reason is kept in the audit log." }),
-      a4("textarea", { id: "reason", rows: 3, value: reason, ref: (element) => {
-        if (element && document.activeElement?.tagName !== "TEXTAREA") element.focus();
-      }, onInput: (event) => setReason(event.currentTarget.value) }),
-      a4("button", { type: "submit", class: "danger", disabled: busy || changed || !reason.trim() || !may("approval.decide"), children: "Reject" })
-    ] })
-  ] });
-}
-function asValue(approval, text) {
-  if (!approval.schema || approval.schema.type === "string") return text.trim();
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text.trim();
-  }
-}
-function PlanTable({ subtasks }) {
-  return a4("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks of the plan", children: a4("table", { children: [
-    a4("thead", { children: a4("tr", { children: [
-      a4("th", { scope: "col", children: "Subtask" }),
-      a4("th", { scope: "col", children: "What it does" }),
-      a4("th", { scope: "col", children: "Needs" })
-    ] }) }),
-    a4("tbody", { children: subtasks.map((each) => a4("tr", { children: [
-      a4("th", { scope: "row", children: safe(each.key) }),
-      a4("td", { children: safe(each.description) }),
-      a4("td", { children: (each.required_skills ?? []).map(safe).join(", ") })
-    ] }, each.key)) })
-  ] }) });
-}
-
-// src/pages/signin.tsx
-var problem = y3("");
-function SignIn() {
-  const field = T2(null);
-  const [busy, setBusy] = d2(false);
-  A2(() => field.current.focus(), []);
-  async function submit(event) {
-    event.preventDefault();
-    const credential = field.current.value.trim();
-    if (!credential) return;
-    setBusy(true);
-    try {
-      session.value = await api.signIn(credential);
-      problem.value = "";
-    } catch (error) {
-      problem.value = error instanceof ApiError ? error.message : String(error);
-      setBusy(false);
-      field.current?.select();
-    }
-  }
-  return a4("main", { class: "sign-in", children: a4("form", { onSubmit: (event) => void submit(event), autocomplete: "off", children: [
-    a4("h1", { children: "swarmkeeper" }),
-    a4("label", { for: "credential", children: "API key or token" }),
-    a4("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }),
-    problem.value && a4("p", { class: "trouble", role: "alert", children: problem.value }),
-    a4("button", { type: "submit", class: "main", disabled: busy, children: "Sign in" }),
-    a4("p", { id: "hint", class: "hint", children: [
-      a4("code", { children: "swarmkeeper dev" }),
-      " prints a link that signs in. A key comes from ",
-      a4("code", { children: "swarmkeeper key create --role admin" }),
-      ", a token from your identity provider."
-    ] })
-  ] }) });
-}
-
 // src/windowed.tsx
 var BEYOND = 8;
-function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd }) {
+function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd, seen }) {
   const box = T2(null), body = T2(null);
   const [view, setView] = d2([0, 40]);
   function look() {
@@ -2660,6 +2802,7 @@ function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEn
     const begin3 = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
     const end2 = Math.ceil((top + element.clientHeight) / rowHeight) + BEYOND;
     setView((before) => before[0] === begin3 && before[1] === end2 ? before : [begin3, end2]);
+    seen?.(begin3 + BEYOND);
     if (end2 >= count - 20) nearEnd();
   }
   A2(() => {
@@ -2684,162 +2827,39 @@ function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEn
   ] });
 }
 
-// src/pages/tasks.tsx
-var PAGE = 200;
-var ROW = 34;
-var ROW_NARROW = 68;
-var FILTERS = [
-  { word: "status:in_progress", name: "in progress", tone: "run" },
-  { word: "status:planned", name: "planned", tone: "wait" },
-  { word: "status:completed", name: "completed", tone: "eye" },
-  { word: "status:failed", name: "failed", tone: "bad" },
-  { word: "status:archived", name: "archived", tone: "ok" }
-];
-var narrow = y3(matchMedia("(max-width: 760px)").matches);
-matchMedia("(max-width: 760px)").addEventListener("change", (event) => {
-  narrow.value = event.matches;
-});
-function Tasks() {
-  const line = route.value.query.get("q") ?? "";
-  const { filter, problems } = w2(() => understood(line), [line]);
-  const field = T2(null);
-  const later2 = T2({ line, tasks: [], token: null });
-  const [, setPages] = d2(0);
-  const [chosen, setChosen] = d2(-1);
-  const loading = T2(false);
-  const reading = useRead(`tasks ${line}`, () => api.tasks(filter, PAGE), { on: ofTasks });
-  const seen = reading.state.value;
-  const first = seen.data?.items ?? [];
-  if (later2.current.line !== line) later2.current = { line, tasks: [], token: null };
-  const rest = later2.current.tasks;
-  const tasks = w2(() => {
-    const there = new Set(first.map((task) => task.id));
-    return [...first, ...rest.filter((task) => !there.has(task.id))];
-  }, [seen.data, rest]);
-  const nextPage = () => later2.current.token ?? reading.state.peek().data?.next_page_token ?? "";
-  const token2 = nextPage();
-  async function nearEnd() {
-    const next = nextPage(), of = later2.current;
-    if (!next || loading.current) return;
-    loading.current = true;
-    try {
-      const page = await api.tasks(filter, PAGE, next);
-      of.tasks = [...of.tasks, ...page.items];
-      of.token = page.next_page_token;
-      setPages((pages) => pages + 1);
-    } catch {
-    } finally {
-      loading.current = false;
-    }
-  }
-  const show = (next) => {
-    setChosen(-1);
-    go(written(["tasks"], next ? new URLSearchParams({ q: next }) : void 0));
-  };
-  A2(() => {
-    if (field.current && document.activeElement !== field.current) field.current.value = line;
-  }, [line]);
-  useKeys({
-    j: { does: "next task", run: () => setChosen((at) => Math.min(at + 1, tasks.length - 1)) },
-    k: { does: "previous task", run: () => setChosen((at) => Math.max(at - 1, 0)) },
-    Enter: { does: "open the task", run: () => {
-      const task = tasks[chosen];
-      if (task) go(`#/tasks/${task.id}`);
-    } },
-    "/": { does: "write a query", run: () => field.current.focus() },
-    "!": { does: "failed only", run: () => show(toggled(line, "status:failed")) },
-    Escape: { does: "", run: () => {
-      if (document.activeElement === field.current) field.current.blur();
-      else if (line) show("");
-    } }
-  });
-  const row = (index) => a4(Row, { task: tasks[index], index, chosen: index === chosen }, tasks[index].id);
-  return a4("div", { class: "tasks", children: [
-    a4("h1", { class: "hidden-text", children: "Tasks" }),
-    a4("div", { class: "filters", children: [
-      a4("div", { class: "chips", role: "group", "aria-label": "Filters", children: FILTERS.map((each) => a4("button", { type: "button", class: "chip", "aria-pressed": has(line, each.word), onClick: () => show(toggled(line, each.word)), children: [
-        a4(Glyph, { tone: each.tone }),
-        " ",
-        each.name
-      ] }, each.word)) }),
-      a4("form", { role: "search", onSubmit: (event) => {
-        event.preventDefault();
-        show(field.current.value.trim());
-        field.current.blur();
-      }, children: [
-        a4("label", { class: "hidden-text", for: "query", children: "Query" }),
-        a4("input", { id: "query", ref: field, type: "search", defaultValue: line, spellcheck: false, placeholder: "status:failed label:team=money after:2026-11-01 sort:oldest   ( / )", "aria-describedby": problems.length ? "query-problem" : void 0 })
-      ] }),
-      problems.length > 0 && a4("p", { id: "query-problem", class: "trouble", role: "alert", children: [
-        "Not understood, and left out: ",
-        problems.map(safe).join("; "),
-        "."
-      ] })
-    ] }),
-    a4(Trouble, { read: seen, what: "the tasks" }),
-    seen.data && !tasks.length && (line ? a4("div", { class: "empty", children: [
-      a4("h2", { children: "No task fits." }),
-      a4("p", { class: "acts", children: line.split(/\s+/).map((word) => a4("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
-        "Drop ",
-        safe(word)
-      ] }, word)) })
-    ] }) : a4("div", { class: "empty", children: [
-      a4("h2", { children: "There is no task yet." }),
-      a4("p", { children: [
-        "Submit one, and it shows here: ",
-        a4(Command, { text: FIRST_TASK })
-      ] })
-    ] })),
-    tasks.length > 0 && a4(Windowed, { count: tasks.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: token2 ? -1 : tasks.length, nearEnd: () => void nearEnd(), headRow: a4(Head, {}) }),
-    tasks.length > 0 && a4("p", { class: "foot", children: [
-      tasks.length,
-      token2 ? " and more" : "",
-      " ",
-      tasks.length === 1 ? "task" : "tasks",
-      " · ",
-      a4(Key, { children: "j" }),
-      " ",
-      a4(Key, { children: "k" }),
-      " ",
-      a4(Key, { children: "Enter" })
-    ] })
-  ] });
-}
-var COLUMNS = ["State", "Title", "Progress", "Labels", "Round", "Cost", "Took", "Changed"];
-var Head = () => a4("div", { role: "rowgroup", class: "head", children: a4("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => a4("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name }, name)) }) });
-function Row({ task, index, chosen }) {
-  return a4("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
-    a4("span", { role: "cell", class: "c-state", children: a4(State, { look: lookOfTask(task) }) }),
-    a4("span", { role: "cell", class: "c-title", children: a4("a", { href: `#/tasks/${task.id}`, children: safe(task.title) }) }),
-    a4("span", { role: "cell", class: "c-progress", children: a4(Progress, { ...task.progress }) }),
-    a4("span", { role: "cell", class: "c-labels", children: a4(Labels, { labels: task.labels }) }),
-    a4("span", { role: "cell", class: "c-round", children: task.round }),
-    a4("span", { role: "cell", class: "c-cost", children: money(task.usage?.cost_micro_usd) }),
-    a4("span", { role: "cell", class: "c-took", children: task.outcome ? span(Date.parse(task.updated_at) - Date.parse(task.created_at)) : a4(Ago, { time: task.created_at }) }),
-    a4("span", { role: "cell", class: "c-changed", children: [
-      a4(Ago, { time: task.updated_at }),
-      " ago"
-    ] })
-  ] });
-}
-
 // src/main.tsx
+var Tasks = later(() => import("./tasks.js"), "Tasks");
+var Bots = later(() => import("./fleet.js"), "Bots");
+var Queues = later(() => import("./fleet.js"), "Queues");
 var TaskPage = later(() => import("./task.js"), "TaskPage");
+var Palette = later(() => import("./palette.js"), "Palette");
+var Pane = later(() => import("./decision.js"), "Pane");
+var SHOWN = {
+  inbox: () => a4(Inbox, { pane: Pane }),
+  tasks: (id2) => id2 ? a4(TaskPage, { id: id2 }, id2) : a4(Tasks, {}),
+  bots: () => a4(Bots, {}),
+  queues: () => a4(Queues, {})
+};
+for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
+  const Page = later(() => import("./desk.js"), name);
+  SHOWN[name.toLowerCase()] = () => a4(Page, {}, name);
+}
+var pages = PAGES.filter(({ path }) => SHOWN[path]);
 function App() {
   if (session.value === void 0) return a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
   if (session.value === null) return a4(SignIn, {});
-  const [page, id2] = route.value.path;
-  if (page === "tasks" && id2) return a4(Frame, { page: "tasks", crumb: a4($, { children: [
-    a4("a", { href: "#/tasks", children: "Tasks" }),
-    " / ",
-    a4("code", { children: id2 })
-  ] }), children: a4(TaskPage, { id: id2 }, id2) });
-  if (page === "tasks") return a4(Frame, { page: "tasks", crumb: "Tasks", children: a4(Tasks, {}) });
-  if (page === void 0 || page === "inbox") return a4(Frame, { page: "inbox", crumb: "Inbox", children: a4(Inbox, {}) });
-  return a4(Frame, { page: "", crumb: "Not here", children: a4("div", { class: "empty", children: [
-    a4("h1", { children: "There is no such page." }),
-    a4("p", { children: a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
-  ] }) });
+  const [page = "inbox", id2] = route.value.path;
+  return a4(Frame, { pages, page, id: id2, children: [
+    pages.some(({ path }) => path === page) ? SHOWN[page](id2) : a4("div", { class: "empty", children: [
+      a4("h1", { children: "There is no such page." }),
+      a4("p", { children: a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
+    ] }),
+    palette.value && a4(Dialog, { bare: true, title: "Search", ahead: (sign) => {
+      ahead.value += sign;
+    }, close: () => {
+      palette.value = null;
+    }, children: a4(Palette, { pages }) })
+  ] });
 }
 async function begin(token2) {
   try {
@@ -2872,21 +2892,30 @@ export {
   Ago,
   ApiError,
   BASE,
+  Chips,
   Command,
   Dialog,
   Disconnected,
+  EXACT,
   FIRST_TASK,
   $ as Fragment,
   Frame,
   GRAPH_MAX,
   Glyph,
   Graph,
+  Inbox,
+  KINDS,
   Key,
   Labels,
+  NAMES,
   NotDone,
+  OUTCOMES2 as OUTCOMES,
+  PAGES,
   Progress,
   Refused,
   SKELETON_AFTER_MS,
+  SORTS,
+  STATUSES,
   Skeleton,
   State,
   Trouble,
@@ -2894,6 +2923,7 @@ export {
   When,
   Windowed,
   act,
+  ahead,
   api,
   approvalsOpen,
   r3 as batch,
@@ -2903,6 +2933,8 @@ export {
   counts,
   edgesOf,
   x2 as effect,
+  exactly,
+  filterWord,
   follow,
   followChanges,
   get,
@@ -2911,23 +2943,27 @@ export {
   has,
   head,
   help,
+  inZone,
   a4 as jsx,
   a4 as jsxs,
   keepChoices,
   letters,
   listed,
   listen,
+  lists,
   lookOfEnding,
   lookOfItem,
   lookOfTask,
   may,
   moment,
   money,
+  nameOf,
   nodesOf,
   now,
   ofAlso,
   ofTask,
   ofTasks,
+  palette,
   parse,
   pending2 as pending,
   ranksOf,
@@ -2946,6 +2982,7 @@ export {
   theme,
   tick,
   toggled,
+  tokens,
   tryNow,
   understood,
   until,
@@ -2956,6 +2993,8 @@ export {
   useRead,
   T2 as useRef,
   d2 as useState,
+  utc,
   worse,
-  written
+  written,
+  zone
 };

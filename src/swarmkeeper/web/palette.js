@@ -1,13 +1,5 @@
+import { useEffect, useLayoutEffect, useRef, useState, api, ApiError, ahead, palette, useKeys, Key, State, go, written, may, lookOfTask, safe, Fragment, jsx, jsxs } from "./app.js";
 // src/pages/palette.tsx
-import { useEffect, useLayoutEffect, useRef, useState } from "./app.js";
-import { api, ApiError } from "./app.js";
-import { ahead, palette } from "./app.js";
-import { useKeys } from "./app.js";
-import { Key, State } from "./app.js";
-import { go, written } from "./app.js";
-import { may } from "./app.js";
-import { lookOfTask, safe } from "./app.js";
-import { Fragment, jsx, jsxs } from "./app.js";
 var TYPING_MS = 150;
 var IDS = [
   [/^tsk_\w+$/, "the task", (id) => `#/tasks/${id}`],
@@ -67,8 +59,8 @@ function Palette({ pages }) {
     event.preventDefault();
   }
   const groups = [...new Set(entries.map(({ group }) => group))];
-  return /* @__PURE__ */ jsxs(Fragment, { children: [
-    /* @__PURE__ */ jsx(
+  return jsxs(Fragment, { children: [
+    jsx(
       "input",
       {
         ref: field,
@@ -89,19 +81,19 @@ function Palette({ pages }) {
         onKeyDown: typed
       }
     ),
-    /* @__PURE__ */ jsx("div", { id: "found", class: "found", role: "listbox", "aria-label": "Found", ref: list, children: groups.map((group) => /* @__PURE__ */ jsxs("div", { role: "group", "aria-label": group, children: [
-      /* @__PURE__ */ jsx("h3", { "aria-hidden": "true", children: group }),
-      entries.map((entry, index) => entry.group === group && /* @__PURE__ */ jsxs("div", { role: "option", id: `found-${index}`, "aria-selected": index === chosen, onMouseDown: (event) => event.preventDefault(), onClick: () => carryOut(entry), children: [
-        /* @__PURE__ */ jsx("span", { children: safe(entry.name) }),
-        entry.task && /* @__PURE__ */ jsx(State, { look: lookOfTask(entry.task) }),
-        entry.keys && /* @__PURE__ */ jsx("span", { children: entry.keys.split(" ").map((key) => /* @__PURE__ */ jsx(Key, { children: key }, key)) })
+    jsx("div", { id: "found", class: "found", role: "listbox", "aria-label": "Found", ref: list, children: groups.map((group) => jsxs("div", { role: "group", "aria-label": group, children: [
+      jsx("h3", { "aria-hidden": "true", children: group }),
+      entries.map((entry, index) => entry.group === group && jsxs("div", { role: "option", id: `found-${index}`, "aria-selected": index === chosen, onMouseDown: (event) => event.preventDefault(), onClick: () => carryOut(entry), children: [
+        jsx("span", { children: safe(entry.name) }),
+        entry.task && jsx(State, { look: lookOfTask(entry.task) }),
+        entry.keys && jsx("span", { children: entry.keys.split(" ").map((key) => jsx(Key, { children: key }, key)) })
       ] }, index))
     ] }, group)) }),
-    found.problem && searched && /* @__PURE__ */ jsxs("p", { class: "trouble", children: [
+    found.problem && searched && jsxs("p", { class: "trouble", children: [
       "Words cannot be searched: ",
       safe(found.problem)
     ] }),
-    /* @__PURE__ */ jsx("p", { class: "hidden-text", role: "status", children: searched && found.of !== wanted ? "" : entries.length === 1 ? "1 found" : `${entries.length} found` })
+    jsx("p", { class: "hidden-text", role: "status", children: searched && found.of !== wanted ? "" : entries.length === 1 ? "1 found" : `${entries.length} found` })
   ] });
 }
 export {

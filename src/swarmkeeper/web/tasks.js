@@ -1,25 +1,7 @@
+import { signal, useMemo, counts, ofTasks, useRead, Chips, Command, Key, Trouble, FIRST_TASK, has, toggled, tokens, understood, go, route, written, Windowed, useEffect, useState, ApiError, lists, say, useKeys, Act, Dialog, NotDone, may, grouped, safe, shortId, Fragment, jsx, jsxs, useRef, filterWord, NAMES, OUTCOMES, SORTS, STATUSES, Ago, Labels, Progress, State, lookOfTask, money, span } from "./app.js";
 // src/pages/tasks.tsx
-import { signal } from "./app.js";
-import { useEffect as useEffect3, useMemo, useRef as useRef2, useState as useState3 } from "./app.js";
-import { lists as lists3 } from "./app.js";
-import { useKeys as useKeys2 } from "./app.js";
-import { counts, ofTasks, say as say2, useRead } from "./app.js";
-import { Chips } from "./app.js";
-import { Command, Key, Trouble } from "./app.js";
-import { FIRST_TASK, has, toggled, tokens, understood } from "./app.js";
-import { go, route, written } from "./app.js";
-import { Windowed } from "./app.js";
-import { grouped as grouped3, safe as safe4 } from "./app.js";
 
 // src/pages/tasks/bulk.tsx
-import { useEffect, useState } from "./app.js";
-import { ApiError, lists } from "./app.js";
-import { say } from "./app.js";
-import { useKeys } from "./app.js";
-import { Act, Dialog, NotDone } from "./app.js";
-import { may } from "./app.js";
-import { grouped, safe, shortId } from "./app.js";
-import { Fragment, jsx, jsxs } from "./app.js";
 var LOOK_MS = 400;
 var DONE = { retry: "retried", cancel: "cancelled", pause: "paused", resume: "resumed", archive: "archived" };
 var ACTIONS = Object.keys(DONE);
@@ -54,13 +36,13 @@ function useOperation(operation) {
 function Refusals({ found, titles }) {
   const more = found.progress.refused - found.items.length;
   if (!found.progress.refused) return null;
-  return /* @__PURE__ */ jsxs("div", { class: "refusals", role: "region", "aria-label": "Refused", children: [
-    /* @__PURE__ */ jsx("ul", { children: found.items.map((item) => /* @__PURE__ */ jsxs("li", { children: [
-      /* @__PURE__ */ jsx("a", { href: `#/tasks/${item.task_id}`, children: safe(titles(item.task_id) ?? shortId(item.task_id)) }),
+  return jsxs("div", { class: "refusals", role: "region", "aria-label": "Refused", children: [
+    jsx("ul", { children: found.items.map((item) => jsxs("li", { children: [
+      jsx("a", { href: `#/tasks/${item.task_id}`, children: safe(titles(item.task_id) ?? shortId(item.task_id)) }),
       " ",
-      /* @__PURE__ */ jsx("span", { children: safe(item.detail ?? item.code ?? "") })
+      jsx("span", { children: safe(item.detail ?? item.code ?? "") })
     ] }, item.task_id)) }),
-    more > 0 && /* @__PURE__ */ jsxs("p", { children: [
+    more > 0 && jsxs("p", { children: [
       "and ",
       grouped(more),
       " more"
@@ -95,47 +77,47 @@ function Bulk({ ids, titles, close, begun }) {
     void ask(chosen, true);
   };
   const known = found?.state === "ended" && found.action === action ? found : void 0;
-  return /* @__PURE__ */ jsx(Dialog, { title: `With ${tasks(ids.length)}`, close, children: /* @__PURE__ */ jsxs("form", { class: "bulk", onSubmit: (event) => {
+  return jsx(Dialog, { title: `With ${tasks(ids.length)}`, close, children: jsxs("form", { class: "bulk", onSubmit: (event) => {
     event.preventDefault();
     if (action && known?.progress.done && !busy) void ask(action, false);
   }, children: [
-    /* @__PURE__ */ jsxs("fieldset", { children: [
-      /* @__PURE__ */ jsx("legend", { class: "hidden-text", children: "What to do" }),
-      ACTIONS.map((each) => /* @__PURE__ */ jsxs("label", { title: may(`task.${each}`) ? void 0 : `Your role may not task.${each}.`, children: [
-        /* @__PURE__ */ jsx("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }),
+    jsxs("fieldset", { children: [
+      jsx("legend", { class: "hidden-text", children: "What to do" }),
+      ACTIONS.map((each) => jsxs("label", { title: may(`task.${each}`) ? void 0 : `Your role may not task.${each}.`, children: [
+        jsx("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }),
         " ",
         each
       ] }, each))
     ] }),
-    /* @__PURE__ */ jsxs("div", { "aria-live": "polite", class: "told", children: [
-      !action && /* @__PURE__ */ jsx("p", { class: "none", children: "Choose with the arrow keys. Nothing is done before you have seen what would come of it." }),
-      action && !known && !problem && !error && /* @__PURE__ */ jsxs("p", { children: [
+    jsxs("div", { "aria-live": "polite", class: "told", children: [
+      !action && jsx("p", { class: "none", children: "Choose with the arrow keys. Nothing is done before you have seen what would come of it." }),
+      action && !known && !problem && !error && jsxs("p", { children: [
         "Asking what would come of it",
         found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "",
         " …"
       ] }),
-      known && /* @__PURE__ */ jsxs("p", { children: [
-        /* @__PURE__ */ jsx("b", { children: tasks(known.progress.done) }),
+      known && jsxs("p", { children: [
+        jsx("b", { children: tasks(known.progress.done) }),
         " would be ",
         DONE[known.action],
-        known.progress.refused > 0 && /* @__PURE__ */ jsxs(Fragment, { children: [
+        known.progress.refused > 0 && jsxs(Fragment, { children: [
           ", ",
-          /* @__PURE__ */ jsx("b", { children: grouped(known.progress.refused) }),
+          jsx("b", { children: grouped(known.progress.refused) }),
           " refused"
         ] }),
         "."
       ] })
     ] }),
-    (problem ?? error) && /* @__PURE__ */ jsx(NotDone, { error: problem ?? error }),
-    /* @__PURE__ */ jsxs("label", { class: "reason", children: [
+    (problem ?? error) && jsx(NotDone, { error: problem ?? error }),
+    jsxs("label", { class: "reason", children: [
       "Reason, stored with each task (optional)",
-      /* @__PURE__ */ jsx("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })
+      jsx("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })
     ] }),
-    /* @__PURE__ */ jsxs("div", { class: "acts", children: [
-      /* @__PURE__ */ jsx("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy, children: action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it" }),
-      /* @__PURE__ */ jsx("button", { type: "button", onClick: close, children: "Leave it" })
+    jsxs("div", { class: "acts", children: [
+      jsx("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy, children: action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it" }),
+      jsx("button", { type: "button", onClick: close, children: "Leave it" })
     ] }),
-    known && /* @__PURE__ */ jsx(Refusals, { found: known, titles })
+    known && jsx(Refusals, { found: known, titles })
   ] }) });
 }
 function Outcome({ operation, titles, close }) {
@@ -146,26 +128,21 @@ function Outcome({ operation, titles, close }) {
   useEffect(() => {
     if (told) say(told);
   }, [told]);
-  return /* @__PURE__ */ jsxs(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close, children: [
-    error && !found && /* @__PURE__ */ jsx(NotDone, { error }),
-    progress && /* @__PURE__ */ jsxs(Fragment, { children: [
-      /* @__PURE__ */ jsx("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }),
-      /* @__PURE__ */ jsx("p", { children: ended ? /* @__PURE__ */ jsx("b", { children: told }) : `${grouped(progress.total - progress.left)} of ${grouped(progress.total)}. It goes on at the server, also when this page is closed.` }),
-      /* @__PURE__ */ jsx(Refusals, { found, titles })
+  return jsxs(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close, children: [
+    error && !found && jsx(NotDone, { error }),
+    progress && jsxs(Fragment, { children: [
+      jsx("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }),
+      jsx("p", { children: ended ? jsx("b", { children: told }) : `${grouped(progress.total - progress.left)} of ${grouped(progress.total)}. It goes on at the server, also when this page is closed.` }),
+      jsx(Refusals, { found, titles })
     ] }),
-    /* @__PURE__ */ jsx("p", { class: "none", children: /* @__PURE__ */ jsx("code", { children: safe(operation) }) })
+    jsx("p", { class: "none", children: jsx("code", { children: safe(operation) }) })
   ] });
 }
-var BulkButton = ({ run }) => /* @__PURE__ */ jsx(Act, { action: "task.cancel", keys: "b", run, children: "Act on them" });
+var BulkButton = ({ run }) => jsx(Act, { action: "task.cancel", keys: "b", run, children: "Act on them" });
 
 // src/pages/tasks/line.tsx
-import { useEffect as useEffect2, useRef, useState as useState2 } from "./app.js";
-import { lists as lists2 } from "./app.js";
-import { safe as safe2 } from "./app.js";
 
 // src/pages/tasks/complete.ts
-import { filterWord, NAMES, OUTCOMES, SORTS, STATUSES } from "./app.js";
-import { grouped as grouped2 } from "./app.js";
 var MOST = 8;
 function wordAt(line, at) {
   return /^[ ]|^$/.test(line.slice(at)) ? /(?:"[^"]*"?|[^ "])*$/.exec(line.slice(0, at))[0] : "";
@@ -178,7 +155,7 @@ function offers(line, at, labels) {
   const word = wordAt(line, at), typed = word.replaceAll('"', "").toLowerCase();
   if (!typed || word.startsWith('"')) return [];
   const colon = typed.indexOf(":"), name = typed.slice(0, colon), value = typed.slice(colon + 1);
-  const found = colon < 0 ? NAMES.map((each) => [`${each}:`, ""]) : name === "status" ? STATUSES.map((each) => [`status:${each.toLowerCase()}`, ""]) : name === "outcome" ? OUTCOMES.map((each) => [`outcome:${each}`, ""]) : name === "sort" ? Object.keys(SORTS).map((each) => [`sort:${each}`, ""]) : name !== "label" ? [] : value.includes("=") ? labels.map(({ key, value: text, tasks: tasks2 }) => [filterWord("label", `${key}=${text}`), `${grouped2(tasks2)} ${tasks2 === 1 ? "task" : "tasks"}`]) : [...new Set(labels.map(({ key }) => key))].map((key) => [`label:${key}=`, ""]);
+  const found = colon < 0 ? NAMES.map((each) => [`${each}:`, ""]) : name === "status" ? STATUSES.map((each) => [`status:${each.toLowerCase()}`, ""]) : name === "outcome" ? OUTCOMES.map((each) => [`outcome:${each}`, ""]) : name === "sort" ? Object.keys(SORTS).map((each) => [`sort:${each}`, ""]) : name !== "label" ? [] : value.includes("=") ? labels.map(({ key, value: text, tasks: tasks2 }) => [filterWord("label", `${key}=${text}`), `${grouped(tasks2)} ${tasks2 === 1 ? "task" : "tasks"}`]) : [...new Set(labels.map(({ key }) => key))].map((key) => [`label:${key}=`, ""]);
   return found.filter(([each]) => each.replaceAll('"', "").toLowerCase().startsWith(typed) && each !== word).slice(0, MOST).map(([each, hint]) => ({
     line: line.slice(0, at - word.length) + each + (/[:=]$/.test(each) ? "" : " ") + line.slice(at).trimStart(),
     word: each,
@@ -187,21 +164,20 @@ function offers(line, at, labels) {
 }
 
 // src/pages/tasks/line.tsx
-import { jsx as jsx2, jsxs as jsxs2 } from "./app.js";
 var EXAMPLE = "status:failed label:team=money after:2026-11-01 invoice   ( / )";
 function Line({ line, show, field, problems }) {
-  const [typed, setTyped] = useState2(null);
-  const [active, setActive] = useState2(-1);
+  const [typed, setTyped] = useState(null);
+  const [active, setActive] = useState(-1);
   const labels = useRef(/* @__PURE__ */ new Map());
-  const [, setRead] = useState2(0);
-  useEffect2(() => {
+  const [, setRead] = useState(0);
+  useEffect(() => {
     if (field.current && document.activeElement !== field.current) field.current.value = line;
   }, [line]);
   const asked = typed ? labelAsked(typed.text, typed.at) : void 0;
-  useEffect2(() => {
+  useEffect(() => {
     if (asked === void 0 || labels.current.has(asked)) return;
     labels.current.set(asked, []);
-    lists2.labels(asked).then((page) => {
+    lists.labels(asked).then((page) => {
       labels.current.set(asked, page.items);
       setRead((n) => n + 1);
     }, () => labels.current.delete(asked));
@@ -231,14 +207,14 @@ function Line({ line, show, field, problems }) {
       setTyped(null);
     }
   };
-  return /* @__PURE__ */ jsxs2("form", { role: "search", class: "line", onSubmit: (event) => {
+  return jsxs("form", { role: "search", class: "line", onSubmit: (event) => {
     event.preventDefault();
     setTyped(null);
     show(field.current.value.trim());
     field.current.blur();
   }, children: [
-    /* @__PURE__ */ jsx2("label", { class: "hidden-text", for: "query", children: "Query" }),
-    /* @__PURE__ */ jsx2(
+    jsx("label", { class: "hidden-text", for: "query", children: "Query" }),
+    jsx(
       "input",
       {
         id: "query",
@@ -260,17 +236,17 @@ function Line({ line, show, field, problems }) {
         onBlur: () => setTyped(null)
       }
     ),
-    /* @__PURE__ */ jsx2("ul", { id: "offers", role: "listbox", "aria-label": "Completions", hidden: !offered.length, children: offered.map((each, at) => /* @__PURE__ */ jsxs2("li", { id: `offer-${at}`, role: "option", "aria-selected": at === active, onMouseDown: (event) => {
+    jsx("ul", { id: "offers", role: "listbox", "aria-label": "Completions", hidden: !offered.length, children: offered.map((each, at) => jsxs("li", { id: `offer-${at}`, role: "option", "aria-selected": at === active, onMouseDown: (event) => {
       event.preventDefault();
       take(each.line);
     }, children: [
-      /* @__PURE__ */ jsx2("code", { children: safe2(each.word) }),
+      jsx("code", { children: safe(each.word) }),
       " ",
-      /* @__PURE__ */ jsx2("small", { children: each.hint })
+      jsx("small", { children: each.hint })
     ] }, each.word)) }),
-    problems.length > 0 && /* @__PURE__ */ jsxs2("p", { id: "query-problem", class: "trouble", role: "alert", children: [
+    problems.length > 0 && jsxs("p", { id: "query-problem", class: "trouble", role: "alert", children: [
       "Not understood, and left out: ",
-      problems.map(safe2).join("; "),
+      problems.map(safe).join("; "),
       "."
     ] })
   ] });
@@ -345,44 +321,40 @@ var Rows = class {
 };
 
 // src/pages/tasks/table.tsx
-import { Ago, Labels, Progress, State } from "./app.js";
-import { lookOfTask, money, safe as safe3, span } from "./app.js";
-import { jsx as jsx3, jsxs as jsxs3 } from "./app.js";
 var COLUMNS = ["Mark", "State", "Title", "Progress", "Labels", "Bot", "Cost", "Took", "Changed"];
-var Head = () => /* @__PURE__ */ jsx3("div", { role: "rowgroup", class: "head", children: /* @__PURE__ */ jsx3("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => /* @__PURE__ */ jsx3("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name === "Mark" ? /* @__PURE__ */ jsx3("span", { class: "hidden-text", children: "Mark" }) : name }, name)) }) });
+var Head = () => jsx("div", { role: "rowgroup", class: "head", children: jsx("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => jsx("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name === "Mark" ? jsx("span", { class: "hidden-text", children: "Mark" }) : name }, name)) }) });
 var errorOf = (task) => (task.error?.message ?? task.failure?.detail ?? "").split("\n", 1)[0];
 function Row({ task, index, chosen, stop, marked, choose, mark }) {
   const error = errorOf(task);
-  return /* @__PURE__ */ jsxs3("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""} ${marked ? "marked" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
-    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-mark", children: /* @__PURE__ */ jsx3("input", { type: "checkbox", tabIndex: -1, checked: marked, "aria-label": `Mark ${safe3(task.title)}`, onClick: (event) => {
+  return jsxs("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""} ${marked ? "marked" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
+    jsx("span", { role: "cell", class: "c-mark", children: jsx("input", { type: "checkbox", tabIndex: -1, checked: marked, "aria-label": `Mark ${safe(task.title)}`, onClick: (event) => {
       event.preventDefault();
       mark(index, event.shiftKey);
     } }) }),
-    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-state", children: /* @__PURE__ */ jsx3(State, { look: lookOfTask(task) }) }),
-    /* @__PURE__ */ jsxs3("span", { role: "cell", class: "c-title", children: [
-      /* @__PURE__ */ jsx3("a", { href: `#/tasks/${task.id}`, tabIndex: stop ? 0 : -1, onFocus: () => choose(index), "data-chosen": chosen, children: safe3(task.title) }),
-      error && /* @__PURE__ */ jsx3("small", { title: safe3(error), children: safe3(error) })
+    jsx("span", { role: "cell", class: "c-state", children: jsx(State, { look: lookOfTask(task) }) }),
+    jsxs("span", { role: "cell", class: "c-title", children: [
+      jsx("a", { href: `#/tasks/${task.id}`, tabIndex: stop ? 0 : -1, onFocus: () => choose(index), "data-chosen": chosen, children: safe(task.title) }),
+      error && jsx("small", { title: safe(error), children: safe(error) })
     ] }),
-    /* @__PURE__ */ jsxs3("span", { role: "cell", class: "c-progress", children: [
-      /* @__PURE__ */ jsx3(Progress, { ...task.progress }),
-      task.round > 1 && /* @__PURE__ */ jsxs3("small", { children: [
+    jsxs("span", { role: "cell", class: "c-progress", children: [
+      jsx(Progress, { ...task.progress }),
+      task.round > 1 && jsxs("small", { children: [
         " round ",
         task.round
       ] })
     ] }),
-    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-labels", children: /* @__PURE__ */ jsx3(Labels, { labels: task.labels }) }),
-    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-bot", children: task.last_bot === null ? "–" : safe3(task.last_bot) }),
-    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-cost", children: money(task.usage?.cost_micro_usd) }),
-    /* @__PURE__ */ jsx3("span", { role: "cell", class: "c-took", children: !task.started_at ? "–" : task.ended_at ? span(Date.parse(task.ended_at) - Date.parse(task.started_at)) : /* @__PURE__ */ jsx3(Ago, { time: task.started_at }) }),
-    /* @__PURE__ */ jsxs3("span", { role: "cell", class: "c-changed", children: [
-      /* @__PURE__ */ jsx3(Ago, { time: task.updated_at }),
+    jsx("span", { role: "cell", class: "c-labels", children: jsx(Labels, { labels: task.labels }) }),
+    jsx("span", { role: "cell", class: "c-bot", children: task.last_bot === null ? "–" : safe(task.last_bot) }),
+    jsx("span", { role: "cell", class: "c-cost", children: money(task.usage?.cost_micro_usd) }),
+    jsx("span", { role: "cell", class: "c-took", children: !task.started_at ? "–" : task.ended_at ? span(Date.parse(task.ended_at) - Date.parse(task.started_at)) : jsx(Ago, { time: task.started_at }) }),
+    jsxs("span", { role: "cell", class: "c-changed", children: [
+      jsx(Ago, { time: task.updated_at }),
       " ago"
     ] })
   ] });
 }
 
 // src/pages/tasks.tsx
-import { Fragment as Fragment2, jsx as jsx4, jsxs as jsxs4 } from "./app.js";
 var ROW = 34;
 var ROW_NARROW = 68;
 var MARKS_MAX = 1e4;
@@ -404,7 +376,7 @@ function useTally(filter) {
   const states = !filter.q && !filter.label.length && !filter.created_after && !filter.created_before;
   const told = states && !filter.outcome.length ? counts.value : null;
   const asked = states ? { ...filter, status: [] } : filter;
-  const reading = useRead(`count ${told !== null} ${JSON.stringify(asked)}`, () => told ? Promise.resolve(null) : lists3.count(asked), { on: (change) => told === null && ofTasks(change) });
+  const reading = useRead(`count ${told !== null} ${JSON.stringify(asked)}`, () => told ? Promise.resolve(null) : lists.count(asked), { on: (change) => told === null && ofTasks(change) });
   const found = reading.state.value.data;
   const by = told ? Object.fromEntries(Object.entries(told).filter(([name]) => STATUS.test(name))) : found?.statuses ?? null;
   return { by, number: by ? sum(by, filter.status) : found?.number ?? null, atLeast: !by && Boolean(found?.at_least) };
@@ -412,15 +384,15 @@ function useTally(filter) {
 function Tasks() {
   const query = route.value.query, line = query.get("q") ?? "", operation = query.get("op") ?? "";
   const { filter, problems } = useMemo(() => understood(line), [line]);
-  const field = useRef2(null);
-  const held = useRef2(void 0);
-  if (held.current?.line !== line) held.current = { line, rows: new Rows((size, token) => lists3.rows(filter, size, token)), marks: /* @__PURE__ */ new Set(), last: -1 };
+  const field = useRef(null);
+  const held = useRef(void 0);
+  if (held.current?.line !== line) held.current = { line, rows: new Rows((size, token) => lists.rows(filter, size, token)), marks: /* @__PURE__ */ new Set(), last: -1 };
   const { rows, marks } = held.current;
-  const [chosen, setChosen] = useState3(-1);
-  const [, setChanged] = useState3(0);
-  const [asking, setAsking] = useState3(false);
-  const view = useRef2(0);
-  const drawn = useRef2(/* @__PURE__ */ new WeakMap());
+  const [chosen, setChosen] = useState(-1);
+  const [, setChanged] = useState(0);
+  const [asking, setAsking] = useState(false);
+  const view = useRef(0);
+  const drawn = useRef(/* @__PURE__ */ new WeakMap());
   const changed = () => setChanged((n) => n + 1);
   const reading = useRead(`tasks ${line}`, async () => {
     await rows.renew(view.current);
@@ -456,11 +428,11 @@ function Tasks() {
     try {
       while (rows.more && rows.all.length < MARKS_MAX && held.current === of) await rows.next(500);
     } catch {
-      say2("The server does not answer: only what was read is marked.");
+      say("The server does not answer: only what was read is marked.");
     }
     const found = rows.all.filter((row2) => error === void 0 || errorOf(row2) === error).slice(0, MARKS_MAX);
     for (const { id } of found) marks.add(id);
-    say2(`${grouped3(marks.size)} marked.${rows.more ? ` More than ${grouped3(MARKS_MAX)} fit.` : ""}`);
+    say(`${grouped(marks.size)} marked.${rows.more ? ` More than ${grouped(MARKS_MAX)} fit.` : ""}`);
     changed();
   }
   const move = (by, extend = false) => {
@@ -483,10 +455,10 @@ function Tasks() {
   const act = () => {
     if (marks.size) setAsking(true);
   };
-  useEffect3(() => {
+  useEffect(() => {
     if (document.activeElement?.closest(".task-row")) document.querySelector('.task-row a[data-chosen="true"]')?.focus({ preventScroll: true });
   }, [chosen]);
-  useKeys2({
+  useKeys({
     j: { does: "next task", run: () => move(1) },
     k: { does: "previous task", run: () => move(-1) },
     Enter: { does: "open the task", run: () => {
@@ -512,15 +484,15 @@ function Tasks() {
     const task = tasks2[index], of = [index, index === chosen, index === Math.max(0, chosen), marks.has(task.id)];
     const before = drawn.current.get(task);
     if (before?.of.every((each, at) => each === of[at])) return before.row;
-    const made = /* @__PURE__ */ jsx4(Row, { task, index: of[0], chosen: of[1], stop: of[2], marked: of[3], choose: setChosen, mark }, task.id);
+    const made = jsx(Row, { task, index: of[0], chosen: of[1], stop: of[2], marked: of[3], choose: setChosen, mark }, task.id);
     drawn.current.set(task, { of, row: made });
     return made;
   };
-  return /* @__PURE__ */ jsxs4("div", { class: "tasks", children: [
-    /* @__PURE__ */ jsx4("h1", { class: "hidden-text", children: "Tasks" }),
-    /* @__PURE__ */ jsxs4("div", { class: "filters", children: [
-      /* @__PURE__ */ jsx4(Line, { line, show, field, problems }),
-      /* @__PURE__ */ jsx4(
+  return jsxs("div", { class: "tasks", children: [
+    jsx("h1", { class: "hidden-text", children: "Tasks" }),
+    jsxs("div", { class: "filters", children: [
+      jsx(Line, { line, show, field, problems }),
+      jsx(
         Chips,
         {
           chips: FILTERS.map(({ status, tone }) => ({ id: `status:${status}`, word: status.replace("_", " "), tone, number: tally.by ? tally.by[status.toUpperCase()] ?? 0 : void 0, pressed: has(line, `status:${status}`) })),
@@ -528,71 +500,71 @@ function Tasks() {
         }
       )
     ] }),
-    /* @__PURE__ */ jsx4(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }),
-    seen.data && !tasks2.length && (line ? /* @__PURE__ */ jsx4(NothingFits, { line, filter, show }) : /* @__PURE__ */ jsxs4("div", { class: "empty", children: [
-      /* @__PURE__ */ jsx4("h2", { children: "There is no task yet." }),
-      /* @__PURE__ */ jsxs4("p", { children: [
+    jsx(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }),
+    seen.data && !tasks2.length && (line ? jsx(NothingFits, { line, filter, show }) : jsxs("div", { class: "empty", children: [
+      jsx("h2", { children: "There is no task yet." }),
+      jsxs("p", { children: [
         "Submit one, and it shows here: ",
-        /* @__PURE__ */ jsx4(Command, { text: FIRST_TASK })
+        jsx(Command, { text: FIRST_TASK })
       ] })
     ] })),
-    tasks2.length > 0 && /* @__PURE__ */ jsx4(Windowed, { count: tasks2.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
+    tasks2.length > 0 && jsx(Windowed, { count: tasks2.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
       view.current = begin;
-    }, headRow: /* @__PURE__ */ jsx4(Head, {}) }),
-    tasks2.length > 0 && /* @__PURE__ */ jsxs4("p", { class: "foot", children: [
-      marks.size > 0 ? /* @__PURE__ */ jsxs4(Fragment2, { children: [
-        /* @__PURE__ */ jsxs4("b", { children: [
-          grouped3(marks.size),
+    }, headRow: jsx(Head, {}) }),
+    tasks2.length > 0 && jsxs("p", { class: "foot", children: [
+      marks.size > 0 ? jsxs(Fragment, { children: [
+        jsxs("b", { children: [
+          grouped(marks.size),
           " marked"
         ] }),
         " ",
-        /* @__PURE__ */ jsx4(BulkButton, { run: act }),
+        jsx(BulkButton, { run: act }),
         " ",
-        /* @__PURE__ */ jsxs4("button", { type: "button", class: "quiet", onClick: unmark, children: [
+        jsxs("button", { type: "button", class: "quiet", onClick: unmark, children: [
           "Unmark",
-          /* @__PURE__ */ jsx4(Key, { children: "Esc" })
+          jsx(Key, { children: "Esc" })
         ] })
-      ] }) : /* @__PURE__ */ jsxs4(Fragment2, { children: [
-        tally.number !== null ? `${grouped3(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped3(tasks2.length)}${rows.more ? " and more" : ""}`,
+      ] }) : jsxs(Fragment, { children: [
+        tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks2.length)}${rows.more ? " and more" : ""}`,
         " ",
         tally.number === 1 ? "task" : "tasks"
       ] }),
-      /* @__PURE__ */ jsxs4("span", { class: "hints", children: [
-        /* @__PURE__ */ jsx4(Key, { children: "j" }),
+      jsxs("span", { class: "hints", children: [
+        jsx(Key, { children: "j" }),
         " ",
-        /* @__PURE__ */ jsx4(Key, { children: "k" }),
+        jsx(Key, { children: "k" }),
         " ",
-        /* @__PURE__ */ jsx4(Key, { children: "Enter" }),
+        jsx(Key, { children: "Enter" }),
         " open · ",
-        /* @__PURE__ */ jsx4(Key, { children: "m" }),
+        jsx(Key, { children: "m" }),
         " mark · ",
-        /* @__PURE__ */ jsx4(Key, { children: "*" }),
+        jsx(Key, { children: "*" }),
         " all",
-        marks.size === 0 && /* @__PURE__ */ jsxs4(Fragment2, { children: [
+        marks.size === 0 && jsxs(Fragment, { children: [
           " · ",
-          /* @__PURE__ */ jsx4(Key, { children: "=" }),
+          jsx(Key, { children: "=" }),
           " failed alike"
         ] })
       ] })
     ] }),
-    asking && /* @__PURE__ */ jsx4(Bulk, { ids: [...marks], titles, close: () => setAsking(false), begun: (id) => {
+    asking && jsx(Bulk, { ids: [...marks], titles, close: () => setAsking(false), begun: (id) => {
       setAsking(false);
       marks.clear();
       go(address({ op: id }), true);
     } }),
-    operation && /* @__PURE__ */ jsx4(Outcome, { operation, titles, close: () => {
+    operation && jsx(Outcome, { operation, titles, close: () => {
       go(address({ op: "" }), true);
       void reading.again();
     } })
   ] });
 }
 function NothingFits({ line, filter, show }) {
-  return /* @__PURE__ */ jsxs4("div", { class: "empty", children: [
-    /* @__PURE__ */ jsx4("h2", { children: "No task fits." }),
-    filter.q && /* @__PURE__ */ jsx4("p", { children: "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word." }),
-    /* @__PURE__ */ jsx4("p", { class: "acts", children: tokens(line).map((word) => /* @__PURE__ */ jsxs4("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
+  return jsxs("div", { class: "empty", children: [
+    jsx("h2", { children: "No task fits." }),
+    filter.q && jsx("p", { children: "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word." }),
+    jsx("p", { class: "acts", children: tokens(line).map((word) => jsxs("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
       "Drop ",
-      safe4(word)
+      safe(word)
     ] }, word)) })
   ] });
 }
