@@ -65,7 +65,7 @@ async def test_with_a_sink_signing_and_policies_a_server_keeps_most_of_its_rate(
 
 @pytest.mark.timeout(900)
 async def test_ten_open_dashboards_use_little_of_a_processor_while_a_server_works() -> None:
-    """A server at full speed uses one processor: the share is what they take from it. The goal is 2 %, on a quiet one."""
+    """A server at full speed uses one processor: the share is what they take from it. The goal when quiet is 2 %."""
     shares = []
     for _ in range(TRIES):
         cost = await dashboards.measure(tasks=40, rounds=5, number=10)

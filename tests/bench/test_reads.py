@@ -49,7 +49,7 @@ def test_no_read_of_a_dashboard_takes_more_steps_with_ten_times_the_tasks(tmp_pa
 async def wrong(url: str) -> dict[str, list[Any]]:
     store = store_at(url)
     await store.open(exclusive=False, create=False)
-    found = {check.read: await store.read(check.read, WORDS | {"latest": 1 << 62}) for check in CHECKS}
+    found = {check.read: await store.read(check.read, {**WORDS, "latest": 1 << 62}) for check in CHECKS}
     await store.close()
     del found["doctor_damage"]  # one row says that SQLite's file is whole
     return {name: rows for name, rows in found.items() if rows}

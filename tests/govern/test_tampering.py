@@ -63,7 +63,7 @@ UNIMPORTANT = {
 }
 # The words of titles are tables in SQLite, and an index in PostgreSQL.
 PASSING_IN_SQLITE = dict.fromkeys(
-    ("task_number", "task_words", *(f"task_words_{part}" for part in ("config", "data", "docsize", "idx"))),
+    ("task_number", "task_words", *(f"task_words_{part}" for part in ("config", "data", "docsize", "idx", "terms"))),
     "follows from titles, and can be made anew",
 )
 # The same for what only PostgreSQL has. SQLite keeps the order of insertion by itself.

@@ -80,8 +80,8 @@ async def test_a_caller_that_hangs_up_takes_the_answer_from_nobody(swarm: Orches
         return b"answer"
 
     thread.waits = begin
-    first = asyncio.create_task(shared.look(thread, None, "key", work))  # type: ignore[arg-type]  # a double
-    second = asyncio.create_task(shared.look(thread, None, "key", work))  # type: ignore[arg-type]  # a double
+    first = asyncio.create_task(shared.look(thread, None, "key", work))  # type: ignore[arg-type]  # because it is a double
+    second = asyncio.create_task(shared.look(thread, None, "key", work))  # type: ignore[arg-type]  # because it is a double
     await asyncio.sleep(0)
     first.cancel()
     begin.set()

@@ -150,7 +150,7 @@ class ChangeFeed:
         self._feed, self._thread, self._rules, self._log = feed, thread, rules, log
         self._tenants: dict[str, dict[int, Listener]] = {}
         self._forms: dict[int, tuple[WhatChanged, bytes]] = {}
-        self._reader: _Reader | None = None
+        self._reader: _EndReader | None = None
         feed.at_end(self._stop)
 
     @property
@@ -178,7 +178,7 @@ class ChangeFeed:
             if self._feed.is_over:
                 listener.end()
             elif self._reader is None:
-                self._reader = _Reader(self._feed, self._new_events, self._tell, self._left)
+                self._reader = _EndReader(self._feed, self._new_events, self._tell, self._left)
             if self._reader is not None:
                 await self._reader.begun()
             # From here on it hears of everything; what was before is read now.
@@ -197,7 +197,7 @@ class ChangeFeed:
             self._reader.stop()
             self._left(self._reader, None)
 
-    def _left(self, reader: _Reader, error: Exception | None) -> None:
+    def _left(self, reader: _EndReader, error: Exception | None) -> None:
         """Note that the reader has ended: who listens comes back with its cursor."""
         if self._reader is not reader:
             return
@@ -330,7 +330,7 @@ def view(told: WhatChanged, cursor: str) -> View:
     }
 
 
-class _Reader:
+class _EndReader:
     """Follows the end of the feed while somebody listens.
 
     Args:
@@ -344,7 +344,7 @@ class _Reader:
         feed: Feed,
         read: Callable[[int], Awaitable[list[ChangeRow]]],
         tell: Callable[[Mapping[str, _Happened]], Awaitable[None]],
-        left: Callable[[_Reader, Exception | None], None],
+        left: Callable[[_EndReader, Exception | None], None],
     ) -> None:
         self._feed, self._read, self._tell, self._left = feed, read, tell, left
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
