@@ -1,0 +1,106 @@
+"""What it costs to number events, and who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.storage.postgres import PostgresStore, connections
+from swarmkeeper.storage.postgres import sequencer as sequencer_module
+from swarmkeeper.storage.postgres.sequencer import place_turn
+from swarmkeeper.testing import records
+from swarmkeeper.testing.saving import save
+from tests.support.postgres import PostgresServer
+
+LONG = 30.0  # seconds: longer than a test takes
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> str:
+    return postgres.new_store()
+
+
+@pytest_asyncio.fixture
+async def admin(database: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await connections.connect(database, writing=True)
+    yield connection
+    await connection.close()
+
+
+def told(number: int) -> Changes:
+    return Changes(events=[records.event(number)], leaves=[records.leaf(number)])
+
+
+async def numbers(admin: asyncpg.Connection) -> list[int]:
+    return [row["seq"] for row in await admin.fetch("SELECT seq FROM event ORDER BY seq")]
+
+
+async def test_a_turn_takes_two_statements_for_many_transactions(database: str, admin: asyncpg.Connection) -> None:
+    tool = PostgresStore(database)
+    await tool.open(exclusive=False)
+    near: set[str] = set()
+    await save(tool, told(1))
+    assert await place_turn(admin, owns=True, filled=True, near=near) == 1
+    for number in range(2, 10):
+        await save(tool, told(number))
+    seen: list[str] = []
+
+    def note(query: Any) -> None:
+        seen.append(query.query)
+
+    with admin.query_logger(note):
+        placed = await place_turn(admin, owns=True, filled=True, near=near)
+        await asyncio.sleep(0)  # the log gets the last statement
+
+    assert (placed, len(seen)) == (8, 2)
+    assert await numbers(admin) == list(range(1, 10))
+    assert await admin.fetchval("SELECT count(*) FROM outbox") == 0
+    (head,) = await admin.fetch("SELECT size FROM audit_tree")
+    assert head["size"] == 9
+    await tool.close()
+
+
+async def test_a_turn_that_fails_changes_nothing(database: str, admin: asyncpg.Connection) -> None:
+    tool = PostgresStore(database)
+    await tool.open(exclusive=False)
+    await save(tool, told(1))
+    # As if two numbered at the same time: the other one was first.
+    await admin.execute(
+        "INSERT INTO event VALUES (1, 'evt_other', 0, 'acme', NULL, 1, NULL, 'x', 'x', 'x', '{}', '[]')"
+    )
+
+    with pytest.raises(Exception, match="event_pkey"):
+        await place_turn(admin, owns=True, filled=True)
+
+    assert await admin.fetchval("SELECT count(*) FROM outbox") == 1
+    assert await admin.fetchval("SELECT count(*) FROM audit_leaf") == 0
+    assert await admin.fetchval("SELECT value FROM meta WHERE key = 'pos'") == 0
+    await tool.close()
+
+
+async def test_after_a_turn_rows_wait_to_share_the_next_one_unless_somebody_waits_for_them(
+    database: str, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequencer_module, "_SECONDS_OF_REST", LONG)
+    store = PostgresStore(database)
+    await store.open()
+    await save(store, told(1))
+    async with asyncio.timeout(LONG / 2):
+        while await numbers(admin) != [1]:  # noqa: ASYNC110  # another process would wait like this
+            await asyncio.sleep(0.01)
+    await save(store, told(2))
+    await save(store, told(3))
+    await asyncio.sleep(0.2)
+    assert await numbers(admin) == [1]
+
+    async with asyncio.timeout(LONG / 2):
+        await store.start()  # waits for all that was committed before
+
+    assert await numbers(admin) == [1, 2, 3]
+    await store.close()
