@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from tests.sinks.conftest import table_of
 from tests.sinks.receivers import Certificates, FileReader, OtlpReceiver, Receiver, TracesReceiver, WebhookReceiver
 from tests.support.brokers import NatsServer
 from tests.support.postgres import server as postgres
-from tests.support.postgres_harness import BackgroundLoop
+from tests.support.postgres_harness import real_loop
 
 pytestmark = pytest.mark.timeout(600)
 KINDS = 100 if exploring() else 20  # 2,400 secrets with `make explore`, 480 with `make test`
@@ -188,7 +187,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         evidence["answers"] = "\n".join(said).encode()
         evidence["log"] = server.store.with_suffix(".log").read_bytes()
         evidence["audit verify"] = server.cli("audit", "verify", "--deep", server.store_url).encode()
-        evidence |= {f"sink {one.kind}": loop().run(one.everything()) for one in receivers}
+        evidence |= {f"sink {one.kind}": real_loop().run(one.everything()) for one in receivers}
         messages = asyncio.run(published(nats))
         evidence["stream"] = json.dumps([[one.body, one.about] for one in messages], ensure_ascii=False).encode()
         evidence |= columns_of(server)
@@ -196,19 +195,13 @@ def told(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     return Told(secrets, evidence)
 
 
-@lru_cache(maxsize=1)
-def loop() -> BackgroundLoop:
-    """Where receivers run."""
-    return BackgroundLoop()
-
-
 @contextmanager
 def running(receiver: Receiver) -> Iterator[Receiver]:
-    loop().run(receiver.start())
+    real_loop().run(receiver.start())
     try:
         yield receiver
     finally:
-        loop().run(receiver.kill())
+        real_loop().run(receiver.kill())
 
 
 def _receivers(folder: Path) -> list[Receiver]:

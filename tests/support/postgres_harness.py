@@ -1,8 +1,8 @@
 """The harness of the engine's tests, with a store in PostgreSQL.
 
-The harness's loop has virtual time and no sockets. So the store runs in a loop of its own, and each of its methods is
-carried out there while the harness's loop stands still. Transactions decide at the engine's time, which the harness
-sets, not at the server's.
+The harness's loop has virtual time and no sockets. So the store runs in a loop of its own, in a thread, and each of its
+methods is carried out there while the harness's loop stands still. Transactions decide at the engine's time, which the
+harness sets, not at the server's.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ import hashlib
 import itertools
 import re
 import threading
-from asyncio import events, tasks
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from functools import lru_cache
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from swarmkeeper.core.ports import Changes, Key, Looked, Started
@@ -28,48 +26,24 @@ from swarmkeeper.storage.rows import TABLES
 from swarmkeeper.storage.sqlite import SqliteStore
 
 
-class BackgroundLoop:
-    """A usual event loop in a thread, for what goes on while nobody waits for it."""
+class RealLoop:
+    """A usual event loop in a thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True, name="background").start()
+        threading.Thread(target=self._loop.run_forever, daemon=True, name="postgres").start()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
 
-class RealLoop:
-    """A usual event loop that runs in this thread, also inside of another loop, which stands still meanwhile.
-
-    A store in a thread would cost twice as much: each statement would wake two threads.
-    """
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        outer = events._get_running_loop()
-        task = None if outer is None else asyncio.current_task(outer)
-        if outer is not None and task is not None:
-            tasks._leave_task(outer, task)
-        events._set_running_loop(None)
-        made = self._loop.create_task(work)
-        try:
-            return self._loop.run_until_complete(made)
-        finally:
-            if not made.done():  # interrupted, as by the timeout of a test: others use the same connections
-                made.cancel()
-                with suppress(asyncio.CancelledError):
-                    self._loop.run_until_complete(made)
-            events._set_running_loop(outer)
-            if outer is not None and task is not None:
-                tasks._enter_task(outer, task)
+_loop: RealLoop | None = None
 
 
-@lru_cache(maxsize=1)
 def real_loop() -> RealLoop:
-    return RealLoop()
+    global _loop
+    _loop = _loop or RealLoop()
+    return _loop
 
 
 class BlockingTransaction:
