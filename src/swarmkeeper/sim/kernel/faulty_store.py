@@ -21,8 +21,7 @@ from swarmkeeper.storage.sqlite.reading import Snapshot
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 
 COMMIT_MIN, COMMIT_MAX = 0.0002, 0.004  # seconds
-KEPT_CHECKED = 8  # rows in memory that are compared with the stored ones, for each transaction
-TOGETHER = 4  # transactions whose rows are compared at once: half of the cost is for each time, not for each row
+KEPT_CHECKED = 8  # rows in memory that are compared with the stored ones after each transaction
 SWEEP = 5.0  # seconds between the engine's signs of life: the base of a disk stall's length
 
 Committed = Callable[[Sequence[Changes]], None]
@@ -68,7 +67,6 @@ class FaultyStore(SqliteStore):
         self._image = image
         self._saved: list[Changes] = []
         self._commits = 0
-        self._unchecked = 0  # transactions since rows in memory were compared
         self._dropped = False
 
     # ---- its process comes and goes --------------------------------------------------------------------------------
@@ -102,11 +100,8 @@ class FaultyStore(SqliteStore):
         async with super().begin() as transaction:
             self._saved = []
             yield _Transaction(transaction, self._saved, self._before_save)
-        self._unchecked += 1
-        if self._unchecked == TOGETHER:
-            self._unchecked = 0
-            for found in self.wrong_kept(KEPT_CHECKED * TOGETHER):
-                self._wrong(found)
+        for found in self.wrong_kept(KEPT_CHECKED):
+            self._wrong(found)
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[None]:
