@@ -2332,12 +2332,13 @@ function SignIn() {
         " ",
         location.hostname
       ] }),
-      ", then ",
+      ", then open ",
       /* @__PURE__ */ a4("code", { children: [
-        "http://127.0.0.1:",
+        "127.0.0.1:",
         location.port || "7700",
         "/ui/"
-      ] })
+      ] }),
+      " here."
     ] }),
     problem.value && /* @__PURE__ */ a4("p", { class: "trouble", role: "alert", children: problem.value }),
     /* @__PURE__ */ a4("button", { type: "submit", class: "main", disabled: busy, children: "Sign in" }),
