@@ -1746,7 +1746,7 @@ function Value({ value, name }) {
 }
 function Dialog({ title, close, children, bare, ahead: ahead2 }) {
   const box = T2(null);
-  A2(() => {
+  F2(() => {
     const dialog = box.current;
     const before = document.activeElement;
     dialog.showModal();
