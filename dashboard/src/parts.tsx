@@ -1,7 +1,7 @@
 // Small parts that all pages share.
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ApiError } from "./api.ts";
 import { connection, now, say, tryNow, type Read } from "./live.ts";
 import { may } from "./state.ts";
@@ -156,7 +156,7 @@ export function Value({ value, name }: { value: unknown; name: string }) {
  * Args: `bare` leaves out the head; `ahead` gets what is typed before there is a field. */
 export function Dialog({ title, close, children, bare, ahead }: { title: string; close: () => void; children: ComponentChildren; bare?: boolean; ahead?: (sign: string) => void }) {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => { // at once: the next key is for the dialog
     const dialog = box.current!;
     const before = document.activeElement;
     dialog.showModal();

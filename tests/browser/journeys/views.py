@@ -15,7 +15,7 @@ def has_no_barrier(context: BrowserContext) -> None:
     script = Path(AXE).read_text(encoding="utf-8")
     theme, *places = ARGUMENTS
     page = context.new_page()
-    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # because it comes as a word
+    page.emulate_media(color_scheme=theme)
     page.goto(UI)
     found += axe_finds(page, script, "sign-in")
     sign_in(page)
