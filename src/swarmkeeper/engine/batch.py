@@ -16,6 +16,7 @@ from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
 from swarmkeeper.core.model import AuditEntry, BackgroundJob, Idempotency, Timer
 from swarmkeeper.core.ports import Changes, Clock, Key, Transaction
+from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import Kind
 from swarmkeeper.engine.dispatcher import Dispatcher
 from swarmkeeper.engine.lease_facts import FactsGatherer
@@ -130,6 +131,11 @@ class Company:
         while before < len(queue) < self._callers and self._clock.monotonic() < last:
             before = len(queue)
             await asyncio.sleep(self._took / COMPANY_PART / COMPANY_LOOKS / 1_000_000)
+
+
+def slice_rows(rows: int, tenants: int) -> int:
+    """Return how many rows a command may write: fewer while several tenants are active."""
+    return 2 * graph.part_rows(rows) if tenants > 1 else rows
 
 
 def refuse(commands: Sequence[Queued], polls: Sequence[Poll], error: SwarmkeeperError) -> None:

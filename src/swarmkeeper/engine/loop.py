@@ -13,7 +13,8 @@ command fails.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 from swarmkeeper.core.answers import Refusal, Replayed, ReportReceipt, T
@@ -41,18 +42,17 @@ from swarmkeeper.core.ports import (
     StoreUnavailable,
     Transaction,
 )
-from swarmkeeper.core.rules import graph
 from swarmkeeper.core.rules.arrivals import Arrivals
 from swarmkeeper.core.rules.budgets import BudgetBook
 from swarmkeeper.core.rules.match import QueueBook
-from swarmkeeper.engine.batch import Batch, Choose, Company, Queued, ask, ask_all, refuse, trace_of
+from swarmkeeper.engine.batch import Batch, Choose, Company, Queued, ask, ask_all, refuse, slice_rows, trace_of
 from swarmkeeper.engine.engine_time import APART, EngineTime
 from swarmkeeper.engine.fairness import Costs, FairQueue
 from swarmkeeper.engine.heartbeat_cache import HeartbeatCache
 from swarmkeeper.engine.lease_facts import Granted
 from swarmkeeper.engine.polls import Claimed, Poll, PollState, Scheduler
 from swarmkeeper.engine.stats import Stats
-from swarmkeeper.engine.upkeep import TIMERS_MAX, Upkeep
+from swarmkeeper.engine.upkeep import PURGE_EVERY, TIMERS_MAX, Upkeep, purge
 from swarmkeeper.request_id import NO_TRACE, REQUEST, tracing
 
 __all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
@@ -71,7 +71,6 @@ STORE_PAUSE = SECOND // 5  # pause after the store could not take a batch
 FAULT_PAUSE = 30 * SECOND  # delay of a timer that cannot be decided, so that it does not block the others
 RERUNS_MAX = 5
 _GONE = "this server has lost its store and ends; ask again when it has been started anew"
-PURGE_EVERY, PURGE_ROWS = 60 * SECOND, 500
 
 
 class Engine:
@@ -367,7 +366,7 @@ class Engine:
             await self._one_by_one(commands, polls)
         if self.now() >= self._purge_due:
             try:
-                await self._purge(self.now())
+                self._purge_due = await purge(self._store, self.now())
             except StoreUnavailable as error:
                 self._unavailable(error, [], [])
 
@@ -450,7 +449,7 @@ class Engine:
                     choose=self._upkeep.choose if upkeep else choose,
                     beside=beside,
                     alive=upkeep and now >= self._alive_due,
-                    slice_rows=self._slice_rows(),
+                    slice_rows=slice_rows(self.limits.slice_rows, self._tenants),
                 )
         except BaseException:
             self._failed = trace_of(working, commands) if self.traced else NO_TRACE
@@ -458,25 +457,18 @@ class Engine:
                 self._queues.remove(self._queues.by_id[queue_id])
             self.scheduler.undo([*polls, *(queued.poll for queued in commands if queued.poll)])
             raise
-        if upkeep:
-            self._upkeep.committed()
         self.store_answers |= bool(batch.saved)  # a batch that writes nothing succeeds even on a full disk
-        self._committed(batch, began)
-        self._costs.learn(commands)
-        for queued in commands:
-            if isinstance(queued.command, SendHeartbeat):
-                self._heartbeat_cache.learn(queued.command, working)
-        self._settle(commands, polls, batch.answered)
-        self._company.answered({each.request for each in commands} | {each.request for each in batch.answered}, began)
+        # What is committed must not run again, whatever fails from here on: callers get what was decided.
+        with self._noting_faults("after a commit"):
+            self._committed(batch, began, commands, upkeep=upkeep)
+        with self._noting_faults("answers"):
+            self._settle(commands, polls, batch.answered, began)
         await self._notify(batch.saved)
 
-    def _slice_rows(self) -> int:
-        """Return how many rows a command may write: fewer while several tenants are active."""
-        rows = self.limits.slice_rows
-        return 2 * graph.part_rows(rows) if self._tenants > 1 else rows
-
-    def _committed(self, batch: Batch, began: int) -> None:
+    def _committed(self, batch: Batch, began: int, commands: Sequence[Queued], *, upkeep: bool) -> None:
         """Update the engine's state after a commit."""
+        if upkeep:
+            self._upkeep.committed()
         self._position = batch.working.position
         self.scheduler.committed(batch.working.held, {bot for changes in batch.saved for bot in changes.bots})
         for changes in batch.saved:
@@ -488,9 +480,13 @@ class Engine:
             self._heartbeat_cache.committed(changes)
             for tenant in changes.tenants.values():
                 self.weights[tenant.id] = tenant.weight
+        self._costs.learn(commands)
+        for queued in commands:
+            if isinstance(queued.command, SendHeartbeat):
+                self._heartbeat_cache.learn(queued.command, batch.working)
         self.stats.committed(self._clock.monotonic() - began)
 
-    def _settle(self, commands: Sequence[Queued], polls: Sequence[Poll], answered: Sequence[Poll]) -> None:
+    def _settle(self, commands: list[Queued], polls: list[Poll], answered: Sequence[Poll], began: int) -> None:
         """Answer the callers: the decisions are durable."""
         self.stats.answered(len(commands))
         for queued in commands:
@@ -508,10 +504,11 @@ class Engine:
                 else:
                     self.scheduler.end_older(poll)  # one with the same claim id in the same batch
                     self.scheduler.park(poll)
+        self._company.answered({each.request for each in commands} | {each.request for each in answered}, began)
 
     async def _notify(self, saved: Sequence[Changes]) -> None:
-        """Send hints about committed changes. A failed hint must not run the batch again."""
-        try:
+        """Send hints about committed changes."""
+        with self._noting_faults("hint"):
             for changes in saved:
                 self._on_commit(changes)
             shared = cast("SharedStore", self._store) if self._store.shared else None
@@ -521,14 +518,6 @@ class Engine:
             entries = [entry for changes in saved for entry in changes.ready.values()] if shared else []
             if added := {entry.queue for entry in entries if entry is not None}:
                 await self._broker.publish(LOOK_TOPIC, ",".join(map(str, sorted(added))).encode())
-        except Exception as error:
-            self._fault(error, "hint", NO_TRACE)
-
-    async def _purge(self, now: int) -> None:
-        """Remove expired idempotency keys, some at a time."""
-        async with self._store.begin() as transaction:
-            gone = await transaction.purge(now, PURGE_ROWS)
-        self._purge_due = now if gone == PURGE_ROWS else now + PURGE_EVERY
 
     # ---- when it fails ---------------------------------------------------------------------------------------------
 
@@ -593,6 +582,13 @@ class Engine:
             self._fault(error, what, self._failed)
             return False
         return True
+
+    @contextmanager
+    def _noting_faults(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._fault(error, what, NO_TRACE)
 
     def _fault(self, error: Exception, what: str, trace: Mapping[str, str], request: str | None = None) -> None:
         self.stats.faults += 1

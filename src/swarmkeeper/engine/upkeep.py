@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from swarmkeeper.core.model import BackgroundJob, Timer
-from swarmkeeper.core.ports import Changes, Transaction
+from swarmkeeper.core.ports import Changes, Store, Transaction
 from swarmkeeper.engine.fairness import StrideScheduler
 
 TIMERS_MAX = 256  # fired in one batch
 ANY_TIME = 1 << 62
+PURGE_EVERY, PURGE_ROWS = 60_000_000, 500  # microseconds, and keys at a time
+
+
+async def purge(store: Store, now: int) -> int:
+    """Remove some of the expired idempotency keys; return when to go on."""
+    async with store.begin() as transaction:
+        gone = await transaction.purge(now, PURGE_ROWS)
+    return now if gone == PURGE_ROWS else now + PURGE_EVERY
 
 
 class Upkeep:
