@@ -661,7 +661,6 @@ def key_of_each_try(patch: Patch) -> None:
     seed=2,
     seeds=8,
     level="http",
-    faults=(),
     scenario=CATCH_BULK,
 )
 def outcomes_shifted(patch: Patch) -> None:

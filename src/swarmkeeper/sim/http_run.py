@@ -251,16 +251,14 @@ class HttpRun(CoreRun):
         """Return the operations on many tasks that have not ended."""
         if not self._scenario.people.bulk:
             return []
-        connection = self.model.connection()
-        return (
-            []
-            if connection is None
-            else connection.execute("SELECT id FROM operation WHERE ended_at IS NULL").get or []
-        )
+        host, connection = self.orchestrator.host, self.model.connection
+        if host is None or not host.alive or connection is None:
+            return ["unknown, as the orchestrator is down"]
+        return [row[0] for row in connection().execute("SELECT id FROM operation WHERE ended_at IS NULL")]
 
     def _left(self) -> None:
         if (operation := self._open_operations()) and not self.model.open_tasks():
-            self.model.broken("7.operation", str(operation), "it does not end, although faults have stopped")
+            self.model.broken("7.operation", operation[0], "it does not end, although faults have stopped")
             return
         super()._left()
 

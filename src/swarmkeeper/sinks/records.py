@@ -48,7 +48,7 @@ class _Decision(msgspec.Struct):
     reasons: msgspec.Raw
 
 
-class _Leaf(msgspec.Struct):
+class _LeafPassedOn(msgspec.Struct):
     """The leaf of an audit record; what is only passed on stays as it is written."""
 
     id: str
@@ -64,7 +64,7 @@ class _Leaf(msgspec.Struct):
     trace: str
 
 
-class _Body(msgspec.Struct):
+class _BodyPassedOn(msgspec.Struct):
     events: msgspec.Raw
     payload: msgspec.Raw
 
@@ -103,9 +103,9 @@ class _CloudEvent(msgspec.Struct):
     data: _PublicRecord
 
 
-_leaf_of = msgspec.json.Decoder(_Leaf).decode
-_body_of = msgspec.json.Decoder(_Body).decode
-_NO_BODY = _Body(msgspec.Raw(b"[]"), msgspec.Raw(b"null"))
+_leaf_of = msgspec.json.Decoder(_LeafPassedOn).decode
+_body_of = msgspec.json.Decoder(_BodyPassedOn).decode
+_NO_BODY = _BodyPassedOn(msgspec.Raw(b"[]"), msgspec.Raw(b"null"))
 
 
 def of_audit(row: AuditRecordRow, tenant: str, cursor: str, most: int) -> SinkRecord:
