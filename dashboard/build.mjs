@@ -10,7 +10,7 @@ const out = process.argv[2] ?? join(here, "../src/swarmkeeper/web");
 const common = {
   preserveSymlinks: true, // what is built is the same where node_modules is a link
   bundle: true, charset: "utf8", logLevel: "warning", minify: false, legalComments: "none", absWorkingDir: here,
-  format: "esm", target: ["es2022"], jsx: "automatic", jsxImportSource: "preact",
+  preserveSymlinks: true, format: "esm", target: ["es2022"], jsx: "automatic", jsxImportSource: "preact",
 };
 const source = join(here, "src");
 const names = async (file, pattern) => [...(await readFile(join(source, file), "utf8")).matchAll(pattern)].map((found) => found[1]);

@@ -1,6 +1,8 @@
 // Every call of the dashboard to the API, with the types of the answers, in one place. Addresses are relative to the
 // page, so that it works below any path. The browser sends the session's cookie by itself.
 
+import { EXACT } from "./words.ts";
+
 export type TaskStatus = "CREATED" | "PLANNED" | "IN_PROGRESS" | "COMPLETED" | "FAILED" | "ARCHIVED";
 export type Json = unknown;
 
@@ -31,7 +33,7 @@ export interface Task {
   id: string; title: string; description: string; priority: number; status: TaskStatus; outcome: string | null;
   failure: Failure | null; holds: string[]; progress: { total: number; done: number; failed: number; cancelled: number };
   round: number; max_rounds: number; labels: Record<string, string>; subtasks: Subtask[]; subtasks_total: number;
-  result: Record<string, Json> | null; verdict: Verdict | null; usage: Usage; explanation?: Explanation | null;
+  result: Record<string, Json> | null; verdict: Verdict | null; usage: Usage; budget?: { limit: Usage } | null; explanation?: Explanation | null;
   created_at: string; updated_at: string; deadline_at: string | null;
 }
 export interface Waiting {
@@ -42,20 +44,25 @@ export interface Explanation {
   summary: string; waiting: Waiting[]; waiting_total: number; reasons: Record<string, number>; failure: Failure | null;
 }
 export interface Approval {
-  id: string; kind: "plan" | "final" | "rounds" | "question"; state: string; task_id: string; work_id: string | null;
+  id: string; kind: "plan" | "final" | "rounds" | "question" | "budget"; state: string; task_id: string; work_id: string | null;
   asked_by: string; question: string; choices: string[]; schema: Record<string, Json> | null; subject: Json; subject_hash: string;
   opened_at: string; expires_at: string; at_expiry: Json; step_up: { max_age_seconds: number } | null;
-  task_title?: string; // not of every server
+  task_title?: string | null; asker?: string; // not of every server
   decision: { verb: string; by: string; person_name: string | null; at: string } | null;
 }
 export interface Skill { skill: string; bots: number; asking: number; waiting: number; oldest_seconds: number | null }
 export interface TaskEvent { id: string; type: string; time: string; sequence: number; subject: string; data: Record<string, Json> }
 export interface TaskFilter { status: string[]; outcome: string[]; label: string[]; order_by: string; created_after?: string; created_before?: string }
 
+export interface QueueSeen {
+  kind: string; skills: string[]; assign_to: string | null; waiting: number; waiting_at_least: boolean; oldest_at: string | null;
+  oldest_seconds: number | null; leased: number; bots: number; bots_asking: number;
+  why: { reason: string; detail: string; fix: string | null; until: string | null } | null;
+}
 /** A task as a row of a table: what has happened, without what was sent. */
 export interface TaskFound {
   id: string; title: string; status: TaskStatus; outcome: string | null; holds: string[]; failure: { code: string; detail: string } | null;
-  error: { message?: string; class?: string | null } | null; last_bot: string | null; created_at: string; updated_at: string; ended_at: string | null;
+  error: { message?: string; class?: string | null } | null; progress: { total: number; done: number; failed: number }; last_bot: string | null; created_at: string; updated_at: string; ended_at: string | null;
 }
 
 /** A refusal of the API, or no answer at all: then `status` is 0. */
@@ -100,7 +107,8 @@ async function call<T>(method: string, path: string, asked: Asked = {}): Promise
   if (response.status === 304 || response.status === 204) return { status: response.status, body: undefined as T, etag };
   let body: Json;
   try {
-    body = asked.text && response.ok ? await response.text() : await response.json();
+    const said = await response.text();
+    body = asked.text && response.ok ? said : exactly(said);
   } catch {
     throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
   }
@@ -110,6 +118,12 @@ async function call<T>(method: string, path: string, asked: Asked = {}): Promise
     throw new ApiError(response.status, problem.code ?? "error", problem.detail ?? problem.title ?? "The call was refused.", after);
   }
   return { status: response.status, body: body as T, etag };
+}
+
+/** Parse JSON without rounding: an integer that JavaScript cannot hold becomes EXACT and its digits; `head` shows them. */
+export function exactly(text: string): Json {
+  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (found) =>
+    found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${EXACT}${found}"`) : text);
 }
 
 const get = async <T>(path: string, query?: Query): Promise<T> => (await call<T>("GET", path, query ? { query } : {})).body;
@@ -158,6 +172,10 @@ export const api = {
 
   skills: () => get<Page<Skill>>("skills"),
 
+  needed: () => get<Page<Approval> & { open: number; open_at_least: boolean }>("approvals", { order: "expires", page_size: 100 }),
+  queuesSeen: () => get<Page<QueueSeen>>("queues", { page_size: 100 }),
+  rows: (query: Query) => get<Page<TaskFound>>("tasks", { view: "row", ...query }),
+  explain: (task: string) => get<Explanation>(`tasks/${id(task)}:explain`),
   searched: (q: string) => get<Page<TaskFound>>("tasks", { q, view: "row", page_size: 8 }),
 };
 

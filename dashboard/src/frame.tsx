@@ -32,6 +32,8 @@ const CTRL = /Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl";
 
 /** What the page could do when the palette was opened; null: it is closed. */
 export const palette = signal<KeyHelp[] | null>(null);
+/** What was typed while the palette was being loaded. */
+export const ahead = signal("");
 
 async function signOut(): Promise<void> {
   try {
@@ -45,7 +47,7 @@ interface Props { pages: typeof PAGES; page: string; id: string | undefined; chi
 
 export function Frame({ pages, page, id, children }: Props) {
   const who = session.value!;
-  const open = () => { palette.value = listed().filter(({ keys }) => !/^(g |Ctrl|Escape)/.test(keys)); };
+  const open = () => { ahead.value = ""; palette.value = listed().filter(({ keys }) => !/^(g |Ctrl|Escape)/.test(keys)); };
   useKeys({
     "Ctrl k": { does: "search, or run a command", run: open },
     ...Object.fromEntries(pages.map((each) => [each.keys, { does: `go to ${each.name}`, run: () => go(`#/${each.path}`) }])),

@@ -110,6 +110,7 @@ export interface ReadOptions {
   on?: (change: Change) => boolean;
   every?: number; // ms between two reads without a stream
   seldom?: number; // ms between two reads with one, though nothing is told
+  gap?: number; // ms between two reads at least, whatever is told
 }
 
 export const ofTask = (task: string) => (change: Change): boolean => change.tasks === "many" || change.tasks.includes(task);
@@ -126,11 +127,11 @@ export function useRead<T>(key: string, read: (before: T | undefined) => Promise
   return made;
 }
 
-function reader<T>(read: (before: T | undefined) => Promise<T>, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }: ReadOptions) {
+function reader<T>(read: (before: T | undefined) => Promise<T>, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, gap: least = GAP_MS }: ReadOptions) {
   const state = signal<Read<T>>({ data: undefined, error: undefined, slow: false, at: 0 });
   let timer = 0, due = 0, ended = false, reading: Promise<void> | undefined;
   let missed = false; // something changed while it was read, or while the page was hidden
-  let gap = GAP_MS, readAt = 0;
+  let gap = least, readAt = 0;
 
   /** Read again in so many ms, if nothing is planned before. */
   function plan(pause: number): void {
@@ -162,7 +163,7 @@ function reader<T>(read: (before: T | undefined) => Promise<T>, { on = () => tru
       if (first) pending.value--;
       reading = undefined;
     }
-    gap = Date.now() - begun > SLOW_READ_MS ? LONG_GAP_MS : GAP_MS;
+    gap = Math.max(least, Date.now() - begun > SLOW_READ_MS ? LONG_GAP_MS : GAP_MS);
     plan(missed ? Math.min(pause, gap) : pause);
   }
   function again(): Promise<void> {
@@ -174,7 +175,7 @@ function reader<T>(read: (before: T | undefined) => Promise<T>, { on = () => tru
   function heard(change: Change | "all"): void {
     if (change !== "all" && !on(change)) return;
     missed = true;
-    if (change !== "all" && change.tasks === "many") gap = LONG_GAP_MS;
+    if (change !== "all" && change.tasks === "many") gap = Math.max(least, LONG_GAP_MS);
     // What happens after a quiet time shows at once; what goes on happening, after the gap.
     if (!reading) plan(Math.max(0, readAt + gap - Date.now()));
   }

@@ -3,14 +3,14 @@
 import { effect } from "@preact/signals";
 import { render, type JSX } from "preact";
 import { api, ApiError } from "./api.ts";
-import { Frame, PAGES, palette } from "./frame.tsx";
+import { ahead, Frame, PAGES, palette } from "./frame.tsx";
 import { listen } from "./keys.ts";
 import { later } from "./later.tsx";
 import { followChanges, stopFollowing, tick } from "./live.ts";
 import { Dialog } from "./parts.tsx";
 import { follow, go, route } from "./route.ts";
 import { keepChoices, session } from "./state.ts";
-import { Inbox } from "./pages/inbox.tsx";
+import { Inbox, type PaneProps } from "./pages/inbox.tsx";
 import { SignIn, problem } from "./pages/signin.tsx";
 import { Tasks } from "./pages/tasks.tsx";
 
@@ -19,9 +19,11 @@ export * from "./shared.ts";
 const TaskPage = later<{ id: string }>(() => import("./pages/task.tsx"), "TaskPage");
 const Palette = later<{ pages: typeof PAGES }>(() => import("./pages/palette.tsx"), "Palette");
 
+const Pane = later<PaneProps>(() => import("./pages/decision.tsx"), "Pane");
+
 /** What each page shows, by what follows its name in the address. A page without a row here is not in the rail. */
 const SHOWN: Record<string, (id: string | undefined) => JSX.Element> = {
-  inbox: () => <Inbox />,
+  inbox: () => <Inbox pane={Pane} />,
   tasks: (id) => (id ? <TaskPage key={id} id={id} /> : <Tasks />),
 };
 // Of desk.tsx, which is loaded with the first of them.
@@ -40,7 +42,7 @@ function App() {
       {pages.some(({ path }) => path === page) ? SHOWN[page]!(id) : (
         <div class="empty"><h1>There is no such page.</h1><p><a href="#/inbox">Go to the inbox</a></p></div>
       )}
-      {palette.value && <Dialog bare title="Search" close={() => { palette.value = null; }}><Palette pages={pages} /></Dialog>}
+      {palette.value && <Dialog bare title="Search" ahead={(sign) => { ahead.value += sign; }} close={() => { palette.value = null; }}><Palette pages={pages} /></Dialog>}
     </Frame>
   );
 }

@@ -120,7 +120,8 @@ export function Disconnected() {
 
 interface ActProps {
   action: string; // of the role
-  run: () => void;
+  run?: () => void;
+  submits?: boolean; // the form around it
   children: ComponentChildren;
   kind?: "main" | "danger" | "quiet";
   busy?: boolean;
@@ -128,11 +129,11 @@ interface ActProps {
 }
 
 /** A button for something that a role allows: who may not, sees it, off, with the reason. */
-export function Act({ action, run, children, kind, busy, keys }: ActProps) {
+export function Act({ action, run, submits, children, kind, busy, keys }: ActProps) {
   const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
   const why = allowed ? undefined : `Your role may not ${action}.`;
   return (
-    <button type="button" class={kind ?? "quiet"} disabled={off} title={why} data-action={action} onClick={run} aria-keyshortcuts={keys?.toUpperCase()}>
+    <button type={submits ? "submit" : "button"} class={kind ?? "quiet"} disabled={off} title={why} data-action={action} onClick={run} aria-keyshortcuts={keys?.toUpperCase()}>
       {children}{keys && <Key>{keys}</Key>}
     </button>
   );
@@ -150,8 +151,10 @@ export function Value({ value, name }: { value: unknown; name: string }) {
   );
 }
 
-/** A dialog on top of the page: it takes the focus, keeps it, and gives it back. */
-export function Dialog({ title, close, children, bare }: { title: string; close: () => void; children: ComponentChildren; bare?: boolean }) {
+/** A dialog on top of the page: it takes the focus, keeps it, and gives it back.
+ *
+ * Args: `bare` leaves out the head; `ahead` gets what is typed before there is a field. */
+export function Dialog({ title, close, children, bare, ahead }: { title: string; close: () => void; children: ComponentChildren; bare?: boolean; ahead?: (sign: string) => void }) {
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = box.current!;
@@ -163,7 +166,8 @@ export function Dialog({ title, close, children, bare }: { title: string; close:
     };
   }, []);
   return (
-    <dialog ref={box} class={bare ? "bare" : ""} aria-label={title} onCancel={(event) => { event.preventDefault(); close(); }} onClick={(event) => { if (event.target === box.current) close(); }}>
+    <dialog ref={box} class={bare ? "bare" : ""} aria-label={title} onCancel={(event) => { event.preventDefault(); close(); }} onClick={(event) => { if (event.target === box.current) close(); }}
+      onKeyDown={(event) => { if (ahead && event.target === box.current && event.key.length === 1 && !event.ctrlKey && !event.metaKey) ahead(event.key); }}>
       {!bare && <header><h2>{title}</h2><button type="button" class="small" onClick={close}>Close</button></header>}
       {children}
     </dialog>

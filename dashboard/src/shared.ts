@@ -13,5 +13,6 @@ export * from "./parts.tsx";
 export * from "./query.ts";
 export * from "./route.ts";
 export * from "./state.ts";
+export * from "./pages/inbox.tsx";
 export * from "./windowed.tsx";
 export * from "./words.ts";

@@ -114,8 +114,13 @@ export const safe = (text: string): string =>
 /** An id that nobody reads as a whole: its kind and its end. */
 export const shortId = (id: string): string => id.replace(/\b([a-z]{3})_[0-9A-Za-z]{14,}([0-9A-Za-z]{6})\b/g, "$1_…$2");
 
+/** Begins a text that stands for an integer, as api.ts reads it: a sign for private use. */
+export const EXACT = "\ue000";
+
+const INTEGERS = new RegExp(`"${EXACT}(-?\\d+)"`, "g");
+
 /** The first part of a value as text. */
 export function head(value: unknown, max = 64 * 1024): { text: string; cut: boolean } {
-  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "null";
+  const text = typeof value === "string" ? value.replace(new RegExp(`^${EXACT}`), "") : (JSON.stringify(value, null, 2) ?? "null").replace(INTEGERS, "$1");
   return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
 }

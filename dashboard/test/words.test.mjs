@@ -85,3 +85,18 @@ test("a moment names its zone, local or UTC", async (t) => {
   utc.value = false;
   assert.deepEqual([moment("2026-07-01T00:00:00Z"), moment(null), moment("x")], ["1 Jul 02:00:00 UTC+2", "–", "–"]);
 });
+
+test("integers of answers are never rounded, wherever they are", async () => {
+  globalThis.document = { baseURI: "http://there/ui/" };
+  const { exactly, head } = await built("api.ts", "words.ts");
+  const text = `{"n": 9007199254740993, "m": -12345678901234567890, "s": "12345678901234567890 \\"9007199254740993", "f": 1234567890123456.5, "e": 1e30, "small": 42}`;
+  const read = exactly(text);
+  assert.equal(read.small, 42);
+  assert.equal(read.s, '12345678901234567890 "9007199254740993');
+  assert.equal(read.f, 1234567890123456.5);
+  const shown = head(read).text;
+  assert.match(shown, /"n": 9007199254740993,/);
+  assert.match(shown, /"m": -12345678901234567890,/);
+  assert.equal(exactly("[9007199254740991]")[0], 9007199254740991);
+  assert.equal(head(exactly("9007199254740993")).text, "9007199254740993");
+});

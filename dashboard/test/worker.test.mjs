@@ -15,6 +15,7 @@ globalThis.fetch = (address, { headers, signal }) => {
   return Promise.resolve(new Response(body, { status }));
 };
 let status = 200;
+setTimeout(() => process.exit(1), 20_000).unref(); // a stream that nobody ended would keep the process for ever
 await built("worker.ts");
 
 const turns = async () => { for (let turn = 0; turn < 40; turn++) await new Promise(setImmediate); };

@@ -8,16 +8,16 @@ import os
 from playwright.sync_api import sync_playwright
 
 from tests.browser.driving import ELSEWHERE, JOURNEY, JOURNEYS, PROGRAM, WIDE
-from tests.browser.journeys import audit, basics, desk, frame, roles, streams, views
+from tests.browser.journeys import audit, basics, desk, frame, gallery, inbox, roles, streams, stuck, views
 
-_ = (audit, basics, desk, frame, roles, streams, views)  # they add their journeys to the list
+_ = (audit, basics, desk, frame, gallery, inbox, roles, streams, stuck, views)  # they add their journeys to the list
 
 
 def main() -> None:
     # As root, as in containers, a browser cannot make its sandbox. It sees only our own pages.
     arguments = [f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1"]
     arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
-    bypass = JOURNEY.endswith(("no_barrier", "makes_pictures"))
+    bypass = JOURNEY.endswith(("no_barrier", "makes_pictures", "shows_every_state"))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=PROGRAM, args=arguments)
         context = browser.new_context(viewport=WIDE, bypass_csp=bypass, reduced_motion="reduce")

@@ -14,6 +14,10 @@ def main(folder: str) -> None:
         shown = {
             "inbox": "inbox",
             "decision": f"inbox?approval={approval}",
+            "result": f"inbox?approval={place.open_approval(made['final'])['id']}",
+            "cause": "inbox?row=no_capable_bot+swarmkeeper+bot+run+FILE+--skill+ocr",
+            "errors": "inbox?row=failed+KeyError:+'total'+(at+parse.py:…)",
+            "explained": f"inbox?row={made['stuck']}",
             "tasks": "tasks",
             "task": f"tasks/{made['final']}?subtask=draft",
             "stuck": f"tasks/{made['stuck']}",

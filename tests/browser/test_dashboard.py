@@ -1,5 +1,6 @@
 """People use the dashboard in a real browser: by keyboard, on a narrow screen, with texts that mean harm."""
 
+import copy
 import json
 
 import pytest
@@ -14,6 +15,10 @@ def pages(town: RealTown, made: dict[str, str]) -> list[str]:
     return [
         "inbox",
         *(f"inbox?approval={approval}" for approval in approvals.values()),
+        "inbox?row=no_capable_bot+swarmkeeper+bot+run+FILE+--skill+ocr",
+        "inbox?row=failed+KeyError:+'total'+(at+parse.py:…)",
+        f"inbox?row={made['stuck']}",
+        "inbox?row=gone",
         "tasks",
         "tasks?q=status:failed",
         "tasks?q=nonsense",
@@ -74,7 +79,10 @@ def test_a_person_rejects_with_a_reason(town: RealTown, made: dict[str, str]) ->
 def test_a_decision_on_what_has_changed_is_never_sent_again_by_itself(town: RealTown, made: dict[str, str]) -> None:
     approval = town.open_approval(made["plan"])
 
-    drive("sends_nothing_again_when_the_subject_has_changed", town, approval["id"], json.dumps(approval))
+    before = approval["subject"]["subtasks"][1]["description"]
+    changed = copy.deepcopy(approval)
+    changed["subject"]["subtasks"][1]["description"] = "something else"
+    drive("sends_nothing_again_when_the_subject_has_changed", town, approval["id"], before, json.dumps(changed))
 
     assert town.approver.read(f"/approvals/{approval['id']}")["state"] == "open"
 
@@ -115,8 +123,9 @@ def test_a_server_that_is_away_takes_nothing_from_the_screen(town: RealTown, mad
     drive("keeps_what_was_read_while_the_server_is_away", town)
 
 
-def test_no_page_has_a_barrier_in_either_theme(town: RealTown, made: dict[str, str]) -> None:
-    drive("has_no_barrier", town, *pages(town, made))
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_has_a_barrier(town: RealTown, made: dict[str, str], theme: str) -> None:
+    drive("has_no_barrier", town, theme, *pages(town, made))
 
 
 def test_where_there_is_no_browser_it_is_said_and_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,6 +191,38 @@ async def test_queues_show_depth_age_leases_and_able_bots(client: Caller, admin:
     assert found["plan",]["bots"] == 0
 
 
+async def test_a_queue_says_why_no_bot_has_taken_what_waits_in_it(client: Caller, admin: Caller, fleet: Fleet) -> None:
+    await fleet.bot("Executor", "reader", skills=["pdf", "ink"], capacity=1)
+    task = await planned(
+        client, subtasks=[{"description": "", "key": each, "required_skills": [each]} for each in ("ocr", "pdf", "ink")]
+    )
+    await admin.call("PUT", "/kills", {"kind": "skill", "name": "ink", "reason": "it blots"})
+
+    found = {each["skills"][0]: each["why"] for each in await pages(admin, "/queues")}
+
+    assert (found["ocr"]["reason"], found["ocr"]["fix"]) == (
+        "no_capable_bot",
+        "swarmkeeper bot run FILE --skill ocr",
+    )
+    assert "it blots" in found["ink"]["detail"]
+    assert found["ink"]["fix"].startswith("swarmkeeper kill lift kil_")
+    assert found["pdf"]["until"] is None
+    explained = {each["key"]: each for each in (await read(admin, f"/tasks/{task}:explain"))["waiting"]}
+    for skill, why in found.items():
+        for name in ("reason", "detail", "fix"):
+            assert why[name] == explained[skill][name], skill
+
+
+async def test_a_queue_in_which_nothing_waits_says_no_cause(client: Caller, admin: Caller, fleet: Fleet) -> None:
+    bot = await fleet.bot("Executor")
+    await planned(client, "a")
+    await bot.one()
+
+    (queue,) = await pages(admin, "/queues")
+
+    assert (queue["leased"], queue["waiting"], queue["why"]) == (1, 0, None)
+
+
 async def test_queues_of_other_tenants_are_not_shown(swarm: Orchestrator, client: Caller) -> None:
     await client.post(
         "/tasks", {"title": "t", "subtasks": [{"key": "a", "description": "", "required_skills": ["ocr"]}]}

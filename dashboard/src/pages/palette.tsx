@@ -3,7 +3,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, type TaskFound } from "../api.ts";
-import { palette, type PAGES } from "../frame.tsx";
+import { ahead, palette, type PAGES } from "../frame.tsx";
 import { useKeys } from "../keys.ts";
 import { Key, State } from "../parts.tsx";
 import { go, written } from "../route.ts";
@@ -20,8 +20,8 @@ const IDS: [RegExp, string, (id: string) => string][] = [
 ];
 
 export function Palette({ pages }: { pages: typeof PAGES }) {
-  const field = useRef<HTMLInputElement>(null), list = useRef<HTMLUListElement>(null);
-  const [text, setText] = useState("");
+  const field = useRef<HTMLInputElement>(null), list = useRef<HTMLDivElement>(null);
+  const [text, setText] = useState(ahead.peek());
   const [at, setAt] = useState(0);
   const [found, setFound] = useState<{ of: string; tasks: TaskFound[]; problem: string }>({ of: "", tasks: [], problem: "" });
   const close = () => { palette.value = null; };
@@ -78,9 +78,9 @@ export function Palette({ pages }: { pages: typeof PAGES }) {
         value={text} autocomplete="off" spellcheck={false} placeholder="A page, an action, words of a title, or an id"
         onInput={(event) => { setText(event.currentTarget.value); setAt(0); }} onKeyDown={typed}
       />
-      <ul id="found" class="found" role="listbox" aria-label="Found" ref={list}>
+      <div id="found" class="found" role="listbox" aria-label="Found" ref={list}>
         {groups.map((group) => (
-          <li role="group" aria-label={group} key={group}>
+          <div role="group" aria-label={group} key={group}>
             <h3 aria-hidden="true">{group}</h3>
             {entries.map((entry, index) => entry.group === group && (
               <div role="option" id={`found-${index}`} key={index} aria-selected={index === chosen} onMouseDown={(event) => event.preventDefault()} onClick={() => carryOut(entry)}>
@@ -89,9 +89,9 @@ export function Palette({ pages }: { pages: typeof PAGES }) {
                 {entry.keys && <span>{entry.keys.split(" ").map((key) => <Key key={key}>{key}</Key>)}</span>}
               </div>
             ))}
-          </li>
+          </div>
         ))}
-      </ul>
+      </div>
       {found.problem && searched && <p class="trouble">Words cannot be searched: {safe(found.problem)}</p>}
       <p class="hidden-text" role="status">{searched && found.of !== wanted ? "" : entries.length === 1 ? "1 found" : `${entries.length} found`}</p>
     </>

@@ -35,7 +35,7 @@ export function SignIn() {
         {!isSecureContext && (
           <p class="trouble" role="alert">
             <strong>Nobody can sign in at this address:</strong> who listens on the way could read the session. Use https, or a tunnel:{" "}
-            <code>ssh -L {location.port || "7700"}:127.0.0.1:{location.port || "7700"} {location.hostname}</code>, then <code>http://127.0.0.1:{location.port || "7700"}/ui/</code>
+            <code>ssh -L {location.port || "7700"}:127.0.0.1:{location.port || "7700"} {location.hostname}</code>, then open <code>127.0.0.1:{location.port || "7700"}/ui/</code> here.
           </p>
         )}
         {problem.value && <p class="trouble" role="alert">{problem.value}</p>}

@@ -90,6 +90,13 @@ class Explainer:
             shown["explanation"] = await _Moment(then, self._limits, self._now).explain(principal, task_id)
             return shown, version
 
+    async def of_queues(self, then: Queries, tenant: str, queues: Sequence[Queue]) -> list[View]:
+        """Return for each queue why no bot has taken what is ready in it.
+
+        What depends on the single item is not looked at: its labels, and so policies; and who made what it reviews.
+        """
+        return await _Moment(then, self._limits, self._now).of_queues(tenant, queues)
+
 
 class _Moment:
     """Explains a task from one snapshot, so that the reasons are consistent."""
@@ -150,6 +157,26 @@ class _Moment:
             "reasons": {str(reason): counts[reason] for reason in sorted(counts, key=explain.RANK.__getitem__)},
             "near_limits": await self._near_limits(principal),
         }
+
+    async def of_queues(self, tenant: str, queues: Sequence[Queue]) -> list[View]:
+        rates = await self._used_up(tenant)
+        kills = in_force(await self._fetch(KILLS_OF_TENANT, tenant=tenant), self._now.time())
+        fleet = BotIndex(await self._bots(tenant, rates, kills))
+        of_none = TaskFacts(
+            task="",
+            tenant=tenant,
+            status=TaskStatus.IN_PROGRESS,
+            since=0,
+            overloaded=self._now.overloaded(),
+            tenant_budget=await self._tenant_budget(tenant),
+            kills=kills,
+            rates=rates,
+        )
+        ready = (
+            Item(id="", kind=each.kind, key="", status=Status.READY, queue=each, since=0, start_due=0)
+            for each in queues
+        )
+        return [_cause(explain.why(item, of_none, fleet)) for item in ready]
 
     async def _near_limits(self, principal: Principal) -> list[View]:
         """Return the limits that the caller has nearly reached: why a submission was or soon will be refused."""
@@ -345,11 +372,13 @@ def _task_itself(task: TaskFacts, why: Why) -> View:
 
 
 def _reason(why: Why, since: int) -> View:
+    return {"bot": why.bot, "since": views.time(since), **_cause(why)}
+
+
+def _cause(why: Why) -> View:
     return {
-        "bot": why.bot,
-        "since": views.time(since),
         "reason": str(why.reason),
         "detail": why.detail,
         "fix": None if why.fix is None else wording.command(why.fix),
-        "until": views.time(why.until),
+        "until": views.time(why.until or None),
     }

@@ -1039,6 +1039,125 @@ function M() {
   if (1 === g4.push(this)) (n.requestAnimationFrame || A3)(F3);
 }
 
+// src/state.ts
+var session = y3(void 0);
+var may = (action) => session.value?.may.includes(action) ?? false;
+function kept(name, otherwise) {
+  try {
+    return localStorage.getItem(`swarmkeeper.${name}`) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+function keep(name, value) {
+  try {
+    localStorage.setItem(`swarmkeeper.${name}`, value);
+  } catch {
+  }
+}
+var theme = y3(kept("theme", "system"));
+var letters = y3(kept("letters", "on") === "on");
+var utc = y3(kept("zone", "local") === "utc");
+function keepChoices() {
+  x2(() => {
+    document.documentElement.dataset.theme = theme.value;
+    keep("theme", theme.value);
+  });
+  x2(() => keep("letters", letters.value ? "on" : "off"));
+  x2(() => keep("zone", utc.value ? "utc" : "local"));
+}
+
+// src/words.ts
+var TASKS = {
+  CREATED: { tone: "wait", word: "created" },
+  PLANNED: { tone: "wait", word: "planned" },
+  IN_PROGRESS: { tone: "run", word: "in progress" },
+  COMPLETED: { tone: "eye", word: "completed" },
+  FAILED: { tone: "bad", word: "failed" },
+  ARCHIVED: { tone: "ok", word: "archived" }
+};
+var ITEMS = {
+  BLOCKED: { tone: "wait", word: "blocked" },
+  READY: { tone: "wait", word: "ready" },
+  LEASED: { tone: "run", word: "running" },
+  WAITING: { tone: "hold", word: "waits" },
+  IN_REVIEW: { tone: "eye", word: "in review" },
+  SUCCEEDED: { tone: "ok", word: "done" },
+  FAILED: { tone: "bad", word: "failed" },
+  CANCELLED: { tone: "plain", word: "cancelled" },
+  SKIPPED: { tone: "plain", word: "skipped" }
+};
+var OUTCOMES = {
+  accepted: { tone: "ok", word: "accepted" },
+  rejected: { tone: "bad", word: "rejected" },
+  failed: { tone: "bad", word: "failed" },
+  cancelled: { tone: "plain", word: "cancelled" },
+  expired: { tone: "bad", word: "expired" }
+};
+var plain = (word) => ({ tone: "plain", word: word.toLowerCase().replaceAll("_", " ") });
+var lookOfItem = (status) => ITEMS[status] ?? plain(status);
+var lookOfEnding = (ending) => ending === "succeeded" ? { tone: "ok", word: "succeeded" } : ["failed", "expired", "timed_out"].includes(ending) ? { tone: "bad", word: ending.replace("_", " ") } : ["deferred", "asked"].includes(ending) ? { tone: "hold", word: ending } : plain(ending);
+function lookOfTask(task) {
+  if (task.outcome !== null) {
+    const outcome = OUTCOMES[task.outcome] ?? plain(task.outcome);
+    return task.status === "ARCHIVED" && task.outcome === "accepted" ? { tone: "ok", word: "archived" } : outcome;
+  }
+  if (task.holds.includes("paused")) return { tone: "hold", word: "paused" };
+  if (task.holds.includes("budget")) return { tone: "hold", word: "at its budget" };
+  if (task.holds.length) return { tone: "hold", word: "waits for a person" };
+  return TASKS[task.status] ?? plain(task.status);
+}
+var ORDER = ["bad", "hold", "run", "eye", "wait", "plain", "ok"];
+var worse = (a5, b3) => ORDER.indexOf(a5) - ORDER.indexOf(b3);
+function span(ms) {
+  const seconds = Math.max(0, ms) / 1e3;
+  if (seconds < 1) return `${Math.round(seconds * 1e3)} ms`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} m ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} m`;
+  return `${Math.floor(hours / 24)} d`;
+}
+var since = (time, now3) => time ? span(now3 - Date.parse(time)) : "–";
+var until = (time, now3) => time ? span(Date.parse(time) - now3) : "–";
+function moment(time) {
+  if (!time) return "–";
+  const at = new Date(time);
+  if (Number.isNaN(at.getTime())) return "–";
+  const shown = inZone(at), two = (n3) => String(n3).padStart(2, "0");
+  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][shown.getUTCMonth()];
+  return `${shown.getUTCDate()} ${month} ${two(shown.getUTCHours())}:${two(shown.getUTCMinutes())}:${two(shown.getUTCSeconds())} ${zone(at)}`;
+}
+var minutesAhead = (at) => utc.value ? 0 : -at.getTimezoneOffset();
+var inZone = (at) => new Date(at.getTime() + minutesAhead(at) * 6e4);
+function zone(at) {
+  const minutes = minutesAhead(at);
+  if (minutes === 0) return "UTC";
+  const rest = Math.abs(minutes) % 60;
+  return `UTC${minutes < 0 ? "−" : "+"}${Math.floor(Math.abs(minutes) / 60)}${rest ? `:${String(rest).padStart(2, "0")}` : ""}`;
+}
+function money(micro) {
+  if (micro === void 0 || micro === null) return "–";
+  const digits = String(Math.trunc(Math.abs(micro))).padStart(7, "0");
+  const [whole, part] = [digits.slice(0, -6), digits.slice(-6)];
+  const shown = whole === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
+  return `${micro < 0 ? "−" : ""}$${grouped(whole)}.${shown.padEnd(2, "0")}`;
+}
+var grouped = (digits) => String(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+var safe = (text) => text.replace(
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
+  (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`
+);
+var shortId = (id2) => id2.replace(/\b([a-z]{3})_[0-9A-Za-z]{14,}([0-9A-Za-z]{6})\b/g, "$1_…$2");
+var EXACT = "";
+var INTEGERS = new RegExp(`"${EXACT}(-?\\d+)"`, "g");
+function head(value, max = 64 * 1024) {
+  const text = typeof value === "string" ? value.replace(new RegExp(`^${EXACT}`), "") : (JSON.stringify(value, null, 2) ?? "null").replace(INTEGERS, "$1");
+  return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
+}
+
 // src/api.ts
 var ApiError = class extends Error {
   constructor(status, code, message, retryAfter = 0) {
@@ -1093,7 +1212,8 @@ async function call(method, path, asked = {}) {
   if (response.status === 304 || response.status === 204) return { status: response.status, body: void 0, etag };
   let body;
   try {
-    body = asked.text && response.ok ? await response.text() : await response.json();
+    const said2 = await response.text();
+    body = asked.text && response.ok ? said2 : exactly(said2);
   } catch {
     throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
   }
@@ -1103,6 +1223,9 @@ async function call(method, path, asked = {}) {
     throw new ApiError(response.status, problem2.code ?? "error", problem2.detail ?? problem2.title ?? "The call was refused.", after);
   }
   return { status: response.status, body, etag };
+}
+function exactly(text) {
+  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (found) => found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${EXACT}${found}"`) : text);
 }
 var get = async (path, query) => (await call("GET", path, query ? { query } : {})).body;
 async function act(path, body = {}) {
@@ -1137,36 +1260,12 @@ var api = {
   reject: (approval, reason) => act(`approvals/${id(approval.id)}:reject`, { reason }),
   answer: (approval, answer) => act(`approvals/${id(approval.id)}:answer`, { answer }),
   skills: () => get("skills"),
+  needed: () => get("approvals", { order: "expires", page_size: 100 }),
+  queuesSeen: () => get("queues", { page_size: 100 }),
+  rows: (query) => get("tasks", { view: "row", ...query }),
+  explain: (task) => get(`tasks/${id(task)}:explain`),
   searched: (q2) => get("tasks", { q: q2, view: "row", page_size: 8 })
 };
-
-// src/state.ts
-var session = y3(void 0);
-var may = (action) => session.value?.may.includes(action) ?? false;
-function kept(name, otherwise) {
-  try {
-    return localStorage.getItem(`swarmkeeper.${name}`) ?? otherwise;
-  } catch {
-    return otherwise;
-  }
-}
-function keep(name, value) {
-  try {
-    localStorage.setItem(`swarmkeeper.${name}`, value);
-  } catch {
-  }
-}
-var theme = y3(kept("theme", "system"));
-var letters = y3(kept("letters", "on") === "on");
-var utc = y3(kept("zone", "local") === "utc");
-function keepChoices() {
-  x2(() => {
-    document.documentElement.dataset.theme = theme.value;
-    keep("theme", theme.value);
-  });
-  x2(() => keep("letters", letters.value ? "on" : "off"));
-  x2(() => keep("zone", utc.value ? "utc" : "local"));
-}
 
 // src/keys.ts
 var layers = [];
@@ -1296,10 +1395,10 @@ var Stream = class {
     }
     if (this.stop !== stop) return;
     this.stop = void 0;
-    const ended = ENDED.includes(status);
+    const ended2 = ENDED.includes(status);
     const pause = 1e3 * PAUSES_S[Math.min(this.failures++, PAUSES_S.length - 1)];
-    this.tell({ live: false, status: status < 400 ? 0 : status, retryAt: ended ? 0 : Date.now() + pause });
-    if (!ended) this.timer = setTimeout(() => this.begin(), pause);
+    this.tell({ live: false, status: status < 400 ? 0 : status, retryAt: ended2 ? 0 : Date.now() + pause });
+    if (!ended2) this.timer = setTimeout(() => this.begin(), pause);
   }
   changed(change) {
     this.cursor = change.cursor;
@@ -1405,14 +1504,14 @@ function useRead(key, read2, options = {}) {
   }, [made]);
   return made;
 }
-function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }) {
+function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, gap: least = GAP_MS }) {
   const state = y3({ data: void 0, error: void 0, slow: false, at: 0 });
-  let timer = 0, due = 0, ended = false, reading;
+  let timer = 0, due = 0, ended2 = false, reading;
   let missed = false;
-  let gap = GAP_MS, readAt = 0;
+  let gap = least, readAt = 0;
   function plan(pause) {
     const at = Date.now() + pause;
-    if (ended || timer && due <= at) return;
+    if (ended2 || timer && due <= at) return;
     clearTimeout(timer);
     due = at;
     timer = setTimeout(() => {
@@ -1432,23 +1531,23 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }
     let pause = streaming.peek() ? seldom : every;
     try {
       const data = await read2(state.peek().data);
-      if (!ended) state.value = { data, error: void 0, slow: false, at: Date.now() };
+      if (!ended2) state.value = { data, error: void 0, slow: false, at: Date.now() };
       answered();
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
       if (error.signedOut) session.value = null;
       pause = failed(error, every);
-      if (!ended) state.value = { ...state.value, error, slow: false };
+      if (!ended2) state.value = { ...state.value, error, slow: false };
     } finally {
       clearTimeout(slow);
       if (first) pending2.value--;
       reading = void 0;
     }
-    gap = Date.now() - begun > SLOW_READ_MS ? LONG_GAP_MS : GAP_MS;
+    gap = Math.max(least, Date.now() - begun > SLOW_READ_MS ? LONG_GAP_MS : GAP_MS);
     plan(missed ? Math.min(pause, gap) : pause);
   }
   function again() {
-    if (ended) return Promise.resolve();
+    if (ended2) return Promise.resolve();
     if (document.hidden) {
       missed = true;
       return Promise.resolve();
@@ -1459,7 +1558,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }
   function heard(change) {
     if (change !== "all" && !on(change)) return;
     missed = true;
-    if (change !== "all" && change.tasks === "many") gap = LONG_GAP_MS;
+    if (change !== "all" && change.tasks === "many") gap = Math.max(least, LONG_GAP_MS);
     if (!reading) plan(Math.max(0, readAt + gap - Date.now()));
   }
   const shown = () => {
@@ -1480,7 +1579,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS }
       void again();
     },
     end: () => {
-      ended = true;
+      ended2 = true;
       clearTimeout(timer);
       listeners.delete(heard);
       document.removeEventListener("visibilitychange", shown);
@@ -1509,95 +1608,6 @@ function tick() {
 var said = y3("");
 function say(text) {
   said.value = said.peek() === text ? `${text} ` : text;
-}
-
-// src/words.ts
-var TASKS = {
-  CREATED: { tone: "wait", word: "created" },
-  PLANNED: { tone: "wait", word: "planned" },
-  IN_PROGRESS: { tone: "run", word: "in progress" },
-  COMPLETED: { tone: "eye", word: "completed" },
-  FAILED: { tone: "bad", word: "failed" },
-  ARCHIVED: { tone: "ok", word: "archived" }
-};
-var ITEMS = {
-  BLOCKED: { tone: "wait", word: "blocked" },
-  READY: { tone: "wait", word: "ready" },
-  LEASED: { tone: "run", word: "running" },
-  WAITING: { tone: "hold", word: "waits" },
-  IN_REVIEW: { tone: "eye", word: "in review" },
-  SUCCEEDED: { tone: "ok", word: "done" },
-  FAILED: { tone: "bad", word: "failed" },
-  CANCELLED: { tone: "plain", word: "cancelled" },
-  SKIPPED: { tone: "plain", word: "skipped" }
-};
-var OUTCOMES = {
-  accepted: { tone: "ok", word: "accepted" },
-  rejected: { tone: "bad", word: "rejected" },
-  failed: { tone: "bad", word: "failed" },
-  cancelled: { tone: "plain", word: "cancelled" },
-  expired: { tone: "bad", word: "expired" }
-};
-var plain = (word) => ({ tone: "plain", word: word.toLowerCase().replaceAll("_", " ") });
-var lookOfItem = (status) => ITEMS[status] ?? plain(status);
-var lookOfEnding = (ending) => ending === "succeeded" ? { tone: "ok", word: "succeeded" } : ["failed", "expired", "timed_out"].includes(ending) ? { tone: "bad", word: ending.replace("_", " ") } : ["deferred", "asked"].includes(ending) ? { tone: "hold", word: ending } : plain(ending);
-function lookOfTask(task) {
-  if (task.outcome !== null) {
-    const outcome = OUTCOMES[task.outcome] ?? plain(task.outcome);
-    return task.status === "ARCHIVED" && task.outcome === "accepted" ? { tone: "ok", word: "archived" } : outcome;
-  }
-  if (task.holds.includes("paused")) return { tone: "hold", word: "paused" };
-  if (task.holds.includes("budget")) return { tone: "hold", word: "at its budget" };
-  if (task.holds.length) return { tone: "hold", word: "waits for a person" };
-  return TASKS[task.status] ?? plain(task.status);
-}
-var ORDER = ["bad", "hold", "run", "eye", "wait", "plain", "ok"];
-var worse = (a5, b3) => ORDER.indexOf(a5) - ORDER.indexOf(b3);
-function span(ms) {
-  const seconds = Math.max(0, ms) / 1e3;
-  if (seconds < 1) return `${Math.round(seconds * 1e3)} ms`;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} m ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} m`;
-  return `${Math.floor(hours / 24)} d`;
-}
-var since = (time, now3) => time ? span(now3 - Date.parse(time)) : "–";
-var until = (time, now3) => time ? span(Date.parse(time) - now3) : "–";
-function moment(time) {
-  if (!time) return "–";
-  const at = new Date(time);
-  if (Number.isNaN(at.getTime())) return "–";
-  const shown = inZone(at), two = (n3) => String(n3).padStart(2, "0");
-  const month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][shown.getUTCMonth()];
-  return `${shown.getUTCDate()} ${month} ${two(shown.getUTCHours())}:${two(shown.getUTCMinutes())}:${two(shown.getUTCSeconds())} ${zone(at)}`;
-}
-var minutesAhead = (at) => utc.value ? 0 : -at.getTimezoneOffset();
-var inZone = (at) => new Date(at.getTime() + minutesAhead(at) * 6e4);
-function zone(at) {
-  const minutes = minutesAhead(at);
-  if (minutes === 0) return "UTC";
-  const rest = Math.abs(minutes) % 60;
-  return `UTC${minutes < 0 ? "−" : "+"}${Math.floor(Math.abs(minutes) / 60)}${rest ? `:${String(rest).padStart(2, "0")}` : ""}`;
-}
-function money(micro) {
-  if (micro === void 0 || micro === null) return "–";
-  const digits = String(Math.trunc(Math.abs(micro))).padStart(7, "0");
-  const [whole, part] = [digits.slice(0, -6), digits.slice(-6)];
-  const shown = whole === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
-  return `${micro < 0 ? "−" : ""}$${grouped(whole)}.${shown.padEnd(2, "0")}`;
-}
-var grouped = (digits) => String(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
-var safe = (text) => text.replace(
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
-  (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`
-);
-var shortId = (id2) => id2.replace(/\b([a-z]{3})_[0-9A-Za-z]{14,}([0-9A-Za-z]{6})\b/g, "$1_…$2");
-function head(value, max = 64 * 1024) {
-  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "null";
-  return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
 }
 
 // node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
@@ -1719,10 +1729,10 @@ function Disconnected() {
     /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: tryNow, children: "Try now" })
   ] });
 }
-function Act({ action, run: run2, children, kind, busy, keys }) {
+function Act({ action, run: run2, submits, children, kind, busy, keys }) {
   const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
   const why = allowed ? void 0 : `Your role may not ${action}.`;
-  return /* @__PURE__ */ a4("button", { type: "button", class: kind ?? "quiet", disabled: off, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
+  return /* @__PURE__ */ a4("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: off, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
     children,
     keys && /* @__PURE__ */ a4(Key, { children: keys })
   ] });
@@ -1735,7 +1745,7 @@ function Value({ value, name }) {
     shown.cut && !whole && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
   ] });
 }
-function Dialog({ title, close, children, bare }) {
+function Dialog({ title, close, children, bare, ahead: ahead2 }) {
   const box = T2(null);
   A2(() => {
     const dialog = box.current;
@@ -1746,18 +1756,31 @@ function Dialog({ title, close, children, bare }) {
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
-  return /* @__PURE__ */ a4("dialog", { ref: box, class: bare ? "bare" : "", "aria-label": title, onCancel: (event) => {
-    event.preventDefault();
-    close();
-  }, onClick: (event) => {
-    if (event.target === box.current) close();
-  }, children: [
-    !bare && /* @__PURE__ */ a4("header", { children: [
-      /* @__PURE__ */ a4("h2", { children: title }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
-    ] }),
-    children
-  ] });
+  return /* @__PURE__ */ a4(
+    "dialog",
+    {
+      ref: box,
+      class: bare ? "bare" : "",
+      "aria-label": title,
+      onCancel: (event) => {
+        event.preventDefault();
+        close();
+      },
+      onClick: (event) => {
+        if (event.target === box.current) close();
+      },
+      onKeyDown: (event) => {
+        if (ahead2 && event.target === box.current && event.key.length === 1 && !event.ctrlKey && !event.metaKey) ahead2(event.key);
+      },
+      children: [
+        !bare && /* @__PURE__ */ a4("header", { children: [
+          /* @__PURE__ */ a4("h2", { children: title }),
+          /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
+        ] }),
+        children
+      ]
+    }
+  );
 }
 
 // src/route.ts
@@ -1810,6 +1833,7 @@ var THEMES = {
 };
 var CTRL = /Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl";
 var palette = y3(null);
+var ahead = y3("");
 async function signOut() {
   try {
     await api.signOut();
@@ -1820,6 +1844,7 @@ async function signOut() {
 function Frame({ pages: pages2, page, id: id2, children }) {
   const who = session.value;
   const open = () => {
+    ahead.value = "";
     palette.value = listed().filter(({ keys }) => !/^(g |Ctrl|Escape)/.test(keys));
   };
   useKeys({
@@ -1971,347 +1996,6 @@ function later(load, name) {
   };
 }
 
-// src/layout.ts
-var SIZES = { width: 168, height: 44, gapX: 56, gapY: 14 };
-var BEND_HEIGHT = 8;
-var BEND_WEIGHT = 8;
-var SWEEPS = 8;
-var BENDS_MAX = 4e3;
-var EXCHANGES_MAX = 12e4;
-function ranksOf(count, edges) {
-  const rank = new Int32Array(count);
-  const waits = new Int32Array(count);
-  const next = Array.from({ length: count }, () => []);
-  for (const [from, to] of edges) {
-    next[from].push(to);
-    waits[to]++;
-  }
-  const free = [];
-  for (let node = 0; node < count; node++) if (waits[node] === 0) free.push(node);
-  for (let at = 0; at < free.length; at++) {
-    const from = free[at];
-    for (const to of next[from]) {
-      if (rank[to] <= rank[from]) rank[to] = rank[from] + 1;
-      if (--waits[to] === 0) free.push(to);
-    }
-  }
-  return rank;
-}
-function crossings(order, next, place) {
-  let sum = 0;
-  for (let rank = 0; rank + 1 < order.length; rank++) {
-    const width = order[rank + 1].length;
-    const tree = new Int32Array(width + 1);
-    let seen = 0;
-    for (const node of order[rank]) {
-      const ends = next[node];
-      for (const end of ends) {
-        let notAfter = 0;
-        for (let at = place[end] + 1; at > 0; at -= at & -at) notAfter += tree[at];
-        sum += seen - notAfter;
-      }
-      for (const end of ends) for (let at = place[end] + 1; at <= width; at += at & -at) tree[at]++;
-      seen += ends.length;
-    }
-  }
-  return sum;
-}
-function layout(ids, edges, sizes = SIZES) {
-  const number = new Map(ids.map((id2, index) => [id2, index]));
-  const known = [];
-  for (const [from, to] of edges) {
-    const a5 = number.get(from), b3 = number.get(to);
-    if (a5 !== void 0 && b3 !== void 0 && a5 !== b3) known.push([a5, b3]);
-  }
-  const rank = Array.from(ranksOf(ids.length, known));
-  const order = Array.from({ length: Math.max(0, ...rank) + (ids.length ? 1 : 0) }, () => []);
-  for (let node = 0; node < ids.length; node++) order[rank[node]].push(node);
-  const { chains, next, before } = withBends(known, rank, order);
-  sort(order, next, before, rank.length);
-  const middle = heights(order, next, before, ids.length, rank.length, sizes);
-  let top = Infinity, bottom = -Infinity;
-  for (let node = 0; node < ids.length; node++) {
-    top = Math.min(top, middle[node] - sizes.height / 2);
-    bottom = Math.max(bottom, middle[node] + sizes.height / 2);
-  }
-  for (let node = ids.length; node < rank.length; node++) {
-    top = Math.min(top, middle[node]);
-    bottom = Math.max(bottom, middle[node]);
-  }
-  const x3 = (node) => rank[node] * (sizes.width + sizes.gapX);
-  const at = /* @__PURE__ */ new Map();
-  ids.forEach((id2, node) => at.set(id2, { x: x3(node), y: middle[node] - sizes.height / 2 - top }));
-  return {
-    at,
-    edges: chains.map((chain) => {
-      const from = chain[0], to = chain[chain.length - 1];
-      const points = [{ x: x3(from) + sizes.width, y: middle[from] - top }];
-      for (const bend of chain.slice(1, -1)) {
-        points.push({ x: x3(bend), y: middle[bend] - top }, { x: x3(bend) + sizes.width, y: middle[bend] - top });
-      }
-      points.push({ x: x3(to), y: middle[to] - top });
-      return { from: ids[from], to: ids[to], points };
-    }),
-    ranks: order.map((row) => row.filter((node) => node < ids.length).map((node) => ids[node])),
-    width: ids.length ? order.length * (sizes.width + sizes.gapX) - sizes.gapX : 0,
-    height: ids.length ? bottom - top : 0
-  };
-}
-function withBends(edges, rank, order) {
-  let bends = 0;
-  for (const [from, to] of edges) bends += Math.max(0, rank[to] - rank[from] - 1);
-  const cuts = bends <= BENDS_MAX;
-  const chains = [];
-  const next = rank.map(() => []);
-  const before = rank.map(() => []);
-  const link = (a5, b3) => {
-    next[a5].push(b3);
-    before[b3].push(a5);
-  };
-  for (const [from, to] of edges) {
-    const chain = [from];
-    if (cuts) {
-      for (let between = rank[from] + 1; between < rank[to]; between++) {
-        const bend = rank.length;
-        rank.push(between);
-        next.push([]);
-        before.push([]);
-        order[between].push(bend);
-        link(chain[chain.length - 1], bend);
-        chain.push(bend);
-      }
-    }
-    if (cuts || rank[to] === rank[from] + 1) link(chain[chain.length - 1], to);
-    chain.push(to);
-    chains.push(chain);
-  }
-  return { chains, next, before };
-}
-function sort(order, next, before, count) {
-  const place = new Int32Array(count);
-  const number = (row) => row.forEach((node, index) => {
-    place[node] = index;
-  });
-  order.forEach(number);
-  let best = order.map((row) => [...row]);
-  let fewest = crossings(order, next, place);
-  let budget = EXCHANGES_MAX;
-  const wanted = new Float64Array(count);
-  for (let sweep = 0; sweep < SWEEPS && fewest > 0; sweep++) {
-    const forth = sweep % 2 === 0;
-    const neighbours = forth ? before : next;
-    for (let step = 1; step < order.length; step++) {
-      const row = order[forth ? step : order.length - 1 - step];
-      for (const node of row) {
-        const near = neighbours[node];
-        let sum = 0;
-        for (const other of near) sum += place[other];
-        wanted[node] = near.length ? sum / near.length : place[node];
-      }
-      row.sort((a5, b3) => wanted[a5] - wanted[b3] || place[a5] - place[b3]);
-      number(row);
-    }
-    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget);
-    const now3 = crossings(order, next, place);
-    if (now3 < fewest) {
-      fewest = now3;
-      best = order.map((row) => [...row]);
-    }
-  }
-  best.forEach((row, rank) => {
-    order[rank] = row;
-  });
-}
-function exchange(order, next, before, place, budget) {
-  for (let again = true; again && budget > 0; ) {
-    again = false;
-    for (const row of order) {
-      for (let at = 0; at + 1 < row.length && budget > 0; at++) {
-        const a5 = row[at], b3 = row[at + 1];
-        budget -= 1 + next[a5].length * next[b3].length + before[a5].length * before[b3].length;
-        if (gain(next[a5], next[b3], place) + gain(before[a5], before[b3], place) > 0) {
-          row[at] = b3;
-          row[at + 1] = a5;
-          place[b3] = at;
-          place[a5] = at + 1;
-          again = true;
-        }
-      }
-    }
-  }
-  return budget;
-}
-function gain(ofUpper, ofLower, place) {
-  let lost = 0;
-  for (const a5 of ofUpper) for (const b3 of ofLower) lost += Math.sign(place[a5] - place[b3]);
-  return lost;
-}
-function heights(order, next, before, nodes, count, sizes) {
-  const tall = (node) => node < nodes ? sizes.height : BEND_HEIGHT;
-  const middle = new Float64Array(count);
-  const offsets = order.map((row) => {
-    const offset = new Float64Array(row.length);
-    for (let at = 1; at < row.length; at++) {
-      offset[at] = offset[at - 1] + (tall(row[at - 1]) + tall(row[at])) / 2 + sizes.gapY;
-    }
-    return offset;
-  });
-  order.forEach((row, rank) => {
-    const offset = offsets[rank];
-    const half = row.length ? offset[row.length - 1] / 2 : 0;
-    row.forEach((node, at) => {
-      middle[node] = offset[at] - half;
-    });
-  });
-  for (let sweep = 0; sweep < SWEEPS + 2; sweep++) {
-    const forth = sweep % 2 === 0;
-    for (let step = 0; step < order.length; step++) {
-      const rank = forth ? step : order.length - 1 - step;
-      const row = order[rank], offset = offsets[rank];
-      const last = sweep >= SWEEPS;
-      const wanted = row.map((node) => {
-        const near = last ? [...before[node], ...next[node]] : (forth ? before : next)[node];
-        return near.length ? median(near, middle) : middle[node];
-      });
-      const weight = row.map((node) => node < nodes ? 1 : BEND_WEIGHT);
-      pooled(wanted, weight, offset).forEach((height, at) => {
-        middle[row[at]] = height;
-      });
-    }
-  }
-  return middle;
-}
-function median(near, middle) {
-  const first = middle[near[0]];
-  if (near.length === 1) return first;
-  if (near.length === 2) return (first + middle[near[1]]) / 2;
-  const sorted = near.map((node) => middle[node]).sort((a5, b3) => a5 - b3);
-  return (sorted[sorted.length - 1 >> 1] + sorted[sorted.length >> 1]) / 2;
-}
-function pooled(wanted, weight, offset) {
-  const sums = [], weights = [], counts2 = [];
-  for (let at = 0; at < wanted.length; at++) {
-    sums.push((wanted[at] - offset[at]) * weight[at]);
-    weights.push(weight[at]);
-    counts2.push(1);
-    for (let end = sums.length - 1; end > 0 && sums[end - 1] / weights[end - 1] > sums[end] / weights[end]; end--) {
-      sums[end - 1] += sums.pop();
-      weights[end - 1] += weights.pop();
-      counts2[end - 1] += counts2.pop();
-    }
-  }
-  const heights2 = [];
-  sums.forEach((sum, block) => {
-    for (let n3 = counts2[block]; n3 > 0; n3--) heights2.push(sum / weights[block] + offset[heights2.length]);
-  });
-  return heights2;
-}
-function curve(points) {
-  let path = `M${round(points[0].x)} ${round(points[0].y)}`;
-  for (let at = 1; at < points.length; at++) {
-    const a5 = points[at - 1], b3 = points[at], half = (a5.x + b3.x) / 2;
-    path += a5.y === b3.y ? `L${round(b3.x)} ${round(b3.y)}` : `C${round(half)} ${round(a5.y)} ${round(half)} ${round(b3.y)} ${round(b3.x)} ${round(b3.y)}`;
-  }
-  return path;
-}
-var round = (value) => Math.round(value * 10) / 10;
-
-// src/graph.tsx
-var GRAPH_MAX = 200;
-var MARGIN = 12;
-var TITLE_LENGTH = 20;
-function edgesOf(subtasks) {
-  return subtasks.flatMap((subtask) => (subtask.depends_on ?? []).map((each) => typeof each === "string" ? { from: each, to: subtask.key, when: "success" } : { from: each.key, to: subtask.key, when: each.when ?? "success" }));
-}
-var nodesOf = (subtasks) => subtasks.map((each) => ({
-  key: each.key,
-  status: each.status ?? "",
-  note: [each.attempt > 1 ? `try ${each.attempt}` : "", each.bot ?? (each.required_skills ?? []).join(", ")].filter(Boolean).join(" · ")
-}));
-var short = (text, max) => text.length > max ? `${text.slice(0, max - 1)}…` : text;
-function Graph({ nodes, edges, chosen, choose, label }) {
-  const shape = nodes.map((each) => each.key).join("\n") + "\0" + edges.map((each) => `${each.from}
-${each.to}`).join("\0");
-  const placed = w2(() => layout(nodes.map((each) => each.key), edges.map((each) => [each.from, each.to])), [shape]);
-  const of = new Map(nodes.map((each) => [each.key, each]));
-  const when = new Map(edges.map((each) => [`${each.from}\0${each.to}`, each.when]));
-  const box = T2(null);
-  A2(() => {
-    const at = chosen === void 0 ? void 0 : placed.at.get(chosen), element = box.current;
-    if (!at || !element) return;
-    if (at.x < element.scrollLeft || at.x + SIZES.width > element.scrollLeft + element.clientWidth) element.scrollLeft = at.x - element.clientWidth / 2;
-    if (at.y < element.scrollTop || at.y + SIZES.height > element.scrollTop + element.clientHeight) element.scrollTop = at.y - element.clientHeight / 2;
-  }, [chosen, placed]);
-  return /* @__PURE__ */ a4("div", { class: "graph", ref: box, tabIndex: 0, role: "group", "aria-label": label, children: /* @__PURE__ */ a4("svg", { width: placed.width + 2 * MARGIN, height: placed.height + 2 * MARGIN, role: "presentation", children: /* @__PURE__ */ a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
-    placed.edges.map((edge) => /* @__PURE__ */ a4("path", { d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` }, `${edge.from}\0${edge.to}`)),
-    [...placed.at].map(([key, at]) => {
-      const node = of.get(key), look = node.status ? lookOfItem(node.status) : { tone: "wait", word: "planned" };
-      return /* @__PURE__ */ a4(
-        "g",
-        {
-          transform: `translate(${at.x} ${at.y})`,
-          class: `node tone-${look.tone} ${key === chosen ? "chosen" : ""}`,
-          role: choose ? "button" : void 0,
-          tabIndex: choose ? 0 : void 0,
-          "aria-pressed": choose ? key === chosen : void 0,
-          onClick: () => choose?.(key),
-          onKeyDown: (event) => {
-            if (event.key === "Enter" || event.key === " ") {
-              event.preventDefault();
-              choose?.(key);
-            }
-          },
-          children: [
-            (key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && /* @__PURE__ */ a4("title", { children: `${safe(key)} ${look.word} · ${safe(node.note)}` }),
-            /* @__PURE__ */ a4("rect", { width: SIZES.width, height: SIZES.height, rx: "4", class: "box" }),
-            /* @__PURE__ */ a4("rect", { width: "3", height: SIZES.height, class: "side" }),
-            /* @__PURE__ */ a4("g", { transform: "translate(10 7)", children: /* @__PURE__ */ a4(Glyph, { tone: look.tone }) }),
-            /* @__PURE__ */ a4("text", { x: "30", y: "18", class: "name", children: short(safe(key), TITLE_LENGTH) }),
-            /* @__PURE__ */ a4("text", { x: "30", y: "34", class: "note", children: short(`${look.word}${node.note ? ` · ${safe(node.note)}` : ""}`, TITLE_LENGTH + 5) })
-          ]
-        },
-        key
-      );
-    })
-  ] }) }) });
-}
-function Stages({ nodes, edges, choose }) {
-  const columns = w2(() => {
-    const number = new Map(nodes.map((each, at) => [each.key, at]));
-    const known = edges.flatMap((each) => {
-      const from = number.get(each.from), to = number.get(each.to);
-      return from === void 0 || to === void 0 ? [] : [[from, to]];
-    });
-    const ranks = ranksOf(nodes.length, known);
-    const found = [];
-    nodes.forEach((each, at) => {
-      const column = found[ranks[at]] ??= /* @__PURE__ */ new Map();
-      column.set(each.status, (column.get(each.status) ?? 0) + 1);
-    });
-    return found;
-  }, [nodes, edges]);
-  const tallest = Math.max(1, ...columns.map((column) => [...column.values()].reduce((sum, n3) => sum + n3, 0)));
-  return /* @__PURE__ */ a4("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0, children: columns.map((column, rank) => /* @__PURE__ */ a4("div", { class: "stage", children: [
-    /* @__PURE__ */ a4("span", { class: "rank", children: rank + 1 }),
-    [...column].sort(([a5], [b3]) => worse(lookOfItem(a5).tone, lookOfItem(b3).tone)).map(([status, count]) => {
-      const look = lookOfItem(status);
-      return /* @__PURE__ */ a4(
-        "button",
-        {
-          type: "button",
-          class: `block tone-${look.tone}`,
-          style: { height: `${Math.max(22, 180 * count / tallest)}px` },
-          "aria-label": `Stage ${rank + 1}: ${count} ${look.word}`,
-          title: `${count} ${look.word}`,
-          onClick: () => choose(status, rank),
-          children: count
-        },
-        status
-      );
-    })
-  ] }, rank)) });
-}
-
 // src/query.ts
 var STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED"];
 var OUTCOMES2 = ["accepted", "rejected", "failed", "cancelled", "expired"];
@@ -2363,308 +2047,254 @@ function parted(value) {
   return at < 1 ? ["", ""] : [value.slice(0, at), value.slice(at + 1)];
 }
 
-// src/pages/inbox.tsx
-var DAY_MS = 864e5;
-var KINDS = { plan: "Approve a plan", final: "Approve a result", rounds: "More rounds?", question: "A bot asks" };
-async function read() {
-  const filter = { status: [], outcome: [], label: [], order_by: "-created_at" };
-  const day = new Date(Date.now() - DAY_MS).toISOString();
-  const [approvals, skills, failed2, running] = await Promise.all([
-    api.approvals(),
-    may("skill.read") ? api.skills() : null,
-    may("task.read") ? api.tasks({ ...filter, status: ["FAILED"], created_after: day }, 100) : null,
-    may("task.read") ? api.tasks({ ...filter, status: ["IN_PROGRESS"] }, 1) : null
-  ]);
-  approvals.items.sort((a5, b3) => a5.expires_at.localeCompare(b3.expires_at));
-  return { approvals, skills, failed: failed2, running };
-}
-function stuck(skills) {
-  const found = [];
-  for (const each of skills) {
-    if (!each.waiting) continue;
-    const oldest = each.oldest_seconds ?? 0, name = safe(each.skill);
-    if (!each.bots) found.push({ title: `No bot can ${name}`, wait: each.waiting, oldest, fix: `swarmkeeper bot run FILE --skill ${each.skill}` });
-    else if (!each.asking && oldest > 60) found.push({ title: `No bot takes work for ${name}`, wait: each.waiting, oldest, fix: "swarmkeeper bot list" });
+// src/pages/inbox/causes.ts
+var WHO = { plan: "planner", execute: "bot", review: "evaluator" };
+var SOON_S = { bots_at_capacity: 60, rate_limited: 60, queued: 300, concurrency: 300 };
+function stuck(queues) {
+  const groups = /* @__PURE__ */ new Map();
+  for (const queue of queues) {
+    if (!queue.why || !queue.waiting || (queue.oldest_seconds ?? 0) < (SOON_S[queue.why.reason] ?? 0)) continue;
+    const key = `${queue.why.reason} ${queue.why.fix ?? queue.why.detail}`;
+    groups.set(key, [...groups.get(key) ?? [], queue]);
   }
-  return found.sort((a5, b3) => b3.wait - a5.wait);
+  return [...groups].map(([key, of]) => {
+    const waiting = sum(of.map((each) => each.waiting)), least = of.some((each) => each.waiting_at_least);
+    const { reason, detail, fix } = of[0].why;
+    return {
+      key,
+      tone: reason === "killed" ? "bad" : "wait",
+      title: titled(reason, of[0]),
+      detail,
+      fix,
+      tasks: [],
+      count: `${waiting}${least ? " or more wait" : waiting === 1 ? " waits" : " wait"}`,
+      waiting,
+      since: earliest(of.map((each) => each.oldest_at)),
+      more: { href: "#/queues", name: "All queues" }
+    };
+  }).sort((a5, b3) => b3.waiting - a5.waiting);
 }
-function failures(tasks) {
+function titled(reason, queue) {
+  const skills = queue.skills.map(safe).join(", "), who = WHO[queue.kind] ?? "bot", of = skills && ` for ${skills}`;
+  switch (reason) {
+    case "no_bot_registered":
+    case "no_capable_bot":
+      return skills ? `No ${who} can ${skills}` : `No ${who} is here`;
+    case "assigned_bot_away":
+      return `${safe(queue.assign_to ?? "The bot")} is away`;
+    case "bot_not_asking":
+      return `No ${who} asks for work${of}`;
+    case "draining":
+      return `Each ${who}${of} is drained`;
+    case "bots_at_capacity":
+      return `Each ${who}${of} is busy`;
+    case "killed":
+      return `Killed: ${skills || who}`;
+    case "budget":
+      return "The tenant is at its budget";
+    case "rate_limited":
+      return `At the rate limit${of}`;
+    case "overloaded":
+      return "The server is overloaded";
+    default:
+      return `${reason[0].toUpperCase()}${reason.slice(1).replaceAll("_", " ")}${of}`;
+  }
+}
+function paused(open) {
+  const tasks = open.filter((task) => task.holds.includes("paused"));
+  if (!tasks.length) return [];
+  return [{
+    key: "paused",
+    tone: "hold",
+    title: tasks.length === 1 ? `Paused: ${safe(tasks[0].title)}` : `${tasks.length} tasks are paused`,
+    count: "until somebody resumes",
+    since: earliest(tasks.map((task) => task.updated_at)),
+    detail: "Bots get no work of it until somebody resumes it.",
+    fix: `swarmkeeper task resume ${tasks[0].id}`,
+    tasks,
+    more: null
+  }];
+}
+function longest(open) {
+  return open.filter((task) => task.outcome === null && !task.holds.some((hold) => hold !== "budget")).map((task) => ({
+    key: task.id,
+    tone: task.progress.failed ? "bad" : lookOfTask(task).tone,
+    title: safe(task.title),
+    since: task.created_at,
+    count: `${task.progress.done} of ${task.progress.total} done${task.progress.failed ? `, ${task.progress.failed} failed` : ""}`,
+    detail: "",
+    fix: null,
+    tasks: [task],
+    more: { href: `#/tasks/${task.id}`, name: "Open the task" },
+    explain: task.id
+  }));
+}
+var ALIKE_WORDS = 6;
+function alike(task) {
+  const said2 = task.error?.message || task.failure?.detail || (task.outcome ?? "failed");
+  return said2.split("\n")[0].split(/\s+/).slice(0, ALIKE_WORDS).join(" ").replace(/\d+/g, "…").slice(0, 120);
+}
+function failures(tasks, since2) {
   const groups = /* @__PURE__ */ new Map();
   for (const task of tasks) {
-    const code = task.failure?.code ?? "failed";
-    groups.set(code, [...groups.get(code) ?? [], task]);
+    if (Date.parse(ended(task)) < since2) continue;
+    const words2 = alike(task);
+    groups.set(words2, [...groups.get(words2) ?? [], task]);
   }
-  return [...groups].map(([code, of]) => ({ code, tasks: of })).sort((a5, b3) => b3.tasks.length - a5.tasks.length);
+  const after = new Date(since2).toISOString().slice(0, 16);
+  return [...groups].map(([words2, of]) => ({
+    key: `failed ${words2}`,
+    tone: "bad",
+    title: safe(words2),
+    count: of.length === 1 ? safe(of[0].title) : `${of.length} tasks`,
+    since: of.map(ended).sort().at(-1),
+    detail: of[0].error?.message ?? of[0].failure?.detail ?? "",
+    fix: of.length === 1 ? `swarmkeeper task retry ${of[0].id}` : null,
+    tasks: of,
+    more: { href: written(["tasks"], new URLSearchParams({ q: `status:failed after:${after}Z` })), name: "All that failed within a day" }
+  })).sort((a5, b3) => b3.tasks.length - a5.tasks.length || b3.since.localeCompare(a5.since));
 }
-function Inbox() {
-  const reading = useRead("inbox", read);
-  const seen = reading.state.value;
-  const approvals = seen.data?.approvals.items ?? [];
-  const told = T2(void 0);
-  const chosen = route.value.query.get("approval");
-  const at = approvals.findIndex((each) => each.id === chosen);
-  const open = (approval, replace = true) => {
-    if (approval) go(written(["inbox"], new URLSearchParams({ approval: approval.id })), replace);
+var ended = (task) => task.ended_at ?? task.updated_at;
+var sum = (numbers) => numbers.reduce((all, each) => all + each, 0);
+var earliest = (times) => times.filter((time) => time !== null).sort()[0] ?? null;
+
+// src/pages/inbox.tsx
+var DAY_MS = 864e5;
+var SEEN_MAX = 100;
+var LONGEST_MAX = 3;
+var OPEN = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED"];
+var GAP_MS2 = 5e3;
+var KINDS = { plan: "Approve a plan", final: "Approve a result", rounds: "More rounds?", question: "A bot asks", budget: "Raise a budget?" };
+async function read() {
+  const [queues, open, failed2] = await Promise.all([
+    may("skill.read") ? api.queuesSeen() : null,
+    api.rows({ status: OPEN, order_by: "created_at", page_size: SEEN_MAX }),
+    api.rows({ status: ["FAILED"], order_by: "-created_at", page_size: SEEN_MAX })
+  ]);
+  return { queues, open, failed: failed2 };
+}
+function Inbox({ pane: Pane2 }) {
+  const asked = useRead("approvals", async () => may("approval.read") ? api.needed() : null);
+  const looked = useRead("inbox", read, { gap: GAP_MS2 });
+  const needs2 = asked.state.value, seen = looked.state.value;
+  const approvals = needs2.data?.items ?? [];
+  const causes = seen.data ? [...stuck(seen.data.queues?.items ?? []), ...paused(seen.data.open.items)] : [];
+  const failed2 = seen.data ? failures(seen.data.failed.items, now.value - DAY_MS) : [];
+  const asking = new Set(approvals.map((each) => each.task_id));
+  const all = seen.data ? longest(seen.data.open.items) : [], open = all.filter((each) => !asking.has(each.key)).slice(0, LONGEST_MAX);
+  const query = route.value.query;
+  const chosen = query.get("approval") ?? query.get("row");
+  const entries = [
+    ...approvals.map((each) => ({ key: each.id, href: written(["inbox"], new URLSearchParams({ approval: each.id })), opens: `#/tasks/${each.task_id}` })),
+    ...[...causes, ...failed2, ...open].map((each) => ({ key: each.key, href: hrefOf(each), opens: each.tasks.length === 1 ? `#/tasks/${each.tasks[0].id}` : each.more?.href }))
+  ];
+  const at = entries.findIndex((each) => each.key === chosen);
+  const step = (to) => {
+    const entry = entries[Math.max(0, Math.min(to, entries.length - 1))];
+    if (entry) go(entry.href, true);
   };
   A2(() => {
-    if (!seen.data) return;
-    if (told.current !== void 0 && told.current !== approvals.length) say(`${approvals.length} need you.`);
-    told.current = approvals.length;
-    approvalsOpen.value ??= approvals.length;
-  }, [seen.data]);
+    if (needs2.data) approvalsOpen.value ??= needs2.data.open;
+  }, [needs2.data]);
+  A2(() => document.querySelector(".list [aria-current]")?.scrollIntoView({ block: "nearest" }), [chosen]);
   useKeys({
-    j: { does: "next decision", run: () => open(approvals[Math.min(at + 1, approvals.length - 1)]) },
-    k: { does: "previous decision", run: () => open(approvals[Math.max(at - 1, 0)]) },
+    j: { does: "next", run: () => step(at + 1) },
+    k: { does: "previous", run: () => step(at - 1) },
     Enter: { does: "open the task", run: () => {
-      const task = approvals[at]?.task_id;
-      if (task) go(`#/tasks/${task}`);
+      const to = entries[at]?.opens;
+      if (to) go(to);
+    } },
+    Escape: { does: "", run: () => {
+      if (chosen) go("#/inbox", true);
     } }
   });
-  if (!seen.data) return /* @__PURE__ */ a4("div", { class: "pad", children: [
-    /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Inbox" }),
-    /* @__PURE__ */ a4(Trouble, { read: seen, what: "the inbox" })
-  ] });
-  const causes = stuck(seen.data.skills?.items ?? []), failed2 = failures(seen.data.failed?.items ?? []);
-  const quiet = !approvals.length && !causes.length && !failed2.length;
+  const decided = () => {
+    void asked.again();
+    const next = approvals.find((each) => each.id !== chosen);
+    go(next ? entries.find((each) => each.key === next.id).href : "#/inbox", true);
+  };
+  const known = needs2.data !== void 0 && seen.data !== void 0;
+  const nothing = known && !approvals.length && !causes.length && !failed2.length;
+  const rows = (of) => of.map((each) => /* @__PURE__ */ a4(Row, { href: hrefOf(each), chosen: each.key === chosen, tone: each.tone, title: each.title, age: since(each.since, now.value), small: each.count, code: each.fix }, each.key));
   return /* @__PURE__ */ a4("div", { class: `inbox ${chosen ? "with-decision" : ""}`, children: [
     /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Inbox" }),
     /* @__PURE__ */ a4("div", { class: "list", children: [
-      seen.error && /* @__PURE__ */ a4(Trouble, { read: seen, what: "the inbox" }),
-      /* @__PURE__ */ a4("section", { "aria-labelledby": "needs", children: [
-        /* @__PURE__ */ a4("h2", { id: "needs", children: [
-          "Needs you ",
-          approvals.length > 0 && /* @__PURE__ */ a4("span", { children: "ends in" })
-        ] }),
-        approvals.length === 0 && /* @__PURE__ */ a4("p", { class: "none", children: "Nothing waits for a decision." }),
-        /* @__PURE__ */ a4("ul", { children: approvals.map((each) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { href: written(["inbox"], new URLSearchParams({ approval: each.id })), "aria-current": each.id === chosen ? "true" : void 0, class: "entry", children: [
-          /* @__PURE__ */ a4(Glyph, { tone: "hold" }),
-          /* @__PURE__ */ a4("b", { children: safe(each.task_title ?? each.question) }),
-          /* @__PURE__ */ a4("span", { class: "num", children: until(each.expires_at, now.value) }),
-          /* @__PURE__ */ a4("small", { children: [
-            KINDS[each.kind] ?? each.kind,
-            each.task_title && `: ${safe(each.question)}`,
-            each.asked_by && ` · ${shortId(safe(each.asked_by))}`,
-            " · for ",
-            /* @__PURE__ */ a4(Ago, { time: each.opened_at })
-          ] })
-        ] }) }, each.id)) })
-      ] }),
-      seen.data.skills === null ? /* @__PURE__ */ a4("p", { class: "none", children: "Who may read skills also sees here what is stuck." }) : causes.length > 0 && /* @__PURE__ */ a4("section", { "aria-labelledby": "stuck", children: [
-        /* @__PURE__ */ a4("h2", { id: "stuck", children: [
-          "Stuck ",
-          /* @__PURE__ */ a4("span", { children: "oldest" })
-        ] }),
-        /* @__PURE__ */ a4("ul", { children: causes.map((each) => /* @__PURE__ */ a4("li", { class: "entry", children: [
-          /* @__PURE__ */ a4(Glyph, { tone: "wait" }),
-          /* @__PURE__ */ a4("b", { children: each.title }),
-          /* @__PURE__ */ a4("span", { class: "num", children: span(each.oldest * 1e3) }),
-          /* @__PURE__ */ a4("small", { children: [
-            each.wait,
-            " wait · ",
-            /* @__PURE__ */ a4(Command, { text: each.fix })
-          ] })
-        ] }, each.title)) })
-      ] }),
-      failed2.length > 0 && /* @__PURE__ */ a4("section", { "aria-labelledby": "failed", children: [
-        /* @__PURE__ */ a4("h2", { id: "failed", children: [
-          "Failed within a day ",
-          /* @__PURE__ */ a4("span", { children: "newest" })
-        ] }),
-        /* @__PURE__ */ a4("ul", { children: failed2.map(({ code, tasks }) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { class: "entry", href: tasks.length === 1 ? `#/tasks/${tasks[0].id}` : written(["tasks"], new URLSearchParams({ q: "status:failed" })), children: [
-          /* @__PURE__ */ a4(Glyph, { tone: "bad" }),
-          /* @__PURE__ */ a4("b", { children: [
-            tasks.length,
-            " ",
-            tasks.length === 1 ? "task" : "tasks",
-            ": ",
-            code.replaceAll("_", " ")
-          ] }),
-          /* @__PURE__ */ a4("span", { class: "num", children: /* @__PURE__ */ a4(Ago, { time: tasks[0].updated_at }) }),
-          /* @__PURE__ */ a4("small", { children: tasks.slice(0, 3).map((task) => safe(task.title)).join(", ") })
-        ] }) }, code)) })
-      ] }),
-      /* @__PURE__ */ a4("section", { "aria-labelledby": "quiet", children: [
-        /* @__PURE__ */ a4("h2", { id: "quiet", children: "Quiet" }),
-        /* @__PURE__ */ a4("p", { class: "none", children: quiet ? "Nothing needs you, nothing is stuck, nothing failed within a day." : seen.data.running?.items.length ? "Other tasks are in progress." : "No other task is in progress." }),
-        quiet && !seen.data.running?.items.length && /* @__PURE__ */ a4("p", { class: "none", children: [
-          "A first task: ",
-          /* @__PURE__ */ a4(Command, { text: FIRST_TASK })
+      /* @__PURE__ */ a4(Trouble, { read: needs2, what: "the approvals" }),
+      nothing && /* @__PURE__ */ a4(Quiet, { open: seen.data.open, queues: seen.data.queues }),
+      needs2.data === null && /* @__PURE__ */ a4("p", { class: "none", children: "What needs a decision is shown to whose role has approval.read: approver, operator, viewer, auditor, admin." }),
+      approvals.length > 0 && /* @__PURE__ */ a4(Part, { id: "needs", name: "Needs you", column: "ends in", children: [
+        approvals.map((each) => /* @__PURE__ */ a4(
+          Row,
+          {
+            href: written(["inbox"], new URLSearchParams({ approval: each.id })),
+            chosen: each.id === chosen,
+            tone: "hold",
+            title: safe(each.task_title ?? each.question),
+            age: until(each.expires_at, now.value),
+            small: `${KINDS[each.kind] ?? each.kind}${each.asker ? ` (${safe(nameOf(each.asker))})` : ""}${each.task_title ? `: ${safe(each.question)}` : ""} · for ${since(each.opened_at, now.value)}`
+          },
+          each.id
+        )),
+        needs2.data.open > approvals.length && /* @__PURE__ */ a4("li", { class: "none", children: [
+          "and ",
+          needs2.data.open - approvals.length,
+          needs2.data.open_at_least ? " or more" : "",
+          " that end later"
         ] })
-      ] })
+      ] }),
+      /* @__PURE__ */ a4(Trouble, { read: seen, what: "what is stuck" }),
+      !seen.data && seen.slow && /* @__PURE__ */ a4(Skeleton, { rows: 4 }),
+      causes.length > 0 && /* @__PURE__ */ a4(Part, { id: "stuck", name: "Stuck", column: "oldest", children: rows(causes) }),
+      failed2.length > 0 && /* @__PURE__ */ a4(Part, { id: "failed", name: "Failed within a day", column: "newest", children: rows(failed2) }),
+      open.length > 0 && /* @__PURE__ */ a4(Part, { id: "longest", name: "Open for longest", column: "for", children: rows(open) }),
+      seen.data?.queues === null && /* @__PURE__ */ a4("p", { class: "none", children: "Which queues are stuck is shown to whose role has skill.read: operator, approver, viewer, auditor, admin." })
     ] }),
-    /* @__PURE__ */ a4("div", { class: "decision", children: chosen ? /* @__PURE__ */ a4(Decision, { id: chosen, decided: () => {
-      void reading.again();
-      open(approvals.find((each) => each.id !== chosen));
-      if (approvals.length < 2) go("#/inbox", true);
-    } }, chosen) : /* @__PURE__ */ a4("p", { class: "none", children: approvals.length ? /* @__PURE__ */ a4($, { children: [
-      "Choose what to decide: ",
+    /* @__PURE__ */ a4("div", { class: "decision", children: chosen ? /* @__PURE__ */ a4(Pane2, { approval: query.get("approval"), cause: [...causes, ...failed2, ...all].find((each) => each.key === chosen), decided }, chosen) : known && entries.length > 0 && /* @__PURE__ */ a4("p", { class: "none", children: [
+      "Choose a row: ",
       /* @__PURE__ */ a4(Key, { children: "j" }),
       " ",
       /* @__PURE__ */ a4(Key, { children: "k" })
-    ] }) : "" }) })
+    ] }) })
   ] });
 }
-function Decision({ id: id2, decided }) {
-  const reading = useRead(`approval ${id2}`, async () => {
-    const approval2 = await api.approval(id2);
-    const found = may("task.read") ? await api.task(approval2.task_id).catch(() => null) : null;
-    return { approval: approval2, task: found?.task ?? null };
-  }, { every: 1e4 });
-  const seen = reading.state.value;
-  const [busy, setBusy] = d2(false);
-  const [problem2, setProblem] = d2(null);
-  const [rejecting, setRejecting] = d2(false);
-  const [reason, setReason] = d2(""), [answer, setAnswer] = d2("");
-  const approval = seen.data?.approval;
-  const read2 = T2(void 0);
-  const [, lookAgain] = d2(0);
-  read2.current ??= approval?.subject_hash;
-  const changed = approval !== void 0 && read2.current !== approval.subject_hash;
-  async function decide(run2, done) {
-    if (!approval || busy) return;
-    setBusy(true);
-    setProblem(null);
-    try {
-      await run2(approval);
-      say(done);
-      decided();
-    } catch (thrown) {
-      const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
-      setProblem(error);
-      say(error.message);
-      await reading.again();
-      setBusy(false);
-    }
-  }
-  const decidable = Boolean(approval && approval.state === "open" && !changed);
-  const approve = () => {
-    if (decidable && may("approval.decide")) void decide((each) => api.approve(each, ""), "Approved.");
-  };
-  const choices = approval?.choices ?? [], asks = approval?.kind === "question" || approval?.kind === "rounds";
-  const pick = (choice) => {
-    if (decidable && may("approval.decide")) void decide((each) => api.answer(each, choice), `Answered: ${choice}.`);
-  };
-  useKeys({
-    ...asks ? {} : { a: { does: "approve", run: approve } },
-    x: { does: "reject, with a reason", run: () => setRejecting(true) },
-    ...Object.fromEntries(choices.slice(0, 9).map((choice, index) => [String(index + 1), { does: `answer: ${choice}`, run: () => pick(choice) }])),
-    Escape: { does: "back to the list", run: () => {
-      if (rejecting) setRejecting(false);
-      else go("#/inbox", true);
-    } }
-  });
-  if (!approval) return seen.error ? /* @__PURE__ */ a4(Refused, { error: seen.error, what: "the decision", stale: false, at: 0 }) : seen.slow ? /* @__PURE__ */ a4(Skeleton, { rows: 6 }) : null;
-  const subject = approval.subject;
-  const plan = approval.kind === "plan" && Array.isArray(subject?.subtasks) ? subject.subtasks : null;
-  const task = seen.data.task;
-  return /* @__PURE__ */ a4("article", { "aria-labelledby": "question", children: [
-    /* @__PURE__ */ a4("p", { class: "over", children: [
-      /* @__PURE__ */ a4("a", { class: "back", href: "#/inbox", children: "← Inbox" }),
+var hrefOf = (cause) => written(["inbox"], new URLSearchParams({ row: cause.key }));
+var nameOf = (asker) => /^key_\w+$/.test(asker) ? `key …${asker.slice(-5)}` : asker;
+function Part({ id: id2, name, column, children }) {
+  return /* @__PURE__ */ a4("section", { "aria-labelledby": id2, children: [
+    /* @__PURE__ */ a4("h2", { id: id2, children: [
+      name,
       " ",
-      KINDS[approval.kind] ?? approval.kind,
+      /* @__PURE__ */ a4("span", { "aria-hidden": "true", children: column })
+    ] }),
+    /* @__PURE__ */ a4("ul", { children })
+  ] });
+}
+var Row = ({ href, chosen, tone, title, age, small, code }) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { class: "entry", href, "aria-current": chosen ? "true" : void 0, children: [
+  /* @__PURE__ */ a4(Glyph, { tone }),
+  /* @__PURE__ */ a4("b", { children: title }),
+  /* @__PURE__ */ a4("span", { class: "num", children: age }),
+  /* @__PURE__ */ a4("small", { children: [
+    small,
+    code && /* @__PURE__ */ a4($, { children: [
       " · ",
-      /* @__PURE__ */ a4("a", { href: `#/tasks/${approval.task_id}`, children: task ? safe(task.title) : approval.task_id })
+      /* @__PURE__ */ a4("code", { children: safe(code) })
+    ] })
+  ] })
+] }) });
+function Quiet({ open, queues }) {
+  const tasks = counts.value?.open_tasks ?? open.items.length;
+  const leased = queues?.items.reduce((all, each) => all + each.leased, 0) ?? 0;
+  return /* @__PURE__ */ a4("section", { "aria-label": "Quiet", class: "all-quiet", children: [
+    /* @__PURE__ */ a4("p", { children: [
+      /* @__PURE__ */ a4(Glyph, { tone: "ok" }),
+      " Nothing needs you. ",
+      tasks === 0 ? "No task is open." : `${grouped(tasks)} ${tasks === 1 ? "task is" : "tasks are"} open, ${leased ? `bots work on ${grouped(leased)} of their parts` : "no bot is at work"}.`
     ] }),
-    /* @__PURE__ */ a4("h2", { id: "question", children: safe(approval.question) }),
-    /* @__PURE__ */ a4("dl", { class: "facts", children: [
-      /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "asked by" }),
-        /* @__PURE__ */ a4("dd", { children: safe(approval.asked_by) || "–" })
-      ] }),
-      /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "since" }),
-        /* @__PURE__ */ a4("dd", { children: /* @__PURE__ */ a4(When, { time: approval.opened_at }) })
-      ] }),
-      /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "ends" }),
-        /* @__PURE__ */ a4("dd", { children: [
-          "in ",
-          until(approval.expires_at, now.value),
-          "; then it is ",
-          approval.at_expiry === null ? "rejected" : "decided as its terms say"
-        ] })
-      ] }),
-      task && /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "spent so far" }),
-        /* @__PURE__ */ a4("dd", { children: [
-          task.usage.tokens ?? 0,
-          " tokens"
-        ] })
-      ] }),
-      /* @__PURE__ */ a4("div", { children: [
-        /* @__PURE__ */ a4("dt", { children: "what you sign" }),
-        /* @__PURE__ */ a4("dd", { children: /* @__PURE__ */ a4("code", { class: "hash", children: approval.subject_hash }) })
-      ] })
-    ] }),
-    plan ? /* @__PURE__ */ a4("section", { class: "card", children: [
-      /* @__PURE__ */ a4("h3", { children: "The plan" }),
-      /* @__PURE__ */ a4(Graph, { nodes: nodesOf(plan), edges: edgesOf(plan), label: "The plan" }),
-      /* @__PURE__ */ a4(PlanTable, { subtasks: plan })
-    ] }) : approval.kind !== "question" && /* @__PURE__ */ a4("section", { class: "card", children: [
-      /* @__PURE__ */ a4("h3", { children: "What is decided" }),
-      /* @__PURE__ */ a4(Value, { value: approval.subject, name: "What is decided" })
-    ] }),
-    changed && /* @__PURE__ */ a4("div", { class: "trouble", role: "alert", children: [
-      /* @__PURE__ */ a4("strong", { children: "It has changed since you read it." }),
-      " What you see is what it is now.",
-      " ",
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => {
-        read2.current = approval.subject_hash;
-        lookAgain((times) => times + 1);
-      }, children: "I have read it" })
-    ] }),
-    problem2 && /* @__PURE__ */ a4(NotDone, { error: problem2 }),
-    approval.state !== "open" ? /* @__PURE__ */ a4("p", { class: "none", children: [
-      "It is ",
-      approval.state,
-      approval.decision && `: ${approval.decision.verb} by ${safe(approval.decision.person_name ?? approval.decision.by)}`,
-      "."
-    ] }) : /* @__PURE__ */ a4("div", { class: "acts", children: [
-      asks ? choices.map((choice, index) => /* @__PURE__ */ a4(Act, { action: "approval.decide", kind: index ? "quiet" : "main", busy: busy || changed, run: () => pick(choice), ...index < 9 ? { keys: String(index + 1) } : {}, children: safe(choice) }, choice)) : /* @__PURE__ */ a4(Act, { action: "approval.decide", kind: "main", busy: busy || changed, run: approve, keys: "a", children: "Approve" }),
-      asks && !choices.length && /* @__PURE__ */ a4("form", { class: "reason", onSubmit: (event) => {
-        event.preventDefault();
-        if (answer.trim() && decidable) void decide((each) => api.answer(each, asValue(each, answer)), "Answered.");
-      }, children: [
-        /* @__PURE__ */ a4("label", { for: "answer", children: "Your answer" }),
-        /* @__PURE__ */ a4("textarea", { id: "answer", rows: 3, value: answer, onInput: (event) => setAnswer(event.currentTarget.value) }),
-        /* @__PURE__ */ a4("button", { type: "submit", class: "main", disabled: busy || changed || !answer.trim() || !may("approval.decide"), children: "Answer" })
-      ] }),
-      !rejecting && /* @__PURE__ */ a4(Act, { action: "approval.decide", kind: "danger", busy: busy || changed, run: () => setRejecting(true), keys: "x", children: "Reject…" }),
-      /* @__PURE__ */ a4("a", { class: "button", href: `#/tasks/${approval.task_id}`, children: "Open the task" })
-    ] }),
-    rejecting && approval.state === "open" && /* @__PURE__ */ a4("form", { class: "reason", onSubmit: (event) => {
-      event.preventDefault();
-      if (reason.trim() && decidable) void decide((each) => api.reject(each, reason.trim()), "Rejected.");
-    }, children: [
-      /* @__PURE__ */ a4("label", { for: "reason", children: "Why not? The reason is kept in the audit log." }),
-      /* @__PURE__ */ a4("textarea", { id: "reason", rows: 3, value: reason, ref: (element) => {
-        if (element && document.activeElement?.tagName !== "TEXTAREA") element.focus();
-      }, onInput: (event) => setReason(event.currentTarget.value) }),
-      /* @__PURE__ */ a4("button", { type: "submit", class: "danger", disabled: busy || changed || !reason.trim() || !may("approval.decide"), children: "Reject" })
+    tasks === 0 && /* @__PURE__ */ a4("p", { class: "none", children: [
+      "Submit one, and it shows here: ",
+      /* @__PURE__ */ a4(Command, { text: FIRST_TASK })
     ] })
   ] });
-}
-function asValue(approval, text) {
-  if (!approval.schema || approval.schema.type === "string") return text.trim();
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text.trim();
-  }
-}
-function PlanTable({ subtasks }) {
-  return /* @__PURE__ */ a4("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks of the plan", children: /* @__PURE__ */ a4("table", { children: [
-    /* @__PURE__ */ a4("thead", { children: /* @__PURE__ */ a4("tr", { children: [
-      /* @__PURE__ */ a4("th", { scope: "col", children: "Subtask" }),
-      /* @__PURE__ */ a4("th", { scope: "col", children: "What it does" }),
-      /* @__PURE__ */ a4("th", { scope: "col", children: "Needs" })
-    ] }) }),
-    /* @__PURE__ */ a4("tbody", { children: subtasks.map((each) => /* @__PURE__ */ a4("tr", { children: [
-      /* @__PURE__ */ a4("th", { scope: "row", children: safe(each.key) }),
-      /* @__PURE__ */ a4("td", { children: safe(each.description) }),
-      /* @__PURE__ */ a4("td", { children: (each.required_skills ?? []).map(safe).join(", ") })
-    ] }, each.key)) })
-  ] }) });
 }
 
 // src/pages/signin.tsx
@@ -2703,12 +2333,13 @@ function SignIn() {
         " ",
         location.hostname
       ] }),
-      ", then ",
+      ", then open ",
       /* @__PURE__ */ a4("code", { children: [
-        "http://127.0.0.1:",
+        "127.0.0.1:",
         location.port || "7700",
         "/ui/"
-      ] })
+      ] }),
+      " here."
     ] }),
     problem.value && /* @__PURE__ */ a4("p", { class: "trouble", role: "alert", children: problem.value }),
     /* @__PURE__ */ a4("button", { type: "submit", class: "main", disabled: busy, children: "Sign in" }),
@@ -2826,7 +2457,7 @@ function Tasks() {
       else if (line) show("");
     } }
   });
-  const row = (index) => /* @__PURE__ */ a4(Row, { task: tasks[index], index, chosen: index === chosen }, tasks[index].id);
+  const row = (index) => /* @__PURE__ */ a4(Row2, { task: tasks[index], index, chosen: index === chosen }, tasks[index].id);
   return /* @__PURE__ */ a4("div", { class: "tasks", children: [
     /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Tasks" }),
     /* @__PURE__ */ a4("div", { class: "filters", children: [
@@ -2880,7 +2511,7 @@ function Tasks() {
 }
 var COLUMNS = ["State", "Title", "Progress", "Labels", "Round", "Cost", "Took", "Changed"];
 var Head = () => /* @__PURE__ */ a4("div", { role: "rowgroup", class: "head", children: /* @__PURE__ */ a4("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => /* @__PURE__ */ a4("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name }, name)) }) });
-function Row({ task, index, chosen }) {
+function Row2({ task, index, chosen }) {
   return /* @__PURE__ */ a4("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
     /* @__PURE__ */ a4("span", { role: "cell", class: "c-state", children: /* @__PURE__ */ a4(State, { look: lookOfTask(task) }) }),
     /* @__PURE__ */ a4("span", { role: "cell", class: "c-title", children: /* @__PURE__ */ a4("a", { href: `#/tasks/${task.id}`, children: safe(task.title) }) }),
@@ -2896,11 +2527,353 @@ function Row({ task, index, chosen }) {
   ] });
 }
 
+// src/layout.ts
+var SIZES = { width: 168, height: 44, gapX: 56, gapY: 14 };
+var BEND_HEIGHT = 8;
+var BEND_WEIGHT = 8;
+var SWEEPS = 8;
+var BENDS_MAX = 4e3;
+var EXCHANGES_MAX = 12e4;
+function ranksOf(count, edges) {
+  const rank = new Int32Array(count);
+  const waits = new Int32Array(count);
+  const next = Array.from({ length: count }, () => []);
+  for (const [from, to] of edges) {
+    next[from].push(to);
+    waits[to]++;
+  }
+  const free = [];
+  for (let node = 0; node < count; node++) if (waits[node] === 0) free.push(node);
+  for (let at = 0; at < free.length; at++) {
+    const from = free[at];
+    for (const to of next[from]) {
+      if (rank[to] <= rank[from]) rank[to] = rank[from] + 1;
+      if (--waits[to] === 0) free.push(to);
+    }
+  }
+  return rank;
+}
+function crossings(order, next, place) {
+  let sum2 = 0;
+  for (let rank = 0; rank + 1 < order.length; rank++) {
+    const width = order[rank + 1].length;
+    const tree = new Int32Array(width + 1);
+    let seen = 0;
+    for (const node of order[rank]) {
+      const ends = next[node];
+      for (const end of ends) {
+        let notAfter = 0;
+        for (let at = place[end] + 1; at > 0; at -= at & -at) notAfter += tree[at];
+        sum2 += seen - notAfter;
+      }
+      for (const end of ends) for (let at = place[end] + 1; at <= width; at += at & -at) tree[at]++;
+      seen += ends.length;
+    }
+  }
+  return sum2;
+}
+function layout(ids, edges, sizes = SIZES) {
+  const number = new Map(ids.map((id2, index) => [id2, index]));
+  const known = [];
+  for (const [from, to] of edges) {
+    const a5 = number.get(from), b3 = number.get(to);
+    if (a5 !== void 0 && b3 !== void 0 && a5 !== b3) known.push([a5, b3]);
+  }
+  const rank = Array.from(ranksOf(ids.length, known));
+  const order = Array.from({ length: Math.max(0, ...rank) + (ids.length ? 1 : 0) }, () => []);
+  for (let node = 0; node < ids.length; node++) order[rank[node]].push(node);
+  const { chains, next, before } = withBends(known, rank, order);
+  sort(order, next, before, rank.length);
+  const middle = heights(order, next, before, ids.length, rank.length, sizes);
+  let top = Infinity, bottom = -Infinity;
+  for (let node = 0; node < ids.length; node++) {
+    top = Math.min(top, middle[node] - sizes.height / 2);
+    bottom = Math.max(bottom, middle[node] + sizes.height / 2);
+  }
+  for (let node = ids.length; node < rank.length; node++) {
+    top = Math.min(top, middle[node]);
+    bottom = Math.max(bottom, middle[node]);
+  }
+  const x3 = (node) => rank[node] * (sizes.width + sizes.gapX);
+  const at = /* @__PURE__ */ new Map();
+  ids.forEach((id2, node) => at.set(id2, { x: x3(node), y: middle[node] - sizes.height / 2 - top }));
+  return {
+    at,
+    edges: chains.map((chain) => {
+      const from = chain[0], to = chain[chain.length - 1];
+      const points = [{ x: x3(from) + sizes.width, y: middle[from] - top }];
+      for (const bend of chain.slice(1, -1)) {
+        points.push({ x: x3(bend), y: middle[bend] - top }, { x: x3(bend) + sizes.width, y: middle[bend] - top });
+      }
+      points.push({ x: x3(to), y: middle[to] - top });
+      return { from: ids[from], to: ids[to], points };
+    }),
+    ranks: order.map((row) => row.filter((node) => node < ids.length).map((node) => ids[node])),
+    width: ids.length ? order.length * (sizes.width + sizes.gapX) - sizes.gapX : 0,
+    height: ids.length ? bottom - top : 0
+  };
+}
+function withBends(edges, rank, order) {
+  let bends = 0;
+  for (const [from, to] of edges) bends += Math.max(0, rank[to] - rank[from] - 1);
+  const cuts = bends <= BENDS_MAX;
+  const chains = [];
+  const next = rank.map(() => []);
+  const before = rank.map(() => []);
+  const link = (a5, b3) => {
+    next[a5].push(b3);
+    before[b3].push(a5);
+  };
+  for (const [from, to] of edges) {
+    const chain = [from];
+    if (cuts) {
+      for (let between = rank[from] + 1; between < rank[to]; between++) {
+        const bend = rank.length;
+        rank.push(between);
+        next.push([]);
+        before.push([]);
+        order[between].push(bend);
+        link(chain[chain.length - 1], bend);
+        chain.push(bend);
+      }
+    }
+    if (cuts || rank[to] === rank[from] + 1) link(chain[chain.length - 1], to);
+    chain.push(to);
+    chains.push(chain);
+  }
+  return { chains, next, before };
+}
+function sort(order, next, before, count) {
+  const place = new Int32Array(count);
+  const number = (row) => row.forEach((node, index) => {
+    place[node] = index;
+  });
+  order.forEach(number);
+  let best = order.map((row) => [...row]);
+  let fewest = crossings(order, next, place);
+  let budget = EXCHANGES_MAX;
+  const wanted = new Float64Array(count);
+  for (let sweep = 0; sweep < SWEEPS && fewest > 0; sweep++) {
+    const forth = sweep % 2 === 0;
+    const neighbours = forth ? before : next;
+    for (let step = 1; step < order.length; step++) {
+      const row = order[forth ? step : order.length - 1 - step];
+      for (const node of row) {
+        const near = neighbours[node];
+        let sum2 = 0;
+        for (const other of near) sum2 += place[other];
+        wanted[node] = near.length ? sum2 / near.length : place[node];
+      }
+      row.sort((a5, b3) => wanted[a5] - wanted[b3] || place[a5] - place[b3]);
+      number(row);
+    }
+    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget);
+    const now3 = crossings(order, next, place);
+    if (now3 < fewest) {
+      fewest = now3;
+      best = order.map((row) => [...row]);
+    }
+  }
+  best.forEach((row, rank) => {
+    order[rank] = row;
+  });
+}
+function exchange(order, next, before, place, budget) {
+  for (let again = true; again && budget > 0; ) {
+    again = false;
+    for (const row of order) {
+      for (let at = 0; at + 1 < row.length && budget > 0; at++) {
+        const a5 = row[at], b3 = row[at + 1];
+        budget -= 1 + next[a5].length * next[b3].length + before[a5].length * before[b3].length;
+        if (gain(next[a5], next[b3], place) + gain(before[a5], before[b3], place) > 0) {
+          row[at] = b3;
+          row[at + 1] = a5;
+          place[b3] = at;
+          place[a5] = at + 1;
+          again = true;
+        }
+      }
+    }
+  }
+  return budget;
+}
+function gain(ofUpper, ofLower, place) {
+  let lost = 0;
+  for (const a5 of ofUpper) for (const b3 of ofLower) lost += Math.sign(place[a5] - place[b3]);
+  return lost;
+}
+function heights(order, next, before, nodes, count, sizes) {
+  const tall = (node) => node < nodes ? sizes.height : BEND_HEIGHT;
+  const middle = new Float64Array(count);
+  const offsets = order.map((row) => {
+    const offset = new Float64Array(row.length);
+    for (let at = 1; at < row.length; at++) {
+      offset[at] = offset[at - 1] + (tall(row[at - 1]) + tall(row[at])) / 2 + sizes.gapY;
+    }
+    return offset;
+  });
+  order.forEach((row, rank) => {
+    const offset = offsets[rank];
+    const half = row.length ? offset[row.length - 1] / 2 : 0;
+    row.forEach((node, at) => {
+      middle[node] = offset[at] - half;
+    });
+  });
+  for (let sweep = 0; sweep < SWEEPS + 2; sweep++) {
+    const forth = sweep % 2 === 0;
+    for (let step = 0; step < order.length; step++) {
+      const rank = forth ? step : order.length - 1 - step;
+      const row = order[rank], offset = offsets[rank];
+      const last = sweep >= SWEEPS;
+      const wanted = row.map((node) => {
+        const near = last ? [...before[node], ...next[node]] : (forth ? before : next)[node];
+        return near.length ? median(near, middle) : middle[node];
+      });
+      const weight = row.map((node) => node < nodes ? 1 : BEND_WEIGHT);
+      pooled(wanted, weight, offset).forEach((height, at) => {
+        middle[row[at]] = height;
+      });
+    }
+  }
+  return middle;
+}
+function median(near, middle) {
+  const first = middle[near[0]];
+  if (near.length === 1) return first;
+  if (near.length === 2) return (first + middle[near[1]]) / 2;
+  const sorted = near.map((node) => middle[node]).sort((a5, b3) => a5 - b3);
+  return (sorted[sorted.length - 1 >> 1] + sorted[sorted.length >> 1]) / 2;
+}
+function pooled(wanted, weight, offset) {
+  const sums = [], weights = [], counts2 = [];
+  for (let at = 0; at < wanted.length; at++) {
+    sums.push((wanted[at] - offset[at]) * weight[at]);
+    weights.push(weight[at]);
+    counts2.push(1);
+    for (let end = sums.length - 1; end > 0 && sums[end - 1] / weights[end - 1] > sums[end] / weights[end]; end--) {
+      sums[end - 1] += sums.pop();
+      weights[end - 1] += weights.pop();
+      counts2[end - 1] += counts2.pop();
+    }
+  }
+  const heights2 = [];
+  sums.forEach((sum2, block) => {
+    for (let n3 = counts2[block]; n3 > 0; n3--) heights2.push(sum2 / weights[block] + offset[heights2.length]);
+  });
+  return heights2;
+}
+function curve(points) {
+  let path = `M${round(points[0].x)} ${round(points[0].y)}`;
+  for (let at = 1; at < points.length; at++) {
+    const a5 = points[at - 1], b3 = points[at], half = (a5.x + b3.x) / 2;
+    path += a5.y === b3.y ? `L${round(b3.x)} ${round(b3.y)}` : `C${round(half)} ${round(a5.y)} ${round(half)} ${round(b3.y)} ${round(b3.x)} ${round(b3.y)}`;
+  }
+  return path;
+}
+var round = (value) => Math.round(value * 10) / 10;
+
+// src/graph.tsx
+var GRAPH_MAX = 200;
+var MARGIN = 12;
+var TITLE_LENGTH = 20;
+function edgesOf(subtasks) {
+  return subtasks.flatMap((subtask) => (subtask.depends_on ?? []).map((each) => typeof each === "string" ? { from: each, to: subtask.key, when: "success" } : { from: each.key, to: subtask.key, when: each.when ?? "success" }));
+}
+var nodesOf = (subtasks) => subtasks.map((each) => ({
+  key: each.key,
+  status: each.status ?? "",
+  note: [each.attempt > 1 ? `try ${each.attempt}` : "", each.bot ?? (each.required_skills ?? []).join(", ")].filter(Boolean).join(" · ")
+}));
+var short = (text, max) => text.length > max ? `${text.slice(0, max - 1)}…` : text;
+function Graph({ nodes, edges, chosen, choose, label }) {
+  const shape = nodes.map((each) => each.key).join("\n") + "\0" + edges.map((each) => `${each.from}
+${each.to}`).join("\0");
+  const placed = w2(() => layout(nodes.map((each) => each.key), edges.map((each) => [each.from, each.to])), [shape]);
+  const of = new Map(nodes.map((each) => [each.key, each]));
+  const when = new Map(edges.map((each) => [`${each.from}\0${each.to}`, each.when]));
+  const box = T2(null);
+  A2(() => {
+    const at = chosen === void 0 ? void 0 : placed.at.get(chosen), element = box.current;
+    if (!at || !element) return;
+    if (at.x < element.scrollLeft || at.x + SIZES.width > element.scrollLeft + element.clientWidth) element.scrollLeft = at.x - element.clientWidth / 2;
+    if (at.y < element.scrollTop || at.y + SIZES.height > element.scrollTop + element.clientHeight) element.scrollTop = at.y - element.clientHeight / 2;
+  }, [chosen, placed]);
+  return /* @__PURE__ */ a4("div", { class: "graph", ref: box, tabIndex: 0, role: "group", "aria-label": label, children: /* @__PURE__ */ a4("svg", { width: placed.width + 2 * MARGIN, height: placed.height + 2 * MARGIN, role: "presentation", children: /* @__PURE__ */ a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
+    placed.edges.map((edge) => /* @__PURE__ */ a4("path", { d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` }, `${edge.from}\0${edge.to}`)),
+    [...placed.at].map(([key, at]) => {
+      const node = of.get(key), look = node.status ? lookOfItem(node.status) : { tone: "wait", word: "planned" };
+      return /* @__PURE__ */ a4(
+        "g",
+        {
+          transform: `translate(${at.x} ${at.y})`,
+          class: `node tone-${look.tone} ${key === chosen ? "chosen" : ""}`,
+          role: choose ? "button" : void 0,
+          tabIndex: choose ? 0 : void 0,
+          "aria-pressed": choose ? key === chosen : void 0,
+          onClick: () => choose?.(key),
+          onKeyDown: (event) => {
+            if (event.key === "Enter" || event.key === " ") {
+              event.preventDefault();
+              choose?.(key);
+            }
+          },
+          children: [
+            (key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && /* @__PURE__ */ a4("title", { children: `${safe(key)} ${look.word} · ${safe(node.note)}` }),
+            /* @__PURE__ */ a4("rect", { width: SIZES.width, height: SIZES.height, rx: "4", class: "box" }),
+            /* @__PURE__ */ a4("rect", { width: "3", height: SIZES.height, class: "side" }),
+            /* @__PURE__ */ a4("g", { transform: "translate(10 7)", children: /* @__PURE__ */ a4(Glyph, { tone: look.tone }) }),
+            /* @__PURE__ */ a4("text", { x: "30", y: "18", class: "name", children: short(safe(key), TITLE_LENGTH) }),
+            /* @__PURE__ */ a4("text", { x: "30", y: "34", class: "note", children: short(`${look.word}${node.note ? ` · ${safe(node.note)}` : ""}`, TITLE_LENGTH + 5) })
+          ]
+        },
+        key
+      );
+    })
+  ] }) }) });
+}
+function Stages({ nodes, edges, choose }) {
+  const columns = w2(() => {
+    const number = new Map(nodes.map((each, at) => [each.key, at]));
+    const known = edges.flatMap((each) => {
+      const from = number.get(each.from), to = number.get(each.to);
+      return from === void 0 || to === void 0 ? [] : [[from, to]];
+    });
+    const ranks = ranksOf(nodes.length, known);
+    const found = [];
+    nodes.forEach((each, at) => {
+      const column = found[ranks[at]] ??= /* @__PURE__ */ new Map();
+      column.set(each.status, (column.get(each.status) ?? 0) + 1);
+    });
+    return found;
+  }, [nodes, edges]);
+  const tallest = Math.max(1, ...columns.map((column) => [...column.values()].reduce((sum2, n3) => sum2 + n3, 0)));
+  return /* @__PURE__ */ a4("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0, children: columns.map((column, rank) => /* @__PURE__ */ a4("div", { class: "stage", children: [
+    /* @__PURE__ */ a4("span", { class: "rank", children: rank + 1 }),
+    [...column].sort(([a5], [b3]) => worse(lookOfItem(a5).tone, lookOfItem(b3).tone)).map(([status, count]) => {
+      const look = lookOfItem(status);
+      return /* @__PURE__ */ a4(
+        "button",
+        {
+          type: "button",
+          class: `block tone-${look.tone}`,
+          style: { height: `${Math.max(22, 180 * count / tallest)}px` },
+          "aria-label": `Stage ${rank + 1}: ${count} ${look.word}`,
+          title: `${count} ${look.word}`,
+          onClick: () => choose(status, rank),
+          children: count
+        },
+        status
+      );
+    })
+  ] }, rank)) });
+}
+
 // src/main.tsx
 var TaskPage = later(() => import("./task.js"), "TaskPage");
 var Palette = later(() => import("./palette.js"), "Palette");
+var Pane = later(() => import("./decision.js"), "Pane");
 var SHOWN = {
-  inbox: () => /* @__PURE__ */ a4(Inbox, {}),
+  inbox: () => /* @__PURE__ */ a4(Inbox, { pane: Pane }),
   tasks: (id2) => id2 ? /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) : /* @__PURE__ */ a4(Tasks, {})
 };
 for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
@@ -2917,7 +2890,9 @@ function App() {
       /* @__PURE__ */ a4("h1", { children: "There is no such page." }),
       /* @__PURE__ */ a4("p", { children: /* @__PURE__ */ a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
     ] }),
-    palette.value && /* @__PURE__ */ a4(Dialog, { bare: true, title: "Search", close: () => {
+    palette.value && /* @__PURE__ */ a4(Dialog, { bare: true, title: "Search", ahead: (sign) => {
+      ahead.value += sign;
+    }, close: () => {
       palette.value = null;
     }, children: /* @__PURE__ */ a4(Palette, { pages }) })
   ] });
@@ -2955,12 +2930,15 @@ export {
   Command,
   Dialog,
   Disconnected,
+  EXACT,
   FIRST_TASK,
   $ as Fragment,
   Frame,
   GRAPH_MAX,
   Glyph,
   Graph,
+  Inbox,
+  KINDS,
   Key,
   Labels,
   NotDone,
@@ -2976,6 +2954,7 @@ export {
   When,
   Windowed,
   act,
+  ahead,
   api,
   approvalsOpen,
   r3 as batch,
@@ -2985,6 +2964,7 @@ export {
   counts,
   edgesOf,
   x2 as effect,
+  exactly,
   follow,
   followChanges,
   get,
@@ -3006,6 +2986,7 @@ export {
   may,
   moment,
   money,
+  nameOf,
   nodesOf,
   now,
   ofAlso,

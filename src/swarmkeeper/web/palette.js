@@ -1,7 +1,7 @@
 // src/pages/palette.tsx
 import { useEffect, useLayoutEffect, useRef, useState } from "./app.js";
 import { api, ApiError } from "./app.js";
-import { palette } from "./app.js";
+import { ahead, palette } from "./app.js";
 import { useKeys } from "./app.js";
 import { Key, State } from "./app.js";
 import { go, written } from "./app.js";
@@ -16,7 +16,7 @@ var IDS = [
 ];
 function Palette({ pages }) {
   const field = useRef(null), list = useRef(null);
-  const [text, setText] = useState("");
+  const [text, setText] = useState(ahead.peek());
   const [at, setAt] = useState(0);
   const [found, setFound] = useState({ of: "", tasks: [], problem: "" });
   const close = () => {
@@ -89,7 +89,7 @@ function Palette({ pages }) {
         onKeyDown: typed
       }
     ),
-    /* @__PURE__ */ jsx("ul", { id: "found", class: "found", role: "listbox", "aria-label": "Found", ref: list, children: groups.map((group) => /* @__PURE__ */ jsxs("li", { role: "group", "aria-label": group, children: [
+    /* @__PURE__ */ jsx("div", { id: "found", class: "found", role: "listbox", "aria-label": "Found", ref: list, children: groups.map((group) => /* @__PURE__ */ jsxs("div", { role: "group", "aria-label": group, children: [
       /* @__PURE__ */ jsx("h3", { "aria-hidden": "true", children: group }),
       entries.map((entry, index) => entry.group === group && /* @__PURE__ */ jsxs("div", { role: "option", id: `found-${index}`, "aria-selected": index === chosen, onMouseDown: (event) => event.preventDefault(), onClick: () => carryOut(entry), children: [
         /* @__PURE__ */ jsx("span", { children: safe(entry.name) }),

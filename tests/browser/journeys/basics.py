@@ -33,7 +33,7 @@ def signs_in_approves_and_opens_a_task(context: BrowserContext) -> None:
                 break
         heading = page.locator("#question")
         expect(heading).to_be_visible()
-        expect(page.locator(".hash")).to_have_text(ARGUMENTS[1])
+        expect(page.locator(".facts .hash")).to_have_text(ARGUMENTS[1])
         page.keyboard.press("a")
         expect(entry).to_have_count(0)
         page.keyboard.press("g")
@@ -65,7 +65,7 @@ def refuses_a_wrong_key(context: BrowserContext) -> None:
     expect(page.get_by_role("alert")).to_contain_text("unknown")
     page.keyboard.type(KEY)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Needs you")).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name="Inbox")).to_be_attached()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("API key or token")).to_be_visible()
     page.reload()
@@ -77,12 +77,12 @@ def follows_a_link_once(context: BrowserContext) -> None:
     """The token of the link is gone from the address, and counts no second time."""
     with watched(context) as page:
         page.goto(f"{UI}#t={ARGUMENTS[0]}")
-        expect(page.get_by_role("heading", name="Needs you")).to_be_visible()
+        expect(page.get_by_role("heading", level=1, name="Inbox")).to_be_attached()
         assert "t=" not in page.url, page.url
         cookies = context.cookies()
         assert [(each["httpOnly"], each["sameSite"]) for each in cookies] == [(True, "Strict")], cookies
         page.reload()
-        expect(page.get_by_role("heading", name="Needs you")).to_be_visible()
+        expect(page.get_by_role("heading", level=1, name="Inbox")).to_be_attached()
         context.clear_cookies()
         page.goto("about:blank")
         page.goto(f"{UI}#t={ARGUMENTS[0]}")
@@ -128,7 +128,7 @@ def sends_nothing_again_when_the_subject_has_changed(context: BrowserContext) ->
 
     def changed(route: Route) -> None:
         if sent:
-            route.fulfill(json={**json.loads(ARGUMENTS[1]), "subject_hash": "0" * 64})
+            route.fulfill(json={**json.loads(ARGUMENTS[2]), "subject_hash": "0" * 64})
         else:
             route.continue_()
 
@@ -138,16 +138,20 @@ def sends_nothing_again_when_the_subject_has_changed(context: BrowserContext) ->
         page.route(f"**/approvals/{ARGUMENTS[0]}", changed)
         sign_in(page)
         at(page, f"inbox?approval={ARGUMENTS[0]}")
-        shown = page.locator(".hash")
+        shown = page.locator(".facts .hash")
         expect(shown).to_be_visible()
         signed = shown.inner_text()
         page.keyboard.press("a")
         expect(page.get_by_text("It has changed since you read it")).to_be_visible()
         expect(shown).to_have_text("0" * 64)
+        difference = page.get_by_role("region", name="Difference")
+        expect(difference.locator("del")).to_have_text(f'-       "description": "{ARGUMENTS[1]}",')
+        expect(difference.locator("ins")).to_have_text('+       "description": "something else",')
         expect(page.get_by_role("button", name="Approve")).to_be_disabled()
         page.keyboard.press("a")
         assert sent == [signed]
         page.get_by_role("button", name="I have read it").click()
+        expect(difference).to_have_count(0)
         page.keyboard.press("a")
         expect(page.get_by_text("Not done.")).to_be_visible()
         assert sent == [signed, "0" * 64]

@@ -1,6 +1,7 @@
 """The frame of all pages: keys that lead to pages, the palette, the zone of times, and what screen readers are told."""
 
 import re
+import time
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
@@ -25,6 +26,7 @@ def finds_and_does_by_the_palette(context: BrowserContext) -> None:
     """By keyboard alone: a page, a task by words of its title, tasks and decisions by id, an action of the page."""
     title, task, approval = ARGUMENTS
     with watched(context) as page:
+        page.route("**/ui/palette.js", _slowly)
         sign_in(page)
         at(page, "inbox")
         settled(page)
@@ -32,7 +34,9 @@ def finds_and_does_by_the_palette(context: BrowserContext) -> None:
         options = page.get_by_role("option")
 
         page.keyboard.press("Control+k")
+        page.keyboard.type("go")  # before the palette is loaded
         expect(field).to_be_focused()
+        expect(field).to_have_value("go")
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
 
@@ -77,6 +81,11 @@ def finds_and_does_by_the_palette(context: BrowserContext) -> None:
         expect(page.get_by_role("option", name=title)).to_be_visible()
         assert evaluated(page, TOO_WIDE) <= 0
         assert evaluated(page, "document.querySelector('dialog').getBoundingClientRect().right <= innerWidth")
+
+
+def _slowly(route: Route) -> None:
+    time.sleep(0.5)
+    route.continue_()
 
 
 def _ask(page: Page, text: str) -> None:

@@ -68,6 +68,7 @@ def works_in_a_browser_that_lacks_much(context: BrowserContext) -> None:
             == ",,,"
         )
         expect(page.locator(".dot")).to_have_text("live")
+        page.locator("a.entry", has_text="No bot can").first.click()
         page.get_by_role("button", name="Copy: ").first.click()
         chosen = evaluated(page, "getSelection().toString()")
         assert chosen.startswith("swarmkeeper "), chosen

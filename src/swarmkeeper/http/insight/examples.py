@@ -158,6 +158,12 @@ EXAMPLES: Mapping[str, Shown] = {
                     "out_per_minute": 0,
                     "bots": 0,
                     "bots_asking": 0,
+                    "why": {
+                        "reason": "no_capable_bot",
+                        "detail": "no executor has skill ocr",
+                        "fix": "swarmkeeper bot run FILE --skill ocr",
+                        "until": None,
+                    },
                 }
             ],
             "next_page_token": "",

@@ -67,7 +67,7 @@ async def list_queues(query: Annotated[PageQuery, Query()], call: CurrentCall) -
     flow = call.services.flow.of(call.by.tenant)
     page = await call.read(
         lambda reads: queues.queues(
-            reads.queries, call.by, flow, page_size=query.page_size, page_token=query.page_token
+            reads.queries, reads.explainer, call.by, flow, page_size=query.page_size, page_token=query.page_token
         )
     )
     return Json(page)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from swarmkeeper.core.model import Principal
+from swarmkeeper.core.model import Principal, Queue
 from swarmkeeper.core.named_reads import BOT_ROW, fetch
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.states import KIND_OF, BotType, Kind
 from swarmkeeper.reads import views
+from swarmkeeper.reads.explain import Explainer
 from swarmkeeper.reads.insight.insight_reads import (
     ABLE_BOTS,
     LEASED_BY_QUEUE,
@@ -32,6 +33,7 @@ _PRIORITIES = json.dumps(list(range(match.PRIORITY_MAX + 1)))
 
 async def queues(
     queries: Queries,
+    explainer: Explainer,
     principal: Principal,
     flow: Mapping[int, tuple[int, int]],
     *,
@@ -67,6 +69,8 @@ async def queues(
             limit=page_size + 1,
         )
         able = await fetch(then.reader, ABLE_BOTS, tenant=tenant) if found else []
+        deep = [row for row in found[:page_size] if row.depth]
+        causes = await explainer.of_queues(then, tenant, [_record(row) for row in deep]) if deep else []
     following = ""
     if len(found) > page_size:
         following = views.token(found[page_size - 1].id)
@@ -74,9 +78,10 @@ async def queues(
         following = views.token(looked.last)
     bots = _Able(queries, able)
     exact = sum(leased.values()) < LEASES_MAX
+    why = {row.id: cause for row, cause in zip(deep, causes, strict=True)}
     now = then.now()
     items = [
-        _queue(row, most, leased.get(row.id, 0), exact, flow.get(row.id, (0, 0)), bots, now)
+        _queue(row, most, leased.get(row.id, 0), exact, flow.get(row.id, (0, 0)), bots, now) | {"why": why.get(row.id)}
         for row in found[:page_size]
     ]
     return views.page(items, following)
@@ -100,6 +105,10 @@ def _queue(row: QueueRow, most: int, leased: int, exact: bool, flow: tuple[int, 
         "bots": len(fitting),
         "bots_asking": bots.asking(fitting),
     }
+
+
+def _record(row: QueueRow) -> Queue:
+    return Queue(row.id, Kind(row.kind), tuple(views.json_of(row.skills)), row.assign_to)
 
 
 class _Able:

@@ -6,9 +6,23 @@ from typing import Annotated
 
 from pydantic import Field
 
+from swarmkeeper.core.rules.explain import WaitingReason
 from swarmkeeper.core.states import Kind
 from swarmkeeper.wire.answers import Page
 from swarmkeeper.wire.shapes import Answer, Time
+
+
+class QueueCause(Answer):
+    """Why no bot has taken what waits in a queue, and the command that helps.
+
+    As the explanation of a task has it, as far as it is the same for every item: policies on labels and who made what
+    is reviewed are not looked at.
+    """
+
+    reason: Annotated[WaitingReason, Field(examples=["no_capable_bot"])]
+    detail: str
+    fix: Annotated[str | None, Field(description="Command that helps. Null: only waiting helps.")] = None
+    until: Annotated[Time | None, Field(description="When it ends by itself, at the latest.")] = None
 
 
 class QueueState(Answer):
@@ -27,6 +41,7 @@ class QueueState(Answer):
     out_per_minute: Annotated[int, Field(description="Items that were leased within the last minute.")]
     bots: Annotated[int, Field(description="Registered bots that may take it, neither draining nor disabled.")]
     bots_asking: Annotated[int, Field(description="Those that asked for work in the last two minutes or are busy.")]
+    why: Annotated[QueueCause | None, Field(description="Null where nothing waits.")] = None
 
 
 class QueuePage(Page[QueueState]):
