@@ -122,7 +122,7 @@ async function call<T>(method: string, path: string, asked: Asked = {}): Promise
 
 /** Parse JSON without rounding: an integer that JavaScript cannot hold becomes EXACT and its digits; `head` shows them. */
 export function exactly(text: string): Json {
-  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (found) =>
+  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (found) =>
     found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${EXACT}${found}"`) : text);
 }
 

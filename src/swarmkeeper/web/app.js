@@ -1225,7 +1225,7 @@ async function call(method, path, asked = {}) {
   return { status: response.status, body, etag };
 }
 function exactly(text) {
-  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (found) => found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${EXACT}${found}"`) : text);
+  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (found) => found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${EXACT}${found}"`) : text);
 }
 var get = async (path, query) => (await call("GET", path, query ? { query } : {})).body;
 async function act(path, body = {}) {

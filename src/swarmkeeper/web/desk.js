@@ -1076,11 +1076,11 @@ var Dated = ({ time }) => time ? /* @__PURE__ */ jsxs4("time", { dateTime: time,
 import { useState as useState5 } from "./app.js";
 import { api } from "./app.js";
 import { useKeys as useKeys2 } from "./app.js";
-import { say as say3, useRead as useRead4 } from "./app.js";
-import { Ago as Ago2, Command as Command4, Key as Key2, State as State2, Trouble as Trouble4, When as When3 } from "./app.js";
+import { useRead as useRead4 } from "./app.js";
+import { Ago as Ago2, Command as Command4, Key as Key2, NotDone as NotDone4, State as State2, Trouble as Trouble4, When as When3 } from "./app.js";
 import { go as go2, route as route2, written as written2 } from "./app.js";
 import { safe as safe4, shortId as shortId3 } from "./app.js";
-import { jsx as jsx5, jsxs as jsxs5 } from "./app.js";
+import { Fragment as Fragment4, jsx as jsx5, jsxs as jsxs5 } from "./app.js";
 var COUNTED_MAX = 30;
 var LOOKS = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
 var look = (decision) => LOOKS[decision] ?? { tone: "plain", word: safe4(decision) };
@@ -1217,34 +1217,26 @@ function Detail2({ of }) {
 }
 function Evaluators({ reviews }) {
   const [found, setFound] = useState5(null);
-  const [state, setState] = useState5("");
+  const doing = useAct();
   async function count() {
-    setState("busy");
     const tasks = [...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX);
     const decided = new Map(reviews.map((each) => [`${each.task} ${each.key} ${each.round}`, each.decision]));
     const rows = /* @__PURE__ */ new Map();
-    try {
-      for (const task of tasks) {
-        for (const { evaluator, subject, round, decision } of (await desk.verdicts(task)).items) {
-          const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0 };
-          rows.set(name, row);
-          if (!decision) continue;
-          row.said[decision] = (row.said[decision] ?? 0) + 1;
-          row.all++;
-          if (decided.get(`${task} ${subject} ${round}`) === decision) row.alike++;
-        }
+    for (const task of tasks) {
+      for (const { evaluator, subject, round, decision } of (await desk.verdicts(task)).items) {
+        const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0 };
+        rows.set(name, row);
+        if (!decision) continue;
+        row.said[decision] = (row.said[decision] ?? 0) + 1;
+        row.all++;
+        if (decided.get(`${task} ${subject} ${round}`) === decision) row.alike++;
       }
-      setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.length });
-      say3(`${rows.size} evaluators.`);
-      setState("");
-    } catch {
-      setState("failed");
     }
+    setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.length });
   }
-  if (!found) return /* @__PURE__ */ jsxs5("p", { children: [
-    /* @__PURE__ */ jsx5("button", { type: "button", class: "small", disabled: state === "busy", onClick: () => void count(), children: "Count by evaluator" }),
-    " ",
-    state === "failed" && /* @__PURE__ */ jsx5("span", { class: "error", children: "The verdicts cannot be read." })
+  if (!found) return /* @__PURE__ */ jsxs5(Fragment4, { children: [
+    doing.problem && /* @__PURE__ */ jsx5(NotDone4, { error: doing.problem }),
+    /* @__PURE__ */ jsx5("p", { children: /* @__PURE__ */ jsx5("button", { type: "button", class: "small", disabled: doing.busy, onClick: () => void doing.run(count, "Counted."), children: "Count by evaluator" }) })
   ] });
   return /* @__PURE__ */ jsx5(Table, { name: "By evaluator", columns: ["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => `#${each}`)], caption: `Verdicts on the last ${found.tasks} reviewed tasks`, children: found.rows.map((row) => /* @__PURE__ */ jsxs5("tr", { children: [
     /* @__PURE__ */ jsx5("th", { scope: "row", children: safe4(row.name) }),
@@ -1256,10 +1248,10 @@ function Evaluators({ reviews }) {
 
 // src/pages/desk/simulate.tsx
 import { useState as useState6 } from "./app.js";
-import { say as say4 } from "./app.js";
+import { say as say3 } from "./app.js";
 import { Command as Command5, Glyph as Glyph2 } from "./app.js";
 import { grouped as grouped2, head, safe as safe5, span } from "./app.js";
-import { Fragment as Fragment4, jsx as jsx6, jsxs as jsxs6 } from "./app.js";
+import { Fragment as Fragment5, jsx as jsx6, jsxs as jsxs6 } from "./app.js";
 var SCENARIOS = ["standard", "research", "code-review"];
 var FAULTS = {
   bot: "bots die, hang, repeat themselves",
@@ -1367,7 +1359,7 @@ function Report2() {
     if (!file) return;
     const report = file.size <= FILE_MAX ? readReport(await file.text()) : null;
     setFound({ name: file.name, report });
-    say4(report ? `${report.runs.length} runs.` : "It is no report.");
+    say3(report ? `${report.runs.length} runs.` : "It is no report.");
   }
   return /* @__PURE__ */ jsxs6("section", { children: [
     /* @__PURE__ */ jsxs6("div", { class: "part-head", children: [
@@ -1394,7 +1386,7 @@ function Shown({ report }) {
   const broken = report.runs.filter((each) => each.violation), unlike = report.runs.filter((each) => each.deterministic === false);
   const struck = Object.entries(report.faults).filter(([, each]) => each?.times > 0).sort(([, a], [, b]) => b.times - a.times);
   const runs = [...broken, ...report.runs.filter((each) => !each.violation)];
-  return /* @__PURE__ */ jsxs6(Fragment4, { children: [
+  return /* @__PURE__ */ jsxs6(Fragment5, { children: [
     /* @__PURE__ */ jsxs6("p", { class: `verdict tone-${broken.length ? "bad" : "ok"}`, children: [
       /* @__PURE__ */ jsx6(Glyph2, { tone: broken.length ? "bad" : "ok" }),
       " ",
