@@ -108,8 +108,8 @@ async function call<T>(method: string, path: string, asked: Asked = {}): Promise
   if (response.status === 304 || response.status === 204) return { status: response.status, body: undefined as T, etag };
   let body: Json;
   try {
-    const text = await response.text();
-    body = asked.text && response.ok ? text : exactly(text);
+    const said = await response.text();
+    body = asked.text && response.ok ? said : exactly(said);
   } catch {
     throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
   }
@@ -123,7 +123,7 @@ async function call<T>(method: string, path: string, asked: Asked = {}): Promise
 
 /** Parse JSON without rounding: an integer that JavaScript cannot hold becomes EXACT and its digits; `head` shows them. */
 export function exactly(text: string): Json {
-  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (found) =>
+  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (found) =>
     found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${EXACT}${found}"`) : text);
 }
 

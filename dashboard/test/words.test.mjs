@@ -76,4 +76,5 @@ test("integers of answers are never rounded, wherever they are", async () => {
   assert.match(shown, /"m": -12345678901234567890,/);
   assert.equal(exactly("[9007199254740991]")[0], 9007199254740991);
   assert.equal(head(exactly("9007199254740993")).text, "9007199254740993");
+  assert.deepEqual(exactly("[0.9502711831228571, -0.9502711831228571, 1.5e-9502711831228571]"), [0.9502711831228571, -0.9502711831228571, 0]);
 });

@@ -10,7 +10,7 @@ from tests.browser.place import RealTown, drive, furnish, real_town
 
 # What a page reads; None: nothing that not everybody may read who signs in.
 READS: dict[str, Action | None] = {
-    "inbox": Action.APPROVAL_READ,
+    "inbox": None,  # it says of each part who sees it: test_inbox.py
     "tasks": Action.TASK_READ,
     "tasks/{running}": Action.TASK_READ,
     "evaluations": Action.EVENT_READ,

@@ -1212,7 +1212,8 @@ async function call(method, path, asked = {}) {
   if (response.status === 304 || response.status === 204) return { status: response.status, body: void 0, etag };
   let body;
   try {
-    body = exactly(await response.text());
+    const said2 = await response.text();
+    body = asked.text && response.ok ? said2 : exactly(said2);
   } catch {
     throw new ApiError(response.ok ? 0 : response.status, "unreadable", "The answer is not from this API: is a proxy in between?");
   }
@@ -1224,7 +1225,7 @@ async function call(method, path, asked = {}) {
   return { status: response.status, body, etag };
 }
 function exactly(text) {
-  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (found) => found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${EXACT}${found}"`) : text);
+  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (found) => found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${EXACT}${found}"`) : text);
 }
 var get = async (path, query) => (await call("GET", path, query ? { query } : {})).body;
 async function act(path, body = {}) {
@@ -1731,7 +1732,7 @@ function Disconnected() {
 function Act({ action, run: run2, submits, children, kind, busy, keys }) {
   const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
   const why = allowed ? void 0 : `Your role may not ${action}.`;
-  return /* @__PURE__ */ a4("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: off, title: why, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
+  return /* @__PURE__ */ a4("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: off, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
     children,
     keys && /* @__PURE__ */ a4(Key, { children: keys })
   ] });
@@ -1746,7 +1747,7 @@ function Value({ value, name }) {
 }
 function Dialog({ title, close, children, bare, ahead: ahead2 }) {
   const box = T2(null);
-  F2(() => {
+  A2(() => {
     const dialog = box.current;
     const before = document.activeElement;
     dialog.showModal();
@@ -2875,6 +2876,10 @@ var SHOWN = {
   inbox: () => /* @__PURE__ */ a4(Inbox, { pane: Pane }),
   tasks: (id2) => id2 ? /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) : /* @__PURE__ */ a4(Tasks, {})
 };
+for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
+  const Page = later(() => import("./desk.js"), name);
+  SHOWN[name.toLowerCase()] = () => /* @__PURE__ */ a4(Page, {}, name);
+}
 var pages = PAGES.filter(({ path }) => SHOWN[path]);
 function App() {
   if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
@@ -2948,10 +2953,12 @@ export {
   Value,
   When,
   Windowed,
+  act,
   ahead,
   api,
   approvalsOpen,
   r3 as batch,
+  call,
   O as computed,
   connection,
   counts,
@@ -2960,6 +2967,7 @@ export {
   exactly,
   follow,
   followChanges,
+  get,
   go,
   grouped,
   has,

@@ -3,12 +3,12 @@
 import { useState } from "preact/hooks";
 import { api, type TaskEvent } from "../../api.ts";
 import { useKeys } from "../../keys.ts";
-import { say, useRead } from "../../live.ts";
-import { Ago, Command, Key, State, Trouble, When } from "../../parts.tsx";
+import { useRead } from "../../live.ts";
+import { Ago, Command, Key, NotDone, State, Trouble, When } from "../../parts.tsx";
 import { go, route, written } from "../../route.ts";
 import { safe, shortId, type Look } from "../../words.ts";
 import { desk } from "./calls.ts";
-import { address, asked, CALM, More, put, Table, usePages } from "./kit.tsx";
+import { address, asked, CALM, More, put, Table, useAct, usePages } from "./kit.tsx";
 
 const COUNTED_MAX = 30; // tasks whose verdicts are read to count by evaluator
 const LOOKS: Record<string, Look> = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
@@ -102,31 +102,24 @@ interface Counted { name: string; said: Record<string, number>; all: number; ali
 /** Who said what: counted on request, since it takes a call for each task. */
 function Evaluators({ reviews }: { reviews: Review[] }) {
   const [found, setFound] = useState<{ rows: Counted[]; tasks: number } | null>(null);
-  const [state, setState] = useState<"" | "busy" | "failed">("");
+  const doing = useAct();
   async function count(): Promise<void> {
-    setState("busy");
     const tasks = [...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX);
     const decided = new Map(reviews.map((each) => [`${each.task} ${each.key} ${each.round}`, each.decision]));
     const rows = new Map<string, Counted>();
-    try {
-      for (const task of tasks) {
-        for (const { evaluator, subject, round, decision } of (await desk.verdicts(task)).items) {
-          const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0 };
-          rows.set(name, row);
-          if (!decision) continue;
-          row.said[decision] = (row.said[decision] ?? 0) + 1;
-          row.all++;
-          if (decided.get(`${task} ${subject} ${round}`) === decision) row.alike++;
-        }
+    for (const task of tasks) {
+      for (const { evaluator, subject, round, decision } of (await desk.verdicts(task)).items) {
+        const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0 };
+        rows.set(name, row);
+        if (!decision) continue;
+        row.said[decision] = (row.said[decision] ?? 0) + 1;
+        row.all++;
+        if (decided.get(`${task} ${subject} ${round}`) === decision) row.alike++;
       }
-      setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.length });
-      say(`${rows.size} evaluators.`);
-      setState("");
-    } catch {
-      setState("failed");
     }
+    setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.length });
   }
-  if (!found) return <p><button type="button" class="small" disabled={state === "busy"} onClick={() => void count()}>Count by evaluator</button> {state === "failed" && <span class="error">The verdicts cannot be read.</span>}</p>;
+  if (!found) return <>{doing.problem && <NotDone error={doing.problem} />}<p><button type="button" class="small" disabled={doing.busy} onClick={() => void doing.run(count, "Counted.")}>Count by evaluator</button></p></>;
   return (
     <Table name="By evaluator" columns={["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => `#${each}`)]} caption={`Verdicts on the last ${found.tasks} reviewed tasks`}>
       {found.rows.map((row) => (

@@ -13,7 +13,7 @@ _PROBES = 16  # records of one read: a million are searched in five
 _END = 2**62  # after every record
 
 
-class _Leaf(msgspec.Struct):
+class _LeafTime(msgspec.Struct):
     at: int
 
 
@@ -31,7 +31,7 @@ async def place_at(store: ReadsOnly, tenant: str, at: int) -> int:
         if not rows:  # these have just left the log
             return high
         for row in rows:
-            if msgspec.json.decode(row.leaf, type=_Leaf).at >= at:
+            if msgspec.json.decode(row.leaf, type=_LeafTime).at >= at:
                 high = row.place
                 break
             low = row.place + 1
