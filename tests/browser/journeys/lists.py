@@ -225,7 +225,7 @@ def shows_what_the_address_says(context: BrowserContext) -> None:
 
 
 def _lists_rows(request: Request) -> bool:
-    return urlsplit(request.url).path.endswith("/tasks")
+    return str(urlsplit(request.url).path).endswith("/tasks")
 
 
 @journey
