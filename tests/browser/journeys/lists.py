@@ -174,9 +174,11 @@ def counts_and_filters(context: BrowserContext) -> None:
         at(page, "tasks")
         for status, number in counted.items():
             expect(page.get_by_role("button", name=status)).to_have_text(f"{status} {number}", use_inner_text=True)
+        expect(page.locator(".task-row a").first).to_be_visible()
         assert len(asked) <= 4, asked
         page.get_by_role("link", name="Skip to the content").focus()
         page.keyboard.press("Enter")
+        expect(page.locator("#main")).to_be_focused()
         devtools = context.new_cdp_session(page)
         for stops in range(1, 5):
             page.keyboard.press("Tab")
