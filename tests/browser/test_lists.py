@@ -102,8 +102,12 @@ def _view(place: RealTown, line: str) -> dict[str, Any]:
     query = {name: value if isinstance(value, list) else [value] for name, value in asked.items() if value}
     rows = place.admin.read(f"/tasks?view=row&page_size=20&{urlencode(query, doseq=True)}")["items"]
     return {
-        "line": line, "quoted": quote(line), "query": query, "names": [*asked], "titles": [row["title"] for row in rows],
-    }  # fmt: skip
+        "line": line,
+        "quoted": quote(line),
+        "query": query,
+        "names": [*asked],
+        "titles": [row["title"] for row in rows],
+    }
 
 
 def test_bots_and_queues_are_found_and_steered_by_keyboard() -> None:

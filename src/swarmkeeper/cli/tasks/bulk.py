@@ -63,7 +63,7 @@ def bulk(
 ) -> None:
     """Cancel, pause, resume, retry or archive many tasks, one by one. It goes on at the server, also after a crash.
 
-    Exits with 6 if a task was refused.
+    Exits with 6 if a task was refused, and with 5 if no task fits the query.
     """
     if action not in ACTIONS:
         raise CliError("action", f"the action is one of {', '.join(ACTIONS)}", exit_code=Exit.USAGE)
