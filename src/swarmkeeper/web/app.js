@@ -1141,9 +1141,9 @@ function zone(at) {
 function money(micro) {
   if (micro === void 0 || micro === null) return "–";
   const digits = String(Math.trunc(Math.abs(micro))).padStart(7, "0");
-  const [whole, part] = [digits.slice(0, -6), digits.slice(-6)];
-  const shown = whole === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
-  return `${micro < 0 ? "−" : ""}$${grouped(whole)}.${shown.padEnd(2, "0")}`;
+  const [whole2, part] = [digits.slice(0, -6), digits.slice(-6)];
+  const shown = whole2 === "0" ? part.slice(0, 4).replace(/0{1,2}$/, "") : part.slice(0, 2);
+  return `${micro < 0 ? "−" : ""}$${grouped(whole2)}.${shown.padEnd(2, "0")}`;
 }
 var grouped = (digits) => String(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 var safe = (text) => text.replace(
@@ -1252,7 +1252,6 @@ var api = {
   },
   subtasks: (task, pageToken = "") => get(`tasks/${id(task)}/subtasks`, { page_size: 500, page_token: pageToken }),
   subtask: (task, key) => get(`tasks/${id(task)}/subtasks/${id(key)}`),
-  events: (task, after = "") => get(`tasks/${id(task)}/events`, { page_size: 500, after }),
   steer: (task, verb, reason = "") => act(`tasks/${id(task)}:${verb}`, reason ? { reason } : {}),
   approvals: () => get("approvals", { state: "open", page_size: 100 }),
   approval: (approval) => get(`approvals/${id(approval)}`),
@@ -1266,6 +1265,33 @@ var api = {
   explain: (task) => get(`tasks/${id(task)}:explain`),
   searched: (q2) => get("tasks", { q: q2, view: "row", page_size: 8 })
 };
+async function whole(path, pages2) {
+  const items = [];
+  let token2 = "";
+  for (let page = 0; page < pages2; page++) {
+    const found = await get(path, { page_size: 500, page_token: token2 });
+    items.push(...found.items);
+    token2 = found.next_page_token;
+    if (!token2) break;
+  }
+  return { items, more: token2 !== "" };
+}
+var lists = {
+  rows: (filter, pageSize, pageToken) => get("tasks", { ...filter, view: "row", page_size: pageSize, page_token: pageToken }),
+  count: ({ order_by: _4, ...filter }) => get("tasks:count", filter),
+  labels: (key) => get("tasks:labels", { key, page_size: 500 }),
+  bulk: (action, ids, dryRun, reason = "") => act("tasks:bulk", { action, ids, dry_run: dryRun, ...reason ? { reason } : {} }),
+  /** How far an operation is, and what was refused first. */
+  operation: (operation) => get(`operations/${id(operation)}`, { outcome: "refused", page_size: 100 }),
+  bots: () => whole("bots", 4),
+  leases: (bot) => get(`bots/${id(bot)}/leases`, { page_size: 200 }),
+  steerBot: (bot, verb) => act(`bots/${id(bot)}:${verb}`),
+  kills: () => get("kills", { page_size: 500 }),
+  kill: async (kind, name, reason) => (await call("PUT", "kills", { body: { kind, name, reason } })).body,
+  lift: (kill) => call("DELETE", `kills/${id(kill)}`),
+  costsByBot: () => get("costs", { by: "bot" }),
+  queues: () => whole("queues", 4)
+};
 
 // src/keys.ts
 var layers = [];
@@ -1273,13 +1299,15 @@ var help = y3(false);
 var pending = "";
 var pendingTimer = 0;
 function useKeys(keys, alone = false) {
+  const layer = T2({ keys, alone }).current;
+  layer.keys = keys;
+  layer.alone = alone;
   F2(() => {
-    const layer = { keys, alone };
     layers.push(layer);
     return () => {
       layers.splice(layers.indexOf(layer), 1);
     };
-  });
+  }, []);
 }
 function listed() {
   const seen = /* @__PURE__ */ new Map();
@@ -1289,28 +1317,25 @@ function listed() {
   return [...seen.values()];
 }
 function find(keys) {
-  for (let at = layers.length - 1; at >= 0; at--) {
-    const found = layers[at].keys[keys];
-    if (found) return found.run;
-    if (layers[at].alone) return void 0;
-  }
-  return void 0;
+  const alone = layers.filter((layer) => layer.alone).at(-1);
+  if (alone) return alone.keys[keys]?.run;
+  return layers.filter((layer) => layer.keys[keys]).at(-1)?.keys[keys].run;
 }
-var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName));
+var typesInto = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName) && !(target instanceof HTMLInputElement && target.type === "checkbox"));
 function listen() {
   addEventListener("keydown", (event) => {
     if (event.altKey || event.defaultPrevented) return;
-    const key = event.key;
     if (event.ctrlKey || event.metaKey) {
-      if (!event.shiftKey) run(`Ctrl ${key}`, event);
+      if (!event.shiftKey) run(`Ctrl ${event.key}`, event);
       return;
     }
+    const key = event.key === " " ? "Space" : event.key;
     if (key === "Escape") {
       run("Escape", event);
       return;
     }
     if (typesInto(event.target)) return;
-    if ((key === "Enter" || key === " ") && event.target instanceof Element && event.target.closest("a, button, summary, [role=button]")) return;
+    if ((key === "Enter" || key === "Space") && event.target instanceof Element && event.target.closest("a, button, summary, input, [role=button]")) return;
     if (key.length === 1 && !letters.value) return;
     const keys = pending ? `${pending} ${key}` : key;
     pending = "";
@@ -1412,9 +1437,9 @@ var Messages = class {
   found;
   rest = "";
   add(piece) {
-    const whole = (this.rest + piece).split(/\r?\n\r?\n/);
-    this.rest = whole.pop();
-    for (const message of whole) {
+    const whole2 = (this.rest + piece).split(/\r?\n\r?\n/);
+    this.rest = whole2.pop();
+    for (const message of whole2) {
       const data = message.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).replace(/^ /, ""));
       if (data.length) this.found(data.join("\n"));
     }
@@ -1519,7 +1544,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
       void again();
     }, pause);
   }
-  async function once() {
+  async function once2() {
     clearTimeout(timer);
     timer = 0;
     missed = false;
@@ -1552,7 +1577,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
       missed = true;
       return Promise.resolve();
     }
-    reading ??= once();
+    reading ??= once2();
     return reading;
   }
   function heard(change) {
@@ -1623,35 +1648,35 @@ function a4(t4, e4, n3, u4, a5, i4) {
 
 // src/parts.tsx
 var GLYPHS = {
-  ok: /* @__PURE__ */ a4("path", { d: "M3 8.5 6.5 12 13 4.5" }),
-  bad: /* @__PURE__ */ a4("path", { d: "M4 4l8 8M12 4l-8 8" }),
-  run: /* @__PURE__ */ a4("circle", { cx: "8", cy: "8", r: "5", class: "filled" }),
-  wait: /* @__PURE__ */ a4("circle", { cx: "8", cy: "8", r: "5" }),
-  hold: /* @__PURE__ */ a4("path", { d: "M5.5 3v10M10.5 3v10" }),
-  eye: /* @__PURE__ */ a4($, { children: [
-    /* @__PURE__ */ a4("path", { d: "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8Z" }),
-    /* @__PURE__ */ a4("circle", { cx: "8", cy: "8", r: "1.8" })
+  ok: a4("path", { d: "M3 8.5 6.5 12 13 4.5" }),
+  bad: a4("path", { d: "M4 4l8 8M12 4l-8 8" }),
+  run: a4("circle", { cx: "8", cy: "8", r: "5", class: "filled" }),
+  wait: a4("circle", { cx: "8", cy: "8", r: "5" }),
+  hold: a4("path", { d: "M5.5 3v10M10.5 3v10" }),
+  eye: a4($, { children: [
+    a4("path", { d: "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8Z" }),
+    a4("circle", { cx: "8", cy: "8", r: "1.8" })
   ] }),
-  plain: /* @__PURE__ */ a4("path", { d: "M4 8h8" })
+  plain: a4("path", { d: "M4 8h8" })
 };
-var Glyph = ({ tone }) => /* @__PURE__ */ a4("svg", { class: `glyph tone-${tone}`, viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true", children: GLYPHS[tone] });
-var State = ({ look }) => /* @__PURE__ */ a4("span", { class: `state tone-${look.tone}`, children: [
-  /* @__PURE__ */ a4(Glyph, { tone: look.tone }),
+var Glyph = ({ tone }) => a4("svg", { class: `glyph tone-${tone}`, viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true", children: GLYPHS[tone] });
+var State = ({ look }) => a4("span", { class: `state tone-${look.tone}`, children: [
+  a4(Glyph, { tone: look.tone }),
   " ",
   look.word
 ] });
 function Progress({ done, total, failed: failed2 }) {
   const part = (n3) => total ? 100 * n3 / total : 0;
-  return /* @__PURE__ */ a4("span", { class: "progress", children: [
-    /* @__PURE__ */ a4("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: [
-      /* @__PURE__ */ a4("rect", { class: "track", width: "100", height: "6" }),
-      /* @__PURE__ */ a4("rect", { class: "done", width: part(done), height: "6" }),
-      /* @__PURE__ */ a4("rect", { class: "failed", x: part(done), width: part(failed2), height: "6" })
+  return a4("span", { class: "progress", children: [
+    a4("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: [
+      a4("rect", { class: "track", width: "100", height: "6" }),
+      a4("rect", { class: "done", width: part(done), height: "6" }),
+      a4("rect", { class: "failed", x: part(done), width: part(failed2), height: "6" })
     ] }),
     total ? `${done}/${total}` : "–"
   ] });
 }
-var Labels = ({ labels }) => /* @__PURE__ */ a4($, { children: Object.entries(labels).map(([name, value]) => /* @__PURE__ */ a4("span", { class: "label", children: [
+var Labels = ({ labels }) => a4($, { children: Object.entries(labels).map(([name, value]) => a4("span", { class: "label", children: [
   safe(name),
   ":",
   safe(value)
@@ -1670,84 +1695,84 @@ function Command({ text }) {
       say("Selected: copy it with the keys of your system.");
     }
   }
-  return /* @__PURE__ */ a4("span", { class: "command", children: [
-    /* @__PURE__ */ a4("code", { ref: code, children: safe(text) }),
-    /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => void copy(), "aria-label": `Copy: ${text}`, children: copied ? "copied" : "copy" })
+  return a4("span", { class: "command", children: [
+    a4("code", { ref: code, children: safe(text) }),
+    a4("button", { type: "button", class: "small", onClick: () => void copy(), "aria-label": `Copy: ${text}`, children: copied ? "copied" : "copy" })
   ] });
 }
-var Key = ({ children }) => /* @__PURE__ */ a4("kbd", { children });
+var Key = ({ children }) => a4("kbd", { children });
 function When({ time }) {
-  return time ? /* @__PURE__ */ a4("time", { dateTime: time, title: time, children: moment(time) }) : /* @__PURE__ */ a4($, { children: "–" });
+  return time ? a4("time", { dateTime: time, title: time, children: moment(time) }) : a4($, { children: "–" });
 }
 function Ago({ time }) {
-  return time ? /* @__PURE__ */ a4("time", { dateTime: time, title: moment(time), children: span(now.value - Date.parse(time)) }) : /* @__PURE__ */ a4($, { children: "–" });
+  return time ? a4("time", { dateTime: time, title: moment(time), children: span(now.value - Date.parse(time)) }) : a4($, { children: "–" });
 }
-var Skeleton = ({ rows }) => /* @__PURE__ */ a4("div", { class: "skeleton", "aria-hidden": "true", children: Array.from({ length: rows }, (_4, row) => /* @__PURE__ */ a4("i", { class: `w${row * 7 % 4}` }, row)) });
+var Skeleton = ({ rows }) => a4("div", { class: "skeleton", "aria-hidden": "true", children: Array.from({ length: rows }, (_4, row) => a4("i", { class: `w${row * 7 % 4}` }, row)) });
 function Trouble({ read: read2, what }) {
-  if (read2.error) return /* @__PURE__ */ a4(Refused, { error: read2.error, what, stale: read2.data !== void 0, at: read2.at });
-  if (read2.data === void 0 && read2.slow) return /* @__PURE__ */ a4($, { children: [
-    /* @__PURE__ */ a4("p", { class: "hidden-text", role: "status", children: [
+  if (read2.error) return a4(Refused, { error: read2.error, what, stale: read2.data !== void 0, at: read2.at });
+  if (read2.data === void 0 && read2.slow) return a4($, { children: [
+    a4("p", { class: "hidden-text", role: "status", children: [
       "Reading ",
       what,
       "."
     ] }),
-    /* @__PURE__ */ a4(Skeleton, { rows: 8 })
+    a4(Skeleton, { rows: 8 })
   ] });
   return null;
 }
 function Refused({ error, what, stale, at }) {
   if (error.disconnected && stale) return null;
-  return /* @__PURE__ */ a4("div", { class: `trouble ${error.forbidden ? "forbidden" : ""}`, role: "alert", children: [
-    /* @__PURE__ */ a4("strong", { children: error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `${what.replace("the ", "No such ").replace(/s$/, "")}.` : `${what[0].toUpperCase()}${what.slice(1)} cannot be read.` }),
+  return a4("div", { class: `trouble ${error.forbidden ? "forbidden" : ""}`, role: "alert", children: [
+    a4("strong", { children: error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `${what.replace("the ", "No such ").replace(/s$/, "")}.` : `${what[0].toUpperCase()}${what.slice(1)} cannot be read.` }),
     " ",
     safe(error.message),
     " ",
-    /* @__PURE__ */ a4("code", { children: error.code }),
-    stale && /* @__PURE__ */ a4($, { children: [
+    a4("code", { children: error.code }),
+    stale && a4($, { children: [
       " What is below was read ",
-      /* @__PURE__ */ a4(When, { time: new Date(at).toISOString() }),
+      a4(When, { time: new Date(at).toISOString() }),
       "."
     ] })
   ] });
 }
-var NotDone = ({ error }) => /* @__PURE__ */ a4("div", { class: "trouble", role: "alert", children: [
-  /* @__PURE__ */ a4("strong", { children: "Not done." }),
+var NotDone = ({ error }) => a4("div", { class: "trouble", role: "alert", children: [
+  a4("strong", { children: "Not done." }),
   " ",
   safe(error.message),
   " ",
-  /* @__PURE__ */ a4("code", { children: error.code })
+  a4("code", { children: error.code })
 ] });
 function Disconnected() {
   if (connection.value.live) return null;
   const left = Math.max(0, Math.ceil((connection.value.retryAt - now.value) / 1e3));
-  return /* @__PURE__ */ a4("div", { class: "disconnected", children: [
-    /* @__PURE__ */ a4(Glyph, { tone: "bad" }),
+  return a4("div", { class: "disconnected", children: [
+    a4(Glyph, { tone: "bad" }),
     " The server does not answer. ",
     left > 0 ? `Next try in ${left} s.` : "Trying now.",
     " Actions are off until then.",
     " ",
-    /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: tryNow, children: "Try now" })
+    a4("button", { type: "button", class: "small", onClick: tryNow, children: "Try now" })
   ] });
 }
 function Act({ action, run: run2, submits, children, kind, busy, keys }) {
   const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
   const why = allowed ? void 0 : `Your role may not ${action}.`;
-  return /* @__PURE__ */ a4("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: off, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
+  return a4("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: off, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
     children,
-    keys && /* @__PURE__ */ a4(Key, { children: keys })
+    keys && a4(Key, { children: keys })
   ] });
 }
 function Value({ value, name }) {
-  const [whole, setWhole] = d2(false);
-  const shown = head(value, whole ? 1 << 20 : 16 * 1024);
-  return /* @__PURE__ */ a4("div", { class: "value", children: [
-    /* @__PURE__ */ a4("pre", { tabIndex: 0, role: "region", "aria-label": name, children: shown.text }),
-    shown.cut && !whole && /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
+  const [whole2, setWhole] = d2(false);
+  const shown = head(value, whole2 ? 1 << 20 : 16 * 1024);
+  return a4("div", { class: "value", children: [
+    a4("pre", { tabIndex: 0, role: "region", "aria-label": name, children: shown.text }),
+    shown.cut && !whole2 && a4("button", { type: "button", class: "small", onClick: () => setWhole(true), children: "Show more" })
   ] });
 }
-function Dialog({ title, close, children, bare, ahead: ahead2 }) {
+function Dialog({ title, close, children, bare: bare2, ahead: ahead2 }) {
   const box = T2(null);
-  A2(() => {
+  F2(() => {
     const dialog = box.current;
     const before = document.activeElement;
     dialog.showModal();
@@ -1756,11 +1781,11 @@ function Dialog({ title, close, children, bare, ahead: ahead2 }) {
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
-  return /* @__PURE__ */ a4(
+  return a4(
     "dialog",
     {
       ref: box,
-      class: bare ? "bare" : "",
+      class: bare2 ? "bare" : "",
       "aria-label": title,
       onCancel: (event) => {
         event.preventDefault();
@@ -1773,9 +1798,9 @@ function Dialog({ title, close, children, bare, ahead: ahead2 }) {
         if (ahead2 && event.target === box.current && event.key.length === 1 && !event.ctrlKey && !event.metaKey) ahead2(event.key);
       },
       children: [
-        !bare && /* @__PURE__ */ a4("header", { children: [
-          /* @__PURE__ */ a4("h2", { children: title }),
-          /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
+        !bare2 && a4("header", { children: [
+          a4("h2", { children: title }),
+          a4("button", { type: "button", class: "small", onClick: close, children: "Close" })
         ] }),
         children
       ]
@@ -1865,64 +1890,64 @@ function Frame({ pages: pages2, page, id: id2, children }) {
   const here = T2(null);
   A2(() => here.current?.scrollIntoView({ block: "nearest", inline: "nearest" }), [page]);
   const next = THEMES[theme.value];
-  return /* @__PURE__ */ a4("div", { class: "frame", children: [
-    /* @__PURE__ */ a4("a", { class: "skip", href: "#main", onClick: (event) => {
+  return a4("div", { class: "frame", children: [
+    a4("a", { class: "skip", href: "#main", onClick: (event) => {
       event.preventDefault();
       document.getElementById("main").focus();
     }, children: "Skip to the content" }),
-    /* @__PURE__ */ a4("nav", { class: "rail", "aria-label": "Pages", children: [
-      /* @__PURE__ */ a4("a", { class: "brand", href: "#/inbox", children: "swarmkeeper" }),
-      /* @__PURE__ */ a4("ul", { children: pages2.map((each) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { href: `#/${each.path}`, ...page === each.path ? { "aria-current": "page", ref: here } : {}, children: [
+    a4("nav", { class: "rail", "aria-label": "Pages", children: [
+      a4("a", { class: "brand", href: "#/inbox", children: "swarmkeeper" }),
+      a4("ul", { children: pages2.map((each) => a4("li", { children: a4("a", { href: `#/${each.path}`, ...page === each.path ? { "aria-current": "page", ref: here } : {}, children: [
         each.name,
-        each.path === "inbox" && Boolean(count) && /* @__PURE__ */ a4("span", { class: "badge", "aria-label": `${needs(count)} you`, children: count })
+        each.path === "inbox" && Boolean(count) && a4("span", { class: "badge", "aria-label": `${needs(count)} you`, children: count })
       ] }) }, each.path)) }),
-      /* @__PURE__ */ a4("div", { class: "who", children: [
-        /* @__PURE__ */ a4("span", { children: [
+      a4("div", { class: "who", children: [
+        a4("span", { children: [
           safe(who.person_name ?? who.owner ?? `key …${who.key_id.slice(-5)}`),
           " · ",
           who.role
         ] }),
-        /* @__PURE__ */ a4("span", { children: [
+        a4("span", { children: [
           "tenant ",
           safe(who.tenant)
         ] }),
-        /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => void signOut(), children: "Sign out" })
+        a4("button", { type: "button", class: "small", onClick: () => void signOut(), children: "Sign out" })
       ] })
     ] }),
-    /* @__PURE__ */ a4("header", { class: "top", children: [
-      /* @__PURE__ */ a4("div", { class: "crumb", children: id2 ? /* @__PURE__ */ a4($, { children: [
-        /* @__PURE__ */ a4("a", { href: `#/${page}`, children: name }),
+    a4("header", { class: "top", children: [
+      a4("div", { class: "crumb", children: id2 ? a4($, { children: [
+        a4("a", { href: `#/${page}`, children: name }),
         " / ",
-        /* @__PURE__ */ a4("code", { children: safe(id2) })
+        a4("code", { children: safe(id2) })
       ] }) : name }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "search", onClick: open, "aria-keyshortcuts": "Control+K", "aria-haspopup": "dialog", children: [
-        /* @__PURE__ */ a4("svg", { viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true", children: [
-          /* @__PURE__ */ a4("circle", { cx: "7", cy: "7", r: "4.5" }),
-          /* @__PURE__ */ a4("path", { d: "M10.5 10.5 14 14" })
+      a4("button", { type: "button", class: "search", onClick: open, "aria-keyshortcuts": "Control+K", "aria-haspopup": "dialog", children: [
+        a4("svg", { viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true", children: [
+          a4("circle", { cx: "7", cy: "7", r: "4.5" }),
+          a4("path", { d: "M10.5 10.5 14 14" })
         ] }),
-        /* @__PURE__ */ a4("span", { children: "Search or run a command" }),
-        /* @__PURE__ */ a4(Key, { children: [
+        a4("span", { children: "Search or run a command" }),
+        a4(Key, { children: [
           CTRL,
           " K"
         ] })
       ] }),
-      /* @__PURE__ */ a4("span", { class: `dot ${live ? "live" : "lost"}`, children: !live ? "no answer" : streaming.value ? "live" : "each 3 s" }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "small zone", onClick: () => {
+      a4("span", { class: `dot ${live ? "live" : "lost"}`, children: !live ? "no answer" : streaming.value ? "live" : "each 3 s" }),
+      a4("button", { type: "button", class: "small zone", onClick: () => {
         utc.value = !utc.value;
       }, "aria-label": `Times in ${utc.value ? "UTC" : "local time"}. Change to ${utc.value ? "local time" : "UTC"}`, children: utc.value ? "UTC" : zone(new Date(now.value)) }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => {
+      a4("button", { type: "button", class: "small", onClick: () => {
         help.value = true;
       }, "aria-label": "Keys", children: "?" }),
-      /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => {
+      a4("button", { type: "button", class: "small", onClick: () => {
         theme.value = next.next;
       }, "aria-label": `Theme: ${theme.value}. Change to ${next.next}`, children: next.sign })
     ] }),
-    /* @__PURE__ */ a4("main", { id: "main", tabIndex: -1, "aria-busy": pending2.value > 0, children: [
-      /* @__PURE__ */ a4(Disconnected, {}),
+    a4("main", { id: "main", tabIndex: -1, "aria-busy": pending2.value > 0, children: [
+      a4(Disconnected, {}),
       children
     ] }),
-    /* @__PURE__ */ a4("p", { class: "hidden-text", role: "status", "aria-live": "polite", children: said }),
-    help.value && /* @__PURE__ */ a4(Help, {})
+    a4("p", { class: "hidden-text", role: "status", "aria-live": "polite", children: said }),
+    help.value && a4(Help, {})
   ] });
 }
 var needs = (count) => count === 1 ? "1 needs" : `${count} need`;
@@ -1940,19 +1965,19 @@ function Help() {
     help.value = false;
   };
   useKeys({ Escape: { does: "", run: close } }, true);
-  return /* @__PURE__ */ a4(Dialog, { title: "Keys", close, children: [
-    /* @__PURE__ */ a4("dl", { class: "keys", children: keys.map(({ keys: each, does }) => /* @__PURE__ */ a4("div", { children: [
-      /* @__PURE__ */ a4("dt", { children: each.split(" ").map((key) => /* @__PURE__ */ a4(Key, { children: key }, key)) }),
-      /* @__PURE__ */ a4("dd", { children: does })
+  return a4(Dialog, { title: "Keys", close, children: [
+    a4("dl", { class: "keys", children: keys.map(({ keys: each, does }) => a4("div", { children: [
+      a4("dt", { children: each.split(" ").map((key) => a4(Key, { children: key }, key)) }),
+      a4("dd", { children: does })
     ] }, each)) }),
-    /* @__PURE__ */ a4("label", { class: "choice", children: [
-      /* @__PURE__ */ a4("input", { type: "checkbox", checked: letters.value, onChange: (event) => {
+    a4("label", { class: "choice", children: [
+      a4("input", { type: "checkbox", checked: letters.value, onChange: (event) => {
         letters.value = event.currentTarget.checked;
       } }),
       " single letters are keys"
     ] }),
-    /* @__PURE__ */ a4("label", { class: "choice", children: [
-      /* @__PURE__ */ a4("input", { type: "checkbox", checked: utc.value, onChange: (event) => {
+    a4("label", { class: "choice", children: [
+      a4("input", { type: "checkbox", checked: utc.value, onChange: (event) => {
         utc.value = event.currentTarget.checked;
       } }),
       " times in UTC"
@@ -1980,19 +2005,19 @@ function later(load, name) {
   }
   return function Later(props) {
     const Found = found.value;
-    if (Found) return /* @__PURE__ */ a4(Found, { ...props });
+    if (Found) return a4(Found, { ...props });
     if (failed2.value) {
-      return /* @__PURE__ */ a4("div", { class: "trouble", role: "alert", children: [
-        /* @__PURE__ */ a4("strong", { children: "This page cannot be loaded." }),
+      return a4("div", { class: "trouble", role: "alert", children: [
+        a4("strong", { children: "This page cannot be loaded." }),
         " The server does not answer, or was upgraded.",
         " ",
-        /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => void begin2(), children: "Try again" }),
+        a4("button", { type: "button", class: "small", onClick: () => void begin2(), children: "Try again" }),
         " ",
-        /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => location.reload(), children: "Reload all" })
+        a4("button", { type: "button", class: "small", onClick: () => location.reload(), children: "Reload all" })
       ] });
     }
     if (!loading) void begin2();
-    return /* @__PURE__ */ a4(Skeleton, { rows: 8 });
+    return a4(Skeleton, { rows: 8 });
   };
 }
 
@@ -2000,52 +2025,86 @@ function later(load, name) {
 var STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED"];
 var OUTCOMES2 = ["accepted", "rejected", "failed", "cancelled", "expired"];
 var SORTS = { newest: "-created_at", oldest: "created_at", priority: "priority" };
+var NAMES = ["status", "outcome", "label", "after", "before", "sort"];
+var TOKEN = /(?:"[^"]*"?|[^ \t\r\n\u00a0"])+/g;
+var TIME = /^((?:19|20)\d\d)-(\d\d)-(\d\d)(T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,3})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)?$/;
 var FIRST_TASK = "swarmkeeper submit Hello --skill greeting --no-review";
 function understood(line) {
-  const filter = { status: [], outcome: [], label: [], order_by: "-created_at" };
-  const problems = [];
-  for (const word of words(line)) {
-    const at = word.indexOf(":");
-    const name = at < 0 ? "" : word.slice(0, at).toLowerCase(), value = word.slice(at + 1);
-    if (name === "status" || name === "is") {
-      const status = value.toUpperCase().replaceAll("-", "_");
-      if (STATUSES.includes(status)) filter.status.push(status);
-      else problems.push(`${word}: a status is one of ${STATUSES.map((each) => each.toLowerCase()).join(", ")}`);
-    } else if (name === "outcome") {
-      if (OUTCOMES2.includes(value.toLowerCase())) filter.outcome.push(value.toLowerCase());
-      else problems.push(`${word}: an outcome is one of ${OUTCOMES2.join(", ")}`);
-    } else if (name === "label") {
-      const [label, text] = parted(value);
-      if (label) filter.label.push(`${label}:${text}`);
-      else problems.push(`${word}: a label is written as label:name=value`);
-    } else if (name === "after" || name === "before") {
-      const time = /^\d{4}-\d\d-\d\d([T ].*)?$/.test(value) ? new Date(value.length === 10 ? `${value}T00:00:00` : value) : null;
-      if (time && !Number.isNaN(time.getTime())) filter[name === "after" ? "created_after" : "created_before"] = time.toISOString();
-      else problems.push(`${word}: a time is written as 2026-11-29 or 2026-11-29T06:00Z`);
-    } else if (name === "sort") {
-      const order = SORTS[value.toLowerCase()];
-      if (order) filter.order_by = order;
-      else problems.push(`${word}: sort by ${Object.keys(SORTS).join(", ")}`);
-    } else {
-      problems.push(`${word}: write status:, outcome:, label:, after:, before: or sort:`);
+  const filter = { q: "", status: [], outcome: [], label: [], order_by: "-created_at" };
+  const problems = [], words = [], seen = /* @__PURE__ */ new Set();
+  for (const raw of tokens(line)) {
+    const word = bare(raw), at = word.indexOf(":");
+    if (raw.startsWith('"') || at < 0) words.push(word);
+    else {
+      const problem2 = take(filter, word.slice(0, at).toLowerCase(), word.slice(at + 1), seen);
+      if (problem2) problems.push(`${word}: ${problem2}`);
     }
+  }
+  filter.q = words.filter(Boolean).join(" ");
+  if (filter.q && filter.order_by === "priority") {
+    problems.push("sort:priority: tasks with words in their titles are sorted by time");
+    filter.order_by = "-created_at";
   }
   return { filter, problems };
 }
+function take(filter, name, value, seen) {
+  if (["after", "before", "sort"].includes(name)) {
+    if (seen.has(name)) return `${name}: is there already`;
+    seen.add(name);
+  }
+  switch (name) {
+    case "status":
+      return anyOf(filter.status, value.toUpperCase().replaceAll("-", "_"), STATUSES, "a status");
+    case "outcome":
+      return anyOf(filter.outcome, value.toLowerCase(), OUTCOMES2, "an outcome");
+    case "label": {
+      const sign = value.indexOf(value.includes("=") ? "=" : ":");
+      if (sign < 1) return "a label is written as label:name=value";
+      once(filter.label, `${value.slice(0, sign)}:${value.slice(sign + 1)}`);
+      return void 0;
+    }
+    case "after":
+    case "before": {
+      const time = moment2(value);
+      if (!time) return "a time is written as 2026-11-29 or 2026-11-29T06:00Z";
+      filter[`created_${name}`] = time;
+      return void 0;
+    }
+    case "sort": {
+      const order = Object.hasOwn(SORTS, value.toLowerCase()) ? SORTS[value.toLowerCase()] : void 0;
+      if (!order) return `sort by ${Object.keys(SORTS).join(", ")}`;
+      filter.order_by = order;
+      return void 0;
+    }
+    default:
+      return `write ${NAMES.map((each) => `${each}:`).join(", ")} or, to search for it in titles, put it in quotes`;
+  }
+}
+function anyOf(chosen, value, allowed, what) {
+  if (!allowed.includes(value)) return `${what} is one of ${allowed.join(", ").toLowerCase()}`;
+  once(chosen, value);
+  return void 0;
+}
+function once(values, value) {
+  if (!values.includes(value)) values.push(value);
+}
+function moment2(text) {
+  const found = TIME.exec(text);
+  if (!found) return void 0;
+  const [, year, month, day, rest] = found;
+  const noon = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day), 12));
+  if (noon.getUTCMonth() !== Number(month) - 1 || noon.getUTCDate() !== Number(day)) return void 0;
+  return new Date(rest ? text : `${text}T00:00:00`).toISOString();
+}
+var tokens = (line) => line.match(TOKEN) ?? [];
+var bare = (word) => word.replaceAll('"', "");
+var same = (a5, b3) => bare(a5).toLowerCase() === bare(b3).toLowerCase();
 function toggled(line, word) {
-  const all = words(line);
-  const rest = all.filter((each) => each.toLowerCase() !== word.toLowerCase());
-  return (rest.length < all.length ? rest : [...all, word]).map(quoted).join(" ");
+  const all = tokens(line).map((each) => each.split('"').length % 2 ? each : `${each}"`), rest = all.filter((each) => !same(each, word));
+  return (rest.length < all.length ? rest : [...all, word]).join(" ");
 }
-var has = (line, word) => words(line).some((each) => each.toLowerCase() === word.toLowerCase());
-function words(line) {
-  return (line.match(/(?:"[^"]*"?|[^\s"])+/g) ?? []).map((word) => word.replaceAll('"', ""));
-}
-var quoted = (word) => /\s/.test(word) ? `"${word}"` : word;
-function parted(value) {
-  const at = value.search(/[=:]/);
-  return at < 1 ? ["", ""] : [value.slice(0, at), value.slice(at + 1)];
-}
+var has = (line, word) => tokens(line).some((each) => same(each, word));
+var filterWord = (name, value) => `${name}:${/[ \t\r\n\u00a0]/.test(value) ? `"${value}"` : value}`;
 
 // src/pages/inbox/causes.ts
 var WHO = { plan: "planner", execute: "bot", review: "evaluator" };
@@ -2138,14 +2197,14 @@ function failures(tasks, since2) {
   const groups = /* @__PURE__ */ new Map();
   for (const task of tasks) {
     if (Date.parse(ended(task)) < since2) continue;
-    const words2 = alike(task);
-    groups.set(words2, [...groups.get(words2) ?? [], task]);
+    const words = alike(task);
+    groups.set(words, [...groups.get(words) ?? [], task]);
   }
   const after = new Date(since2).toISOString().slice(0, 16);
-  return [...groups].map(([words2, of]) => ({
-    key: `failed ${words2}`,
+  return [...groups].map(([words, of]) => ({
+    key: `failed ${words}`,
     tone: "bad",
-    title: safe(words2),
+    title: safe(words),
     count: of.length === 1 ? safe(of[0].title) : `${of.length} tasks`,
     since: of.map(ended).sort().at(-1),
     detail: of[0].error?.message ?? of[0].failure?.detail ?? "",
@@ -2215,15 +2274,15 @@ function Inbox({ pane: Pane2 }) {
   };
   const known = needs2.data !== void 0 && seen.data !== void 0;
   const nothing = known && !approvals.length && !causes.length && !failed2.length;
-  const rows = (of) => of.map((each) => /* @__PURE__ */ a4(Row, { href: hrefOf(each), chosen: each.key === chosen, tone: each.tone, title: each.title, age: since(each.since, now.value), small: each.count, code: each.fix }, each.key));
-  return /* @__PURE__ */ a4("div", { class: `inbox ${chosen ? "with-decision" : ""}`, children: [
-    /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Inbox" }),
-    /* @__PURE__ */ a4("div", { class: "list", children: [
-      /* @__PURE__ */ a4(Trouble, { read: needs2, what: "the approvals" }),
-      nothing && /* @__PURE__ */ a4(Quiet, { open: seen.data.open, queues: seen.data.queues }),
-      needs2.data === null && /* @__PURE__ */ a4("p", { class: "none", children: "What needs a decision is shown to whose role has approval.read: approver, operator, viewer, auditor, admin." }),
-      approvals.length > 0 && /* @__PURE__ */ a4(Part, { id: "needs", name: "Needs you", column: "ends in", children: [
-        approvals.map((each) => /* @__PURE__ */ a4(
+  const rows = (of) => of.map((each) => a4(Row, { href: hrefOf(each), chosen: each.key === chosen, tone: each.tone, title: each.title, age: since(each.since, now.value), small: each.count, code: each.fix }, each.key));
+  return a4("div", { class: `inbox ${chosen ? "with-decision" : ""}`, children: [
+    a4("h1", { class: "hidden-text", children: "Inbox" }),
+    a4("div", { class: "list", children: [
+      a4(Trouble, { read: needs2, what: "the approvals" }),
+      nothing && a4(Quiet, { open: seen.data.open, queues: seen.data.queues }),
+      needs2.data === null && a4("p", { class: "none", children: "What needs a decision is shown to whose role has approval.read: approver, operator, viewer, auditor, admin." }),
+      approvals.length > 0 && a4(Part, { id: "needs", name: "Needs you", column: "ends in", children: [
+        approvals.map((each) => a4(
           Row,
           {
             href: written(["inbox"], new URLSearchParams({ approval: each.id })),
@@ -2235,64 +2294,64 @@ function Inbox({ pane: Pane2 }) {
           },
           each.id
         )),
-        needs2.data.open > approvals.length && /* @__PURE__ */ a4("li", { class: "none", children: [
+        needs2.data.open > approvals.length && a4("li", { class: "none", children: [
           "and ",
           needs2.data.open - approvals.length,
           needs2.data.open_at_least ? " or more" : "",
           " that end later"
         ] })
       ] }),
-      /* @__PURE__ */ a4(Trouble, { read: seen, what: "what is stuck" }),
-      !seen.data && seen.slow && /* @__PURE__ */ a4(Skeleton, { rows: 4 }),
-      causes.length > 0 && /* @__PURE__ */ a4(Part, { id: "stuck", name: "Stuck", column: "oldest", children: rows(causes) }),
-      failed2.length > 0 && /* @__PURE__ */ a4(Part, { id: "failed", name: "Failed within a day", column: "newest", children: rows(failed2) }),
-      open.length > 0 && /* @__PURE__ */ a4(Part, { id: "longest", name: "Open for longest", column: "for", children: rows(open) }),
-      seen.data?.queues === null && /* @__PURE__ */ a4("p", { class: "none", children: "Which queues are stuck is shown to whose role has skill.read: operator, approver, viewer, auditor, admin." })
+      a4(Trouble, { read: seen, what: "what is stuck" }),
+      !seen.data && seen.slow && a4(Skeleton, { rows: 4 }),
+      causes.length > 0 && a4(Part, { id: "stuck", name: "Stuck", column: "oldest", children: rows(causes) }),
+      failed2.length > 0 && a4(Part, { id: "failed", name: "Failed within a day", column: "newest", children: rows(failed2) }),
+      open.length > 0 && a4(Part, { id: "longest", name: "Open for longest", column: "for", children: rows(open) }),
+      seen.data?.queues === null && a4("p", { class: "none", children: "Which queues are stuck is shown to whose role has skill.read: operator, approver, viewer, auditor, admin." })
     ] }),
-    /* @__PURE__ */ a4("div", { class: "decision", children: chosen ? /* @__PURE__ */ a4(Pane2, { approval: query.get("approval"), cause: [...causes, ...failed2, ...all].find((each) => each.key === chosen), decided }, chosen) : known && entries.length > 0 && /* @__PURE__ */ a4("p", { class: "none", children: [
+    a4("div", { class: "decision", children: chosen ? a4(Pane2, { approval: query.get("approval"), cause: [...causes, ...failed2, ...all].find((each) => each.key === chosen), decided }, chosen) : known && entries.length > 0 && a4("p", { class: "none", children: [
       "Choose a row: ",
-      /* @__PURE__ */ a4(Key, { children: "j" }),
+      a4(Key, { children: "j" }),
       " ",
-      /* @__PURE__ */ a4(Key, { children: "k" })
+      a4(Key, { children: "k" })
     ] }) })
   ] });
 }
 var hrefOf = (cause) => written(["inbox"], new URLSearchParams({ row: cause.key }));
 var nameOf = (asker) => /^key_\w+$/.test(asker) ? `key …${asker.slice(-5)}` : asker;
 function Part({ id: id2, name, column, children }) {
-  return /* @__PURE__ */ a4("section", { "aria-labelledby": id2, children: [
-    /* @__PURE__ */ a4("h2", { id: id2, children: [
+  return a4("section", { "aria-labelledby": id2, children: [
+    a4("h2", { id: id2, children: [
       name,
       " ",
-      /* @__PURE__ */ a4("span", { "aria-hidden": "true", children: column })
+      a4("span", { "aria-hidden": "true", children: column })
     ] }),
-    /* @__PURE__ */ a4("ul", { children })
+    a4("ul", { children })
   ] });
 }
-var Row = ({ href, chosen, tone, title, age, small, code }) => /* @__PURE__ */ a4("li", { children: /* @__PURE__ */ a4("a", { class: "entry", href, "aria-current": chosen ? "true" : void 0, children: [
-  /* @__PURE__ */ a4(Glyph, { tone }),
-  /* @__PURE__ */ a4("b", { children: title }),
-  /* @__PURE__ */ a4("span", { class: "num", children: age }),
-  /* @__PURE__ */ a4("small", { children: [
+var Row = ({ href, chosen, tone, title, age, small, code }) => a4("li", { children: a4("a", { class: "entry", href, "aria-current": chosen ? "true" : void 0, children: [
+  a4(Glyph, { tone }),
+  a4("b", { children: title }),
+  a4("span", { class: "num", children: age }),
+  a4("small", { children: [
     small,
-    code && /* @__PURE__ */ a4($, { children: [
+    code && a4($, { children: [
       " · ",
-      /* @__PURE__ */ a4("code", { children: safe(code) })
+      a4("code", { children: safe(code) })
     ] })
   ] })
 ] }) });
 function Quiet({ open, queues }) {
   const tasks = counts.value?.open_tasks ?? open.items.length;
   const leased = queues?.items.reduce((all, each) => all + each.leased, 0) ?? 0;
-  return /* @__PURE__ */ a4("section", { "aria-label": "Quiet", class: "all-quiet", children: [
-    /* @__PURE__ */ a4("p", { children: [
-      /* @__PURE__ */ a4(Glyph, { tone: "ok" }),
+  return a4("section", { "aria-label": "Quiet", class: "all-quiet", children: [
+    a4("p", { children: [
+      a4(Glyph, { tone: "ok" }),
       " Nothing needs you. ",
       tasks === 0 ? "No task is open." : `${grouped(tasks)} ${tasks === 1 ? "task is" : "tasks are"} open, ${leased ? `bots work on ${grouped(leased)} of their parts` : "no bot is at work"}.`
     ] }),
-    tasks === 0 && /* @__PURE__ */ a4("p", { class: "none", children: [
+    tasks === 0 && a4("p", { class: "none", children: [
       "Submit one, and it shows here: ",
-      /* @__PURE__ */ a4(Command, { text: FIRST_TASK })
+      a4(Command, { text: FIRST_TASK })
     ] })
   ] });
 }
@@ -2317,15 +2376,15 @@ function SignIn() {
       field.current?.select();
     }
   }
-  return /* @__PURE__ */ a4("main", { class: "sign-in", children: /* @__PURE__ */ a4("form", { onSubmit: (event) => void submit(event), autocomplete: "off", children: [
-    /* @__PURE__ */ a4("h1", { children: "swarmkeeper" }),
-    /* @__PURE__ */ a4("label", { for: "credential", children: "API key or token" }),
-    /* @__PURE__ */ a4("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }),
-    !isSecureContext && /* @__PURE__ */ a4("p", { class: "trouble", role: "alert", children: [
-      /* @__PURE__ */ a4("strong", { children: "Nobody can sign in at this address:" }),
+  return a4("main", { class: "sign-in", children: a4("form", { onSubmit: (event) => void submit(event), autocomplete: "off", children: [
+    a4("h1", { children: "swarmkeeper" }),
+    a4("label", { for: "credential", children: "API key or token" }),
+    a4("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }),
+    !isSecureContext && a4("p", { class: "trouble", role: "alert", children: [
+      a4("strong", { children: "Nobody can sign in at this address:" }),
       " who listens on the way could read the session. Use https, or a tunnel:",
       " ",
-      /* @__PURE__ */ a4("code", { children: [
+      a4("code", { children: [
         "ssh -L ",
         location.port || "7700",
         ":127.0.0.1:",
@@ -2334,197 +2393,45 @@ function SignIn() {
         location.hostname
       ] }),
       ", then open ",
-      /* @__PURE__ */ a4("code", { children: [
+      a4("code", { children: [
         "127.0.0.1:",
         location.port || "7700",
         "/ui/"
       ] }),
       " here."
     ] }),
-    problem.value && /* @__PURE__ */ a4("p", { class: "trouble", role: "alert", children: problem.value }),
-    /* @__PURE__ */ a4("button", { type: "submit", class: "main", disabled: busy, children: "Sign in" }),
-    /* @__PURE__ */ a4("p", { id: "hint", class: "hint", children: [
-      /* @__PURE__ */ a4("code", { children: "swarmkeeper dev" }),
+    problem.value && a4("p", { class: "trouble", role: "alert", children: problem.value }),
+    a4("button", { type: "submit", class: "main", disabled: busy, children: "Sign in" }),
+    a4("p", { id: "hint", class: "hint", children: [
+      a4("code", { children: "swarmkeeper dev" }),
       " prints a link that signs in. A key comes from ",
-      /* @__PURE__ */ a4("code", { children: "swarmkeeper key create --role admin" }),
+      a4("code", { children: "swarmkeeper key create --role admin" }),
       ", a token from your identity provider."
     ] })
   ] }) });
 }
 
-// src/windowed.tsx
-var BEYOND = 8;
-function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd }) {
-  const box = T2(null), body = T2(null);
-  const [view, setView] = d2([0, 40]);
-  function look() {
-    const element = box.current;
-    if (!element) return;
-    const top = Math.max(0, element.scrollTop - body.current.offsetTop);
-    const begin3 = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
-    const end2 = Math.ceil((top + element.clientHeight) / rowHeight) + BEYOND;
-    setView((before) => before[0] === begin3 && before[1] === end2 ? before : [begin3, end2]);
-    if (end2 >= count - 20) nearEnd();
-  }
-  A2(() => {
-    const resized = new ResizeObserver(look);
-    resized.observe(box.current);
-    return () => resized.disconnect();
-  });
-  A2(look, [count, rowHeight]);
-  A2(() => {
-    const element = box.current;
-    if (chosen < 0) return;
-    const top = body.current.offsetTop + chosen * rowHeight, above = body.current.offsetTop;
-    if (top - above < element.scrollTop) element.scrollTop = top - above;
-    else if (top + rowHeight > element.scrollTop + element.clientHeight) element.scrollTop = top + rowHeight - element.clientHeight;
-  }, [chosen]);
-  const begin2 = Math.min(view[0], count), end = Math.min(view[1], count);
-  const rows = [];
-  for (let index = begin2; index < end; index++) rows.push(row(index));
-  return /* @__PURE__ */ a4("div", { class: "windowed", ref: box, onScroll: look, role: "table", "aria-label": label, "aria-rowcount": total < 0 ? -1 : total + 1, children: [
-    headRow,
-    /* @__PURE__ */ a4("div", { role: "rowgroup", ref: body, class: "rows", style: { height: `${count * rowHeight}px` }, children: /* @__PURE__ */ a4("div", { class: "moved", role: "presentation", style: { transform: `translateY(${begin2 * rowHeight}px)` }, children: rows }) })
-  ] });
-}
-
-// src/pages/tasks.tsx
-var PAGE = 200;
-var ROW = 34;
-var ROW_NARROW = 68;
-var FILTERS = [
-  { word: "status:in_progress", name: "in progress", tone: "run" },
-  { word: "status:planned", name: "planned", tone: "wait" },
-  { word: "status:completed", name: "completed", tone: "eye" },
-  { word: "status:failed", name: "failed", tone: "bad" },
-  { word: "status:archived", name: "archived", tone: "ok" }
-];
-var narrow = y3(matchMedia("(max-width: 760px)").matches);
-matchMedia("(max-width: 760px)").addEventListener("change", (event) => {
-  narrow.value = event.matches;
-});
-function Tasks() {
-  const line = route.value.query.get("q") ?? "";
-  const { filter, problems } = w2(() => understood(line), [line]);
-  const field = T2(null);
-  const later2 = T2({ line, tasks: [], token: null });
-  const [, setPages] = d2(0);
-  const [chosen, setChosen] = d2(-1);
-  const loading = T2(false);
-  const reading = useRead(`tasks ${line}`, () => api.tasks(filter, PAGE), { on: ofTasks });
-  const seen = reading.state.value;
-  const first = seen.data?.items ?? [];
-  if (later2.current.line !== line) later2.current = { line, tasks: [], token: null };
-  const rest = later2.current.tasks;
-  const tasks = w2(() => {
-    const there = new Set(first.map((task) => task.id));
-    return [...first, ...rest.filter((task) => !there.has(task.id))];
-  }, [seen.data, rest]);
-  const nextPage = () => later2.current.token ?? reading.state.peek().data?.next_page_token ?? "";
-  const token2 = nextPage();
-  async function nearEnd() {
-    const next = nextPage(), of = later2.current;
-    if (!next || loading.current) return;
-    loading.current = true;
-    try {
-      const page = await api.tasks(filter, PAGE, next);
-      of.tasks = [...of.tasks, ...page.items];
-      of.token = page.next_page_token;
-      setPages((pages2) => pages2 + 1);
-    } catch {
-    } finally {
-      loading.current = false;
-    }
-  }
-  const show = (next) => {
-    setChosen(-1);
-    go(written(["tasks"], next ? new URLSearchParams({ q: next }) : void 0));
+// src/chips.tsx
+function Chips({ chips, toggle }) {
+  const [chosen, setChosen] = d2(0);
+  const stop = Math.min(chosen, chips.length - 1);
+  const step = (event) => {
+    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (!by) return;
+    const next = (stop + by + chips.length) % chips.length;
+    setChosen(next);
+    event.currentTarget.children[next].focus();
   };
-  A2(() => {
-    if (field.current && document.activeElement !== field.current) field.current.value = line;
-  }, [line]);
-  useKeys({
-    j: { does: "next task", run: () => setChosen((at) => Math.min(at + 1, tasks.length - 1)) },
-    k: { does: "previous task", run: () => setChosen((at) => Math.max(at - 1, 0)) },
-    Enter: { does: "open the task", run: () => {
-      const task = tasks[chosen];
-      if (task) go(`#/tasks/${task.id}`);
-    } },
-    "/": { does: "write a query", run: () => field.current.focus() },
-    "!": { does: "failed only", run: () => show(toggled(line, "status:failed")) },
-    Escape: { does: "", run: () => {
-      if (document.activeElement === field.current) field.current.blur();
-      else if (line) show("");
-    } }
-  });
-  const row = (index) => /* @__PURE__ */ a4(Row2, { task: tasks[index], index, chosen: index === chosen }, tasks[index].id);
-  return /* @__PURE__ */ a4("div", { class: "tasks", children: [
-    /* @__PURE__ */ a4("h1", { class: "hidden-text", children: "Tasks" }),
-    /* @__PURE__ */ a4("div", { class: "filters", children: [
-      /* @__PURE__ */ a4("div", { class: "chips", role: "group", "aria-label": "Filters", children: FILTERS.map((each) => /* @__PURE__ */ a4("button", { type: "button", class: "chip", "aria-pressed": has(line, each.word), onClick: () => show(toggled(line, each.word)), children: [
-        /* @__PURE__ */ a4(Glyph, { tone: each.tone }),
-        " ",
-        each.name
-      ] }, each.word)) }),
-      /* @__PURE__ */ a4("form", { role: "search", onSubmit: (event) => {
-        event.preventDefault();
-        show(field.current.value.trim());
-        field.current.blur();
-      }, children: [
-        /* @__PURE__ */ a4("label", { class: "hidden-text", for: "query", children: "Query" }),
-        /* @__PURE__ */ a4("input", { id: "query", ref: field, type: "search", defaultValue: line, spellcheck: false, placeholder: "status:failed label:team=money after:2026-11-01 sort:oldest   ( / )", "aria-describedby": problems.length ? "query-problem" : void 0 })
-      ] }),
-      problems.length > 0 && /* @__PURE__ */ a4("p", { id: "query-problem", class: "trouble", role: "alert", children: [
-        "Not understood, and left out: ",
-        problems.map(safe).join("; "),
-        "."
-      ] })
-    ] }),
-    /* @__PURE__ */ a4(Trouble, { read: seen, what: "the tasks" }),
-    seen.data && !tasks.length && (line ? /* @__PURE__ */ a4("div", { class: "empty", children: [
-      /* @__PURE__ */ a4("h2", { children: "No task fits." }),
-      /* @__PURE__ */ a4("p", { class: "acts", children: line.split(/\s+/).map((word) => /* @__PURE__ */ a4("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
-        "Drop ",
-        safe(word)
-      ] }, word)) })
-    ] }) : /* @__PURE__ */ a4("div", { class: "empty", children: [
-      /* @__PURE__ */ a4("h2", { children: "There is no task yet." }),
-      /* @__PURE__ */ a4("p", { children: [
-        "Submit one, and it shows here: ",
-        /* @__PURE__ */ a4(Command, { text: FIRST_TASK })
-      ] })
-    ] })),
-    tasks.length > 0 && /* @__PURE__ */ a4(Windowed, { count: tasks.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: token2 ? -1 : tasks.length, nearEnd: () => void nearEnd(), headRow: /* @__PURE__ */ a4(Head, {}) }),
-    tasks.length > 0 && /* @__PURE__ */ a4("p", { class: "foot", children: [
-      tasks.length,
-      token2 ? " and more" : "",
-      " ",
-      tasks.length === 1 ? "task" : "tasks",
-      " · ",
-      /* @__PURE__ */ a4(Key, { children: "j" }),
-      " ",
-      /* @__PURE__ */ a4(Key, { children: "k" }),
-      " ",
-      /* @__PURE__ */ a4(Key, { children: "Enter" })
-    ] })
-  ] });
-}
-var COLUMNS = ["State", "Title", "Progress", "Labels", "Round", "Cost", "Took", "Changed"];
-var Head = () => /* @__PURE__ */ a4("div", { role: "rowgroup", class: "head", children: /* @__PURE__ */ a4("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => /* @__PURE__ */ a4("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name }, name)) }) });
-function Row2({ task, index, chosen }) {
-  return /* @__PURE__ */ a4("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-state", children: /* @__PURE__ */ a4(State, { look: lookOfTask(task) }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-title", children: /* @__PURE__ */ a4("a", { href: `#/tasks/${task.id}`, children: safe(task.title) }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-progress", children: /* @__PURE__ */ a4(Progress, { ...task.progress }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-labels", children: /* @__PURE__ */ a4(Labels, { labels: task.labels }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-round", children: task.round }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-cost", children: money(task.usage?.cost_micro_usd) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-took", children: task.outcome ? span(Date.parse(task.updated_at) - Date.parse(task.created_at)) : /* @__PURE__ */ a4(Ago, { time: task.created_at }) }),
-    /* @__PURE__ */ a4("span", { role: "cell", class: "c-changed", children: [
-      /* @__PURE__ */ a4(Ago, { time: task.updated_at }),
-      " ago"
-    ] })
-  ] });
+  return a4("div", { class: "chips", role: "toolbar", "aria-label": "Filters", onKeyDown: step, children: chips.map((each, index) => a4("button", { type: "button", class: "chip", tabIndex: index === stop ? 0 : -1, "aria-pressed": each.pressed, onClick: () => {
+    setChosen(index);
+    toggle(each.id);
+  }, children: [
+    a4(Glyph, { tone: each.tone }),
+    " ",
+    each.word,
+    " ",
+    each.number !== void 0 && a4("b", { class: "num", children: grouped(each.number) })
+  ] }, each.id)) });
 }
 
 // src/layout.ts
@@ -2572,7 +2479,7 @@ function crossings(order, next, place) {
   }
   return sum2;
 }
-function layout(ids, edges, sizes = SIZES) {
+function layout(ids, edges, sizes = SIZES, earlier) {
   const number = new Map(ids.map((id2, index) => [id2, index]));
   const known = [];
   for (const [from, to] of edges) {
@@ -2582,8 +2489,15 @@ function layout(ids, edges, sizes = SIZES) {
   const rank = Array.from(ranksOf(ids.length, known));
   const order = Array.from({ length: Math.max(0, ...rank) + (ids.length ? 1 : 0) }, () => []);
   for (let node = 0; node < ids.length; node++) order[rank[node]].push(node);
+  const held = /* @__PURE__ */ new Map();
+  if (earlier) {
+    ids.forEach((id2, node) => {
+      if (earlier.at.has(id2)) held.set(node, earlier.at.get(id2).y);
+    });
+    for (const row of order) row.sort((a5, b3) => (held.get(a5) ?? 1e9) - (held.get(b3) ?? 1e9));
+  }
   const { chains, next, before } = withBends(known, rank, order);
-  sort(order, next, before, rank.length);
+  sort(order, next, before, rank.length, held);
   const middle = heights(order, next, before, ids.length, rank.length, sizes);
   let top = Infinity, bottom = -Infinity;
   for (let node = 0; node < ids.length; node++) {
@@ -2643,7 +2557,7 @@ function withBends(edges, rank, order) {
   }
   return { chains, next, before };
 }
-function sort(order, next, before, count) {
+function sort(order, next, before, count, held) {
   const place = new Int32Array(count);
   const number = (row) => row.forEach((node, index) => {
     place[node] = index;
@@ -2665,9 +2579,16 @@ function sort(order, next, before, count) {
         wanted[node] = near.length ? sum2 / near.length : place[node];
       }
       row.sort((a5, b3) => wanted[a5] - wanted[b3] || place[a5] - place[b3]);
+      if (held.size) {
+        const kept2 = row.filter((node) => held.has(node)).sort((a5, b3) => held.get(a5) - held.get(b3));
+        let turn = 0;
+        row.forEach((node, at) => {
+          if (held.has(node)) row[at] = kept2[turn++];
+        });
+      }
       number(row);
     }
-    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget);
+    if (sweep >= SWEEPS / 2 - 1) budget = exchange(order, next, before, place, budget, held);
     const now3 = crossings(order, next, place);
     if (now3 < fewest) {
       fewest = now3;
@@ -2678,12 +2599,13 @@ function sort(order, next, before, count) {
     order[rank] = row;
   });
 }
-function exchange(order, next, before, place, budget) {
+function exchange(order, next, before, place, budget, held) {
   for (let again = true; again && budget > 0; ) {
     again = false;
     for (const row of order) {
       for (let at = 0; at + 1 < row.length && budget > 0; at++) {
         const a5 = row[at], b3 = row[at + 1];
+        if (held.has(a5) && held.has(b3)) continue;
         budget -= 1 + next[a5].length * next[b3].length + before[a5].length * before[b3].length;
         if (gain(next[a5], next[b3], place) + gain(before[a5], before[b3], place) > 0) {
           row[at] = b3;
@@ -2771,11 +2693,23 @@ function curve(points) {
   return path;
 }
 var round = (value) => Math.round(value * 10) / 10;
+function beside(placed, key, way) {
+  const rank = placed.ranks.findIndex((row2) => row2.includes(key)), row = placed.ranks[rank] ?? [];
+  if (way === "ArrowUp" || way === "ArrowDown") return row[row.indexOf(key) + (way === "ArrowUp" ? -1 : 1)];
+  const forth = way === "ArrowRight";
+  const linked = placed.edges.filter((edge) => (forth ? edge.from : edge.to) === key).map((edge) => forth ? edge.to : edge.from);
+  const far = (node) => {
+    const a5 = placed.at.get(node), b3 = placed.at.get(key);
+    return Math.abs(a5.x - b3.x) * 1e3 + Math.abs(a5.y - b3.y);
+  };
+  return (linked.length ? linked : [...placed.ranks[rank + (forth ? 1 : -1)] ?? []]).sort((a5, b3) => far(a5) - far(b3))[0];
+}
 
 // src/graph.tsx
 var GRAPH_MAX = 200;
 var MARGIN = 12;
 var TITLE_LENGTH = 20;
+var SHRUNK = 0.75;
 function edgesOf(subtasks) {
   return subtasks.flatMap((subtask) => (subtask.depends_on ?? []).map((each) => typeof each === "string" ? { from: each, to: subtask.key, when: "success" } : { from: each.key, to: subtask.key, when: each.when ?? "success" }));
 }
@@ -2785,45 +2719,70 @@ var nodesOf = (subtasks) => subtasks.map((each) => ({
   note: [each.attempt > 1 ? `try ${each.attempt}` : "", each.bot ?? (each.required_skills ?? []).join(", ")].filter(Boolean).join(" · ")
 }));
 var short = (text, max) => text.length > max ? `${text.slice(0, max - 1)}…` : text;
-function Graph({ nodes, edges, chosen, choose, label }) {
+function Graph({ nodes, edges, chosen, choose, fit = false, label }) {
   const shape = nodes.map((each) => each.key).join("\n") + "\0" + edges.map((each) => `${each.from}
 ${each.to}`).join("\0");
-  const placed = w2(() => layout(nodes.map((each) => each.key), edges.map((each) => [each.from, each.to])), [shape]);
+  const earlier = T2(void 0);
+  const placed = w2(() => earlier.current = layout(nodes.map((each) => each.key), edges.map((each) => [each.from, each.to]), SIZES, earlier.current), [shape]);
   const of = new Map(nodes.map((each) => [each.key, each]));
   const when = new Map(edges.map((each) => [`${each.from}\0${each.to}`, each.when]));
+  const width = placed.width + 2 * MARGIN, height = placed.height + 2 * MARGIN;
   const box = T2(null);
+  const [pane, setPane] = d2([width, height]);
+  const [active, setActive] = d2(void 0);
+  const stop = active !== void 0 && of.has(active) ? active : chosen !== void 0 && of.has(chosen) ? chosen : nodes[0]?.key;
+  const wide = Math.min(1, pane[0] / width), scale = fit ? Math.min(wide, pane[1] / height) : wide < SHRUNK ? 1 : wide;
+  F2(() => {
+    const element = box.current;
+    const measured = new ResizeObserver(() => setPane([element.clientWidth, element.clientHeight]));
+    setPane([element.clientWidth, element.clientHeight]);
+    measured.observe(element);
+    return () => measured.disconnect();
+  }, []);
   A2(() => {
     const at = chosen === void 0 ? void 0 : placed.at.get(chosen), element = box.current;
     if (!at || !element) return;
-    if (at.x < element.scrollLeft || at.x + SIZES.width > element.scrollLeft + element.clientWidth) element.scrollLeft = at.x - element.clientWidth / 2;
-    if (at.y < element.scrollTop || at.y + SIZES.height > element.scrollTop + element.clientHeight) element.scrollTop = at.y - element.clientHeight / 2;
-  }, [chosen, placed]);
-  return /* @__PURE__ */ a4("div", { class: "graph", ref: box, tabIndex: 0, role: "group", "aria-label": label, children: /* @__PURE__ */ a4("svg", { width: placed.width + 2 * MARGIN, height: placed.height + 2 * MARGIN, role: "presentation", children: /* @__PURE__ */ a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
-    placed.edges.map((edge) => /* @__PURE__ */ a4("path", { d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` }, `${edge.from}\0${edge.to}`)),
+    const x3 = at.x * scale, y5 = at.y * scale;
+    if (x3 < element.scrollLeft || x3 + SIZES.width * scale > element.scrollLeft + element.clientWidth) element.scrollLeft = x3 - element.clientWidth / 2;
+    if (y5 < element.scrollTop || y5 + SIZES.height * scale > element.scrollTop + element.clientHeight) element.scrollTop = y5 - element.clientHeight / 2;
+  }, [chosen, placed, scale]);
+  function press(event, key) {
+    if (event.key === "Enter" || event.key === " ") choose?.(key);
+    else if (!event.key.startsWith("Arrow")) return;
+    else {
+      const next = beside(placed, key, event.key);
+      if (next !== void 0) {
+        setActive(next);
+        [...box.current.querySelectorAll("[data-key]")].find((each) => each.dataset["key"] === next)?.focus();
+      }
+    }
+    event.preventDefault();
+  }
+  return a4("div", { class: fit ? "graph fit" : "graph", ref: box, tabIndex: choose ? void 0 : 0, role: "group", "aria-label": label, children: a4("svg", { width: width * scale, height: height * scale, viewBox: `0 0 ${width} ${height}`, role: "presentation", children: a4("g", { transform: `translate(${MARGIN} ${MARGIN})`, children: [
+    placed.edges.map((edge) => a4("path", { d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` }, `${edge.from}\0${edge.to}`)),
     [...placed.at].map(([key, at]) => {
       const node = of.get(key), look = node.status ? lookOfItem(node.status) : { tone: "wait", word: "planned" };
-      return /* @__PURE__ */ a4(
+      return a4(
         "g",
         {
           transform: `translate(${at.x} ${at.y})`,
           class: `node tone-${look.tone} ${key === chosen ? "chosen" : ""}`,
-          role: choose ? "button" : void 0,
-          tabIndex: choose ? 0 : void 0,
-          "aria-pressed": choose ? key === chosen : void 0,
-          onClick: () => choose?.(key),
-          onKeyDown: (event) => {
-            if (event.key === "Enter" || event.key === " ") {
-              event.preventDefault();
-              choose?.(key);
-            }
-          },
+          ...choose ? {
+            role: "button",
+            "data-key": key,
+            tabIndex: key === stop ? 0 : -1,
+            "aria-pressed": key === chosen,
+            onFocus: () => setActive(key),
+            onClick: () => choose(key),
+            onKeyDown: (event) => press(event, key)
+          } : {},
           children: [
-            (key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && /* @__PURE__ */ a4("title", { children: `${safe(key)} ${look.word} · ${safe(node.note)}` }),
-            /* @__PURE__ */ a4("rect", { width: SIZES.width, height: SIZES.height, rx: "4", class: "box" }),
-            /* @__PURE__ */ a4("rect", { width: "3", height: SIZES.height, class: "side" }),
-            /* @__PURE__ */ a4("g", { transform: "translate(10 7)", children: /* @__PURE__ */ a4(Glyph, { tone: look.tone }) }),
-            /* @__PURE__ */ a4("text", { x: "30", y: "18", class: "name", children: short(safe(key), TITLE_LENGTH) }),
-            /* @__PURE__ */ a4("text", { x: "30", y: "34", class: "note", children: short(`${look.word}${node.note ? ` · ${safe(node.note)}` : ""}`, TITLE_LENGTH + 5) })
+            (key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && a4("title", { children: `${safe(key)} ${look.word} · ${safe(node.note)}` }),
+            a4("rect", { width: SIZES.width, height: SIZES.height, rx: "4", class: "box" }),
+            a4("rect", { width: "3", height: SIZES.height, class: "side" }),
+            a4("g", { transform: "translate(10 7)", children: a4(Glyph, { tone: look.tone }) }),
+            a4("text", { x: "30", y: "18", class: "name", children: short(safe(key), TITLE_LENGTH) }),
+            a4("text", { x: "30", y: "34", class: "note", children: short(`${look.word}${node.note ? ` · ${safe(node.note)}` : ""}`, TITLE_LENGTH + 5) })
           ]
         },
         key
@@ -2831,70 +2790,76 @@ ${each.to}`).join("\0");
     })
   ] }) }) });
 }
-function Stages({ nodes, edges, choose }) {
-  const columns = w2(() => {
-    const number = new Map(nodes.map((each, at) => [each.key, at]));
-    const known = edges.flatMap((each) => {
-      const from = number.get(each.from), to = number.get(each.to);
-      return from === void 0 || to === void 0 ? [] : [[from, to]];
-    });
-    const ranks = ranksOf(nodes.length, known);
-    const found = [];
-    nodes.forEach((each, at) => {
-      const column = found[ranks[at]] ??= /* @__PURE__ */ new Map();
-      column.set(each.status, (column.get(each.status) ?? 0) + 1);
-    });
-    return found;
-  }, [nodes, edges]);
-  const tallest = Math.max(1, ...columns.map((column) => [...column.values()].reduce((sum2, n3) => sum2 + n3, 0)));
-  return /* @__PURE__ */ a4("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0, children: columns.map((column, rank) => /* @__PURE__ */ a4("div", { class: "stage", children: [
-    /* @__PURE__ */ a4("span", { class: "rank", children: rank + 1 }),
-    [...column].sort(([a5], [b3]) => worse(lookOfItem(a5).tone, lookOfItem(b3).tone)).map(([status, count]) => {
-      const look = lookOfItem(status);
-      return /* @__PURE__ */ a4(
-        "button",
-        {
-          type: "button",
-          class: `block tone-${look.tone}`,
-          style: { height: `${Math.max(22, 180 * count / tallest)}px` },
-          "aria-label": `Stage ${rank + 1}: ${count} ${look.word}`,
-          title: `${count} ${look.word}`,
-          onClick: () => choose(status, rank),
-          children: count
-        },
-        status
-      );
-    })
-  ] }, rank)) });
+
+// src/windowed.tsx
+var BEYOND = 8;
+function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd, seen }) {
+  const box = T2(null), body = T2(null);
+  const [view, setView] = d2([0, 40]);
+  function look() {
+    const element = box.current;
+    if (!element) return;
+    const top = Math.max(0, element.scrollTop - body.current.offsetTop);
+    const begin3 = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
+    const end2 = Math.ceil((top + element.clientHeight) / rowHeight) + BEYOND;
+    setView((before) => before[0] === begin3 && before[1] === end2 ? before : [begin3, end2]);
+    seen?.(begin3 + BEYOND);
+    if (end2 >= count - 20) nearEnd();
+  }
+  A2(() => {
+    const resized = new ResizeObserver(look);
+    resized.observe(box.current);
+    return () => resized.disconnect();
+  });
+  A2(look, [count, rowHeight]);
+  A2(() => {
+    const element = box.current;
+    if (chosen < 0) return;
+    const top = body.current.offsetTop + chosen * rowHeight, above = body.current.offsetTop;
+    if (top - above < element.scrollTop) element.scrollTop = top - above;
+    else if (top + rowHeight > element.scrollTop + element.clientHeight) element.scrollTop = top + rowHeight - element.clientHeight;
+  }, [chosen]);
+  const begin2 = Math.min(view[0], count), end = Math.min(view[1], count);
+  const rows = [];
+  for (let index = begin2; index < end; index++) rows.push(row(index));
+  return a4("div", { class: "windowed", ref: box, onScroll: look, role: "table", "aria-label": label, "aria-rowcount": total < 0 ? -1 : total + 1, children: [
+    headRow,
+    a4("div", { role: "rowgroup", ref: body, class: "rows", style: { height: `${count * rowHeight}px` }, children: a4("div", { class: "moved", role: "presentation", style: { transform: `translateY(${begin2 * rowHeight}px)` }, children: rows }) })
+  ] });
 }
 
 // src/main.tsx
+var Tasks = later(() => import("./tasks.js"), "Tasks");
+var Bots = later(() => import("./fleet.js"), "Bots");
+var Queues = later(() => import("./fleet.js"), "Queues");
 var TaskPage = later(() => import("./task.js"), "TaskPage");
 var Palette = later(() => import("./palette.js"), "Palette");
 var Pane = later(() => import("./decision.js"), "Pane");
 var SHOWN = {
-  inbox: () => /* @__PURE__ */ a4(Inbox, { pane: Pane }),
-  tasks: (id2) => id2 ? /* @__PURE__ */ a4(TaskPage, { id: id2 }, id2) : /* @__PURE__ */ a4(Tasks, {})
+  inbox: () => a4(Inbox, { pane: Pane }),
+  tasks: (id2) => id2 ? a4(TaskPage, { id: id2 }, id2) : a4(Tasks, {}),
+  bots: () => a4(Bots, {}),
+  queues: () => a4(Queues, {})
 };
 for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
   const Page = later(() => import("./desk.js"), name);
-  SHOWN[name.toLowerCase()] = () => /* @__PURE__ */ a4(Page, {}, name);
+  SHOWN[name.toLowerCase()] = () => a4(Page, {}, name);
 }
 var pages = PAGES.filter(({ path }) => SHOWN[path]);
 function App() {
-  if (session.value === void 0) return /* @__PURE__ */ a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
-  if (session.value === null) return /* @__PURE__ */ a4(SignIn, {});
+  if (session.value === void 0) return a4("p", { class: "begin", role: "status", children: problem.value || "Reading who you are." });
+  if (session.value === null) return a4(SignIn, {});
   const [page = "inbox", id2] = route.value.path;
-  return /* @__PURE__ */ a4(Frame, { pages, page, id: id2, children: [
-    pages.some(({ path }) => path === page) ? SHOWN[page](id2) : /* @__PURE__ */ a4("div", { class: "empty", children: [
-      /* @__PURE__ */ a4("h1", { children: "There is no such page." }),
-      /* @__PURE__ */ a4("p", { children: /* @__PURE__ */ a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
+  return a4(Frame, { pages, page, id: id2, children: [
+    pages.some(({ path }) => path === page) ? SHOWN[page](id2) : a4("div", { class: "empty", children: [
+      a4("h1", { children: "There is no such page." }),
+      a4("p", { children: a4("a", { href: "#/inbox", children: "Go to the inbox" }) })
     ] }),
-    palette.value && /* @__PURE__ */ a4(Dialog, { bare: true, title: "Search", ahead: (sign) => {
+    palette.value && a4(Dialog, { bare: true, title: "Search", ahead: (sign) => {
       ahead.value += sign;
     }, close: () => {
       palette.value = null;
-    }, children: /* @__PURE__ */ a4(Palette, { pages }) })
+    }, children: a4(Palette, { pages }) })
   ] });
 }
 async function begin(token2) {
@@ -2919,7 +2884,7 @@ x2(() => {
   if (session.value) followChanges();
   else if (session.value === null) stopFollowing();
 });
-Q(/* @__PURE__ */ a4(App, {}), document.getElementById("app"));
+Q(a4(App, {}), document.getElementById("app"));
 var token = /^#t=([\w-]+)$/.exec(location.hash)?.[1];
 if (token) go("#/inbox", true);
 void begin(token);
@@ -2927,6 +2892,8 @@ export {
   Act,
   Ago,
   ApiError,
+  BASE,
+  Chips,
   Command,
   Dialog,
   Disconnected,
@@ -2941,13 +2908,16 @@ export {
   KINDS,
   Key,
   Labels,
+  NAMES,
   NotDone,
+  OUTCOMES2 as OUTCOMES,
   PAGES,
   Progress,
   Refused,
   SKELETON_AFTER_MS,
+  SORTS,
+  STATUSES,
   Skeleton,
-  Stages,
   State,
   Trouble,
   Value,
@@ -2965,6 +2935,7 @@ export {
   edgesOf,
   x2 as effect,
   exactly,
+  filterWord,
   follow,
   followChanges,
   get,
@@ -2980,6 +2951,7 @@ export {
   letters,
   listed,
   listen,
+  lists,
   lookOfEnding,
   lookOfItem,
   lookOfTask,
@@ -2995,6 +2967,7 @@ export {
   palette,
   parse,
   pending2 as pending,
+  ranksOf,
   route,
   safe,
   said,
@@ -3010,6 +2983,7 @@ export {
   theme,
   tick,
   toggled,
+  tokens,
   tryNow,
   understood,
   until,

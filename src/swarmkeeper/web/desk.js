@@ -1,14 +1,7 @@
+import { useKeys, Command, Glyph, Key, Trouble, Value, When, session, safe, shortId, act, call, get, useRef, useState, ApiError, say, useRead, Act, Dialog, NotDone, go, route, written, utc, jsx, jsxs, Fragment, grouped, money, ofAlso, Ago, State, letters, may, theme, moment, api, head, span } from "./app.js";
 // src/pages/desk/audit.tsx
-import { useState as useState2 } from "./app.js";
-import { ApiError as ApiError2 } from "./app.js";
-import { useKeys } from "./app.js";
-import { say as say2, useRead as useRead2 } from "./app.js";
-import { Act as Act2, Command, Glyph, Key, NotDone as NotDone2, Trouble, Value, When } from "./app.js";
-import { session, utc as utc2 } from "./app.js";
-import { safe, shortId } from "./app.js";
 
 // src/pages/desk/calls.ts
-import { act, call, get } from "./app.js";
 var REVIEWED = ["task.judged", "work.accepted", "work.rework", "work.rejected", "work.rounds_exhausted"];
 var id = encodeURIComponent;
 var text = async (path) => (await call("GET", path, { text: true, headers: { accept: "text/plain, application/problem+json" } })).body;
@@ -38,13 +31,6 @@ var desk = {
 };
 
 // src/pages/desk/kit.tsx
-import { useRef, useState } from "./app.js";
-import { ApiError } from "./app.js";
-import { say, useRead } from "./app.js";
-import { Act, Dialog, NotDone } from "./app.js";
-import { go, route, written } from "./app.js";
-import { utc } from "./app.js";
-import { jsx, jsxs } from "./app.js";
 var CALM = { on: () => false, every: 3e4, seldom: 3e4 };
 function usePages(key, read, of, options = CALM) {
   const reading = useRead(key, () => read(""), options);
@@ -76,13 +62,13 @@ function usePages(key, read, of, options = CALM) {
   }
   return { seen, items: here.items, more: Boolean(here.token), older, again: reading.again };
 }
-var More = ({ pages, what, children }) => /* @__PURE__ */ jsxs("p", { class: "foot", children: [
+var More = ({ pages, what, children }) => jsxs("p", { class: "foot", children: [
   pages.items.length,
   pages.more ? " and more" : "",
   " ",
   what,
   " ",
-  pages.more && /* @__PURE__ */ jsx("button", { type: "button", class: "small", onClick: () => void pages.older(), children: "Older" }),
+  pages.more && jsx("button", { type: "button", class: "small", onClick: () => void pages.older(), children: "Older" }),
   children
 ] });
 function useAct() {
@@ -120,10 +106,10 @@ var writtenTime = (iso) => {
 var timeOf = (written3) => written3 ? (/* @__PURE__ */ new Date(`${written3}${utc.value ? "Z" : ""}`)).toISOString() : "";
 var zoneName = () => utc.value ? "UTC" : "local time";
 var asked = (name) => route.value.query.get(name) ?? "";
-var Field = ({ label, hint, children }) => /* @__PURE__ */ jsxs("label", { class: "field", children: [
-  /* @__PURE__ */ jsx("span", { children: label }),
+var Field = ({ label, hint, children }) => jsxs("label", { class: "field", children: [
+  jsx("span", { children: label }),
   children,
-  hint && /* @__PURE__ */ jsx("small", { children: hint })
+  hint && jsx("small", { children: hint })
 ] });
 function Confirm({ title, does, action, children, run, close }) {
   const doing = useAct();
@@ -131,20 +117,20 @@ function Confirm({ title, does, action, children, run, close }) {
     await run();
     close();
   }, `${title} Done.`);
-  return /* @__PURE__ */ jsxs(Dialog, { title, close, children: [
+  return jsxs(Dialog, { title, close, children: [
     children,
-    doing.problem && /* @__PURE__ */ jsx(NotDone, { error: doing.problem }),
-    /* @__PURE__ */ jsxs("p", { class: "acts", children: [
-      /* @__PURE__ */ jsx(Act, { action, kind: "danger", busy: doing.busy, run: go3, children: does }),
+    doing.problem && jsx(NotDone, { error: doing.problem }),
+    jsxs("p", { class: "acts", children: [
+      jsx(Act, { action, kind: "danger", busy: doing.busy, run: go3, children: does }),
       " ",
-      /* @__PURE__ */ jsx("button", { type: "button", onClick: close, children: "Leave it" })
+      jsx("button", { type: "button", onClick: close, children: "Leave it" })
     ] })
   ] });
 }
-var Table = ({ name, columns, caption, children }) => /* @__PURE__ */ jsx("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name, children: /* @__PURE__ */ jsxs("table", { children: [
-  caption && /* @__PURE__ */ jsx("caption", { children: caption }),
-  /* @__PURE__ */ jsx("thead", { children: /* @__PURE__ */ jsx("tr", { children: columns.map((each, at) => each ? /* @__PURE__ */ jsx("th", { scope: "col", class: each[0] === "#" ? "num" : "", children: each.replace("#", "") }, at) : /* @__PURE__ */ jsx("td", {}, at)) }) }),
-  /* @__PURE__ */ jsx("tbody", { children })
+var Table = ({ name, columns, caption, children }) => jsx("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name, children: jsxs("table", { children: [
+  caption && jsx("caption", { children: caption }),
+  jsx("thead", { children: jsx("tr", { children: columns.map((each, at) => each ? jsx("th", { scope: "col", class: each[0] === "#" ? "num" : "", children: each.replace("#", "") }, at) : jsx("td", {}, at)) }) }),
+  jsx("tbody", { children })
 ] }) });
 
 // src/pages/desk/proof.ts
@@ -316,7 +302,6 @@ async function signed(note, keys) {
 }
 
 // src/pages/desk/audit.tsx
-import { Fragment, jsx as jsx2, jsxs as jsxs2 } from "./app.js";
 var FILTERS = [
   { name: "action", label: "Action", hint: "Action: task.submit" },
   { name: "actor", label: "Actor", hint: "Actor’s id" },
@@ -346,107 +331,107 @@ function Audit() {
       else put({ record: null }, true);
     } }
   });
-  return /* @__PURE__ */ jsxs2("div", { class: `split ${chosen === null ? "" : "open"}`, children: [
-    /* @__PURE__ */ jsx2("h1", { class: "hidden-text", children: "Audit" }),
-    /* @__PURE__ */ jsxs2("div", { class: "side", children: [
-      /* @__PURE__ */ jsxs2("form", { class: "narrow", role: "search", onSubmit: (event) => {
+  return jsxs("div", { class: `split ${chosen === null ? "" : "open"}`, children: [
+    jsx("h1", { class: "hidden-text", children: "Audit" }),
+    jsxs("div", { class: "side", children: [
+      jsxs("form", { class: "narrow", role: "search", onSubmit: (event) => {
         event.preventDefault();
         const given = new FormData(event.currentTarget);
         put(Object.fromEntries([...FILTERS.map(({ name, hint }) => [name, hint ? String(given.get(name)).trim() : timeOf(String(given.get(name)))]), ["record", null]]));
         document.activeElement.blur();
       }, children: [
-        FILTERS.map(({ name, label, hint }) => hint ? /* @__PURE__ */ jsxs2("label", { children: [
-          /* @__PURE__ */ jsx2("span", { class: "hidden-text", children: label }),
-          /* @__PURE__ */ jsx2("input", { id: `by-${name}`, name, type: "search", defaultValue: asked(name), placeholder: hint, spellcheck: false })
-        ] }, name) : /* @__PURE__ */ jsxs2("label", { class: "field time", children: [
-          /* @__PURE__ */ jsx2("span", { children: label }),
-          /* @__PURE__ */ jsx2("input", { name, type: "datetime-local", defaultValue: writtenTime(asked(name)), title: `in ${zoneName()}` })
+        FILTERS.map(({ name, label, hint }) => hint ? jsxs("label", { children: [
+          jsx("span", { class: "hidden-text", children: label }),
+          jsx("input", { id: `by-${name}`, name, type: "search", defaultValue: asked(name), placeholder: hint, spellcheck: false })
+        ] }, name) : jsxs("label", { class: "field time", children: [
+          jsx("span", { children: label }),
+          jsx("input", { name, type: "datetime-local", defaultValue: writtenTime(asked(name)), title: `in ${zoneName()}` })
         ] }, name)),
-        /* @__PURE__ */ jsx2("button", { type: "submit", children: "Filter" })
-      ] }, JSON.stringify([filter, utc2.value])),
-      /* @__PURE__ */ jsx2(Trouble, { read: seen, what: "the audit log" }),
-      seen.data && !items.length && !pages.more && /* @__PURE__ */ jsxs2("div", { class: "empty", children: [
-        /* @__PURE__ */ jsx2("h2", { children: used.length ? "No record fits." : "There is no record yet." }),
-        /* @__PURE__ */ jsx2("p", { class: "acts", children: used.map(({ name, label }) => /* @__PURE__ */ jsxs2("button", { type: "button", class: "small", onClick: () => put({ [name]: null }), children: [
+        jsx("button", { type: "submit", children: "Filter" })
+      ] }, JSON.stringify([filter, utc.value])),
+      jsx(Trouble, { read: seen, what: "the audit log" }),
+      seen.data && !items.length && !pages.more && jsxs("div", { class: "empty", children: [
+        jsx("h2", { children: used.length ? "No record fits." : "There is no record yet." }),
+        jsx("p", { class: "acts", children: used.map(({ name, label }) => jsxs("button", { type: "button", class: "small", onClick: () => put({ [name]: null }), children: [
           "Drop ",
           label.toLowerCase(),
           " ",
           safe(asked(name))
         ] }, name)) })
       ] }),
-      /* @__PURE__ */ jsx2("ol", { class: "records", children: items.map((each) => /* @__PURE__ */ jsx2("li", { children: /* @__PURE__ */ jsxs2("a", { class: "record", href: address({ record: String(each.index) }), "aria-current": each.index === chosen ? "true" : void 0, children: [
-        /* @__PURE__ */ jsx2(Glyph, { tone: tone(each) }),
-        /* @__PURE__ */ jsx2("span", { class: "num", children: each.index }),
-        /* @__PURE__ */ jsx2("b", { children: safe(each.action) }),
-        /* @__PURE__ */ jsx2("span", { children: who(each.actor) }),
-        /* @__PURE__ */ jsx2("span", { class: "on", children: shortId(safe(each.resource)) }),
-        /* @__PURE__ */ jsx2(When, { time: each.timestamp })
+      jsx("ol", { class: "records", children: items.map((each) => jsx("li", { children: jsxs("a", { class: "record", href: address({ record: String(each.index) }), "aria-current": each.index === chosen ? "true" : void 0, children: [
+        jsx(Glyph, { tone: tone(each) }),
+        jsx("span", { class: "num", children: each.index }),
+        jsx("b", { children: safe(each.action) }),
+        jsx("span", { children: who(each.actor) }),
+        jsx("span", { class: "on", children: shortId(safe(each.resource)) }),
+        jsx(When, { time: each.timestamp })
       ] }) }, each.id)) }),
-      seen.data && /* @__PURE__ */ jsxs2(More, { pages, what: "records", children: [
+      seen.data && jsxs(More, { pages, what: "records", children: [
         " · ",
-        /* @__PURE__ */ jsx2(Key, { children: "j" }),
+        jsx(Key, { children: "j" }),
         " ",
-        /* @__PURE__ */ jsx2(Key, { children: "k" }),
+        jsx(Key, { children: "k" }),
         " open one, ",
-        /* @__PURE__ */ jsx2(Key, { children: "p" }),
+        jsx(Key, { children: "p" }),
         " proves it"
       ] })
     ] }),
-    chosen !== null && /* @__PURE__ */ jsx2("div", { class: "detail", children: /* @__PURE__ */ jsx2(Detail, { index: chosen, known: items[at] }, chosen) })
+    chosen !== null && jsx("div", { class: "detail", children: jsx(Detail, { index: chosen, known: items[at] }, chosen) })
   ] });
 }
 function Detail({ index, known }) {
-  const reading = useRead2(`record ${index}`, async (before) => {
+  const reading = useRead(`record ${index}`, async (before) => {
     if (before) return before;
     const record2 = known ?? await desk.record(index);
-    if (!record2) throw new ApiError2(404, "not_found", "It is not in this log, or has left it.");
+    if (!record2) throw new ApiError(404, "not_found", "It is not in this log, or has left it.");
     const by = record2.erased && record2.task_id ? (await desk.audit({ action: "task.erase", task_id: record2.task_id }, "", 1)).items[0] : void 0;
     return { record: record2, erased: by?.index ?? null };
   }, CALM);
   const seen = reading.state.value, record = seen.data?.record;
-  if (!record) return /* @__PURE__ */ jsx2(Trouble, { read: seen, what: "the record" });
+  if (!record) return jsx(Trouble, { read: seen, what: "the record" });
   const signs = record.payload?.subject_hash;
-  return /* @__PURE__ */ jsxs2("article", { "aria-labelledby": "record", children: [
-    /* @__PURE__ */ jsxs2("p", { class: "over", children: [
-      /* @__PURE__ */ jsx2("button", { type: "button", class: "small back", onClick: () => put({ record: null }, true), children: "← Audit" }),
+  return jsxs("article", { "aria-labelledby": "record", children: [
+    jsxs("p", { class: "over", children: [
+      jsx("button", { type: "button", class: "small back", onClick: () => put({ record: null }, true), children: "← Audit" }),
       " Record ",
       record.index
     ] }),
-    /* @__PURE__ */ jsx2("h2", { id: "record", children: safe(record.action) }),
-    /* @__PURE__ */ jsxs2("dl", { class: "facts", children: [
-      /* @__PURE__ */ jsxs2("div", { children: [
-        /* @__PURE__ */ jsx2("dt", { children: "who" }),
-        /* @__PURE__ */ jsxs2("dd", { children: [
+    jsx("h2", { id: "record", children: safe(record.action) }),
+    jsxs("dl", { class: "facts", children: [
+      jsxs("div", { children: [
+        jsx("dt", { children: "who" }),
+        jsxs("dd", { children: [
           safe(record.actor.type),
           " ",
-          /* @__PURE__ */ jsx2("code", { children: safe(record.actor.id) }),
-          record.actor.person && /* @__PURE__ */ jsxs2(Fragment, { children: [
+          jsx("code", { children: safe(record.actor.id) }),
+          record.actor.person && jsxs(Fragment, { children: [
             " · person ",
-            /* @__PURE__ */ jsx2("code", { children: safe(record.actor.person) })
+            jsx("code", { children: safe(record.actor.person) })
           ] }),
-          record.actor.key && record.actor.key !== record.actor.id && /* @__PURE__ */ jsxs2(Fragment, { children: [
+          record.actor.key && record.actor.key !== record.actor.id && jsxs(Fragment, { children: [
             " · key ",
-            /* @__PURE__ */ jsx2("code", { children: safe(record.actor.key) })
+            jsx("code", { children: safe(record.actor.key) })
           ] })
         ] })
       ] }),
-      /* @__PURE__ */ jsxs2("div", { children: [
-        /* @__PURE__ */ jsx2("dt", { children: "on what" }),
-        /* @__PURE__ */ jsxs2("dd", { children: [
-          /* @__PURE__ */ jsx2("code", { children: safe(record.resource) }),
-          record.task_id && /* @__PURE__ */ jsxs2(Fragment, { children: [
+      jsxs("div", { children: [
+        jsx("dt", { children: "on what" }),
+        jsxs("dd", { children: [
+          jsx("code", { children: safe(record.resource) }),
+          record.task_id && jsxs(Fragment, { children: [
             " · ",
-            /* @__PURE__ */ jsx2("a", { href: `#/tasks/${encodeURIComponent(record.task_id)}`, children: "the task" })
+            jsx("a", { href: `#/tasks/${encodeURIComponent(record.task_id)}`, children: "the task" })
           ] })
         ] })
       ] }),
-      /* @__PURE__ */ jsxs2("div", { children: [
-        /* @__PURE__ */ jsx2("dt", { children: "when" }),
-        /* @__PURE__ */ jsx2("dd", { children: /* @__PURE__ */ jsx2(When, { time: record.timestamp }) })
+      jsxs("div", { children: [
+        jsx("dt", { children: "when" }),
+        jsx("dd", { children: jsx(When, { time: record.timestamp }) })
       ] }),
-      /* @__PURE__ */ jsxs2("div", { children: [
-        /* @__PURE__ */ jsx2("dt", { children: "decision" }),
-        /* @__PURE__ */ jsxs2("dd", { children: [
+      jsxs("div", { children: [
+        jsx("dt", { children: "decision" }),
+        jsxs("dd", { children: [
           safe(record.decision.effect),
           ", by policy ",
           safe(record.decision.policy),
@@ -455,40 +440,40 @@ function Detail({ index, known }) {
           safe(record.outcome)
         ] })
       ] }),
-      typeof signs === "string" && /* @__PURE__ */ jsxs2("div", { children: [
-        /* @__PURE__ */ jsx2("dt", { children: "subject" }),
-        /* @__PURE__ */ jsx2("dd", { children: /* @__PURE__ */ jsx2("code", { class: "hash", children: safe(signs) }) })
+      typeof signs === "string" && jsxs("div", { children: [
+        jsx("dt", { children: "subject" }),
+        jsx("dd", { children: jsx("code", { class: "hash", children: safe(signs) }) })
       ] }),
-      /* @__PURE__ */ jsxs2("div", { children: [
-        /* @__PURE__ */ jsx2("dt", { children: "record’s hash" }),
-        /* @__PURE__ */ jsx2("dd", { children: /* @__PURE__ */ jsx2("code", { class: "hash", children: safe(record.hash) }) })
+      jsxs("div", { children: [
+        jsx("dt", { children: "record’s hash" }),
+        jsx("dd", { children: jsx("code", { class: "hash", children: safe(record.hash) }) })
       ] }),
-      record.redacted_fields.length > 0 && /* @__PURE__ */ jsxs2("div", { children: [
-        /* @__PURE__ */ jsx2("dt", { children: "hidden" }),
-        /* @__PURE__ */ jsx2("dd", { children: record.redacted_fields.map((each) => `${safe(each.pointer)} (${safe(each.rule)})`).join(", ") })
+      record.redacted_fields.length > 0 && jsxs("div", { children: [
+        jsx("dt", { children: "hidden" }),
+        jsx("dd", { children: record.redacted_fields.map((each) => `${safe(each.pointer)} (${safe(each.rule)})`).join(", ") })
       ] })
     ] }),
-    /* @__PURE__ */ jsx2(Prove, { record }),
-    /* @__PURE__ */ jsxs2("section", { class: "card", children: [
-      /* @__PURE__ */ jsx2("h3", { children: "Body" }),
-      record.erased ? /* @__PURE__ */ jsxs2("p", { children: [
-        seen.data.erased === null ? "It was erased." : /* @__PURE__ */ jsxs2(Fragment, { children: [
+    jsx(Prove, { record }),
+    jsxs("section", { class: "card", children: [
+      jsx("h3", { children: "Body" }),
+      record.erased ? jsxs("p", { children: [
+        seen.data.erased === null ? "It was erased." : jsxs(Fragment, { children: [
           "It was erased by ",
-          /* @__PURE__ */ jsxs2("a", { href: `#/audit?record=${seen.data.erased}`, children: [
+          jsxs("a", { href: `#/audit?record=${seen.data.erased}`, children: [
             "record ",
             seen.data.erased
           ] }),
           "."
         ] }),
         " The proof of the record holds all the same."
-      ] }) : /* @__PURE__ */ jsx2(Value, { value: record.payload, name: "Body" })
+      ] }) : jsx(Value, { value: record.payload, name: "Body" })
     ] })
   ] });
 }
 function Prove({ record }) {
-  const [proved, setProved] = useState2(null);
-  const [problem, setProblem] = useState2(null);
-  const [busy, setBusy] = useState2(false);
+  const [proved, setProved] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const [busy, setBusy] = useState(false);
   async function prove() {
     setBusy(true);
     setProblem(null);
@@ -497,10 +482,10 @@ function Prove({ record }) {
       const [newest, log] = await Promise.all([desk.checkpoint(), desk.log()]);
       const steps = await check(record, session.value.tenant, proof, newest, log.keys);
       setProved({ steps, keys: log.keys });
-      say2(verdict(steps, record.index).text);
+      say(verdict(steps, record.index).text);
     } catch (thrown) {
       setProved(null);
-      setProblem(thrown instanceof ApiError2 ? thrown : new ApiError2(-1, "fault", String(thrown)));
+      setProblem(thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown)));
     } finally {
       setBusy(false);
     }
@@ -510,53 +495,53 @@ function Prove({ record }) {
   };
   useKeys({ p: { does: "prove the record", run: begin } });
   const said = proved && verdict(proved.steps, record.index), server = new URL("../", document.baseURI).href;
-  return /* @__PURE__ */ jsxs2("section", { class: "card proof", children: [
-    /* @__PURE__ */ jsx2("h3", { children: "Proof" }),
-    /* @__PURE__ */ jsxs2("p", { class: "acts", children: [
-      /* @__PURE__ */ jsx2(Act2, { action: "audit.read", kind: "main", busy, run: begin, keys: "p", children: "Prove" }),
+  return jsxs("section", { class: "card proof", children: [
+    jsx("h3", { children: "Proof" }),
+    jsxs("p", { class: "acts", children: [
+      jsx(Act, { action: "audit.read", kind: "main", busy, run: begin, keys: "p", children: "Prove" }),
       " ",
-      /* @__PURE__ */ jsx2("span", { class: "none", children: "This browser follows the hashes from the record to the signed checkpoint." })
+      jsx("span", { class: "none", children: "This browser follows the hashes from the record to the signed checkpoint." })
     ] }),
-    problem && (problem.status === 404 && problem.message.includes("audit_key_file") ? /* @__PURE__ */ jsxs2("div", { class: "trouble forbidden", role: "alert", children: [
-      /* @__PURE__ */ jsx2("strong", { children: "The log is not signed." }),
+    problem && (problem.status === 404 && problem.message.includes("audit_key_file") ? jsxs("div", { class: "trouble forbidden", role: "alert", children: [
+      jsx("strong", { children: "The log is not signed." }),
       " A server with a key signs it within seconds: ",
-      /* @__PURE__ */ jsx2(Command, { text: "swarmkeeper audit key --name swarm.example.org --to audit.key" })
-    ] }) : /* @__PURE__ */ jsx2(NotDone2, { error: problem })),
-    said && /* @__PURE__ */ jsxs2(Fragment, { children: [
-      /* @__PURE__ */ jsxs2("p", { class: `verdict tone-${said.tone}`, children: [
-        /* @__PURE__ */ jsx2(Glyph, { tone: said.tone }),
+      jsx(Command, { text: "swarmkeeper audit key --name swarm.example.org --to audit.key" })
+    ] }) : jsx(NotDone, { error: problem })),
+    said && jsxs(Fragment, { children: [
+      jsxs("p", { class: `verdict tone-${said.tone}`, children: [
+        jsx(Glyph, { tone: said.tone }),
         " ",
         said.text
       ] }),
-      /* @__PURE__ */ jsx2("ol", { class: "steps", children: proved.steps.map((each) => /* @__PURE__ */ jsxs2("li", { children: [
-        /* @__PURE__ */ jsx2(Glyph, { tone: each.holds ? "ok" : each.holds === null ? "plain" : "bad" }),
-        /* @__PURE__ */ jsx2("b", { children: each.name }),
-        /^[0-9a-f]{64}$/.test(each.note) ? /* @__PURE__ */ jsx2("code", { class: "hash", children: each.note }) : /* @__PURE__ */ jsx2("span", { children: safe(each.note) }),
-        each.hops && each.hops.length > 0 && /* @__PURE__ */ jsx2("ol", { class: "hops", children: each.hops.map((hop, level) => /* @__PURE__ */ jsxs2("li", { children: [
-          /* @__PURE__ */ jsxs2("span", { children: [
+      jsx("ol", { class: "steps", children: proved.steps.map((each) => jsxs("li", { children: [
+        jsx(Glyph, { tone: each.holds ? "ok" : each.holds === null ? "plain" : "bad" }),
+        jsx("b", { children: each.name }),
+        /^[0-9a-f]{64}$/.test(each.note) ? jsx("code", { class: "hash", children: each.note }) : jsx("span", { children: safe(each.note) }),
+        each.hops && each.hops.length > 0 && jsx("ol", { class: "hops", children: each.hops.map((hop, level) => jsxs("li", { children: [
+          jsxs("span", { children: [
             "with ",
             hop.at
           ] }),
-          /* @__PURE__ */ jsxs2("code", { title: hop.sibling, children: [
+          jsxs("code", { title: hop.sibling, children: [
             hop.sibling.slice(0, 16),
             "…"
           ] }),
-          /* @__PURE__ */ jsxs2("code", { title: hop.result, children: [
+          jsxs("code", { title: hop.result, children: [
             "→ ",
             hop.result.slice(0, 16),
             "…"
           ] })
         ] }, level)) })
       ] }, each.name)) }),
-      proved.keys.map((key) => /* @__PURE__ */ jsxs2("p", { class: "none", children: [
+      proved.keys.map((key) => jsxs("p", { class: "none", children: [
         "Compare the key with the one that you were given. This server says: ",
-        /* @__PURE__ */ jsx2(Command, { text: key })
+        jsx(Command, { text: key })
       ] }, key)),
-      /* @__PURE__ */ jsxs2("p", { class: "none", children: [
+      jsxs("p", { class: "none", children: [
         "The record binds its body by a salted hash; the salt stays in the store, where ",
-        /* @__PURE__ */ jsx2("code", { children: "swarmkeeper audit verify" }),
+        jsx("code", { children: "swarmkeeper audit verify" }),
         " checks bodies, too. The whole log from another machine: ",
-        /* @__PURE__ */ jsx2(Command, { text: `swarmkeeper audit verify ${server} --key ${proved.keys[0] ?? "KEY"}` })
+        jsx(Command, { text: `swarmkeeper audit verify ${server} --key ${proved.keys[0] ?? "KEY"}` })
       ] })
     ] })
   ] });
@@ -569,11 +554,6 @@ function verdict(steps, index) {
 }
 
 // src/pages/desk/costs.tsx
-import { useState as useState3 } from "./app.js";
-import { useRead as useRead3 } from "./app.js";
-import { Command as Command2, Trouble as Trouble2 } from "./app.js";
-import { grouped, money, safe as safe2 } from "./app.js";
-import { Fragment as Fragment2, jsx as jsx3, jsxs as jsxs3 } from "./app.js";
 var BY = ["day", "bot", "skill", "label"];
 var SHOWN = 25;
 var DAY_MS = 864e5;
@@ -583,76 +563,76 @@ var amount = (sum, unit) => unit === "tokens" ? grouped(sum.tokens) : money(sum.
 function Costs() {
   const by = BY.find((each) => each === asked("by")) ?? "day", unit = asked("unit") === "tokens" ? "tokens" : "cost_micro_usd";
   const from = isDay(asked("from")) ? asked("from") : "", to = isDay(asked("to")) ? asked("to") : "";
-  const reading = useRead3(`costs ${by} ${from} ${to}`, () => desk.costs(by, from, to), CALM);
+  const reading = useRead(`costs ${by} ${from} ${to}`, () => desk.costs(by, from, to), CALM);
   const seen = reading.state.value, report = seen.data;
   const last = (days) => put({ from: days === 30 ? null : day(Date.now() - (days - 1) * DAY_MS), to: null });
   const length = report ? (Date.parse(report.last_day) - Date.parse(report.first_day)) / DAY_MS + 1 : 0;
-  return /* @__PURE__ */ jsxs3("div", { class: "page", children: [
-    /* @__PURE__ */ jsx3("h1", { class: "hidden-text", children: "Costs" }),
-    /* @__PURE__ */ jsxs3("div", { class: "choices", children: [
-      /* @__PURE__ */ jsx3(Choice, { name: "Costs by", values: BY.map((each) => [each, each]), chosen: by, choose: (each) => put({ by: each === "day" ? null : each }) }),
-      /* @__PURE__ */ jsx3(Choice, { name: "Days", values: [["7", "7 days"], ["30", "30 days"], ["90", "90 days"]], chosen: to ? "" : String(length), choose: (days) => last(Number(days)) }),
-      /* @__PURE__ */ jsx3(Choice, { name: "Unit", values: [["cost_micro_usd", "money"], ["tokens", "tokens"]], chosen: unit, choose: (each) => put({ unit: each === "tokens" ? each : null }) }),
-      /* @__PURE__ */ jsx3(Field, { label: "from", children: /* @__PURE__ */ jsx3("input", { type: "date", value: report?.first_day ?? from, onChange: (event) => put({ from: event.currentTarget.value, to: to || (report?.last_day ?? null) }) }) }),
-      /* @__PURE__ */ jsx3(Field, { label: "to", children: /* @__PURE__ */ jsx3("input", { type: "date", value: report?.last_day ?? to, onChange: (event) => put({ to: event.currentTarget.value, from: from || (report?.first_day ?? null) }) }) })
+  return jsxs("div", { class: "page", children: [
+    jsx("h1", { class: "hidden-text", children: "Costs" }),
+    jsxs("div", { class: "choices", children: [
+      jsx(Choice, { name: "Costs by", values: BY.map((each) => [each, each]), chosen: by, choose: (each) => put({ by: each === "day" ? null : each }) }),
+      jsx(Choice, { name: "Days", values: [["7", "7 days"], ["30", "30 days"], ["90", "90 days"]], chosen: to ? "" : String(length), choose: (days) => last(Number(days)) }),
+      jsx(Choice, { name: "Unit", values: [["cost_micro_usd", "money"], ["tokens", "tokens"]], chosen: unit, choose: (each) => put({ unit: each === "tokens" ? each : null }) }),
+      jsx(Field, { label: "from", children: jsx("input", { type: "date", value: report?.first_day ?? from, onChange: (event) => put({ from: event.currentTarget.value, to: to || (report?.last_day ?? null) }) }) }),
+      jsx(Field, { label: "to", children: jsx("input", { type: "date", value: report?.last_day ?? to, onChange: (event) => put({ to: event.currentTarget.value, from: from || (report?.first_day ?? null) }) }) })
     ] }),
-    /* @__PURE__ */ jsx3(Trouble2, { read: seen, what: "the costs" }),
-    report && /* @__PURE__ */ jsx3(Report, { report, unit }, by)
+    jsx(Trouble, { read: seen, what: "the costs" }),
+    report && jsx(Report, { report, unit }, by)
   ] });
 }
 function Choice({ name, values, chosen, choose }) {
-  return /* @__PURE__ */ jsx3("div", { class: "chips", role: "group", "aria-label": name, children: values.map(([value, word]) => /* @__PURE__ */ jsx3("button", { type: "button", class: "chip", "aria-pressed": value === chosen, onClick: () => choose(value), children: word }, value)) });
+  return jsx("div", { class: "chips", role: "group", "aria-label": name, children: values.map(([value, word]) => jsx("button", { type: "button", class: "chip", "aria-pressed": value === chosen, onClick: () => choose(value), children: word }, value)) });
 }
 function Report({ report, unit }) {
-  const [all, setAll] = useState3(false);
+  const [all, setAll] = useState(false);
   const { total: total2, items } = report, byDay = report.by === "day";
-  if (!total2.attempts) return /* @__PURE__ */ jsxs3("div", { class: "empty", children: [
-    /* @__PURE__ */ jsxs3("h2", { children: [
+  if (!total2.attempts) return jsxs("div", { class: "empty", children: [
+    jsxs("h2", { children: [
       "No attempt from ",
       report.first_day,
       " to ",
       report.last_day,
       " says what it used."
     ] }),
-    /* @__PURE__ */ jsxs3("p", { children: [
+    jsxs("p", { children: [
       "Bots report it with ",
-      /* @__PURE__ */ jsx3("code", { children: "context.use" }),
+      jsx("code", { children: "context.use" }),
       ": ",
-      /* @__PURE__ */ jsx3(Command2, { text: "swarmkeeper docs budgets" })
+      jsx(Command, { text: "swarmkeeper docs budgets" })
     ] })
   ] });
   const sorted = byDay ? [...items].reverse() : [...items].sort((a, b) => b[unit] - a[unit]);
   const most = Math.max(1, ...items.map((each) => each[unit]));
   const shown = all ? sorted : sorted.slice(0, SHOWN), left = sorted.length - shown.length;
-  return /* @__PURE__ */ jsxs3(Fragment2, { children: [
-    /* @__PURE__ */ jsxs3("dl", { class: "sums", children: [
-      /* @__PURE__ */ jsxs3("div", { children: [
-        /* @__PURE__ */ jsx3("dt", { children: "cost" }),
-        /* @__PURE__ */ jsx3("dd", { children: money(total2.cost_micro_usd) })
+  return jsxs(Fragment, { children: [
+    jsxs("dl", { class: "sums", children: [
+      jsxs("div", { children: [
+        jsx("dt", { children: "cost" }),
+        jsx("dd", { children: money(total2.cost_micro_usd) })
       ] }),
-      /* @__PURE__ */ jsxs3("div", { children: [
-        /* @__PURE__ */ jsx3("dt", { children: "tokens" }),
-        /* @__PURE__ */ jsx3("dd", { children: grouped(total2.tokens) })
+      jsxs("div", { children: [
+        jsx("dt", { children: "tokens" }),
+        jsx("dd", { children: grouped(total2.tokens) })
       ] }),
-      /* @__PURE__ */ jsxs3("div", { children: [
-        /* @__PURE__ */ jsx3("dt", { children: "attempts" }),
-        /* @__PURE__ */ jsx3("dd", { children: grouped(total2.attempts) })
+      jsxs("div", { children: [
+        jsx("dt", { children: "attempts" }),
+        jsx("dd", { children: grouped(total2.attempts) })
       ] }),
-      total2.unpriced_tokens > 0 && /* @__PURE__ */ jsxs3("div", { children: [
-        /* @__PURE__ */ jsx3("dt", { children: "tokens without a price" }),
-        /* @__PURE__ */ jsx3("dd", { children: grouped(total2.unpriced_tokens) })
+      total2.unpriced_tokens > 0 && jsxs("div", { children: [
+        jsx("dt", { children: "tokens without a price" }),
+        jsx("dd", { children: grouped(total2.unpriced_tokens) })
       ] })
     ] }),
-    byDay && /* @__PURE__ */ jsx3(Days, { items, first: report.first_day, last: report.last_day, unit, most }),
-    /* @__PURE__ */ jsx3(Table, { name: "Costs as a table", columns: [byDay ? "Day (UTC)" : report.by, "", "#Cost", "#Tokens", "#Attempts"], children: shown.map((each) => /* @__PURE__ */ jsxs3("tr", { children: [
-      /* @__PURE__ */ jsx3("th", { scope: "row", children: safe2(each.name) || "–" }),
-      /* @__PURE__ */ jsx3("td", { class: "wide", children: /* @__PURE__ */ jsx3("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: /* @__PURE__ */ jsx3("rect", { width: 100 * each[unit] / most, height: "6" }) }) }),
-      /* @__PURE__ */ jsx3("td", { class: "num", children: money(each.cost_micro_usd) }),
-      /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.tokens) }),
-      /* @__PURE__ */ jsx3("td", { class: "num", children: grouped(each.attempts) })
+    byDay && jsx(Days, { items, first: report.first_day, last: report.last_day, unit, most }),
+    jsx(Table, { name: "Costs as a table", columns: [byDay ? "Day (UTC)" : report.by, "", "#Cost", "#Tokens", "#Attempts"], children: shown.map((each) => jsxs("tr", { children: [
+      jsx("th", { scope: "row", children: safe(each.name) || "–" }),
+      jsx("td", { class: "wide", children: jsx("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: jsx("rect", { width: 100 * each[unit] / most, height: "6" }) }) }),
+      jsx("td", { class: "num", children: money(each.cost_micro_usd) }),
+      jsx("td", { class: "num", children: grouped(each.tokens) }),
+      jsx("td", { class: "num", children: grouped(each.attempts) })
     ] }, each.name)) }),
-    /* @__PURE__ */ jsxs3("p", { class: "foot", children: [
-      left > 0 && /* @__PURE__ */ jsxs3("button", { type: "button", class: "small", onClick: () => setAll(true), children: [
+    jsxs("p", { class: "foot", children: [
+      left > 0 && jsxs("button", { type: "button", class: "small", onClick: () => setAll(true), children: [
         "and ",
         left,
         " more"
@@ -666,30 +646,24 @@ function Days({ items, first, last, unit, most }) {
   const of = new Map(items.map((each) => [each.name, each])), begin = Date.parse(first);
   const count = Math.round((Date.parse(last) - begin) / DAY_MS) + 1;
   const top = items.find((each) => each[unit] === most);
-  return /* @__PURE__ */ jsxs3("figure", { class: "days", "aria-hidden": "true", children: [
-    /* @__PURE__ */ jsx3("figcaption", { children: top ? `${amount(top, unit)} at most` : "" }),
-    /* @__PURE__ */ jsx3("svg", { viewBox: `0 0 ${count * 10} 100`, preserveAspectRatio: "none", children: Array.from({ length: count }, (_, at) => {
+  return jsxs("figure", { class: "days", "aria-hidden": "true", children: [
+    jsx("figcaption", { children: top ? `${amount(top, unit)} at most` : "" }),
+    jsx("svg", { viewBox: `0 0 ${count * 10} 100`, preserveAspectRatio: "none", children: Array.from({ length: count }, (_, at) => {
       const name = day(begin + at * DAY_MS), each = of.get(name), height = each && each[unit] ? Math.max(1, 100 * each[unit] / most) : 0;
-      return /* @__PURE__ */ jsxs3("g", { children: [
-        /* @__PURE__ */ jsx3("title", { children: `${name}: ${each ? amount(each, unit) : "nothing"}` }),
-        /* @__PURE__ */ jsx3("rect", { class: "under", x: at * 10, width: "10", height: "100" }),
-        /* @__PURE__ */ jsx3("rect", { x: at * 10 + 1, y: 100 - height, width: "8", height })
+      return jsxs("g", { children: [
+        jsx("title", { children: `${name}: ${each ? amount(each, unit) : "nothing"}` }),
+        jsx("rect", { class: "under", x: at * 10, width: "10", height: "100" }),
+        jsx("rect", { x: at * 10 + 1, y: 100 - height, width: "8", height })
       ] }, name);
     }) }),
-    /* @__PURE__ */ jsxs3("p", { children: [
-      /* @__PURE__ */ jsx3("span", { children: first }),
-      /* @__PURE__ */ jsx3("span", { children: last })
+    jsxs("p", { children: [
+      jsx("span", { children: first }),
+      jsx("span", { children: last })
     ] })
   ] });
 }
 
 // src/pages/desk/settings.tsx
-import { useState as useState4 } from "./app.js";
-import { ofAlso } from "./app.js";
-import { Act as Act3, Ago, Command as Command3, Dialog as Dialog2, NotDone as NotDone3, State, Trouble as Trouble3, Value as Value2, When as When2 } from "./app.js";
-import { letters, may, session as session2, theme, utc as utc3 } from "./app.js";
-import { moment, safe as safe3, shortId as shortId2 } from "./app.js";
-import { Fragment as Fragment3, jsx as jsx4, jsxs as jsxs4 } from "./app.js";
 var PARTS = {
   you: { name: "You", Part: You },
   keys: { name: "Keys", Part: Keys },
@@ -704,87 +678,87 @@ var listed = (text3) => {
 };
 function Settings() {
   const chosen = PARTS[asked("part")] ? asked("part") : "you", { Part } = PARTS[chosen];
-  return /* @__PURE__ */ jsxs4("div", { class: "page settings", children: [
-    /* @__PURE__ */ jsx4("h1", { class: "hidden-text", children: "Settings" }),
-    /* @__PURE__ */ jsx4("nav", { class: "choices", "aria-label": "Settings", children: Object.entries(PARTS).map(([path, { name }]) => /* @__PURE__ */ jsx4("a", { class: "tab", href: address({ part: path === "you" ? null : path }), "aria-current": path === chosen ? "page" : void 0, children: name }, path)) }),
-    /* @__PURE__ */ jsx4(Part, {}, chosen)
+  return jsxs("div", { class: "page settings", children: [
+    jsx("h1", { class: "hidden-text", children: "Settings" }),
+    jsx("nav", { class: "choices", "aria-label": "Settings", children: Object.entries(PARTS).map(([path, { name }]) => jsx("a", { class: "tab", href: address({ part: path === "you" ? null : path }), "aria-current": path === chosen ? "page" : void 0, children: name }, path)) }),
+    jsx(Part, {}, chosen)
   ] });
 }
 function You() {
-  const who2 = session2.value, themes = ["system", "light", "dark"];
-  return /* @__PURE__ */ jsxs4("div", { class: "columns", children: [
-    /* @__PURE__ */ jsxs4("section", { children: [
-      /* @__PURE__ */ jsx4("h2", { children: "How it looks" }),
-      /* @__PURE__ */ jsxs4("fieldset", { children: [
-        /* @__PURE__ */ jsx4("legend", { children: "Theme" }),
-        themes.map((each) => /* @__PURE__ */ jsxs4("label", { class: "choice", children: [
-          /* @__PURE__ */ jsx4("input", { type: "radio", name: "theme", checked: theme.value === each, onChange: () => {
+  const who2 = session.value, themes = ["system", "light", "dark"];
+  return jsxs("div", { class: "columns", children: [
+    jsxs("section", { children: [
+      jsx("h2", { children: "How it looks" }),
+      jsxs("fieldset", { children: [
+        jsx("legend", { children: "Theme" }),
+        themes.map((each) => jsxs("label", { class: "choice", children: [
+          jsx("input", { type: "radio", name: "theme", checked: theme.value === each, onChange: () => {
             theme.value = each;
           } }),
           " ",
           each
         ] }, each))
       ] }),
-      /* @__PURE__ */ jsxs4("fieldset", { children: [
-        /* @__PURE__ */ jsx4("legend", { children: "Times" }),
-        [false, true].map((each) => /* @__PURE__ */ jsxs4("label", { class: "choice", children: [
-          /* @__PURE__ */ jsx4("input", { type: "radio", name: "zone", checked: utc3.value === each, onChange: () => {
-            utc3.value = each;
+      jsxs("fieldset", { children: [
+        jsx("legend", { children: "Times" }),
+        [false, true].map((each) => jsxs("label", { class: "choice", children: [
+          jsx("input", { type: "radio", name: "zone", checked: utc.value === each, onChange: () => {
+            utc.value = each;
           } }),
           " ",
           each ? "UTC" : "local"
         ] }, String(each)))
       ] }),
-      /* @__PURE__ */ jsxs4("fieldset", { children: [
-        /* @__PURE__ */ jsx4("legend", { children: "Keys" }),
-        /* @__PURE__ */ jsxs4("label", { class: "choice", children: [
-          /* @__PURE__ */ jsx4("input", { type: "checkbox", checked: letters.value, onChange: (event) => {
+      jsxs("fieldset", { children: [
+        jsx("legend", { children: "Keys" }),
+        jsxs("label", { class: "choice", children: [
+          jsx("input", { type: "checkbox", checked: letters.value, onChange: (event) => {
             letters.value = event.currentTarget.checked;
           } }),
           " single letters are keys"
         ] })
       ] }),
-      /* @__PURE__ */ jsx4("p", { class: "none", children: "This browser keeps these three, and nothing else." })
+      jsx("p", { class: "none", children: "This browser keeps these three, and nothing else." })
     ] }),
-    /* @__PURE__ */ jsxs4("section", { children: [
-      /* @__PURE__ */ jsx4("h2", { children: "Your session" }),
-      /* @__PURE__ */ jsxs4("dl", { class: "facts", children: [
-        who2.person && /* @__PURE__ */ jsxs4("div", { children: [
-          /* @__PURE__ */ jsx4("dt", { children: "person" }),
-          /* @__PURE__ */ jsxs4("dd", { children: [
-            safe3(who2.person_name ?? ""),
+    jsxs("section", { children: [
+      jsx("h2", { children: "Your session" }),
+      jsxs("dl", { class: "facts", children: [
+        who2.person && jsxs("div", { children: [
+          jsx("dt", { children: "person" }),
+          jsxs("dd", { children: [
+            safe(who2.person_name ?? ""),
             " ",
-            /* @__PURE__ */ jsx4("code", { children: who2.person })
+            jsx("code", { children: who2.person })
           ] })
         ] }),
-        who2.owner && /* @__PURE__ */ jsxs4("div", { children: [
-          /* @__PURE__ */ jsx4("dt", { children: "owner" }),
-          /* @__PURE__ */ jsx4("dd", { children: safe3(who2.owner) })
+        who2.owner && jsxs("div", { children: [
+          jsx("dt", { children: "owner" }),
+          jsx("dd", { children: safe(who2.owner) })
         ] }),
-        /* @__PURE__ */ jsxs4("div", { children: [
-          /* @__PURE__ */ jsx4("dt", { children: "role" }),
-          /* @__PURE__ */ jsx4("dd", { children: who2.role })
+        jsxs("div", { children: [
+          jsx("dt", { children: "role" }),
+          jsx("dd", { children: who2.role })
         ] }),
-        /* @__PURE__ */ jsxs4("div", { children: [
-          /* @__PURE__ */ jsx4("dt", { children: "key" }),
-          /* @__PURE__ */ jsx4("dd", { children: /* @__PURE__ */ jsx4("code", { children: safe3(who2.key_id) }) })
+        jsxs("div", { children: [
+          jsx("dt", { children: "key" }),
+          jsx("dd", { children: jsx("code", { children: safe(who2.key_id) }) })
         ] }),
-        /* @__PURE__ */ jsxs4("div", { children: [
-          /* @__PURE__ */ jsx4("dt", { children: "session" }),
-          /* @__PURE__ */ jsx4("dd", { children: /* @__PURE__ */ jsx4("code", { children: who2.session_id ?? "–" }) })
+        jsxs("div", { children: [
+          jsx("dt", { children: "session" }),
+          jsx("dd", { children: jsx("code", { children: who2.session_id ?? "–" }) })
         ] }),
-        /* @__PURE__ */ jsxs4("div", { children: [
-          /* @__PURE__ */ jsx4("dt", { children: "tenant" }),
-          /* @__PURE__ */ jsx4("dd", { children: safe3(who2.tenant) })
+        jsxs("div", { children: [
+          jsx("dt", { children: "tenant" }),
+          jsx("dd", { children: safe(who2.tenant) })
         ] }),
-        /* @__PURE__ */ jsxs4("div", { children: [
-          /* @__PURE__ */ jsx4("dt", { children: "may" }),
-          /* @__PURE__ */ jsx4("dd", { class: "may", children: who2.may.map((each) => /* @__PURE__ */ jsx4("code", { children: each }, each)) })
+        jsxs("div", { children: [
+          jsx("dt", { children: "may" }),
+          jsx("dd", { class: "may", children: who2.may.map((each) => jsx("code", { children: each }, each)) })
         ] })
       ] }),
-      /* @__PURE__ */ jsxs4("p", { class: "none", children: [
+      jsxs("p", { class: "none", children: [
         "It ends after 12 hours without a call, and with its key. Limits of the tenant, and what of them is used, on the server’s machine: ",
-        /* @__PURE__ */ jsx4(Command3, { text: `swarmkeeper tenant get ${who2.tenant}` })
+        jsx(Command, { text: `swarmkeeper tenant get ${who2.tenant}` })
       ] })
     ] })
   ] });
@@ -795,66 +769,66 @@ function keyLook(key) {
 }
 function Keys() {
   const pages = usePages("keys", desk.keys, (key) => key.id, { ...CALM, on: ofAlso("key") });
-  const [asking, setAsking] = useState4(null);
+  const [asking, setAsking] = useState(null);
   const close = () => {
     setAsking(null);
     void pages.again();
   };
   const keys = [...pages.items].sort((a, b) => Number(Boolean(a.revoked_at)) - Number(Boolean(b.revoked_at)) || b.created_at.localeCompare(a.created_at));
-  return /* @__PURE__ */ jsxs4(Fragment3, { children: [
-    /* @__PURE__ */ jsx4(Head, { title: "Keys", act: "Create a key…", action: "key.manage", run: () => setAsking({ what: "new" }) }),
-    /* @__PURE__ */ jsx4(Trouble3, { read: pages.seen, what: "the keys" }),
-    keys.length > 0 && /* @__PURE__ */ jsx4(Table, { name: "Keys", columns: ["Key", "Role", "Whose", "Bounds", "State", "Last used", "Ends", ""], children: keys.map((key) => /* @__PURE__ */ jsxs4("tr", { children: [
-      /* @__PURE__ */ jsxs4("th", { scope: "row", children: [
-        /* @__PURE__ */ jsx4("code", { children: shortId2(key.id) }),
-        key.id === session2.value.key_id && /* @__PURE__ */ jsx4("span", { class: "label", children: "yours" })
+  return jsxs(Fragment, { children: [
+    jsx(Head, { title: "Keys", act: "Create a key…", action: "key.manage", run: () => setAsking({ what: "new" }) }),
+    jsx(Trouble, { read: pages.seen, what: "the keys" }),
+    keys.length > 0 && jsx(Table, { name: "Keys", columns: ["Key", "Role", "Whose", "Bounds", "State", "Last used", "Ends", ""], children: keys.map((key) => jsxs("tr", { children: [
+      jsxs("th", { scope: "row", children: [
+        jsx("code", { children: shortId(key.id) }),
+        key.id === session.value.key_id && jsx("span", { class: "label", children: "yours" })
       ] }),
-      /* @__PURE__ */ jsx4("td", { children: key.role }),
-      /* @__PURE__ */ jsx4("td", { children: safe3([key.person_name ?? key.owner, key.bot && `bot ${key.bot}`].filter(Boolean).join(" · ")) || "–" }),
-      /* @__PURE__ */ jsx4("td", { children: [key.scope && `${key.scope} tasks`, key.skills && `skills ${key.skills.join(", ")}`, key.networks && `from ${key.networks.join(", ")}`].filter(Boolean).map((each) => safe3(each)).join(" · ") || "–" }),
-      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4(State, { look: keyLook(key) }) }),
-      /* @__PURE__ */ jsx4("td", { children: key.last_used ? /* @__PURE__ */ jsxs4(Fragment3, { children: [
-        /* @__PURE__ */ jsx4(Ago, { time: key.last_used }),
+      jsx("td", { children: key.role }),
+      jsx("td", { children: safe([key.person_name ?? key.owner, key.bot && `bot ${key.bot}`].filter(Boolean).join(" · ")) || "–" }),
+      jsx("td", { children: [key.scope && `${key.scope} tasks`, key.skills && `skills ${key.skills.join(", ")}`, key.networks && `from ${key.networks.join(", ")}`].filter(Boolean).map((each) => safe(each)).join(" · ") || "–" }),
+      jsx("td", { children: jsx(State, { look: keyLook(key) }) }),
+      jsx("td", { children: key.last_used ? jsxs(Fragment, { children: [
+        jsx(Ago, { time: key.last_used }),
         " ago"
       ] }) : "never" }),
-      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4(Dated, { time: key.revoked_at ?? key.expires_at }) }),
-      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4("div", { class: "acts", children: !key.revoked_at && /* @__PURE__ */ jsxs4(Fragment3, { children: [
-        /* @__PURE__ */ jsx4(Act3, { action: "key.manage", run: () => setAsking({ what: "rotate", key }), children: "Rotate…" }),
-        /* @__PURE__ */ jsx4(Act3, { action: "key.manage", kind: "danger", run: () => setAsking({ what: "revoke", key }), children: "Revoke…" })
+      jsx("td", { children: jsx(Dated, { time: key.revoked_at ?? key.expires_at }) }),
+      jsx("td", { children: jsx("div", { class: "acts", children: !key.revoked_at && jsxs(Fragment, { children: [
+        jsx(Act, { action: "key.manage", run: () => setAsking({ what: "rotate", key }), children: "Rotate…" }),
+        jsx(Act, { action: "key.manage", kind: "danger", run: () => setAsking({ what: "revoke", key }), children: "Revoke…" })
       ] }) }) })
     ] }, key.id)) }),
-    pages.seen.data && /* @__PURE__ */ jsx4(More, { pages, what: "keys" }),
-    asking?.what === "new" && /* @__PURE__ */ jsx4(NewKey, { close }),
-    asking?.what === "rotate" && /* @__PURE__ */ jsx4(Rotate, { of: asking.key, close }),
-    asking?.what === "revoke" && /* @__PURE__ */ jsx4(Confirm, { title: `Revoke ${shortId2(asking.key.id)}?`, does: "Revoke", action: "key.manage", run: () => desk.revokeKey(asking.key.id), close, children: /* @__PURE__ */ jsxs4("p", { children: [
+    pages.seen.data && jsx(More, { pages, what: "keys" }),
+    asking?.what === "new" && jsx(NewKey, { close }),
+    asking?.what === "rotate" && jsx(Rotate, { of: asking.key, close }),
+    asking?.what === "revoke" && jsx(Confirm, { title: `Revoke ${shortId(asking.key.id)}?`, does: "Revoke", action: "key.manage", run: () => desk.revokeKey(asking.key.id), close, children: jsxs("p", { children: [
       "The ",
       asking.key.role,
       " key of ",
-      safe3(asking.key.person_name ?? asking.key.owner ?? asking.key.bot ?? "nobody named"),
+      safe(asking.key.person_name ?? asking.key.owner ?? asking.key.bot ?? "nobody named"),
       " counts no more, for good. Bots without another key lose their leases.",
-      asking.key.id === session2.value.key_id && " It is yours: you are signed out with it."
+      asking.key.id === session.value.key_id && " It is yours: you are signed out with it."
     ] }) })
   ] });
 }
-var Fresh = ({ made, close }) => /* @__PURE__ */ jsxs4("div", { class: "fresh", children: [
-  /* @__PURE__ */ jsxs4("p", { children: [
-    /* @__PURE__ */ jsx4("strong", { children: "Copy the key now: it is shown once." }),
+var Fresh = ({ made, close }) => jsxs("div", { class: "fresh", children: [
+  jsxs("p", { children: [
+    jsx("strong", { children: "Copy the key now: it is shown once." }),
     " The server keeps only a hash of it."
   ] }),
-  /* @__PURE__ */ jsx4("p", { children: /* @__PURE__ */ jsx4(Command3, { text: made.key ?? "The answer came twice, and has no key: rotate it." }) }),
-  /* @__PURE__ */ jsxs4("p", { class: "none", children: [
+  jsx("p", { children: jsx(Command, { text: made.key ?? "The answer came twice, and has no key: rotate it." }) }),
+  jsxs("p", { class: "none", children: [
     "Role ",
     made.role,
     ". It ends ",
-    /* @__PURE__ */ jsx4(Dated, { time: made.expires_at }),
+    jsx(Dated, { time: made.expires_at }),
     "."
   ] }),
-  /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4("button", { type: "button", class: "main", onClick: close, children: "I have copied it" }) })
+  jsx("p", { class: "acts", children: jsx("button", { type: "button", class: "main", onClick: close, children: "I have copied it" }) })
 ] });
 function NewKey({ close }) {
   const doing = useAct();
-  const [made, setMade] = useState4(null);
-  const [role, setRole] = useState4("viewer");
+  const [made, setMade] = useState(null);
+  const [role, setRole] = useState("viewer");
   const persons = usePages("persons of keys", async (token) => may("person.read") ? desk.persons(token) : { items: [], next_page_token: "" }, (person) => person.id);
   const bot = role.startsWith("bot:") || role === "admin";
   async function send(form) {
@@ -872,73 +846,73 @@ function NewKey({ close }) {
     const answer = await doing.run(() => desk.createKey(body), "The key was created. Copy it now.");
     if (answer) setMade(answer);
   }
-  return /* @__PURE__ */ jsx4(Dialog2, { title: made ? "The new key" : "Create a key", close, children: made ? /* @__PURE__ */ jsx4(Fresh, { made, close }) : /* @__PURE__ */ jsxs4("form", { class: "form", onSubmit: (event) => {
+  return jsx(Dialog, { title: made ? "The new key" : "Create a key", close, children: made ? jsx(Fresh, { made, close }) : jsxs("form", { class: "form", onSubmit: (event) => {
     event.preventDefault();
     void send(event.currentTarget);
   }, children: [
-    /* @__PURE__ */ jsx4(Field, { label: "Role", children: /* @__PURE__ */ jsx4("select", { value: role, onChange: (event) => setRole(event.currentTarget.value), children: ROLES.map((each) => /* @__PURE__ */ jsx4("option", { children: each }, each)) }) }),
-    /* @__PURE__ */ jsx4(Field, { label: "Person", children: /* @__PURE__ */ jsxs4("select", { name: "person", children: [
-      /* @__PURE__ */ jsx4("option", { value: "", children: "nobody" }),
-      persons.items.filter((each) => !each.disabled_at).map((each) => /* @__PURE__ */ jsx4("option", { value: each.id, children: safe3(each.name) }, each.id))
+    jsx(Field, { label: "Role", children: jsx("select", { value: role, onChange: (event) => setRole(event.currentTarget.value), children: ROLES.map((each) => jsx("option", { children: each }, each)) }) }),
+    jsx(Field, { label: "Person", children: jsxs("select", { name: "person", children: [
+      jsx("option", { value: "", children: "nobody" }),
+      persons.items.filter((each) => !each.disabled_at).map((each) => jsx("option", { value: each.id, children: safe(each.name) }, each.id))
     ] }) }),
-    /* @__PURE__ */ jsx4(Field, { label: "Owner", hint: "who answers for it, such as a team", children: /* @__PURE__ */ jsx4("input", { name: "owner" }) }),
-    role === "client" && /* @__PURE__ */ jsx4(Field, { label: "Sees", children: /* @__PURE__ */ jsxs4("select", { name: "scope", children: [
-      /* @__PURE__ */ jsx4("option", { value: "own", children: "its own tasks" }),
-      /* @__PURE__ */ jsx4("option", { value: "tenant", children: "all tasks of the tenant" })
+    jsx(Field, { label: "Owner", hint: "who answers for it, such as a team", children: jsx("input", { name: "owner" }) }),
+    role === "client" && jsx(Field, { label: "Sees", children: jsxs("select", { name: "scope", children: [
+      jsx("option", { value: "own", children: "its own tasks" }),
+      jsx("option", { value: "tenant", children: "all tasks of the tenant" })
     ] }) }),
-    bot && /* @__PURE__ */ jsx4(Field, { label: "Bot", hint: "the only name it may act as", children: /* @__PURE__ */ jsx4("input", { name: "bot" }) }),
-    bot && /* @__PURE__ */ jsx4(Field, { label: "Skills", hint: "parted by commas; none: any", children: /* @__PURE__ */ jsx4("input", { name: "skills" }) }),
-    /* @__PURE__ */ jsx4(Field, { label: "Ends after days", hint: "0: never; nothing: as the server sets", children: /* @__PURE__ */ jsx4("input", { name: "days", type: "number", min: "0", max: "3650" }) }),
-    /* @__PURE__ */ jsx4(Field, { label: "Networks", hint: "such as 10.1.0.0/16; none: from anywhere", children: /* @__PURE__ */ jsx4("input", { name: "networks" }) }),
-    doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
-    /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4("button", { type: "submit", class: "main", disabled: doing.busy || !may("key.manage"), children: "Create" }) })
+    bot && jsx(Field, { label: "Bot", hint: "the only name it may act as", children: jsx("input", { name: "bot" }) }),
+    bot && jsx(Field, { label: "Skills", hint: "parted by commas; none: any", children: jsx("input", { name: "skills" }) }),
+    jsx(Field, { label: "Ends after days", hint: "0: never; nothing: as the server sets", children: jsx("input", { name: "days", type: "number", min: "0", max: "3650" }) }),
+    jsx(Field, { label: "Networks", hint: "such as 10.1.0.0/16; none: from anywhere", children: jsx("input", { name: "networks" }) }),
+    doing.problem && jsx(NotDone, { error: doing.problem }),
+    jsx("p", { class: "acts", children: jsx("button", { type: "submit", class: "main", disabled: doing.busy || !may("key.manage"), children: "Create" }) })
   ] }) });
 }
 function Rotate({ of, close }) {
   const doing = useAct();
-  const [made, setMade] = useState4(null);
+  const [made, setMade] = useState(null);
   const send = () => void doing.run(() => desk.rotateKey(of.id), "The key has a new secret. Copy it now.").then((answer) => {
     if (answer) setMade(answer);
   });
-  return /* @__PURE__ */ jsx4(Dialog2, { title: made ? "The new secret" : `Rotate ${shortId2(of.id)}?`, close, children: made ? /* @__PURE__ */ jsx4(Fresh, { made, close }) : /* @__PURE__ */ jsxs4(Fragment3, { children: [
-    /* @__PURE__ */ jsx4("p", { children: "It gets a new secret. The old one stays valid for a day, so that bots can change over." }),
-    doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
-    /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4(Act3, { action: "key.manage", kind: "main", busy: doing.busy, run: send, children: "Rotate" }) })
+  return jsx(Dialog, { title: made ? "The new secret" : `Rotate ${shortId(of.id)}?`, close, children: made ? jsx(Fresh, { made, close }) : jsxs(Fragment, { children: [
+    jsx("p", { children: "It gets a new secret. The old one stays valid for a day, so that bots can change over." }),
+    doing.problem && jsx(NotDone, { error: doing.problem }),
+    jsx("p", { class: "acts", children: jsx(Act, { action: "key.manage", kind: "main", busy: doing.busy, run: send, children: "Rotate" }) })
   ] }) });
 }
 function Persons() {
   const pages = usePages("persons", desk.persons, (person) => person.id, { ...CALM, on: ofAlso("person") });
-  const [asking, setAsking] = useState4(null);
+  const [asking, setAsking] = useState(null);
   const doing = useAct();
   const close = () => {
     setAsking(null);
     void pages.again();
   };
   const enable = (person) => void doing.run(() => desk.onPerson(person.id, "enable"), `${person.name} is enabled.`).then(() => pages.again());
-  return /* @__PURE__ */ jsxs4(Fragment3, { children: [
-    /* @__PURE__ */ jsx4(Head, { title: "Persons", act: "Add a person…", action: "person.manage", run: () => setAsking({ what: "new" }) }),
-    /* @__PURE__ */ jsx4(Trouble3, { read: pages.seen, what: "the persons" }),
-    doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
-    pages.seen.data && !pages.items.length && /* @__PURE__ */ jsxs4("div", { class: "empty", children: [
-      /* @__PURE__ */ jsx4("h2", { children: "There is no person yet." }),
-      /* @__PURE__ */ jsxs4("p", { children: [
+  return jsxs(Fragment, { children: [
+    jsx(Head, { title: "Persons", act: "Add a person…", action: "person.manage", run: () => setAsking({ what: "new" }) }),
+    jsx(Trouble, { read: pages.seen, what: "the persons" }),
+    doing.problem && jsx(NotDone, { error: doing.problem }),
+    pages.seen.data && !pages.items.length && jsxs("div", { class: "empty", children: [
+      jsx("h2", { children: "There is no person yet." }),
+      jsxs("p", { children: [
         "Decisions name the person to whom a key belongs: ",
-        /* @__PURE__ */ jsx4(Command3, { text: "swarmkeeper docs persons" })
+        jsx(Command, { text: "swarmkeeper docs persons" })
       ] })
     ] }),
-    pages.items.length > 0 && /* @__PURE__ */ jsx4(Table, { name: "Persons", columns: ["Name", "Id", "State", "Since", ""], children: pages.items.map((person) => /* @__PURE__ */ jsxs4("tr", { children: [
-      /* @__PURE__ */ jsx4("th", { scope: "row", children: safe3(person.name) }),
-      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4("code", { children: person.id }) }),
-      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4(State, { look: person.disabled_at ? { tone: "hold", word: "disabled" } : { tone: "ok", word: "active" } }) }),
-      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4(Dated, { time: person.disabled_at ?? person.created_at }) }),
-      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsxs4("div", { class: "acts", children: [
-        /* @__PURE__ */ jsx4(Act3, { action: "person.manage", run: () => setAsking({ what: "rename", person }), children: "Rename…" }),
-        person.disabled_at ? /* @__PURE__ */ jsx4(Act3, { action: "person.manage", busy: doing.busy, run: () => enable(person), children: "Enable" }) : /* @__PURE__ */ jsx4(Act3, { action: "person.manage", kind: "danger", run: () => setAsking({ what: "disable", person }), children: "Disable…" })
+    pages.items.length > 0 && jsx(Table, { name: "Persons", columns: ["Name", "Id", "State", "Since", ""], children: pages.items.map((person) => jsxs("tr", { children: [
+      jsx("th", { scope: "row", children: safe(person.name) }),
+      jsx("td", { children: jsx("code", { children: person.id }) }),
+      jsx("td", { children: jsx(State, { look: person.disabled_at ? { tone: "hold", word: "disabled" } : { tone: "ok", word: "active" } }) }),
+      jsx("td", { children: jsx(Dated, { time: person.disabled_at ?? person.created_at }) }),
+      jsx("td", { children: jsxs("div", { class: "acts", children: [
+        jsx(Act, { action: "person.manage", run: () => setAsking({ what: "rename", person }), children: "Rename…" }),
+        person.disabled_at ? jsx(Act, { action: "person.manage", busy: doing.busy, run: () => enable(person), children: "Enable" }) : jsx(Act, { action: "person.manage", kind: "danger", run: () => setAsking({ what: "disable", person }), children: "Disable…" })
       ] }) })
     ] }, person.id)) }),
-    pages.items.length > 0 && /* @__PURE__ */ jsx4(More, { pages, what: "persons" }),
-    asking && asking.what !== "disable" && /* @__PURE__ */ jsx4(Named, { person: asking.person, close }),
-    asking?.what === "disable" && /* @__PURE__ */ jsx4(Confirm, { title: `Disable ${safe3(asking.person.name)}?`, does: "Disable", action: "person.manage", run: () => desk.onPerson(asking.person.id, "disable"), close, children: /* @__PURE__ */ jsx4("p", { children: "All keys, tokens and sessions of this person are refused, on every server within a second, until the person is enabled again." }) })
+    pages.items.length > 0 && jsx(More, { pages, what: "persons" }),
+    asking && asking.what !== "disable" && jsx(Named, { person: asking.person, close }),
+    asking?.what === "disable" && jsx(Confirm, { title: `Disable ${safe(asking.person.name)}?`, does: "Disable", action: "person.manage", run: () => desk.onPerson(asking.person.id, "disable"), close, children: jsx("p", { children: "All keys, tokens and sessions of this person are refused, on every server within a second, until the person is enabled again." }) })
   ] });
 }
 function Named({ person, close }) {
@@ -947,58 +921,58 @@ function Named({ person, close }) {
     await (person ? desk.onPerson(person.id, "rename", { name }) : desk.addPerson(name));
     close();
   }, person ? "Renamed." : "Added.");
-  return /* @__PURE__ */ jsx4(Dialog2, { title: person ? `Rename ${safe3(person.name)}` : "Add a person", close, children: /* @__PURE__ */ jsxs4("form", { class: "form", onSubmit: (event) => {
+  return jsx(Dialog, { title: person ? `Rename ${safe(person.name)}` : "Add a person", close, children: jsxs("form", { class: "form", onSubmit: (event) => {
     event.preventDefault();
     send(String(new FormData(event.currentTarget).get("name")).trim());
   }, children: [
-    /* @__PURE__ */ jsx4(Field, { label: "Name", children: /* @__PURE__ */ jsx4("input", { name: "name", required: true, defaultValue: person?.name ?? "" }) }),
-    doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
-    /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4("button", { type: "submit", class: "main", disabled: doing.busy || !may("person.manage"), children: person ? "Rename" : "Add" }) })
+    jsx(Field, { label: "Name", children: jsx("input", { name: "name", required: true, defaultValue: person?.name ?? "" }) }),
+    doing.problem && jsx(NotDone, { error: doing.problem }),
+    jsx("p", { class: "acts", children: jsx("button", { type: "submit", class: "main", disabled: doing.busy || !may("person.manage"), children: person ? "Rename" : "Add" }) })
   ] }) });
 }
 function Stops() {
   const pages = usePages("kills", desk.kills, (kill) => kill.id, { ...CALM, on: ofAlso("kill") });
-  const [asking, setAsking] = useState4(null);
+  const [asking, setAsking] = useState(null);
   const close = () => {
     setAsking(null);
     void pages.again();
   };
   const kills = pages.seen.data?.items ?? [];
-  return /* @__PURE__ */ jsxs4(Fragment3, { children: [
-    /* @__PURE__ */ jsx4(Head, { title: "Kill switch", act: "Stop something…", action: "kill.manage", kind: "danger", run: () => setAsking("new") }),
-    /* @__PURE__ */ jsx4(Trouble3, { read: pages.seen, what: "what is stopped" }),
-    pages.seen.data && !kills.length && /* @__PURE__ */ jsxs4("div", { class: "empty", children: [
-      /* @__PURE__ */ jsx4("h2", { children: "Nothing is stopped." }),
-      /* @__PURE__ */ jsx4("p", { children: "Bots, owners, skills or the whole tenant can be stopped at once, with a reason." })
+  return jsxs(Fragment, { children: [
+    jsx(Head, { title: "Kill switch", act: "Stop something…", action: "kill.manage", kind: "danger", run: () => setAsking("new") }),
+    jsx(Trouble, { read: pages.seen, what: "what is stopped" }),
+    pages.seen.data && !kills.length && jsxs("div", { class: "empty", children: [
+      jsx("h2", { children: "Nothing is stopped." }),
+      jsx("p", { children: "Bots, owners, skills or the whole tenant can be stopped at once, with a reason." })
     ] }),
-    kills.length > 0 && /* @__PURE__ */ jsx4(Table, { name: "Kills", columns: ["Stopped", "Reason", "By", "Since", "Until", ""], children: kills.map((kill) => /* @__PURE__ */ jsxs4("tr", { children: [
-      /* @__PURE__ */ jsxs4("th", { scope: "row", children: [
+    kills.length > 0 && jsx(Table, { name: "Kills", columns: ["Stopped", "Reason", "By", "Since", "Until", ""], children: kills.map((kill) => jsxs("tr", { children: [
+      jsxs("th", { scope: "row", children: [
         kill.kind,
         " ",
-        safe3(kill.name)
+        safe(kill.name)
       ] }),
-      /* @__PURE__ */ jsx4("td", { class: "long", children: safe3(kill.reason) }),
-      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4("code", { children: shortId2(safe3(kill.placed_by)) }) }),
-      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4(When2, { time: kill.placed_at }) }),
-      /* @__PURE__ */ jsx4("td", { children: kill.until ? /* @__PURE__ */ jsx4(When2, { time: kill.until }) : "it is lifted" }),
-      /* @__PURE__ */ jsx4("td", { children: /* @__PURE__ */ jsx4("div", { class: "acts", children: /* @__PURE__ */ jsx4(Act3, { action: kill.kind === "tenant" ? "kill.tenant" : "kill.manage", run: () => setAsking(kill), children: "Lift…" }) }) })
+      jsx("td", { class: "long", children: safe(kill.reason) }),
+      jsx("td", { children: jsx("code", { children: shortId(safe(kill.placed_by)) }) }),
+      jsx("td", { children: jsx(When, { time: kill.placed_at }) }),
+      jsx("td", { children: kill.until ? jsx(When, { time: kill.until }) : "it is lifted" }),
+      jsx("td", { children: jsx("div", { class: "acts", children: jsx(Act, { action: kill.kind === "tenant" ? "kill.tenant" : "kill.manage", run: () => setAsking(kill), children: "Lift…" }) }) })
     ] }, kill.id)) }),
-    asking === "new" && /* @__PURE__ */ jsx4(Stop, { close }),
-    asking && asking !== "new" && /* @__PURE__ */ jsx4(Confirm, { title: `Let ${asking.kind} ${safe3(asking.name)} work again?`, does: "Lift", action: asking.kind === "tenant" ? "kill.tenant" : "kill.manage", run: () => desk.lift(asking.id), close, children: /* @__PURE__ */ jsxs4("p", { children: [
+    asking === "new" && jsx(Stop, { close }),
+    asking && asking !== "new" && jsx(Confirm, { title: `Let ${asking.kind} ${safe(asking.name)} work again?`, does: "Lift", action: asking.kind === "tenant" ? "kill.tenant" : "kill.manage", run: () => desk.lift(asking.id), close, children: jsxs("p", { children: [
       "It was stopped for: ",
-      safe3(asking.reason)
+      safe(asking.reason)
     ] }) })
   ] });
 }
 function Stop({ close }) {
   const doing = useAct();
-  const [kind, setKind] = useState4("bot");
+  const [kind, setKind] = useState("bot");
   const allowed = may(kind === "tenant" ? "kill.tenant" : "kill.manage");
   async function send(form) {
     const given = new FormData(form), until = timeOf(String(given.get("until")));
     const body = {
       kind,
-      name: kind === "tenant" ? session2.value.tenant : String(given.get("name")).trim(),
+      name: kind === "tenant" ? session.value.tenant : String(given.get("name")).trim(),
       reason: String(given.get("reason")).trim(),
       ...until ? { until } : {}
     };
@@ -1007,50 +981,50 @@ function Stop({ close }) {
       close();
     }, "It is stopped.");
   }
-  return /* @__PURE__ */ jsx4(Dialog2, { title: "Stop something", close, children: /* @__PURE__ */ jsxs4("form", { class: "form", onSubmit: (event) => {
+  return jsx(Dialog, { title: "Stop something", close, children: jsxs("form", { class: "form", onSubmit: (event) => {
     event.preventDefault();
     void send(event.currentTarget);
   }, children: [
-    /* @__PURE__ */ jsx4("p", { children: "It gets no more work, at once and on every server. What it holds returns to its queue, and no crash is counted." }),
-    /* @__PURE__ */ jsx4(Field, { label: "What", children: /* @__PURE__ */ jsx4("select", { value: kind, onChange: (event) => setKind(event.currentTarget.value), children: ["bot", "owner", "skill", "tenant"].map((each) => /* @__PURE__ */ jsx4("option", { value: each, disabled: each === "tenant" && !may("kill.tenant"), children: each === "tenant" ? "the whole tenant" : each }, each)) }) }),
-    kind !== "tenant" && /* @__PURE__ */ jsx4(Field, { label: "Name", children: /* @__PURE__ */ jsx4("input", { name: "name", required: true }) }),
-    /* @__PURE__ */ jsx4(Field, { label: "Reason", hint: "shown to all who wait for it", children: /* @__PURE__ */ jsx4("input", { name: "reason", required: true, maxLength: 1024 }) }),
-    /* @__PURE__ */ jsx4(Field, { label: "Until", hint: `in ${zoneName()}; nothing: until it is lifted`, children: /* @__PURE__ */ jsx4("input", { name: "until", type: "datetime-local" }) }),
-    doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem }),
-    /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4("button", { type: "submit", class: "danger", disabled: doing.busy || !allowed, title: allowed ? void 0 : "Your role may not stop this.", children: "Stop it" }) })
+    jsx("p", { children: "It gets no more work, at once and on every server. What it holds returns to its queue, and no crash is counted." }),
+    jsx(Field, { label: "What", children: jsx("select", { value: kind, onChange: (event) => setKind(event.currentTarget.value), children: ["bot", "owner", "skill", "tenant"].map((each) => jsx("option", { value: each, disabled: each === "tenant" && !may("kill.tenant"), children: each === "tenant" ? "the whole tenant" : each }, each)) }) }),
+    kind !== "tenant" && jsx(Field, { label: "Name", children: jsx("input", { name: "name", required: true }) }),
+    jsx(Field, { label: "Reason", hint: "shown to all who wait for it", children: jsx("input", { name: "reason", required: true, maxLength: 1024 }) }),
+    jsx(Field, { label: "Until", hint: `in ${zoneName()}; nothing: until it is lifted`, children: jsx("input", { name: "until", type: "datetime-local" }) }),
+    doing.problem && jsx(NotDone, { error: doing.problem }),
+    jsx("p", { class: "acts", children: jsx("button", { type: "submit", class: "danger", disabled: doing.busy || !allowed, title: allowed ? void 0 : "Your role may not stop this.", children: "Stop it" }) })
   ] }) });
 }
 function Redaction() {
   const doing = useAct();
-  const [found, setFound] = useState4(null);
-  const [text3, setText] = useState4("");
+  const [found, setFound] = useState(null);
+  const [text3, setText] = useState("");
   const test = () => void doing.run(() => desk.redact(asJson(text3)), "Redacted.").then((answer) => setFound(answer ?? null));
-  return /* @__PURE__ */ jsxs4("div", { class: "columns", children: [
-    /* @__PURE__ */ jsxs4("section", { children: [
-      /* @__PURE__ */ jsx4("h2", { children: "What would be hidden?" }),
-      /* @__PURE__ */ jsxs4("form", { class: "form", onSubmit: (event) => {
+  return jsxs("div", { class: "columns", children: [
+    jsxs("section", { children: [
+      jsx("h2", { children: "What would be hidden?" }),
+      jsxs("form", { class: "form", onSubmit: (event) => {
         event.preventDefault();
         if (text3.trim()) test();
       }, children: [
-        /* @__PURE__ */ jsx4(Field, { label: "A text, or JSON", hint: "It is redacted as the evidence of this tenant would be. Nothing of it is stored.", children: /* @__PURE__ */ jsx4("textarea", { rows: 12, value: text3, spellcheck: false, placeholder: '{"note": "call 555 0100", "password": "…"}', onInput: (event) => setText(event.currentTarget.value) }) }),
-        /* @__PURE__ */ jsx4("p", { class: "acts", children: /* @__PURE__ */ jsx4(Act3, { action: "redaction.test", kind: "main", busy: doing.busy || !text3.trim(), run: test, children: "Redact" }) })
+        jsx(Field, { label: "A text, or JSON", hint: "It is redacted as the evidence of this tenant would be. Nothing of it is stored.", children: jsx("textarea", { rows: 12, value: text3, spellcheck: false, placeholder: '{"note": "call 555 0100", "password": "…"}', onInput: (event) => setText(event.currentTarget.value) }) }),
+        jsx("p", { class: "acts", children: jsx(Act, { action: "redaction.test", kind: "main", busy: doing.busy || !text3.trim(), run: test, children: "Redact" }) })
       ] }),
-      doing.problem && /* @__PURE__ */ jsx4(NotDone3, { error: doing.problem })
+      doing.problem && jsx(NotDone, { error: doing.problem })
     ] }),
-    found && /* @__PURE__ */ jsxs4("section", { "aria-live": "polite", children: [
-      /* @__PURE__ */ jsx4("h2", { children: found.redacted_fields.length ? `${found.redacted_fields.length} hidden` : "Nothing is hidden." }),
-      /* @__PURE__ */ jsx4(Value2, { value: found.value, name: "Redacted" }),
-      found.redacted_fields.length > 0 && /* @__PURE__ */ jsx4(Table, { name: "What was hidden", columns: ["Where", "Rule", "How"], children: found.redacted_fields.map((each, at) => /* @__PURE__ */ jsxs4("tr", { children: [
-        /* @__PURE__ */ jsxs4("th", { scope: "row", children: [
-          /* @__PURE__ */ jsx4("code", { children: safe3(each.pointer) || "the whole text" }),
+    found && jsxs("section", { "aria-live": "polite", children: [
+      jsx("h2", { children: found.redacted_fields.length ? `${found.redacted_fields.length} hidden` : "Nothing is hidden." }),
+      jsx(Value, { value: found.value, name: "Redacted" }),
+      found.redacted_fields.length > 0 && jsx(Table, { name: "What was hidden", columns: ["Where", "Rule", "How"], children: found.redacted_fields.map((each, at) => jsxs("tr", { children: [
+        jsxs("th", { scope: "row", children: [
+          jsx("code", { children: safe(each.pointer) || "the whole text" }),
           each.in === "key" && " (its name)"
         ] }),
-        /* @__PURE__ */ jsx4("td", { children: safe3(each.rule) }),
-        /* @__PURE__ */ jsx4("td", { children: safe3(each.action) })
+        jsx("td", { children: safe(each.rule) }),
+        jsx("td", { children: safe(each.action) })
       ] }, at)) }),
-      /* @__PURE__ */ jsxs4("p", { class: "none", children: [
+      jsxs("p", { class: "none", children: [
         "Own rules: ",
-        /* @__PURE__ */ jsx4(Command3, { text: "swarmkeeper docs redaction-rules" })
+        jsx(Command, { text: "swarmkeeper docs redaction-rules" })
       ] })
     ] })
   ] });
@@ -1063,27 +1037,19 @@ function asJson(text3) {
     return text3;
   }
 }
-var Head = ({ title, act: act2, action, run, kind = "main" }) => /* @__PURE__ */ jsxs4("div", { class: "part-head", children: [
-  /* @__PURE__ */ jsx4("h2", { children: title }),
-  /* @__PURE__ */ jsx4(Act3, { action, kind, run, children: act2 })
+var Head = ({ title, act: act2, action, run, kind = "main" }) => jsxs("div", { class: "part-head", children: [
+  jsx("h2", { children: title }),
+  jsx(Act, { action, kind, run, children: act2 })
 ] });
-var Dated = ({ time }) => time ? /* @__PURE__ */ jsxs4("time", { dateTime: time, title: moment(time), children: [
+var Dated = ({ time }) => time ? jsxs("time", { dateTime: time, title: moment(time), children: [
   time.slice(0, 10),
   " UTC"
-] }) : /* @__PURE__ */ jsx4(Fragment3, { children: "never" });
+] }) : jsx(Fragment, { children: "never" });
 
 // src/pages/desk/evaluations.tsx
-import { useState as useState5 } from "./app.js";
-import { api } from "./app.js";
-import { useKeys as useKeys2 } from "./app.js";
-import { useRead as useRead4 } from "./app.js";
-import { Ago as Ago2, Command as Command4, Key as Key2, NotDone as NotDone4, State as State2, Trouble as Trouble4, When as When3 } from "./app.js";
-import { go as go2, route as route2, written as written2 } from "./app.js";
-import { safe as safe4, shortId as shortId3 } from "./app.js";
-import { Fragment as Fragment4, jsx as jsx5, jsxs as jsxs5 } from "./app.js";
 var COUNTED_MAX = 30;
 var LOOKS = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
-var look = (decision) => LOOKS[decision] ?? { tone: "plain", word: safe4(decision) };
+var look = (decision) => LOOKS[decision] ?? { tone: "plain", word: safe(decision) };
 function review(event) {
   const data = event.data;
   return { id: event.id, at: event.time, task: data.task_id, key: data.key ?? null, round: data.round, decision: data.decision, votes: data.votes ?? null };
@@ -1098,125 +1064,125 @@ function Evaluations() {
     const next = reviews[Math.max(0, Math.min(at + by, reviews.length - 1))];
     if (next) put({ review: next.id }, true);
   };
-  useKeys2({
+  useKeys({
     j: { does: "next review", run: () => step(1) },
     k: { does: "previous review", run: () => step(-1) },
     Enter: { does: "open the task", run: () => {
-      if (open) go2(written2(["tasks", open.task]));
+      if (open) go(written(["tasks", open.task]));
     } },
     Escape: { does: "close the review", run: () => put({ review: null }, true) }
   });
   const voted = reviews.filter((each) => each.votes && total(each.votes) > 1), agreed = voted.filter((each) => unanimous(each.votes));
   const count = (decision) => reviews.filter((each) => each.decision === decision).length;
-  return /* @__PURE__ */ jsxs5("div", { class: `split ${chosen ? "open" : ""}`, children: [
-    /* @__PURE__ */ jsx5("h1", { class: "hidden-text", children: "Evaluations" }),
-    /* @__PURE__ */ jsxs5("div", { class: "side", children: [
-      /* @__PURE__ */ jsx5(Trouble4, { read: pages.seen, what: "the evaluations" }),
-      pages.seen.data && !reviews.length && !pages.more && /* @__PURE__ */ jsxs5("div", { class: "empty", children: [
-        /* @__PURE__ */ jsx5("h2", { children: "No review has come to a decision yet." }),
-        /* @__PURE__ */ jsxs5("p", { children: [
+  return jsxs("div", { class: `split ${chosen ? "open" : ""}`, children: [
+    jsx("h1", { class: "hidden-text", children: "Evaluations" }),
+    jsxs("div", { class: "side", children: [
+      jsx(Trouble, { read: pages.seen, what: "the evaluations" }),
+      pages.seen.data && !reviews.length && !pages.more && jsxs("div", { class: "empty", children: [
+        jsx("h2", { children: "No review has come to a decision yet." }),
+        jsxs("p", { children: [
           "Evaluators judge what is submitted without ",
-          /* @__PURE__ */ jsx5("code", { children: "--no-review" }),
+          jsx("code", { children: "--no-review" }),
           ": ",
-          /* @__PURE__ */ jsx5(Command4, { text: "swarmkeeper docs rework" })
+          jsx(Command, { text: "swarmkeeper docs rework" })
         ] })
       ] }),
-      reviews.length > 0 && /* @__PURE__ */ jsxs5("div", { class: "pad", children: [
-        /* @__PURE__ */ jsxs5("dl", { class: "sums", children: [
-          Object.keys(LOOKS).map((each) => /* @__PURE__ */ jsxs5("div", { children: [
-            /* @__PURE__ */ jsx5("dt", { children: /* @__PURE__ */ jsx5(State2, { look: look(each) }) }),
-            /* @__PURE__ */ jsx5("dd", { children: count(each) })
+      reviews.length > 0 && jsxs("div", { class: "pad", children: [
+        jsxs("dl", { class: "sums", children: [
+          Object.keys(LOOKS).map((each) => jsxs("div", { children: [
+            jsx("dt", { children: jsx(State, { look: look(each) }) }),
+            jsx("dd", { children: count(each) })
           ] }, each)),
-          voted.length > 0 && /* @__PURE__ */ jsxs5("div", { children: [
-            /* @__PURE__ */ jsx5("dt", { children: "all voted alike" }),
-            /* @__PURE__ */ jsxs5("dd", { children: [
+          voted.length > 0 && jsxs("div", { children: [
+            jsx("dt", { children: "all voted alike" }),
+            jsxs("dd", { children: [
               agreed.length,
               " of ",
               voted.length
             ] })
           ] })
         ] }),
-        /* @__PURE__ */ jsx5(Evaluators, { reviews })
+        jsx(Evaluators, { reviews })
       ] }),
-      /* @__PURE__ */ jsx5("ol", { class: "records reviews", children: reviews.map((each) => /* @__PURE__ */ jsx5("li", { children: /* @__PURE__ */ jsxs5("a", { class: "record", href: address({ review: each.id }), "aria-current": each.id === chosen ? "true" : void 0, children: [
-        /* @__PURE__ */ jsx5(State2, { look: look(each.decision) }),
-        /* @__PURE__ */ jsx5("b", { children: each.key === null ? "whole task" : safe4(each.key) }),
-        /* @__PURE__ */ jsx5("span", { children: shortId3(safe4(each.task)) }),
-        /* @__PURE__ */ jsxs5("span", { children: [
-          each.votes ? Object.entries(each.votes).filter(([, votes]) => votes > 0).map(([name, votes]) => `${votes} ${safe4(name)}`).join(", ") : "",
+      jsx("ol", { class: "records reviews", children: reviews.map((each) => jsx("li", { children: jsxs("a", { class: "record", href: address({ review: each.id }), "aria-current": each.id === chosen ? "true" : void 0, children: [
+        jsx(State, { look: look(each.decision) }),
+        jsx("b", { children: each.key === null ? "whole task" : safe(each.key) }),
+        jsx("span", { children: shortId(safe(each.task)) }),
+        jsxs("span", { children: [
+          each.votes ? Object.entries(each.votes).filter(([, votes]) => votes > 0).map(([name, votes]) => `${votes} ${safe(name)}`).join(", ") : "",
           each.round > 1 ? ` · round ${each.round}` : ""
         ] }),
-        /* @__PURE__ */ jsx5(When3, { time: each.at })
+        jsx(When, { time: each.at })
       ] }) }, each.id)) }),
-      reviews.length > 0 && /* @__PURE__ */ jsxs5(More, { pages, what: "reviews", children: [
+      reviews.length > 0 && jsxs(More, { pages, what: "reviews", children: [
         " · ",
-        /* @__PURE__ */ jsx5(Key2, { children: "j" }),
+        jsx(Key, { children: "j" }),
         " ",
-        /* @__PURE__ */ jsx5(Key2, { children: "k" }),
+        jsx(Key, { children: "k" }),
         " open one"
       ] })
     ] }),
-    chosen && /* @__PURE__ */ jsx5("div", { class: "detail", children: open ? /* @__PURE__ */ jsx5(Detail2, { of: open }, open.id) : pages.seen.data && /* @__PURE__ */ jsxs5("p", { class: "none", children: [
+    chosen && jsx("div", { class: "detail", children: open ? jsx(Detail2, { of: open }, open.id) : pages.seen.data && jsxs("p", { class: "none", children: [
       "It is not among those that are shown. ",
-      /* @__PURE__ */ jsx5("a", { href: address({ review: null }), children: "Close" })
+      jsx("a", { href: address({ review: null }), children: "Close" })
     ] }) })
   ] });
 }
 function Detail2({ of }) {
-  const reading = useRead4(`verdicts ${of.id}`, async () => {
+  const reading = useRead(`verdicts ${of.id}`, async () => {
     const [page, task] = await Promise.all([desk.verdicts(of.task), api.task(of.task).catch(() => null)]);
     return { verdicts: page.items, title: task?.task.title ?? of.task };
   }, CALM);
   const seen = reading.state.value;
   const verdicts = seen.data?.verdicts.filter((each) => each.subject === of.key).sort((a, b) => b.round - a.round) ?? [];
-  return /* @__PURE__ */ jsxs5("article", { "aria-labelledby": "review", children: [
-    /* @__PURE__ */ jsxs5("p", { class: "over", children: [
-      /* @__PURE__ */ jsx5("a", { class: "button small back", href: written2(route2.value.path), children: "← Evaluations" }),
+  return jsxs("article", { "aria-labelledby": "review", children: [
+    jsxs("p", { class: "over", children: [
+      jsx("a", { class: "button small back", href: written(route.value.path), children: "← Evaluations" }),
       " ",
-      /* @__PURE__ */ jsx5("a", { href: written2(["tasks", of.task]), children: seen.data ? safe4(seen.data.title) : shortId3(of.task) })
+      jsx("a", { href: written(["tasks", of.task]), children: seen.data ? safe(seen.data.title) : shortId(of.task) })
     ] }),
-    /* @__PURE__ */ jsxs5("h2", { id: "review", children: [
-      of.key === null ? "Whole task" : safe4(of.key),
+    jsxs("h2", { id: "review", children: [
+      of.key === null ? "Whole task" : safe(of.key),
       ": ",
       look(of.decision).word
     ] }),
-    /* @__PURE__ */ jsxs5("p", { class: "none", children: [
+    jsxs("p", { class: "none", children: [
       "Round ",
       of.round,
       ", decided ",
-      /* @__PURE__ */ jsx5(Ago2, { time: of.at }),
+      jsx(Ago, { time: of.at }),
       " ago."
     ] }),
-    /* @__PURE__ */ jsx5(Trouble4, { read: seen, what: "the verdicts" }),
-    seen.data && !verdicts.length && /* @__PURE__ */ jsx5("p", { class: "none", children: "No verdict is kept of it any more." }),
-    verdicts.map((each) => /* @__PURE__ */ jsxs5("section", { class: "card", children: [
-      /* @__PURE__ */ jsxs5("h3", { children: [
-        /* @__PURE__ */ jsx5(State2, { look: look(each.decision ?? "too long to show") }),
+    jsx(Trouble, { read: seen, what: "the verdicts" }),
+    seen.data && !verdicts.length && jsx("p", { class: "none", children: "No verdict is kept of it any more." }),
+    verdicts.map((each) => jsxs("section", { class: "card", children: [
+      jsxs("h3", { children: [
+        jsx(State, { look: look(each.decision ?? "too long to show") }),
         " ",
-        safe4(each.evaluator ?? "–"),
+        safe(each.evaluator ?? "–"),
         each.score !== null && ` · score ${Number(each.score.toFixed(3))}`,
         " · round ",
         each.round
       ] }),
-      /* @__PURE__ */ jsxs5("ul", { class: "said", children: [
-        each.reasons.map((reason, at) => /* @__PURE__ */ jsx5("li", { children: safe4(reason) }, at)),
-        each.findings.map((finding, at) => /* @__PURE__ */ jsxs5("li", { children: [
-          /* @__PURE__ */ jsx5("b", { children: safe4(finding.severity ?? "finding") }),
+      jsxs("ul", { class: "said", children: [
+        each.reasons.map((reason, at) => jsx("li", { children: safe(reason) }, at)),
+        each.findings.map((finding, at) => jsxs("li", { children: [
+          jsx("b", { children: safe(finding.severity ?? "finding") }),
           " ",
-          safe4(finding.text ?? "")
+          safe(finding.text ?? "")
         ] }, `f${at}`)),
-        each.feedback.map((wish, at) => /* @__PURE__ */ jsxs5("li", { children: [
-          /* @__PURE__ */ jsx5("b", { children: safe4(wish.subtask) }),
+        each.feedback.map((wish, at) => jsxs("li", { children: [
+          jsx("b", { children: safe(wish.subtask) }),
           " ",
-          safe4(wish.text)
+          safe(wish.text)
         ] }, `w${at}`)),
-        !each.reasons.length && !each.findings.length && !each.feedback.length && /* @__PURE__ */ jsx5("li", { class: "none", children: "Without reasons." })
+        !each.reasons.length && !each.findings.length && !each.feedback.length && jsx("li", { class: "none", children: "Without reasons." })
       ] })
     ] }, each.work_id))
   ] });
 }
 function Evaluators({ reviews }) {
-  const [found, setFound] = useState5(null);
+  const [found, setFound] = useState(null);
   const doing = useAct();
   async function count() {
     const tasks = [...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX);
@@ -1234,24 +1200,19 @@ function Evaluators({ reviews }) {
     }
     setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.length });
   }
-  if (!found) return /* @__PURE__ */ jsxs5(Fragment4, { children: [
-    doing.problem && /* @__PURE__ */ jsx5(NotDone4, { error: doing.problem }),
-    /* @__PURE__ */ jsx5("p", { children: /* @__PURE__ */ jsx5("button", { type: "button", class: "small", disabled: doing.busy, onClick: () => void doing.run(count, "Counted."), children: "Count by evaluator" }) })
+  if (!found) return jsxs(Fragment, { children: [
+    doing.problem && jsx(NotDone, { error: doing.problem }),
+    jsx("p", { children: jsx("button", { type: "button", class: "small", disabled: doing.busy, onClick: () => void doing.run(count, "Counted."), children: "Count by evaluator" }) })
   ] });
-  return /* @__PURE__ */ jsx5(Table, { name: "By evaluator", columns: ["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => `#${each}`)], caption: `Verdicts on the last ${found.tasks} reviewed tasks`, children: found.rows.map((row) => /* @__PURE__ */ jsxs5("tr", { children: [
-    /* @__PURE__ */ jsx5("th", { scope: "row", children: safe4(row.name) }),
-    Object.keys(LOOKS).map((each) => /* @__PURE__ */ jsx5("td", { class: "num", children: row.said[each] ?? 0 }, each)),
-    /* @__PURE__ */ jsx5("td", { class: "num", children: row.all }),
-    /* @__PURE__ */ jsx5("td", { class: "num", children: row.alike })
+  return jsx(Table, { name: "By evaluator", columns: ["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => `#${each}`)], caption: `Verdicts on the last ${found.tasks} reviewed tasks`, children: found.rows.map((row) => jsxs("tr", { children: [
+    jsx("th", { scope: "row", children: safe(row.name) }),
+    Object.keys(LOOKS).map((each) => jsx("td", { class: "num", children: row.said[each] ?? 0 }, each)),
+    jsx("td", { class: "num", children: row.all }),
+    jsx("td", { class: "num", children: row.alike })
   ] }, row.name)) });
 }
 
 // src/pages/desk/simulate.tsx
-import { useState as useState6 } from "./app.js";
-import { say as say3 } from "./app.js";
-import { Command as Command5, Glyph as Glyph2 } from "./app.js";
-import { grouped as grouped2, head, safe as safe5, span } from "./app.js";
-import { Fragment as Fragment5, jsx as jsx6, jsxs as jsxs6 } from "./app.js";
 var SCENARIOS = ["standard", "research", "code-review"];
 var FAULTS = {
   bot: "bots die, hang, repeat themselves",
@@ -1292,52 +1253,52 @@ function Simulate() {
     const next = faults.includes(name) ? faults.filter((each) => each !== name) : name in FAULTS ? [...faults.filter((each) => each in FAULTS), name] : [name];
     put({ faults: next.join(",") }, true);
   };
-  const text3 = (name, more = {}) => /* @__PURE__ */ jsx6("input", { value: asked(name), onInput: (event) => put({ [name]: event.currentTarget.value.trim() }, true), ...more });
-  return /* @__PURE__ */ jsxs6("div", { class: "page settings", children: [
-    /* @__PURE__ */ jsx6("h1", { class: "hidden-text", children: "Simulate" }),
-    /* @__PURE__ */ jsxs6("div", { class: "columns", children: [
-      /* @__PURE__ */ jsxs6("section", { children: [
-        /* @__PURE__ */ jsx6("h2", { children: "Rehearse your swarm" }),
-        /* @__PURE__ */ jsxs6("form", { class: "form two", onSubmit: (event) => event.preventDefault(), children: [
-          /* @__PURE__ */ jsxs6(Field, { label: "Scenario", hint: "a file of yours, or a shipped one", children: [
-            /* @__PURE__ */ jsx6("input", { list: "scenarios", value: asked("scenario"), placeholder: "standard", onInput: (event) => put({ scenario: event.currentTarget.value.trim() }, true) }),
-            /* @__PURE__ */ jsx6("datalist", { id: "scenarios", children: SCENARIOS.map((each) => /* @__PURE__ */ jsx6("option", { value: each }, each)) })
+  const text3 = (name, more = {}) => jsx("input", { value: asked(name), onInput: (event) => put({ [name]: event.currentTarget.value.trim() }, true), ...more });
+  return jsxs("div", { class: "page settings", children: [
+    jsx("h1", { class: "hidden-text", children: "Simulate" }),
+    jsxs("div", { class: "columns", children: [
+      jsxs("section", { children: [
+        jsx("h2", { children: "Rehearse your swarm" }),
+        jsxs("form", { class: "form two", onSubmit: (event) => event.preventDefault(), children: [
+          jsxs(Field, { label: "Scenario", hint: "a file of yours, or a shipped one", children: [
+            jsx("input", { list: "scenarios", value: asked("scenario"), placeholder: "standard", onInput: (event) => put({ scenario: event.currentTarget.value.trim() }, true) }),
+            jsx("datalist", { id: "scenarios", children: SCENARIOS.map((each) => jsx("option", { value: each }, each)) })
           ] }),
-          /* @__PURE__ */ jsx6(Field, { label: "What is real", children: /* @__PURE__ */ jsx6("select", { value: asked("level") || "core", onChange: (event) => put({ level: event.currentTarget.value === "core" ? null : event.currentTarget.value }, true), children: Object.entries(LEVELS).map(([level, does]) => /* @__PURE__ */ jsxs6("option", { value: level, children: [
+          jsx(Field, { label: "What is real", children: jsx("select", { value: asked("level") || "core", onChange: (event) => put({ level: event.currentTarget.value === "core" ? null : event.currentTarget.value }, true), children: Object.entries(LEVELS).map(([level, does]) => jsxs("option", { value: level, children: [
             level,
             ": ",
             does
           ] }, level)) }) }),
-          /* @__PURE__ */ jsx6(Field, { label: "Seeds", hint: "how many runs", children: text3("seeds", { inputMode: "numeric", placeholder: "1" }) }),
-          /* @__PURE__ */ jsx6(Field, { label: "First seed", hint: "the same seed, the same run", children: text3("start", { inputMode: "numeric", placeholder: "random" }) }),
-          /* @__PURE__ */ jsx6(Field, { label: "Virtual hours", children: text3("hours", { inputMode: "decimal", placeholder: "the scenario’s" }) }),
-          /* @__PURE__ */ jsx6(Field, { label: "Your bots", hint: "at level http", children: text3("bots", { placeholder: "mine.py:swarm", disabled: asked("level") !== "http" }) }),
-          /* @__PURE__ */ jsxs6("fieldset", { class: "wide", children: [
-            /* @__PURE__ */ jsx6("legend", { children: "Faults" }),
-            /* @__PURE__ */ jsx6("div", { class: "chips", children: ["all", "none", ...Object.keys(FAULTS)].map((each) => /* @__PURE__ */ jsx6("button", { type: "button", class: "chip", "aria-pressed": faults.includes(each), title: FAULTS[each], onClick: () => toggle(each), children: each }, each)) })
+          jsx(Field, { label: "Seeds", hint: "how many runs", children: text3("seeds", { inputMode: "numeric", placeholder: "1" }) }),
+          jsx(Field, { label: "First seed", hint: "the same seed, the same run", children: text3("start", { inputMode: "numeric", placeholder: "random" }) }),
+          jsx(Field, { label: "Virtual hours", children: text3("hours", { inputMode: "decimal", placeholder: "the scenario’s" }) }),
+          jsx(Field, { label: "Your bots", hint: "at level http", children: text3("bots", { placeholder: "mine.py:swarm", disabled: asked("level") !== "http" }) }),
+          jsxs("fieldset", { class: "wide", children: [
+            jsx("legend", { children: "Faults" }),
+            jsx("div", { class: "chips", children: ["all", "none", ...Object.keys(FAULTS)].map((each) => jsx("button", { type: "button", class: "chip", "aria-pressed": faults.includes(each), title: FAULTS[each], onClick: () => toggle(each), children: each }, each)) })
           ] }),
-          /* @__PURE__ */ jsxs6("label", { class: "choice", children: [
-            /* @__PURE__ */ jsx6("input", { type: "checkbox", checked: Boolean(asked("report")) && !real, disabled: real, onChange: (event) => put({ report: event.currentTarget.checked ? "1" : null }, true) }),
+          jsxs("label", { class: "choice", children: [
+            jsx("input", { type: "checkbox", checked: Boolean(asked("report")) && !real, disabled: real, onChange: (event) => put({ report: event.currentTarget.checked ? "1" : null }, true) }),
             " write report.json, to open it here"
           ] }),
-          /* @__PURE__ */ jsxs6("label", { class: "choice", children: [
-            /* @__PURE__ */ jsx6("input", { type: "checkbox", checked: Boolean(asked("twice")) && !real, disabled: real, onChange: (event) => put({ twice: event.currentTarget.checked ? "1" : null }, true) }),
+          jsxs("label", { class: "choice", children: [
+            jsx("input", { type: "checkbox", checked: Boolean(asked("twice")) && !real, disabled: real, onChange: (event) => put({ twice: event.currentTarget.checked ? "1" : null }, true) }),
             " play each run twice, to see that it repeats"
           ] })
         ] }),
-        /* @__PURE__ */ jsx6("p", { children: /* @__PURE__ */ jsx6(Command5, { text: command(asked) }) })
+        jsx("p", { children: jsx(Command, { text: command(asked) }) })
       ] }),
-      /* @__PURE__ */ jsxs6("section", { children: [
-        /* @__PURE__ */ jsx6("h2", { children: "What it proves" }),
-        /* @__PURE__ */ jsx6("p", { children: "It plays a whole swarm with the real engine and store. After every commit it checks that each item has one accepted result, that nothing acknowledged is lost, that no secret is in the evidence, and that all that is open has a wake-up due. When the faults stop, everything must end." }),
-        /* @__PURE__ */ jsx6("p", { children: "A run without a violation says only that these seeds found none. Exit codes: 0 none, 11 a violation, 12 not repeatable, 13 a target missed." }),
-        /* @__PURE__ */ jsxs6("p", { class: "none", children: [
+      jsxs("section", { children: [
+        jsx("h2", { children: "What it proves" }),
+        jsx("p", { children: "It plays a whole swarm with the real engine and store. After every commit it checks that each item has one accepted result, that nothing acknowledged is lost, that no secret is in the evidence, and that all that is open has a wake-up due. When the faults stop, everything must end." }),
+        jsx("p", { children: "A run without a violation says only that these seeds found none. Exit codes: 0 none, 11 a violation, 12 not repeatable, 13 a target missed." }),
+        jsxs("p", { class: "none", children: [
           "More: ",
-          /* @__PURE__ */ jsx6(Command5, { text: "swarmkeeper docs simulator" })
+          jsx(Command, { text: "swarmkeeper docs simulator" })
         ] })
       ] })
     ] }),
-    /* @__PURE__ */ jsx6(Report2, {})
+    jsx(Report2, {})
   ] });
 }
 function readReport(text3) {
@@ -1351,50 +1312,50 @@ function readReport(text3) {
   }
 }
 var replay = ({ level, scenario }, seed) => `swarmkeeper simulate ${quoted(scenario.name)} --hours ${Number(scenario.hours)} --level ${quoted(String(level))} --replay ${seed}`;
-var text2 = (value) => safe5(head(value, 300).text);
+var text2 = (value) => safe(head(value, 300).text);
 var figure = (name, value) => name.endsWith("_seconds") ? span(value * 1e3) : name.endsWith("share") || name === "utilisation" ? `${Math.round(100 * value)} %` : Number(value).toFixed(value < 10 ? 2 : 0);
 function Report2() {
-  const [found, setFound] = useState6(null);
+  const [found, setFound] = useState(null);
   async function open(file) {
     if (!file) return;
     const report = file.size <= FILE_MAX ? readReport(await file.text()) : null;
     setFound({ name: file.name, report });
-    say3(report ? `${report.runs.length} runs.` : "It is no report.");
+    say(report ? `${report.runs.length} runs.` : "It is no report.");
   }
-  return /* @__PURE__ */ jsxs6("section", { children: [
-    /* @__PURE__ */ jsxs6("div", { class: "part-head", children: [
-      /* @__PURE__ */ jsx6("h2", { children: "A report" }),
-      /* @__PURE__ */ jsxs6("label", { class: "button", children: [
+  return jsxs("section", { children: [
+    jsxs("div", { class: "part-head", children: [
+      jsx("h2", { children: "A report" }),
+      jsxs("label", { class: "button", children: [
         "Open report.json…",
-        /* @__PURE__ */ jsx6("input", { class: "hidden-text", type: "file", accept: ".json,application/json", onChange: (event) => void open(event.currentTarget.files?.[0]) })
+        jsx("input", { class: "hidden-text", type: "file", accept: ".json,application/json", onChange: (event) => void open(event.currentTarget.files?.[0]) })
       ] })
     ] }),
-    !found && /* @__PURE__ */ jsx6("p", { class: "none", children: "It is read in this browser, and sent nowhere." }),
-    found && !found.report && /* @__PURE__ */ jsxs6("div", { class: "trouble", role: "alert", children: [
-      /* @__PURE__ */ jsxs6("strong", { children: [
-        safe5(found.name),
+    !found && jsx("p", { class: "none", children: "It is read in this browser, and sent nowhere." }),
+    found && !found.report && jsxs("div", { class: "trouble", role: "alert", children: [
+      jsxs("strong", { children: [
+        safe(found.name),
         " is no report."
       ] }),
       " One is made by ",
-      /* @__PURE__ */ jsx6("code", { children: "--report report.json" }),
+      jsx("code", { children: "--report report.json" }),
       ", and has at most 8 MiB here."
     ] }),
-    found?.report && /* @__PURE__ */ jsx6(Shown, { report: found.report })
+    found?.report && jsx(Shown, { report: found.report })
   ] });
 }
 function Shown({ report }) {
   const broken = report.runs.filter((each) => each.violation), unlike = report.runs.filter((each) => each.deterministic === false);
   const struck = Object.entries(report.faults).filter(([, each]) => each?.times > 0).sort(([, a], [, b]) => b.times - a.times);
   const runs = [...broken, ...report.runs.filter((each) => !each.violation)];
-  return /* @__PURE__ */ jsxs6(Fragment5, { children: [
-    /* @__PURE__ */ jsxs6("p", { class: `verdict tone-${broken.length ? "bad" : "ok"}`, children: [
-      /* @__PURE__ */ jsx6(Glyph2, { tone: broken.length ? "bad" : "ok" }),
+  return jsxs(Fragment, { children: [
+    jsxs("p", { class: `verdict tone-${broken.length ? "bad" : "ok"}`, children: [
+      jsx(Glyph, { tone: broken.length ? "bad" : "ok" }),
       " ",
       broken.length ? `${broken.length} of ${report.runs.length} runs broke an invariant.` : `No invariant was broken in ${report.runs.length} runs, ${Number(report.virtual_hours).toFixed(1)} virtual hours, of ${text2(report.scenario.name)}.`,
       unlike.length > 0 && ` ${unlike.length} could not be repeated.`
     ] }),
-    broken.slice(0, 20).map(({ seed, violation }) => /* @__PURE__ */ jsxs6("div", { class: "trouble", children: [
-      /* @__PURE__ */ jsxs6("strong", { children: [
+    broken.slice(0, 20).map(({ seed, violation }) => jsxs("div", { class: "trouble", children: [
+      jsxs("strong", { children: [
         "Seed ",
         seed,
         ": ",
@@ -1409,42 +1370,42 @@ function Shown({ report }) {
       span(1e3 * Number(violation.at_seconds)),
       ": ",
       text2(violation.why),
-      /* @__PURE__ */ jsxs6("p", { children: [
+      jsxs("p", { children: [
         "Play it again, with its own --faults, --bots and --invariants, if the first command had these: ",
-        /* @__PURE__ */ jsx6(Command5, { text: replay(report, seed) })
+        jsx(Command, { text: replay(report, seed) })
       ] })
     ] }, seed)),
-    /* @__PURE__ */ jsxs6("div", { class: "columns", children: [
-      /* @__PURE__ */ jsxs6(Table, { name: "Figures", columns: ["Figure", "#Half of the runs", "#From", "#To"], children: [
-        Object.entries(report.figures).map(([name, band]) => band && /* @__PURE__ */ jsxs6("tr", { children: [
-          /* @__PURE__ */ jsx6("th", { scope: "row", children: text2(name.replaceAll("_", " ").replace(/ seconds$/, "")) }),
-          /* @__PURE__ */ jsx6("td", { class: "num", children: figure(name, band.median) }),
-          /* @__PURE__ */ jsx6("td", { class: "num", children: figure(name, band.low) }),
-          /* @__PURE__ */ jsx6("td", { class: "num", children: figure(name, band.high) })
+    jsxs("div", { class: "columns", children: [
+      jsxs(Table, { name: "Figures", columns: ["Figure", "#Half of the runs", "#From", "#To"], children: [
+        Object.entries(report.figures).map(([name, band]) => band && jsxs("tr", { children: [
+          jsx("th", { scope: "row", children: text2(name.replaceAll("_", " ").replace(/ seconds$/, "")) }),
+          jsx("td", { class: "num", children: figure(name, band.median) }),
+          jsx("td", { class: "num", children: figure(name, band.low) }),
+          jsx("td", { class: "num", children: figure(name, band.high) })
         ] }, name)),
-        report.targets.map((each) => /* @__PURE__ */ jsxs6("tr", { children: [
-          /* @__PURE__ */ jsxs6("th", { scope: "row", children: [
+        report.targets.map((each) => jsxs("tr", { children: [
+          jsxs("th", { scope: "row", children: [
             "target: ",
             text2(each.name.replaceAll("_", " "))
           ] }),
-          /* @__PURE__ */ jsx6("td", { class: "num", children: each.held ? "held" : "missed" }),
-          /* @__PURE__ */ jsx6("td", { class: "num", children: each.value === null ? "–" : figure(each.name, each.value) }),
-          /* @__PURE__ */ jsx6("td", { class: "num", children: figure(each.name, each.bound) })
+          jsx("td", { class: "num", children: each.held ? "held" : "missed" }),
+          jsx("td", { class: "num", children: each.value === null ? "–" : figure(each.name, each.value) }),
+          jsx("td", { class: "num", children: figure(each.name, each.bound) })
         ] }, `t ${each.name}`))
       ] }),
-      /* @__PURE__ */ jsx6(Table, { name: "Faults", columns: ["Fault that struck", "#Times", "#Runs"], children: struck.map(([kind, each]) => /* @__PURE__ */ jsxs6("tr", { children: [
-        /* @__PURE__ */ jsx6("th", { scope: "row", children: text2(kind) }),
-        /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(each.times) }),
-        /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(each.runs) })
+      jsx(Table, { name: "Faults", columns: ["Fault that struck", "#Times", "#Runs"], children: struck.map(([kind, each]) => jsxs("tr", { children: [
+        jsx("th", { scope: "row", children: text2(kind) }),
+        jsx("td", { class: "num", children: grouped(each.times) }),
+        jsx("td", { class: "num", children: grouped(each.runs) })
       ] }, kind)) })
     ] }),
-    /* @__PURE__ */ jsx6(Table, { name: "Runs", columns: ["Seed", "Violation", "#Tasks", "#Faults", "#Commits", "#Starts", "#Virtual time"], children: runs.slice(0, RUNS_SHOWN).map((run) => /* @__PURE__ */ jsxs6("tr", { children: [
-      /* @__PURE__ */ jsx6("th", { scope: "row", children: run.seed }),
-      /* @__PURE__ */ jsx6("td", { children: run.violation ? text2(run.violation.invariant) : "none" }),
-      [run.tasks, run.faults, run.commits, run.boots].map((each, at) => /* @__PURE__ */ jsx6("td", { class: "num", children: grouped2(Number(each)) }, at)),
-      /* @__PURE__ */ jsx6("td", { class: "num", children: span(1e3 * Number(run.virtual_seconds)) })
+    jsx(Table, { name: "Runs", columns: ["Seed", "Violation", "#Tasks", "#Faults", "#Commits", "#Starts", "#Virtual time"], children: runs.slice(0, RUNS_SHOWN).map((run) => jsxs("tr", { children: [
+      jsx("th", { scope: "row", children: run.seed }),
+      jsx("td", { children: run.violation ? text2(run.violation.invariant) : "none" }),
+      [run.tasks, run.faults, run.commits, run.boots].map((each, at) => jsx("td", { class: "num", children: grouped(Number(each)) }, at)),
+      jsx("td", { class: "num", children: span(1e3 * Number(run.virtual_seconds)) })
     ] }, run.seed)) }),
-    runs.length > RUNS_SHOWN && /* @__PURE__ */ jsxs6("p", { class: "foot", children: [
+    runs.length > RUNS_SHOWN && jsxs("p", { class: "foot", children: [
       "and ",
       runs.length - RUNS_SHOWN,
       " more"
