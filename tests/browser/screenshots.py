@@ -25,7 +25,7 @@ def main(folder: str) -> None:
             "task": f"tasks/{made['final']}?subtask=draft",
             "timeline": f"tasks/{made['final']}?view=timeline&subtask=images",
             "results": f"tasks/{made['final']}?tab=results",
-            "audit": f"tasks/{made['final']}?tab=audit",
+            "task-audit": f"tasks/{made['final']}?tab=audit",
             "stuck": f"tasks/{made['stuck']}",
             "failed": f"tasks/{made['failed']}",
             "big": f"tasks/{made['big']}",

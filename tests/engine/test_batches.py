@@ -136,6 +136,24 @@ def test_a_failed_hint_does_not_repeat_the_batch() -> None:
     assert [row["id"] for row in swarm.rows("SELECT id FROM task")] == [task]
 
 
+@pytest.mark.parametrize("step", ["_committed", "_settle"])
+def test_what_fails_after_the_commit_does_not_repeat_the_batch(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = Harness()
+    whole = getattr(swarm.engine, step)
+
+    def fail(*args: Any, **named: Any) -> None:
+        whole(*args, **named)
+        swarm.loop.now += 5_000  # a second run would create another task
+        raise RuntimeError("what the engine remembers is broken")
+
+    monkeypatch.setattr(swarm.engine, step, fail)
+    task = swarm.submit(["a"])
+
+    assert [row["id"] for row in swarm.rows("SELECT id FROM task")] == [task]
+    monkeypatch.undo()
+    swarm.check(faults=1)
+
+
 # ---- temporary faults ----------------------------------------------------------------------------------------------
 
 
