@@ -184,6 +184,7 @@ TOGETHER = {
     "at least one filter is required: without one, all tasks would be selected",
     "deadline_seconds and budget are allowed only with action retry",
     "must be asc for a stream",
+    "must be the id of a person",  # that there is
     "must contain the last ETag",  # of a header, where the query waits for a change
 }
 

@@ -105,11 +105,11 @@ def test_the_whole_cannot_be_published_by_mistake() -> None:
 
 
 def test_wheels_are_small(wheels: tuple[Wheel, Wheel]) -> None:
-    """In KiB: 300 and 1,710 when this was written, of which the rules of redaction have 170, and the dashboard 40."""
+    """In KiB: 300 and 1,830 when this was written, of which the rules of redaction have 170, and the dashboard 110."""
     sdk, server = (wheel.path.stat().st_size / 1024 for wheel in wheels)
 
     assert sdk < 400
-    assert server < 1_800
+    assert server < 1_950
 
 
 def test_a_wheel_from_a_source_archive_is_the_wheel_from_the_tree(wheels: tuple[Wheel, Wheel], tmp_path: Path) -> None:

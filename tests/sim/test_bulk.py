@@ -35,6 +35,18 @@ def test_an_operation_whose_server_died_goes_on_and_does_nothing_twice(monkeypat
     assert max(taken.values()) == 2, "the second server has gone on with it"
 
 
+def test_an_operation_that_nobody_carries_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look(self: Operations) -> None:
+        return None
+
+    monkeypatch.setattr(Operations, "_look", look)
+
+    violation = run(replace(CASE, scenario=replace(CASE.scenario, heal_hours=0.5), faults=())).violation
+
+    assert violation is not None
+    assert violation.invariant == "7.operation"
+
+
 def test_level_core_has_no_operations() -> None:
     with pytest.raises(ValueError, match="level http"):
         run(Case(1, CATCH_BULK))

@@ -104,3 +104,20 @@ async def test_after_a_turn_rows_wait_to_share_the_next_one_unless_somebody_wait
 
     assert await numbers(admin) == [1, 2, 3]
     await store.close()
+
+
+async def test_what_was_written_last_is_numbered_before_the_server_ends(
+    database: str, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequencer_module, "_SECONDS_OF_REST", LONG)
+    store = PostgresStore(database)
+    await store.open()
+    await save(store, told(1))
+    async with asyncio.timeout(LONG):
+        while await numbers(admin) != [1]:  # noqa: ASYNC110  # another process would wait like this
+            await asyncio.sleep(0.01)
+    await save(store, told(2))
+
+    await store.close()
+
+    assert await numbers(admin) == [1, 2]

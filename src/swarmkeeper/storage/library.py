@@ -6,7 +6,7 @@ import apsw
 
 # SQLite's own pool of small pieces of memory, for each connection: bytes of a piece, and their number. The prepared
 # statements of the engine take all of the usual hundred, so everything else came from malloc.
-_LOOKASIDE = (1_200, 440)
+_LOOKASIDE = (1_200, 480)
 
 
 def tune() -> bool:

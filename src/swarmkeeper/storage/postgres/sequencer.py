@@ -40,6 +40,7 @@ _OWN_FOR_NOW = f"SELECT pg_try_advisory_xact_lock({_KEY})"
 _PRESENT = "SELECT pg_advisory_lock_shared(hashtextextended('swarmkeeper/server', 0))"
 _SECONDS_BETWEEN_TRIES = 0.25
 _FROZEN = 3_000_000  # microseconds
+_SECONDS_FOR_LAST_TURN = 1.0  # at the end
 _SECONDS_OF_REST = 0.025  # after a turn: the longest time that a transaction waits so that it shares a turn
 _SECONDS_IDLE_MIN, _SECONDS_IDLE_MAX = 0.025, 0.1  # without a hint: it was lost, or a tool has written rows
 
@@ -170,6 +171,9 @@ class Sequencer:
 
     async def stop(self) -> None:
         if self._task is not None:
+            with suppress(TimeoutError):  # what was written last gets its numbers: it may be that no other server runs
+                async with asyncio.timeout(_SECONDS_FOR_LAST_TURN):
+                    await self.numbered()
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
