@@ -37,7 +37,7 @@ def test_an_operation_whose_server_died_goes_on_and_does_nothing_twice(monkeypat
 
 def test_an_operation_that_nobody_carries_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     async def look(self: Operations) -> None:
-        return None
+        self._woken.clear()
 
     monkeypatch.setattr(Operations, "_look", look)
 

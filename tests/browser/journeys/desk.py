@@ -75,6 +75,7 @@ def makes_and_revokes_a_key(context: BrowserContext) -> None:
         page.keyboard.press("Enter")
         page.get_by_role("combobox", name="Role").focus()
         page.keyboard.type("approver")
+        expect(page.get_by_label("Person").locator("option", has_text=person)).to_have_count(1)  # they are read, too
         page.get_by_label("Person").focus()
         page.keyboard.type(person)
         page.get_by_label("Ends after days").focus()

@@ -113,12 +113,18 @@ def _unknown(topic: str, found: dict[str, DocsPage]) -> CliError:
     near = difflib.get_close_matches(wanted, found, n=3, cutoff=0.7)
     word = re.compile(rf"\b{re.escape(topic.strip())}", re.IGNORECASE)
     counts = {name: len(word.findall(page.text)) for name, page in found.items()} if topic.strip() else {}
-    speaking = sorted((name for name in counts if counts[name]), key=lambda name: -counts[name])[:_MENTIONS_MAX]
+    # A reference names everything; a guide says what it is.
+    speaking = [name for name in counts if counts[name]]
+    speaking = sorted(speaking, key=lambda name: (_is_reference(found[name]), -counts[name]))[:_MENTIONS_MAX]
     facts = [("near", ", ".join(near))] if near else []
     facts += [("mentioned in", ", ".join(speaking))] if speaking else []
     best = (near or speaking or [""])[0]
     fix = f"swarmkeeper docs {best}".rstrip()  # without a topic, all are listed
     return CliError("no_topic", f"no topic {topic!r}", exit_code=Exit.NOT_FOUND, facts=facts, fix=fix)
+
+
+def _is_reference(page: DocsPage) -> bool:
+    return page.kind.partition("/")[0] == "reference"
 
 
 def _draw(page: DocsPage) -> None:
