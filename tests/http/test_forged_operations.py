@@ -231,3 +231,16 @@ async def test_a_key_that_has_other_rights_in_between_does_no_more(
         items = (await read(caller, half.place))["items"]
         assert [item["detail"] for item in items] == [None, None, *["the key has other rights now"] * 2]
         assert await outcomes(caller, half.tasks) == ["cancelled"] * 2 + [None] * 2
+
+
+async def test_the_reason_of_an_operation_is_stored_without_its_secrets(store_url: str) -> None:
+    secret = "AKIAQX4B7ZJ2M5N8P3RT"
+    async with serving(store_url) as swarm:
+        caller = Caller(swarm.app, await swarm.make_key("admin"))
+        task = await planned(caller, "a")
+        answer = await begun(caller, "cancel", ids=[task], reason=f"leaked {secret}")
+        assert answer.status == 202
+
+    ((stored,),) = await ask(store_url, "SELECT args FROM operation")
+    assert "leaked" in stored
+    assert secret not in stored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
@@ -48,7 +49,7 @@ def start(working: WorkingSet, command: StartOperation) -> str:
         party=by.party,
         caller=command.caller,
         action=command.action,
-        args=command.args,
+        args=json.dumps(working.rules.redact(json.loads(command.args), tenant=by.tenant).value),
         dry_run=int(command.dry_run),
         total=len(command.tasks),
         trace=command.trace,
