@@ -170,6 +170,7 @@ def counts_and_filters(context: BrowserContext) -> None:
     counted, asked = json.loads(ARGUMENTS[0]), []
     with watched(context) as page:
         sign_in(page)
+        settled(page)
         page.on("request", lambda request: asked.append(request.url.rpartition("/")[2].partition("?")[0]))
         at(page, "tasks")
         for status, number in counted.items():
@@ -271,6 +272,7 @@ def looks_at_bots_and_queues(context: BrowserContext) -> None:
     asked: list[str] = []
     with watched(context) as page:
         sign_in(page)
+        settled(page)  # the inbox has asked for what it shows
         page.on("request", lambda request: asked.append(request.url.rpartition("/")[2].partition("?")[0]))
         page.keyboard.press("g")
         page.keyboard.press("q")
