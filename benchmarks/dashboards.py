@@ -2,8 +2,9 @@
 
     .venv/bin/python -m benchmarks.dashboards [--tasks 200 --rounds 10 --pages 10] [--store postgresql://…]
 
-A page does what dashboard/src/live.ts does: it follows GET /changes, and reads its list of tasks again when it is told
-that tasks have changed; twice a second at most, or each two seconds if many tasks changed or a read was slow. The same
+Each simulated page makes the requests of dashboard/src/live.ts: it follows GET /changes, and reads its list of tasks
+again when the server tells it that tasks have changed; at most twice a second, or once in two seconds if many tasks
+changed or a read was slow. The same
 server works with and without pages in turns, in many rounds, because neighbours on the same cores make everything
 slower for a while.
 """
