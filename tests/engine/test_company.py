@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
-import asyncpg
 import pytest
 
 from swarmkeeper.app import OWN, Orchestrator
+from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import Submit
 from swarmkeeper.engine.batch import COMPANY_PART, Company
@@ -18,9 +20,9 @@ from swarmkeeper.request_id import REQUEST
 from swarmkeeper.settings import Settings
 from tests.support.postgres import server
 
-STATEMENT_SECONDS = 0.005  # as of a database in another building
+BATCH = 40_000  # microseconds that it takes, as of a database in another building
 CALLERS, ROUNDS = 12, 6
-APART_SECONDS = 0.0004  # between the moments at which callers come back
+APART = 400  # microseconds between the moments at which callers come back
 
 
 class Clock:
@@ -112,40 +114,85 @@ async def test_one_very_slow_batch_does_not_make_the_next_ones_wait_long(clock: 
     assert sum(clock.sleeps) <= 12_500
 
 
+class FarAway(SystemClock):
+    """The time at a database in another building: it passes with batches and pauses, and not while this machine works.
+
+    On a slow machine a call takes longer than callers are apart, and they would come together anyway.
+    """
+
+    def __init__(self) -> None:
+        self._began, self._passed = super().now(), 0
+        self._later: list[tuple[int, int, asyncio.Future[None]]] = []  # who comes back, and when
+        self.asking = 0  # callers that wait for an answer
+
+    def now(self) -> int:
+        return self._began + self._passed
+
+    def monotonic(self) -> int:
+        return self._passed
+
+    async def passes(self, microseconds: int) -> None:
+        """Let time pass, and those who come back meanwhile reach the queue."""
+        self._passed += microseconds
+        while self._later and self._later[0][0] <= self._passed:
+            heapq.heappop(self._later)[2].set_result(None)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def later(self, number: int) -> None:
+        """Return when this caller comes back: each a moment after the one before it."""
+        back = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._later, (self._passed + number * APART, number, back))
+        await back
+
+    async def pass_while_idle(self) -> None:
+        """Let time pass also while no caller waits for an answer, so that the next one comes."""
+        while True:
+            await asyncio.sleep(0.001)
+            if self._later and not self.asking:
+                await self.passes(self._later[0][0] - self._passed)
+
+
 @pytest.fixture
 def store() -> str:
     return server().new_store()
 
 
 @asynccontextmanager
-async def far_database(store: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Orchestrator]:
-    """Run a server whose database takes some milliseconds to answer each statement."""
+async def far_database(store: str, clock: FarAway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Orchestrator]:
+    """Run a server whose database takes some milliseconds for each batch."""
 
-    def slow(method: Any) -> Any:
-        async def slowly(*args: Any, **named: Any) -> Any:
-            await asyncio.sleep(STATEMENT_SECONDS)
-            return await method(*args, **named)
+    pauses = SimpleNamespace(**{**vars(asyncio), "sleep": lambda seconds: clock.passes(round(seconds * 1e6))})
+    async with Orchestrator(Settings(store=store, log_level="error"), clock=clock) as swarm:
+        begin = swarm.store.begin
 
-        return slowly
+        @asynccontextmanager
+        async def begins() -> AsyncIterator[Any]:
+            async with begin() as transaction:
+                yield transaction
+                await clock.passes(BATCH)
 
-    async with Orchestrator(Settings(store=store, log_level="error")) as swarm:
         with monkeypatch.context() as patched:
-            for name in ("fetch", "fetchrow", "fetchval", "execute"):
-                patched.setattr(asyncpg.Connection, name, slow(getattr(asyncpg.Connection, name)))
+            patched.setattr("swarmkeeper.engine.batch.asyncio", pauses)
+            patched.setattr(swarm.store, "begin", begins)
             yield swarm
 
 
-async def batches_of(swarm: Orchestrator) -> int:
+async def batches_of(swarm: Orchestrator, clock: FarAway) -> int:
     """Let callers submit tasks, each the next one soon after the answer; return how many batches that took."""
 
     async def caller(number: int) -> None:
         REQUEST.set(f"req_{number}")
         for _ in range(ROUNDS):
+            clock.asking += 1
             not_replayed(await swarm.engine.do(Submit(by=OWN, title="hello", spec=b'{"title":"hello"}')))
-            await asyncio.sleep(number * APART_SECONDS)
+            clock.asking -= 1
+            await clock.later(number)
 
     before = swarm.engine.stats.batches
+    passing = asyncio.create_task(clock.pass_while_idle())
     await asyncio.gather(*map(caller, range(CALLERS)))
+    passing.cancel()
     return swarm.engine.stats.batches - before
 
 
@@ -153,11 +200,12 @@ async def test_callers_of_a_far_database_share_batches(store: str, monkeypatch: 
     async def at_once(self: Company, queue: Any) -> None:
         return
 
-    async with far_database(store, monkeypatch) as swarm:
-        together = await batches_of(swarm)
+    far = FarAway()
+    async with far_database(store, far, monkeypatch) as swarm:
+        together = await batches_of(swarm, far)
         with monkeypatch.context() as patched:
             patched.setattr(Company, "wait", at_once)
-            apart = await batches_of(swarm)
+            apart = await batches_of(swarm, far)
 
     assert together <= 0.75 * apart
 
