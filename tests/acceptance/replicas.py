@@ -47,8 +47,8 @@ class Replica(Server):
 class LoadBalancer:
     """Passes new connections on to the servers that are ready, in turn.
 
-    It cuts those of a server that stands still. A server that answers that it is not ready, or accepts no connection any
-    more, is stopping: it answers the calls that it has, and closes their connections itself.
+    It cuts those of a server that stands still. A server that answers that it is not ready, or accepts no connection,
+    is stopping: it answers the calls that it has, and closes their connections itself.
     It runs on an event loop in a thread of its own, and knows nothing of HTTP but `GET /readyz`.
     """
 

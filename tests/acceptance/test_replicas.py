@@ -252,8 +252,8 @@ def test_a_rolling_restart_fails_no_call_loses_no_lease_and_prolongs_none(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
     database = postgres.new_database(keep=True)
-    # A server that stops answers what it has accepted, so each bot gets each of its leases, and no attempt is lost. That
-    # holds as long as nobody cuts a connection or lets a lease expire, which is not what this test is about.
+    # A server that stops answers what it has accepted, so each bot gets each of its leases, and no attempt is lost.
+    # That holds as long as nobody cuts a connection or lets a lease expire, which is not what this test is about.
     with Cluster(tmp_path, database, REPLICAS, NO_LIMITS, seconds_to_answer=PATIENT_SECONDS) as cluster:
         swarm = Swarm(cluster, seconds=PATIENT_SECONDS)
 
