@@ -23,6 +23,7 @@ Json = Any
 SECONDS_BETWEEN_CHECKS = 0.2
 SECONDS_TO_ANSWER = 1.0  # for a health check
 SECONDS_FOR_CALL = 10.0  # for a call of a bot or client that holds no poll open for longer
+PATIENT_SECONDS = 60.0  # for both, where nobody stands still: however busy the machine is, no connection is cut
 
 
 class Replica(Server):
@@ -44,13 +45,15 @@ class Replica(Server):
 
 
 class LoadBalancer:
-    """Passes connections on to the servers that are healthy, in turn. It cuts those of a server that stops to answer.
+    """Passes new connections on to the servers that are ready, in turn.
 
+    It cuts those of a server that stands still. A server that answers that it is not ready, or accepts no connection,
+    is stopping: it answers the calls that it has, and closes their connections itself.
     It runs on an event loop in a thread of its own, and knows nothing of HTTP but `GET /readyz`.
     """
 
-    def __init__(self, servers: Sequence[Server]) -> None:
-        self._servers = servers
+    def __init__(self, servers: Sequence[Server], *, seconds_to_answer: float = SECONDS_TO_ANSWER) -> None:
+        self._servers, self._seconds_to_answer = servers, seconds_to_answer
         self._healthy: list[Server] = []
         self._open: dict[int, set[asyncio.StreamWriter]] = {id(server): set() for server in servers}
         self._turn = 0
@@ -65,28 +68,31 @@ class LoadBalancer:
 
     async def _check(self, server: Server) -> None:
         while True:
-            if await self._is_ready(server):
-                if server not in self._healthy:
-                    self._healthy.append(server)
-            else:
-                if server in self._healthy:
-                    self._healthy.remove(server)
+            is_ready = await self._is_ready(server)
+            if is_ready and server not in self._healthy:
+                self._healthy.append(server)
+            elif not is_ready and server in self._healthy:
+                self._healthy.remove(server)
+            if is_ready is None:
                 for writer in list(self._open[id(server)]):
                     writer.transport.abort()
             await asyncio.sleep(SECONDS_BETWEEN_CHECKS)
 
-    async def _is_ready(self, server: Server) -> bool:
+    async def _is_ready(self, server: Server) -> bool | None:
+        """Return None if there is no answer in time."""
         if not server.url:
             return False
         try:
-            async with asyncio.timeout(SECONDS_TO_ANSWER):
+            async with asyncio.timeout(self._seconds_to_answer):
                 reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(server.url).port)
                 try:
                     writer.write(b"GET /readyz HTTP/1.1\r\nHost: balancer\r\nConnection: close\r\n\r\n")
                     return b" 200 " in await reader.readline()
                 finally:
                     writer.close()
-        except (OSError, TimeoutError):
+        except TimeoutError:
+            return None
+        except OSError:
             return False
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -122,10 +128,16 @@ class Cluster:
     """Orchestrators on one database behind a load balancer, while the block lasts. Its key is an administrator's."""
 
     def __init__(
-        self, folder: Path, database: str, count: int, settings: Mapping[str, object] = MappingProxyType({})
+        self,
+        folder: Path,
+        database: str,
+        count: int,
+        settings: Mapping[str, object] = MappingProxyType({}),
+        *,
+        seconds_to_answer: float = SECONDS_TO_ANSWER,
     ) -> None:
         self.replicas = [Replica(folder, number, database, settings) for number in range(count)]
-        self.balancer = LoadBalancer(self.replicas)
+        self.balancer = LoadBalancer(self.replicas, seconds_to_answer=seconds_to_answer)
         self.key = ""
 
     @property
@@ -168,8 +180,10 @@ class Cluster:
 class InsistentCaller:
     """One key's calls, repeated until there is an answer other than 503. It counts what it was answered."""
 
-    def __init__(self, url: Callable[[], str], key: str, answers: dict[str, int]) -> None:
-        self._url, self._key, self._answers = url, key, answers
+    def __init__(
+        self, url: Callable[[], str], key: str, answers: dict[str, int], *, seconds: float = SECONDS_FOR_CALL
+    ) -> None:
+        self._url, self._key, self._answers, self._seconds = url, key, answers, seconds
         self._connection: HttpConnection | None = None
 
     def close(self) -> None:
@@ -185,7 +199,7 @@ class InsistentCaller:
         until = time.monotonic() + seconds
         while True:
             try:
-                async with asyncio.timeout(SECONDS_FOR_CALL):
+                async with asyncio.timeout(self._seconds):
                     if self._connection is None:
                         self._connection = await HttpConnection.open(self._url(), self._key)
                     status, text = await self._connection.raw(method, path, content, given)

@@ -278,6 +278,43 @@ def test_a_repeated_claim_returns_the_same_leases(swarm: Harness) -> None:
     assert len(first) == 2
 
 
+def test_leases_that_a_repeated_claim_returned_stay_although_the_first_call_turns_out_to_be_cut(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    bot = swarm.bot("worker")
+    first = swarm.park(bot, claim_id="c1")
+
+    (again,) = swarm.leases(bot, claim_id="c1")  # its reply was lost, which the server does not know yet
+    swarm.engine.abandon(first.poll)  # now it does
+    swarm.advance(0)
+
+    assert swarm.report(again).leases == ()
+    assert [attempt["ending"] for attempt in swarm.attempts(again.work)] == ["succeeded"]
+    assert swarm.work(task, "a").status is Status.SUCCEEDED
+
+
+def test_leases_that_no_call_of_a_claim_received_return_to_their_queue(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    bot = swarm.bot("worker")
+    polls = [swarm.park(bot, claim_id="c1") for _ in range(3)]
+
+    for parked in polls:
+        assert swarm.work(task, "a").status is Status.LEASED
+        swarm.engine.abandon(parked.poll)
+        swarm.advance(0)
+
+    assert swarm.work(task, "a").status is Status.READY
+
+
+def test_a_repeated_claim_prolongs_no_lease(swarm: Harness) -> None:
+    swarm.submit(["a"])
+    bot = swarm.bot("worker")
+    (first,) = swarm.leases(bot, claim_id="c1")
+
+    swarm.advance(10)
+
+    assert swarm.leases(bot, claim_id="c1") == (first,)
+
+
 def test_a_repeated_claim_returns_its_leases_that_are_still_live(swarm: Harness) -> None:
     swarm.submit(["a", "b", "c"])
     bot = swarm.bot("worker", capacity=3)

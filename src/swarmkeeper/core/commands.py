@@ -559,7 +559,8 @@ class TimerFired(Command[None]):
     by: Principal = ENGINE
     kind: str
     ref: str
-    lease_id: str | None = None  # with `unseen`, which is not a timer: the lease that never reached its bot
+    lease_id: str | None = None  # with `unseen`, no timer: the lease that never reached its bot
+    version: int | None = None  # with `unseen`: the lease's when its answer was lost; a later one was answered again
 
     def _own_needs(self) -> list[Key]:
         match self.kind:

@@ -324,7 +324,13 @@ class Dispatcher:
         live = [lease for lease in live if owners.within(self._working, poll.claim.by, lease.task, lease.work)]
         if not live:
             return None
-        return self._granted(live)
+        granted = self._granted(live)
+        # Each answer with a lease raises its version, so that only the loss of the last one takes the lease back.
+        self._working.begin(actor_type="bot", actor=bot.id, by=poll.claim.by, seed=poll.seed)
+        for lease in live:
+            self._working.edit_lease(lease)
+        self._working.finish()
+        return granted
 
     def _granted(self, leases: Iterable[LeaseRecord]) -> tuple[Granted, ...]:
         working = self._working

@@ -184,11 +184,15 @@ class Engine:
             self.scheduler.end(poll)
 
     def abandon(self, poll: Poll) -> None:
-        """Drop a poll whose connection is gone; leases just granted to it return to their queues as unseen."""
+        """Drop a poll whose connection is gone; leases just granted to it return to their queues as unseen.
+
+        Leases that a repeated call was given meanwhile, here or at another server, stay with their bot.
+        """
         self.scheduler.forget(poll)
         for granted in poll.found.leases:
             if not self._stopping:
-                lost = TimerFired(kind="unseen", ref=granted.work, lease_id=granted.lease_id)
+                stored = granted.lease.version + 1  # the batch that granted it has raised it after the copy
+                lost = TimerFired(kind="unseen", ref=granted.work, lease_id=granted.lease_id, version=stored)
                 self._queue.put(poll.claim.by.tenant, self._queued(lost))
                 self._woken.set()
 

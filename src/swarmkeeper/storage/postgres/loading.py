@@ -258,10 +258,11 @@ class BulkLoading:
 
     async def plan_items(self, keys: _Keys) -> None:
         for key in keys:
-            found = [rows.WORK.from_row(row) for row in await self._fetch("plan_of_task", task=key, kind=Kind.EXECUTE)]
-            self._found["plan_items", key] = [work.id for work in found]
-            for work in found:
-                self._found.setdefault(("work", work.id), work)
+            self._found["plan_items", key] = []
+        for row in await self._for_keys("plans_of_each", keys, kind=Kind.EXECUTE):
+            work = rows.WORK.from_row(row)
+            self._found["plan_items", work.task].append(work.id)
+            self._found.setdefault(("work", work.id), work)
 
     async def open_works(self, keys: _Keys) -> None:
         for task, after, n in keys:

@@ -60,9 +60,12 @@ SELECT {edge.*}, {work.*}
  CROSS JOIN work ON work.id = edge.parent
  ORDER BY edge.child, edge.parent;
 
--- name: plan_of_task
--- The same as works_of_plan, as whole rows.
-SELECT {work.*} FROM work WHERE task = :task AND kind = :kind ORDER BY seq;
+-- name: plans_of_each
+-- The same as works_of_plan for each task, as whole rows.
+SELECT {work.*}
+  FROM {each :keys} AS wanted
+ CROSS JOIN work ON work.task = wanted.value AND work.kind = :kind
+ ORDER BY work.task, work.seq;
 
 -- name: all_due
 -- Timers of all kinds due by now, with their task if they have one, earliest first.

@@ -81,9 +81,11 @@ def expire(working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord
 
 
 def _never_arrived(working: WorkingSet, command: TimerFired) -> None:
-    """Take back a lease whose connection was gone before it was answered."""
+    """Take back a lease whose connection was gone before it was answered, unless another call was answered with it."""
     lease: LeaseRecord | None = working.get(lookups.LEASE, command.ref)
     if lease is None or lease.lease_id != command.lease_id or lease.seen or lease.cancelled:
+        return
+    if command.version is not None and lease.version != command.version:
         return
     work = working.work(command.ref)
     task = working.task(work.task)
