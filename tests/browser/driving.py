@@ -8,13 +8,12 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-PROGRAM, AXE, URL, KEY, JOURNEY, *ARGUMENTS = sys.argv[1:]
-UI = f"{URL}/ui/"
 ELSEWHERE = "swarm.example"  # a name that leads to the server, and that a browser takes for another machine's
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 THEMES = ("light", "dark")
@@ -44,6 +43,25 @@ REFUSALS = (
     "Failed to load resource: net::ERR_INCOMPLETE_CHUNKED_ENCODING",
 )
 STEP = "step: "  # begins a line that asks the test to do something
+ENDED = "the journey has ended"
+
+
+@dataclass
+class Given:
+    """What the journey that is being made was given."""
+
+    axe: str = ""  # the file of axe-core
+    url: str = ""  # of the server
+    key: str = ""
+    journey: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+    @property
+    def ui(self) -> str:
+        return f"{self.url}/ui/"
+
+
+given = Given()
 
 Journey = Callable[[BrowserContext], None]
 JOURNEYS: dict[str, Journey] = {}
@@ -84,19 +102,19 @@ def _is_refusal(line: str) -> bool:
 
 
 def _is_ours(url: str) -> bool:
-    return urlsplit(url).netloc == urlsplit(URL).netloc
+    return urlsplit(url).netloc == urlsplit(given.url).netloc
 
 
 def sign_in(page: Page) -> None:
-    page.goto(UI)
+    page.goto(given.ui)
     expect(page.get_by_label("API key or token")).to_be_focused()
-    page.keyboard.type(KEY)
+    page.keyboard.type(given.key)
     page.keyboard.press("Enter")
     expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
 
 
 def at(page: Page, place: str) -> None:
-    page.goto(f"{UI}#/{place}")
+    page.goto(f"{given.ui}#/{place}")
 
 
 def settled(page: Page) -> None:

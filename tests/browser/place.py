@@ -1,12 +1,14 @@
 """A real server on a socket, in a thread of its own, with something of everything that the dashboard shows."""
 
 import asyncio
+import atexit
+import json
 import os
 import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -28,7 +30,7 @@ NO_BROWSER = (
     "Chromium or Chrome in SWARMKEEPER_TEST_BROWSER"
 )
 JOURNEY_SECONDS = 110
-STEP = "step: "  # as in driving.py, which this cannot import: playwright is not here
+STEP, ENDED = "step: ", "the journey has ended\n"  # as in driving.py, which needs playwright: it is not here
 
 # What somebody may write to be run, to look like something else, or to break the page. The API refuses BIDI in titles
 # and labels; descriptions, questions and outputs may have any character.
@@ -227,37 +229,74 @@ def drive_at(
     Args:
         steps: what happens at the server when the journey asks for it by `let_happen`, by name.
     """
-    assert DRIVER_PYTHON.exists(), "there is no .venv-browser: run make setup"
-    assert AXE.exists(), "there is no dashboard/node_modules: run make setup"
-    given = [browser(), str(AXE), url, key, journey, *arguments]
-    said: list[str] = []
-    with (
-        TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            [DRIVER_PYTHON, *DRIVER, *given],
+    global _driver
+    if _driver is None or _driver.process.poll() is not None:
+        _driver = Driver()
+    given = {"axe": str(AXE), "url": url, "key": key, "journey": journey, "arguments": arguments}
+    return _driver.make(json.dumps(given), steps or {})
+
+
+class Driver:
+    """A process with a browser that makes one journey after the other, because it takes seconds to start."""
+
+    def __init__(self) -> None:
+        assert DRIVER_PYTHON.exists(), "there is no .venv-browser: run make setup"
+        assert AXE.exists(), "there is no dashboard/node_modules: run make setup"
+        self._errors = TemporaryFile("w+")  # noqa: SIM115 - as long as the process
+        self.process = subprocess.Popen(
+            [DRIVER_PYTHON, *DRIVER, browser()],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=errors,
+            stderr=self._errors,
             text=True,
-        ) as process,
-    ):
-        assert process.stdin is not None
-        assert process.stdout is not None
-        late = threading.Timer(JOURNEY_SECONDS, process.kill)
+        )
+        atexit.register(self._end)
+
+    def make(self, journey: str, steps: Mapping[str, Callable[[], object]]) -> str:
+        """Make a journey and return what it says.
+
+        Raises:
+            AssertionError: it failed. Then the process has ended, with its browser.
+        """
+        assert self.process.stdout is not None
+        late = threading.Timer(JOURNEY_SECONDS, self.process.kill)
         late.start()
+        said: list[str] = []
         try:
-            for line in process.stdout:
+            self._tell(journey)
+            for line in self.process.stdout:
+                if line == ENDED:
+                    return "".join(said)
                 if line.startswith(STEP):
-                    done = (steps or {})[line.removeprefix(STEP).strip()]()
-                    process.stdin.write(f"{'' if done is None else done}\n")
-                    process.stdin.flush()
+                    done = steps[line.removeprefix(STEP).strip()]()
+                    self._tell("" if done is None else str(done))
                 else:
                     said.append(line)
-            code = process.wait()
+        except BaseException:
+            self._end()  # a step has failed: the journey must not go on
+            raise
         finally:
             late.cancel()
-            process.kill()
-        errors.seek(0)
-        assert code == 0, errors.read()[-6_000:] + "".join(said)[-2_000:]
-    return "".join(said)
+        self._end()
+        self._errors.seek(0)
+        raise AssertionError(self._errors.read()[-6_000:] + "".join(said)[-2_000:])
+
+    def _tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def _end(self) -> None:
+        """Let it close its browser; if it is in the middle of a journey, it fails and does the same."""
+        atexit.unregister(self._end)
+        with suppress(BrokenPipeError), self.process.stdin or nullcontext():
+            pass
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+_driver: Driver | None = None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import APIResponse, BrowserContext, Page, Route, expect
 
-from tests.browser.driving import ARGUMENTS, at, journey, settled, sign_in, watched
+from tests.browser.driving import at, given, journey, settled, sign_in, watched
 
 # What a browser lacks where the server has no TLS.
 NO_SUBTLE = "Object.defineProperty(Crypto.prototype, 'subtle', {get: () => undefined})"
@@ -25,7 +25,7 @@ def _answer(route: Route) -> APIResponse:
 @journey
 def proves_a_record(context: BrowserContext) -> None:
     """By keyboard alone: to the log, to the records of an action, to the second of them, and to its proof."""
-    action, second = ARGUMENTS
+    action, second = given.arguments
     with watched(context) as page:
         sign_in(page)
         page.keyboard.press("g")
@@ -52,7 +52,7 @@ def proves_a_record(context: BrowserContext) -> None:
 @journey
 def sees_that_an_answer_was_forged(context: BrowserContext) -> None:
     """Somebody between server and browser changes one answer: the page says at which step that shows."""
-    (index,) = ARGUMENTS
+    (index,) = given.arguments
 
     def text_of(change: Callable[[str], str]) -> Callable[[Route], None]:
         return lambda route: route.fulfill(body=change(_answer(route).text()), content_type="text/plain")
@@ -97,7 +97,7 @@ def says_what_is_not_checked_without_tls(context: BrowserContext) -> None:
     context.add_init_script(NO_SUBTLE)
     with watched(context) as page:
         sign_in(page)
-        at(page, f"audit?record={ARGUMENTS[0]}")
+        at(page, f"audit?record={given.arguments[0]}")
         _prove(page)
         expect(page.locator(".verdict")).to_contain_text("The signature is not checked here: swarmkeeper audit verify")
         expect(page.locator(".proof .command code").last).to_contain_text("swarmkeeper audit verify http")
@@ -106,7 +106,7 @@ def says_what_is_not_checked_without_tls(context: BrowserContext) -> None:
 @journey
 def reads_an_erased_record(context: BrowserContext) -> None:
     """The body is gone; the page says which record says so, and the proof still holds."""
-    erased, eraser = ARGUMENTS
+    erased, eraser = given.arguments
     with watched(context) as page:
         sign_in(page)
         at(page, f"audit?record={erased}")
@@ -131,7 +131,7 @@ def reads_on_to_the_first_record(context: BrowserContext) -> None:
             expect(rows).not_to_have_count(before)
         shown = [int(text) for text in rows.all_inner_texts()]
         assert shown == list(range(shown[0], -1, -1)), shown[:5]
-        assert shown[0] >= int(ARGUMENTS[0])
+        assert shown[0] >= int(given.arguments[0])
         at(page, "audit?action=task.nothing&actor=key_x")
         expect(page.get_by_role("heading", name="No record fits.")).to_be_visible()
         page.get_by_role("button", name="Drop actor key_x").click()

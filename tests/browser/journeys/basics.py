@@ -4,20 +4,7 @@ import json
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.driving import (
-    ARGUMENTS,
-    KEPT,
-    KEY,
-    SHOWS_FOCUS,
-    TOO_WIDE,
-    UI,
-    at,
-    journey,
-    read_again,
-    settled,
-    sign_in,
-    watched,
-)
+from tests.browser.driving import KEPT, SHOWS_FOCUS, TOO_WIDE, at, given, journey, read_again, settled, sign_in, watched
 
 
 @journey
@@ -25,7 +12,7 @@ def signs_in_approves_and_opens_a_task(context: BrowserContext) -> None:
     """By keyboard alone."""
     with watched(context) as page:
         sign_in(page)
-        entry = page.locator("a.entry", has_text=ARGUMENTS[0])
+        entry = page.locator("a.entry", has_text=given.arguments[0])
         expect(entry).to_be_visible()
         for _ in range(10):
             page.keyboard.press("j")
@@ -33,7 +20,7 @@ def signs_in_approves_and_opens_a_task(context: BrowserContext) -> None:
                 break
         heading = page.locator("#question")
         expect(heading).to_be_visible()
-        expect(page.locator(".facts .hash")).to_have_text(ARGUMENTS[1])
+        expect(page.locator(".facts .hash")).to_have_text(given.arguments[1])
         page.keyboard.press("a")
         expect(entry).to_have_count(0)
         page.keyboard.press("g")
@@ -59,11 +46,11 @@ def signs_in_approves_and_opens_a_task(context: BrowserContext) -> None:
 @journey
 def refuses_a_wrong_key(context: BrowserContext) -> None:
     page = context.new_page()
-    page.goto(UI)
+    page.goto(given.ui)
     page.keyboard.type("swk_wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("unknown")
-    page.keyboard.type(KEY)
+    page.keyboard.type(given.key)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1, name="Inbox")).to_be_attached()
     page.get_by_role("button", name="Sign out").click()
@@ -76,7 +63,7 @@ def refuses_a_wrong_key(context: BrowserContext) -> None:
 def follows_a_link_once(context: BrowserContext) -> None:
     """The token of the link is gone from the address, and counts no second time."""
     with watched(context) as page:
-        page.goto(f"{UI}#t={ARGUMENTS[0]}")
+        page.goto(f"{given.ui}#t={given.arguments[0]}")
         expect(page.get_by_role("heading", level=1, name="Inbox")).to_be_attached()
         assert "t=" not in page.url, page.url
         cookies = context.cookies()
@@ -85,7 +72,7 @@ def follows_a_link_once(context: BrowserContext) -> None:
         expect(page.get_by_role("heading", level=1, name="Inbox")).to_be_attached()
         context.clear_cookies()
         page.goto("about:blank")
-        page.goto(f"{UI}#t={ARGUMENTS[0]}")
+        page.goto(f"{given.ui}#t={given.arguments[0]}")
         expect(page.get_by_role("alert")).to_contain_text("used already")
 
 
@@ -93,7 +80,7 @@ def follows_a_link_once(context: BrowserContext) -> None:
 def keeps_nothing_in_the_browser(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)
-        for place in ARGUMENTS:
+        for place in given.arguments:
             at(page, place)
             settled(page)
         devtools = context.new_cdp_session(page)
@@ -106,14 +93,14 @@ def keeps_nothing_in_the_browser(context: BrowserContext) -> None:
 def rejects_with_a_reason(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)
-        at(page, f"inbox?approval={ARGUMENTS[0]}")
+        at(page, f"inbox?approval={given.arguments[0]}")
         expect(page.locator("#question")).to_be_visible()
         page.keyboard.press("x")
         expect(page.get_by_label("Why not?")).to_be_focused()
         page.keyboard.type("too dear")
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        expect(page.locator(f"a[href*='{ARGUMENTS[0]}']")).to_have_count(0)
+        expect(page.locator(f"a[href*='{given.arguments[0]}']")).to_have_count(0)
 
 
 @journey
@@ -128,16 +115,16 @@ def sends_nothing_again_when_the_subject_has_changed(context: BrowserContext) ->
 
     def changed(route: Route) -> None:
         if sent:
-            route.fulfill(json={**json.loads(ARGUMENTS[2]), "subject_hash": "0" * 64})
+            route.fulfill(json={**json.loads(given.arguments[2]), "subject_hash": "0" * 64})
         else:
             route.continue_()
 
     with watched(context) as page:
         # Before there is a page: what a page sends just when they come may pass them.
         page.route("**/approvals/*:approve", refuse)
-        page.route(f"**/approvals/{ARGUMENTS[0]}", changed)
+        page.route(f"**/approvals/{given.arguments[0]}", changed)
         sign_in(page)
-        at(page, f"inbox?approval={ARGUMENTS[0]}")
+        at(page, f"inbox?approval={given.arguments[0]}")
         shown = page.locator(".facts .hash")
         expect(shown).to_be_visible()
         signed = shown.inner_text()
@@ -145,7 +132,7 @@ def sends_nothing_again_when_the_subject_has_changed(context: BrowserContext) ->
         expect(page.get_by_text("It has changed since you read it")).to_be_visible()
         expect(shown).to_have_text("0" * 64)
         difference = page.get_by_role("region", name="Difference")
-        expect(difference.locator("del")).to_have_text(f'-       "description": "{ARGUMENTS[1]}",')
+        expect(difference.locator("del")).to_have_text(f'-       "description": "{given.arguments[1]}",')
         expect(difference.locator("ins")).to_have_text('+       "description": "something else",')
         expect(page.get_by_role("button", name="Approve")).to_be_disabled()
         page.keyboard.press("a")
@@ -162,11 +149,11 @@ def sees_what_a_role_allows(context: BrowserContext) -> None:
     """A viewer reads, and what it may not do is there, off, with the reason."""
     with watched(context) as page:
         sign_in(page)
-        at(page, f"inbox?approval={ARGUMENTS[0]}")
+        at(page, f"inbox?approval={given.arguments[0]}")
         button = page.get_by_role("button", name="Approve", exact=False)
         expect(button).to_be_disabled()
         assert "approval.decide" in (button.get_attribute("title") or "")
-        at(page, f"tasks/{ARGUMENTS[1]}")
+        at(page, f"tasks/{given.arguments[1]}")
         expect(page.get_by_role("button", name="Pause")).to_be_disabled()
 
 
@@ -175,7 +162,7 @@ def looks_at_hostile_texts(context: BrowserContext) -> None:
     """What bots and clients wrote is shown as text, wherever it is."""
     with watched(context) as page:
         sign_in(page)
-        for place in ("inbox", "tasks", *(f"tasks/{each}?subtask=a" for each in ARGUMENTS)):
+        for place in ("inbox", "tasks", *(f"tasks/{each}?subtask=a" for each in given.arguments)):
             at(page, place)
             expect(page.locator("h1").first).to_be_attached()
             settled(page)
@@ -184,7 +171,7 @@ def looks_at_hostile_texts(context: BrowserContext) -> None:
         for entry in page.locator("a.entry[href*=approval]").all():
             entry.click()
             expect(page.locator("#question")).to_be_visible()
-        at(page, f"tasks/{ARGUMENTS[1]}")
+        at(page, f"tasks/{given.arguments[1]}")
         expect(page.locator(".task-head .description")).to_contain_text("\\u202e")
 
 
@@ -199,10 +186,10 @@ def fits(page: Page, place: str) -> None:
 def fits_a_narrow_screen(context: BrowserContext) -> None:
     with watched(context) as page:
         page.set_viewport_size({"width": 320, "height": 640})
-        page.goto(UI)
+        page.goto(given.ui)
         fits(page, "sign-in")
         sign_in(page)
-        for place in ARGUMENTS:
+        for place in given.arguments:
             at(page, place)
             settled(page)
             fits(page, place)
@@ -229,7 +216,7 @@ def scrolls_through_all_tasks(context: BrowserContext) -> None:
         sign_in(page)
         at(page, "tasks?q=sort:oldest")
         rows, foot, table = page.locator(".task-row a"), page.locator(".foot"), page.locator(".windowed")
-        expect(foot).to_contain_text(f"{ARGUMENTS[0]} tasks")
+        expect(foot).to_contain_text(f"{given.arguments[0]} tasks")
         expect(table).to_have_attribute("aria-rowcount", "-1")  # not all of them are read
         table.hover()
         while table.get_attribute("aria-rowcount") == "-1":
@@ -238,7 +225,7 @@ def scrolls_through_all_tasks(context: BrowserContext) -> None:
         for _ in range(5):
             page.mouse.wheel(0, 4_000)
             page.wait_for_timeout(50)
-        expect(rows.last).to_have_text(ARGUMENTS[1])
+        expect(rows.last).to_have_text(given.arguments[1])
         assert rows.count() < 60, rows.count()
         page.keyboard.press("j")
         page.keyboard.press("j")

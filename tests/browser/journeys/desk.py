@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.driving import ARGUMENTS, AXE, THEMES, at, journey, settled, sign_in, watched
+from tests.browser.driving import THEMES, at, given, journey, settled, sign_in, watched
 from tests.browser.journeys.basics import fits
 from tests.browser.journeys.views import axe_finds
 
@@ -13,7 +13,7 @@ from tests.browser.journeys.views import axe_finds
 @journey
 def reads_what_it_cost(context: BrowserContext) -> None:
     """The figures are those of the API, in the order asked for; the address holds what is asked."""
-    rows_by: dict[str, list[list[str]]] = json.loads(ARGUMENTS[0])
+    rows_by: dict[str, list[list[str]]] = json.loads(given.arguments[0])
     with watched(context) as page:
         sign_in(page)
         page.keyboard.press("g")
@@ -66,7 +66,7 @@ def reads_amounts_that_no_float_has(context: BrowserContext) -> None:
 @journey
 def makes_and_revokes_a_key(context: BrowserContext) -> None:
     """By keyboard alone: each key is shown once, and counts no more when it is revoked. It prints them."""
-    (person,) = ARGUMENTS
+    (person,) = given.arguments
     with watched(context) as page:
         sign_in(page)
         at(page, "settings?part=keys")
@@ -129,11 +129,11 @@ def stops_a_bot_and_lets_it_work_again(context: BrowserContext) -> None:
         at(page, "settings?part=stops")
         expect(page.get_by_role("heading", name="Nothing is stopped.")).to_be_visible()
         page.get_by_role("button", name="Stop something…").click()
-        page.get_by_label("Name", exact=True).fill(ARGUMENTS[0])
+        page.get_by_label("Name", exact=True).fill(given.arguments[0])
         page.get_by_label("Reason").fill("it writes nonsense")
         page.keyboard.press("Enter")
         row = page.locator("tbody tr")
-        expect(row).to_contain_text(f"bot {ARGUMENTS[0]}")
+        expect(row).to_contain_text(f"bot {given.arguments[0]}")
         expect(row).to_contain_text("it writes nonsense")
         row.get_by_role("button", name="Lift…").click()
         page.get_by_role("dialog").get_by_role("button", name="Lift", exact=True).click()
@@ -147,16 +147,16 @@ def tests_the_redaction(context: BrowserContext) -> None:
         sign_in(page)
         at(page, "settings?part=redaction")
         field, redact = page.get_by_label("A text, or JSON"), page.get_by_role("button", name="Redact", exact=True)
-        field.fill(json.dumps({"password": ARGUMENTS[0], "note": "hello"}))
+        field.fill(json.dumps({"password": given.arguments[0], "note": "hello"}))
         redact.click()
         shown = page.get_by_role("region", name="Redacted", exact=True)
         expect(shown).to_contain_text("hello")
-        expect(shown).not_to_contain_text(ARGUMENTS[0])
+        expect(shown).not_to_contain_text(given.arguments[0])
         expect(page.get_by_role("region", name="What was hidden")).to_contain_text("/password")
         field.fill("nothing to see")
         redact.click()
         expect(page.get_by_role("heading", name="Nothing is hidden.")).to_be_visible()
-        assert ARGUMENTS[0] not in page.url
+        assert given.arguments[0] not in page.url
 
 
 @journey
@@ -182,7 +182,7 @@ def chooses_how_it_looks(context: BrowserContext) -> None:
 @journey
 def reads_what_evaluators_said(context: BrowserContext) -> None:
     """Decisions with their votes, the newest first; the verdicts behind one; and who said what, on request."""
-    title, counted = ARGUMENTS
+    title, counted = given.arguments
     with watched(context) as page:
         sign_in(page)
         page.keyboard.press("g")
@@ -209,7 +209,7 @@ def reads_what_evaluators_said(context: BrowserContext) -> None:
 @journey
 def writes_the_command_of_a_simulation(context: BrowserContext) -> None:
     """The form is in the address; the command follows it. A report is read here, and sent nowhere."""
-    report, broken, other = ARGUMENTS
+    report, broken, other = given.arguments
     sent: list[str] = []
     with watched(context) as page:
         sign_in(page)
@@ -246,7 +246,7 @@ def writes_the_command_of_a_simulation(context: BrowserContext) -> None:
 def dialogs_have_no_barrier(context: BrowserContext) -> None:
     """Each dialog of the settings, and a proof."""
     found: list[str] = []
-    script = Path(AXE).read_text(encoding="utf-8")
+    script = Path(given.axe).read_text(encoding="utf-8")
     page = context.new_page()
     sign_in(page)
     opened = (
@@ -275,7 +275,7 @@ def dialogs_have_no_barrier(context: BrowserContext) -> None:
 @journey
 def looks_at_hostile_texts_of_the_desk(context: BrowserContext) -> None:
     """What evaluators, persons and files say is shown as text, and widens nothing."""
-    report, *places = ARGUMENTS
+    report, *places = given.arguments
     with watched(context) as page:
         page.set_viewport_size({"width": 390, "height": 844})
         sign_in(page)

@@ -6,10 +6,10 @@ import time
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.driving import (
-    ARGUMENTS,
     TOO_WIDE,
     at,
     evaluated,
+    given,
     journey,
     let_happen,
     read_again,
@@ -24,7 +24,7 @@ TOLD = "document.querySelector('.frame > [role=status]').textContent.trim()"
 @journey
 def finds_and_does_by_the_palette(context: BrowserContext) -> None:
     """By keyboard alone: a page, a task by words of its title, tasks and decisions by id, an action of the page."""
-    title, task, approval = ARGUMENTS
+    title, task, approval = given.arguments
     with watched(context) as page:
         page.route("**/ui/palette.js", _slowly)
         sign_in(page)
@@ -120,7 +120,7 @@ def shows_times_in_the_zone_that_is_wanted(context: BrowserContext) -> None:
     with watched(context) as page:
         context.new_cdp_session(page).send("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Kolkata"})
         sign_in(page)
-        at(page, f"inbox?approval={ARGUMENTS[0]}")
+        at(page, f"inbox?approval={given.arguments[0]}")
         time = page.locator(".decision time").first
         expect(time).to_contain_text("UTC+5:30")
         local = time.inner_text()

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.driving import ARGUMENTS, AXE, THEMES, TOO_WIDE, WIDE, at, journey, sign_in
+from tests.browser.driving import THEMES, TOO_WIDE, WIDE, at, given, journey, sign_in
 
 GALLERY = Path(__file__).parents[1] / "gallery.js"
 
@@ -14,7 +14,7 @@ GALLERY = Path(__file__).parents[1] / "gallery.js"
 @journey
 def shows_every_state(context: BrowserContext) -> None:
     """axe-core is injected, so the policy is off, as in `has_no_barrier`."""
-    text = GALLERY.read_text(encoding="utf-8").replace("const WORDS = {}", f"const WORDS = {ARGUMENTS[0]}")
+    text = GALLERY.read_text(encoding="utf-8").replace("const WORDS = {}", f"const WORDS = {given.arguments[0]}")
 
     def serve(route: Route) -> None:
         route.fulfill(body=text, content_type="text/javascript")
@@ -29,7 +29,7 @@ def shows_every_state(context: BrowserContext) -> None:
         at(page, "tasks/gallery")
         expect(page.get_by_role("heading", level=1, name="Gallery")).to_be_visible()
         _states(page)
-        page.evaluate(Path(AXE).read_text(encoding="utf-8"))
+        page.evaluate(Path(given.axe).read_text(encoding="utf-8"))
         found += _barriers(page)
         page.get_by_role("button", name="Lose the connection").click()
         expect(page.locator(".disconnected")).to_contain_text("Next try in 3600 s")
@@ -39,15 +39,15 @@ def shows_every_state(context: BrowserContext) -> None:
         page.set_viewport_size({"width": 320, "height": 640})
         assert page.evaluate(TOO_WIDE) <= 0
         page.set_viewport_size(WIDE)
-        if len(ARGUMENTS) > 1:
+        if len(given.arguments) > 1:
             page.set_viewport_size({"width": 1000, "height": 2200})
-            page.screenshot(path=f"{ARGUMENTS[1]}/gallery-{theme}.png")
+            page.screenshot(path=f"{given.arguments[1]}/gallery-{theme}.png")
         page.close()
     assert found == [], found
 
 
 def _states(page: Page) -> None:
-    words = json.loads(ARGUMENTS[0])
+    words = json.loads(given.arguments[0])
     shown = page.locator("li[data-word]")
     expect(shown).to_have_count(sum(map(len, words.values())) + 3)
     for each in shown.all():

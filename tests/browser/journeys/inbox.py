@@ -4,13 +4,13 @@ import re
 
 from playwright.sync_api import BrowserContext, Request, expect
 
-from tests.browser.driving import ARGUMENTS, UI, URL, at, journey, let_happen, settled, sign_in, watched
+from tests.browser.driving import at, given, journey, let_happen, settled, sign_in, watched
 
 
 @journey
 def decides_with_all_facts(context: BrowserContext) -> None:
     """By keyboard alone: a result with its verdict and output, then a question with the key of a choice."""
-    final, question = ARGUMENTS
+    final, question = given.arguments
     with watched(context) as page:
         sign_in(page)
         at(page, "inbox")
@@ -18,7 +18,7 @@ def decides_with_all_facts(context: BrowserContext) -> None:
         asked: list[str] = []
 
         def note(request: Request) -> None:
-            path = request.url.removeprefix(URL)
+            path = request.url.removeprefix(given.url)
             if not path.startswith("/ui/"):
                 asked.append(path)
 
@@ -71,5 +71,5 @@ def is_quiet_or_says_who_may_see_it(context: BrowserContext) -> None:
         expect(main).to_contain_text("approval.read: approver, operator, viewer, auditor, admin")
         expect(main).to_contain_text("skill.read: operator, approver, viewer, auditor, admin")
         expect(main.locator("[role=alert]")).to_have_count(0)
-        page.goto(f"{UI}#/inbox?row=gone")
+        page.goto(f"{given.ui}#/inbox?row=gone")
         expect(page.locator(".decision")).to_contain_text("This waits no more.")

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import BrowserContext, CDPSession, Page, Request, expect
 
-from tests.browser.driving import ARGUMENTS, NARROW, THEMES, UI, WIDE, at, journey, settled, sign_in, watched
+from tests.browser.driving import NARROW, THEMES, WIDE, at, given, journey, settled, sign_in, watched
 
 SCROLL = """
 new Promise(done => {
@@ -39,9 +39,9 @@ def retries_all_that_failed_alike(context: BrowserContext) -> None:
         sign_in(page)
         page.keyboard.press("g")
         page.keyboard.press("t")
-        expect(page.locator(".foot")).to_contain_text(ARGUMENTS[0])
+        expect(page.locator(".foot")).to_contain_text(given.arguments[0])
         _write(page, "outcome:failed invoice")
-        expect(page.locator(".foot")).to_contain_text(f"{ARGUMENTS[1]} tasks")
+        expect(page.locator(".foot")).to_contain_text(f"{given.arguments[1]} tasks")
         for _ in range(10):
             page.keyboard.press("j")
             if "KeyError" in page.locator(".task-row.chosen").inner_text():
@@ -63,7 +63,7 @@ def retries_all_that_failed_alike(context: BrowserContext) -> None:
         expect(page.get_by_role("dialog")).to_contain_text("28 tasks retried, 2 refused.")
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
-        expect(page.locator(".foot")).to_contain_text(f"{int(ARGUMENTS[1]) - 28} tasks")
+        expect(page.locator(".foot")).to_contain_text(f"{int(given.arguments[1]) - 28} tasks")
         assert "op=" not in page.url, page.url
 
 
@@ -167,7 +167,7 @@ def completes_the_query_line(context: BrowserContext) -> None:
 @journey
 def counts_and_filters(context: BrowserContext) -> None:
     """Counters are those of the API; what fits nothing says what to drop; at most three stops before the first row."""
-    counted, asked = json.loads(ARGUMENTS[0]), []
+    counted, asked = json.loads(given.arguments[0]), []
     with watched(context) as page:
         sign_in(page)
         settled(page)
@@ -211,7 +211,7 @@ def shows_what_the_address_says(context: BrowserContext) -> None:
     """Each view is asked for as the terminal would ask for it, and shows the rows that the API gives."""
     with watched(context) as page:
         sign_in(page)
-        for view in json.loads(ARGUMENTS[0]):
+        for view in json.loads(given.arguments[0]):
             with page.expect_request(_lists_rows) as sent:
                 at(page, f"tasks?q={view['quoted']}")
             query = parse_qs(urlsplit(sent.value.url).query)
@@ -236,13 +236,13 @@ def _lists_rows(request: Request) -> bool:
 @journey
 def pictures_lists(context: BrowserContext) -> None:
     """Pictures of what has no address: the bar of marks, the dry run, completions."""
-    folder = Path(ARGUMENTS[0])
+    folder = Path(given.arguments[0])
     for size, name in ((WIDE, "1440"), (NARROW, "390")):
         for theme in THEMES:
             page = context.new_page()
             page.set_viewport_size(size)
             page.emulate_media(color_scheme=theme)
-            page.goto(UI)
+            page.goto(given.ui)
             page.wait_for_timeout(300)
             if page.get_by_label("API key or token").count():
                 sign_in(page)
@@ -292,7 +292,7 @@ def looks_at_bots_and_queues(context: BrowserContext) -> None:
         expect(bots).to_have_count(5)
         expect(page.get_by_role("toolbar")).to_contain_text("drained 1")
         asked.clear()
-        at(page, f"bots?bot={ARGUMENTS[0]}")
+        at(page, f"bots?bot={given.arguments[0]}")
         panel = page.get_by_role("complementary", name="Bot writer")
         expect(panel).to_contain_text("Works on 1")
         expect(panel).to_contain_text("Translate the handbook")
@@ -336,7 +336,7 @@ def begins_with_nothing(context: BrowserContext) -> None:
 def may_only_look_at_bots_and_lists(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)
-        at(page, f"bots?bot={ARGUMENTS[0]}")
+        at(page, f"bots?bot={given.arguments[0]}")
         for name in ("Drain", "Kill"):
             expect(page.get_by_role("complementary").get_by_role("button", name=name)).to_be_disabled()
         at(page, "tasks?q=status:failed")

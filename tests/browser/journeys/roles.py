@@ -4,7 +4,7 @@ import json
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.driving import ARGUMENTS, at, journey, settled, sign_in, watched
+from tests.browser.driving import at, given, journey, settled, sign_in, watched
 
 
 def _acts(page: Page, place: str, may: set[str]) -> set[str]:
@@ -27,8 +27,8 @@ def _acts(page: Page, place: str, may: set[str]) -> set[str]:
 @journey
 def sees_exactly_its_row(context: BrowserContext) -> None:
     """Pages that the role may not read say who may; buttons that it may not use are there, off, and say so."""
-    forbidden: dict[str, bool] = json.loads(ARGUMENTS[0])
-    may = set(json.loads(ARGUMENTS[1]))
+    forbidden: dict[str, bool] = json.loads(given.arguments[0])
+    may = set(json.loads(given.arguments[1]))
     seen: set[str] = set()
     with watched(context) as page:
         sign_in(page)

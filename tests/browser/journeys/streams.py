@@ -4,19 +4,7 @@ import json
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.driving import (
-    ELSEWHERE,
-    KEY,
-    UI,
-    URL,
-    at,
-    evaluated,
-    journey,
-    let_happen,
-    settled,
-    sign_in,
-    watched,
-)
+from tests.browser.driving import ELSEWHERE, at, evaluated, given, journey, let_happen, settled, sign_in, watched
 
 # What a browser has only on https and on this machine itself, or not at all.
 WITHOUT = """
@@ -34,7 +22,7 @@ def shares_one_stream_among_seven_tabs(context: BrowserContext) -> None:
         sign_in(page)
         tabs = [page, *(context.new_page() for _ in range(6))]
         for tab in tabs:
-            tab.goto(f"{UI}#/inbox")
+            tab.goto(f"{given.ui}#/inbox")
             expect(tab.locator(".dot")).to_have_text("live")
         let_happen("count followers")
         last = tabs[-1]
@@ -50,7 +38,7 @@ def shares_one_stream_among_seven_tabs(context: BrowserContext) -> None:
             expect(tab.get_by_label("API key or token")).to_be_visible()
         let_happen("nobody follows")
         # Another tab signs in again: those that were told to sign out do not end its stream.
-        page.get_by_label("API key or token").fill(KEY)
+        page.get_by_label("API key or token").fill(given.key)
         page.keyboard.press("Enter")
         expect(page.locator(".dot")).to_have_text("live")
         page.wait_for_timeout(300)
@@ -80,10 +68,10 @@ def works_in_a_browser_that_lacks_much(context: BrowserContext) -> None:
 @journey
 def says_where_nobody_can_sign_in(context: BrowserContext) -> None:
     page = context.new_page()
-    page.goto(UI.replace("127.0.0.1", ELSEWHERE))
+    page.goto(given.ui.replace("127.0.0.1", ELSEWHERE))
     assert evaluated(page, "isSecureContext") is False
     expect(page.get_by_role("alert")).to_contain_text("Nobody can sign in at this address")
-    expect(page.get_by_role("alert")).to_contain_text(f"ssh -L {URL.rpartition(':')[2]}:")
+    expect(page.get_by_role("alert")).to_contain_text(f"ssh -L {given.url.rpartition(':')[2]}:")
 
 
 @journey
@@ -94,7 +82,7 @@ def lives_through_the_death_of_the_server(context: BrowserContext) -> None:
         expect(page.locator(".dot")).to_have_text("live")
         expect(page.locator(".task-row a").first).to_be_visible()
         task = context.new_page()
-        task.goto(f"{UI}#/{let_happen('an open task')}")
+        task.goto(f"{given.ui}#/{let_happen('an open task')}")
         cancel = task.get_by_role("button", name="Cancel")
         expect(cancel).to_be_enabled()
         let_happen("kill -9")

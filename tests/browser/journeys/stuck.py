@@ -4,7 +4,7 @@ import json
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.driving import ARGUMENTS, UI, at, evaluated, journey, settled, watched
+from tests.browser.driving import at, evaluated, given, journey, settled, watched
 
 
 @journey
@@ -15,8 +15,8 @@ def finds_each_cause_in_two_acts(context: BrowserContext) -> None:
     task.
     """
     with watched(context) as page:
-        for case in json.loads(ARGUMENTS[0]):
-            page.goto(UI)
+        for case in json.loads(given.arguments[0]):
+            page.goto(given.ui)
             page.get_by_label("API key or token").fill(case["key"])
             page.keyboard.press("Enter")
             expect(page.get_by_role("navigation", name="Pages")).to_be_visible()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
-from tests.browser.driving import ARGUMENTS, KEY, NARROW, URL, at, journey, read_again, settled, sign_in, watched
+from tests.browser.driving import NARROW, at, given, journey, read_again, settled, sign_in, watched
 
 REQUESTS_MAX = 4
 # Each attempt that is drawn over the error's text of its lane.
@@ -64,7 +64,7 @@ def told(page: Page, expression: str) -> Any:
 
 def read(context: BrowserContext, path: str) -> Any:
     """What the API says."""
-    return context.request.get(f"{URL}/{path}", headers={"x-api-key": KEY}).json()
+    return context.request.get(f"{given.url}/{path}", headers={"x-api-key": given.key}).json()
 
 
 def press(page: Page, *keys: str) -> None:
@@ -82,7 +82,7 @@ def opens_each_tab(context: BrowserContext) -> None:
         if "/ui/" not in path and not path.endswith(("/changes", "/session")):
             asked.append(path)
 
-    task = f"tasks/{ARGUMENTS[0]}"
+    task = f"tasks/{given.arguments[0]}"
     with watched(context) as page:
         sign_in(page)
         page.on("request", note)
@@ -109,7 +109,7 @@ def reads_what_happened(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)
         for tab, name, first in (("events", "Events", "task.submitted"), ("audit", "Audit records", "task.submit")):
-            at(page, f"tasks/{ARGUMENTS[0]}?tab={tab}")
+            at(page, f"tasks/{given.arguments[0]}?tab={tab}")
             rows = page.get_by_role("region", name=name).locator("ol > li")
             expect(rows).to_have_count(50)
             older = page.get_by_role("button", name="Show older")
@@ -134,7 +134,7 @@ def reads_what_happened(context: BrowserContext) -> None:
 def sends_a_message(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)
-        at(page, f"tasks/{ARGUMENTS[0]}?tab=messages")
+        at(page, f"tasks/{given.arguments[0]}?tab=messages")
         region = page.get_by_role("region", name="Messages")
         expect(region).to_contain_text("There are none yet.")
         page.get_by_label("Message (text, or a JSON object)").focus()
@@ -162,11 +162,11 @@ def sees_what_a_viewer_may_see_of_a_task(context: BrowserContext) -> None:
         for place, text in (
             ("tab=audit", "Your role may not read the audit log. Ask an auditor or an admin."),
             ("tab=results", "Your role may not read outputs. Ask a client, an operator, an approver or an admin."),
-            (f"subtask={ARGUMENTS[1]}", "Your role may not read outputs."),
+            (f"subtask={given.arguments[1]}", "Your role may not read outputs."),
         ):
-            at(page, f"tasks/{ARGUMENTS[0]}?{place}")
+            at(page, f"tasks/{given.arguments[0]}?{place}")
             expect(page.get_by_text(text)).to_be_visible()
-        at(page, f"tasks/{ARGUMENTS[0]}?tab=messages")
+        at(page, f"tasks/{given.arguments[0]}?tab=messages")
         for name in ("Send", "Pause", "Change…", "Cancel…"):
             expect(page.get_by_role("button", name=name)).to_be_disabled()
         press(page, "p", "c", "x")
@@ -179,7 +179,7 @@ def sees_what_a_viewer_may_see_of_a_task(context: BrowserContext) -> None:
 def steers_by_keyboard(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)
-        at(page, f"tasks/{ARGUMENTS[0]}")
+        at(page, f"tasks/{given.arguments[0]}")
         facts = page.locator(".facts-line")
         expect(facts).to_contain_text("priority 5")
         press(page, "p")
@@ -227,14 +227,14 @@ def walks_a_graph(context: BrowserContext) -> None:
     with watched(context) as page:
         page.set_viewport_size({"width": 1200, "height": 480})
         sign_in(page)
-        at(page, f"tasks/{ARGUMENTS[0]}")
+        at(page, f"tasks/{given.arguments[0]}")
         page.locator(".node").first.focus()
         press(page, "ArrowRight", "Enter")
         assert re.search(r"subtask=s1\d\b", page.url), page.url
         press(page, "ArrowDown", "ArrowLeft", "Enter")
         assert re.search(r"subtask=s0\d\b", page.url), page.url
         for key in ("s00", "s09", "s49", "s40"):
-            at(page, f"tasks/{ARGUMENTS[0]}?subtask={key}")
+            at(page, f"tasks/{given.arguments[0]}?subtask={key}")
             expect(page.locator(".node.chosen")).to_contain_text(key)
             settled(page)
             assert min(told(page, CLIPPED)) >= 0, (key, told(page, CLIPPED))
@@ -258,7 +258,7 @@ def opens_a_block_of_a_stage(context: BrowserContext) -> None:
     """The table then has those with the state of the block in its stage alone; `!` shows what failed."""
     with watched(context) as page:
         sign_in(page)
-        at(page, f"tasks/{ARGUMENTS[0]}")
+        at(page, f"tasks/{given.arguments[0]}")
         page.get_by_role("button", name="50 blocked in stage 3").press("Enter")
         table = page.get_by_role("region", name="Subtasks")
         rows = table.locator("tbody tr")
@@ -330,7 +330,7 @@ def reads_a_timeline(context: BrowserContext) -> None:
     with watched(context) as page:
         page.route("**/timeline?*", _pages(60))
         sign_in(page)
-        at(page, f"tasks/{ARGUMENTS[0]}?view=timeline")
+        at(page, f"tasks/{given.arguments[0]}?view=timeline")
         lanes, chart = page.locator("button.lane"), page.locator(".chart")
         expect(lanes.first).to_contain_text("lane-0")
         settled(page)
@@ -388,7 +388,7 @@ def scrolls_through_many_lanes(context: BrowserContext) -> None:
         page.route("**/timeline?*", _pages(1_000))
         sign_in(page)
         with never_frozen(page):
-            at(page, f"tasks/{ARGUMENTS[0]}?view=timeline")
+            at(page, f"tasks/{given.arguments[0]}?view=timeline")
             lanes = page.locator("button.lane")
             expect(lanes.first).to_be_visible()
             page.locator(".lanes").hover()
@@ -410,7 +410,7 @@ def follows_the_verdicts(context: BrowserContext) -> None:
     """Each round's verdict is there, with evaluator, score, reasons, findings and feedback."""
     with watched(context) as page:
         sign_in(page)
-        at(page, f"tasks/{ARGUMENTS[0]}?tab=results")
+        at(page, f"tasks/{given.arguments[0]}?tab=results")
         trail = page.locator(".trail > li")
         expect(trail).to_have_count(2)
         for text in (
@@ -425,14 +425,14 @@ def follows_the_verdicts(context: BrowserContext) -> None:
             expect(trail.first).to_contain_text(text)
         for text in ("accept", "round 2", "0.9", "Now it is right"):
             expect(trail.nth(1)).to_contain_text(text)
-        at(page, f"tasks/{ARGUMENTS[1]}?subtask=a")
+        at(page, f"tasks/{given.arguments[1]}?subtask=a")
         inspector = page.get_by_role("complementary")
         expect(inspector.locator(".trail > li")).to_have_count(2)
         expect(inspector.locator(".attempts > li")).to_have_count(2)
         expect(inspector.locator(".trail > li").first).to_contain_text("to do again in a: Shorter")
         inspector.get_by_role("button", name="Show the input").click()
         expect(inspector.get_by_role("region", name="Input")).to_contain_text('"limit": 9007199254740992')
-        at(page, f"tasks/{ARGUMENTS[0]}?view=timeline")
+        at(page, f"tasks/{given.arguments[0]}?view=timeline")
         lanes, bars = page.locator("button.lane"), page.locator(".chart .attempt")
         expect(lanes).to_have_count(3)  # the subtask, and a review in each round
         expect(bars).to_have_count(4)
@@ -449,11 +449,11 @@ def reads_large_outputs(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)
         with never_frozen(page):
-            task = f"tasks/{ARGUMENTS[0]}"
+            task = f"tasks/{given.arguments[0]}"
             at(page, f"{task}?subtask=huge")
             inspector = page.get_by_role("complementary")
             expect(inspector).to_contain_text("more than 1 MiB")
-            expect(inspector).to_contain_text(f"swarmkeeper task result {ARGUMENTS[0]} huge")
+            expect(inspector).to_contain_text(f"swarmkeeper task result {given.arguments[0]} huge")
             assert len(inspector.get_by_role("region", name="Output").inner_text()) >= 64 * 1024 - 2
             expect(inspector.get_by_role("tree")).to_have_count(0)
 
@@ -473,7 +473,7 @@ def reads_large_outputs(context: BrowserContext) -> None:
             expect(rows.first).to_be_visible()
             tree.focus()
             press(page, *["ArrowRight"] * 125)
-            expect(tree.locator(".chosen")).to_have_attribute("aria-level", ARGUMENTS[1])
+            expect(tree.locator(".chosen")).to_have_attribute("aria-level", given.arguments[1])
             press(page, "ArrowLeft", "ArrowLeft")
             expect(tree.locator(".chosen")).to_have_attribute("aria-expanded", "false")
 
@@ -491,7 +491,7 @@ def reads_hostile_outputs(context: BrowserContext) -> None:
     """Scripts are text, signs that turn text are shown as what they are, and numbers stay as they were sent."""
     with watched(context) as page:
         sign_in(page)
-        at(page, f"tasks/{ARGUMENTS[0]}?subtask=a")
+        at(page, f"tasks/{given.arguments[0]}?subtask=a")
         output = page.get_by_role("complementary").get_by_role("region", name="Output")
         for text in (
             "<script>window.ran=1</script>",
@@ -512,14 +512,14 @@ def reads_hostile_outputs(context: BrowserContext) -> None:
 def sees_why_it_waits(context: BrowserContext) -> None:
     """Every reason there is, with alike items in one row, a command where one helps, and no row wider than the page."""
     with watched(context) as page:
-        explanation = json.loads(ARGUMENTS[1])
+        explanation = json.loads(given.arguments[1])
 
         def explained(route: Route) -> None:
-            route.fulfill(json={**read(context, f"tasks/{ARGUMENTS[0]}"), "explanation": explanation})
+            route.fulfill(json={**read(context, f"tasks/{given.arguments[0]}"), "explanation": explanation})
 
-        page.route(re.compile(rf"/tasks/{ARGUMENTS[0]}\?"), explained)
+        page.route(re.compile(rf"/tasks/{given.arguments[0]}\?"), explained)
         sign_in(page)
-        at(page, f"tasks/{ARGUMENTS[0]}")
+        at(page, f"tasks/{given.arguments[0]}")
         rows = page.locator(".why li")
         expect(rows).to_have_count(6)
         expect(rows.first).to_contain_text("lift the kill")
@@ -538,7 +538,7 @@ def follows_a_live_swarm(context: BrowserContext) -> None:
     """Bots work while the page is open: what it shows changes by itself, and in the end is what the API says."""
     with watched(context) as page:
         sign_in(page)
-        at(page, f"tasks/{ARGUMENTS[0]}?view=timeline")
+        at(page, f"tasks/{given.arguments[0]}?view=timeline")
         facts, bars = page.locator(".facts-line"), page.locator(".chart .attempt")
         expect(page.get_by_role("button", name=re.compile("^l11: "))).to_be_visible()
         press(page, "p")
@@ -555,14 +555,14 @@ def follows_a_live_swarm(context: BrowserContext) -> None:
         expect(page.locator(".task-head .state")).to_contain_text("archived")
         read_again(context, page)
         settled(page)
-        lanes = read(context, f"tasks/{ARGUMENTS[0]}/timeline")["items"]
+        lanes = read(context, f"tasks/{given.arguments[0]}/timeline")["items"]
         expect(bars).to_have_count(sum(len(lane["bars"]) for lane in lanes))
         shown = [each.get_attribute("aria-label") or "" for each in page.locator("button.lane").all()]
         assert [each.partition(":")[0] for each in shown] == [lane["key"] for lane in lanes]
-        at(page, f"tasks/{ARGUMENTS[0]}?view=graph")
+        at(page, f"tasks/{given.arguments[0]}?view=graph")
         expect(page.locator(".node.tone-ok")).to_have_count(12)
-        at(page, f"tasks/{ARGUMENTS[0]}?tab=events")
-        events = read(context, f"tasks/{ARGUMENTS[0]}/events?page_size=500")["items"]
+        at(page, f"tasks/{given.arguments[0]}?tab=events")
+        events = read(context, f"tasks/{given.arguments[0]}/events?page_size=500")["items"]
         rows = page.get_by_role("region", name="Events").locator("ol > li")
         expect(rows).to_have_count(min(50, len(events)))
         expect(rows.first.locator("time")).to_have_attribute("datetime", events[-1]["time"])

@@ -5,18 +5,18 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page
 
-from tests.browser.driving import ARGUMENTS, AXE, NARROW, THEMES, UI, WIDE, at, journey, settled, sign_in
+from tests.browser.driving import NARROW, THEMES, WIDE, at, given, journey, settled, sign_in
 
 
 @journey
 def has_no_barrier(context: BrowserContext) -> None:
     """axe-core finds nothing on any page, in a theme. It runs with the policy off, because it is injected."""
     found: list[str] = []
-    script = Path(AXE).read_text(encoding="utf-8")
-    theme, *places = ARGUMENTS
+    script = Path(given.axe).read_text(encoding="utf-8")
+    theme, *places = given.arguments
     page = context.new_page()
     page.emulate_media(color_scheme=theme)
-    page.goto(UI)
+    page.goto(given.ui)
     found += axe_finds(page, script, "sign-in")
     sign_in(page)
     for place in places:
@@ -45,14 +45,14 @@ def axe_finds(page: Page, script: str, where: str) -> list[str]:
 
 @journey
 def makes_pictures(context: BrowserContext) -> None:
-    folder = Path(ARGUMENTS[0])
-    places = [each.partition("=") for each in ARGUMENTS[1:]]
+    folder = Path(given.arguments[0])
+    places = [each.partition("=") for each in given.arguments[1:]]
     for size, name in ((WIDE, "1440"), (NARROW, "390")):
         for theme in THEMES:
             page = context.new_page()
             page.set_viewport_size(size)
             page.emulate_media(color_scheme=theme)
-            page.goto(UI)
+            page.goto(given.ui)
             page.wait_for_timeout(300)
             if page.get_by_label("API key or token").count():
                 page.screenshot(path=folder / f"sign-in-{name}-{theme}.png")
