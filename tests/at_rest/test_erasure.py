@@ -88,6 +88,12 @@ def no_rows_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("swarmkeeper.access.retention.Retention.look_for_erasures", nothing)
 
 
+@pytest.fixture
+def rows_leave_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for erased tenants often, in place of each 20 s."""
+    monkeypatch.setattr("swarmkeeper.access.retention.ERASURES_EVERY", 200_000)
+
+
 # ---- what can be read afterwards -------------------------------------------------------------------------------------
 
 
@@ -134,7 +140,9 @@ async def test_what_the_tenant_does_afterwards_is_encrypted_under_a_new_key(stor
         assert (await output_of(swarm, old)).status == 404
 
 
-async def test_rows_of_the_tasks_leave_in_the_background_with_their_titles(store: str, key: str) -> None:
+async def test_rows_of_the_tasks_leave_in_the_background_with_their_titles(
+    store: str, key: str, rows_leave_soon: None
+) -> None:
     async with serving(store, key) as swarm:
         await play(swarm, 3)
         await killed_and_erased(swarm)
@@ -162,7 +170,7 @@ async def test_verifying_counts_what_was_erased_and_names_the_record(store: str,
     assert all(counted.erased for counted in tables.values())
 
 
-async def test_a_tenant_erased_again_is_whole_too(store: str, key: str) -> None:
+async def test_a_tenant_erased_again_is_whole_too(store: str, key: str, rows_leave_soon: None) -> None:
     async with serving(store, key) as swarm:
         await play(swarm)
         kill_id = await killed_and_erased(swarm)

@@ -75,18 +75,21 @@ class Server:
         environ: Mapping[str, str] | None = None,
         program: Sequence[str] = ("-m", "swarmkeeper.cli"),
         forked: bool | None = None,
+        constants: Mapping[str, float] | None = None,
     ) -> None:
         """
         Args:
             forked: whether the process is forked from one that has loaded a server; by default for FORKED.
+            constants: of our modules, for a forked process: what it finds in their place.
         """
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SWARMKEEPER_")}
         self.log = folder / f"{(*words, *program)[0]}-{os.urandom(3).hex()}.err"
         command, environment = [sys.executable, *program, *words], {**clean, **(environ or {})}
         self.process: subprocess.Popen[str] | Process
         if words and words[0] in FORKED if forked is None else forked:
-            self.process = Process(command, log=self.log, environment=environment, folder=folder)
+            self.process = Process(command, log=self.log, environment=environment, folder=folder, constants=constants)
             return
+        assert constants is None, "what is started afresh has the constants of the code"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, cwd=folder, env=environment, text=True

@@ -13,10 +13,20 @@ from tests.cli.shell import Server
 from tests.outgoing.streams import Message, first_times, published
 from tests.support.brokers import BrokerServer
 
+# Another server takes over from a dead one sooner than in production. The proportions are the same.
+OWNED = "swarmkeeper.outgoing.owned"
+TAKE_OVER_SOON = {
+    f"{OWNED}.OWNED_SECONDS": 6.0,
+    f"{OWNED}.OWN_AGAIN_SECONDS": 2.0,
+    f"{OWNED}.APPEND_SECONDS_MAX": 2.0,
+    f"{OWNED}.TAKE_OVER_SECONDS": 0.5,
+}
+
 
 def served(store_url: str, outside: BrokerServer, folder: Path) -> tuple[Server, str]:
     environ = {"SWARMKEEPER_STREAM": outside.url, "SWARMKEEPER_LOG_FORMAT": "json"}
-    server = Server("serve", "--store", store_url, "--port", "0", "--json", folder=folder, environ=environ)
+    words = ("serve", "--store", store_url, "--port", "0", "--json")
+    server = Server(*words, folder=folder, environ=environ, constants=TAKE_OVER_SOON)
     return server, server.first_line()["url"]
 
 

@@ -176,7 +176,7 @@ async def test_while_the_other_side_is_down_it_waits_and_says_so(
 async def test_a_server_outside_that_answers_nothing_holds_up_nobody(
     store_url: str, outside: BrokerServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(publisher, "APPEND_SECONDS_MAX", 1.0)
+    monkeypatch.setattr(owned, "APPEND_SECONDS_MAX", 1.0)
     async with Orchestrator(settings(store_url, outside)) as swarm:
         await tasks(swarm, 2)
         await until_there(outside, await newest(swarm))

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.cli.shell import Server
-from tests.outgoing.test_crashes import key_of, submit
+from tests.outgoing.test_crashes import TAKE_OVER_SOON, key_of, submit
 from tests.sinks.conftest import WriteSinks, audits, until_there
 from tests.sinks.receivers import FileReader, Receiver
 
@@ -18,7 +18,9 @@ pytestmark = pytest.mark.usefixtures("quick")
 
 def served(store_url: str, file: Path, folder: Path) -> tuple[Server, str]:
     words = ("serve", "--store", store_url, "--port", "0", "--json", "--sinks", str(file))
-    server = Server(*words, folder=folder, environ={"SWARMKEEPER_LOG_FORMAT": "json"})
+    # A call of a sink may last for two thirds of the time for which the sink is owned.
+    constants = {**TAKE_OVER_SOON, "swarmkeeper.sinks.reader.SEND_SECONDS_MAX": 4.0}
+    server = Server(*words, folder=folder, environ={"SWARMKEEPER_LOG_FORMAT": "json"}, constants=constants)
     return server, server.first_line()["url"]
 
 

@@ -21,14 +21,8 @@ from swarmkeeper.core import named_reads
 from swarmkeeper.core.named_reads import EventRow, FeedGapRow, fetch
 from swarmkeeper.core.ports import Broker, EventTooLarge, LogWriter, OutgoingEvent, OutgoingStream, Store
 from swarmkeeper.govern.cursors import Cursors
-from swarmkeeper.outgoing.owned import (
-    APPEND_SECONDS_MAX,
-    OWN_AGAIN_SECONDS,
-    OWNED_SECONDS,
-    SECOND,
-    SECONDS_BETWEEN_NOTES,
-    OwnedReader,
-)
+from swarmkeeper.outgoing import owned
+from swarmkeeper.outgoing.owned import SECOND, SECONDS_BETWEEN_NOTES, OwnedReader
 from swarmkeeper.reads import views
 
 PAGE = 100
@@ -103,7 +97,7 @@ class Publisher(OwnedReader):
         self._cursor = self._noted = cursor
 
     async def _send_all(self, hints: AsyncIterator[bytes]) -> None:
-        async with asyncio.timeout(APPEND_SECONDS_MAX):
+        async with asyncio.timeout(owned.APPEND_SECONDS_MAX):
             await self._stream.open()
         while True:
             rows = await fetch(self._store, named_reads.EVENTS_AFTER, after=self._cursor, limit=PAGE)
@@ -120,7 +114,7 @@ class Publisher(OwnedReader):
             await self._tell_missing(rows)
         events = [outgoing(row, self._cursors) for row in rows]
         try:
-            async with asyncio.timeout(APPEND_SECONDS_MAX):
+            async with asyncio.timeout(owned.APPEND_SECONDS_MAX):
                 stored = await self._stream.append(events)
         except EventTooLarge as error:
             self._log("outgoing_too_large", stream=self._stream.place, first=events[0].seq, reason=str(error))
@@ -157,10 +151,10 @@ class Publisher(OwnedReader):
         """
         age = (self._monotonic() - self._noted_at) / SECOND
         has_moved = self._cursor > self._noted
-        if age < OWN_AGAIN_SECONDS and not (has_moved and (at_once or age >= SECONDS_BETWEEN_NOTES)):
+        if age < owned.OWN_AGAIN_SECONDS and not (has_moved and (at_once or age >= SECONDS_BETWEEN_NOTES)):
             return True
         cursor, called_at = self._cursor, self._monotonic()
-        if await self._store.keep_sink(self._name, self._owner, cursor, seconds=OWNED_SECONDS) is None:
+        if await self._store.keep_sink(self._name, self._owner, cursor, seconds=owned.OWNED_SECONDS) is None:
             return False
         self._noted, self._noted_at = cursor, called_at
         return True

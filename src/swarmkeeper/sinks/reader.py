@@ -19,7 +19,7 @@ from swarmkeeper.core import named_reads
 from swarmkeeper.core.named_reads import fetch
 from swarmkeeper.core.ports import Broker, Changes, LogWriter, ReadsOnly, Store
 from swarmkeeper.outgoing import owned
-from swarmkeeper.outgoing.owned import OWN_AGAIN_SECONDS, OWNED_SECONDS, SECOND, SECONDS_BETWEEN_NOTES, OwnedReader
+from swarmkeeper.outgoing.owned import SECOND, SECONDS_BETWEEN_NOTES, OwnedReader
 from swarmkeeper.outgoing.publisher import missing
 from swarmkeeper.sinks import records
 from swarmkeeper.sinks.file import SinkTable
@@ -222,9 +222,9 @@ class SinkReader(OwnedReader):
     async def _remain_owner(self) -> bool:
         """Remain the owner; return False if another server is by now."""
         called_at = self._monotonic()
-        if called_at - self._owned_at < OWN_AGAIN_SECONDS / 2 * SECOND:
+        if called_at - self._owned_at < owned.OWN_AGAIN_SECONDS / 2 * SECOND:
             return True
-        if await self._store.keep_sink(self._name, self._owner, 0, seconds=OWNED_SECONDS) is None:
+        if await self._store.keep_sink(self._name, self._owner, 0, seconds=owned.OWNED_SECONDS) is None:
             return False
         self._owned_at = called_at
         return True
