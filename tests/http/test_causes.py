@@ -177,6 +177,31 @@ async def test_the_last_progress_of_an_attempt_is_stored_with_it(
     assert (await auditor.get(path)).json["attempts"][0]["progress"] is None, "it is as near to outputs as progress"
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ({"fraction": 0.5}, {"fraction": 0.5, "message": None, "log": []}),
+        ({"message": "page 1"}, {"fraction": None, "message": "page 1", "log": []}),
+        ({"fraction": 0.5, "log": ["began"]}, {"fraction": 0.5, "message": None, "log": ["began"]}),
+    ],
+)
+async def test_progress_has_every_field_of_its_schema_wherever_it_is_shown(
+    client: Caller, fleet: Fleet, sent: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    task = await submitted(client, "a")
+    bot = await fleet.bot("Executor")
+    lease = await bot.one()
+    await bot.call.post(f"/bots/{bot.id}:heartbeat", {"leases": [{"lease_id": lease["lease_id"], "progress": sent}]})
+
+    listed = {**shown, "log": []}
+    assert (await client.get(f"/tasks/{task}/subtasks/a")).json["progress"] == shown
+    assert (await client.get(f"/tasks/{task}/subtasks")).json["items"][0]["progress"] == listed
+    assert (await client.get(f"/tasks/{task}")).json["subtasks"][0]["progress"] == listed
+    assert (await bot.report(lease, output=1)).status == 200
+    (attempt,) = (await client.get(f"/tasks/{task}/subtasks/a")).json["attempts"]
+    assert attempt["progress"] == shown
+
+
 async def test_a_task_shows_the_input_of_its_subtasks(client: Caller) -> None:
     task = await of_two(client)
     large = [{"key": f"k{n}", "description": "", "input": {"text": "x" * 60_000}} for n in range(2)]

@@ -75,7 +75,7 @@ NAMED = {
     *("POST /session", "POST /session:redeem", "GET /session", "DELETE /session"),
     "GET /events",
     "GET /audit",
-    *(f"GET /audit/{path}" for path in ("log", "checkpoint", "tile/{path}", "{index}/proof")),
+    *(f"GET /audit/{path}" for path in ("log", "checkpoint", "tile/{path}", "{index}/proof", "{index}/body")),
     "POST /redaction:test",
     *(f"GET /{name}" for name in ("", "health", "livez", "readyz", "metrics", "version", "openapi.json", "docs")),
 }

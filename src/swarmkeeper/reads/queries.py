@@ -53,13 +53,14 @@ def _json(value: Any) -> str:
 def _item(row: SubtaskRow, task: TaskRow, *, room: int, seen: bool) -> View:
     status = TaskStatus(task.status)
     shown = views.subtask(row, status, of_task=views.json_of(task.labels), room=room)
-    said = views.json_of(row.said) if seen else None
-    progress = None if said is None else {name: value for name, value in said.items() if name != "log"}
+    said = views.said(row.said) if seen else None
+    if said is not None:
+        said = None if said["fraction"] is None and said["message"] is None else {**said, "log": []}
     return {
         **shown,
         **causes.who_and_when(row, status),
         "cause": causes.cause(row, status),
-        "progress": progress or None,
+        "progress": said,
     }
 
 
@@ -415,7 +416,7 @@ class Queries:
         shown["attempts"] = [
             views.attempt(tried) for tried in await self._fetch(named_reads.ATTEMPTS_OF_WORK, work=row.id)
         ]
-        shown["progress"] = views.json_of(row.said) if seen else None
+        shown["progress"] = views.said(row.said) if seen else None
         for attempt in shown["attempts"] if not seen else ():
             attempt["progress"] = None
         if self._rules.may(principal, "late.read"):

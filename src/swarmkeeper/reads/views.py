@@ -147,6 +147,12 @@ def sha256(body: bytes) -> str:
 # ---- tasks ---------------------------------------------------------------------------------------------------------
 
 
+def said(stored: str | None) -> View | None:
+    """Return what a bot has said of its progress, with every field of the schema; only what it said is stored."""
+    found = json_of(stored)
+    return None if found is None else {"fraction": None, "message": None, "log": [], **found}
+
+
 def progress(row: TaskRow) -> View:
     """Return a task's progress. Open subtasks of a closed task, which the sweep will cancel, count as cancelled."""
     unreached = row.n_open if TaskStatus(row.status) in TASK_CLOSED else 0
@@ -284,7 +290,7 @@ def attempt(row: AttemptRow) -> View:
         "ending": row.ending,
         "error": json_of(row.error),
         "reason": row.reason,
-        "progress": json_of(row.progress),
+        "progress": said(row.progress),
         "usage": json_of(row.usage),
     }
 

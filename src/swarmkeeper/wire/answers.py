@@ -101,7 +101,7 @@ class SubTaskState(SubTask):
     cause: Annotated[Cause | None, Field(description="Why its last attempt gave no result.")] = None
     progress: Annotated[
         ProgressOut | None,
-        Field(description="Latest progress of the current attempt; without log lines in lists."),
+        Field(description="Latest progress of the current attempt; in lists, its log is empty."),
     ] = None
     budget: BudgetState | None = None  # type: ignore[assignment]  # what is sent are limits, what is shown is more
     effective_labels: Annotated[
