@@ -24,6 +24,9 @@ def list_(
         str | None, flag("--actor", help="Only records of this actor: the id of a bot, key or other actor.")
     ] = None,
     action: Annotated[str | None, flag("--action", help="Only records of this kind, such as task.submit.")] = None,
+    resource: Annotated[
+        str | None, flag("--resource", help="Only records about this: the id of a subtask, approval, bot …")
+    ] = None,
     after: Annotated[int | None, flag("--after", min=0, help="Only records after this index.")] = None,
 ) -> None:
     """List audit records in order. Needs a key of role auditor or admin."""
@@ -34,7 +37,7 @@ def list_(
         else:
             terminal.say(_line(record))
 
-    connection.each(lambda client: client.audit(task, actor=actor, action=action, after=after), show)
+    connection.each(lambda client: client.audit(task, actor=actor, action=action, resource=resource, after=after), show)
 
 
 def _line(record: AuditLog) -> str:
