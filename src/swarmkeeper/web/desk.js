@@ -1,4 +1,4 @@
-import { useKeys, Command, Glyph, Key, Trouble, Value, When, session, safe, shortId, act, call, get, useRef, useState, ApiError, say, useRead, Act, Dialog, NotDone, go, route, written, utc, jsx, jsxs, Fragment, grouped, money, ofAlso, Ago, State, letters, may, theme, moment, api, head, span } from "./app.js";
+import { useKeys, Command, Glyph, Key, Trouble, Value, When, session, safe, shortId, act, call, get, useRef, useState, ApiError, say, useRead, Act, Dialog, NotDone, go, route, written, utc, jsx, jsxs, Fragment, grouped, money, ofAlso, Ago, State, letters, may, theme, moment, api, lists, head, span } from "./app.js";
 // src/pages/desk/audit.tsx
 
 // src/pages/desk/calls.ts
@@ -22,6 +22,9 @@ var desk = {
   persons: (pageToken) => get("persons", { page_size: 200, page_token: pageToken }),
   addPerson: (name) => act("persons", { name }),
   onPerson: (person, verb, body = {}) => act(`persons/${id(person)}:${verb}`, body),
+  sessions: () => get("sessions"),
+  endSession: (session3) => call("DELETE", `sessions/${id(session3)}`),
+  limits: () => get("limits"),
   kills: () => get("kills", { page_size: 200 }),
   kill: async (body) => (await call("PUT", "kills", { body })).body,
   lift: async (kill) => (await call("DELETE", `kills/${id(kill)}`)).body,
@@ -66,7 +69,7 @@ var More = ({ pages, what, children }) => jsxs("p", { class: "foot", children: [
   pages.items.length,
   pages.more ? " and more" : "",
   " ",
-  what,
+  pages.items.length === 1 ? what.slice(0, -1) : what,
   " ",
   pages.more && jsx("button", { type: "button", class: "small", onClick: () => void pages.older(), children: "Older" }),
   children
@@ -624,7 +627,7 @@ function Report({ report, unit }) {
       ] })
     ] }),
     byDay && jsx(Days, { items, first: report.first_day, last: report.last_day, unit, most }),
-    jsx(Table, { name: "Costs as a table", columns: [byDay ? "Day (UTC)" : report.by, "", "#Cost", "#Tokens", "#Attempts"], children: shown.map((each) => jsxs("tr", { children: [
+    jsx(Table, { name: "Costs as a table", columns: [byDay ? "Day (UTC)" : report.by[0].toUpperCase() + report.by.slice(1), "", "#Cost", "#Tokens", "#Attempts"], children: shown.map((each) => jsxs("tr", { children: [
       jsx("th", { scope: "row", children: safe(each.name) || "–" }),
       jsx("td", { class: "wide", children: jsx("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: jsx("rect", { width: 100 * each[unit] / most, height: "6" }) }) }),
       jsx("td", { class: "num", children: money(each.cost_micro_usd) }),
@@ -668,6 +671,7 @@ var PARTS = {
   you: { name: "You", Part: You },
   keys: { name: "Keys", Part: Keys },
   persons: { name: "Persons", Part: Persons },
+  limits: { name: "Limits", Part: LimitsPart },
   stops: { name: "Kill switch", Part: Stops },
   redaction: { name: "Redaction", Part: Redaction }
 };
@@ -756,9 +760,66 @@ function You() {
           jsx("dd", { class: "may", children: who2.may.map((each) => jsx("code", { children: each }, each)) })
         ] })
       ] }),
-      jsxs("p", { class: "none", children: [
-        "It ends after 12 hours without a call, and with its key. Limits of the tenant, and what of them is used, on the server’s machine: ",
-        jsx(Command, { text: `swarmkeeper tenant get ${who2.tenant}` })
+      jsx(SignedInList, {})
+    ] })
+  ] });
+}
+function SignedInList() {
+  const reading = useRead("sessions", desk.sessions, CALM);
+  const doing = useAct();
+  const all = reading.state.value.data?.items ?? [], others = all.filter((each) => !each.current);
+  const end = (what) => void doing.run(async () => {
+    for (const each of what) await desk.endSession(each.id);
+  }, "Signed out.").then(reading.again);
+  return jsxs(Fragment, { children: [
+    jsx("h2", { children: "Signed in with this key" }),
+    jsx("p", { class: "none", children: "A session ends after 12 hours without a call, after a week, and with its key." }),
+    jsx(Trouble, { read: reading.state.value, what: "your sessions" }),
+    doing.problem && jsx(NotDone, { error: doing.problem }),
+    all.length > 0 && jsx(Table, { name: "Sessions", columns: ["Since", "Last used", "Ends", ""], children: all.map((each) => jsxs("tr", { children: [
+      jsx("th", { scope: "row", children: jsx(When, { time: each.created_at }) }),
+      jsx("td", { children: each.current ? jsx("span", { class: "label", children: "this browser" }) : jsxs(Fragment, { children: [
+        jsx(Ago, { time: each.used_at }),
+        " ago"
+      ] }) }),
+      jsx("td", { children: jsx(When, { time: each.ends_at }) }),
+      jsx("td", { children: jsx("div", { class: "acts", children: !each.current && jsx(Act, { action: "session.open", busy: doing.busy, run: () => end([each]), children: "Sign out" }) }) })
+    ] }, each.id)) }),
+    others.length > 1 && jsx("p", { class: "acts", children: jsxs(Act, { action: "session.open", kind: "danger", busy: doing.busy, run: () => end(others), children: [
+      "Sign out all ",
+      others.length,
+      " others"
+    ] }) })
+  ] });
+}
+function LimitsPart() {
+  const reading = useRead("limits", desk.limits, { ...CALM, every: 1e4, seldom: 1e4 });
+  const seen = reading.state.value, found = seen.data, budget = found?.budget;
+  const row = (name, whose, used, most, shown = grouped) => jsxs("tr", { children: [
+    jsx("th", { scope: "row", children: safe(name.replaceAll("_", " ")) }),
+    jsx("td", { children: whose }),
+    jsx("td", { class: "wide", children: most !== null && jsxs("svg", { class: `share ${used >= 0.8 * most ? "near" : ""}`, viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: [
+      jsx("rect", { class: "track", width: "100", height: "6" }),
+      jsx("rect", { width: most ? Math.min(100, 100 * used / most) : 100, height: "6" })
+    ] }) }),
+    jsx("td", { class: "num", children: shown(used) }),
+    jsx("td", { class: "num", children: most === null ? "no limit" : shown(most) })
+  ] }, `${name} ${whose}`);
+  return jsxs(Fragment, { children: [
+    jsx("div", { class: "part-head", children: jsx("h2", { children: "Limits" }) }),
+    jsx(Trouble, { read: seen, what: "the limits" }),
+    found && jsxs(Fragment, { children: [
+      jsxs(Table, { name: "Use", columns: ["Limit", "Of", "", "#Used", "#At most"], children: [
+        budget && Object.entries(budget.limit).map(([name, most]) => row(name === "cost_micro_usd" ? "budget: cost" : `budget: ${name}`, "tenant", (budget.spent[name] ?? 0) + (budget.reserved[name] ?? 0), most, name === "cost_micro_usd" ? money : grouped)),
+        found.items.map((each) => row(each.limit, each.scope === "key" ? "your key" : "tenant", each.used, each.most))
+      ] }),
+      found.rates.length > 0 && jsx(Table, { name: "Rates of leases", columns: ["Leases of", "#At once", "#A minute", "#Tokens a minute"], children: found.rates.map((each) => jsxs("tr", { children: [
+        jsx("th", { scope: "row", children: safe(each.key.replace(":", " ")) }),
+        [each.max, each.per_minute, each.tokens_per_minute].map((most, at) => jsx("td", { class: "num", children: most === null ? "–" : grouped(most) }, at))
+      ] }, each.key)) }),
+      jsxs("p", { class: "foot", children: [
+        "Who runs the server sets them: ",
+        jsx(Command, { text: `swarmkeeper tenant set ${session.value.tenant} --max-backlog 5000` })
       ] })
     ] })
   ] });
@@ -1185,31 +1246,47 @@ function Evaluators({ reviews }) {
   const [found, setFound] = useState(null);
   const doing = useAct();
   async function count() {
-    const tasks = [...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX);
+    const tasks = new Set([...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX));
     const decided = new Map(reviews.map((each) => [`${each.task} ${each.key} ${each.round}`, each.decision]));
-    const rows = /* @__PURE__ */ new Map();
-    for (const task of tasks) {
+    const rows = /* @__PURE__ */ new Map(), gold = /* @__PURE__ */ new Map();
+    for (const known of Object.keys(LOOKS)) {
+      for (const { id: id2 } of (await lists.rows({ status: [], outcome: [], label: [`gold:${known}`], order_by: "" }, COUNTED_MAX, "")).items) gold.set(id2, known);
+    }
+    for (const task of /* @__PURE__ */ new Set([...tasks, ...gold.keys()])) {
       for (const { evaluator, subject, round, decision } of (await desk.verdicts(task)).items) {
-        const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0 };
+        const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0, gold: 0, right: 0 };
         rows.set(name, row);
         if (!decision) continue;
+        if (gold.has(task) && subject === null) {
+          row.gold++;
+          if (decision === gold.get(task)) row.right++;
+        }
+        if (!tasks.has(task)) continue;
         row.said[decision] = (row.said[decision] ?? 0) + 1;
         row.all++;
         if (decided.get(`${task} ${subject} ${round}`) === decision) row.alike++;
       }
     }
-    setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.length });
+    setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.size, gold: gold.size });
   }
   if (!found) return jsxs(Fragment, { children: [
     doing.problem && jsx(NotDone, { error: doing.problem }),
     jsx("p", { children: jsx("button", { type: "button", class: "small", disabled: doing.busy, onClick: () => void doing.run(count, "Counted."), children: "Count by evaluator" }) })
   ] });
-  return jsx(Table, { name: "By evaluator", columns: ["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => `#${each}`)], caption: `Verdicts on the last ${found.tasks} reviewed tasks`, children: found.rows.map((row) => jsxs("tr", { children: [
-    jsx("th", { scope: "row", children: safe(row.name) }),
-    Object.keys(LOOKS).map((each) => jsx("td", { class: "num", children: row.said[each] ?? 0 }, each)),
-    jsx("td", { class: "num", children: row.all }),
-    jsx("td", { class: "num", children: row.alike })
-  ] }, row.name)) });
+  return jsxs(Fragment, { children: [
+    jsx(Table, { name: "By evaluator", columns: ["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided", "right on gold"].map((each) => `#${each}`)], caption: `Verdicts on the last ${found.tasks === 1 ? "reviewed task" : `${found.tasks} reviewed tasks`}, and on ${found.gold} gold ${found.gold === 1 ? "item" : "items"}`, children: found.rows.map((row) => jsxs("tr", { children: [
+      jsx("th", { scope: "row", children: safe(row.name) }),
+      Object.keys(LOOKS).map((each) => jsx("td", { class: "num", children: row.said[each] ?? 0 }, each)),
+      jsx("td", { class: "num", children: row.all }),
+      jsx("td", { class: "num", children: row.alike }),
+      jsx("td", { class: "num", children: row.gold ? `${row.right} of ${row.gold}` : "–" })
+    ] }, row.name)) }),
+    !found.gold && jsxs("p", { class: "none", children: [
+      "To see who is right, submit tasks of which you know the decision: ",
+      jsx(Command, { text: "swarmkeeper task submit --label gold=accept …" }),
+      " or rework, or reject."
+    ] })
+  ] });
 }
 
 // src/pages/desk/simulate.tsx

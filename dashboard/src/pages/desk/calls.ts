@@ -23,6 +23,13 @@ export interface Verdict {
 }
 export interface AuditFilter { action?: string; actor?: string; task_id?: string; since?: string; until?: string }
 
+export interface SignedIn { id: string; created_at: string; used_at: string; ends_at: string; current: boolean }
+export interface Limits {
+  items: { limit: string; scope: string; used: number; most: number | null }[];
+  rates: { key: string; max: number | null; per_minute: number | null; tokens_per_minute: number | null }[];
+  budget: { limit: Record<string, number>; spent: Record<string, number>; reserved: Record<string, number> } | null;
+}
+
 /** Events by which a review came to a decision: of a whole task, and of a subtask. */
 const REVIEWED = ["task.judged", "work.accepted", "work.rework", "work.rejected", "work.rounds_exhausted"];
 
@@ -49,6 +56,9 @@ export const desk = {
   persons: (pageToken: string) => get<Page<Person>>("persons", { page_size: 200, page_token: pageToken }),
   addPerson: (name: string) => act<Person>("persons", { name }),
   onPerson: (person: string, verb: "rename" | "disable" | "enable", body: Json = {}) => act<Person>(`persons/${id(person)}:${verb}`, body),
+  sessions: () => get<Page<SignedIn>>("sessions"),
+  endSession: (session: string) => call<void>("DELETE", `sessions/${id(session)}`),
+  limits: () => get<Limits>("limits"),
   kills: () => get<Page<Kill>>("kills", { page_size: 200 }),
   kill: async (body: Json) => (await call<Kill>("PUT", "kills", { body })).body,
   lift: async (kill: string) => (await call<void>("DELETE", `kills/${id(kill)}`)).body,

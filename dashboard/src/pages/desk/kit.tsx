@@ -47,7 +47,7 @@ export function usePages<T>(key: string, read: (token: string) => Promise<Page<T
 
 /** How many there are, and a way to more. */
 export const More = ({ pages, what, children }: { pages: Pages<any>; what: string; children?: ComponentChildren }) => (
-  <p class="foot">{pages.items.length}{pages.more ? " and more" : ""} {what} {pages.more && <button type="button" class="small" onClick={() => void pages.older()}>Older</button>}{children}</p>
+  <p class="foot">{pages.items.length}{pages.more ? " and more" : ""} {pages.items.length === 1 ? what.slice(0, -1) : what} {pages.more && <button type="button" class="small" onClick={() => void pages.older()}>Older</button>}{children}</p>
 );
 
 /** Do one thing at a time; what is refused is kept to be shown. */
