@@ -67,7 +67,6 @@ for (const [name, made] of Object.entries(KINDS)) {
       ours += crossingLines(layout(graph.ids, graph.edges).edges.map(({ points }) => points));
       theirs += crossingLines(ofDagre(graph));
     }
-    if (process.env.TOLD) console.log(name, ours, theirs);
     assert.ok(theirs > 50, `${theirs}: what crosses nowhere shows nothing`);
     assert.ok(ours <= theirs * 1.1, `${ours} instead of ${theirs}`);
   });
