@@ -127,6 +127,7 @@ class Client:
     events = _iterating(client.Client.events)
     audit = _iterating(client.Client.audit)
     audit_file = _blocking(client.Client.audit_file)
+    audit_body = _blocking(client.Client.audit_body)
     cancel = _blocking(client.Client.cancel)
     pause = _blocking(client.Client.pause)
     resume = _blocking(client.Client.resume)

@@ -109,6 +109,8 @@ async def test_after_the_answer_nothing_of_the_tenant_can_be_read_and_reads_say_
         assert (feed[-1]["type"], feed[-1]["data"]["keys"]) == ("io.swarmkeeper.tenant.erased.v1", len(before))
         records = (await swarm.admin.get("/audit?page_size=200")).json["items"]
         assert [record["erased"] for record in records] == [True] * (len(records) - 1) + [False]
+        opened = (await swarm.admin.get(f"/audit/{records[0]['index']}/body")).json
+        assert (opened["erased"], opened["salt"], opened["body"], opened["rest"]) == (True, None, None, None)
         last = records[-1]
         assert (last["action"], last["payload"]["reason"]) == ("tenant.erase", "request 17")
         assert set(last["resource"].split(",")) == before

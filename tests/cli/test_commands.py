@@ -282,6 +282,11 @@ def test_the_audit_log_is_listed_with_actors_and_actions(at: Shell) -> None:
     by_actor = at("audit", "list", "--actor", actor, "--after", str(records[0]["index"])).out
     assert cancelled in by_actor
     assert "task.submit" not in at("audit", "list", "--task", task, "--after", str(records[0]["index"])).out
+    cut = records[1]["timestamp"]
+    assert json.loads(at("audit", "list", "--task", task, "--until", cut, "--json").out) == records[0]
+    since = at("audit", "list", "--task", task, "--since", cut, "--json").out.splitlines()
+    assert [json.loads(line) for line in since] == records[1:]
+    assert "RFC 3339" in at("audit", "list", "--since", "yesterday").err
     assert at("audit", "list", "--api-key", "swk_nobody").code == 4
 
 

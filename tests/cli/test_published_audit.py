@@ -49,7 +49,7 @@ def test_an_auditor_proves_exports_witnesses_and_verifies_and_finds_a_log_that_w
     try:
         ready(shell, server)
         url = os.environ["SWARMKEEPER_URL"]
-        assert shell("audit", "prove", "0", "--to", "0.tlog-proof").code == 0
+        assert shell("audit", "prove", "0", "--to", "0.tlog-proof", "--body", "0.json").code == 0
         assert shell("audit", "export", "--to", "copy", "--key", key).code == 0
         assert shell(*witness).code == 0
         whole = shell("audit", "verify", url, "--key", key)
@@ -59,6 +59,13 @@ def test_an_auditor_proves_exports_witnesses_and_verifies_and_finds_a_log_that_w
 
     # Without the server.
     assert shell("audit", "verify", "0.tlog-proof", "--key", key).out.startswith("record 0 of ")
+    proved = ("audit", "verify", "0.tlog-proof", "--key", key, "--body", "0.json")
+    assert '"role":"auditor"' in shell(*proved).out.replace(" ", "")
+    body = shell.folder / "0.json"
+    body.write_text(body.read_text().replace("auditor", "admin"))
+    assert (shell(*proved).code, "commits to another body" in shell(*proved).out) == (1, True)
+    body.write_text('{"index":0,"erased":true,"alg":"sha256-salted-parts"}')
+    assert shell(*proved).code == 2
     assert shell("audit", "verify", "copy", "--key", key, "--since", "copy/checkpoint").code == 0
     found = shell("audit", "verify", "copy", "--key", key, "--witness", own)
     assert (found.code, "not cosigned by witness.example.org" in found.out) == (2, True)
@@ -107,6 +114,11 @@ def forge(store: Path) -> None:
         (("audit", "verify", STORE, "--key", "a+b+c"), "a store has no signature"),
         (("audit", "verify", "none.tlog-proof", "--key", NEUMANN), "none.tlog-proof cannot be read"),
         (("audit", "verify", ".", "--key", NEUMANN, "--since", "none"), "none cannot be read"),
+        (("audit", "verify", ".", "--key", NEUMANN, "--body", "x"), "--body is for the proof of one record"),
+        (("audit", "verify", STORE, "--body", "x"), "a store has no signature"),
+        (("audit", "verify", ".", "--key", NEUMANN, "--deep"), "--deep needs the store"),
+        (("audit", "verify", "x.tlog-proof", "--key", NEUMANN, "--since", "x"), "for a whole log, not for a proof"),
+        (("audit", "verify", "x.tlog-proof", "--key", NEUMANN, "--witness", NEUMANN), "not for a proof"),
         (("audit", "key", "--name", "two words", "--to", "k"), "without spaces"),
         (("audit", "key", "--name", "swarm.example.org", "--to", "audit.key"), "exists already"),
         (("audit", "key", "--name", "other.example.org", "--to", "audit.key", "--add"), "swarm.example.org"),

@@ -134,7 +134,7 @@ def test_a_leaf_has_exactly_the_documented_fields() -> None:
         "rules": RULES,
         "redacted_fields": [{"pointer": "/password", "rule": "secret-field", "action": "replaced", "in": "value"}],
         "trace": entry.trace,
-        "body": {"alg": "sha256-salted", "commitment": sha256(entry.salt + body).hexdigest()},
+        "body": {"alg": "sha256-salted-parts", "commitment": audit.opening(entry.salt, body).commitment()},
     }
     assert audit.decode_body(body) == ((entry.events[0].id,), {"password": "[redacted:secret-field]"})
     assert audit.hashes_of_events(body).whole == sha256(rfc8785.dumps([audit.fact(entry.events[0])])).hexdigest()
@@ -226,6 +226,47 @@ def test_a_body_removed_without_its_salt_is_not_an_erasure() -> None:
     verdict = audit.verify(leaves, tree)
 
     assert (verdict.status, verdict.index) == ("tampered", 2)
+
+
+def test_a_commitment_covers_what_may_be_shown_and_the_rest_each_with_a_half_of_the_salt() -> None:
+    entry = an_entry(1, rows={"tsk_1": {"task tsk_1": "00" * 32}})
+    _, body, _ = audit.encode_leaf(entry, RULES)
+
+    opened = audit.opening(entry.salt, body)
+
+    assert b"rows" not in opened.shown
+    rest = rfc8785.dumps(msgspec.json.decode(body)["rows"])
+    assert opened.rest == sha256(entry.salt[16:] + rest).digest()
+    assert opened.salt == entry.salt[:16]
+    whole = msgspec.json.decode(body)
+    del whole["rows"]
+    assert opened.shown == rfc8785.dumps(whole)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"payload":1}', b'{"rows":{},"payload":1}', b"\xff", b'{"rows":}'])
+def test_what_is_no_body_opens_no_commitment(body: bytes) -> None:
+    with pytest.raises(ValueError, match="no body"):
+        audit.opening(bytes(32), body)
+
+
+def test_a_log_of_an_earlier_version_verifies_and_its_changed_bodies_are_found() -> None:
+    leaves = [as_once(leaf) for leaf in a_log(4)[0]]
+    placed, trees = place({"acme": None}, leaves)
+
+    assert audit.verify(placed, trees["acme"]).status == "whole"
+    assert placed[2].body is not None
+    placed[2] = replace(placed[2], body=placed[2].body.replace(b"no route", b"no roots"))
+    verdict = audit.verify(placed, trees["acme"])
+    assert (verdict.status, verdict.index) == ("tampered", 2)
+
+
+def as_once(leaf: AuditLeaf) -> AuditLeaf:
+    """Return a record as a version wrote it whose leaves committed to the whole body at once."""
+    said, body = msgspec.json.decode(leaf.leaf), leaf.body
+    assert body is not None
+    said["body"] = {"alg": "sha256-salted", "commitment": sha256(leaf.salt + body).hexdigest()}
+    data = rfc8785.dumps(said)
+    return replace(leaf, leaf=data, hash=leaf_hash(data))
 
 
 @given(st.integers(1, 9), st.integers(0, 8))

@@ -134,6 +134,7 @@ NEEDS: dict[str, Needs] = {
     "GET /audit/checkpoint": Needs(Action.AUDIT_READ),
     "GET /audit/tile/{path}": Needs(Action.AUDIT_READ),
     "GET /audit/{index}/proof": Needs(Action.AUDIT_READ),
+    "GET /audit/{index}/body": Needs(Action.AUDIT_READ),
     "POST /redaction:test": Needs(Action.REDACTION_TEST, {"text": "x"}),
 }
 LABELS = sorted(f"{route.method} {route.path_format}" for route in ROUTES if not route.open)

@@ -76,7 +76,7 @@ NAMED = {
     *("GET /sessions", "DELETE /sessions/{session_id}", "GET /limits"),
     "GET /events",
     "GET /audit",
-    *(f"GET /audit/{path}" for path in ("log", "checkpoint", "tile/{path}", "{index}/proof")),
+    *(f"GET /audit/{path}" for path in ("log", "checkpoint", "tile/{path}", "{index}/proof", "{index}/body")),
     "POST /redaction:test",
     *(f"GET /{name}" for name in ("", "health", "livez", "readyz", "metrics", "version", "openapi.json", "docs")),
 }

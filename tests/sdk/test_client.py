@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -109,6 +110,24 @@ def test_the_audit_log_is_read_from_after_the_last_record_seen() -> None:
     assert virtually(story()) == [("task.submit", 7), ("task.submit", None)]
     assert script.calls[0].query == "actor=bot_1&action=task.submit&after=6&page_size=200"
     assert script.calls[1].query.endswith("&page_token=more")
+
+
+def test_the_audit_log_of_a_time_and_the_body_of_a_record_are_read() -> None:
+    script = Script()
+    script.on("GET", "/audit", {"items": []})
+    opened = {"index": 7, "alg": "sha256-salted-parts", "salt": "00", "body": "{}", "rest": "ff"}
+    script.on("GET", "/audit/7/body", opened)
+
+    async def story() -> tuple[int, str | None, str | None, str | None]:
+        client = script.client()
+        async for _ in client.audit(since=datetime(2026, 11, 29, tzinfo=UTC), until="2026-11-30T00:00:00Z"):
+            pass
+        body = await client.audit_body(7)
+        return body.index, body.salt, body.body, body.rest
+
+    assert virtually(story()) == (7, "00", "{}", "ff")
+    query = "since=2026-11-29T00%3A00%3A00%2B00%3A00&until=2026-11-30T00%3A00%3A00Z&page_size=200"
+    assert script.calls[0].query == query
 
 
 def event(number: int) -> dict[str, Any]:

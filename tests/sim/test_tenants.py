@@ -117,7 +117,7 @@ def test_intruders_try_every_call_that_takes_an_id_over_http() -> None:
     }
 
     # No participant of a run is an administrator; and paths of the published log are those of the caller's tenant.
-    of_log = {"GET /audit/tile/{path}", "GET /audit/{index}/proof"}
+    of_log = {"GET /audit/tile/{path}", "GET /audit/{index}/proof", "GET /audit/{index}/body"}
     of_administrators = {"DELETE /bots/{bot_id}", "POST /keys/{key_id}:rotate", "POST /keys/{key_id}:revoke"}
     of_administrators |= {"POST /tasks/{task_id}:erase"}
     of_administrators |= {"GET /persons/{person_id}"}

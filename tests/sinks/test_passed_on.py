@@ -25,7 +25,7 @@ def rows(draw: Any) -> AuditRecordRow:
         "action": draw(TEXTS),
         "actor": {"id": draw(TEXTS), "key": draw(TEXTS), "type": "bot", **draw(st.sampled_from([{}, {"person": "p"}]))},
         "at": draw(st.integers(0, 4_000_000_000_000_000)),
-        "body": {"alg": "sha256-salted", "commitment": "00"},
+        "body": {"alg": "sha256-salted-parts", "commitment": "00"},
         "decision": {"effect": draw(st.sampled_from(["allow", "deny"])), "policy": "built-in", "reasons": ["one"]},
         "id": draw(TEXTS),
         "outcome": draw(TEXTS),

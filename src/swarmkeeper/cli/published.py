@@ -131,9 +131,14 @@ def prove(
     connection: Connection,
     index: Annotated[int, typer.Argument(metavar="INDEX", min=0, help="The record's index, as `audit list` shows it.")],
     to: Annotated[Path | None, flag("--to", metavar="FILE", help="Write it to a file instead of printing it.")] = None,
+    body: Annotated[
+        Path | None, flag("--body", metavar="FILE", help="Write the record's body to a file, with what proves it.")
+    ] = None,
 ) -> None:
     """Print a record with the proof that the signed log has it. Whoever has the verifier key can verify it offline."""
     proof = connection.call(lambda client: client.audit_file(f"{index}/proof"))
+    if body is not None:
+        files.write(body, connection.call(lambda client: client.audit_file(f"{index}/body")))
     if to is None:
         terminal.say(proof.decode().rstrip("\n"))
     else:
@@ -221,7 +226,13 @@ def is_published(source: str) -> bool:
 
 
 def verify(
-    source: str, keys: Sequence[str] | None, witnesses: Sequence[str], since: Path | None, *, as_json: bool
+    source: str,
+    keys: Sequence[str] | None,
+    witnesses: Sequence[str],
+    since: Path | None,
+    body: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Verify a published log at a URL or in a folder, or a file with the proof of one record; end with its status."""
     from swarmkeeper.transparency import outside
@@ -229,8 +240,12 @@ def verify(
     known = verifier_keys(keys)
     cosigners = verifier_keys(witnesses) if witnesses else []
     if source.endswith(".tlog-proof"):
-        _verify_record(Path(source), known, as_json=as_json)
+        if since is not None or witnesses:
+            raise CliError("usage", "--since and --witness are for a whole log, not for a proof", exit_code=Exit.USAGE)
+        _verify_record(Path(source), known, body, as_json=as_json)
         return
+    if body is not None:
+        raise CliError("usage", "--body is for the proof of one record", exit_code=Exit.USAGE)
     older = None if since is None else _read(since)
 
     async def work(log: Any) -> LogVerification:
@@ -251,20 +266,28 @@ def _read(path: Path) -> bytes:
         raise CliError("not_found", f"{path} cannot be read: {error.strerror}", exit_code=Exit.NOT_FOUND) from None
 
 
-def _verify_record(path: Path, keys: Sequence[VerifierKey], *, as_json: bool) -> None:
+def _verify_record(path: Path, keys: Sequence[VerifierKey], body: Path | None, *, as_json: bool) -> None:
     from swarmkeeper.transparency.notes import BadNote
-    from swarmkeeper.transparency.outside import proved
+    from swarmkeeper.transparency.outside import proved, proved_body
 
     try:
         found = proved(_read(path), keys)
+        opened = None if body is None else proved_body(found, _read(body))
     except BadNote as bad:
         terminal.say(f"tampered: {terminal.on_one_line(str(bad))}")
         raise typer.Exit(TAMPERED) from None
     if as_json:
-        terminal.say_json({"index": found.index, "size": found.head.size, "record": found.record.decode()})
+        shown = {"index": found.index, "size": found.head.size, "record": found.record.decode()}
+        terminal.say_json(shown if body is None else {**shown, "body": opened})
     else:
         terminal.say(f"record {found.index} of {found.head.size} in {terminal.on_one_line(found.head.origin)}:")
         terminal.say(terminal.shown(found.record.decode()))
+        if opened is not None:
+            terminal.say("its body, to which the record commits:")
+            terminal.say(terminal.shown(opened))
+    if body is not None and opened is None:
+        terminal.talk("the server says that the body was erased: a later record of the log must tell of it")
+        raise typer.Exit(INCOMPLETE)
 
 
 def say(found: LogVerification, *, as_json: bool) -> None:

@@ -507,6 +507,13 @@ class AuditRecordRow(NamedTuple):
     body: bytes | None
 
 
+class RecordBodyRow(NamedTuple):
+    id: str
+    leaf: bytes
+    salt: bytes
+    body: bytes | None
+
+
 class CursorRow(NamedTuple):
     seq: int
 
@@ -534,6 +541,7 @@ AUDIT_POSITIONS_OF_TASK = Read("audit_positions_of_task", AuditPositionRow, *_AU
 AUDIT_POSITIONS_OF_ACTOR = Read("audit_positions_of_actor", AuditPositionRow, *_AUDIT_PAGE, "actor")
 AUDIT_POSITIONS_OF_ACTION = Read("audit_positions_of_action", AuditPositionRow, *_AUDIT_PAGE, "action")
 AUDIT_RECORDS_AT = Read("audit_records_at", AuditRecordRow, "tenant", "places")
+BODY_OF_RECORD = Read("body_of_record", RecordBodyRow, "tenant", "place")
 FEED_START = Read("feed_start", CursorRow, "tenant")
 FEED_GAP = Read("feed_gap", CursorRow, "tenant", "cursor")
 FEED_GAPS = Read("feed_gaps", FeedGapRow)

@@ -5,6 +5,10 @@ A record has two parts. The leaf is a small envelope (who, what, when, allowed o
 is hashed into the tenant's tree (core/rules/tree.py). The body holds the redacted payload and the ids of the events.
 The leaf contains only a salted commitment to the body: erasing body and salt leaves every proof valid and reveals
 nothing about the erased text.
+
+The commitment is made of two parts, each with a half of the salt: what may be shown (events and payload), and the rest
+(hashes of rows). Whoever gets the first part with its half, and the hash of the rest, can check what is shown. They do
+not get the hashes of rows, from which a short text that was redacted, or an output, could be guessed.
 """
 
 from __future__ import annotations
@@ -23,7 +27,9 @@ from swarmkeeper.core.rules.tree import AuditTree, Frontier, leaf_hash
 
 LEAF_MAX = 16 << 10  # bytes
 LEAF_VERSION = 1
-COMMITMENT = "sha256-salted"  # SHA-256 over the salt, then the canonical body
+# SHA-256 over two hashes: of the first half of the salt and what may be shown, and of the second half and the rest.
+COMMITMENT = "sha256-salted-parts"
+COMMITMENT_WHOLE = "sha256-salted"  # of earlier versions: SHA-256 over the salt, then the canonical body
 # Actions that verifying relies on: the bodies of a task's records were erased; data keys of the tenant were destroyed,
 # which the resource names; the first records of the log left.
 TASK_ERASE = "task.erase"
@@ -99,9 +105,50 @@ def _whole(value: Json) -> bool:
     return kind in _WHOLE
 
 
-def commitment(salt: bytes, body: bytes) -> str:
-    """Return the commitment of a leaf to its body, in hexadecimal."""
-    return sha256(salt + body).hexdigest()
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What proves to somebody who has the leaf what of the body may be shown, and shows nothing of the rest."""
+
+    salt: bytes
+    shown: bytes  # canonical JSON
+    rest: bytes  # the salted hash of the rest
+
+    def commitment(self) -> str:
+        """Return the commitment that it opens, in hexadecimal."""
+        return sha256(sha256(self.salt + self.shown).digest() + self.rest).hexdigest()
+
+
+class _Rest(msgspec.Struct):
+    rows: msgspec.Raw
+
+
+_HALF = 16  # bytes of a salt
+_BEFORE_ROWS = b',"rows":'  # the last name of a body in canonical JSON
+
+
+def opening(salt: bytes, body: bytes) -> Opening:
+    """Return what opens the commitment to a body.
+
+    Raises:
+        ValueError: it is no body of an audit record.
+    """
+    try:
+        rows = bytes(msgspec.json.decode(body, type=_Rest).rows)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ValueError("this is no body of an audit record") from None
+    end = _BEFORE_ROWS + rows + b"}"
+    if not body.endswith(end):
+        raise ValueError("this is no body of an audit record")
+    return _opening(salt, body[: -len(end)] + b"}", rows)
+
+
+def _opening(salt: bytes, shown: bytes, rows: bytes) -> Opening:
+    return Opening(salt[:_HALF], shown, sha256(salt[_HALF:] + rows).digest())
+
+
+def commitment(salt: bytes, body: bytes, alg: str = COMMITMENT) -> str:
+    """Return the commitment of a leaf to its body, in hexadecimal; raises as `opening`."""
+    return sha256(salt + body).hexdigest() if alg == COMMITMENT_WHOLE else opening(salt, body).commitment()
 
 
 def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes, bool]:
@@ -114,8 +161,6 @@ def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes, bool]
     action `omitted`, counts the omitted ones.
     """
     content: dict[str, Json] = {"events": [event.id for event in entry.events], "payload": entry.body.value}
-    # Pairs, and no objects: a hash under the name of a key would look like a secret.
-    content["rows"] = {task: [list(row) for row in rows.items()] for task, rows in entry.rows.items()}
     by_task: dict[str, list[Event]] = {}
     for event in entry.events:
         by_task.setdefault(event.task or "", []).append(event)
@@ -123,11 +168,15 @@ def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes, bool]
         content["events_hashes"] = {task: [len(own), _hash_of(own)] for task, own in by_task.items()}
     elif by_task:
         content["events_hash"] = _hash_of(entry.events)
-    body = _of_evidence(content, (entry.body.value,))
-    envelope = _envelope(entry, rules_hash, commitment(entry.salt, body), entry.reasons, entry.body.fields)
+    shown = _of_evidence(content, (entry.body.value,))
+    # Pairs, and no objects: a hash under the name of a key would look like a secret.
+    rows = _of_evidence({task: [list(row) for row in rows.items()] for task, rows in entry.rows.items()}, ())
+    body = shown[:-1] + _BEFORE_ROWS + rows + b"}"
+    committed = _opening(entry.salt, shown, rows).commitment()
+    envelope = _envelope(entry, rules_hash, committed, entry.reasons, entry.body.fields)
     leaf = _encode_in_order(envelope)  # canonical: its keys are in order, and it has no floats
     if len(leaf) > LEAF_MAX:
-        return _shortened(entry, rules_hash, commitment(entry.salt, body)), body, True
+        return _shortened(entry, rules_hash, committed), body, True
     return leaf, body, False
 
 
@@ -447,12 +496,12 @@ def _check(row: AuditLeaf, index: int, tenant: str | None) -> _Leaf:
         leaf = msgspec.json.decode(row.leaf, type=_Leaf)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise _RecordMismatch("the leaf is not an audit record") from None
-    if leaf.v != LEAF_VERSION or leaf.body.alg != COMMITMENT:
+    if leaf.v != LEAF_VERSION or leaf.body.alg not in (COMMITMENT, COMMITMENT_WHOLE):
         raise _RecordMismatch("the leaf has a version that this program does not know")
     if row.body is None:
         if row.salt:
             raise _RecordMismatch("the body is missing, but its salt is not: an erasure removes both")
-    elif type(row.body) is not ErasedBody and commitment(row.salt, row.body) != leaf.body.commitment:
+    elif type(row.body) is not ErasedBody and not _opens(leaf.body, row.salt, row.body):
         raise _RecordMismatch("the body and its salt do not match the commitment in the leaf")
     for column, kept, said in (
         ("tenant", row.tenant, leaf.tenant),
@@ -467,6 +516,13 @@ def _check(row: AuditLeaf, index: int, tenant: str | None) -> _Leaf:
     if tenant is not None and leaf.tenant != tenant:
         raise _RecordMismatch("the record belongs to another tenant")
     return leaf
+
+
+def _opens(said: _LeafBody, salt: bytes, body: bytes) -> bool:
+    try:
+        return commitment(salt, body, said.alg) == said.commitment
+    except ValueError:
+        return False
 
 
 class _LeafActor(msgspec.Struct):

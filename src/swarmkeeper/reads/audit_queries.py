@@ -14,7 +14,7 @@ from swarmkeeper.core.decide import policies
 from swarmkeeper.core.errors import PermissionDenied, ResourceNotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import AuditRecordRow, fetch
-from swarmkeeper.core.ports import Reader, ReadsOnly, Rules
+from swarmkeeper.core.ports import Reader, ReadsOnly, Rules, StoreDamaged
 from swarmkeeper.core.rules.tree import leaf_hash
 from swarmkeeper.govern import audit
 from swarmkeeper.reads import views
@@ -64,9 +64,7 @@ class AuditQueries:
         Raises:
             PermissionDenied: the role may not read the audit log.
         """
-        if not self._rules.may(principal, "audit.read"):
-            raise PermissionDenied(self._rules.why_not(principal, "audit.read"))
-        policies.audit(self._rules, principal)
+        self._allow(principal)
         before = _END
         if since is not None:
             after = max(after, await place_at(self._store, principal.tenant, since) - 1)
@@ -118,6 +116,40 @@ class AuditQueries:
         if not await fetch(self._store, named_reads.TASK_ROW, tenant=principal.tenant, task=task_id):
             raise ResourceNotFound("no such task")
         return page
+
+    async def body(self, principal: Principal, index: int) -> View:
+        """Return the body of a record with what opens the commitment in its leaf; see govern/audit.py.
+
+        The log need not be signed. Of an erased body nothing is left, nor its salt.
+
+        Raises:
+            PermissionDenied, ResourceNotFound: the role may not read the audit log; there is no such record, or no
+                more.
+            StoreDamaged: the store has something else in place of the body.
+        """
+        self._allow(principal)
+        found = await fetch(self._store, named_reads.BODY_OF_RECORD, tenant=principal.tenant, place=index)
+        if not found:
+            raise ResourceNotFound("the log has no such record")
+        row = found[0]
+        try:
+            alg = msgspec.json.decode(row.leaf)["body"]["alg"]
+            opened = None if row.body is None or alg != audit.COMMITMENT else audit.opening(row.salt, row.body)
+        except (ValueError, LookupError, TypeError):
+            raise StoreDamaged(f"audit record {index} is not what was written: see `audit verify`") from None
+        return {
+            "index": index,
+            "erased": row.body is None,
+            "alg": alg,
+            "salt": None if opened is None else opened.salt.hex(),
+            "body": None if opened is None else opened.shown.decode(),
+            "rest": None if opened is None else opened.rest.hex(),
+        }
+
+    def _allow(self, principal: Principal) -> None:
+        if not self._rules.may(principal, "audit.read"):
+            raise PermissionDenied(self._rules.why_not(principal, "audit.read"))
+        policies.audit(self._rules, principal)
 
 
 def public_record(row: AuditRecordRow) -> View:

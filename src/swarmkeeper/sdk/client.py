@@ -22,7 +22,7 @@ from swarmkeeper.sdk.connection.transport import Transport
 from swarmkeeper.sdk.connection.typed import PAGE_SIZE, given, segment, task_path
 from swarmkeeper.sdk.errors import ApiError, Unreachable
 from swarmkeeper.sdk.insight.reads import Insight
-from swarmkeeper.sdk.tables.client import TableCalls
+from swarmkeeper.sdk.tables.client import TableCalls, time_of
 from swarmkeeper.wire.answers import (
     AuditLog,
     AuditPage,
@@ -46,6 +46,7 @@ from swarmkeeper.wire.answers import (
 )
 from swarmkeeper.wire.events import CloudEvent, EventPage, SseReader
 from swarmkeeper.wire.explain import Explanation
+from swarmkeeper.wire.insight.proofs import AuditBody
 from swarmkeeper.wire.people import (
     Approval,
     ApprovalPage,
@@ -260,6 +261,8 @@ class Client(TableCalls, Insight):
         actor: str | None = None,
         action: str | None = None,
         after: int | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
         order: Literal["asc", "desc"] = "asc",
     ) -> AsyncIterator[AuditLog]:
         """Iterate over the audit records of one task, or of all, in order. For auditors and administrators.
@@ -269,10 +272,12 @@ class Client(TableCalls, Insight):
             actor: only records of this bot id or key id.
             action: only records of this action, such as task.submit.
             after: the `index` of the last record seen.
+            since, until: only records of this time or later, and before this time.
             order: `desc`: the newest first.
         """
         path = "/audit" if task_id is None else f"{task_path(task_id)}/audit"
         query = {"actor": actor, "action": action, "after": after, "order": None if order == "asc" else order}
+        query |= {"since": time_of(since), "until": time_of(until)}
         return self._items(path, AuditPage, query)
 
     async def audit_file(self, path: str) -> bytes:
@@ -282,6 +287,10 @@ class Client(TableCalls, Insight):
         """
         found: bytes = (await self.calls.call("GET", f"/audit/{path}", headers={"accept": "*/*"}, raw=True)).body
         return found
+
+    async def audit_body(self, index: int) -> AuditBody:
+        """Read the body of an audit record with its salt, which prove what the record commits to. For auditors."""
+        return read_answer(AuditBody, (await self.calls.call("GET", f"/audit/{index:d}/body")).body)
 
     # ---- controlling
 

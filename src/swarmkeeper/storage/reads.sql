@@ -566,3 +566,7 @@ SELECT place, hash FROM audit_leaf WHERE tenant = :tenant AND place >= :begin AN
 -- name: audit_entries
 -- The records that are hashed, by index.
 SELECT place, leaf FROM audit_leaf WHERE tenant = :tenant AND place >= :begin AND place < :end ORDER BY place;
+
+-- name: body_of_record
+-- One record with its body, and the salt of its commitment.
+SELECT id, leaf, salt, body FROM audit_leaf WHERE tenant = :tenant AND place = :place;

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -276,6 +277,27 @@ class _Staged:
 # ---- single records ------------------------------------------------------------------------------------------------
 
 _PROOF = "c2sp.org/tlog-proof@v1"
+_PARTS = "sha256-salted-parts"  # how a record commits to its body: see `AuditBody` of the API
+
+
+class OpenedBody(msgspec.Struct):
+    """What a server says of a record's body. Nothing of it is proved before `proved_body`."""
+
+    index: int
+    erased: bool = False
+    alg: str = ""
+    salt: str | None = None
+    body: str | None = None
+    rest: str | None = None
+
+
+class _Committed(msgspec.Struct):
+    alg: str
+    commitment: str
+
+
+class _Leaf(msgspec.Struct):
+    body: _Committed
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,3 +327,33 @@ def proved(data: bytes, keys: Sequence[VerifierKey]) -> ProvedRecord:
     if not proofs.verify_inclusion(leaf_hash(record), at, head.size, proof, head.root):
         raise BadNote(f"the proof does not show that the record is number {at} of the log")
     return ProvedRecord(at, record, head)
+
+
+def proved_body(record: ProvedRecord, data: bytes) -> str | None:
+    """Return the body of a proved record, if the record commits to it; None if it was erased.
+
+    Args:
+        data: JSON, as `GET /audit/{index}/body` gives it.
+
+    Raises:
+        BadNote: the record commits to another body, or this is none; the message says why.
+    """
+    try:
+        said = msgspec.json.decode(data, type=OpenedBody)
+        committed = msgspec.json.decode(record.record, type=_Leaf).body
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadNote("this is no body of a record") from None
+    if said.index != record.index:
+        raise BadNote(f"the body is that of record {said.index}, and the proof that of record {record.index}")
+    if said.erased:
+        return None
+    if said.salt is None or said.body is None or said.rest is None:
+        raise BadNote("a record of this earlier version commits to its body as a whole: only the store can verify it")
+    try:
+        shown = sha256(bytes.fromhex(said.salt) + said.body.encode()).digest()
+        found = sha256(shown + bytes.fromhex(said.rest)).hexdigest()
+    except ValueError:
+        raise BadNote("this is no body of a record") from None
+    if committed.alg != _PARTS or found != committed.commitment:
+        raise BadNote(f"record {record.index} commits to another body")
+    return said.body

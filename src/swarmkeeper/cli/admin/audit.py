@@ -10,6 +10,9 @@ from swarmkeeper.cli.framework.connection import Connection, connected
 from swarmkeeper.cli.framework.flags import flag
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from swarmkeeper.sdk.client import Client
     from swarmkeeper.wire.answers import AuditLog
 
 __all__ = ["app"]
@@ -25,6 +28,10 @@ def list_(
     ] = None,
     action: Annotated[str | None, flag("--action", help="Only records of this kind, such as task.submit.")] = None,
     after: Annotated[int | None, flag("--after", min=0, help="Only records after this index.")] = None,
+    since: Annotated[
+        str | None, flag("--since", metavar="TIME", help="Only of this time or later: 2026-11-29T08:00:00Z.")
+    ] = None,
+    until: Annotated[str | None, flag("--until", metavar="TIME", help="Only before this time.")] = None,
 ) -> None:
     """List audit records in order. Needs a key of role auditor or admin."""
 
@@ -34,7 +41,10 @@ def list_(
         else:
             terminal.say(_line(record))
 
-    connection.each(lambda client: client.audit(task, actor=actor, action=action, after=after), show)
+    def records(client: Client) -> AsyncIterator[AuditLog]:
+        return client.audit(task, actor=actor, action=action, after=after, since=since, until=until)
+
+    connection.each(records, show)
 
 
 def _line(record: AuditLog) -> str:

@@ -52,6 +52,10 @@ def verify(
         Path | None,
         flag("--since", metavar="FILE", help="Kept elsewhere: what `audit verify --json` printed, or a checkpoint."),
     ] = None,
+    body: Annotated[
+        Path | None,
+        flag("--body", metavar="FILE", help="Of `audit prove --body`: verify it with the proof of its record."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Verify the audit log of every tenant: records, tree, commitments to bodies.
@@ -59,10 +63,12 @@ def verify(
     Exits with 0 if it is complete, 1 if it was tampered with, 2 if something is missing.
     """
     if store_url is not None and published.is_published(store_url):
-        published.verify(store_url, keys, witnesses or (), since, as_json=as_json)
+        if deep:
+            raise CliError("usage", "--deep needs the store: what is published has no rows", exit_code=Exit.USAGE)
+        published.verify(store_url, keys, witnesses or (), since, body, as_json=as_json)
         return
-    if keys or witnesses:
-        detail = "--key and --witness are for a log at a server, in a folder or in a proof: a store has no signature"
+    if keys or witnesses or body is not None:
+        detail = "--key, --witness and --body are for what is published of a log: a store has no signature"
         raise CliError("usage", detail, exit_code=Exit.USAGE)
     kept = {} if since is None else verdicts.read(since)
     status, found = running.run(_verify(running.settings_of(store=store_url), kept, deep=deep))

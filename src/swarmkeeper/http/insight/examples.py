@@ -257,6 +257,16 @@ EXAMPLES: Mapping[str, Shown] = {
         request={"action": "retry", "filter": {"outcome": ["failed"]}, "reason": "the model is back", "dry_run": True},
         status=202,
     ),
+    "GET /audit/{index}/body": Shown(
+        {
+            "index": 11,
+            "erased": False,
+            "alg": "sha256-salted-parts",
+            "salt": "5a0c2f6e9b1d48c7a3e5f0187d2b6c94",
+            "body": '{"events":["evt_01KZ8E02"],"events_hash":"9a1f…","payload":{"labels":{},"title":"Count words"}}',
+            "rest": "3b7e0d5c3b7e0d5c3b7e0d5c3b7e0d5c3b7e0d5c3b7e0d5c3b7e0d5c3b7e0d5c",
+        }
+    ),
     "GET /operations/{operation_id}": Shown(_OPERATION),
     "GET /operations": Shown(
         {

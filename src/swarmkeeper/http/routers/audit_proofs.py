@@ -1,4 +1,4 @@
-"""Routes for whoever verifies the audit log from outside: checkpoint, tiles (c2sp.org/tlog-tiles) and proofs."""
+"""Routes for whoever verifies the audit log from outside: checkpoint, tiles (c2sp.org/tlog-tiles), proofs, bodies."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import StrictRoute
 from swarmkeeper.reads.reading_thread import Reads
 from swarmkeeper.wire import v1
+from swarmkeeper.wire.insight.proofs import AuditBody
 
 router = APIRouter(prefix="/audit", tags=["evidence"], route_class=StrictRoute)
 
@@ -64,3 +65,13 @@ async def proof(index: Annotated[int, Path(ge=0)], call: CurrentCall) -> Respons
     return PlainTextResponse(
         await call.read(lambda reads: reads.published_logs.proof(call.by, index)), headers=_SOON_OLD
     )
+
+
+@router.get("/{index:int}/body", response_model=AuditBody, responses=_GONE)
+async def body(index: Annotated[int, Path(ge=0)], call: CurrentCall) -> Response:
+    """Read the body of a record with its salt, and so prove it against the commitment in the record.
+
+    With the record's proof, this proves what the log says of its payload and events. Of an erased body nothing is left.
+    """
+    found = await call.read(lambda reads: reads.audit_queries.body(call.by, index))
+    return Json(found, headers=_SOON_OLD)

@@ -112,8 +112,8 @@ def _matching(
         "status": status,
         "outcome": outcome,
         "label": label,
-        "created_after": _time(created_after),
-        "created_before": _time(created_before),
+        "created_after": time_of(created_after),
+        "created_before": time_of(created_before),
     }
 
 
@@ -121,5 +121,5 @@ def _day(day: date | str | None) -> str | None:
     return day.isoformat() if isinstance(day, date) else day
 
 
-def _time(moment: datetime | str | None) -> str | None:
+def time_of(moment: datetime | str | None) -> str | None:
     return moment.isoformat() if isinstance(moment, datetime) else moment

@@ -83,14 +83,15 @@ READS: Mapping[str, SealedColumn] = {
     "events_of_numbers": _EVENTS,
     "audit_records_at": _RECORDS,
     "sink_records": _RECORDS,
+    "body_of_record": _RECORDS,
     "audit_records": _RECORDS,
     "audit_events": _EVENTS,
     "doctor_events": SealedColumn(EVENT, "subject"),
     "doctor_records": SealedColumn(AUDIT_LEAF, "subject"),
     "doctor_rows_payload": SealedColumn(PAYLOAD, "id"),
 }
-# Of the reads of evidence, those that go to callers of the API.
-_SHOWN = frozenset({"audit_records_at", "sink_records"})
+# Of the reads of audit records, those that go to callers of the API, and to sinks.
+_SHOWN = frozenset({"audit_records_at", "sink_records", "body_of_record"})
 
 
 ENCRYPTED = READS.keys() | texts.READS.keys()  # all reads with something that may be encrypted
