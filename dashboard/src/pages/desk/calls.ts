@@ -7,6 +7,7 @@ export interface AuditRecord {
   resource: string; outcome: string; decision: { effect: string; policy: string; reasons: string[] }; events: string[]; trace: string | null;
   rules: string; hash: string; erased: boolean; payload: Json; redacted_fields: Redacted[]; timestamp: string;
 }
+export interface OpenedBody { index: number; erased: boolean; alg: string; salt: string | null; body: string | null; rest: string | null }
 export interface Redacted { pointer: string; rule: string; action: string; in: "value" | "key" }
 export interface CostAmounts { cost_micro_usd: number; tokens: number; unpriced_tokens: number; attempts: number }
 export interface CostSum extends CostAmounts { name: string }
@@ -43,6 +44,8 @@ export const desk = {
     const page = await get<Page<AuditRecord>>("audit", { page_size: 1, ...(index > 0 ? { after: index - 1 } : {}) });
     return page.items.find((each) => each.index === index) ?? null;
   },
+  tile: async (path: string): Promise<Uint8Array> => (await call<Uint8Array>("GET", `audit/tile/${path}`, { bytes: true })).body,
+  body: (index: number) => get<OpenedBody>(`audit/${index}/body`),
   proof: (index: number) => text(`audit/${index}/proof`),
   checkpoint: () => text("audit/checkpoint"),
   log: () => get<{ begin: number; keys: string[] }>("audit/log"),

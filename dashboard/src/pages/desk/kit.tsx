@@ -59,7 +59,7 @@ export function useAct(): { busy: boolean; problem: ApiError | null; run: <T>(wh
     setProblem(null);
     try {
       const answer = await what();
-      say(done);
+      if (done) say(done);
       return answer;
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));

@@ -44,7 +44,7 @@ function You() {
         <fieldset><legend>Theme</legend>{themes.map((each) => <label class="choice" key={each}><input type="radio" name="theme" checked={theme.value === each} onChange={() => { theme.value = each; }} /> {each}</label>)}</fieldset>
         <fieldset><legend>Times</legend>{[false, true].map((each) => <label class="choice" key={String(each)}><input type="radio" name="zone" checked={utc.value === each} onChange={() => { utc.value = each; }} /> {each ? "UTC" : "local"}</label>)}</fieldset>
         <fieldset><legend>Keys</legend><label class="choice"><input type="checkbox" checked={letters.value} onChange={(event) => { letters.value = event.currentTarget.checked; }} /> single letters are keys</label></fieldset>
-        <p class="none">This browser keeps these three, and nothing else.</p>
+        <p class="none">This browser keeps these three, and what you ask it to keep of the audit log.</p>
       </section>
       <section>
         <h2>Your session</h2>
