@@ -81,7 +81,7 @@ const BASE = new URL("../", document.baseURI);
 const TIMEOUT_MS = 20_000;
 type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
 
-interface Asked { body?: Json; query?: Query; headers?: Record<string, string>; text?: boolean }
+interface Asked { body?: Json; query?: Query; headers?: Record<string, string>; text?: boolean; bytes?: boolean }
 
 async function call<T>(method: string, path: string, asked: Asked = {}): Promise<{ status: number; body: T; etag: string }> {
   const url = new URL(`./${path}`, BASE); // some paths have a colon, as the name of a scheme has
@@ -108,6 +108,7 @@ async function call<T>(method: string, path: string, asked: Asked = {}): Promise
   if (response.status === 304 || response.status === 204) return { status: response.status, body: undefined as T, etag };
   let body: Json;
   try {
+    if (asked.bytes && response.ok) return { status: response.status, body: new Uint8Array(await response.arrayBuffer()) as T, etag };
     const said = await response.text();
     body = asked.text && response.ok ? said : exactly(said);
   } catch {

@@ -29,9 +29,9 @@ const SHOWN: Record<string, (id: string | undefined) => JSX.Element> = {
   bots: () => <Bots />,
   queues: () => <Queues />,
 };
-// Of desk.tsx, which is loaded with the first of them.
+// Of desk.tsx, which is loaded with the first of them; the last one has a file of its own.
 for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
-  const Page = later<object>(() => import("./pages/desk.tsx"), name);
+  const Page = later<object>(() => (name === "Simulate" ? import("./pages/simulate.tsx") : import("./pages/desk.tsx")), name);
   SHOWN[name.toLowerCase()] = () => <Page key={name} />;
 }
 const pages = PAGES.filter(({ path }) => SHOWN[path]);

@@ -10,7 +10,7 @@ export const may = (action: string): boolean => session.value?.may.includes(acti
 export type Theme = "system" | "light" | "dark";
 
 // A browser may forbid pages to keep anything: then a choice lasts as long as the page.
-function kept(name: string, otherwise: string): string {
+export function kept(name: string, otherwise: string): string {
   try {
     return localStorage.getItem(`swarmkeeper.${name}`) ?? otherwise;
   } catch {
@@ -18,7 +18,7 @@ function kept(name: string, otherwise: string): string {
   }
 }
 
-function keep(name: string, value: string): void {
+export function keep(name: string, value: string): void {
   try {
     localStorage.setItem(`swarmkeeper.${name}`, value);
   } catch {

@@ -13,6 +13,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser.driving import ELSEWHERE, ENDED, JOURNEYS, WIDE, given
 from tests.browser.journeys import (
+    account,
     audit,
     basics,
     desk,
@@ -27,7 +28,7 @@ from tests.browser.journeys import (
     views,
 )
 
-_ = (audit, basics, desk, frame, gallery, inbox, lists, roles, streams, stuck, task, views)  # they add their journeys
+_ = (account, audit, basics, desk, frame, gallery, inbox, lists, roles, streams, stuck, task, views)  # they add their journeys
 
 
 def main(program: str) -> None:

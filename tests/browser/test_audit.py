@@ -1,10 +1,13 @@
 """Auditors read the log in the dashboard, and prove its records there."""
 
+import json
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from swarmkeeper.transparency import notes
 from tests.browser.place import RealTown, drive, real_town
 from tests.browser.proofs import sign, write_key
 
@@ -33,6 +36,28 @@ def test_an_auditor_proves_a_record_by_keyboard_alone(signed: RealTown) -> None:
 
 def test_an_answer_that_was_forged_on_the_way_is_not_proved(signed: RealTown) -> None:
     drive("sees_that_an_answer_was_forged", signed, str(newest(signed, "task.submit")[5]))
+
+
+def test_what_a_person_keeps_of_the_log_is_held_against_what_the_server_says_later(signed: RealTown) -> None:
+    """A key and a checkpoint: of another log, of a log in which something earlier was changed, and the right ones."""
+    index = newest(signed, "task.submit")[3]
+    checkpoint = signed.admin.get("/audit/checkpoint").body.decode()
+    (own_key,) = signed.admin.read("/audit/log")["keys"]
+    lines = checkpoint.split("\n")
+    forged = "\n".join([*lines[:2], b64encode(bytes(32)).decode(), *lines[3:]])
+    another = str(notes.new_key("other.example.org", bytes(32)).verifier)
+
+    def more() -> None:
+        for number in range(300):
+            signed.submit(title=f"later task {number}")
+        sign(signed)
+
+    drive(
+        "proves_with_what_was_kept",
+        signed,
+        json.dumps([index, another, forged, own_key]),
+        steps={"more records": more},
+    )
 
 
 def test_where_the_browser_cannot_check_the_signature_it_says_so(signed: RealTown) -> None:

@@ -24,7 +24,7 @@ PAGES = (
     "evaluations",
     "evaluations?review=evt_0",
     "settings",
-    *(f"settings?part={part}" for part in ("keys", "persons", "stops", "redaction")),
+    *(f"settings?part={part}" for part in ("keys", "persons", "limits", "stops", "redaction")),
     "simulate?faults=bot&seeds=20",
 )
 REASONS = {"accept": "The sources are given", "reject": "The tone is wrong"}
@@ -115,17 +115,18 @@ def test_what_evaluators_said_is_shown_with_its_votes_and_counted(desk: RealTown
     judges = [desk.bot("Evaluator", f"judge-{number}", skills=["essay"]) for number in (1, 2, 3)]
     bot = desk.bot("Executor", "essayist", skills=["essay"])
     review = {"quorum": {"accept": 2, "of": 3}, "evaluator_skills": ["essay"]}
+    known = ({}, {"labels": {"gold": "reject"}})  # of the second, somebody knows what it deserves
     for number in range(2):
-        task = desk.submit([subtask("a", skill="essay")], title=f"Essay {number}", **review)
+        task = desk.submit([subtask("a", skill="essay")], title=f"Essay {number}", **review, **known[number])
         bot.report(bot.take(), output={"text": "words"})
         for judge, decision in zip(judges, ("accept", "reject", "accept"), strict=True):
             (lease,) = judge.leases(1)
             assert lease["task_id"] == task
             judge.judge(lease, decision, score=0.25 if decision == "reject" else 0.9, reasons=[REASONS[decision]])
 
-    # Accept, rework and reject, all verdicts, and those that were as it was decided.
-    counted = {"judge-1": [2, 0, 0, 2, 2], "judge-2": [0, 0, 2, 2, 0], "judge-3": [2, 0, 0, 2, 2]}
-    as_texts = {name: [str(each) for each in counts] for name, counts in counted.items()}
+    # Accept, rework and reject, all verdicts, those that were as it was decided, and those that were right.
+    agrees, differs = ["2", "0", "0", "2", "2", "0 of 1"], ["0", "0", "2", "2", "0", "1 of 1"]
+    as_texts = {"judge-1": agrees, "judge-2": differs, "judge-3": agrees}
     drive("reads_what_evaluators_said", desk, "Essay 1", json.dumps(as_texts))
 
 

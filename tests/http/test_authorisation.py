@@ -104,6 +104,9 @@ NEEDS: dict[str, Needs] = {
     "POST /session": Needs(Action.SESSION_OPEN, {}),
     "GET /session": Needs(None),
     "DELETE /session": Needs(None),
+    "GET /sessions": Needs(None),
+    "DELETE /sessions/{session_id}": Needs(None),
+    "GET /limits": Needs(Action.SKILL_READ),
     "POST /keys": Needs(Action.KEY_MANAGE, {"role": "client"}),
     "POST /keys/{key_id}:rotate": Needs(Action.KEY_MANAGE),
     "POST /keys/{key_id}:revoke": Needs(Action.KEY_MANAGE),
@@ -177,6 +180,9 @@ class World:
             found["{key_id}"] = ok(run(admin.post("/keys", {"role": "client"})))["id"]
         if "{person_id}" in label:
             found["{person_id}"] = ok(run(admin.post("/persons", {"name": name})))["id"]
+        if "{session_id}" in label:
+            page = run(signed_in(Caller(self.town.swarm.app, run(self.town.swarm.make_key("admin", tenant=tenant)))))
+            found["{session_id}"] = ok(run(page.get("/session")))["session_id"]
         if "{kill_id}" in label:
             kill = {"kind": "skill", "name": f"no-{name}", **WHY}
             found["{kill_id}"] = ok(run(admin.call("PUT", "/kills", kill)))["id"]

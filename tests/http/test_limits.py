@@ -6,6 +6,8 @@ import pytest
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.clock import SystemClock
+from swarmkeeper.core import commands
+from swarmkeeper.core.model import Principal
 from swarmkeeper.settings import Settings
 from tests.http.conftest import Caller, Fleet, Json
 
@@ -136,3 +138,25 @@ def test_ordinary_use_is_far_below_every_default() -> None:
     assert settings.open_subtasks >= 20 * 10_000
     assert settings.polls_key >= 1_000
     assert settings.body_bytes_key > 16 << 20
+
+
+async def test_the_limits_of_the_tenant_are_listed_with_their_use_its_rates_and_its_budget(small: Orchestrator) -> None:
+    client = Caller(small.app, await small.make_key("client"))
+    viewer = Caller(small.app, await small.make_key("viewer"))
+    other = Caller(small.app, await small.make_key("viewer", tenant="other"))
+    await client.post("/tasks", plan(2))
+    by = Principal("default", "key_1", "admin")
+    await small.engine.do(commands.SetRate(by=by, key="skill:ocr", most=2, per_minute=60))
+    await small.engine.do(commands.SetTenant(by=by, budget={"tokens": 900}))
+
+    found = (await viewer.get("/limits")).json
+
+    used = {(each["limit"], each["scope"]): (each["used"], each["most"]) for each in found["items"]}
+    assert used["open_tasks", "tenant"] == (1, 3)
+    assert used["open_subtasks", "tenant"] == (2, 10_000)
+    assert used["tasks_a_minute", "key"][0] == 0  # of the viewer's own key
+    assert found["rates"] == [{"key": "skill:ocr", "max": 2, "per_minute": 60, "tokens_per_minute": None}]
+    assert found["budget"] == {"limit": {"tokens": 900}, "spent": {}, "reserved": {}}
+    theirs = (await other.get("/limits")).json
+    assert (theirs["rates"], theirs["budget"]) == ([], None)
+    assert {each["used"] for each in theirs["items"]} == {0}

@@ -73,6 +73,7 @@ NAMED = {
     "POST /legal-holds:release",
     "POST /token",
     *("POST /session", "POST /session:redeem", "GET /session", "DELETE /session"),
+    *("GET /sessions", "DELETE /sessions/{session_id}", "GET /limits"),
     "GET /events",
     "GET /audit",
     *(f"GET /audit/{path}" for path in ("log", "checkpoint", "tile/{path}", "{index}/proof", "{index}/body")),

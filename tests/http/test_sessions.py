@@ -84,6 +84,46 @@ def test_a_session_that_was_ended_counts_no_more_and_others_do(place: Town) -> N
     assert person.get("/tasks").status == 200
 
 
+def test_the_browsers_of_a_key_are_listed_and_one_is_signed_out_by_another(place: Town) -> None:
+    person = place.person("viewer")
+    first, second = place.run(signed_in(person.caller)), place.run(signed_in(person.caller))
+    browser(place, "viewer")  # of another key
+    mine, lost = get(place, second).json["session_id"], get(place, first).json["session_id"]
+
+    listed = get(place, second, "/sessions").json["items"]
+    ended = place.run(second.call("DELETE", f"/sessions/{lost}"))
+
+    assert {each["id"]: each["current"] for each in listed} == {mine: True, lost: False}
+    assert all(each["created_at"] <= each["used_at"] < each["ends_at"] for each in listed)
+    assert (ended.status, "set-cookie" in ended.headers) == (204, False)
+    assert [get(place, each).status for each in (first, second)] == [401, 200]
+    assert audited(place, "session.end")[-1]["resource"] == lost
+    assert [each["id"] for each in get(place, second, "/sessions").json["items"]] == [mine]
+
+
+def test_sessions_of_other_keys_are_not_there_to_be_ended_and_nothing_is_recorded(place: Town) -> None:
+    mine, other = browser(place), browser(place)
+    theirs = get(place, other).json["session_id"]
+
+    for session in (theirs, "ses_none"):
+        answer = place.run(mine.call("DELETE", f"/sessions/{session}"))
+        assert (answer.status, answer.json["code"]) == (404, "not_found")
+
+    assert get(place, other).status == 200
+    assert audited(place, "session.end") == []
+
+
+@pytest.mark.parametrize("passed", [IDLE_MAX, AGE_MAX])
+def test_a_session_that_counts_no_more_is_not_listed(place: Town, passed: int) -> None:
+    person = place.person("viewer")
+    place.run(signed_in(person.caller))
+    assert len(get(place, person.caller, "/sessions").json["items"]) == 1
+
+    place.advance(passed // SECOND)
+
+    assert get(place, person.caller, "/sessions").json["items"] == []
+
+
 def test_who_has_a_key_has_no_session_to_end_and_a_session_opens_no_other(place: Town) -> None:
     assert place.run(place.admin.caller.call("DELETE", "/session")).status == 404
     assert place.run(browser(place).post("/session")).status == 422

@@ -125,8 +125,10 @@ def test_intruders_try_every_call_that_takes_an_id_over_http() -> None:
     of_administrators |= {"GET /kills/{kill_id}", "DELETE /kills/{kill_id}"}
     # No secrets broker runs in a simulation: tests/secrets try the leases and secrets of others.
     of_secrets = {"PUT /secrets/{name}", "DELETE /secrets/{name}", "POST /leases/{lease_id}/secrets:resolve"}
+    # Nobody signs in with a browser there: tests/http/test_sessions.py tries the sessions of others.
+    of_browsers = {"DELETE /sessions/{session_id}"}
     # tests/http/test_bulk.py tries the operations of others.
-    assert missing == of_administrators | of_log | of_secrets | {"GET /operations/{operation_id}"}
+    assert missing == of_administrators | of_log | of_secrets | of_browsers | {"GET /operations/{operation_id}"}
 
 
 def _shape(path: str) -> str:

@@ -4,4 +4,3 @@ export { Audit } from "./desk/audit.tsx";
 export { Costs } from "./desk/costs.tsx";
 export { Settings } from "./desk/settings.tsx";
 export { Evaluations } from "./desk/evaluations.tsx";
-export { Simulate } from "./desk/simulate.tsx";

@@ -16,7 +16,7 @@ const TYPING_MS = 150;
 const IDS: [RegExp, string, (id: string) => string][] = [
   [/^tsk_\w+$/, "the task", (id) => `#/tasks/${id}`],
   [/^apr_\w+$/, "the decision", (id) => written(["inbox"], new URLSearchParams({ approval: id }))],
-  [/^bot_\w+$/, "the bot", (id) => `#/bots/${id}`],
+  [/^bot_\w+$/, "the bot", (id) => `#/bots?bot=${id}`],
 ];
 
 export function Palette({ pages }: { pages: typeof PAGES }) {

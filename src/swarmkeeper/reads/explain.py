@@ -6,7 +6,7 @@ The number of statements does not depend on the number of subtasks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -96,6 +96,11 @@ class Explainer:
         What depends on the single item is not looked at: its labels, and so policies; and who made what it reviews.
         """
         return await _Moment(then, self._limits, self._now).of_queues(tenant, queues)
+
+    async def limits(self, principal: Principal) -> View:
+        """Return the limits of the caller's tenant and key, and what of them is used."""
+        async with self._queries.moment() as then:
+            return await _Moment(then, self._limits, self._now).limits(principal)
 
 
 class _Moment:
@@ -189,6 +194,26 @@ class _Moment:
             if usage.most is not None and usage.used >= NEAR * usage.most
         ]
 
+    async def limits(self, principal: Principal) -> View:
+        used = self._now.usage(principal)
+        for tenant in await self._fetch(named_reads.TENANT_ROW, tenant=principal.tenant):
+            used = [*stored_usage(tenant, self._limits), *used]
+        rates = await self._fetch(named_reads.RATES_OF_TENANT, tenant=principal.tenant)
+        account = await self._account(principal.tenant)
+        return {
+            "items": [asdict(usage) for usage in used],
+            "rates": [
+                {
+                    "key": rate.key,
+                    "max": rate.most,
+                    "per_minute": rate.per_minute,
+                    "tokens_per_minute": rate.tokens_per_minute,
+                }
+                for rate in rates
+            ],
+            "budget": account and {"limit": account.limit, "spent": account.spent, "reserved": account.reserved},
+        }
+
     async def _task_facts(self, row: TaskRow) -> TaskFacts:
         asked = await self._fetch(named_reads.OPEN_APPROVALS, task=row.id, state="open", limit=APPROVALS_MAX)
         return TaskFacts(
@@ -206,10 +231,14 @@ class _Moment:
 
     async def _tenant_budget(self, tenant: str) -> str:
         """Return why the tenant's own budget allows no attempt; empty if it does, or there is none."""
+        account = await self._account(tenant)
+        return "" if account is None else budgets.why_short(account, self._limits)
+
+    async def _account(self, tenant: str) -> BudgetAccount | None:
         for row in await self._fetch(named_reads.TENANT_BUDGETS):
             if row.id == tenant:
-                return budgets.why_short(BudgetAccount(**views.json_of(row.budget)), self._limits)
-        return ""
+                return BudgetAccount(**views.json_of(row.budget))
+        return None
 
     async def _used_up(self, tenant: str) -> dict[str, int]:
         """Return the rates that allow no lease now, and when each does again."""

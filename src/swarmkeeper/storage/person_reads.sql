@@ -16,6 +16,12 @@ SELECT {person} FROM person WHERE tenant = :tenant AND name = :name;
 -- The session of a cookie.
 SELECT {session} FROM session WHERE digest = :digest;
 
+-- name: sessions_of_key
+-- The open sessions of a key or subject, the one used last first.
+SELECT {session} FROM session
+ WHERE tenant = :tenant AND key_id = :key_id AND used_at > :used_after AND ends_at > :now
+ ORDER BY used_at DESC, id DESC;
+
 -- name: session_row
 -- A session by its id.
 SELECT {session} FROM session WHERE id = :session;

@@ -1212,6 +1212,7 @@ async function call(method, path, asked = {}) {
   if (response.status === 304 || response.status === 204) return { status: response.status, body: void 0, etag };
   let body;
   try {
+    if (asked.bytes && response.ok) return { status: response.status, body: new Uint8Array(await response.arrayBuffer()), etag };
     const said2 = await response.text();
     body = asked.text && response.ok ? said2 : exactly(said2);
   } catch {
@@ -2842,7 +2843,7 @@ var SHOWN = {
   queues: () => a4(Queues, {})
 };
 for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
-  const Page = later(() => import("./desk.js"), name);
+  const Page = later(() => name === "Simulate" ? import("./simulate.js") : import("./desk.js"), name);
   SHOWN[name.toLowerCase()] = () => a4(Page, {}, name);
 }
 var pages = PAGES.filter(({ path }) => SHOWN[path]);
@@ -2947,7 +2948,9 @@ export {
   inZone,
   a4 as jsx,
   a4 as jsxs,
+  keep,
   keepChoices,
+  kept,
   letters,
   listed,
   listen,

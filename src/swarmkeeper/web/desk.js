@@ -1,4 +1,4 @@
-import { useKeys, Command, Glyph, Key, Trouble, Value, When, session, safe, shortId, act, call, get, useRef, useState, ApiError, say, useRead, Act, Dialog, NotDone, go, route, written, utc, jsx, jsxs, Fragment, grouped, money, ofAlso, Ago, State, letters, may, theme, moment, api, head, span } from "./app.js";
+import { exactly, useKeys, Command, Glyph, Key, Trouble, Value, When, keep, kept, session, safe, shortId, act, call, get, useRef, useState, ApiError, say, useRead, Act, Dialog, NotDone, go, route, written, utc, jsx, jsxs, Fragment, grouped, money, ofAlso, Ago, State, letters, may, theme, moment, api, lists } from "./app.js";
 // src/pages/desk/audit.tsx
 
 // src/pages/desk/calls.ts
@@ -11,6 +11,8 @@ var desk = {
     const page = await get("audit", { page_size: 1, ...index > 0 ? { after: index - 1 } : {} });
     return page.items.find((each) => each.index === index) ?? null;
   },
+  tile: async (path) => (await call("GET", `audit/tile/${path}`, { bytes: true })).body,
+  body: (index) => get(`audit/${index}/body`),
   proof: (index) => text(`audit/${index}/proof`),
   checkpoint: () => text("audit/checkpoint"),
   log: () => get("audit/log"),
@@ -22,6 +24,9 @@ var desk = {
   persons: (pageToken) => get("persons", { page_size: 200, page_token: pageToken }),
   addPerson: (name) => act("persons", { name }),
   onPerson: (person, verb, body = {}) => act(`persons/${id(person)}:${verb}`, body),
+  sessions: () => get("sessions"),
+  endSession: (session3) => call("DELETE", `sessions/${id(session3)}`),
+  limits: () => get("limits"),
   kills: () => get("kills", { page_size: 200 }),
   kill: async (body) => (await call("PUT", "kills", { body })).body,
   lift: async (kill) => (await call("DELETE", `kills/${id(kill)}`)).body,
@@ -30,15 +35,246 @@ var desk = {
   redact: async (value) => (await call("POST", "redaction:test", { body: { value } })).body
 };
 
+// src/pages/desk/proof.ts
+var ROUND = new Uint32Array(64);
+var BEGIN = new Uint32Array(8);
+for (let found = 0, n = 2; found < 64; n++) {
+  let prime = true;
+  for (let by = 2; by * by <= n; by++) if (n % by === 0) prime = false;
+  if (!prime) continue;
+  const part = (root) => Math.floor((root - Math.floor(root)) * 2 ** 32);
+  if (found < 8) BEGIN[found] = part(Math.sqrt(n));
+  ROUND[found++] = part(Math.cbrt(n));
+}
+var turned = (word, by) => word >>> by | word << 32 - by;
+function sha256(...parts) {
+  const length = parts.reduce((sum2, part) => sum2 + part.length, 0);
+  const data = new Uint8Array((length + 8 >> 6 << 6) + 64), view = new DataView(data.buffer);
+  let end = 0;
+  for (const part of parts) {
+    data.set(part, end);
+    end += part.length;
+  }
+  data[length] = 128;
+  view.setUint32(data.length - 8, Math.floor(length / 2 ** 29));
+  view.setUint32(data.length - 4, length << 3 >>> 0);
+  const state = BEGIN.slice(), word = new Uint32Array(64);
+  for (let block = 0; block < data.length; block += 64) {
+    for (let at = 0; at < 64; at++) {
+      if (at < 16) {
+        word[at] = view.getUint32(block + 4 * at);
+        continue;
+      }
+      const low = word[at - 15], high = word[at - 2];
+      word[at] = word[at - 16] + word[at - 7] + (turned(low, 7) ^ turned(low, 18) ^ low >>> 3) + (turned(high, 17) ^ turned(high, 19) ^ high >>> 10);
+    }
+    let [a, b, c, d, e, f, g, h] = state;
+    for (let at = 0; at < 64; at++) {
+      const one = h + (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) + (e & f ^ ~e & g) + ROUND[at] + word[at] | 0;
+      const two = (turned(a, 2) ^ turned(a, 13) ^ turned(a, 22)) + (a & b ^ a & c ^ b & c) | 0;
+      [h, g, f, e, d, c, b, a] = [g, f, e, d + one | 0, c, b, a, one + two | 0];
+    }
+    [a, b, c, d, e, f, g, h].forEach((value, at) => {
+      state[at] = state[at] + value;
+    });
+  }
+  const sum = new Uint8Array(32), out = new DataView(sum.buffer);
+  state.forEach((value, at) => out.setUint32(4 * at, value));
+  return sum;
+}
+var utf8 = new TextEncoder();
+var hex = (data) => Array.from(data, (byte) => byte.toString(16).padStart(2, "0")).join("");
+var ofHex = (text2) => Uint8Array.from(text2.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+var leafHash = (data) => sha256(Uint8Array.of(0), data);
+var nodeHash = (left, right) => sha256(Uint8Array.of(1), left, right);
+function climb(leaf, index, size, path) {
+  if (!(index >= 0 && index < size)) return null;
+  let at = index, last = size - 1, found = leaf;
+  const half = () => {
+    at = Math.floor(at / 2);
+    last = Math.floor(last / 2);
+  };
+  const hops = [];
+  for (const sibling of path) {
+    if (last === 0) return null;
+    const left = at % 2 === 1 || at === last;
+    found = left ? nodeHash(sibling, found) : nodeHash(found, sibling);
+    if (left) while (at % 2 === 0 && at) half();
+    half();
+    hops.push({ at: left ? "left" : "right", sibling: hex(sibling), result: hex(found) });
+  }
+  return last === 0 ? { hops, root: found } : null;
+}
+function bytes(text2) {
+  try {
+    const data = atob(text2);
+    return btoa(data) === text2 ? Uint8Array.from(data, (sign) => sign.charCodeAt(0)) : null;
+  } catch {
+    return null;
+  }
+}
+var whole = (text2) => /^(0|[1-9]\d{0,14})$/.test(text2) ? Number(text2) : null;
+function parseNote(data) {
+  const cut = data.lastIndexOf("\n\n");
+  if (cut < 0 || !data.endsWith("\n")) return null;
+  const text2 = data.slice(0, cut + 1), [origin = "", sizeText = "", rootText = ""] = text2.split("\n");
+  const size = whole(sizeText), root = bytes(rootText);
+  if (!origin || size === null || root?.length !== 32) return null;
+  const signatures = [];
+  for (const line of data.slice(cut + 2, -1).split("\n")) {
+    const found = /^— ([^\s+]+) (\S+)$/.exec(line), signed2 = found && bytes(found[2]);
+    if (!found || !signed2 || signed2.length < 5) return null;
+    signatures.push({ name: found[1], id: hex(signed2.slice(0, 4)), signature: signed2.slice(4) });
+  }
+  return { text: text2, origin, size, root, signatures };
+}
+function parseProof(text2) {
+  const cut = text2.indexOf("\n\n");
+  const [name, extra = "", place2 = "", ...path] = text2.slice(0, Math.max(cut, 0)).split("\n");
+  const record = extra.startsWith("extra ") ? bytes(extra.slice(6)) : null, index = place2.startsWith("index ") ? whole(place2.slice(6)) : null;
+  const hashes = path.map(bytes);
+  if (name !== "c2sp.org/tlog-proof@v1" || !record || index === null || hashes.some((each) => each?.length !== 32)) return null;
+  return { record, index, path: hashes, note: text2.slice(cut + 2) };
+}
+function inOrder(value, whole2) {
+  if (Array.isArray(value)) return value.map((each) => inOrder(each, whole2));
+  if (value === null || typeof value !== "object") return value;
+  return { of: Object.entries(value).filter(([, each]) => whole2 || each !== null && each !== void 0).sort(([a], [b]) => a < b ? -1 : 1).map(([name, each]) => [name, inOrder(each, whole2)]) };
+}
+var same = (one, other, whole2 = false) => JSON.stringify(inOrder(one, whole2)) === JSON.stringify(inOrder(other, whole2));
+function differing(shown, record, tenant) {
+  let leaf;
+  try {
+    leaf = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(record));
+  } catch {
+    return ["everything: it is no record"];
+  }
+  const micros = Number(leaf.at), at = new Date(Math.floor(micros / 1e3));
+  const time = Number.isNaN(at.getTime()) ? "" : `${at.toISOString().slice(0, 19)}.${String(micros % 1e6).padStart(6, "0")}Z`;
+  const said = { ...leaf, trace: leaf.trace || null, timestamp: time, hash: hex(leafHash(record)) };
+  const given = { ...shown, tenant };
+  return ["tenant", "id", "action", "actor", "resource", "outcome", "decision", "task_id", "trace", "rules", "redacted_fields", "timestamp", "hash"].filter((name) => !same(said[name], given[name]));
+}
+async function check(shown, tenant, proofText, newest, keys) {
+  const steps = [];
+  const step = (name, holds, note2, hops) => {
+    steps.push({ name, holds, note: note2, ...hops ? { hops } : {} });
+    return holds !== false;
+  };
+  const proof = parseProof(proofText), note = proof && parseNote(proof.note);
+  if (!proof || !note) {
+    step("Proof", false, "the answer is no proof of a record");
+    return steps;
+  }
+  if (!step("Proof", proof.index === shown.index, `it is of record ${proof.index}`)) return steps;
+  const other = differing(shown, proof.record, tenant);
+  if (!step("Record", !other.length, other.length ? `what is shown differs from what is proved in ${other.join(", ")}` : "each field above is that of the proved record")) return steps;
+  const leaf = leafHash(proof.record);
+  step("Leaf", true, hex(leaf));
+  const way = climb(leaf, proof.index, note.size, proof.path);
+  if (!way) {
+    step("Path", false, `${proof.path.length} hashes do not lead from record ${proof.index} to the root of ${note.size}`);
+    return steps;
+  }
+  const reached = hex(way.root) === hex(note.root);
+  if (!step("Path", reached, reached ? `${way.hops.length} hashes lead to the root` : "it leads to another root than that of the checkpoint", way.hops)) return steps;
+  step("Root", true, hex(note.root));
+  const later = parseNote(newest);
+  const goesOn2 = later !== null && later.origin === note.origin && later.size >= note.size && (later.size > note.size || hex(later.root) === hex(note.root));
+  if (!step("Checkpoint", goesOn2, goesOn2 ? `${note.origin}, ${note.size} records` : "the newest checkpoint is of another log, or of a shorter one")) return steps;
+  step("Signature", ...await signed(note, keys));
+  return steps;
+}
+function bodyStep(proofText, shown, opened, read) {
+  const step = (holds, note) => ({ name: "Body", holds, note });
+  if (opened.erased) return step(true, "it was erased, and its salt with it");
+  const { salt, body, rest } = opened;
+  if (salt === null || body === null || rest === null) return step(null, `of this earlier version (${opened.alg}), swarmkeeper audit verify checks it in the store`);
+  const { alg, commitment } = JSON.parse(new TextDecoder().decode(parseProof(proofText).record)).body;
+  if (alg !== "sha256-salted-parts" || hex(sha256(sha256(ofHex(salt), utf8.encode(body)), ofHex(rest))) !== commitment) return step(false, "the record commits to another body");
+  const { payload, events } = read(body);
+  const other = [["its payload", payload, shown.payload], ["its events", events, shown.events]].filter(([, one, other2]) => !same(one, other2, true)).map(([name]) => name);
+  return other.length ? step(false, `what is shown differs from what is proved in ${other.join(" and ")}`) : step(true, "the record commits to the body below");
+}
+function verifierKey(text2) {
+  const [, name = "", id2 = "", rest = ""] = /^([^+\s]+)\+([0-9a-f]{8})\+(\S+)$/.exec(text2) ?? [], key = bytes(rest);
+  return key && key.length === 33 && key[0] === 1 && hex(sha256(utf8.encode(`${name}
+`), key)).slice(0, 8) === id2 ? { name, id: id2, key } : null;
+}
+async function signed(note, keys) {
+  for (const text2 of keys) {
+    const verifier = verifierKey(text2);
+    if (!verifier) continue;
+    const { name, id: id2, key } = verifier;
+    const found = note.signatures.find((each) => each.name === name && each.id === id2);
+    if (!found || name !== note.origin) continue;
+    if (!globalThis.crypto?.subtle) return [null, `by ${name}: this browser checks signatures over HTTPS only`];
+    try {
+      const known2 = await crypto.subtle.importKey("raw", key.slice(1), { name: "Ed25519" }, false, ["verify"]);
+      const holds = await crypto.subtle.verify("Ed25519", known2, found.signature, utf8.encode(note.text));
+      return [holds, holds ? `by ${name}, key ${id2}` : `it is not that of ${name}, key ${id2}`];
+    } catch {
+      return [null, `by ${name}: this browser does not know Ed25519`];
+    }
+  }
+  return [false, "no key of this log has signed the checkpoint"];
+}
+
+// src/pages/desk/history.ts
+var WIDTH = 256;
+var HASH = 32;
+function tilePath(level, at, width) {
+  const parts = [String(at % 1e3).padStart(3, "0")];
+  for (let rest = Math.floor(at / 1e3); rest > 0; rest = Math.floor(rest / 1e3)) parts.unshift(`x${String(rest % 1e3).padStart(3, "0")}`);
+  return `${level}/${parts.join("/")}${width < WIDTH ? `.p/${width}` : ""}`;
+}
+async function roots(old, size, tile) {
+  const read = /* @__PURE__ */ new Map();
+  async function hash(level, at) {
+    const number = Math.floor(at / WIDTH), width = Math.min(WIDTH, Math.floor(size / WIDTH ** level) - number * WIDTH), path = tilePath(level, number, width);
+    if (!read.has(path)) read.set(path, tile(path));
+    const data = await read.get(path), from = at % WIDTH * HASH;
+    if (data.length !== width * HASH) throw new Error(`tile ${path} has ${data.length} bytes`);
+    return data.slice(from, from + HASH);
+  }
+  async function whole2(begin, count) {
+    let level = 0, span = 1;
+    while (span * WIDTH <= count) {
+      span *= WIDTH;
+      level++;
+    }
+    let hashes = [];
+    for (let at = 0; at < count / span; at++) hashes.push(await hash(level, begin / span + at));
+    while (hashes.length > 1) hashes = hashes.flatMap((each, at) => at % 2 ? [] : [nodeHash(each, hashes[at + 1])]);
+    return hashes[0];
+  }
+  async function tree(begin, end) {
+    const count = end - begin, split = 2 ** Math.ceil(Math.log2(count) - 1);
+    if (2 * split === count || count === 1) {
+      if (!(begin < old && old < end)) return whole2(begin, count);
+    }
+    return nodeHash(await tree(begin, begin + split), await tree(begin + split, end));
+  }
+  return [await tree(0, old), await tree(0, size)];
+}
+async function goesOn(kept2, newer, tile) {
+  if (kept2.origin !== newer.origin) return `what you keep is of another log, ${kept2.origin}`;
+  if (kept2.size > newer.size) return `the log has ${newer.size} records, and had ${kept2.size}`;
+  if (kept2.size === 0) return null;
+  const [before, now] = await roots(kept2.size, newer.size, tile);
+  if (hex(now) !== hex(newer.root)) return "the tiles of the log do not have the root of its checkpoint";
+  return hex(before) === hex(kept2.root) ? null : `its first ${kept2.size} records are not those that you know`;
+}
+
 // src/pages/desk/kit.tsx
 var CALM = { on: () => false, every: 3e4, seldom: 3e4 };
 function usePages(key, read, of, options = CALM) {
   const reading = useRead(key, () => read(""), options);
   const seen = reading.state.value, first = seen.data;
-  const kept = useRef({ key, items: [], token: "" });
+  const kept2 = useRef({ key, items: [], token: "" });
   const [, shown] = useState(0);
-  if (kept.current.key !== key) kept.current = { key, items: [], token: "" };
-  const here = kept.current;
+  if (kept2.current.key !== key) kept2.current = { key, items: [], token: "" };
+  const here = kept2.current;
   if (first && here.first !== first) {
     const there = new Set(first.items.map(of));
     const meets = here.items.some((item) => there.has(of(item))) || !first.items.length && Boolean(first.next_page_token) && here.items.length > 0;
@@ -66,7 +302,7 @@ var More = ({ pages, what, children }) => jsxs("p", { class: "foot", children: [
   pages.items.length,
   pages.more ? " and more" : "",
   " ",
-  what,
+  pages.items.length === 1 ? what.slice(0, -1) : what,
   " ",
   pages.more && jsx("button", { type: "button", class: "small", onClick: () => void pages.older(), children: "Older" }),
   children
@@ -79,7 +315,7 @@ function useAct() {
     setProblem(null);
     try {
       const answer = await what();
-      say(done);
+      if (done) say(done);
       return answer;
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
@@ -132,174 +368,6 @@ var Table = ({ name, columns, caption, children }) => jsx("div", { class: "scrol
   jsx("thead", { children: jsx("tr", { children: columns.map((each, at) => each ? jsx("th", { scope: "col", class: each[0] === "#" ? "num" : "", children: each.replace("#", "") }, at) : jsx("td", {}, at)) }) }),
   jsx("tbody", { children })
 ] }) });
-
-// src/pages/desk/proof.ts
-var ROUND = new Uint32Array(64);
-var BEGIN = new Uint32Array(8);
-for (let found = 0, n = 2; found < 64; n++) {
-  let prime = true;
-  for (let by = 2; by * by <= n; by++) if (n % by === 0) prime = false;
-  if (!prime) continue;
-  const part = (root) => Math.floor((root - Math.floor(root)) * 2 ** 32);
-  if (found < 8) BEGIN[found] = part(Math.sqrt(n));
-  ROUND[found++] = part(Math.cbrt(n));
-}
-var turned = (word, by) => word >>> by | word << 32 - by;
-function sha256(...parts) {
-  const length = parts.reduce((sum2, part) => sum2 + part.length, 0);
-  const data = new Uint8Array((length + 8 >> 6 << 6) + 64), view = new DataView(data.buffer);
-  let end = 0;
-  for (const part of parts) {
-    data.set(part, end);
-    end += part.length;
-  }
-  data[length] = 128;
-  view.setUint32(data.length - 8, Math.floor(length / 2 ** 29));
-  view.setUint32(data.length - 4, length << 3 >>> 0);
-  const state = BEGIN.slice(), word = new Uint32Array(64);
-  for (let block = 0; block < data.length; block += 64) {
-    for (let at = 0; at < 64; at++) {
-      if (at < 16) {
-        word[at] = view.getUint32(block + 4 * at);
-        continue;
-      }
-      const low = word[at - 15], high = word[at - 2];
-      word[at] = word[at - 16] + word[at - 7] + (turned(low, 7) ^ turned(low, 18) ^ low >>> 3) + (turned(high, 17) ^ turned(high, 19) ^ high >>> 10);
-    }
-    let [a, b, c, d, e, f, g, h] = state;
-    for (let at = 0; at < 64; at++) {
-      const one = h + (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) + (e & f ^ ~e & g) + ROUND[at] + word[at] | 0;
-      const two = (turned(a, 2) ^ turned(a, 13) ^ turned(a, 22)) + (a & b ^ a & c ^ b & c) | 0;
-      [h, g, f, e, d, c, b, a] = [g, f, e, d + one | 0, c, b, a, one + two | 0];
-    }
-    [a, b, c, d, e, f, g, h].forEach((value, at) => {
-      state[at] = state[at] + value;
-    });
-  }
-  const sum = new Uint8Array(32), out = new DataView(sum.buffer);
-  state.forEach((value, at) => out.setUint32(4 * at, value));
-  return sum;
-}
-var utf8 = new TextEncoder();
-var hex = (data) => Array.from(data, (byte) => byte.toString(16).padStart(2, "0")).join("");
-var leafHash = (data) => sha256(Uint8Array.of(0), data);
-var nodeHash = (left, right) => sha256(Uint8Array.of(1), left, right);
-function climb(leaf, index, size, path) {
-  if (!(index >= 0 && index < size)) return null;
-  let at = index, last = size - 1, found = leaf;
-  const half = () => {
-    at = Math.floor(at / 2);
-    last = Math.floor(last / 2);
-  };
-  const hops = [];
-  for (const sibling of path) {
-    if (last === 0) return null;
-    const left = at % 2 === 1 || at === last;
-    found = left ? nodeHash(sibling, found) : nodeHash(found, sibling);
-    if (left) while (at % 2 === 0 && at) half();
-    half();
-    hops.push({ at: left ? "left" : "right", sibling: hex(sibling), result: hex(found) });
-  }
-  return last === 0 ? { hops, root: found } : null;
-}
-function bytes(text3) {
-  try {
-    const data = atob(text3);
-    return btoa(data) === text3 ? Uint8Array.from(data, (sign) => sign.charCodeAt(0)) : null;
-  } catch {
-    return null;
-  }
-}
-var whole = (text3) => /^(0|[1-9]\d{0,14})$/.test(text3) ? Number(text3) : null;
-function parseNote(data) {
-  const cut = data.lastIndexOf("\n\n");
-  if (cut < 0 || !data.endsWith("\n")) return null;
-  const text3 = data.slice(0, cut + 1), [origin = "", sizeText = "", rootText = ""] = text3.split("\n");
-  const size = whole(sizeText), root = bytes(rootText);
-  if (!origin || size === null || root?.length !== 32) return null;
-  const signatures = [];
-  for (const line of data.slice(cut + 2, -1).split("\n")) {
-    const found = /^— ([^\s+]+) (\S+)$/.exec(line), signed2 = found && bytes(found[2]);
-    if (!found || !signed2 || signed2.length < 5) return null;
-    signatures.push({ name: found[1], id: hex(signed2.slice(0, 4)), signature: signed2.slice(4) });
-  }
-  return { text: text3, origin, size, root, signatures };
-}
-function parseProof(text3) {
-  const cut = text3.indexOf("\n\n");
-  const [name, extra = "", place = "", ...path] = text3.slice(0, Math.max(cut, 0)).split("\n");
-  const record = extra.startsWith("extra ") ? bytes(extra.slice(6)) : null, index = place.startsWith("index ") ? whole(place.slice(6)) : null;
-  const hashes = path.map(bytes);
-  if (name !== "c2sp.org/tlog-proof@v1" || !record || index === null || hashes.some((each) => each?.length !== 32)) return null;
-  return { record, index, path: hashes, note: text3.slice(cut + 2) };
-}
-function inOrder(value) {
-  if (Array.isArray(value)) return value.map(inOrder);
-  if (value === null || typeof value !== "object") return value;
-  return Object.entries(value).filter(([, each]) => each !== null && each !== void 0).sort(([a], [b]) => a < b ? -1 : 1).map(([name, each]) => [name, inOrder(each)]);
-}
-var same = (one, other) => JSON.stringify(inOrder(one)) === JSON.stringify(inOrder(other));
-function differing(shown, record, tenant) {
-  let leaf;
-  try {
-    leaf = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(record));
-  } catch {
-    return ["everything: it is no record"];
-  }
-  const micros = Number(leaf.at), at = new Date(Math.floor(micros / 1e3));
-  const time = Number.isNaN(at.getTime()) ? "" : `${at.toISOString().slice(0, 19)}.${String(micros % 1e6).padStart(6, "0")}Z`;
-  const said = { ...leaf, trace: leaf.trace || null, timestamp: time, hash: hex(leafHash(record)) };
-  const given = { ...shown, tenant };
-  return ["tenant", "id", "action", "actor", "resource", "outcome", "decision", "task_id", "trace", "rules", "redacted_fields", "timestamp", "hash"].filter((name) => !same(said[name], given[name]));
-}
-async function check(shown, tenant, proofText, newest, keys) {
-  const steps = [];
-  const step = (name, holds, note2, hops) => {
-    steps.push({ name, holds, note: note2, ...hops ? { hops } : {} });
-    return holds !== false;
-  };
-  const proof = parseProof(proofText), note = proof && parseNote(proof.note);
-  if (!proof || !note) {
-    step("Proof", false, "the answer is no proof of a record");
-    return steps;
-  }
-  if (!step("Proof", proof.index === shown.index, `it is of record ${proof.index}`)) return steps;
-  const other = differing(shown, proof.record, tenant);
-  if (!step("Record", !other.length, other.length ? `what is shown differs from what is proved in ${other.join(", ")}` : "each field above is that of the proved record")) return steps;
-  const leaf = leafHash(proof.record);
-  step("Leaf", true, hex(leaf));
-  const way = climb(leaf, proof.index, note.size, proof.path);
-  if (!way) {
-    step("Path", false, `${proof.path.length} hashes do not lead from record ${proof.index} to the root of ${note.size}`);
-    return steps;
-  }
-  const reached = hex(way.root) === hex(note.root);
-  if (!step("Path", reached, reached ? `${way.hops.length} hashes lead to the root` : "it leads to another root than that of the checkpoint", way.hops)) return steps;
-  step("Root", true, hex(note.root));
-  const later = parseNote(newest);
-  const goesOn = later !== null && later.origin === note.origin && later.size >= note.size && (later.size > note.size || hex(later.root) === hex(note.root));
-  if (!step("Checkpoint", goesOn, goesOn ? `${note.origin}, ${note.size} records` : "the newest checkpoint is of another log, or of a shorter one")) return steps;
-  step("Signature", ...await signed(note, keys));
-  return steps;
-}
-async function signed(note, keys) {
-  for (const text3 of keys) {
-    const [, name = "", id2 = "", rest = ""] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text3) ?? [], key = bytes(rest);
-    if (!key || key.length !== 33 || key[0] !== 1 || hex(sha256(utf8.encode(`${name}
-`), key)).slice(0, 8) !== id2) continue;
-    const found = note.signatures.find((each) => each.name === name && each.id === id2);
-    if (!found || name !== note.origin) continue;
-    if (!globalThis.crypto?.subtle) return [null, `by ${name}: this browser checks signatures over HTTPS only`];
-    try {
-      const known = await crypto.subtle.importKey("raw", key.slice(1), { name: "Ed25519" }, false, ["verify"]);
-      const holds = await crypto.subtle.verify("Ed25519", known, found.signature, utf8.encode(note.text));
-      return [holds, holds ? `by ${name}, key ${id2}` : `it is not that of ${name}, key ${id2}`];
-    } catch {
-      return [null, `by ${name}: this browser does not know Ed25519`];
-    }
-  }
-  return [false, "no key of this log has signed the checkpoint"];
-}
 
 // src/pages/desk/audit.tsx
 var FILTERS = [
@@ -380,10 +448,10 @@ function Audit() {
     chosen !== null && jsx("div", { class: "detail", children: jsx(Detail, { index: chosen, known: items[at] }, chosen) })
   ] });
 }
-function Detail({ index, known }) {
+function Detail({ index, known: known2 }) {
   const reading = useRead(`record ${index}`, async (before) => {
     if (before) return before;
-    const record2 = known ?? await desk.record(index);
+    const record2 = known2 ?? await desk.record(index);
     if (!record2) throw new ApiError(404, "not_found", "It is not in this log, or has left it.");
     const by = record2.erased && record2.task_id ? (await desk.audit({ action: "task.erase", task_id: record2.task_id }, "", 1)).items[0] : void 0;
     return { record: record2, erased: by?.index ?? null };
@@ -470,35 +538,48 @@ function Detail({ index, known }) {
     ] })
   ] });
 }
+var place = () => `log.${session.value.tenant}`;
+function known() {
+  try {
+    return JSON.parse(kept(place(), "{}"));
+  } catch {
+    return {};
+  }
+}
 function Prove({ record }) {
   const [proved, setProved] = useState(null);
-  const [problem, setProblem] = useState(null);
-  const [busy, setBusy] = useState(false);
-  async function prove() {
-    setBusy(true);
-    setProblem(null);
-    try {
-      const proof = await desk.proof(record.index);
-      const [newest, log] = await Promise.all([desk.checkpoint(), desk.log()]);
-      const steps = await check(record, session.value.tenant, proof, newest, log.keys);
-      setProved({ steps, keys: log.keys });
-      say(verdict(steps, record.index).text);
-    } catch (thrown) {
-      setProved(null);
-      setProblem(thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown)));
-    } finally {
-      setBusy(false);
-    }
-  }
-  const begin = () => {
-    if (!busy) void prove();
+  const [mine, setMine] = useState(known);
+  const doing = useAct();
+  const doKeep = (next) => {
+    keep(place(), JSON.stringify(next));
+    setMine(next);
   };
+  async function prove() {
+    const proof = await desk.proof(record.index);
+    const [newest, log, body] = await Promise.all([desk.checkpoint(), desk.log(), record.erased ? null : desk.body(record.index)]);
+    const steps = await check(record, session.value.tenant, proof, newest, mine.key ? [mine.key] : log.keys);
+    const last = steps.find((each) => each.name === "Signature");
+    if (last?.holds) {
+      last.note += mine.key ? ": the key that you keep" : ": the key that this server names";
+      if (body) steps.push(bodyStep(proof, record, body, exactly));
+    }
+    const note = parseProof(proof)?.note ?? "", of = parseNote(note), before = mine.note && parseNote(mine.note);
+    if (before && of && steps.every((each) => each.holds !== false)) {
+      const why = await goesOn(before, of, desk.tile);
+      steps.push({ name: "History", holds: why === null, note: why ?? `the log goes on from the ${before.size} records that you know` });
+    }
+    return { steps, note, keys: log.keys, own: Boolean(mine.key) };
+  }
+  const begin = () => void doing.run(prove, "").then((found) => {
+    setProved(found ?? null);
+    if (found) say(verdict(found, record.index).text);
+  });
   useKeys({ p: { does: "prove the record", run: begin } });
-  const said = proved && verdict(proved.steps, record.index), server = new URL("../", document.baseURI).href;
+  const { problem } = doing, said = proved && verdict(proved, record.index), server = new URL("../", document.baseURI).href;
   return jsxs("section", { class: "card proof", children: [
     jsx("h3", { children: "Proof" }),
     jsxs("p", { class: "acts", children: [
-      jsx(Act, { action: "audit.read", kind: "main", busy, run: begin, keys: "p", children: "Prove" }),
+      jsx(Act, { action: "audit.read", kind: "main", busy: doing.busy, run: begin, keys: "p", children: "Prove" }),
       " ",
       jsx("span", { class: "none", children: "This browser follows the hashes from the record to the signed checkpoint." })
     ] }),
@@ -533,24 +614,59 @@ function Prove({ record }) {
           ] })
         ] }, level)) })
       ] }, each.name)) }),
-      proved.keys.map((key) => jsxs("p", { class: "none", children: [
-        "Compare the key with the one that you were given. This server says: ",
+      !proved.own && proved.keys.map((key) => jsxs("p", { class: "none", children: [
+        "Nobody but this server says that this is its key. Compare it with the one that you were given: ",
         jsx(Command, { text: key })
       ] }, key)),
-      jsxs("p", { class: "none", children: [
-        "The record binds its body by a salted hash; the salt stays in the store, where ",
-        jsx("code", { children: "swarmkeeper audit verify" }),
-        " checks bodies, too. The whole log from another machine: ",
-        jsx(Command, { text: `swarmkeeper audit verify ${server} --key ${proved.keys[0] ?? "KEY"}` })
-      ] })
+      said.tone === "ok" && (mine.note !== proved.note || !mine.key) && jsx("p", { children: jsxs("button", { type: "button", class: "small", onClick: () => doKeep({ key: mine.key ?? proved.keys[0], note: proved.note }), children: [
+        "Keep ",
+        mine.key ? "" : "this key and ",
+        "the checkpoint of ",
+        parseNote(proved.note).size,
+        " records in this browser"
+      ] }) })
+    ] }),
+    jsx(Keeping, { mine, keep: doKeep }),
+    said && jsxs("p", { class: "none", children: [
+      "The whole log, from another machine: ",
+      jsx(Command, { text: `swarmkeeper audit verify ${server} --key ${proved.keys[0] ?? "KEY"}` })
     ] })
   ] });
 }
-function verdict(steps, index) {
+function Keeping({ mine, keep: doKeep }) {
+  const [wrong, setWrong] = useState(false);
+  function take(form) {
+    const text2 = String(new FormData(form).get("known")).trim(), isKey = verifierKey(text2) !== null, isNote = !isKey && parseNote(`${text2}
+`) !== null;
+    setWrong(!isKey && !isNote);
+    if (isKey) doKeep({ ...mine, key: text2 });
+    if (isNote) doKeep({ ...mine, note: `${text2}
+` });
+    if (isKey || isNote) form.reset();
+  }
+  const note = mine.note ? parseNote(mine.note) : null;
+  return jsxs("details", { children: [
+    jsx("summary", { children: mine.key || note ? `You keep ${[mine.key && "a key", note && `a checkpoint of ${note.size} records`].filter(Boolean).join(" and ")}` : "You keep no key and no checkpoint of your own" }),
+    jsxs("form", { class: "form", onSubmit: (event) => {
+      event.preventDefault();
+      take(event.currentTarget);
+    }, children: [
+      jsx(Field, { label: "A verifier key or a checkpoint that you were given", hint: "This browser keeps it, and holds against it what the server says.", children: jsx("textarea", { name: "known", rows: 3, spellcheck: false, required: true }) }),
+      wrong && jsx("p", { class: "error", role: "alert", children: "This is neither a verifier key nor a signed checkpoint." }),
+      jsxs("p", { class: "acts", children: [
+        jsx("button", { type: "submit", children: "Keep" }),
+        " ",
+        (mine.key || note) && jsx("button", { type: "button", class: "danger", onClick: () => doKeep({}), children: "Forget both" })
+      ] })
+    ] }),
+    mine.key && jsx("p", { children: jsx("code", { class: "hash", children: safe(mine.key) }) })
+  ] });
+}
+function verdict({ steps, own }, index) {
   const bad = steps.find((each) => each.holds === false);
   if (bad) return { tone: "bad", text: `NOT proved: the step “${bad.name}” fails.` };
-  if (steps.some((each) => each.holds === null)) return { tone: "hold", text: `Record ${index} is in the log of the checkpoint. The signature is not checked here: swarmkeeper audit verify checks it.` };
-  return { tone: "ok", text: `Proved: record ${index} is in the signed log.` };
+  if (steps.some((each) => each.name === "Signature" && each.holds === null)) return { tone: "hold", text: `Record ${index} is in the log of the checkpoint. The signature is not checked here: swarmkeeper audit verify checks it.` };
+  return { tone: "ok", text: `Proved: record ${index} is in the signed log${own ? ", by the key that you keep" : ""}.` };
 }
 
 // src/pages/desk/costs.tsx
@@ -558,7 +674,7 @@ var BY = ["day", "bot", "skill", "label"];
 var SHOWN = 25;
 var DAY_MS = 864e5;
 var day = (ms) => new Date(ms).toISOString().slice(0, 10);
-var isDay = (text3) => /^\d{4}-\d\d-\d\d$/.test(text3) && !Number.isNaN(Date.parse(text3));
+var isDay = (text2) => /^\d{4}-\d\d-\d\d$/.test(text2) && !Number.isNaN(Date.parse(text2));
 var amount = (sum, unit) => unit === "tokens" ? grouped(sum.tokens) : money(sum.cost_micro_usd);
 function Costs() {
   const by = BY.find((each) => each === asked("by")) ?? "day", unit = asked("unit") === "tokens" ? "tokens" : "cost_micro_usd";
@@ -624,7 +740,7 @@ function Report({ report, unit }) {
       ] })
     ] }),
     byDay && jsx(Days, { items, first: report.first_day, last: report.last_day, unit, most }),
-    jsx(Table, { name: "Costs as a table", columns: [byDay ? "Day (UTC)" : report.by, "", "#Cost", "#Tokens", "#Attempts"], children: shown.map((each) => jsxs("tr", { children: [
+    jsx(Table, { name: "Costs as a table", columns: [byDay ? "Day (UTC)" : report.by[0].toUpperCase() + report.by.slice(1), "", "#Cost", "#Tokens", "#Attempts"], children: shown.map((each) => jsxs("tr", { children: [
       jsx("th", { scope: "row", children: safe(each.name) || "–" }),
       jsx("td", { class: "wide", children: jsx("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: jsx("rect", { width: 100 * each[unit] / most, height: "6" }) }) }),
       jsx("td", { class: "num", children: money(each.cost_micro_usd) }),
@@ -668,12 +784,13 @@ var PARTS = {
   you: { name: "You", Part: You },
   keys: { name: "Keys", Part: Keys },
   persons: { name: "Persons", Part: Persons },
+  limits: { name: "Limits", Part: LimitsPart },
   stops: { name: "Kill switch", Part: Stops },
   redaction: { name: "Redaction", Part: Redaction }
 };
 var ROLES = ["client", "bot:planner", "bot:executor", "bot:evaluator", "operator", "approver", "viewer", "auditor", "admin"];
-var listed = (text3) => {
-  const found = text3.split(",").map((each) => each.trim()).filter(Boolean);
+var listed = (text2) => {
+  const found = text2.split(",").map((each) => each.trim()).filter(Boolean);
   return found.length ? found : void 0;
 };
 function Settings() {
@@ -718,7 +835,7 @@ function You() {
           " single letters are keys"
         ] })
       ] }),
-      jsx("p", { class: "none", children: "This browser keeps these three, and nothing else." })
+      jsx("p", { class: "none", children: "This browser keeps these three, and what you ask it to keep of the audit log." })
     ] }),
     jsxs("section", { children: [
       jsx("h2", { children: "Your session" }),
@@ -756,9 +873,66 @@ function You() {
           jsx("dd", { class: "may", children: who2.may.map((each) => jsx("code", { children: each }, each)) })
         ] })
       ] }),
-      jsxs("p", { class: "none", children: [
-        "It ends after 12 hours without a call, and with its key. Limits of the tenant, and what of them is used, on the server’s machine: ",
-        jsx(Command, { text: `swarmkeeper tenant get ${who2.tenant}` })
+      jsx(SignedInList, {})
+    ] })
+  ] });
+}
+function SignedInList() {
+  const reading = useRead("sessions", desk.sessions, CALM);
+  const doing = useAct();
+  const all = reading.state.value.data?.items ?? [], others = all.filter((each) => !each.current);
+  const end = (what) => void doing.run(async () => {
+    for (const each of what) await desk.endSession(each.id);
+  }, "Signed out.").then(reading.again);
+  return jsxs(Fragment, { children: [
+    jsx("h2", { children: "Signed in with this key" }),
+    jsx("p", { class: "none", children: "A session ends after 12 hours without a call, after a week, and with its key." }),
+    jsx(Trouble, { read: reading.state.value, what: "your sessions" }),
+    doing.problem && jsx(NotDone, { error: doing.problem }),
+    all.length > 0 && jsx(Table, { name: "Sessions", columns: ["Since", "Last used", "Ends", ""], children: all.map((each) => jsxs("tr", { children: [
+      jsx("th", { scope: "row", children: jsx(When, { time: each.created_at }) }),
+      jsx("td", { children: each.current ? jsx("span", { class: "label", children: "this browser" }) : jsxs(Fragment, { children: [
+        jsx(Ago, { time: each.used_at }),
+        " ago"
+      ] }) }),
+      jsx("td", { children: jsx(When, { time: each.ends_at }) }),
+      jsx("td", { children: jsx("div", { class: "acts", children: !each.current && jsx(Act, { action: "session.open", busy: doing.busy, run: () => end([each]), children: "Sign out" }) }) })
+    ] }, each.id)) }),
+    others.length > 1 && jsx("p", { class: "acts", children: jsxs(Act, { action: "session.open", kind: "danger", busy: doing.busy, run: () => end(others), children: [
+      "Sign out all ",
+      others.length,
+      " others"
+    ] }) })
+  ] });
+}
+function LimitsPart() {
+  const reading = useRead("limits", desk.limits, { ...CALM, every: 1e4, seldom: 1e4 });
+  const seen = reading.state.value, found = seen.data, budget = found?.budget;
+  const row = (name, whose, used, most, shown = grouped) => jsxs("tr", { children: [
+    jsx("th", { scope: "row", children: safe(name.replaceAll("_", " ")) }),
+    jsx("td", { children: whose }),
+    jsx("td", { class: "wide", children: most !== null && jsxs("svg", { class: `share ${used >= 0.8 * most ? "near" : ""}`, viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", children: [
+      jsx("rect", { class: "track", width: "100", height: "6" }),
+      jsx("rect", { width: most ? Math.min(100, 100 * used / most) : 100, height: "6" })
+    ] }) }),
+    jsx("td", { class: "num", children: shown(used) }),
+    jsx("td", { class: "num", children: most === null ? "no limit" : shown(most) })
+  ] }, `${name} ${whose}`);
+  return jsxs(Fragment, { children: [
+    jsx("div", { class: "part-head", children: jsx("h2", { children: "Limits" }) }),
+    jsx(Trouble, { read: seen, what: "the limits" }),
+    found && jsxs(Fragment, { children: [
+      jsxs(Table, { name: "Use", columns: ["Limit", "Of", "", "#Used", "#At most"], children: [
+        budget && Object.entries(budget.limit).map(([name, most]) => row(name === "cost_micro_usd" ? "budget: cost" : `budget: ${name}`, "tenant", (budget.spent[name] ?? 0) + (budget.reserved[name] ?? 0), most, name === "cost_micro_usd" ? money : grouped)),
+        found.items.map((each) => row(each.limit, each.scope === "key" ? "your key" : "tenant", each.used, each.most))
+      ] }),
+      found.rates.length > 0 && jsx(Table, { name: "Rates of leases", columns: ["Leases of", "#At once", "#A minute", "#Tokens a minute"], children: found.rates.map((each) => jsxs("tr", { children: [
+        jsx("th", { scope: "row", children: safe(each.key.replace(":", " ")) }),
+        [each.max, each.per_minute, each.tokens_per_minute].map((most, at) => jsx("td", { class: "num", children: most === null ? "–" : grouped(most) }, at))
+      ] }, each.key)) }),
+      jsxs("p", { class: "foot", children: [
+        "Who runs the server sets them: ",
+        jsx(Command, { text: `swarmkeeper tenant set ${session.value.tenant} --max-backlog 5000` })
       ] })
     ] })
   ] });
@@ -832,15 +1006,15 @@ function NewKey({ close }) {
   const persons = usePages("persons of keys", async (token) => may("person.read") ? desk.persons(token) : { items: [], next_page_token: "" }, (person) => person.id);
   const bot = role.startsWith("bot:") || role === "admin";
   async function send(form) {
-    const given = new FormData(form), text3 = (name) => String(given.get(name) ?? "").trim() || void 0;
-    const days = text3("days"), body = {
+    const given = new FormData(form), text2 = (name) => String(given.get(name) ?? "").trim() || void 0;
+    const days = text2("days"), body = {
       role,
-      person: text3("person"),
-      owner: text3("owner"),
-      scope: text3("scope"),
-      bot: text3("bot"),
-      skills: listed(text3("skills") ?? ""),
-      networks: listed(text3("networks") ?? ""),
+      person: text2("person"),
+      owner: text2("owner"),
+      scope: text2("scope"),
+      bot: text2("bot"),
+      skills: listed(text2("skills") ?? ""),
+      networks: listed(text2("networks") ?? ""),
       expires_days: days === void 0 ? void 0 : Number(days)
     };
     const answer = await doing.run(() => desk.createKey(body), "The key was created. Copy it now.");
@@ -997,17 +1171,17 @@ function Stop({ close }) {
 function Redaction() {
   const doing = useAct();
   const [found, setFound] = useState(null);
-  const [text3, setText] = useState("");
-  const test = () => void doing.run(() => desk.redact(asJson(text3)), "Redacted.").then((answer) => setFound(answer ?? null));
+  const [text2, setText] = useState("");
+  const test = () => void doing.run(() => desk.redact(asJson(text2)), "Redacted.").then((answer) => setFound(answer ?? null));
   return jsxs("div", { class: "columns", children: [
     jsxs("section", { children: [
       jsx("h2", { children: "What would be hidden?" }),
       jsxs("form", { class: "form", onSubmit: (event) => {
         event.preventDefault();
-        if (text3.trim()) test();
+        if (text2.trim()) test();
       }, children: [
-        jsx(Field, { label: "A text, or JSON", hint: "It is redacted as the evidence of this tenant would be. Nothing of it is stored.", children: jsx("textarea", { rows: 12, value: text3, spellcheck: false, placeholder: '{"note": "call 555 0100", "password": "…"}', onInput: (event) => setText(event.currentTarget.value) }) }),
-        jsx("p", { class: "acts", children: jsx(Act, { action: "redaction.test", kind: "main", busy: doing.busy || !text3.trim(), run: test, children: "Redact" }) })
+        jsx(Field, { label: "A text, or JSON", hint: "It is redacted as the evidence of this tenant would be. Nothing of it is stored.", children: jsx("textarea", { rows: 12, value: text2, spellcheck: false, placeholder: '{"note": "call 555 0100", "password": "…"}', onInput: (event) => setText(event.currentTarget.value) }) }),
+        jsx("p", { class: "acts", children: jsx(Act, { action: "redaction.test", kind: "main", busy: doing.busy || !text2.trim(), run: test, children: "Redact" }) })
       ] }),
       doing.problem && jsx(NotDone, { error: doing.problem })
     ] }),
@@ -1029,12 +1203,12 @@ function Redaction() {
     ] })
   ] });
 }
-function asJson(text3) {
+function asJson(text2) {
   try {
-    const value = JSON.parse(text3);
-    return typeof value === "object" && value !== null ? value : text3;
+    const value = JSON.parse(text2);
+    return typeof value === "object" && value !== null ? value : text2;
   } catch {
-    return text3;
+    return text2;
   }
 }
 var Head = ({ title, act: act2, action, run, kind = "main" }) => jsxs("div", { class: "part-head", children: [
@@ -1185,230 +1359,45 @@ function Evaluators({ reviews }) {
   const [found, setFound] = useState(null);
   const doing = useAct();
   async function count() {
-    const tasks = [...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX);
+    const tasks = new Set([...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX));
     const decided = new Map(reviews.map((each) => [`${each.task} ${each.key} ${each.round}`, each.decision]));
-    const rows = /* @__PURE__ */ new Map();
-    for (const task of tasks) {
+    const rows = /* @__PURE__ */ new Map(), gold = /* @__PURE__ */ new Map();
+    for (const known2 of Object.keys(LOOKS)) {
+      for (const { id: id2 } of (await lists.rows({ status: [], outcome: [], label: [`gold:${known2}`], order_by: "" }, COUNTED_MAX, "")).items) gold.set(id2, known2);
+    }
+    for (const task of /* @__PURE__ */ new Set([...tasks, ...gold.keys()])) {
       for (const { evaluator, subject, round, decision } of (await desk.verdicts(task)).items) {
-        const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0 };
+        const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0, gold: 0, right: 0 };
         rows.set(name, row);
         if (!decision) continue;
+        if (gold.has(task) && subject === null) {
+          row.gold++;
+          if (decision === gold.get(task)) row.right++;
+        }
+        if (!tasks.has(task)) continue;
         row.said[decision] = (row.said[decision] ?? 0) + 1;
         row.all++;
         if (decided.get(`${task} ${subject} ${round}`) === decision) row.alike++;
       }
     }
-    setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.length });
+    setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.size, gold: gold.size });
   }
   if (!found) return jsxs(Fragment, { children: [
     doing.problem && jsx(NotDone, { error: doing.problem }),
     jsx("p", { children: jsx("button", { type: "button", class: "small", disabled: doing.busy, onClick: () => void doing.run(count, "Counted."), children: "Count by evaluator" }) })
   ] });
-  return jsx(Table, { name: "By evaluator", columns: ["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => `#${each}`)], caption: `Verdicts on the last ${found.tasks} reviewed tasks`, children: found.rows.map((row) => jsxs("tr", { children: [
-    jsx("th", { scope: "row", children: safe(row.name) }),
-    Object.keys(LOOKS).map((each) => jsx("td", { class: "num", children: row.said[each] ?? 0 }, each)),
-    jsx("td", { class: "num", children: row.all }),
-    jsx("td", { class: "num", children: row.alike })
-  ] }, row.name)) });
-}
-
-// src/pages/desk/simulate.tsx
-var SCENARIOS = ["standard", "research", "code-review"];
-var FAULTS = {
-  bot: "bots die, hang, repeat themselves",
-  net: "requests and replies get lost, late, twice",
-  store: "disk full, locked, slow; a crash around a commit",
-  orch: "the server dies, pauses, is upgraded; clocks jump",
-  broker: "hints get lost",
-  human: "people decide late or twice",
-  provider: "models refuse or cost a hundredfold"
-};
-var LEVELS = { core: "engine and store, virtual time", http: "the whole API and bots of the SDK, virtual time", process: "real processes, killed and restarted, real time" };
-var FILE_MAX = 8 << 20;
-var RUNS_SHOWN = 100;
-var quoted = (word) => /^[\w./:,@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-var number = (text3, max) => /^\d{1,15}(\.\d{1,6})?$/.test(text3) && Number(text3) <= max ? text3 : "";
-var integer = (text3, max) => text3.includes(".") ? "" : number(text3, max);
-function command(value) {
-  const level = value("level") in LEVELS ? value("level") : "", real = level === "process";
-  const flags = [
-    ["--seeds", integer(value("seeds"), 1e5)],
-    ["--start", integer(value("start"), 1e15)],
-    ["--hours", number(value("hours"), 8760)],
-    ["--faults", value("faults").split(",").filter((each) => each in FAULTS || each === "all" || each === "none").join(",")],
-    ["--level", level],
-    ["--bots", real || level === "core" ? "" : value("bots")],
-    ["--report", real ? "" : value("report") && "report.json"]
-  ];
-  return [
-    "swarmkeeper simulate",
-    quoted(value("scenario") || "standard"),
-    ...flags.filter(([, given]) => given).map(([flag, given]) => `${flag} ${quoted(given)}`),
-    ...value("twice") && !real ? ["--check-determinism"] : []
-  ].join(" ");
-}
-function Simulate() {
-  const faults = asked("faults").split(",").filter(Boolean), real = asked("level") === "process";
-  const toggle = (name) => {
-    const next = faults.includes(name) ? faults.filter((each) => each !== name) : name in FAULTS ? [...faults.filter((each) => each in FAULTS), name] : [name];
-    put({ faults: next.join(",") }, true);
-  };
-  const text3 = (name, more = {}) => jsx("input", { value: asked(name), onInput: (event) => put({ [name]: event.currentTarget.value.trim() }, true), ...more });
-  return jsxs("div", { class: "page settings", children: [
-    jsx("h1", { class: "hidden-text", children: "Simulate" }),
-    jsxs("div", { class: "columns", children: [
-      jsxs("section", { children: [
-        jsx("h2", { children: "Rehearse your swarm" }),
-        jsxs("form", { class: "form two", onSubmit: (event) => event.preventDefault(), children: [
-          jsxs(Field, { label: "Scenario", hint: "a file of yours, or a shipped one", children: [
-            jsx("input", { list: "scenarios", value: asked("scenario"), placeholder: "standard", onInput: (event) => put({ scenario: event.currentTarget.value.trim() }, true) }),
-            jsx("datalist", { id: "scenarios", children: SCENARIOS.map((each) => jsx("option", { value: each }, each)) })
-          ] }),
-          jsx(Field, { label: "What is real", children: jsx("select", { value: asked("level") || "core", onChange: (event) => put({ level: event.currentTarget.value === "core" ? null : event.currentTarget.value }, true), children: Object.entries(LEVELS).map(([level, does]) => jsxs("option", { value: level, children: [
-            level,
-            ": ",
-            does
-          ] }, level)) }) }),
-          jsx(Field, { label: "Seeds", hint: "how many runs", children: text3("seeds", { inputMode: "numeric", placeholder: "1" }) }),
-          jsx(Field, { label: "First seed", hint: "the same seed, the same run", children: text3("start", { inputMode: "numeric", placeholder: "random" }) }),
-          jsx(Field, { label: "Virtual hours", children: text3("hours", { inputMode: "decimal", placeholder: "the scenario’s" }) }),
-          jsx(Field, { label: "Your bots", hint: "at level http", children: text3("bots", { placeholder: "mine.py:swarm", disabled: asked("level") !== "http" }) }),
-          jsxs("fieldset", { class: "wide", children: [
-            jsx("legend", { children: "Faults" }),
-            jsx("div", { class: "chips", children: ["all", "none", ...Object.keys(FAULTS)].map((each) => jsx("button", { type: "button", class: "chip", "aria-pressed": faults.includes(each), title: FAULTS[each], onClick: () => toggle(each), children: each }, each)) })
-          ] }),
-          jsxs("label", { class: "choice", children: [
-            jsx("input", { type: "checkbox", checked: Boolean(asked("report")) && !real, disabled: real, onChange: (event) => put({ report: event.currentTarget.checked ? "1" : null }, true) }),
-            " write report.json, to open it here"
-          ] }),
-          jsxs("label", { class: "choice", children: [
-            jsx("input", { type: "checkbox", checked: Boolean(asked("twice")) && !real, disabled: real, onChange: (event) => put({ twice: event.currentTarget.checked ? "1" : null }, true) }),
-            " play each run twice, to see that it repeats"
-          ] })
-        ] }),
-        jsx("p", { children: jsx(Command, { text: command(asked) }) })
-      ] }),
-      jsxs("section", { children: [
-        jsx("h2", { children: "What it proves" }),
-        jsx("p", { children: "It plays a whole swarm with the real engine and store. After every commit it checks that each item has one accepted result, that nothing acknowledged is lost, that no secret is in the evidence, and that all that is open has a wake-up due. When the faults stop, everything must end." }),
-        jsx("p", { children: "A run without a violation says only that these seeds found none. Exit codes: 0 none, 11 a violation, 12 not repeatable, 13 a target missed." }),
-        jsxs("p", { class: "none", children: [
-          "More: ",
-          jsx(Command, { text: "swarmkeeper docs simulator" })
-        ] })
-      ] })
-    ] }),
-    jsx(Report2, {})
-  ] });
-}
-function readReport(text3) {
-  try {
-    const found = JSON.parse(text3);
-    const runs = found.version === 1 && Array.isArray(found.runs) && found.runs.every((each) => Number.isSafeInteger(each?.seed));
-    const whole2 = runs && typeof found.scenario?.name === "string" && [found.figures, found.faults].every((each) => each && typeof each === "object") && Array.isArray(found.targets);
-    return whole2 ? found : null;
-  } catch {
-    return null;
-  }
-}
-var replay = ({ level, scenario }, seed) => `swarmkeeper simulate ${quoted(scenario.name)} --hours ${Number(scenario.hours)} --level ${quoted(String(level))} --replay ${seed}`;
-var text2 = (value) => safe(head(value, 300).text);
-var figure = (name, value) => name.endsWith("_seconds") ? span(value * 1e3) : name.endsWith("share") || name === "utilisation" ? `${Math.round(100 * value)} %` : Number(value).toFixed(value < 10 ? 2 : 0);
-function Report2() {
-  const [found, setFound] = useState(null);
-  async function open(file) {
-    if (!file) return;
-    const report = file.size <= FILE_MAX ? readReport(await file.text()) : null;
-    setFound({ name: file.name, report });
-    say(report ? `${report.runs.length} runs.` : "It is no report.");
-  }
-  return jsxs("section", { children: [
-    jsxs("div", { class: "part-head", children: [
-      jsx("h2", { children: "A report" }),
-      jsxs("label", { class: "button", children: [
-        "Open report.json…",
-        jsx("input", { class: "hidden-text", type: "file", accept: ".json,application/json", onChange: (event) => void open(event.currentTarget.files?.[0]) })
-      ] })
-    ] }),
-    !found && jsx("p", { class: "none", children: "It is read in this browser, and sent nowhere." }),
-    found && !found.report && jsxs("div", { class: "trouble", role: "alert", children: [
-      jsxs("strong", { children: [
-        safe(found.name),
-        " is no report."
-      ] }),
-      " One is made by ",
-      jsx("code", { children: "--report report.json" }),
-      ", and has at most 8 MiB here."
-    ] }),
-    found?.report && jsx(Shown, { report: found.report })
-  ] });
-}
-function Shown({ report }) {
-  const broken = report.runs.filter((each) => each.violation), unlike = report.runs.filter((each) => each.deterministic === false);
-  const struck = Object.entries(report.faults).filter(([, each]) => each?.times > 0).sort(([, a], [, b]) => b.times - a.times);
-  const runs = [...broken, ...report.runs.filter((each) => !each.violation)];
   return jsxs(Fragment, { children: [
-    jsxs("p", { class: `verdict tone-${broken.length ? "bad" : "ok"}`, children: [
-      jsx(Glyph, { tone: broken.length ? "bad" : "ok" }),
-      " ",
-      broken.length ? `${broken.length} of ${report.runs.length} runs broke an invariant.` : `No invariant was broken in ${report.runs.length} runs, ${Number(report.virtual_hours).toFixed(1)} virtual hours, of ${text2(report.scenario.name)}.`,
-      unlike.length > 0 && ` ${unlike.length} could not be repeated.`
-    ] }),
-    broken.slice(0, 20).map(({ seed, violation }) => jsxs("div", { class: "trouble", children: [
-      jsxs("strong", { children: [
-        "Seed ",
-        seed,
-        ": ",
-        text2(violation.invariant),
-        ", ",
-        text2(violation.words),
-        "."
-      ] }),
-      " ",
-      text2(violation.entity),
-      ", after ",
-      span(1e3 * Number(violation.at_seconds)),
-      ": ",
-      text2(violation.why),
-      jsxs("p", { children: [
-        "Play it again, with its own --faults, --bots and --invariants, if the first command had these: ",
-        jsx(Command, { text: replay(report, seed) })
-      ] })
-    ] }, seed)),
-    jsxs("div", { class: "columns", children: [
-      jsxs(Table, { name: "Figures", columns: ["Figure", "#Half of the runs", "#From", "#To"], children: [
-        Object.entries(report.figures).map(([name, band]) => band && jsxs("tr", { children: [
-          jsx("th", { scope: "row", children: text2(name.replaceAll("_", " ").replace(/ seconds$/, "")) }),
-          jsx("td", { class: "num", children: figure(name, band.median) }),
-          jsx("td", { class: "num", children: figure(name, band.low) }),
-          jsx("td", { class: "num", children: figure(name, band.high) })
-        ] }, name)),
-        report.targets.map((each) => jsxs("tr", { children: [
-          jsxs("th", { scope: "row", children: [
-            "target: ",
-            text2(each.name.replaceAll("_", " "))
-          ] }),
-          jsx("td", { class: "num", children: each.held ? "held" : "missed" }),
-          jsx("td", { class: "num", children: each.value === null ? "–" : figure(each.name, each.value) }),
-          jsx("td", { class: "num", children: figure(each.name, each.bound) })
-        ] }, `t ${each.name}`))
-      ] }),
-      jsx(Table, { name: "Faults", columns: ["Fault that struck", "#Times", "#Runs"], children: struck.map(([kind, each]) => jsxs("tr", { children: [
-        jsx("th", { scope: "row", children: text2(kind) }),
-        jsx("td", { class: "num", children: grouped(each.times) }),
-        jsx("td", { class: "num", children: grouped(each.runs) })
-      ] }, kind)) })
-    ] }),
-    jsx(Table, { name: "Runs", columns: ["Seed", "Violation", "#Tasks", "#Faults", "#Commits", "#Starts", "#Virtual time"], children: runs.slice(0, RUNS_SHOWN).map((run) => jsxs("tr", { children: [
-      jsx("th", { scope: "row", children: run.seed }),
-      jsx("td", { children: run.violation ? text2(run.violation.invariant) : "none" }),
-      [run.tasks, run.faults, run.commits, run.boots].map((each, at) => jsx("td", { class: "num", children: grouped(Number(each)) }, at)),
-      jsx("td", { class: "num", children: span(1e3 * Number(run.virtual_seconds)) })
-    ] }, run.seed)) }),
-    runs.length > RUNS_SHOWN && jsxs("p", { class: "foot", children: [
-      "and ",
-      runs.length - RUNS_SHOWN,
-      " more"
+    jsx(Table, { name: "By evaluator", columns: ["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided", "right on gold"].map((each) => `#${each}`)], caption: `Verdicts on the last ${found.tasks === 1 ? "reviewed task" : `${found.tasks} reviewed tasks`}, and on ${found.gold} gold ${found.gold === 1 ? "item" : "items"}`, children: found.rows.map((row) => jsxs("tr", { children: [
+      jsx("th", { scope: "row", children: safe(row.name) }),
+      Object.keys(LOOKS).map((each) => jsx("td", { class: "num", children: row.said[each] ?? 0 }, each)),
+      jsx("td", { class: "num", children: row.all }),
+      jsx("td", { class: "num", children: row.alike }),
+      jsx("td", { class: "num", children: row.gold ? `${row.right} of ${row.gold}` : "–" })
+    ] }, row.name)) }),
+    !found.gold && jsxs("p", { class: "none", children: [
+      "To see who is right, submit tasks of which you know the decision: ",
+      jsx(Command, { text: "swarmkeeper task submit --label gold=accept …" }),
+      " or rework, or reject."
     ] })
   ] });
 }
@@ -1416,6 +1405,5 @@ export {
   Audit,
   Costs,
   Evaluations,
-  Settings,
-  Simulate
+  Settings
 };

@@ -294,6 +294,20 @@ class CurrentSession(Answer):
     may: Annotated[list[str], Field(description="The actions that the role allows.", examples=[["task.read"]])]
 
 
+class SessionOpen(Answer):
+    """A browser that is signed in."""
+
+    id: str
+    created_at: Time
+    used_at: Annotated[Time, Field(description="The last call with it, to about a minute.")]
+    ends_at: Annotated[Time, Field(description="When it ends at the latest; 12 hours without a call end it, too.")]
+    current: Annotated[bool, Field(description="It is the caller's own.")] = False
+
+
+class SessionPage(Page[SessionOpen]):
+    """The sessions of the caller's key or token, those used last first. There is one page."""
+
+
 # ---- kills ---------------------------------------------------------------------------------------------------------
 
 

@@ -96,6 +96,7 @@ from swarmkeeper.wire.people import (
     SecretPage,
     SecretState,
     SecretValue,
+    SessionPage,
     TenantErasure,
     TenantErasureRequest,
     TokenRequest,

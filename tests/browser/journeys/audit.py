@@ -1,11 +1,12 @@
 """The audit log: a record is found and proved; what was forged on the way is not."""
 
+import json
 import re
 from collections.abc import Callable
 
 from playwright.sync_api import APIResponse, BrowserContext, Page, Route, expect
 
-from tests.browser.driving import at, given, journey, settled, sign_in, watched
+from tests.browser.driving import at, given, journey, let_happen, settled, sign_in, watched
 
 # What a browser lacks where the server has no TLS.
 NO_SUBTLE = "Object.defineProperty(Crypto.prototype, 'subtle', {get: () => undefined})"
@@ -42,7 +43,7 @@ def proves_a_record(context: BrowserContext) -> None:
         assert page.url.endswith(f"#/audit?action={action}&record={second}"), page.url
         _prove(page)
         expect(page.locator(".verdict")).to_have_text(f"Proved: record {second} is in the signed log.")
-        expect(page.locator(".steps > li")).to_have_count(7)
+        expect(page.locator(".steps > li")).to_have_count(8)
         expect(page.locator(".hops li").first).to_be_visible()
         expect(page.get_by_role("status").filter(has_text="Proved")).to_have_count(1)
         page.keyboard.press("Escape")
@@ -63,6 +64,16 @@ def sees_that_an_answer_was_forged(context: BrowserContext) -> None:
             record["actor"]["id"] = "key_innocent"
         route.fulfill(json=page)
 
+    def payload(route: Route) -> None:
+        page = _answer(route).json()
+        for record in page["items"]:
+            record["payload"]["title"] = "something harmless"
+        route.fulfill(json=page)
+
+    def body(route: Route) -> None:
+        said = _answer(route).json()
+        route.fulfill(json={**said, "body": said["body"].replace("task", "tusk")})
+
     def first_hash(text: str) -> str:
         return re.sub(r"(\nindex \d+\n)(.)", lambda found: found[1] + ("B" if found[2] == "A" else "A"), text)
 
@@ -76,9 +87,10 @@ def sees_that_an_answer_was_forged(context: BrowserContext) -> None:
         "Signature": ("**/audit/*/proof", text_of(signature)),
         "Proof": ("**/audit/*/proof", text_of(lambda text: text.replace(f"index {index}", "index 0"))),
     }
+    tried = [*forgeries.items(), ("Body", ("**/audit?*", payload)), ("Body", ("**/audit/*/body", body))]
     with watched(context) as page:
         sign_in(page)
-        for name, (where, forge) in forgeries.items():
+        for name, (where, forge) in tried:
             page.route(where, forge)
             at(page, "settings")
             at(page, f"audit?record={index}")
@@ -157,3 +169,48 @@ def is_told_that_the_log_is_not_signed(context: BrowserContext) -> None:
         page.keyboard.press("p")
         expect(page.get_by_text("The log is not signed.")).to_be_visible()
         expect(page.locator(".proof .command code")).to_contain_text("swarmkeeper audit key")
+
+
+def _paste(page: Page, text: str) -> None:
+    page.get_by_label("A verifier key or a checkpoint").fill(text)
+    page.get_by_role("button", name="Keep", exact=True).press("Enter")
+
+
+@journey
+def proves_with_what_was_kept(context: BrowserContext) -> None:
+    """The server's word for its own key is named as such. What a person keeps is held against it, also after a reload."""
+    index, another_key, forged, own_key = json.loads(given.arguments[0])
+    with watched(context) as page:
+        sign_in(page)
+        at(page, f"audit?record={index}")
+        _prove(page)
+        expect(page.locator(".verdict")).to_have_text(f"Proved: record {index} is in the signed log.")
+        expect(page.locator(".proof")).to_contain_text("Nobody but this server says that this is its key.")
+        keep = page.get_by_role("button", name="Keep this key and the checkpoint")
+        (size,) = re.findall(r"of (\d+) records", keep.inner_text())
+        keep.press("Enter")
+        let_happen("more records")
+        page.reload()
+        _prove(page)
+        expect(page.locator(".verdict")).to_have_text(f"Proved: record {index} is in the signed log, by the key that you keep.")
+        steps = page.locator(".steps > li")
+        expect(steps.filter(has_text="Signature")).to_contain_text("the key that you keep")
+        expect(steps.filter(has_text="History")).to_contain_text(f"the log goes on from the {size} records that you know")
+        expect(page.get_by_text("Nobody but this server")).to_have_count(0)
+        summary = page.locator(".proof summary")
+        expect(summary).to_have_text(f"You keep a key and a checkpoint of {size} records")
+        summary.press("Enter")
+        page.get_by_role("button", name="Forget both").press("Enter")
+        expect(summary).to_have_text("You keep no key and no checkpoint of your own")
+
+        for text, step in ((another_key, "Signature"), (forged, "History")):
+            _paste(page, text)
+            expect(page.get_by_role("button", name="Forget both")).to_be_visible()
+            _prove(page)
+            expect(page.locator(".verdict")).to_have_text(f"NOT proved: the step “{step}” fails.")
+            page.get_by_role("button", name="Forget both").press("Enter")
+        _paste(page, "no key at all")
+        expect(page.get_by_text("This is neither a verifier key nor a signed checkpoint.")).to_be_visible()
+        _paste(page, own_key)
+        _prove(page)
+        expect(page.locator(".verdict")).to_contain_text("by the key that you keep")

@@ -2,15 +2,16 @@
 // signed log, checked here.
 
 import { useState } from "preact/hooks";
-import { ApiError } from "../../api.ts";
+import { ApiError, exactly } from "../../api.ts";
 import { useKeys } from "../../keys.ts";
 import { say, useRead } from "../../live.ts";
 import { Act, Command, Glyph, Key, NotDone, Trouble, Value, When } from "../../parts.tsx";
-import { session, utc } from "../../state.ts";
+import { keep, kept, session, utc } from "../../state.ts";
 import { safe, shortId, type Tone } from "../../words.ts";
 import { desk, type AuditRecord } from "./calls.ts";
-import { address, asked, CALM, More, put, timeOf, usePages, writtenTime, zoneName } from "./kit.tsx";
-import { check, type Step } from "./proof.ts";
+import { goesOn } from "./history.ts";
+import { address, asked, CALM, Field, More, put, timeOf, useAct, usePages, writtenTime, zoneName } from "./kit.tsx";
+import { bodyStep, check, parseNote, parseProof, verifierKey, type Step } from "./proof.ts";
 
 const FILTERS = [
   { name: "action", label: "Action", hint: "Action: task.submit" },
@@ -109,35 +110,49 @@ function Detail({ index, known }: { index: number; known: AuditRecord | undefine
   );
 }
 
-interface Proved { steps: Step[]; keys: string[] }
+// ---- Proof -----------------------------------------------------------------------------------------------------------
+
+/** What a person keeps of the log in this browser, to be held against what the server says later. */
+interface Known { key?: string; note?: string }
+const place = (): string => `log.${session.value!.tenant}`;
+function known(): Known {
+  try {
+    return JSON.parse(kept(place(), "{}")) as Known;
+  } catch {
+    return {};
+  }
+}
+
+interface Proved { steps: Step[]; note: string; keys: string[]; own: boolean }
 
 function Prove({ record }: { record: AuditRecord }) {
   const [proved, setProved] = useState<Proved | null>(null);
-  const [problem, setProblem] = useState<ApiError | null>(null);
-  const [busy, setBusy] = useState(false);
-  async function prove(): Promise<void> {
-    setBusy(true);
-    setProblem(null);
-    try {
-      // In this order: the newest checkpoint must cover what the proof was made for.
-      const proof = await desk.proof(record.index);
-      const [newest, log] = await Promise.all([desk.checkpoint(), desk.log()]);
-      const steps = await check(record, session.value!.tenant, proof, newest, log.keys);
-      setProved({ steps, keys: log.keys });
-      say(verdict(steps, record.index).text);
-    } catch (thrown) {
-      setProved(null);
-      setProblem(thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown)));
-    } finally {
-      setBusy(false);
+  const [mine, setMine] = useState(known);
+  const doing = useAct();
+  const doKeep = (next: Known) => { keep(place(), JSON.stringify(next)); setMine(next); };
+  async function prove(): Promise<Proved> {
+    // In this order: the newest checkpoint must cover what the proof was made for.
+    const proof = await desk.proof(record.index);
+    const [newest, log, body] = await Promise.all([desk.checkpoint(), desk.log(), record.erased ? null : desk.body(record.index)]);
+    const steps = await check(record, session.value!.tenant, proof, newest, mine.key ? [mine.key] : log.keys);
+    const last = steps.find((each) => each.name === "Signature");
+    if (last?.holds) {
+      last.note += mine.key ? ": the key that you keep" : ": the key that this server names";
+      if (body) steps.push(bodyStep(proof, record, body, exactly));
     }
+    const note = parseProof(proof)?.note ?? "", of = parseNote(note), before = mine.note && parseNote(mine.note);
+    if (before && of && steps.every((each) => each.holds !== false)) {
+      const why = await goesOn(before, of, desk.tile);
+      steps.push({ name: "History", holds: why === null, note: why ?? `the log goes on from the ${before.size} records that you know` });
+    }
+    return { steps, note, keys: log.keys, own: Boolean(mine.key) };
   }
-  const begin = () => { if (!busy) void prove(); };
+  const begin = () => void doing.run(prove, "").then((found) => { setProved(found ?? null); if (found) say(verdict(found, record.index).text); });
   useKeys({ p: { does: "prove the record", run: begin } });
-  const said = proved && verdict(proved.steps, record.index), server = new URL("../", document.baseURI).href;
+  const { problem } = doing, said = proved && verdict(proved, record.index), server = new URL("../", document.baseURI).href;
   return (
     <section class="card proof"><h3>Proof</h3>
-      <p class="acts"><Act action="audit.read" kind="main" busy={busy} run={begin} keys="p">Prove</Act> <span class="none">This browser follows the hashes from the record to the signed checkpoint.</span></p>
+      <p class="acts"><Act action="audit.read" kind="main" busy={doing.busy} run={begin} keys="p">Prove</Act> <span class="none">This browser follows the hashes from the record to the signed checkpoint.</span></p>
       {problem && (problem.status === 404 && problem.message.includes("audit_key_file")
         ? <div class="trouble forbidden" role="alert"><strong>The log is not signed.</strong> A server with a key signs it within seconds: <Command text="swarmkeeper audit key --name swarm.example.org --to audit.key" /></div>
         : <NotDone error={problem} />)}
@@ -152,17 +167,43 @@ function Prove({ record }: { record: AuditRecord }) {
               </li>
             ))}
           </ol>
-          {proved.keys.map((key) => <p class="none" key={key}>Compare the key with the one that you were given. This server says: <Command text={key} /></p>)}
-          <p class="none">The record binds its body by a salted hash; the salt stays in the store, where <code>swarmkeeper audit verify</code> checks bodies, too. The whole log from another machine: <Command text={`swarmkeeper audit verify ${server} --key ${proved.keys[0] ?? "KEY"}`} /></p>
+          {!proved.own && proved.keys.map((key) => <p class="none" key={key}>Nobody but this server says that this is its key. Compare it with the one that you were given: <Command text={key} /></p>)}
+          {said.tone === "ok" && (mine.note !== proved.note || !mine.key) && <p><button type="button" class="small" onClick={() => doKeep({ key: mine.key ?? proved.keys[0]!, note: proved.note })}>Keep {mine.key ? "" : "this key and "}the checkpoint of {parseNote(proved.note)!.size} records in this browser</button></p>}
         </>
       )}
+      <Keeping mine={mine} keep={doKeep} />
+      {said && <p class="none">The whole log, from another machine: <Command text={`swarmkeeper audit verify ${server} --key ${proved.keys[0] ?? "KEY"}`} /></p>}
     </section>
   );
 }
 
-function verdict(steps: Step[], index: number): { tone: Tone; text: string } {
+/** What the person keeps: shown, taken out, or pasted. */
+function Keeping({ mine, keep: doKeep }: { mine: Known; keep: (next: Known) => void }) {
+  const [wrong, setWrong] = useState(false);
+  function take(form: HTMLFormElement): void {
+    const text = String(new FormData(form).get("known")).trim(), isKey = verifierKey(text) !== null, isNote = !isKey && parseNote(`${text}\n`) !== null;
+    setWrong(!isKey && !isNote);
+    if (isKey) doKeep({ ...mine, key: text });
+    if (isNote) doKeep({ ...mine, note: `${text}\n` });
+    if (isKey || isNote) form.reset();
+  }
+  const note = mine.note ? parseNote(mine.note) : null;
+  return (
+    <details>
+      <summary>{mine.key || note ? `You keep ${[mine.key && "a key", note && `a checkpoint of ${note.size} records`].filter(Boolean).join(" and ")}` : "You keep no key and no checkpoint of your own"}</summary>
+      <form class="form" onSubmit={(event) => { event.preventDefault(); take(event.currentTarget); }}>
+        <Field label="A verifier key or a checkpoint that you were given" hint="This browser keeps it, and holds against it what the server says."><textarea name="known" rows={3} spellcheck={false} required /></Field>
+        {wrong && <p class="error" role="alert">This is neither a verifier key nor a signed checkpoint.</p>}
+        <p class="acts"><button type="submit">Keep</button> {(mine.key || note) && <button type="button" class="danger" onClick={() => doKeep({})}>Forget both</button>}</p>
+      </form>
+      {mine.key && <p><code class="hash">{safe(mine.key)}</code></p>}
+    </details>
+  );
+}
+
+function verdict({ steps, own }: Proved, index: number): { tone: Tone; text: string } {
   const bad = steps.find((each) => each.holds === false);
   if (bad) return { tone: "bad", text: `NOT proved: the step “${bad.name}” fails.` };
-  if (steps.some((each) => each.holds === null)) return { tone: "hold", text: `Record ${index} is in the log of the checkpoint. The signature is not checked here: swarmkeeper audit verify checks it.` };
-  return { tone: "ok", text: `Proved: record ${index} is in the signed log.` };
+  if (steps.some((each) => each.name === "Signature" && each.holds === null)) return { tone: "hold", text: `Record ${index} is in the log of the checkpoint. The signature is not checked here: swarmkeeper audit verify checks it.` };
+  return { tone: "ok", text: `Proved: record ${index} is in the signed log${own ? ", by the key that you keep" : ""}.` };
 }

@@ -7,6 +7,7 @@ export interface AuditRecord {
   resource: string; outcome: string; decision: { effect: string; policy: string; reasons: string[] }; events: string[]; trace: string | null;
   rules: string; hash: string; erased: boolean; payload: Json; redacted_fields: Redacted[]; timestamp: string;
 }
+export interface OpenedBody { index: number; erased: boolean; alg: string; salt: string | null; body: string | null; rest: string | null }
 export interface Redacted { pointer: string; rule: string; action: string; in: "value" | "key" }
 export interface CostAmounts { cost_micro_usd: number; tokens: number; unpriced_tokens: number; attempts: number }
 export interface CostSum extends CostAmounts { name: string }
@@ -23,6 +24,13 @@ export interface Verdict {
 }
 export interface AuditFilter { action?: string; actor?: string; task_id?: string; since?: string; until?: string }
 
+export interface SignedIn { id: string; created_at: string; used_at: string; ends_at: string; current: boolean }
+export interface Limits {
+  items: { limit: string; scope: string; used: number; most: number | null }[];
+  rates: { key: string; max: number | null; per_minute: number | null; tokens_per_minute: number | null }[];
+  budget: { limit: Record<string, number>; spent: Record<string, number>; reserved: Record<string, number> } | null;
+}
+
 /** Events by which a review came to a decision: of a whole task, and of a subtask. */
 const REVIEWED = ["task.judged", "work.accepted", "work.rework", "work.rejected", "work.rounds_exhausted"];
 
@@ -36,6 +44,8 @@ export const desk = {
     const page = await get<Page<AuditRecord>>("audit", { page_size: 1, ...(index > 0 ? { after: index - 1 } : {}) });
     return page.items.find((each) => each.index === index) ?? null;
   },
+  tile: async (path: string): Promise<Uint8Array> => (await call<Uint8Array>("GET", `audit/tile/${path}`, { bytes: true })).body,
+  body: (index: number) => get<OpenedBody>(`audit/${index}/body`),
   proof: (index: number) => text(`audit/${index}/proof`),
   checkpoint: () => text("audit/checkpoint"),
   log: () => get<{ begin: number; keys: string[] }>("audit/log"),
@@ -49,6 +59,9 @@ export const desk = {
   persons: (pageToken: string) => get<Page<Person>>("persons", { page_size: 200, page_token: pageToken }),
   addPerson: (name: string) => act<Person>("persons", { name }),
   onPerson: (person: string, verb: "rename" | "disable" | "enable", body: Json = {}) => act<Person>(`persons/${id(person)}:${verb}`, body),
+  sessions: () => get<Page<SignedIn>>("sessions"),
+  endSession: (session: string) => call<void>("DELETE", `sessions/${id(session)}`),
+  limits: () => get<Limits>("limits"),
   kills: () => get<Page<Kill>>("kills", { page_size: 200 }),
   kill: async (body: Json) => (await call<Kill>("PUT", "kills", { body })).body,
   lift: async (kill: string) => (await call<void>("DELETE", `kills/${id(kill)}`)).body,

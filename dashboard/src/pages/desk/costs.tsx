@@ -62,7 +62,7 @@ function Report({ report, unit }: { report: CostReport; unit: Unit }) {
         {total.unpriced_tokens > 0 && <div><dt>tokens without a price</dt><dd>{grouped(total.unpriced_tokens)}</dd></div>}
       </dl>
       {byDay && <Days items={items} first={report.first_day} last={report.last_day} unit={unit} most={most} />}
-      <Table name="Costs as a table" columns={[byDay ? "Day (UTC)" : report.by, "", "#Cost", "#Tokens", "#Attempts"]}>
+      <Table name="Costs as a table" columns={[byDay ? "Day (UTC)" : report.by[0]!.toUpperCase() + report.by.slice(1), "", "#Cost", "#Tokens", "#Attempts"]}>
         {shown.map((each) => (
           <tr key={each.name}>
             <th scope="row">{safe(each.name) || "–"}</th>

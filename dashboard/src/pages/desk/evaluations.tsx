@@ -1,7 +1,7 @@
 // What evaluators said: the decisions of reviews, the newest first; on the right all verdicts behind the one that is open.
 
 import { useState } from "preact/hooks";
-import { api, type TaskEvent } from "../../api.ts";
+import { api, lists, type TaskEvent } from "../../api.ts";
 import { useKeys } from "../../keys.ts";
 import { useRead } from "../../live.ts";
 import { Ago, Command, Key, NotDone, State, Trouble, When } from "../../parts.tsx";
@@ -97,34 +97,49 @@ function Detail({ of }: { of: Review }) {
   );
 }
 
-interface Counted { name: string; said: Record<string, number>; all: number; alike: number }
+interface Counted { name: string; said: Record<string, number>; all: number; alike: number; gold: number; right: number }
 
-/** Who said what: counted on request, since it takes a call for each task. */
+/** Who said what, and who was right on gold items: tasks whose label `gold` says what is to be decided. Counted on
+ * request, since it takes a call for each task. */
 function Evaluators({ reviews }: { reviews: Review[] }) {
-  const [found, setFound] = useState<{ rows: Counted[]; tasks: number } | null>(null);
+  const [found, setFound] = useState<{ rows: Counted[]; tasks: number; gold: number } | null>(null);
   const doing = useAct();
   async function count(): Promise<void> {
-    const tasks = [...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX);
+    const tasks = new Set([...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX));
     const decided = new Map(reviews.map((each) => [`${each.task} ${each.key} ${each.round}`, each.decision]));
-    const rows = new Map<string, Counted>();
-    for (const task of tasks) {
+    const rows = new Map<string, Counted>(), gold = new Map<string, string>();
+    for (const known of Object.keys(LOOKS)) {
+      for (const { id } of (await lists.rows({ status: [], outcome: [], label: [`gold:${known}`], order_by: "" }, COUNTED_MAX, "")).items) gold.set(id, known);
+    }
+    for (const task of new Set([...tasks, ...gold.keys()])) {
       for (const { evaluator, subject, round, decision } of (await desk.verdicts(task)).items) {
-        const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0 };
+        const name = evaluator ?? "–", row = rows.get(name) ?? { name, said: {}, all: 0, alike: 0, gold: 0, right: 0 };
         rows.set(name, row);
         if (!decision) continue;
+        if (gold.has(task) && subject === null) {
+          row.gold++;
+          if (decision === gold.get(task)) row.right++;
+        }
+        if (!tasks.has(task)) continue;
         row.said[decision] = (row.said[decision] ?? 0) + 1;
         row.all++;
         if (decided.get(`${task} ${subject} ${round}`) === decision) row.alike++;
       }
     }
-    setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.length });
+    setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.size, gold: gold.size });
   }
   if (!found) return <>{doing.problem && <NotDone error={doing.problem} />}<p><button type="button" class="small" disabled={doing.busy} onClick={() => void doing.run(count, "Counted.")}>Count by evaluator</button></p></>;
   return (
-    <Table name="By evaluator" columns={["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided"].map((each) => `#${each}`)]} caption={`Verdicts on the last ${found.tasks} reviewed tasks`}>
-      {found.rows.map((row) => (
-        <tr key={row.name}><th scope="row">{safe(row.name)}</th>{Object.keys(LOOKS).map((each) => <td class="num" key={each}>{row.said[each] ?? 0}</td>)}<td class="num">{row.all}</td><td class="num">{row.alike}</td></tr>
-      ))}
-    </Table>
+    <>
+      <Table name="By evaluator" columns={["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided", "right on gold"].map((each) => `#${each}`)]} caption={`Verdicts on the last ${found.tasks === 1 ? "reviewed task" : `${found.tasks} reviewed tasks`}, and on ${found.gold} gold ${found.gold === 1 ? "item" : "items"}`}>
+        {found.rows.map((row) => (
+          <tr key={row.name}>
+            <th scope="row">{safe(row.name)}</th>{Object.keys(LOOKS).map((each) => <td class="num" key={each}>{row.said[each] ?? 0}</td>)}<td class="num">{row.all}</td><td class="num">{row.alike}</td>
+            <td class="num">{row.gold ? `${row.right} of ${row.gold}` : "–"}</td>
+          </tr>
+        ))}
+      </Table>
+      {!found.gold && <p class="none">To see who is right, submit tasks of which you know the decision: <Command text="swarmkeeper task submit --label gold=accept …" /> or rework, or reject.</p>}
+    </>
   );
 }

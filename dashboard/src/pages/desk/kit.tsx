@@ -47,7 +47,7 @@ export function usePages<T>(key: string, read: (token: string) => Promise<Page<T
 
 /** How many there are, and a way to more. */
 export const More = ({ pages, what, children }: { pages: Pages<any>; what: string; children?: ComponentChildren }) => (
-  <p class="foot">{pages.items.length}{pages.more ? " and more" : ""} {what} {pages.more && <button type="button" class="small" onClick={() => void pages.older()}>Older</button>}{children}</p>
+  <p class="foot">{pages.items.length}{pages.more ? " and more" : ""} {pages.items.length === 1 ? what.slice(0, -1) : what} {pages.more && <button type="button" class="small" onClick={() => void pages.older()}>Older</button>}{children}</p>
 );
 
 /** Do one thing at a time; what is refused is kept to be shown. */
@@ -59,7 +59,7 @@ export function useAct(): { busy: boolean; problem: ApiError | null; run: <T>(wh
     setProblem(null);
     try {
       const answer = await what();
-      say(done);
+      if (done) say(done);
       return answer;
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));

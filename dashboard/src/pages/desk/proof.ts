@@ -42,6 +42,7 @@ export function sha256(...parts: Uint8Array[]): Uint8Array {
 
 const utf8 = new TextEncoder();
 export const hex = (data: Uint8Array): string => Array.from(data, (byte) => byte.toString(16).padStart(2, "0")).join("");
+const ofHex = (text: string): Uint8Array => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 export const leafHash = (data: Uint8Array): Uint8Array => sha256(Uint8Array.of(0), data);
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => sha256(Uint8Array.of(1), left, right);
 
@@ -113,12 +114,13 @@ export interface Shown {
   trace: string | null; rules: string; hash: string; redacted_fields: unknown; timestamp: string;
 }
 
-function inOrder(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(inOrder);
+/** Args: `whole`: what is null counts, too. */
+function inOrder(value: unknown, whole: boolean): unknown {
+  if (Array.isArray(value)) return value.map((each) => inOrder(each, whole));
   if (value === null || typeof value !== "object") return value;
-  return Object.entries(value).filter(([, each]) => each !== null && each !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, each]) => [name, inOrder(each)]);
+  return { of: Object.entries(value).filter(([, each]) => whole || (each !== null && each !== undefined)).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, each]) => [name, inOrder(each, whole)]) };
 }
-const same = (one: unknown, other: unknown): boolean => JSON.stringify(inOrder(one)) === JSON.stringify(inOrder(other));
+const same = (one: unknown, other: unknown, whole = false): boolean => JSON.stringify(inOrder(one, whole)) === JSON.stringify(inOrder(other, whole));
 
 /** Which fields of the record that is shown are not those of the proved one. */
 export function differing(shown: Shown, record: Uint8Array, tenant: string): string[] {
@@ -165,10 +167,30 @@ export async function check(shown: Shown, tenant: string, proofText: string, new
   return steps;
 }
 
+/** Whether the record in the proof commits to the body that is shown. Args: `opened`: the body, and what opens the commitment. */
+export function bodyStep(proofText: string, shown: { payload: unknown; events: unknown }, opened: { erased: boolean; alg: string; salt: string | null; body: string | null; rest: string | null }, read: (text: string) => unknown): Step {
+  const step = (holds: boolean | null, note: string): Step => ({ name: "Body", holds, note });
+  if (opened.erased) return step(true, "it was erased, and its salt with it");
+  const { salt, body, rest } = opened;
+  if (salt === null || body === null || rest === null) return step(null, `of this earlier version (${opened.alg}), swarmkeeper audit verify checks it in the store`);
+  const { alg, commitment } = (JSON.parse(new TextDecoder().decode(parseProof(proofText)!.record)) as { body: { alg: string; commitment: string } }).body;
+  if (alg !== "sha256-salted-parts" || hex(sha256(sha256(ofHex(salt), utf8.encode(body)), ofHex(rest))) !== commitment) return step(false, "the record commits to another body");
+  const { payload, events } = read(body) as { payload: unknown; events: unknown };
+  const other = [["its payload", payload, shown.payload], ["its events", events, shown.events]].filter(([, one, other]) => !same(one, other, true)).map(([name]) => name);
+  return other.length ? step(false, `what is shown differs from what is proved in ${other.join(" and ")}`) : step(true, "the record commits to the body below");
+}
+
+/** Whether this is a verifier key: `name+id+key`, and the id is that of the key. */
+export function verifierKey(text: string): { name: string; id: string; key: Uint8Array } | null {
+  const [, name = "", id = "", rest = ""] = /^([^+\s]+)\+([0-9a-f]{8})\+(\S+)$/.exec(text) ?? [], key = bytes(rest);
+  return key && key.length === 33 && key[0] === 1 && hex(sha256(utf8.encode(`${name}\n`), key)).slice(0, 8) === id ? { name, id, key } : null;
+}
+
 async function signed(note: Note, keys: readonly string[]): Promise<[boolean | null, string]> {
   for (const text of keys) {
-    const [, name = "", id = "", rest = ""] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text) ?? [], key = bytes(rest);
-    if (!key || key.length !== 33 || key[0] !== 1 || hex(sha256(utf8.encode(`${name}\n`), key)).slice(0, 8) !== id) continue;
+    const verifier = verifierKey(text);
+    if (!verifier) continue;
+    const { name, id, key } = verifier;
     const found = note.signatures.find((each) => each.name === name && each.id === id);
     if (!found || name !== note.origin) continue;
     if (!globalThis.crypto?.subtle) return [null, `by ${name}: this browser checks signatures over HTTPS only`];

@@ -2,17 +2,18 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { ofAlso } from "../../live.ts";
+import { ofAlso, useRead } from "../../live.ts";
 import { Act, Ago, Command, Dialog, NotDone, State, Trouble, Value, When } from "../../parts.tsx";
 import { letters, may, session, theme, utc, type Theme } from "../../state.ts";
-import { moment, safe, shortId, type Look } from "../../words.ts";
-import { desk, type KeyRecord, type Kill, type Person, type Redacted } from "./calls.ts";
+import { grouped, moment, money, safe, shortId, type Look } from "../../words.ts";
+import { desk, type KeyRecord, type Kill, type Person, type Redacted, type SignedIn } from "./calls.ts";
 import { address, asked, CALM, Confirm, Field, More, Table, timeOf, useAct, usePages, zoneName } from "./kit.tsx";
 
 const PARTS: Record<string, { name: string; Part: () => ComponentChildren }> = {
   you: { name: "You", Part: You },
   keys: { name: "Keys", Part: Keys },
   persons: { name: "Persons", Part: Persons },
+  limits: { name: "Limits", Part: LimitsPart },
   stops: { name: "Kill switch", Part: Stops },
   redaction: { name: "Redaction", Part: Redaction },
 };
@@ -43,7 +44,7 @@ function You() {
         <fieldset><legend>Theme</legend>{themes.map((each) => <label class="choice" key={each}><input type="radio" name="theme" checked={theme.value === each} onChange={() => { theme.value = each; }} /> {each}</label>)}</fieldset>
         <fieldset><legend>Times</legend>{[false, true].map((each) => <label class="choice" key={String(each)}><input type="radio" name="zone" checked={utc.value === each} onChange={() => { utc.value = each; }} /> {each ? "UTC" : "local"}</label>)}</fieldset>
         <fieldset><legend>Keys</legend><label class="choice"><input type="checkbox" checked={letters.value} onChange={(event) => { letters.value = event.currentTarget.checked; }} /> single letters are keys</label></fieldset>
-        <p class="none">This browser keeps these three, and nothing else.</p>
+        <p class="none">This browser keeps these three, and what you ask it to keep of the audit log.</p>
       </section>
       <section>
         <h2>Your session</h2>
@@ -56,9 +57,70 @@ function You() {
           <div><dt>tenant</dt><dd>{safe(who.tenant)}</dd></div>
           <div><dt>may</dt><dd class="may">{who.may.map((each) => <code key={each}>{each}</code>)}</dd></div>
         </dl>
-        <p class="none">It ends after 12 hours without a call, and with its key. Limits of the tenant, and what of them is used, on the server’s machine: <Command text={`swarmkeeper tenant get ${who.tenant}`} /></p>
+        <SignedInList />
       </section>
     </div>
+  );
+}
+
+/** The browsers that are signed in with the same key; any of them is signed out here. */
+function SignedInList() {
+  const reading = useRead("sessions", desk.sessions, CALM);
+  const doing = useAct();
+  const all = reading.state.value.data?.items ?? [], others = all.filter((each) => !each.current);
+  const end = (what: SignedIn[]) => void doing.run(async () => { for (const each of what) await desk.endSession(each.id); }, "Signed out.").then(reading.again);
+  return (
+    <>
+      <h2>Signed in with this key</h2>
+      <p class="none">A session ends after 12 hours without a call, after a week, and with its key.</p>
+      <Trouble read={reading.state.value} what="your sessions" />
+      {doing.problem && <NotDone error={doing.problem} />}
+      {all.length > 0 && (
+        <Table name="Sessions" columns={["Since", "Last used", "Ends", ""]}>
+          {all.map((each) => (
+            <tr key={each.id}>
+              <th scope="row"><When time={each.created_at} /></th><td>{each.current ? <span class="label">this browser</span> : <><Ago time={each.used_at} /> ago</>}</td><td><When time={each.ends_at} /></td>
+              <td><div class="acts">{!each.current && <Act action="session.open" busy={doing.busy} run={() => end([each])}>Sign out</Act>}</div></td>
+            </tr>
+          ))}
+        </Table>
+      )}
+      {others.length > 1 && <p class="acts"><Act action="session.open" kind="danger" busy={doing.busy} run={() => end(others)}>Sign out all {others.length} others</Act></p>}
+    </>
+  );
+}
+
+// ---- Limits ----------------------------------------------------------------------------------------------------------
+
+function LimitsPart() {
+  const reading = useRead("limits", desk.limits, { ...CALM, every: 10_000, seldom: 10_000 });
+  const seen = reading.state.value, found = seen.data, budget = found?.budget;
+  const row = (name: string, whose: string, used: number, most: number | null, shown: (n: number) => string = grouped) => (
+    <tr key={`${name} ${whose}`}>
+      <th scope="row">{safe(name.replaceAll("_", " "))}</th><td>{whose}</td>
+      <td class="wide">{most !== null && <svg class={`share ${used >= 0.8 * most ? "near" : ""}`} viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="6" /><rect width={most ? Math.min(100, (100 * used) / most) : 100} height="6" /></svg>}</td>
+      <td class="num">{shown(used)}</td><td class="num">{most === null ? "no limit" : shown(most)}</td>
+    </tr>
+  );
+  return (
+    <>
+      <div class="part-head"><h2>Limits</h2></div>
+      <Trouble read={seen} what="the limits" />
+      {found && (
+        <>
+          <Table name="Use" columns={["Limit", "Of", "", "#Used", "#At most"]}>
+            {budget && Object.entries(budget.limit).map(([name, most]) => row(name === "cost_micro_usd" ? "budget: cost" : `budget: ${name}`, "tenant", (budget.spent[name] ?? 0) + (budget.reserved[name] ?? 0), most, name === "cost_micro_usd" ? money : grouped))}
+            {found.items.map((each) => row(each.limit, each.scope === "key" ? "your key" : "tenant", each.used, each.most))}
+          </Table>
+          {found.rates.length > 0 && (
+            <Table name="Rates of leases" columns={["Leases of", "#At once", "#A minute", "#Tokens a minute"]}>
+              {found.rates.map((each) => <tr key={each.key}><th scope="row">{safe(each.key.replace(":", " "))}</th>{[each.max, each.per_minute, each.tokens_per_minute].map((most, at) => <td class="num" key={at}>{most === null ? "–" : grouped(most)}</td>)}</tr>)}
+            </Table>
+          )}
+          <p class="foot">Who runs the server sets them: <Command text={`swarmkeeper tenant set ${session.value!.tenant} --max-backlog 5000`} /></p>
+        </>
+      )}
+    </>
   );
 }
 

@@ -129,6 +129,26 @@ EXAMPLES: Mapping[str, Shown] = {
             "next_page_token": "",
         }
     ),
+    "GET /limits": Shown(
+        {
+            "items": [
+                {"limit": "open_tasks", "scope": "tenant", "used": 312, "most": 10_000},
+                {"limit": "tasks_a_minute", "scope": "key", "used": 4, "most": None},
+            ],
+            "rates": [{"key": "skill:ocr", "max": 8, "per_minute": 120, "tokens_per_minute": None}],
+            "budget": {
+                "limit": {"cost_micro_usd": 50_000_000},
+                "spent": {"cost_micro_usd": 12_450_000, "tokens": 1_204_000, "attempts": 930},
+                "reserved": {"cost_micro_usd": 50_000},
+            },
+        }
+    ),
+    "GET /sessions": Shown(
+        {
+            "items": [{"id": "ses_01KZ8S01", "created_at": T0, "used_at": T1, "ends_at": T3, "current": True}],
+            "next_page_token": "",
+        }
+    ),
     "GET /bots/{bot_id}/leases": Shown(
         {
             "items": [

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from swarmkeeper.http.dependencies import BotId, CurrentCall, LastEventId, TaskId
+from swarmkeeper.govern.access import Action
+from swarmkeeper.http.dependencies import BotId, CurrentCall, LastEventId, Permission, TaskId
 from swarmkeeper.http.insight import change_stream
 from swarmkeeper.http.insight.queries import ChangesQuery, TimelineQuery, VerdictsQuery
 from swarmkeeper.http.queries import PageQuery
@@ -17,7 +18,7 @@ from swarmkeeper.http.routing import StrictRoute
 from swarmkeeper.reads.insight import queues, timeline, verdicts
 from swarmkeeper.wire.insight.changes import ChangesTold
 from swarmkeeper.wire.insight.history import Timeline, VerdictPage
-from swarmkeeper.wire.insight.load import LeaseHeldPage, QueuePage
+from swarmkeeper.wire.insight.load import LeaseHeldPage, QueuePage, TenantLimits
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -71,6 +72,14 @@ async def list_queues(query: Annotated[PageQuery, Query()], call: CurrentCall) -
         )
     )
     return Json(page)
+
+
+@router.get(
+    "/limits", tags=["ops"], response_model=TenantLimits, dependencies=[Depends(Permission(Action.SKILL_READ))]
+)
+async def get_limits(call: CurrentCall) -> Response:
+    """Read the limits of the tenant and of the caller's key, and what of them is used now."""
+    return Json(await call.read(lambda reads: reads.explainer.limits(call.by)))
 
 
 @router.get("/changes", tags=["evidence"], response_model=ChangesTold, responses={**sse.DESCRIBED})

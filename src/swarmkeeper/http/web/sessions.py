@@ -7,8 +7,9 @@ cookie counts.
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
 from swarmkeeper.core import errors
@@ -17,13 +18,15 @@ from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import fetch
 from swarmkeeper.core.persons.reads import PERSON_ROW
 from swarmkeeper.core.sessions.commands import EndSession
-from swarmkeeper.core.sessions.records import AGE_MAX
+from swarmkeeper.core.sessions.reads import SESSIONS_OF_KEY
+from swarmkeeper.core.sessions.records import AGE_MAX, IDLE_MAX, SessionRecord
 from swarmkeeper.govern.access import ROLES, Action
 from swarmkeeper.http.dependencies import Call, CurrentCall, NoBody, Permission, credential, require
 from swarmkeeper.http.openapi import refuses
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import OpenRoute, StrictRoute
 from swarmkeeper.http.web import origin
+from swarmkeeper.reads import views
 from swarmkeeper.reads.views import View
 from swarmkeeper.wire import v1
 
@@ -31,6 +34,9 @@ router = APIRouter(tags=["sessions"], route_class=StrictRoute)
 open_router = APIRouter(tags=["sessions"], route_class=OpenRoute)
 
 COOKIE_BYTES = 32
+SessionId = Annotated[
+    str, Path(description="A session's id.", json_schema_extra={"pattern": "^[a-z]{3}_[0-9A-Za-z]{1,64}$"})
+]
 _OPEN = [Depends(Permission(Action.SESSION_OPEN))]
 
 
@@ -77,6 +83,49 @@ async def end_session(call: CurrentCall) -> Response:
     await call.services.engine.do(EndSession(by=call.by, session=session, trace=call.trace))
     page = origin.own_origin(call.headers, call.services.limits)
     return Response(status_code=204, headers={"set-cookie": origin.set_cookie(page, call.scope, call.headers, "", 0)})
+
+
+@router.get("/sessions", response_model=v1.SessionPage)
+async def list_sessions(call: CurrentCall) -> Response:
+    """List the browsers that are signed in with the caller's key, or with tokens of the same subject."""
+    found = await _sessions(call)
+    return Json(
+        views.page(
+            [
+                {
+                    "id": each.id,
+                    "created_at": views.time(each.created_at),
+                    "used_at": views.time(each.used_at),
+                    "ends_at": views.time(each.ends_at),
+                    "current": each.id == call.by.session,
+                }
+                for each in found
+            ],
+            "",
+        )
+    )
+
+
+@router.delete("/sessions/{session_id:id}", status_code=204, responses=refuses(errors.ResourceNotFound))
+async def end_one_session(session_id: SessionId, call: CurrentCall) -> Response:
+    """Sign out a browser that is signed in with the caller's key, or with a token of the same subject."""
+    if session_id not in {each.id for each in await _sessions(call)}:
+        raise errors.ResourceNotFound("no such session of yours, or it has ended")
+    await call.services.engine.do(EndSession(by=call.by, session=session_id, trace=call.trace))
+    return Response(status_code=204)
+
+
+async def _sessions(call: Call) -> list[SessionRecord]:
+    wall = call.services.clock.now()
+    found: list[SessionRecord] = await fetch(
+        call.services.queries.reader,
+        SESSIONS_OF_KEY,
+        tenant=call.by.tenant,
+        key_id=call.by.key_id,
+        used_after=wall - IDLE_MAX,
+        now=wall,
+    )
+    return found
 
 
 async def _opened(call: Call, by: Principal) -> Response:

@@ -51,6 +51,40 @@ class QueuePage(Page[QueueState]):
     """
 
 
+class LimitUse(Answer):
+    """How much of a limit is used."""
+
+    limit: Annotated[str, Field(description="Its name, as in refusals.", examples=["open_tasks"])]
+    scope: Annotated[str, Field(description="`tenant`, or `key`: of the caller's key.", examples=["tenant"])]
+    used: int
+    most: Annotated[int | None, Field(description="Null: there is no limit.")] = None
+
+
+class WorkRateSet(Answer):
+    """A limit of leases, which `swarmkeeper tenant limit` sets."""
+
+    key: Annotated[str, Field(description="`tenant`, `skill:NAME` or `scope:NAME`.", examples=["skill:ocr"])]
+    max: Annotated[int | None, Field(description="How many leases of a skill run at once.")] = None
+    per_minute: Annotated[int | None, Field(description="How many leases a minute has.")] = None
+    tokens_per_minute: Annotated[int | None, Field(description="How many tokens a minute has.")] = None
+
+
+class TenantBudget(Answer):
+    """What all attempts of the tenant may use, by `cost_micro_usd`, `tokens` or `attempts`."""
+
+    limit: dict[str, int]
+    spent: dict[str, int]
+    reserved: Annotated[dict[str, int], Field(description="For attempts that run.")]
+
+
+class TenantLimits(Answer):
+    """The limits of a tenant, and what of them is used now."""
+
+    items: Annotated[list[LimitUse], Field(description="Limits of calls and of what is kept.")]
+    rates: Annotated[list[WorkRateSet], Field(description="Limits of leases.")]
+    budget: Annotated[TenantBudget | None, Field(description="Null: the tenant has no budget.")] = None
+
+
 class LeaseHeld(Answer):
     """What a bot works on."""
 
