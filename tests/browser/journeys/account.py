@@ -4,7 +4,7 @@ import json
 
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.driving import ARGUMENTS, at, journey, sign_in, watched
+from tests.browser.driving import at, given, journey, sign_in, watched
 
 
 @journey
@@ -36,7 +36,7 @@ def signs_other_browsers_out(context: BrowserContext) -> None:
 @journey
 def reads_the_limits(context: BrowserContext) -> None:
     """Each limit with what is used of it, in the words and numbers that the server has."""
-    expected = json.loads(ARGUMENTS[0])
+    expected = json.loads(given.arguments[0])
     with watched(context) as page:
         sign_in(page)
         at(page, "settings?part=limits")
