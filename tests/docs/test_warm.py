@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,14 +31,10 @@ def lives(process: int) -> bool:
 
 
 def test_arguments_environment_folder_and_files_are_those_of_the_caller(warm: Path, tmp_path: Path) -> None:
-    code = (
-        "import os, sys; print(sys.argv, os.environ['X'], os.getcwd(), sys.stdin.read()); print('e', file=sys.stderr)"
-    )
+    code = "import os, sys; print(sys.argv, os.environ['X'], os.getcwd(), sys.stdin.read()); sys.stderr.write('e')"
+    given: dict[str, Any] = {"cwd": tmp_path, "env": {"X": "1=2\n3"}, "input": "ü", "text": True}
     for python in (sys.executable, str(warm / "warm-python")):
-        done = subprocess.run(
-            [python, "-c", code, "a b", ""], cwd=tmp_path, env={"X": "1=2\n3"}, input="ü", capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
+        done = subprocess.run([python, "-c", code, "a b", ""], capture_output=True, check=False, **given)
 
         assert (done.returncode, done.stderr) == (0, "e")
         assert done.stdout == f"['-c', 'a b', ''] 1=2\n3 {tmp_path} ü\n"
