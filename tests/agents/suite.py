@@ -16,6 +16,7 @@ import pytest
 
 from swarmkeeper import Accept, Candidate, Context, EvaluatorBot, Rework
 from swarmkeeper.agents import Caps, agent_bot, running_attempt
+from swarmkeeper.core.decide.effects import closing
 from swarmkeeper.testing.test_server import LEASE_SECONDS, Process, TestServer, running_test_server, soon
 from swarmkeeper.wire.answers import SubTaskDetail, Task
 from tests.agents.script import INPUT_TOKENS, OUTPUT_TOKENS, Call, FrameworkUnderTest, Hang, Say, Script
@@ -93,7 +94,10 @@ class AgentSuite:
         assert [(attempt.error or {}).get("class") for attempt in job.attempts[:2]] == ["rate_limited"] * 2
         assert [call.body["error"]["retry_after_seconds"] for call in server.of("report")[:2]] == [0.2] * 2
 
-    async def test_a_slow_call_is_cancelled_with_its_task_and_its_use_is_kept(self) -> None:
+    async def test_a_slow_call_is_cancelled_with_its_task_and_its_use_is_kept(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(closing, "GRACE", 2_000_000)  # in place of ten seconds
         script = Script(Call("note", {"text": "a"}), Hang())
         async with running_test_server() as server:
             async with at_work(server, self.bot(self.framework.agent(script, [note]))):

@@ -16,3 +16,15 @@ def town() -> Iterator[RealTown]:
 @pytest.fixture
 def made(town: RealTown) -> dict[str, str]:
     return furnish(town)
+
+
+@pytest.fixture(scope="module")
+def shown() -> Iterator[RealTown]:
+    """A town for the tests of a file that change nothing in it."""
+    with real_town() as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def shown_made(shown: RealTown) -> dict[str, str]:
+    return furnish(shown)

@@ -19,7 +19,7 @@ from tests.acceptance.process import Process
 SECONDS_MAX = 60
 # Their processes are forked from one that has loaded a server, unless a test says otherwise: a start takes most of a
 # second of processor time.
-FORKED = {"key", "serve"}
+FORKED = {"bot", "demo", "dev", "key", "run", "serve"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class Server:
         command, environment = [sys.executable, *program, *words], {**clean, **(environ or {})}
         self.process: subprocess.Popen[str] | Process
         if words and words[0] in FORKED if forked is None else forked:
+            self.log.touch()
             self.process = Process(command, log=self.log, environment=environment, folder=folder, constants=constants)
             return
         assert constants is None, "what is started afresh has the constants of the code"

@@ -3,9 +3,7 @@
 import io
 import json
 import logging
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,13 +51,16 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert server.stop() == 0, server.said()
 
 
-def typed(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as a process; it must succeed."""
-    command = [sys.executable, *(words if words[0].endswith(".py") else ("-m", "swarmkeeper.cli", *words))]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SWARMKEEPER_")}
-    done = subprocess.run(command, cwd=folder, env=clean, check=False, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done
+def typed(folder: Path, *words: str, forked: bool = True) -> str:
+    """Run a command as a process; it must succeed. Return what it printed."""
+    if words[0].endswith(".py"):
+        run = Server(folder=folder, program=words, forked=forked)
+    else:
+        run = Server(*words, folder=folder, forked=forked)
+    assert run.process.stdout is not None
+    said = run.process.stdout.read()
+    assert run.end() == 0, run.said()
+    return said
 
 
 def test_a_bot_started_by_python_finds_the_folder_of_dev(dev: Path) -> None:
@@ -75,7 +76,7 @@ with sync.Client() as swarm:
 """)
     bot = Server(folder=dev, program=("bot.py",))
     try:
-        said = typed(dev, "hand_in.py").stdout
+        said = typed(dev, "hand_in.py", forked=False)
     finally:
         code = bot.stop()
 
@@ -129,7 +130,7 @@ def test_bot_run_all_runs_every_bot_of_a_file_in_one_process(dev: Path) -> None:
     finally:
         code = bots.stop()
 
-    assert [json.loads(line.stdout)["result"] for line in said] == [
+    assert [json.loads(line)["result"] for line in said] == [
         {"main": {"said": "HERE"}},
         {"main": {"said": "here"}},
     ]
@@ -169,7 +170,7 @@ def test_bots_without_a_name_are_called_as_in_their_file_each_time_they_are_star
         finally:
             assert bots.stop() == 0, bots.said()
 
-    names = [json.loads(line)["name"] for line in typed(dev, "bot", "list", "--json").stdout.splitlines()]
+    names = [json.loads(line)["name"] for line in typed(dev, "bot", "list", "--json").splitlines()]
 
     assert {"Loud", "quiet"} <= set(names)
     assert not any(name.startswith("bot_") for name in names)

@@ -16,8 +16,13 @@ import pytest
 from tests.acceptance.server import Server
 from tests.counts import write_count
 from tests.docs.blocks import ROOT, Block, blocks_of
+from tests.support.warm import warm_commands
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+BIN = Path(sys.executable).parent
+# On these, each command and each block of Python is a start of its own, as it is for a reader. On the other pages, they
+# are forked from a process that has imported the same (tests/support/warm.py).
+STARTED = {ROOT / "docs" / "start.md", ROOT / "docs" / "guides" / "bot-in-python.md"}
 APART = ROOT / "tests" / "agents" / "apart"
 # Nothing in them can be run; tests/deploy renders the YAML.
 SHOWN = {"text", "mermaid", "json", "toml", "yaml"}
@@ -33,8 +38,8 @@ swarmkeeper run "Compare the three vector databases in notes/ for our use" --fil
 )
 
 
-def script_of(blocks: list[Block]) -> str:
-    """Return the page as one shell script: its bash in order, its Python saved or run in place."""
+def script_of(blocks: list[Block], python: str) -> str:
+    """Return the page as one shell script: its bash in order, its Python saved or run in place by `python`."""
     lines = ["set -euo pipefail"]
     for number, block in enumerate(blocks):
         if block.language == "bash" and "run" not in block.options:
@@ -43,7 +48,7 @@ def script_of(blocks: list[Block]) -> str:
             name = block.options.get("file", f"block_{number}.py")
             lines.append(f"cat > {name} <<'PYTHON_BLOCK'\n{block.code}PYTHON_BLOCK")
             # Imported, not run: a running bot would wait for work for ever.
-            lines.append(f'{sys.executable} -c \'import runpy; runpy.run_path("{name}", run_name="block")\'')
+            lines.append(f'{python} -c \'import runpy; runpy.run_path("{name}", run_name="block")\'')
     return "\n".join(lines)
 
 
@@ -57,6 +62,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with warm_commands(tmp_path_factory.mktemp("warm")) as folder:
+        yield folder
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -67,13 +78,16 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, request: pytest.Fix
     server: Server = request.getfixturevalue("server")  # only for a page that has something to run
     folder = tmp_path / "page"
     folder.mkdir()
+    path, python = f"{BIN}:{os.environ['PATH']}", sys.executable
+    if page not in STARTED:
+        path, python = f"{request.getfixturevalue('warm')}:{path}", "warm-python"
     environment = os.environ | {
         "SWARMKEEPER_URL": server.url,
         "SWARMKEEPER_API_KEY": server.key("admin", tenant=page.stem.lower()),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": path,
     }
     shell = subprocess.Popen(
-        ["bash", "-m", "-c", script_of(blocks)],
+        ["bash", "-m", "-c", script_of(blocks, python)],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -92,9 +106,11 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, request: pytest.Fix
 def test_no_block_of_the_docs_is_left_unexecuted() -> None:
     """Blocks marked `run=ci` are in .ci/run; `run=server` starts the server that all pages use; `run=apart` is run by
     the tests of the framework that it needs. `run=install` installs what the tests are run with; `run=key` needs a
-    provider's key, so its command is run without one and must say what is missing."""
+    provider's key, so its command is run without one and must say what is missing. What is marked `run=guide` stands in
+    a guide, too, where it is run and its output is kept: the small model takes long to say it twice."""
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     left = []
+    guides = "".join(_bash_of(page) for page in PAGES if page.parent == ROOT / "docs" / "guides")
     for page in PAGES:
         for block in blocks_of(page):
             where = block.options.get("run")
@@ -104,6 +120,7 @@ def test_no_block_of_the_docs_is_left_unexecuted() -> None:
                 or (block.language == "bash" and where is None)
                 or (block.language == "bash" and where == "server" and block.code.strip() == "swarmkeeper dev")
                 or (where == "ci" and all(line in ci for line in block.code.strip().splitlines()))
+                or (where == "guide" and block.code in guides.replace(" > result.txt", ""))
                 or (where == "install" and block.code in INSTALLS)
                 or (where == "key" and block.code in WITH_A_KEY)
                 or block.language in SHOWN
@@ -115,12 +132,17 @@ def test_no_block_of_the_docs_is_left_unexecuted() -> None:
     assert left == []
 
 
+def _bash_of(page: Path) -> str:
+    """Return what is run of a page."""
+    return "".join(each.code for each in blocks_of(page) if each.language == "bash" and "run" not in each.options)
+
+
 @pytest.mark.parametrize("code", WITH_A_KEY)
 def test_a_command_that_needs_a_key_says_so_without_one(code: str, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     keys = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
     environment = {name: value for name, value in os.environ.items() if name not in keys}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    environment["PATH"] = f"{BIN}:{environment['PATH']}"
     (command,) = [line for line in code.splitlines() if line.startswith("swarmkeeper")]
 
     said = subprocess.run(

@@ -1,9 +1,11 @@
 """A stand-in program, real git repositories, and attempts without an orchestrator."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +95,15 @@ def programs(tmp_path: Path) -> Programs:
 class Repo:
     """A real git repository."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, like: Path | None = None) -> None:
+        """
+        Args:
+            like: copy the repository there, which is quicker than making one of the same content.
+        """
         self.path = path
+        if like is not None:
+            shutil.copytree(like, path, symlinks=True)
+            return
         path.mkdir(parents=True)
         self.git("init", "-q", "-b", "main")
         self.commit("a.txt", "one\n")
@@ -121,11 +130,16 @@ class Repo:
         return self.git("branch", "--format=%(refname:short)").splitlines()
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return Repo(tmp_path / "repos" / "app")
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Repo(tmp_path_factory.mktemp("template") / "repo").path
 
 
 @pytest.fixture
-def make_repo() -> Callable[[Path], Repo]:
-    return Repo
+def repo(tmp_path: Path, template: Path) -> Repo:
+    return Repo(tmp_path / "repos" / "app", like=template)
+
+
+@pytest.fixture
+def make_repo(template: Path) -> Callable[[Path], Repo]:
+    return partial(Repo, like=template)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from swarmkeeper.agents.programs.folders import OWNER_FILE, AttemptFolders, FolderOwner, started
+from tests.acceptance.process import Process
 from tests.agents.programs.conftest import STAND_IN, Programs, Repo, Steps
 from tests.sdk.alive import Alive
 
@@ -30,22 +32,36 @@ print(bot.execute(SubTask(key="x", description="Do it.", input={"repository": gi
 """
 
 
-def start_bot(programs: Programs, repo: Repo, script: Any, resume: list[str] | None = None) -> subprocess.Popen[bytes]:
+Bot = subprocess.Popen[bytes] | Process
+
+
+def start_bot(
+    programs: Programs, repo: Repo, script: Any, resume: list[str] | None = None, *, forked: bool = True
+) -> Bot:
+    """Start a bot.
+
+    Args:
+        forked: from a process that has loaded most of what it imports; when it is killed, it is gone at once.
+    """
     given = {
         "command": programs.command(script), "home": str(programs.home), "root": str(repo.path.parent),
         "repository": str(repo.path), "resume": resume or [],
     }  # fmt: skip
-    return subprocess.Popen([sys.executable, "-c", BOT, json.dumps(given)], stdout=subprocess.DEVNULL)
+    if not forked:
+        return subprocess.Popen([sys.executable, "-c", BOT, json.dumps(given)], stdout=subprocess.DEVNULL)
+    file, log = (repo.path.parent / name for name in ("started_bot.py", "started_bot.err"))
+    file.write_text(BOT)
+    return Process([sys.executable, str(file), json.dumps(given)], log=log, environment=os.environ)
 
 
 def sweep(programs: Programs) -> int:
     return AttemptFolders(programs.home).sweep(lambda home, about: None)
 
 
-def kill(process: subprocess.Popen[bytes], *, reap: bool = True) -> None:
+def kill(process: Bot, *, reap: bool = True) -> None:
     os.kill(process.pid, signal.SIGKILL)
     if reap:
-        process.wait()
+        process.wait(20)
     else:  # a bot in a container is often not reaped: wait until it is a zombie
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
@@ -56,7 +72,7 @@ def test_the_checkout_of_a_killed_bot_is_removed_at_the_next_start(
 ) -> None:
     pipe = str(alive.path)
     script: Steps = [["write", "a.txt", "half"], ["ignore", "SIGTERM"], ["fork", pipe], ["hold", pipe]]
-    bot = start_bot(programs, repo, script)
+    bot = start_bot(programs, repo, script, forked=False)
     alive.hears()
     assert (len(repo.worktrees()), programs.left()) == (2, ["sub_1"])
 
@@ -69,7 +85,7 @@ def test_the_checkout_of_a_killed_bot_is_removed_at_the_next_start(
     assert alive.nobody()
     assert (repo.worktrees(), programs.left(), repo.branches()) == ([], [], ["main", output["branch"]])
     if not reap:
-        bot.wait()
+        bot.wait(20)
 
 
 def test_a_living_bots_checkout_is_left_alone(programs: Programs, repo: Repo, alive: Alive) -> None:
@@ -97,7 +113,7 @@ def test_the_session_of_a_killed_bot_goes_on_with_its_files(programs: Programs, 
     bot = start_bot(programs, repo, script, ["--resume", "{session}"])
     alive.hears()
     while json.loads((programs.home / "sub_1" / OWNER_FILE).read_text())["about"]["session"] is False:
-        pass
+        time.sleep(0.001)
     kill(bot)
     kept = {"program": sys.executable, "host": os.uname().nodename, "session": "ses-1"}
 
@@ -116,7 +132,7 @@ def test_a_bot_killed_at_any_moment_leaves_nothing_after_the_sweep(programs: Pro
     bot = start_bot(programs, repo, [["write", "a.txt", "x"], ["event", {"type": "result", "subtype": "success"}]])
     programs.home.mkdir(exist_ok=True)
     while bot.poll() is None and not any(each.name != ".lock" for each in programs.home.iterdir()):
-        pass
+        time.sleep(0.001)
     try:
         bot.wait(moment * 0.03)
     except subprocess.TimeoutExpired:

@@ -4,7 +4,22 @@ import json
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.driving import KEPT, SHOWS_FOCUS, TOO_WIDE, at, given, journey, read_again, settled, sign_in, watched
+from tests.browser.driving import (
+    KEPT,
+    SHOWS_FOCUS,
+    TOO_WIDE,
+    WIDE,
+    at,
+    evaluated,
+    given,
+    journey,
+    read_again,
+    settled,
+    sign_in,
+    watched,
+)
+
+LOW = {"width": 320, "height": 640}
 
 
 @journey
@@ -74,19 +89,6 @@ def follows_a_link_once(context: BrowserContext) -> None:
         page.goto("about:blank")
         page.goto(f"{given.ui}#t={given.arguments[0]}")
         expect(page.get_by_role("alert")).to_contain_text("used already")
-
-
-@journey
-def keeps_nothing_in_the_browser(context: BrowserContext) -> None:
-    with watched(context) as page:
-        sign_in(page)
-        for place in given.arguments:
-            at(page, place)
-            settled(page)
-        devtools = context.new_cdp_session(page)
-        asked = {"expression": KEPT, "awaitPromise": True}
-        kept = json.loads(devtools.send("Runtime.evaluate", asked)["result"]["value"])
-        assert sorted(kept) == ["swarmkeeper.letters", "swarmkeeper.theme", "swarmkeeper.zone"], kept
 
 
 @journey
@@ -183,16 +185,22 @@ def fits(page: Page, place: str) -> None:
 
 
 @journey
-def fits_a_narrow_screen(context: BrowserContext) -> None:
+def fits_a_narrow_screen_and_keeps_nothing(context: BrowserContext) -> None:
+    """Each page is shown wide and narrow, and after all of them the browser has kept nothing but how it looks."""
     with watched(context) as page:
-        page.set_viewport_size({"width": 320, "height": 640})
+        page.set_viewport_size(LOW)
         page.goto(given.ui)
         fits(page, "sign-in")
         sign_in(page)
         for place in given.arguments:
+            page.set_viewport_size(WIDE)
             at(page, place)
             settled(page)
+            page.set_viewport_size(LOW)
+            settled(page)
             fits(page, place)
+        kept = json.loads(evaluated(page, KEPT))
+        assert sorted(kept) == ["swarmkeeper.letters", "swarmkeeper.theme", "swarmkeeper.zone"], kept
 
 
 @journey

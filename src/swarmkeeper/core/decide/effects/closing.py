@@ -22,6 +22,10 @@ from swarmkeeper.core.states import (
     Transition,
 )
 
+# A bot learns of a cancellation by its next heartbeat, a third of its lease later. Then it has this long, in
+# microseconds, to report what it has used.
+GRACE = 10_000_000
+
 # ---- ends of items -------------------------------------------------------------------------------------------------
 
 
@@ -102,7 +106,7 @@ def _cancel_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> b
                 working.edit_lease(lease).cancelled = True
                 working.set_timer("lease", work.id, None)
                 working.set_timer("ends", work.id, None)
-                working.set_timer("grace", work.id, working.now + lease.ttl // 3 + 10_000_000)
+                working.set_timer("grace", work.id, working.now + lease.ttl // 3 + GRACE)
             continue
         working.move_work(task, work, Transition.CANCELLED)
         gone.append(work)
