@@ -25,8 +25,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("swarmkeeper")
 
 
-# A store syncs each commit, and a test would wait for the disk. In memory a sync costs nothing, and what a process wrote
-# outlives its kill all the same. Power cuts are played in tests/sim/test_disk.py, on a disk that loses what is not synced.
+# A store syncs each commit, and a test would wait for the disk. In memory a sync costs nothing, and what a process
+# wrote outlives its kill all the same. tests/sim/test_disk.py plays power cuts, on a disk of its own.
 IN_MEMORY = "/dev/shm"  # where Linux has it
 ROOM = 4 << 30  # bytes that must be free there: a container often gets far less
 
