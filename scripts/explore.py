@@ -29,6 +29,13 @@ PROPERTY_TESTS = (
     "tests/sim",
 )
 FUZZING = "tests/http/test_fuzz.py"
+# What `make test` plays with smaller numbers: see `exploring()` in tests/examples.py.
+IN_FULL = (
+    "tests/acceptance/test_canaries.py",
+    "tests/acceptance/test_kill.py",
+    "tests/acceptance/test_replicas.py",
+    "tests/sim/test_seeds.py",
+)
 # Longer than a test may take: examples are tried until one fails, and that one is then made smaller.
 PART_SECONDS_MAX = 1_800
 OUTPUT_LINES = 80  # of a part that found something: the failing example is at its end
@@ -47,6 +54,7 @@ def parts(seed: int, jobs: int) -> Iterator[Part]:
     simulate = [str(BIN / "swarmkeeper"), "simulate", "--start", str(seed), "--jobs", str(jobs)]
     yield "property tests", [*pytest, "-m", "hypothesis", *PROPERTY_TESTS]
     yield "fuzzing, with sequences of calls", [*pytest, FUZZING]
+    yield "tests in full", [*pytest, *IN_FULL]
     yield "simulator, engine and store", [*simulate, "--seeds", str(10 * jobs), "--hours", "2"]
     yield "simulator, over HTTP", [*simulate, "--seeds", str(3 * jobs), "--hours", "1", "--level", "http"]
 

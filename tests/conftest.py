@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import shutil
 import signal
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,6 +23,23 @@ hypothesis.settings.register_profile(
     "explore", hypothesis.settings.get_profile("swarmkeeper"), derandomize=False, max_examples=EXPLORED
 )
 hypothesis.settings.load_profile("swarmkeeper")
+
+
+# A store syncs each commit, and a test would wait for the disk. In memory a sync costs nothing, and what a process
+# wrote outlives its kill all the same. tests/sim/test_disk.py plays power cuts, on a disk of its own.
+IN_MEMORY = "/dev/shm"  # where Linux has it
+ROOM = 4 << 30  # bytes that must be free there: a container often gets far less
+
+
+def _temporary_files_in_memory() -> None:
+    """Let `tmp_path` be in memory, where there is enough of it and programs may be run from it."""
+    if not os.access(IN_MEMORY, os.W_OK) or os.statvfs(IN_MEMORY).f_flag & getattr(os, "ST_NOEXEC", 0):
+        return
+    if shutil.disk_usage(IN_MEMORY).free >= ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", IN_MEMORY)
+
+
+_temporary_files_in_memory()
 
 
 class Tally:

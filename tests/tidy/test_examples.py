@@ -96,6 +96,17 @@ def test_exploring_ends_when_its_time_is_up(explore: ModuleType, monkeypatch: py
     assert next(clock) < 10
 
 
+def test_exploring_plays_in_full_what_is_usually_played_in_part(explore: ModuleType) -> None:
+    """A larger number that nothing plays proves nothing."""
+    commands = [" ".join(command) for _, command in explore.parts(77, 1) if "-m" not in command]
+    asking = {
+        str(file.relative_to(TESTS.parent)) for file in TESTS.rglob("test_*.py") if "exploring()" in file.read_text()
+    } - {str(Path(__file__).relative_to(TESTS.parent))}
+
+    assert {file for file in asking if not any(file in command for command in commands)} == set()
+    assert asking
+
+
 def test_each_part_repeats_with_its_seed(explore: ModuleType) -> None:
     commands = [" ".join(command) for _, command in explore.parts(77, 1)]
 
