@@ -23,6 +23,14 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("swarmkeeper")
 
+# Rooms with tests of many seconds, which begin first: else a run ends with one worker at work and the others done.
+LONG = ("browser", "testing", "bench", "acceptance", "at_rest", "docs", "outgoing", "sinks", "sim", "swarm", "cli")
+
+
+def _room(nodeid: str) -> str:
+    """Return the folder within `tests`, or the file."""
+    return "/".join(nodeid.split("::")[0].split("/")[:2])
+
 
 class Tally:
     """What the whole run came to; with several workers it lives in the one that gathers their reports."""
@@ -32,7 +40,7 @@ class Tally:
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.seconds["/".join(report.nodeid.split("::")[0].split("/")[:2])] += report.duration
+        self.seconds[_room(report.nodeid)] += report.duration
         if report.skipped:  # an expected failure is reported as one of these too
             self.skipped.append(report.nodeid)
 
@@ -67,6 +75,13 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Tally(), "tally")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let long tests begin first. Within a room the order stays."""
+    rank = {f"tests/{room}": number for number, room in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(_room(item.nodeid), len(LONG)))
 
 
 @pytest.hookimpl(wrapper=True)
