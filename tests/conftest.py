@@ -24,6 +24,14 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("swarmkeeper")
 
+# Rooms with tests of many seconds, which begin first: else a run ends with one worker at work and the others done.
+LONG = ("browser", "testing", "bench", "acceptance", "at_rest", "docs", "outgoing", "sinks", "sim", "swarm", "cli")
+
+
+def _room(nodeid: str) -> str:
+    """Return the folder within `tests`, or the file."""
+    return "/".join(nodeid.split("::")[0].split("/")[:2])
+
 
 # A store syncs each commit, and a test would wait for the disk. In memory a sync costs nothing, and what a process
 # wrote outlives its kill all the same. tests/sim/test_disk.py plays power cuts, on a disk of its own.
@@ -50,7 +58,7 @@ class Tally:
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.seconds["/".join(report.nodeid.split("::")[0].split("/")[:2])] += report.duration
+        self.seconds[_room(report.nodeid)] += report.duration
         if report.skipped:  # an expected failure is reported as one of these too
             self.skipped.append(report.nodeid)
 
@@ -85,6 +93,13 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Tally(), "tally")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let long tests begin first. Within a room the order stays."""
+    rank = {f"tests/{room}": number for number, room in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(_room(item.nodeid), len(LONG)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,43 +98,65 @@ def path_of(store: str) -> Path:
     return Path(store.removeprefix("sqlite:///"))
 
 
-async def ask(store: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Run a statement with `?` for each value, on the store itself."""
+@asynccontextmanager
+async def asking(store: str) -> AsyncIterator[Callable[..., Awaitable[list[tuple[Any, ...]]]]]:
+    """Give a function that runs a statement with `?` for each value, on the store itself."""
     if store.startswith("sqlite"):
-        connection = apsw.Connection(str(path_of(store)))
+        file = apsw.Connection(str(path_of(store)))
+
+        async def in_sqlite(statement: str, *values: Any) -> list[tuple[Any, ...]]:
+            return file.execute(statement, values).fetchall()
+
         try:
-            return connection.execute(statement, values).fetchall()
+            yield in_sqlite
         finally:
-            connection.close()
-    opened = await asyncpg.connect(store)
-    try:
+            file.close()
+        return
+    connection = await asyncpg.connect(store)
+
+    async def in_postgres(statement: str, *values: Any) -> list[tuple[Any, ...]]:
         for number in range(len(values)):
             statement = statement.replace("?", f"${number + 1}", 1)
-        return [tuple(row) for row in await opened.fetch(statement, *values)]
+        return [tuple(row) for row in await connection.fetch(statement, *values)]
+
+    try:
+        yield in_postgres
     finally:
-        await opened.close()
+        await connection.close()
+
+
+async def ask(store: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    async with asking(store) as asked:
+        return await asked(statement, *values)
+
+
+_COLUMNS_OF_SQLITE = (
+    "SELECT schema.name, info.name, '' FROM sqlite_schema AS schema, pragma_table_info(schema.name) AS info"
+    " WHERE schema.type = 'table'"
+)
+_COLUMNS_OF_POSTGRES = (
+    "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = current_schema()"
+)
 
 
 async def places_of(store: str, text: str) -> set[str]:
     """Return where in the rows of a store a text stands: table and column."""
     in_sqlite = store.startswith("sqlite")
-    columns = await ask(
-        store,
-        "SELECT schema.name, info.name, '' FROM sqlite_schema AS schema, pragma_table_info(schema.name) AS info"
-        " WHERE schema.type = 'table'"
-        if in_sqlite
-        else "SELECT table_name, column_name, data_type FROM information_schema.columns"
-        " WHERE table_schema = current_schema()",
-    )
     found = set()
-    for table, column, kind in columns:
-        if in_sqlite:
-            has = f"instr(CAST({column} AS BLOB), ?)"
-        else:
-            has = f"position(? IN {column if kind == 'bytea' else f'convert_to(CAST({column} AS text), $$UTF8$$)'})"
-        ((number,),) = await ask(store, f'SELECT count(*) FROM "{table}" WHERE {has} > 0', text.encode())
-        if number:
-            found.add(f"{table}.{column}")
+    async with asking(store) as asked:
+        tables: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for table, column, kind in await asked(_COLUMNS_OF_SQLITE if in_sqlite else _COLUMNS_OF_POSTGRES):
+            if in_sqlite:
+                has = f"instr(CAST({column} AS BLOB), given.searched)"
+            else:
+                bytes_ = column if kind == "bytea" else f"convert_to(CAST({column} AS text), $$UTF8$$)"
+                has = f"position(given.searched IN {bytes_})"
+            tables[table][column] = f"count(CASE WHEN {has} > 0 THEN 1 END)"
+        given = f"(SELECT CAST(? AS {'BLOB' if in_sqlite else 'bytea'}) AS searched) AS given"
+        for table, columns in tables.items():
+            counts = ", ".join(columns.values())
+            (row,) = await asked(f'SELECT {counts} FROM "{table}", {given}', text.encode())
+            found |= {f"{table}.{column}" for column, number in zip(columns, row, strict=True) if number}
     return found
 
 

@@ -13,6 +13,7 @@ import pytest
 from swarmkeeper.cli.at_rest import encryption
 from swarmkeeper.cli.framework.terminal import CliError
 from swarmkeeper.storage.at_rest import passes
+from tests.acceptance.process import Process
 from tests.at_rest.conftest import (
     PLANTED,
     encrypted,
@@ -28,28 +29,37 @@ from tests.at_rest.test_at_rest import examined
 
 ROOT = Path(__file__).parent.parent.parent
 TASKS = 6
+SECONDS_MAX = 60
 
 
-async def begin(store: str, key: str) -> asyncio.subprocess.Process:
-    environ = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-    words = (sys.executable, "-m", "tests.at_rest.encrypting", store, key)
-    return await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE, env=environ, cwd=ROOT)
+def begin(store: str, key: str, folder: Path) -> Process:
+    words = [sys.executable, "-m", "tests.at_rest.encrypting", store, key]
+    return Process(words, log=folder / "encrypting.err", environment=os.environ, folder=ROOT)
 
 
-async def slices(process: asyncio.subprocess.Process, number: int) -> None:
-    assert process.stdout is not None
+async def slices(process: Process, number: int) -> None:
     for _ in range(number):
-        assert await process.stdout.readline() == b"slice\n"
+        assert await asyncio.to_thread(process.stdout.readline) == "slice\n"
+
+
+async def end(process: Process) -> int:
+    """Wait for the end of a process; return its exit code."""
+    try:
+        return await asyncio.to_thread(process.wait, SECONDS_MAX)
+    finally:
+        process.stop()
 
 
 @pytest.mark.parametrize("after", [1, 7, 20])
-async def test_a_pass_that_is_killed_is_begun_again_and_loses_nothing(store: str, key: str, after: int) -> None:
+async def test_a_pass_that_is_killed_is_begun_again_and_loses_nothing(
+    store: str, key: str, after: int, tmp_path: Path
+) -> None:
     async with serving(store) as swarm:
         task = await play(swarm, TASKS)
-    process = await begin(store, key)
+    process = begin(store, key, tmp_path)
     await slices(process, after)
     process.send_signal(signal.SIGKILL)
-    await process.wait()
+    assert await end(process) == -signal.SIGKILL
     found = await looked(store, key)
     assert found.wrong == []
     counts = [(counted.plain, counted.encrypted) for counted in found.tables.values()]
@@ -66,20 +76,19 @@ async def test_a_pass_that_is_killed_is_begun_again_and_loses_nothing(store: str
         assert (await output_of(swarm, task)).json["text"] == PLANTED * 3
 
 
-async def test_servers_go_on_while_the_pass_runs(store: str, key: str) -> None:
+async def test_servers_go_on_while_the_pass_runs(store: str, key: str, tmp_path: Path) -> None:
     async with serving(store) as swarm:
         before = await play(swarm, TASKS)
     async with serving(store, key) as swarm:
-        process = await begin(store, key)
+        process = begin(store, key, tmp_path)
         await slices(process, 1)
         during = []
         if store.startswith("postgres"):  # a second server
             async with serving(store, key) as other:
                 during.append(await play(other, 3, name="second"))
         during.append(await play(swarm, 3, name="first"))
-        assert process.stdout is not None
-        await process.stdout.read()
-        assert await process.wait() == 0
+        await asyncio.to_thread(process.stdout.read)
+        assert await end(process) == 0
         for task in (before, *during):
             assert (await output_of(swarm, task)).json["text"] == PLANTED * 3
         assert (await encrypted(store, key))["cleaned"] is False, "a server is using the store"

@@ -151,7 +151,9 @@ class World:
     town: Town
     provider: SigningKey | None = None  # signs the tokens of all callers; None: they have keys
     cookies: bool = False  # people have the cookies of sessions in place of keys
-    read: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)  # what calls that change nothing share
+    # What calls that change nothing share, by route and tenant; and who makes it, by tenant.
+    shared: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    makers: dict[str, Caller] = field(default_factory=dict)
 
     def caller(self, role: str, tenant: str, bot: str | None = None) -> Caller:
         swarm = self.town.swarm
@@ -164,16 +166,24 @@ class World:
         token = self.provider.token({**claims, "role": role, "tenant": tenant, "bot": bot or ""})
         return Caller(swarm.app, headers={"authorization": f"Bearer {token}"})
 
-    def made(self, label: str, tenant: str, worker: tuple[Caller, str] | None = None) -> dict[str, str]:
-        """Return the ids of what a route names, in a tenant; the worker, or a new one, holds the lease."""
-        if worker is not None or not label.startswith("GET "):
+    def made(
+        self, label: str, tenant: str, worker: tuple[Caller, str] | None = None, *, changes: bool = False
+    ) -> dict[str, str]:
+        """Return the ids of what a route names, in a tenant; the worker, or a new one, holds the lease.
+
+        Args:
+            changes: whether the calls may change it, so that it is not for others.
+        """
+        if worker is not None or changes:
             return self._made(label, tenant, worker)
-        if (label, tenant) not in self.read:
-            self.read[label, tenant] = self._made(label, tenant, None)
-        return self.read[label, tenant]
+        if (label, tenant) not in self.shared:
+            self.shared[label, tenant] = self._made(label, tenant, None)
+        return self.shared[label, tenant]
 
     def _made(self, label: str, tenant: str, worker: tuple[Caller, str] | None) -> dict[str, str]:
-        run, admin = self.town.run, self.caller("admin", tenant)
+        if tenant not in self.makers:
+            self.makers[tenant] = self.caller("admin", tenant)
+        run, admin = self.town.run, self.makers[tenant]
         name = f"bot-{self.town.swarm.entropy.seed().hex()[:12]}"
         found: dict[str, str] = {}
         if "{key_id}" in label:
@@ -261,7 +271,16 @@ def test_a_role_may_do_what_the_table_says_and_only_in_its_own_tenant(world: Wor
         body = {"type": BOT_OF[role], "version": "1.0", "capacity": 64}
         bot_id = ok(run(caller.post("/bots/register", body)))["id"]
     mine = (caller, bot_id) if role is Role.EXECUTOR and bot_id is not None else None
-    own, other = world.made(label, TENANT, mine), world.made(label, OTHER)
+    allowed = (
+        needs.action is None
+        or needs.action in ROLES[role]
+        or (label, role) in MORE
+        or (mine is not None and label in ITS_OWN)
+    )
+    if world.provider is not None and label == "POST /token":
+        allowed = False  # such a token is exchanged where it comes from
+    own = world.made(label, TENANT, mine, changes=allowed and not label.startswith("GET "))
+    other = world.made(label, OTHER)
     body_type = BOT_OF.get(role, "Executor")
 
     def asked(ids: dict[str, str]) -> Answered:
@@ -280,14 +299,6 @@ def test_a_role_may_do_what_the_table_says_and_only_in_its_own_tenant(world: Wor
     if label == "DELETE /session" and world.cookies:
         present = missing  # the first call ended the session of all three
 
-    allowed = (
-        needs.action is None
-        or needs.action in ROLES[role]
-        or (label, role) in MORE
-        or (mine is not None and label in ITS_OWN)
-    )
-    if world.provider is not None and label == "POST /token":
-        allowed = False  # such a token is exchanged where it comes from
     # A planner and an evaluator have no lease here: what they name is another bot's.
     of_another = (
         role in BOT_OF and mine is None and any(each in label for each in (LEASE, "{bot_id}", "{task_id}/results"))

@@ -1,12 +1,10 @@
 """Schemathesis against the real application: for any input, each call conforms to the document and never fails.
 
-The engine runs in the event loop of another thread; each request is passed there and back.
+The application runs in the event loop of Schemathesis, which is in another thread.
 """
 
-import asyncio
 import contextlib
 import re
-import threading
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
@@ -28,8 +26,9 @@ from schemathesis.generation.hypothesis.builder import (
 )
 from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.python._constants.orchestrator import make_constants_value_source
+from schemathesis.python.asgi import get_client, shutdown_lifespans
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.http.app import ROUTES
@@ -55,10 +54,8 @@ GENERATION = {
 
 
 class Elsewhere:
-    """An ASGI application that forwards to the real one in the loop of another thread."""
+    """An ASGI application that is the real one, from the start of its lifespan to the end."""
 
-    loop: asyncio.AbstractEventLoop
-    thread: threading.Thread
     swarm: Orchestrator
 
     def __init__(self) -> None:
@@ -66,71 +63,38 @@ class Elsewhere:
         self.keys_used = 0
         self.key = ""
 
-    def run(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
-
-    def start(self) -> None:
-        """Start anew: a test process may begin this module again after it had ended it."""
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.swarm = Orchestrator(QUICK)
-        self.thread.start()
-        self.run(self.swarm.__aenter__())
-        self.key = self.run(self.swarm.make_key("admin"))
-
-    def stop(self) -> None:
-        self.run(self.swarm.__aexit__(None, None, None))
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
             return
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        for message in await asyncio.wrap_future(
-            asyncio.run_coroutine_threadsafe(self._call(dict(scope), body), self.loop)
-        ):
-            await send(message)
-
-    async def _call(self, scope: Scope, body: bytes) -> list[Message]:
-        messages: list[Message] = []
-        waiting = [body]
-        forever = asyncio.Event()
-
-        async def receive() -> Message:
-            if waiting:
-                return {"type": "http.request", "body": waiting.pop(), "more_body": False}
-            await forever.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Message) -> None:
-            messages.append(message)
-
-        scope.pop("app", None)
         # Each from another address: the limit on guessing keys has tests of its own.
         self.calls += 1
         scope["client"] = (f"10.{self.calls >> 16}.{self.calls >> 8 & 255}.{self.calls & 255}", 4711)
         await self.swarm.app(scope, receive, send)
-        return messages
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Start anew: a test process may begin this module again after it had ended it."""
+        await receive()
+        async with Orchestrator(QUICK) as self.swarm:
+            self.key = await self.swarm.make_key("admin")
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 THERE = Elsewhere()
 CONFIG = SchemathesisConfig.from_dict({"generation": GENERATION} | ({} if exploring() else {"seed": 7}))
 schema = schemathesis.openapi.from_dict(deepcopy(document()), config=CONFIG)
 schema.app = THERE
+CLIENT = get_client(THERE)  # for all calls: each would make one of its own
+CLIENT.trust_env = False
 
 
 @pytest.fixture(scope="module", autouse=True)
 def there() -> Iterator[None]:
-    THERE.start()
-    yield
-    THERE.stop()
+    with CLIENT:
+        yield
+    shutdown_lifespans()
 
 
 def as_written(value: Any) -> Any:
@@ -215,7 +179,7 @@ def conforms_to_the_document(case: Any) -> None:
     write_body(case)
     use_each_key_once(case)
 
-    response = case.call(headers={ADMIN: THERE.key})
+    response = case.call(headers={ADMIN: THERE.key}, session=CLIENT)
 
     case.validate_response(response, headers={ADMIN: THERE.key}, excluded_checks=answered_otherwise(response))
 
@@ -245,7 +209,7 @@ class Sequences(schema.as_state_machine()):  # type: ignore[misc]  # made from t
         use_each_key_once(case)
 
     def get_call_kwargs(self, case: Any) -> dict[str, Any]:
-        return {"headers": {ADMIN: THERE.key}}
+        return {"headers": {ADMIN: THERE.key}, "session": CLIENT}
 
     def validate_response(self, response: Any, case: Any, **_: Any) -> None:
         case.validate_response(response, headers={ADMIN: THERE.key}, excluded_checks=answered_otherwise(response))

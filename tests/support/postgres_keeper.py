@@ -37,7 +37,7 @@ SETTINGS = {
     "min_wal_size": "32MB",
     "max_wal_size": "256MB",
     "jit": "off",
-    "autovacuum_naptime": "5s",
+    "autovacuum_naptime": "30s",
 }
 # The data is thrown away, so it need not outlive a crash of the machine.
 HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
