@@ -60,9 +60,38 @@ SELECT {edge.*}, {work.*}
  CROSS JOIN work ON work.id = edge.parent
  ORDER BY edge.child, edge.parent;
 
--- name: plan_of_task
--- The same as works_of_plan, as whole rows.
-SELECT {work.*} FROM work WHERE task = :task AND kind = :kind ORDER BY seq;
+-- name: plans_of_tasks
+-- The same as works_of_plan, of several tasks and as whole rows.
+SELECT {work.*}
+  FROM {each :keys} AS wanted
+ CROSS JOIN work ON work.task = wanted.value AND work.kind = :kind
+ ORDER BY work.task, work.seq;
+
+-- name: edges_from_leases
+-- The same as edges_from_each, of the items of live leases.
+SELECT {edge.*}, {work.*}
+  FROM {each :keys} AS wanted
+ CROSS JOIN lease ON lease.lease_id = wanted.value
+ CROSS JOIN edge
+    ON edge.parent = lease.work
+   AND edge.child <= coalesce(
+           (SELECT child FROM edge WHERE parent = lease.work ORDER BY child LIMIT 1 OFFSET :n - 1), '~'
+       )
+ CROSS JOIN work ON work.id = edge.child
+ ORDER BY edge.parent, edge.child;
+
+-- name: light_results
+-- The results of the items that these items depend on, and of the items of tasks' plans, as far as they are short.
+SELECT payload.id, payload.body
+  FROM (SELECT work.result
+          FROM {each :items} AS wanted
+         CROSS JOIN edge ON edge.child = wanted.value
+         CROSS JOIN work ON work.id = edge.parent AND work.status = :status
+         UNION
+        SELECT work.result
+          FROM {each :tasks} AS wanted
+         CROSS JOIN work ON work.task = wanted.value AND work.kind = :kind AND work.status = :status) AS results
+ CROSS JOIN payload ON payload.id = results.result AND {size payload} <= :bytes;
 
 -- name: all_due
 -- Timers of all kinds due by now, with their task if they have one, earliest first.
