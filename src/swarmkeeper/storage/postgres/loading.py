@@ -43,6 +43,21 @@ async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = 
     bodies.learn(stored, writing=writing, erased=erased)
 
 
+async def load_looked(execution: Execution) -> tuple[dict[str, Any], int]:
+    """Return the fields of `Looked`, and how many rows of the outbox wait, in one statement."""
+    names = ("all_queues", "queues_waiting", "next_due", "any_chore", "all_cooldowns", "outbox_rows")
+    queues, waiting, ((due,),), ((jobs,),), cooling, ((told,),) = await execution.fetch_together(
+        [(name, {}) for name in names]
+    )
+    return {
+        "queues": tuple(map(rows.QUEUE.from_row, queues)),
+        "waiting": tuple(row[0] for row in waiting),
+        "next_due": due,
+        "jobs": jobs,
+        "cooling": tuple(row[0] for row in cooling),
+    }, told
+
+
 class _Asked:
     """A read that waits to be sent with others; awaiting it gives its rows."""
 

@@ -153,7 +153,7 @@ SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence('outbox', 'id
 
 -- name: first_outbox
 -- The first rows, in order; and a time before which everything that was committed is among them or was before.
-SELECT id, body, CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) AS until
+SELECT id, body, CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) AS until, sealed
   FROM outbox
  ORDER BY id
  LIMIT :limit;
