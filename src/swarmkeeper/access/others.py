@@ -237,7 +237,11 @@ class Others:
         # First how long events wait for their number: what is numbered until then is read below.
         late = await self._waiting()
         while True:
-            events = await fetch(self._store, named_reads.EVENTS_AFTER, after=self._cursor, limit=PAGE)
+            numbered = self._store.numbered_after(self._cursor)
+            if numbered is None:
+                events = await fetch(self._store, named_reads.EVENTS_AFTER, after=self._cursor, limit=PAGE)
+            else:
+                events = [EventRow(*row) for row in numbered]
             if events:
                 await self._wrote(events)
                 self._cursor = events[-1].seq

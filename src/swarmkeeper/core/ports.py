@@ -516,6 +516,12 @@ class SharedStore(Store, Protocol):
         Returns None if this server does not number events: then the store must be asked.
         """
 
+    def numbered_after(self, seq: int) -> list[tuple[Any, ...]] | None:
+        """Return the events that this server has numbered after this one, with their numbers, if these are all.
+
+        Returns None if they must be read. Events before are asked for no more.
+        """
+
     def on_numbered(self, call: Callable[[], Awaitable[None]]) -> None:
         """Have this called whenever this server has numbered events."""
 

@@ -152,7 +152,8 @@ class FactsGatherer:
         sources: dict[Key, None] = {}
         for claim in light.values() if self._ahead else ():
             for grant in claim.granted:
-                if grant.item.payload is not None and self._body(grant.item.payload) is None:
+                unplanned = grant.item.payload is not None and self._body(grant.item.payload) is None
+                if unplanned or grant.item.kind is Kind.REVIEW:
                     sources.update(dict.fromkeys(_sources(grant.item)))
         bodies = await self._bodies(payloads, sources)
         for n, claim in list(light.items()):

@@ -101,10 +101,11 @@ class ReadyQueues:
                 number for number, line in enumerate(self._lines) if line.queue in queues and not line.by_age and n > 0
             ]
             top = max((self._lines[number].priority for number in lines), default=0)
-            lines = [number for number in lines if self._lines[number].priority == top]
+            of_top = [number for number in lines if self._lines[number].priority == top]
+            lines = [number for number in of_top if not self._lines[number].is_begun]
             for number in lines:
                 rows[number] = rows.get(number, 0) + -(-n // len(lines))
-        unread = {self._lines[number]: n for number, n in rows.items() if not self._lines[number].is_begun}
+        unread = {self._lines[number]: n for number, n in rows.items()}
         if len(unread) > 1:
             asked = [(line.queue, line.priority, _rows(n)) for line, n in unread.items()]
             found = await self._transaction.queue_heads(self._tenant, asked)
@@ -235,7 +236,7 @@ class _Level:
 
     async def _begin(self, by_age: bool, rows: int) -> list[tuple[Position, int, int, QueueEntry]]:
         lines = self._lines[by_age]
-        share = -(-rows // len(lines))
+        share = -(-rows // max(1, sum(not line.whole for line in lines)))
         order = []
         for number, line in enumerate(lines):
             while line.begin < len(line.items) and line.items[line.begin].work in self._taken:

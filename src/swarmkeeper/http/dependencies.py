@@ -49,6 +49,7 @@ class Call:
     __slots__ = (
         *("services", "scope", "headers", "head", "request_id", "trace", "began", "status", "method", "path"),
         *("principal", "query", "body", "idempotency", "long", "_held", "_working", "_receive", "_over"),
+        "_own_id",
     )
 
     def __init__(self, services: Services, scope: Scope, receive: Receive) -> None:
@@ -73,9 +74,9 @@ class Call:
         asked = self.headers.get("x-request-id", "")
         # The request id is written to responses and logs, so it must be well-formed and match no secret rule.
         if _REQUEST_ID.fullmatch(asked) and services.rules.text(asked, tenant="") == asked:
-            self.request_id = asked
+            self.request_id, self._own_id = asked, False
         else:
-            self.request_id = self._made_id()
+            self.request_id, self._own_id = self._made_id(), True
         self.trace = self.headers.get("traceparent", "")
         if not _TRACEPARENT.fullmatch(self.trace):
             self.trace = ids.traceparent(seed)
@@ -122,6 +123,8 @@ class Call:
         self.principal = await self.services.identity.authenticate(
             credential(self.headers), self.source, as_bearer="x-api-key" not in self.headers
         )
+        if self._own_id:
+            return  # it was made here, of a time and random numbers
         if self.services.rules.text(self.request_id, tenant=self.principal.tenant) != self.request_id:
             self.request_id = self._made_id()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any
 
 import asyncpg
@@ -113,20 +113,37 @@ async def allow_any_time(connection: asyncpg.Connection) -> None:
         await connection.execute("SET LOCAL transaction_timeout = 0")
 
 
-@contextmanager
-def translated_errors() -> Iterator[None]:
+class _Translated:
+    """A class, not a generator: it is entered several times for each statement."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is not None:
+            _raise_translated(error)
+
+
+_TRANSLATED = _Translated()
+
+
+def translated_errors() -> AbstractContextManager[None]:
     """Translate the server's errors: to StaleVersion, StoreUnavailable or StoreDamaged."""
-    try:
-        yield
-    except _STALE as error:
+    return _TRANSLATED
+
+
+def _raise_translated(error: BaseException) -> None:
+    """Raise what an error of the server means; return if it is to be raised as it is."""
+    if isinstance(error, _STALE):
         raise StaleVersion(_said(error)) from error
-    except ValueError:
-        raise  # an argument does not fit its type; one such error of asyncpg is among those below
-    except _DAMAGED as error:
+    if isinstance(error, ValueError):
+        return  # an argument does not fit its type; one such error of asyncpg is among those below
+    if isinstance(error, _DAMAGED):
         raise StoreDamaged(f"the database is damaged: {_said(error)}") from error
-    except _UNAVAILABLE as error:
+    if isinstance(error, _UNAVAILABLE):
         raise StoreUnavailable(f"the database cannot be used now: {_said(error)}") from error
-    except asyncpg.ObjectNotInPrerequisiteStateError as error:  # at_rest/guard.py
+    if isinstance(error, asyncpg.ObjectNotInPrerequisiteStateError):  # at_rest/guard.py
         raise StoreUnavailable(_said(error)) from error
 
 

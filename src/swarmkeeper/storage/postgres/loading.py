@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from swarmkeeper.core.lookups import KEY_LINE_READ, LIGHT_PAYLOAD_BYTES
@@ -42,6 +43,21 @@ async def load_keys(execution: Execution, bodies: BodyCodec, *, writing: bool = 
     bodies.learn(stored, writing=writing, erased=erased)
 
 
+async def load_looked(execution: Execution) -> tuple[dict[str, Any], int]:
+    """Return the fields of `Looked`, and how many rows of the outbox wait, in one statement."""
+    names = ("all_queues", "queues_waiting", "next_due", "any_chore", "all_cooldowns", "outbox_rows")
+    queues, waiting, ((due,),), ((jobs,),), cooling, ((told,),) = await execution.fetch_together(
+        [(name, {}) for name in names]
+    )
+    return {
+        "queues": tuple(map(rows.QUEUE.from_row, queues)),
+        "waiting": tuple(row[0] for row in waiting),
+        "next_due": due,
+        "jobs": jobs,
+        "cooling": tuple(row[0] for row in cooling),
+    }, told
+
+
 class _Asked:
     """A read that waits to be sent with others; awaiting it gives its rows."""
 
@@ -56,8 +72,15 @@ _Find = Coroutine[_Asked, Any, None]
 
 
 class BulkLoading:
-    def __init__(self, execution: Execution, bodies: BodyCodec) -> None:
-        self._execution, self._bodies = execution, bodies
+    def __init__(
+        self, execution: Execution, bodies: BodyCodec, children: Mapping[str, list[Edge]] = MappingProxyType({})
+    ) -> None:
+        """
+        Args:
+            children: all edges from items, by item, as far as they were read ahead. The items they lead to were, too.
+        """
+        self._execution, self._bodies, self._known_children = execution, bodies, children
+        self.children_ahead: dict[str, list[Edge]] = {}  # those that this call reads ahead
         self._found: dict[Key, Any] = {}
         self._wanted: dict[str, dict[Any, None]] = {}
         self._stored: dict[str, list[Any]] = {}  # kind -> rows as they are stored: they may be encrypted
@@ -72,8 +95,12 @@ class BulkLoading:
         later = frozenset() if _ADDING.isdisjoint(wanted_of) else _ADDED
         first = [find(self, wanted_of[kind]) for kind, find in GATHER.items() if kind in wanted_of]
         first += [self._by_key(kind) for kind in sorted(BY_KEY.keys() & wanted_of.keys() - later)]
-        if "claim" in wanted_of:
-            first.append(self._count_leases({bot for bot, _ in wanted_of["claim"]}))
+        if bots := {*wanted_of.get("bot", ()), *(bot for bot, _ in wanted_of.get("claim", ()))}:
+            first.append(self._count_leases(bots))
+        if "lease_id" in wanted_of:
+            first.append(self._read_children(wanted_of["lease_id"]))
+        if "light_payload" in wanted_of and not wanted_of.keys().isdisjoint(("parents", "plan_items")):
+            first.append(self._read_results(wanted_of.get("parents", ()), wanted_of.get("plan_items", ())))
         gathered = set(wanted_of)
         await self._together(first)
         if not _APART.isdisjoint(wanted_of):
@@ -138,6 +165,19 @@ class BulkLoading:
     async def _count_leases(self, bots: Iterable[str]) -> None:
         self.leases_held = dict.fromkeys(bots, 0)
         self.leases_held.update(await self._for_keys("leases_held", self.leases_held))
+
+    async def _read_children(self, leases: _Keys) -> None:
+        """Read the edges from the items of leases: whoever ends a lease asks for them next."""
+        read: dict[str, list[Edge]] = {}
+        for row in await self._for_keys("edges_from_leases", leases, n=CHILDREN_AHEAD):
+            edge = rows.EDGE.from_row(row[:_EDGE_END])
+            read.setdefault(edge.parent, []).append(edge)
+            if ("work", edge.child) not in self._found:
+                self._found["work", edge.child] = rows.WORK.from_row(row[_EDGE_END:])
+        for lease in leases:
+            work = self._found["lease_id", lease]
+            if work is not None and len(edges := read.get(work, [])) < CHILDREN_AHEAD:
+                self.children_ahead[work] = edges
 
     def _want(self, kind: str, keys: _Keys) -> None:
         self._wanted.setdefault(kind, {}).update(dict.fromkeys(keys))
@@ -228,12 +268,15 @@ class BulkLoading:
         first: dict[int, list[str]] = {}  # by page size
         for work, after, n in keys:
             edges: list[Edge] = []
-            if after:
+            known = self._known_children.get(work)
+            if known is not None and not after and len(known) <= n:
+                edges = known
+            elif after:
                 edges = await self._edges("edges_from", work=work, after=after, n=n)
+                self._want("work", (edge.child for edge in edges))
             else:
                 first.setdefault(n, []).append(work)
             self._found["children", (work, after, n)] = edges
-            self._want("work", (edge.child for edge in edges))
         for n, works in first.items():
             for row in await self._for_keys("edges_from_each", works, n=n):
                 edge = rows.EDGE.from_row(row[:_EDGE_END])
@@ -259,7 +302,7 @@ class BulkLoading:
     async def plan_items(self, keys: _Keys) -> None:
         for key in keys:
             self._found["plan_items", key] = []
-        for row in await self._for_keys("plans_of_each", keys, kind=Kind.EXECUTE):
+        for row in await self._for_keys("plans_of_tasks", keys, kind=Kind.EXECUTE):
             work = rows.WORK.from_row(row)
             self._found["plan_items", work.task].append(work.id)
             self._found.setdefault(("work", work.id), work)
@@ -298,7 +341,15 @@ class BulkLoading:
     async def light_payload(self, keys: _Keys) -> None:
         for key in keys:
             self._found["light_payload", key] = None
-        self._stored["light_payload"] = await self._for_keys("load_light_payload", keys, bytes=LIGHT_PAYLOAD_BYTES)
+        found = await self._for_keys("load_light_payload", keys, bytes=LIGHT_PAYLOAD_BYTES)
+        self._stored.setdefault("light_payload", []).extend(found)
+
+    async def _read_results(self, items: _Keys, tasks: _Keys) -> None:
+        """Read the results of the items that these depend on, and of tasks' plans: they are asked for next."""
+        of = {"items": rows.to_json(list(items)), "tasks": rows.to_json(list(tasks))}
+        states = {"kind": Kind.EXECUTE, "status": Status.SUCCEEDED}
+        found = await self._fetch("light_results", **of, **states, bytes=LIGHT_PAYLOAD_BYTES)
+        self._stored.setdefault("light_payload", []).extend(found)
 
     # ---- bots, keys, calls -------------------------------------------------------------------------------------------
 
@@ -329,6 +380,8 @@ class BulkLoading:
         return [rows.EDGE.from_row(row) for row in await self._fetch(statement, **parameters)]
 
 
+# As many edges from an item are read ahead. With more they are read a page at a time, when they are asked for.
+CHILDREN_AHEAD = 16
 # In a row of several records: where each record ends.
 _LEASE_END = len(rows.LEASE.table.columns)
 _WORK_END = _LEASE_END + len(rows.WORK.table.columns)

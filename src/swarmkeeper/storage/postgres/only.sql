@@ -60,12 +60,39 @@ SELECT {edge.*}, {work.*}
  CROSS JOIN work ON work.id = edge.parent
  ORDER BY edge.child, edge.parent;
 
--- name: plans_of_each
--- The same as works_of_plan for each task, as whole rows.
+-- name: plans_of_tasks
+-- The same as works_of_plan, of several tasks and as whole rows. In a new database, whose tables have no statistics yet,
+-- only OFFSET 0 keeps the planner from reading all items first; as with the next two.
 SELECT {work.*}
   FROM {each :keys} AS wanted
- CROSS JOIN work ON work.task = wanted.value AND work.kind = :kind
+ CROSS JOIN LATERAL (SELECT * FROM work WHERE task = wanted.value AND kind = :kind OFFSET 0) AS work
  ORDER BY work.task, work.seq;
+
+-- name: edges_from_leases
+-- The first edges from the items of live leases, with the items they lead to.
+SELECT {edge.*}, {work.*}
+  FROM {each :keys} AS wanted
+ CROSS JOIN LATERAL (SELECT work FROM lease WHERE lease_id = wanted.value OFFSET 0) AS held
+ CROSS JOIN LATERAL (SELECT * FROM edge WHERE parent = held.work ORDER BY child LIMIT :n) AS edge
+ CROSS JOIN LATERAL (SELECT * FROM work WHERE id = edge.child OFFSET 0) AS work
+ ORDER BY edge.parent, edge.child;
+
+-- name: light_results
+-- The results of the items that these items depend on, and of the items of tasks' plans, as far as they are short.
+SELECT payload.id, payload.body
+  FROM (SELECT done.result
+          FROM {each :items} AS wanted
+         CROSS JOIN LATERAL (SELECT parent FROM edge WHERE child = wanted.value OFFSET 0) AS edge
+         CROSS JOIN LATERAL (SELECT result FROM work WHERE id = edge.parent AND status = :status OFFSET 0) AS done
+         UNION
+        SELECT done.result
+          FROM {each :tasks} AS wanted
+         CROSS JOIN LATERAL (
+                   SELECT result FROM work WHERE task = wanted.value AND kind = :kind AND status = :status OFFSET 0
+               ) AS done) AS results
+ CROSS JOIN LATERAL (
+           SELECT id, body FROM payload WHERE id = results.result AND {size payload} <= :bytes OFFSET 0
+       ) AS payload;
 
 -- name: all_due
 -- Timers of all kinds due by now, with their task if they have one, earliest first.
@@ -127,7 +154,7 @@ SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence('outbox', 'id
 
 -- name: first_outbox
 -- The first rows, in order; and a time before which everything that was committed is among them or was before.
-SELECT id, body, CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) AS until
+SELECT id, body, CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) AS until, sealed
   FROM outbox
  ORDER BY id
  LIMIT :limit;

@@ -19,9 +19,10 @@ waits for numbers: a busy server's rows share their turns, and a single row gets
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from operator import itemgetter
+from typing import Any
 
 import asyncpg
 
@@ -33,6 +34,7 @@ from swarmkeeper.storage.postgres.connections import close, translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
 from swarmkeeper.storage.postgres.outbox import Told, unpacked
 
+KEPT_MAX = 5_000  # events that are kept for this process; it reads them after each turn
 ROWS_MAX = 64  # of one turn: readers see its numbers only when all have theirs
 _KEY = "hashtextextended('swarmkeeper/sequencer', 0)"
 _OWN = f"SELECT pg_try_advisory_lock({_KEY})"
@@ -41,12 +43,46 @@ _PRESENT = "SELECT pg_advisory_lock_shared(hashtextextended('swarmkeeper/server'
 _SECONDS_BETWEEN_TRIES = 0.25
 _FROZEN = 3_000_000  # microseconds
 _SECONDS_FOR_LAST_TURN = 1.0  # at the end
-_SECONDS_OF_REST = 0.025  # after a turn: the longest time that a transaction waits so that it shares a turn
+_SECONDS_OF_REST = 0.025  # after a turn: how long a transaction waits so that it shares a turn; twice as long if some did
 _SECONDS_IDLE_MIN, _SECONDS_IDLE_MAX = 0.025, 0.1  # without a hint: it was lost, or a tool has written rows
 
 
+class NumberedEvents:
+    """The last events that this process has numbered, with their numbers: it need not read them from the store.
+
+    They are without a gap, since while this process is the sequencer nobody else numbers any.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[rows.Row] = []
+        self._next: int | None = None  # the number of the event after them; None: it is not known
+
+    def add(self, first: int, events: Sequence[rows.Row]) -> None:
+        """Add the events of a turn, of which the first has this number."""
+        if first != self._next or len(self._rows) > KEPT_MAX:
+            self._rows.clear()
+        self._rows += events
+        self._next = first + len(events)
+
+    def forget(self) -> None:
+        self._rows.clear()
+        self._next = None
+
+    def after(self, seq: int) -> list[rows.Row] | None:
+        """Return those after an event, if they are all there are; forget those before."""
+        if self._next is None or not self._next - len(self._rows) <= seq + 1 <= self._next:
+            return None
+        del self._rows[: len(self._rows) - (self._next - seq - 1)]
+        return list(self._rows)
+
+
 async def place_turn(
-    connection: asyncpg.Connection, *, owns: bool, filled: bool = False, near: set[str] | None = None
+    connection: asyncpg.Connection,
+    *,
+    owns: bool,
+    filled: bool = False,
+    near: set[str] | None = None,
+    numbered: NumberedEvents | None = None,
 ) -> int:
     """Number the first rows of the outbox, and return how many they were.
 
@@ -54,19 +90,21 @@ async def place_turn(
         owns: this connection is the sequencer's. Otherwise nothing is done while there is one.
         filled: there are some, so that it is not worth asking first.
         near: the tenants of the last turn, which this one most likely needs, too; then those of this turn.
+        numbered: gets the events that the sequencer has numbered.
     """
     near = set() if near is None else near
+    numbered = NumberedEvents() if numbered is None else numbered
     with translated_errors():
         execution = Execution(connection)
         if not filled and await execution.value("newest_outbox") is None:
             return 0
         if owns:
-            return await _place_first(execution, near)
+            return await _place_first(execution, near, numbered)
         async with connection.transaction():
-            return await _place_first(execution, near) if await connection.fetchval(_OWN_FOR_NOW) else 0
+            return await _place_first(execution, near, numbered) if await connection.fetchval(_OWN_FOR_NOW) else 0
 
 
-async def _place_first(execution: Execution, near: set[str]) -> int:
+async def _place_first(execution: Execution, near: set[str], numbered: NumberedEvents) -> int:
     taken, ((last,),), trees = await execution.fetch_together(
         [
             ("first_outbox", {"limit": ROWS_MAX}),
@@ -77,7 +115,7 @@ async def _place_first(execution: Execution, near: set[str]) -> int:
     if not taken:
         return 0
     taken.sort(key=itemgetter(0))
-    told = [unpacked(body) for _, body, _ in taken]
+    told = [unpacked(body) for _, body, *_ in taken]
     tenants = {leaf[_TENANT] for one in told for leaf in one.leaves}
     if unread := tenants - near:
         trees += await execution.fetch("load_tree", keys=rows.to_json(sorted(unread)))
@@ -86,6 +124,7 @@ async def _place_first(execution: Execution, near: set[str]) -> int:
     known = {row[0]: rows.AUDIT_TREE.from_row(row) for row in map(tuple, trees) if row[0] in tenants}
     writes, drops = _placing(told, last, taken[0][2], dict.fromkeys(sorted(tenants)) | known)
     writes.append(("delete_outbox", [(number,) for number, *_ in taken]))
+    events = writes[0][1]
     if drops:
         # Apart from the others: one statement cannot add to a row and remove it.
         async with execution.connection.transaction():
@@ -93,6 +132,10 @@ async def _place_first(execution: Execution, near: set[str]) -> int:
             await execution.write(drops)
     else:
         await execution.write(writes)
+    if any(sealed for *_, sealed in taken):
+        numbered.forget()  # who reads them from the store gets them decrypted
+    else:
+        numbered.add(last + 1, events)
     return len(taken)
 
 
@@ -158,7 +201,9 @@ class Sequencer:
         self._filled = False  # this process has written rows since the last turn began
         self._waiting: list[asyncio.Future[bool]] = []  # for the end of a turn that has not begun
         self._awaited = asyncio.Event()  # somebody waits so
+        self._shared = False  # the last turn was of more than one transaction
         self._near: set[str] = set()  # the tenants of the last turn
+        self.numbered_events = NumberedEvents()
         self.on_numbered: Callable[[], Awaitable[None]] = _nobody
         self._task: asyncio.Task[None] | None = None
         self.owns = False
@@ -233,12 +278,13 @@ class Sequencer:
                 if await self._place_all(connection):
                     self.trouble, idle = "", _SECONDS_IDLE_MIN
                     await self.on_numbered()
-                    await _set_within(self._awaited, _SECONDS_OF_REST)
+                    await _set_within(self._awaited, _SECONDS_OF_REST * (2 if self._shared else 1))
                 if await _set_within(self._hinted, idle):
                     idle = _SECONDS_IDLE_MIN
                 idle = min(2 * idle, _SECONDS_IDLE_MAX)
         finally:
             self.owns, self.pid, self._numbered_at = False, 0, 0.0
+            self.numbered_events.forget()
             self._answer(self._waiting, is_numbered=False)
             await close(connection)
 
@@ -251,12 +297,14 @@ class Sequencer:
         began = asyncio.get_running_loop().time()
         is_numbered = found_any = False
         try:
-            while (placed := await place_turn(connection, owns=True, filled=filled, near=self._near)) == ROWS_MAX:
+            given: dict[str, Any] = {"owns": True, "filled": filled, "near": self._near}
+            while (placed := await place_turn(connection, **given, numbered=self.numbered_events)) == ROWS_MAX:
                 found_any = True
             is_numbered = True
             self._numbered_at = began
         finally:
             self._answer(waiting, is_numbered=is_numbered)
+        self._shared = found_any or placed > 1
         return found_any or placed > 0
 
     @staticmethod
@@ -267,11 +315,22 @@ class Sequencer:
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, but not for long; return whether it is set."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    return event.is_set()
+    """Wait until an event is set; after `seconds` set it, and return False."""
+    if event.is_set():
+        return True
+    late = False
+
+    def end() -> None:
+        nonlocal late
+        late = not event.is_set()
+        event.set()
+
+    timer = asyncio.get_running_loop().call_later(seconds, end)  # costs less than a timeout, which cancels the task
+    try:
+        await event.wait()
+    finally:
+        timer.cancel()
+    return not late
 
 
 async def _nobody() -> None:

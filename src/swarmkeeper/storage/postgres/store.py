@@ -33,7 +33,7 @@ from swarmkeeper.storage.postgres import connections, dialect, migrations
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.entries_ahead import AskedHeads
 from swarmkeeper.storage.postgres.execution import QUERIES, Execution, read_together
-from swarmkeeper.storage.postgres.loading import load_keys
+from swarmkeeper.storage.postgres.loading import load_keys, load_looked
 from swarmkeeper.storage.postgres.sequencer import Sequencer, place_turn
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
 from swarmkeeper.storage.refusals import StoreHeld
@@ -304,6 +304,9 @@ class PostgresStore:
     def numbered_ago(self) -> float | None:
         return None if self._sequencer is None else self._sequencer.numbered_ago()
 
+    def numbered_after(self, seq: int) -> list[rows.Row] | None:
+        return self._sequencer.numbered_events.after(seq) if self.numbers_events and self._sequencer else None
+
     def on_numbered(self, call: Callable[[], Awaitable[None]]) -> None:
         assert self._sequencer is not None, "only an orchestrator's store numbers events"
         self._sequencer.on_numbered = call
@@ -456,24 +459,13 @@ class PostgresStore:
                 pepper_check=await execution.value("own_key", key="pepper_check"),
                 cursor_key=await execution.value("own_key", key="cursor_key"),
                 numbers_until=await execution.value("meta", key="numbers_until"),
-                **await self._looked(execution),
+                **(await load_looked(execution))[0],
             )
 
     async def look(self) -> Looked:
         async with self._reader() as connection:
-            execution = Execution(connection)
-            self._outbox_rows = await execution.value("outbox_rows")
-            return Looked(**await self._looked(execution))
-
-    @staticmethod
-    async def _looked(execution: Execution) -> dict[str, Any]:
-        return {
-            "queues": tuple(map(rows.QUEUE.from_row, await execution.fetch("all_queues"))),
-            "waiting": tuple(row[0] for row in await execution.fetch("queues_waiting")),
-            "next_due": await execution.value("next_due"),
-            "jobs": await execution.value("any_chore"),
-            "cooling": tuple(row[0] for row in await execution.fetch("all_cooldowns")),
-        }
+            looked, self._outbox_rows = await load_looked(Execution(connection))
+            return Looked(**looked)
 
     async def forget_erased(self) -> None:
         if self.bodies.keys is not None:

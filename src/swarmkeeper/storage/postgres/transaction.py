@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from swarmkeeper.core.model import BackgroundJob, LeaseRecord, Queue, QueueEntry, TaskRecord, Tenant, Timer, Work
+from swarmkeeper.core.model import BackgroundJob, Edge, LeaseRecord, Queue, QueueEntry, TaskRecord, Tenant, Timer, Work
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, operations, persons, retention, rows, secrets
@@ -53,6 +53,7 @@ class PostgresTransaction:
         self._tenants = tenants
         self._last: _Writes = []  # saved, and written with the next statement that needs it
         self._leases_held: dict[str, int] = {}  # by bot, as of the last save
+        self._children: dict[str, list[Edge]] = {}  # edges by the item they come from, as of the last save
         self.new_tenants: set[str] = set()
         self.told = Told()
 
@@ -83,7 +84,7 @@ class PostgresTransaction:
             if await self._locks.take(needs):
                 raise RowsBusy(needs)
             while True:
-                loading = BulkLoading(self._execution, self._bodies)
+                loading = BulkLoading(self._execution, self._bodies, self._children)
                 found = await loading.load(needs)
                 others = {task_lock(task): ("task", task) for task in _tasks_of(found)}
                 others |= {self._locks.account_lock(tenant): ("tenant", tenant) for tenant in _budgeted(found)}
@@ -95,6 +96,7 @@ class PostgresTransaction:
                         elif isinstance(record, LeaseRecord):
                             self._locks.learn(record.work, record.task)
                     self._leases_held.update(loading.leases_held)
+                    self._children.update(loading.children_ahead)
                     return found
                 # A statement found them before they were locked: they may have changed meanwhile.
                 if await self._locks.take_free(others):
@@ -231,6 +233,7 @@ class PostgresTransaction:
     async def save(self, changes: Changes) -> None:
         await self.write()
         self._leases_held.clear()
+        self._children.clear()
         self._ahead.clear()
         gone: _Writes = []
         put: _Writes = []

@@ -568,6 +568,7 @@ CREATE TABLE outbox (
     counts text COLLATE "C",  -- JSON: by tenant, what to add to open_tasks, open_subtasks and stored_bytes
     sealed bigint NOT NULL DEFAULT 0  -- whether the one who wrote it encrypts
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE outbox ALTER COLUMN body SET STORAGE EXTERNAL;  -- it is read and deleted within moments: not worth compressing
 
 -- When bots were last heard, as every server tells the others now and then. Not logged: after a crash it begins empty.
 CREATE UNLOGGED TABLE presence (
