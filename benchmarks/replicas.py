@@ -5,6 +5,7 @@ database share this machine's processors, so the figures say how the parts compa
 
 - `subtasks_per_second`: tasks of 8 subtasks through lean bots, 50 a call, by the number of servers
 - `handoff`: from sending a result at one server to reading the dependent's lease at the other, in milliseconds
+- `handoff_without_hints`: the same with a broker that cannot be reached: every hint between the servers is lost
 - `feed`: from the commit of an event to its number, while tasks run at about half of what one server can, and the same
   while another program keeps a transaction open in the database
 """
@@ -45,6 +46,7 @@ SETTINGS = {
     "open_subtasks": 0,
     "stored_bytes": 0,
 }
+NOBODY = "valkey://127.0.0.1:1"  # a broker's address at which nobody listens
 _clock = SystemClock()
 
 
@@ -148,13 +150,15 @@ def main() -> None:
             found["handoff"] = _figures(asyncio.run(_handoff(cluster, 200)))
             found["feed"] = _figures(asyncio.run(_lag(cluster, database, 100, foreign=False)))
             found["feed_beside_an_open_transaction"] = _figures(asyncio.run(_lag(cluster, database, 100, foreign=True)))
+        with _cluster(postgres, 2, broker=NOBODY) as cluster:
+            found["handoff_without_hints"] = _figures(asyncio.run(_handoff(cluster, 40)))
     finally:
         postgres.stop()
     print(json.dumps(found, indent=2))
 
 
-def _cluster(postgres: PostgresServer, count: int) -> Cluster:
-    return Cluster(Path(tempfile.mkdtemp()), postgres.new_database(keep=True), count, SETTINGS)
+def _cluster(postgres: PostgresServer, count: int, **more: object) -> Cluster:
+    return Cluster(Path(tempfile.mkdtemp()), postgres.new_database(keep=True), count, {**SETTINGS, **more})
 
 
 if __name__ == "__main__":

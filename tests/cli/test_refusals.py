@@ -300,3 +300,18 @@ def test_a_hostile_file_ends_a_command_with_one_error(
     assert said.code == 2, said
     assert message in said.err
     assert "Traceback" not in said.err
+
+
+def test_a_command_that_reports_an_error_of_its_store_does_not_import_the_server() -> None:
+    """The server's modules take a second: three times as long as all else that such a command does."""
+    code = (
+        "import sys\n"
+        "from swarmkeeper.cli.framework.running import of_store\n"
+        "from swarmkeeper.core.ports import StoreUnavailable\n"
+        "print(of_store(StoreUnavailable('x')).code, *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    told, *imported = done.stdout.split()
+    assert told == "store_unavailable"
+    assert {"fastapi", "swarmkeeper.app", "swarmkeeper.server"}.isdisjoint(imported)

@@ -15,7 +15,7 @@ from swarmkeeper.cli.framework.terminal import CliError
 from swarmkeeper.core.ports import Changes, RowsBusy, StaleVersion, StoreUnavailable
 from swarmkeeper.settings import Settings
 from swarmkeeper.storage.opening import shown, store_at
-from swarmkeeper.storage.postgres import PostgresStore
+from swarmkeeper.storage.postgres import PostgresStore, connections
 from swarmkeeper.storage.postgres import sequencer as sequencer_module
 from swarmkeeper.storage.postgres import store as store_module
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
@@ -549,4 +549,46 @@ def test_nobody_sees_the_password_of_an_address() -> None:
     assert shown("postgresql://ann:secret@db:5432/swarm?password=secret&sslmode=require") == (
         "postgresql://ann@db:5432/swarm?sslmode=require"
     )
+    assert shown("postgresql://ann:secret@db-1,[::1]:5433/swarm?sslpassword=secret") == (
+        "postgresql://ann@db-1,[::1]:5433/swarm"
+    )
     assert shown("sqlite:///swarm.db") == "sqlite:///swarm.db"
+    assert shown("swarm.db") == "swarm.db"
+    assert shown("C:/swarm.db") == "C:/swarm.db"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://ann:se/cret@db/swarm",
+        "postgresql://ann:se?cret@db/swarm",
+        "postgresql://ann:se#cret@db/swarm",
+        "postgresql://ann:5/cret@db/swarm",
+        "postgresql://ann:5?a=cret@db/swarm",
+        "postgresql://ann:5#cret@db/swarm",
+        "postgresql://ann@db:cret/swarm",
+        "postgresql://ann:cret@[::1/swarm",
+    ],
+)
+async def test_an_address_with_a_password_that_is_not_escaped_is_refused_and_no_part_of_it_is_told(
+    address: str,
+) -> None:
+    for attempt in (lambda: _opened(address), lambda: connections.connect(address, writing=True)):
+        with pytest.raises(StoreRefused) as refused:
+            await attempt()
+        assert "cret" not in str(refused.value)
+        assert "%2F" in str(refused.value)
+    assert shown(address) == "postgresql:…"
+
+
+async def _opened(address: str) -> None:
+    await store_at(address).open(create=False)
+
+
+@pytest.mark.parametrize("address", ["postgresql:ann:cret@db", "POSTGRESQL://ann:cret@db", "postgres+x://ann:cret@db"])
+def test_what_looks_like_the_address_of_a_database_names_no_file(address: str) -> None:
+    with pytest.raises(StoreRefused) as refused:
+        store_at(address)
+
+    assert "postgresql://" in str(refused.value)
+    assert "cret" not in str(refused.value) + shown(address)

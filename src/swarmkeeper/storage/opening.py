@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -12,6 +13,11 @@ from swarmkeeper.storage.pepper import NewPepper
 from swarmkeeper.storage.refusals import StoreRefused
 
 POSTGRES = ("postgresql://", "postgres://")
+MALFORMED = (
+    "the database's address cannot be understood: it is postgresql://user:password@host:5432/database, and in a user's "
+    "name or password / is written as %2F, ? as %3F, # as %23, @ as %40 and : as %3A"
+)
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:[0-9]+)?")  # a name, or an IPv6 address in brackets; a port
 
 
 class ReadsBeside(ReadsOnly, Protocol):
@@ -77,13 +83,32 @@ def is_postgres(url: str) -> bool:
 
 
 def shown(url: str) -> str:
-    """Return the address without its password, for texts that people see."""
-    if not is_postgres(url):
-        return url
+    """Return the address without its passwords, for texts that people see.
+
+    Of an address that cannot be understood it shows nothing: any part may be of a password.
+    """
+    scheme, colon, _ = url.partition(":")
+    if not colon or scheme == "sqlite" or ("://" not in url and not scheme.lower().startswith("postgres")):
+        return url  # it names a file
+    if not is_postgres(url) or not is_well_formed(url):
+        return f"{scheme}:…"
     parts = urlsplit(url)
-    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name != "password"])
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if "password" not in name])
     user, at, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + host, query=query))
+
+
+def is_well_formed(url: str) -> bool:
+    """Return whether the address of a server has its parts where they seem to be.
+
+    A password with a slash, a question mark or a hash that is not escaped ends the part in which it stands.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    beyond = parts.fragment or "@" in parts.path or "@" in parts.query
+    return not beyond and all(_HOST.fullmatch(host) for host in parts.netloc.rpartition("@")[2].split(","))
 
 
 def is_in_memory(url: str) -> bool:
@@ -117,6 +142,8 @@ def store_at(
         StoreRefused: it is not the address of a store, or its driver is not installed.
     """
     if is_postgres(url):
+        if not is_well_formed(url):
+            raise StoreRefused(MALFORMED)
         try:
             from swarmkeeper.storage.postgres import PostgresStore
         except ModuleNotFoundError as error:

@@ -189,9 +189,12 @@ def of_store(error: Exception) -> Exception:
     import apsw
 
     from swarmkeeper.core.ports import StoreDamaged, StoreUnavailable
-    from swarmkeeper.server import CannotServe
     from swarmkeeper.storage import refusals
 
+    # A second of imports: only whoever has run a server can have got its error.
+    server = sys.modules.get("swarmkeeper.server")
+    if server is not None and isinstance(error, server.CannotServe):
+        return CliError("cannot_serve", error.detail, fix=error.fix)
     match error:
         case refusals.SchemaOlder():
             return CliError("schema_older", str(error), exit_code=Exit.CONFLICT, fix="swarmkeeper migrate")
@@ -216,8 +219,6 @@ def of_store(error: Exception) -> Exception:
                 facts=[("why", "its file is damaged, truncated or partly overwritten; nothing was changed")],
                 fix="restore a backup; check it with `swarmkeeper doctor --deep` and `audit verify`",
             )
-        case CannotServe():
-            return CliError("cannot_serve", error.detail, fix=error.fix)
         case BadSetting():
             return CliError("bad_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain")
         case _:

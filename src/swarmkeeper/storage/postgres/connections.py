@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from swarmkeeper.core.ports import StaleVersion, StoreDamaged, StoreUnavailable
+from swarmkeeper.storage.opening import MALFORMED, is_well_formed
 from swarmkeeper.storage.refusals import StoreRefused
 
 VERSION_MIN = 160_000  # `IS JSON` is new in 16
@@ -71,6 +72,8 @@ async def connect(url: str, *, writing: bool) -> asyncpg.Connection:
         StoreUnavailable: the server cannot be reached now.
         StoreRefused: it does not let us in, or is too old.
     """
+    if not is_well_formed(url):
+        raise StoreRefused(MALFORMED)  # before the driver's error, which may quote a part of the password
     try:
         connection = await asyncpg.connect(
             url,

@@ -71,8 +71,8 @@ def path_of(url: str) -> str:
         if len(rest) > 1 and rest.startswith("/"):
             return rest[1:]
         raise StoreRefused("a SQLite store is sqlite:///relative.db, sqlite:////absolute.db or sqlite://:memory:")
-    if "://" in url or not url:
-        raise StoreRefused("this is not the address of a SQLite store: it begins with sqlite://")
+    if "://" in url or not url or url.lower().startswith(("sqlite:", "postgres:", "postgresql:")):
+        raise StoreRefused("this is not the address of a store: it begins with sqlite:// or postgresql://")
     return url
 
 
