@@ -69,6 +69,15 @@ _NAME_OR_LABEL = re2.compile(
 )
 _FROM_ELSEWHERE = re.compile(r"(?:process\.env|os\.environ|import\.meta|Cypress|secrets?\.|env\.)")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\(.*)?")
+# A letter before a text in quotes that is empty; a command of PowerShell.
+_BEFORE_QUOTES = re.compile(r"(?:[bruflenBRUFLEN@$]{1,2}|u8)#{0,2}")
+_CMDLET = re.compile(r"(?:Read|Get|New|Import|Invoke|Select|Test|Set|ConvertTo|ConvertFrom|Unprotect)-[A-Z][A-Za-z]+")
+# What a form or a check says about a password, in quotes.
+_SAYS = re.compile(
+    r"(?i)(?:is|are|must|should|can(?:not|'t)|please|enter|type|choose|invalid|incorrect|wrong|your|the|this|too|does|"
+    r"passwords?|passphrases?|tokens?|secrets?|keys?)\s(?:[a-z']+\s){0,3}?(?:be|is|are|not|at|too|short|long|least|"
+    r"required|invalid|incorrect|wrong|weak|match|contain|characters?|blank|empty|enter|password|passphrase|again)\b.*"
+)
 _ALPHABET = re.compile(r"(?i:abcdefghijklmnopqrstuvwxyz|0123456789|1234567890|[+/_=-])+")
 _EAST_ASIAN_WORDS = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{2}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -195,6 +204,8 @@ def _is_none(name: str, value: str, bare: bool) -> bool:
         return _is_code(text)
     if re.fullmatch(r"[A-Za-z_$][\w.$?]*\([^()]*\)|[a-z_]+(?:\??\.[a-zA-Z_]+){2,}(?: \?\? \w+)?", text):
         return True
+    if _SAYS.fullmatch(text):
+        return True
     # In quotes: the name of another value, or a label such as "Enter your password".
     if kind_of(text) is not None and _NAME_OR_LABEL.fullmatch(text) is not None:
         return True
@@ -202,6 +213,8 @@ def _is_none(name: str, value: str, bare: bool) -> bool:
 
 
 def _is_code(text: str) -> bool:
+    if _BEFORE_QUOTES.fullmatch(text) or _CMDLET.fullmatch(text):
+        return True
     if text.endswith((":", "++", "--", "+=")) or _CALL.match(text):
         return True
     if text.startswith("[") and not text.startswith("[redacted:"):
