@@ -2025,12 +2025,12 @@ function later(load, name) {
 var STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED"];
 var OUTCOMES2 = ["accepted", "rejected", "failed", "cancelled", "expired"];
 var SORTS = { newest: "-created_at", oldest: "created_at", priority: "priority" };
-var NAMES = ["status", "outcome", "label", "after", "before", "sort"];
+var NAMES = ["status", "outcome", "label", "skill", "error", "after", "before", "sort"];
 var TOKEN = /(?:"[^"]*"?|[^ \t\r\n\u00a0"])+/g;
 var TIME = /^((?:19|20)\d\d)-(\d\d)-(\d\d)(T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,3})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)?$/;
 var FIRST_TASK = "swarmkeeper submit Hello --skill greeting --no-review";
 function understood(line) {
-  const filter = { q: "", status: [], outcome: [], label: [], order_by: "-created_at" };
+  const filter = { q: "", status: [], outcome: [], label: [], skill: [], order_by: "-created_at" };
   const problems = [], words = [], seen = /* @__PURE__ */ new Set();
   for (const raw of tokens(line)) {
     const word = bare(raw), at = word.indexOf(":");
@@ -2063,6 +2063,14 @@ function take(filter, name, value, seen) {
       once(filter.label, `${value.slice(0, sign)}:${value.slice(sign + 1)}`);
       return void 0;
     }
+    case "skill":
+      if (!value) return "a skill is written as skill:name";
+      once(filter.skill, value);
+      return void 0;
+    case "error":
+      if (!value) return "words of an error are written as error:word";
+      filter.error = filter.error ? `${filter.error} ${value}` : value;
+      return void 0;
     case "after":
     case "before": {
       const time = moment2(value);

@@ -19,6 +19,15 @@ SELECT tenant.id, tenant.weight, tenant.max_backlog, greatest(0, tenant.open_tas
             WHERE counts IS NOT NULL
        ) AS coming;
 
+-- name: erase_marks
+-- By the places of its rows, each found by its key: the planner may take the marks of a few items for many.
+DELETE FROM task_label
+ WHERE ctid = ANY (ARRAY (SELECT (SELECT listed.ctid FROM task_label AS listed
+                                   WHERE listed.tenant = has.tenant AND listed.label = has.label
+                                     AND listed.created_at = has.created_at AND listed.task = has.task)
+                            FROM mark_of_item AS has
+                           WHERE has.work = ANY (ARRAY (SELECT value FROM {each :works}))));
+
 -- name: audit_places_about
 SELECT place
   FROM audit_leaf

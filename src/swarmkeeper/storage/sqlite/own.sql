@@ -79,6 +79,11 @@ SELECT coalesce(owner.tbl_name, page.name) AS "table", sum(page.pgsize) AS bytes
 -- name: size_of_free
 SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count, pragma_page_size;
 
+-- name: erase_marks
+DELETE FROM task_label
+ WHERE (tenant, label, created_at, task) IN
+       (SELECT tenant, label, created_at, task FROM mark_of_item WHERE work IN (SELECT value FROM {each :works}));
+
 -- name: audit_places_about
 SELECT place
   FROM audit_leaf
