@@ -124,6 +124,10 @@ RETURNING seq;
                 '"' || :last || '"*')
     || ')'
 
+-- name: rare_words
+-- The index begins with the rarest word by itself.
+SELECT '' AS word WHERE :tenant IS NULL AND :words IS NULL;
+
 -- name: worded_tasks_newest
 -- By the numbers of tasks, which are in the order of their creation. A place is the number of its task; without one, for
 -- the times that were asked for, that of the first or the last task created then.

@@ -25,9 +25,7 @@ ERROR_MEANS = "All these words in errors of its attempts, in any order; or the c
 class TaskSelection(Request):
     """Selects tasks, as the list of tasks does; it has at least one filter."""
 
-    q: Annotated[
-        str, Field(description="Words of the title; the last one may be a beginning.", max_length=10_240)
-    ] = ""
+    q: Annotated[str, Field(description="Words of the title; the last one may be a beginning.", max_length=10_240)] = ""
     status: Annotated[
         list[Annotated[TaskStatus, Field(strict=False)]], Field(description="Any of these.", max_length=10)
     ] = Field(default_factory=list)
