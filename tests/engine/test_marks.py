@@ -164,7 +164,7 @@ def test_stored_rows_say_the_same_words_as_a_report(swarm: Harness) -> None:
     bot = swarm.bot("worker", skills=("ocr",))
     for message in (
         MESSAGE,
-        *("", " ", "é È", "a\tb\nc\rd", "x" * 400, "\x7f\x01a", 'back\\slash "quoted" \'single\''),
+        *("", " ", "é È", "a\tb\nc\rd", "x" * 400, "\x7f\x01a", "back\\slash \"quoted\" 'single'"),
         "".join(map(chr, range(32, 127))),
         " ".join(map(chr, range(0x80, 0x100))),
         "日本語 のエラー \u2028 \U0001f600",

@@ -1454,6 +1454,8 @@ var REFUSED_MS = 1e4;
 var GAP_MS = 500;
 var LONG_GAP_MS = 2e3;
 var SLOW_READ_MS = 100;
+var BUSY_TASKS = 10;
+var TOGETHER_MS = 600;
 var PAUSES_S2 = [1, 2, 4, 8, 15, 30];
 var SKELETON_AFTER_MS = 150;
 var connection = y3({ live: true, failures: 0, retryAt: 0 });
@@ -1533,6 +1535,7 @@ function useRead(key, read2, options = {}) {
 function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, gap: least = GAP_MS }) {
   const state = y3({ data: void 0, error: void 0, slow: false, at: 0 });
   let timer = 0, due = 0, ended2 = false, reading;
+  let busy = false;
   let missed = false;
   let gap = least, readAt = 0;
   function plan(pause) {
@@ -1570,7 +1573,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
       reading = void 0;
     }
     gap = Math.max(least, Date.now() - begun > SLOW_READ_MS ? LONG_GAP_MS : GAP_MS);
-    plan(missed ? Math.min(pause, gap) : pause);
+    plan(missed ? Math.min(pause, busy ? LONG_GAP_MS + TOGETHER_MS : gap) : pause);
   }
   function again() {
     if (ended2) return Promise.resolve();
@@ -1584,8 +1587,10 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
   function heard(change) {
     if (change !== "all" && !on(change)) return;
     missed = true;
-    if (change !== "all" && change.tasks === "many") gap = Math.max(least, LONG_GAP_MS);
-    if (!reading) plan(Math.max(0, readAt + gap - Date.now()));
+    busy = change !== "all" && (change.tasks === "many" || change.tasks.length > BUSY_TASKS);
+    if (busy) gap = Math.max(least, LONG_GAP_MS);
+    const left = readAt + gap - Date.now();
+    if (!reading) plan(left <= 0 ? 0 : busy ? left + TOGETHER_MS : left);
   }
   const shown = () => {
     if (!document.hidden && (missed || !streaming.peek())) void again();
@@ -2026,12 +2031,12 @@ function later(load, name) {
 var STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED"];
 var OUTCOMES2 = ["accepted", "rejected", "failed", "cancelled", "expired"];
 var SORTS = { newest: "-created_at", oldest: "created_at", priority: "priority" };
-var NAMES = ["status", "outcome", "label", "after", "before", "sort"];
+var NAMES = ["status", "outcome", "label", "skill", "error", "after", "before", "sort"];
 var TOKEN = /(?:"[^"]*"?|[^ \t\r\n\u00a0"])+/g;
 var TIME = /^((?:19|20)\d\d)-(\d\d)-(\d\d)(T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,3})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)?$/;
 var FIRST_TASK = "swarmkeeper submit Hello --skill greeting --no-review";
 function understood(line) {
-  const filter = { q: "", status: [], outcome: [], label: [], order_by: "-created_at" };
+  const filter = { q: "", status: [], outcome: [], label: [], skill: [], order_by: "-created_at" };
   const problems = [], words = [], seen = /* @__PURE__ */ new Set();
   for (const raw of tokens(line)) {
     const word = bare(raw), at = word.indexOf(":");
@@ -2064,6 +2069,14 @@ function take(filter, name, value, seen) {
       once(filter.label, `${value.slice(0, sign)}:${value.slice(sign + 1)}`);
       return void 0;
     }
+    case "skill":
+      if (!value) return "a skill is written as skill:name";
+      once(filter.skill, value);
+      return void 0;
+    case "error":
+      if (!value) return "words of an error are written as error:word";
+      filter.error = filter.error ? `${filter.error} ${value}` : value;
+      return void 0;
     case "after":
     case "before": {
       const time = moment2(value);
