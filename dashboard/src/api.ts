@@ -53,7 +53,7 @@ export interface Approval {
 }
 export interface Skill { skill: string; bots: number; asking: number; waiting: number; oldest_seconds: number | null }
 export interface TaskEvent { id: string; type: string; time: string; sequence: number; subject: string; data: Record<string, Json> }
-export interface TaskFilter { q?: string; status: string[]; outcome: string[]; label: string[]; order_by: string; created_after?: string; created_before?: string }
+export interface TaskFilter { q?: string; status: string[]; outcome: string[]; label: string[]; skill: string[]; error?: string; order_by: string; created_after?: string; created_before?: string }
 
 export interface QueueSeen {
   kind: string; skills: string[]; assign_to: string | null; waiting: number; waiting_at_least: boolean; oldest_at: string | null;

@@ -7,7 +7,7 @@ import type { TaskFilter } from "./api.ts";
 export const STATUSES = ["CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED"];
 export const OUTCOMES = ["accepted", "rejected", "failed", "cancelled", "expired"];
 export const SORTS: Record<string, string> = { newest: "-created_at", oldest: "created_at", priority: "priority" };
-export const NAMES = ["status", "outcome", "label", "after", "before", "sort"];
+export const NAMES = ["status", "outcome", "label", "skill", "error", "after", "before", "sort"];
 const TOKEN = /(?:"[^"]*"?|[^ \t\r\n\u00a0"])+/g;
 const TIME = /^((?:19|20)\d\d)-(\d\d)-(\d\d)(T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,3})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)?$/;
 
@@ -17,7 +17,7 @@ export const FIRST_TASK = "swarmkeeper submit Hello --skill greeting --no-review
 export interface Understood { filter: TaskFilter; problems: string[] }
 
 export function understood(line: string): Understood {
-  const filter: TaskFilter = { q: "", status: [], outcome: [], label: [], order_by: "-created_at" };
+  const filter: TaskFilter = { q: "", status: [], outcome: [], label: [], skill: [], order_by: "-created_at" };
   const problems: string[] = [], words: string[] = [], seen = new Set<string>();
   for (const raw of tokens(line)) {
     const word = bare(raw), at = word.indexOf(":");
@@ -50,6 +50,14 @@ function take(filter: TaskFilter, name: string, value: string, seen: Set<string>
       once(filter.label, `${value.slice(0, sign)}:${value.slice(sign + 1)}`);
       return undefined;
     }
+    case "skill":
+      if (!value) return "a skill is written as skill:name";
+      once(filter.skill, value);
+      return undefined;
+    case "error":
+      if (!value) return "words of an error are written as error:word";
+      filter.error = filter.error ? `${filter.error} ${value}` : value;
+      return undefined;
     case "after": case "before": {
       const time = moment(value);
       if (!time) return "a time is written as 2026-11-29 or 2026-11-29T06:00Z";

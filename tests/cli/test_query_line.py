@@ -25,6 +25,7 @@ LABELS: tuple[dict[str, str], ...] = (
     {"note": "big = money: yes"},
     {},
 )
+SKILLS = (["ocr"], ["ocr", "read hands"], [], ["read hands"])
 
 
 @pytest.fixture
@@ -71,7 +72,8 @@ def furnished() -> Iterator[Town]:
     with town() as place:
         for number in range(24):
             title, labels = f"{TITLES[number % 4]} {number % 3}", LABELS[number % 3 if number % 2 else 3]
-            task = place.submit(["a"], title=title, labels=labels, priority=number % 10)
+            item = {"key": "a", "description": "", "required_skills": SKILLS[number % 4]}
+            task = place.submit([item], title=title, labels=labels, priority=number % 10)
             if number % 5 == 0:
                 place.client.ok(f"/tasks/{task}:cancel")
             place.advance(60)
@@ -83,20 +85,32 @@ def furnished() -> Iterator[Town]:
     status=_some(*STATUSES),
     outcome=_some(*OUTCOMES),
     label=st.sampled_from(LABELS),
+    skill=_some("ocr", "read hands"),
+    error=_some("cancelled", "nothing"),
     order_by=st.sampled_from([*SORTS.values()]),
     words=st.lists(st.sampled_from(["pars", "INVOICE", "1", "übung", "the ledger"]), max_size=2),
 )
 def test_a_view_its_address_and_its_rows_are_the_same(
-    furnished: Town, status: list[str], outcome: list[str], label: dict[str, str], words: list[str], order_by: str
+    furnished: Town,
+    status: list[str],
+    outcome: list[str],
+    label: dict[str, str],
+    skill: list[str],
+    error: list[str],
+    words: list[str],
+    order_by: str,
 ) -> None:
     if words and order_by == "priority":
         order_by = "created_at"
-    line = line_of(status=status, outcome=outcome, label=label, words=words, order_by=order_by)
+    line = line_of(
+        status=status, outcome=outcome, label=label, skill=skill, error=error, words=words, order_by=order_by
+    )
 
     address = f"#/tasks?{urlencode({'q': line})}"
     found = understood(parse_qs(address.partition("?")[2])["q"][0] if line else "")
 
-    asked = {"q": " ".join(words), "status": status, "outcome": outcome, "order_by": order_by}
+    asked = {"q": " ".join(words), "status": status, "outcome": outcome, "skill": skill, "order_by": order_by}
+    asked["error"] = " ".join(error)
     direct = [(name, each) for name, value in asked.items() for each in ([value] if isinstance(value, str) else value)]
     direct += [("label", f"{name}:{value}") for name, value in label.items()]
     again = {**found.matching, "order_by": found.order_by}
@@ -120,7 +134,14 @@ def test_commands_take_a_line(at: Shell) -> None:
     assert [row["id"] for row in at("task", "list", line, "--json").lines] == [second]
     assert [row["id"] for row in at("task", "list", "wombats", "sort:oldest", "--json").lines] == [first, second]
     assert [row["id"] for row in at("task", "list", "wombats", "--label", "wombat:a", "--json").lines] == [first]
-    assert at("task", "count", "wombats").out.splitlines()[0] == "2"
+    needing = at("submit", "Weigh the wombats once more", "--skill", "wombatry").out.strip()
+    assert [row["id"] for row in at("task", "list", "skill:wombatry", "--json").lines] == [needing]
+    assert [row["id"] for row in at("task", "list", "--skill", "wombatry", "--json").lines] == [needing]
+    assert at("task", "list", "skill:wombatry", "--error", "deadline", "--json").lines == []
+    assert at("task", "bulk", "pause", "--skill", "wombatry", "--dry-run", "--json").json["progress"]["total"] == 1
+    at("task", "cancel", needing)
+    assert [row["id"] for row in at("task", "list", "skill:wombatry error:cancelled", "--json").lines] == [needing]
+    assert at("task", "count", "label:wombat=a").out.splitlines()[0] == "1"
     assert at("task", "bulk", "cancel", "--query", "wombats again", "--dry-run", "--json").json["progress"]["done"] == 1
     done = at("task", "bulk", "cancel", "--query", line, "--json").json
     assert [item["task_id"] for item in done["items"]] == [second]

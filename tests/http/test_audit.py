@@ -227,3 +227,34 @@ async def test_only_operators_see_late_results(swarm: Orchestrator, client: Call
     assert kept["lease_id"] == lease["lease_id"]
     assert kept["content"] == {"status": "succeeded", "output": {"words": 3}}
     assert {role for role, results in shown.items() if results} == {"operator", "admin"}
+
+
+async def test_records_of_one_item_are_found_by_what_they_are_about(
+    auditor: Caller, client: Caller, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = (await client.post("/tasks", {**SENT, "evaluation": "none"})).json["id"]
+    reader = await fleet.bot("Executor", "reader", skills=["web"])
+    bot = reader.id
+    lease = await reader.one()
+    released = await reader.call.post(f"/leases/{lease['lease_id']}:release", {"reason": "busy"})
+    assert released.status == 200, released.json
+    await reader.report(await reader.one(), output={"words": 3})
+    await one_task(client, fleet, "another")
+    (lane,) = (await client.get(f"/tasks/{task}/timeline")).json["items"]
+    item = lane["work_id"]
+
+    expected = ["work.release", "work.report"]
+    assert [record["event"] for record in await all_of(auditor, f"/audit?resource={item}")] == expected
+    assert [record["event"] for record in await all_of(auditor, f"/tasks/{task}/audit?resource={item}")] == expected
+    newest = await all_of(auditor, f"/audit?resource={item}&order=desc")
+    assert [record["event"] for record in newest] == expected[::-1]
+    (reported,) = await all_of(auditor, f"/audit?resource={item}&action=work.report")
+    assert (reported["resource"], reported["task_id"]) == (item, task)
+    assert [record["event"] for record in await all_of(auditor, f"/audit?resource={task}")] == ["task.submit"]
+    assert [record["event"] for record in await all_of(auditor, f"/audit?resource={bot}")] == ["bot.register"]
+    for nothing in ("sub_none", '"', f"{item}x", item[:-1]):
+        assert await all_of(auditor, f"/audit?resource={nothing}") == []
+
+    monkeypatch.setattr(audit_queries, "LOOKED_AT_MAX", 2)
+    assert [record["event"] for record in await all_of(auditor, f"/audit?resource={item}")] == expected
+    assert [record["event"] for record in await all_of(auditor, f"/audit?resource={bot}")] == ["bot.register"]

@@ -8,6 +8,7 @@ import pytest
 from swarmkeeper.access.operations import running
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.reads.insight import operations
+from swarmkeeper.reads.tasks import lists
 from swarmkeeper.testing.test_server import soon
 from tests.http.conftest import Answered, Caller, Fleet, Json, key_of
 from tests.http.test_insight import pages, planned, read
@@ -120,7 +121,7 @@ async def test_a_filter_selects_what_fits_now(client: Caller, fleet: Fleet) -> N
 async def test_a_filter_is_looked_through_in_pieces_and_bounded(
     client: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operations, "LOOKED_AT_ONCE", 2)
+    monkeypatch.setattr(lists, "IDS_AT_ONCE", 2)
     tasks = [await planned(client, "a") for _ in range(5)]
     answer = await begun(client, "pause", filter={"status": ["IN_PROGRESS", "PLANNED"]})
     assert [each["task_id"] for each in (await ended(client, answer))["items"]] == tasks[::-1]
@@ -391,3 +392,31 @@ async def test_the_client_begins_and_follows_an_operation(swarm: Orchestrator, c
 
         assert await soon(is_over, 10)
         assert [(item.task_id, item.outcome) async for item in own.operation_items(begun_.id)] == [(task, "done")]
+
+
+async def test_a_filter_selects_by_words_skills_and_errors_too(client: Caller, fleet: Fleet) -> None:
+    bot = await fleet.bot("Executor", skills=["ocr"])
+    item = {"key": "a", "description": "", "required_skills": ["ocr"]}
+    broken = (await client.post("/tasks", {"title": "Weigh the wombat", "subtasks": [item]})).json["id"]
+    await bot.report(await bot.one(), error={"class": "not_retryable", "message": "the scale answered 502"})
+    waiting = (await client.post("/tasks", {"title": "Weigh the walrus", "subtasks": [item]})).json["id"]
+    other = await planned(client, "a")
+
+    for chosen, expected in (
+        ({"q": "weigh wom"}, [broken]),
+        ({"skill": ["ocr"]}, [waiting, broken]),
+        ({"skill": ["ocr"], "status": ["PLANNED"]}, [waiting]),
+        ({"error": "scale 502"}, [broken]),
+        ({"error": "subtask_failed"}, [broken]),
+        ({"q": "weigh", "error": "nothing"}, []),
+    ):
+        operation = await ended(client, await begun(client, "pause", filter=chosen, dry_run=True))
+        assert [each["task_id"] for each in operation["items"]] == expected, chosen
+        query = "&".join(f"{name}={each}" for name, many in chosen.items() for each in _many(many))
+        assert [each["id"] for each in await pages(client, f"/tasks?{query}")] == expected, query
+        assert (await read(client, f"/tasks:count?{query}"))["number"] == len(expected), query
+    assert other not in [each["id"] for each in await pages(client, "/tasks?skill=ocr&view=row")]
+
+
+def _many(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)

@@ -95,7 +95,15 @@ DAMAGE = {
     ),
     "a label of no task": (
         "INSERT INTO task_label SELECT tenant, 'team:a', created_at, id FROM task",
-        "listed by its labels",
+        "listed by its labels, skills and errors",
+    ),
+    "a skill that no item needs": (
+        "INSERT INTO task_label SELECT tenant, char(31) || 'skill:fly', created_at, id FROM task",
+        "listed by its labels, skills and errors",
+    ),
+    "a skill that is not listed": (
+        """UPDATE queue SET skills = '["fly"]'""",
+        "listed by its labels, skills and errors",
     ),
     "a title without words": ("DELETE FROM task_number WHERE n = 1", "the words of a title"),
     "used twice": ("UPDATE cost SET tokens = 2 * tokens", "sums of costs"),

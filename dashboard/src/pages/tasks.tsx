@@ -32,7 +32,7 @@ const STATUS = /^[A-Z_]+$/; // other counts are of what is open
 
 /** How many tasks fit: told by the stream if nothing but a status is asked for, else counted. */
 function useTally(filter: TaskFilter): { by: Record<string, number> | null; number: number | null; atLeast: boolean } {
-  const states = !filter.q && !filter.label.length && !filter.created_after && !filter.created_before;
+  const states = !filter.q && !filter.label.length && !filter.skill.length && !filter.error && !filter.created_after && !filter.created_before;
   const told = states && !filter.outcome.length ? counts.value : null;
   // Without a status, so that all counters have a number; with labels and words only the number of all is known.
   const asked = states ? { ...filter, status: [] } : filter;

@@ -160,6 +160,8 @@ class Changes:
     label_counts: dict[LabelKey, int] = field(default_factory=dict)
     costs: dict[CostKey, Spent] = field(default_factory=dict)
     relabelled: dict[str, Mapping[str, str]] = field(default_factory=dict)  # by task: the labels that it had before
+    # What tasks are listed by beside labels, as tenant, mark, created_at, task; whether they are from now on.
+    marks: dict[tuple[str, str, int, str], bool] = field(default_factory=dict)
     approvals: dict[str, ApprovalRecord] = field(default_factory=dict)
     jobs: dict[str, BackgroundJob | None] = field(default_factory=dict)
     key_limits: dict[str, KeyLimit | None] = field(default_factory=dict)

@@ -13,10 +13,12 @@ from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, Validati
 
 from swarmkeeper.core.errors import Detail, Invalid, Malformed
 from swarmkeeper.core.states import Outcome, TaskStatus
+from swarmkeeper.core.tallies.records import ERROR_HEAD
 from swarmkeeper.govern import cursors
 from swarmkeeper.http.intake.limits import PAGE_SIZE, PAGE_SIZE_MAX, WAIT_SECONDS_MAX
 from swarmkeeper.reads.feed import LATEST, START, Position
 from swarmkeeper.reads.tasks.filters import TaskFilter
+from swarmkeeper.wire.insight.bulk import ERROR_MEANS
 from swarmkeeper.wire.problems import Safe, broken_rule, details_of, pointer
 from swarmkeeper.wire.shapes import Request, micros
 
@@ -117,6 +119,11 @@ class MatchingTasks(Query):
     label: Annotated[list[Label], Field(description="key:value; all of these.", max_length=32)] = Field(
         default_factory=list
     )
+    skill: Annotated[
+        list[ShortText],
+        Field(description="With an item that needs it; all of these.", max_length=10, examples=[["ocr"]]),
+    ] = Field(default_factory=list)
+    error: Annotated[str, Field(description=ERROR_MEANS, max_length=ERROR_HEAD, examples=["502 upstream"])] = ""
     created_after: Annotated[Moment | None, Field(description="Created at this time or later.")] = None
     created_before: Annotated[Moment | None, Field(description="Created before this time.")] = None
 
@@ -125,6 +132,8 @@ class MatchingTasks(Query):
             status=tuple(self.status),
             outcome=tuple(self.outcome),
             labels=tuple(self.label),
+            skills=tuple(self.skill),
+            error=self.error,
             words=self.q,
             created_after=None if self.created_after is None else micros(self.created_after.timestamp()),
             created_before=None if self.created_before is None else micros(self.created_before.timestamp()),
@@ -253,6 +262,16 @@ class TaskAuditQuery(PageQuery):
     after: Annotated[Index, Field(description="The index of the last record received.")] | None = None
     actor: Annotated[ShortText, Field(description="The id of the actor.")] | None = None
     action: Annotated[ShortText, Field(description="The action, such as task.submit.")] | None = None
+    resource: (
+        Annotated[
+            ShortText,
+            Field(
+                description="What the record is about: the id of an item of work, an approval, a task, a bot …",
+                examples=["wrk_01J8"],
+            ),
+        ]
+        | None
+    ) = None
     since: Annotated[Moment | None, Field(description="At this time or later.")] = None
     until: Annotated[Moment | None, Field(description="Before this time.")] = None
 

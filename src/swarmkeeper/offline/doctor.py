@@ -174,7 +174,11 @@ CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck(4, "doctor_done", "a COMPLETED task has no open subtask, and an accepted one no open item"),
     DoctorCheck(4, "doctor_task_counts", "tasks are counted by status and outcome (if not: store rebuild)"),
     DoctorCheck(4, "doctor_label_counts", "tasks are counted by label (if not: store rebuild)"),
-    DoctorCheck(4, "doctor_labels", "each task is listed by its labels, and by no others (if not: store rebuild)"),
+    DoctorCheck(
+        4,
+        "doctor_labels",
+        "each task is listed by its labels, skills and errors, and no others (if not: store rebuild)",
+    ),
     DoctorCheck(4, "doctor_words", "the words of each title are found, and no others (if not: store rebuild)"),
     DoctorCheck(4, "doctor_open_tasks", "a tenant's counter of open tasks matches its tasks"),
     DoctorCheck(4, "doctor_open_subtasks", "a tenant's counter of open subtasks matches its tasks"),

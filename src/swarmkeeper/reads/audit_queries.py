@@ -19,7 +19,7 @@ from swarmkeeper.core.rules.tree import leaf_hash
 from swarmkeeper.govern import audit
 from swarmkeeper.reads import views
 from swarmkeeper.reads.insight.audit_times import place_at
-from swarmkeeper.reads.insight.insight_reads import AUDIT_NEWEST
+from swarmkeeper.reads.insight.insight_reads import AUDIT_NEWEST, AUDIT_PLACES_ABOUT, TASK_OF_RESOURCE
 from swarmkeeper.reads.views import View
 
 Row = Mapping[str, Any]  # a row of doctor.py's reads; its bytes may not be valid text
@@ -49,6 +49,7 @@ class AuditQueries:
         task_id: str | None = None,
         actor: str | None = None,
         action: str | None = None,
+        resource: str | None = None,
         after: int = -1,
         since: int | None = None,
         until: int | None = None,
@@ -59,12 +60,16 @@ class AuditQueries:
         """Return the tenant's records after the index `after` that match all filters.
 
         Args:
+            resource: what the record is about: the id of an item, an approval, a task, a bot …
             since, until: at this time or later; before this time.
 
         Raises:
             PermissionDenied: the role may not read the audit log.
         """
         self._allow(principal)
+        if resource is not None and task_id is None:
+            owners = await fetch(self._store, TASK_OF_RESOURCE, tenant=principal.tenant, resource=resource)
+            task_id = owners[0].id if owners else None
         before = _END
         if since is not None:
             after = max(after, await place_at(self._store, principal.tenant, since) - 1)
@@ -84,13 +89,15 @@ class AuditQueries:
             for filter_, value in (("actor", actor), ("action", action))
             if value is not None and filter_ not in by
         }
-        limit = LOOKED_AT_MAX if further else page_size + 1
+        limit = LOOKED_AT_MAX if further or resource is not None else page_size + 1
         if newest_first:
             read = AUDIT_NEWEST["".join(by)]
         found = await fetch(self._store, read, tenant=principal.tenant, after=after, limit=limit, **by, **page)
         ended = bool(found) and found[-1].place >= before  # in order: what follows is too late
         found = [row for row in found if row.place < before]
         fitting = [row.place for row in found if all(getattr(row, each) == value for each, value in further.items())]
+        if resource is not None and fitting:
+            fitting = await self._about(principal.tenant, resource, fitting)
         places = fitting[:page_size]
         following = ""
         if len(fitting) > page_size:
@@ -103,6 +110,15 @@ class AuditQueries:
         rows = await fetch(self._store, named_reads.AUDIT_RECORDS_AT, tenant=principal.tenant, places=wanted)
         shown = [public_record(row) for row in rows]
         return views.page(shown[::-1] if newest_first else shown, following)
+
+    async def _about(self, tenant: str, resource: str, places: list[int]) -> list[int]:
+        """Return those of the records at these places that are about a resource, in the same order."""
+        # A quote within a text of JSON has a backslash before it: only the member itself is written so.
+        said = f'"resource":{msgspec.json.encode(resource).decode()}'
+        wanted = msgspec.json.encode(places).decode()
+        rows = await fetch(self._store, AUDIT_PLACES_ABOUT, tenant=tenant, places=wanted, said=said)
+        about = {row.place for row in rows}
+        return [place for place in places if place in about]
 
     async def audit_of_task(self, principal: Principal, task_id: str, **filters: Any) -> View:
         """Return the audit records of one task; see `audit`.

@@ -260,6 +260,7 @@ class Client(TableCalls, Insight):
         *,
         actor: str | None = None,
         action: str | None = None,
+        resource: str | None = None,
         after: int | None = None,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
@@ -271,13 +272,14 @@ class Client(TableCalls, Insight):
             task_id: None: the records of all tasks.
             actor: only records of this bot id or key id.
             action: only records of this action, such as task.submit.
+            resource: only records about this: the id of an item of work, an approval, a task, a bot …
             after: the `index` of the last record seen.
             since, until: only records of this time or later, and before this time.
             order: `desc`: the newest first.
         """
         path = "/audit" if task_id is None else f"{task_path(task_id)}/audit"
-        query = {"actor": actor, "action": action, "after": after, "order": None if order == "asc" else order}
-        query |= {"since": time_of(since), "until": time_of(until)}
+        query = {"actor": actor, "action": action, "resource": resource, "after": after}
+        query |= {"since": time_of(since), "until": time_of(until), "order": None if order == "asc" else order}
         return self._items(path, AuditPage, query)
 
     async def audit_file(self, path: str) -> bytes:

@@ -233,6 +233,19 @@ SELECT place, actor, action
  ORDER BY place DESC
  LIMIT :limit;
 
+-- name: task_of_resource
+-- The task of an item or approval of a tenant, or the task itself.
+SELECT task AS id FROM work WHERE id = :resource AND tenant = :tenant
+ UNION ALL
+SELECT task FROM approval WHERE id = :resource AND tenant = :tenant
+ UNION ALL
+SELECT id FROM task WHERE id = :resource AND tenant = :tenant
+ LIMIT 1;
+
+-- name: audit_places_about
+-- Those of these records of a tenant whose leaf has :said.
+{own};
+
 -- ---- operations -----------------------------------------------------------------------------------------------------
 
 -- name: operation_row
@@ -278,32 +291,4 @@ SELECT {operation} FROM operation WHERE tenant = :tenant AND (created_at, id) < 
 SELECT {operation} FROM operation
  WHERE tenant = :tenant AND party = :party AND (created_at, id) < (:before_at, :before_id)
  ORDER BY created_at DESC, id DESC
- LIMIT :limit;
-
--- part: fits
-((CAST(:party AS text) IS NULL OR task.party = :party)
-        AND (CAST(:statuses AS text) IS NULL OR task.status IN (SELECT value FROM {each :statuses}))
-        AND (CAST(:outcomes AS text) IS NULL OR task.outcome IN (SELECT value FROM {each :outcomes}))
-        AND (CAST(:created_after AS bigint) IS NULL OR task.created_at >= :created_after)
-        AND (CAST(:created_before AS bigint) IS NULL OR task.created_at < :created_before)
-        AND NOT EXISTS (SELECT 1 FROM {each :labels} AS wanted
-                         WHERE NOT EXISTS (SELECT 1 FROM task_label
-                                            WHERE task_label.tenant = task.tenant AND task_label.label = wanted.value
-                                              AND task_label.created_at = task.created_at
-                                              AND task_label.task = task.id))) AS fits
-
--- name: tasks_fitting
--- The next tasks of a tenant, the newest first, and whether each fits the filters; a bounded number is looked at.
-SELECT task.id, task.created_at, {part fits}
-  FROM task
- WHERE task.tenant = :tenant AND (task.created_at, task.id) < (:after_at, :after_id)
- ORDER BY task.created_at DESC, task.id DESC
- LIMIT :limit;
-
--- name: labelled_tasks_fitting
--- The same among those with one label.
-SELECT task.id, task.created_at, {part fits}
-  FROM task_label AS one CROSS JOIN task ON task.id = one.task
- WHERE one.tenant = :tenant AND one.label = :only AND (one.created_at, one.task) < (:after_at, :after_id)
- ORDER BY one.created_at DESC, one.task DESC
  LIMIT :limit;

@@ -17,8 +17,9 @@ SELECT {task.*}, (SELECT {size payload} FROM payload WHERE payload.id = task.spe
    AND (CAST(:created_after AS bigint) IS NULL OR created_at >= :created_after)
    AND (CAST(:created_before AS bigint) IS NULL OR created_at < :created_before)
    AND NOT EXISTS (SELECT 1 FROM {each :labels} AS wanted
-                    WHERE NOT EXISTS (SELECT 1 FROM {members task.labels} AS has
-                                       WHERE has.key || ':' || has.value = wanted.value));
+                    WHERE NOT EXISTS (SELECT 1 FROM task_label
+                                       WHERE task_label.tenant = task.tenant AND task_label.label = wanted.value
+                                         AND task_label.created_at = task.created_at AND task_label.task = task.id));
 
 -- name: tasks_of_party_by_priority
 -- A page of the tasks of one party alone, highest priority first, then oldest first: what a key of scope `own` sees. It

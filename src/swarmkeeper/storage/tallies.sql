@@ -30,12 +30,17 @@ INSERT INTO rebuild (step, tenant, place, task)
 SELECT 'begin', '', 0, '' FROM meta WHERE key = 'epoch' AND CAST(:by AS bigint) >= 0 AND CAST(:wall AS bigint) >= 0
     ON CONFLICT (step) DO NOTHING;
 
--- name: erase_labels
--- Of a task that leaves.
+-- name: erase_marks
+-- What the task is listed by because of these items, which leave. Others of the task leave, too.
 DELETE FROM task_label
  WHERE (tenant, label, created_at, task) IN
-       (SELECT task.tenant, has.key || ':' || has.value, task.created_at, task.id
-          FROM task, {members task.labels} AS has WHERE task.id = :task);
+       (SELECT tenant, label, created_at, task FROM mark_of_item WHERE work IN (SELECT value FROM {each :works}));
+
+-- name: erase_labels
+-- Of a task that leaves, whose items have left.
+DELETE FROM task_label
+ WHERE (tenant, label, created_at, task) IN
+       (SELECT tenant, label, created_at, task FROM label_of_task WHERE task = :task);
 
 -- ---- made anew -------------------------------------------------------------------------------------------------------
 
@@ -123,11 +128,9 @@ SELECT id, tenant, created_at
  LIMIT :n;
 
 -- name: rebuild_labels
--- Those that tasks lack.
+-- Those that tasks lack, and marks.
 INSERT INTO task_label (tenant, label, created_at, task)
-SELECT task.tenant, has.key || ':' || has.value, task.created_at, task.id
-  FROM {each :ids} AS wanted CROSS JOIN task ON task.id = wanted.value, {members task.labels} AS has
- WHERE TRUE
+SELECT tenant, label, created_at, task FROM label_of_task WHERE task IN (SELECT value FROM {each :ids})
     ON CONFLICT DO NOTHING;
 
 -- name: rebuild_sweep_task_counts
@@ -153,10 +156,8 @@ DELETE FROM cost
                       AND task.created_at < (cost.week + 1) * 604800000000);
 
 -- name: rebuild_wrong_labels
--- Labels that their tasks do not have, the first ones.
-SELECT task_label.tenant, task_label.label, task_label.created_at, task_label.task
-  FROM task_label
- WHERE NOT EXISTS (SELECT 1 FROM task, {members task.labels} AS has
-                    WHERE task.id = task_label.task AND task.tenant = task_label.tenant
-                      AND task.created_at = task_label.created_at AND has.key || ':' || has.value = task_label.label)
+-- Labels and marks that their tasks do not have, the first ones.
+SELECT tenant, label, created_at, task FROM task_label
+EXCEPT
+SELECT tenant, label, created_at, task FROM label_of_task
  LIMIT :n;

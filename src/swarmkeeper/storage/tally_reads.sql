@@ -29,6 +29,14 @@ SELECT wanted.value ->> 0 AS key, wanted.value ->> 1 AS value, CAST(sum(label_co
  WHERE CAST(:party AS text) IS NULL OR label_count.party = :party
  GROUP BY wanted.value ->> 0, wanted.value ->> 1;
 
+-- name: counts_of_marks
+-- Tasks with each of these labels or marks, counted up to a bound.
+SELECT wanted.value AS mark,
+       (SELECT count(*)
+          FROM (SELECT 1 AS one FROM task_label WHERE task_label.tenant = :tenant AND task_label.label = wanted.value
+                 LIMIT :most) AS found) AS number
+  FROM {each :wanted} AS wanted;
+
 -- name: costs_by_day
 -- What attempts used on each day, also those that were erased since.
 SELECT CAST(day AS text) AS name, CAST(sum(cost_micro_usd) AS bigint) AS cost_micro_usd, CAST(sum(tokens) AS bigint) AS tokens,
@@ -92,20 +100,20 @@ HAVING sum(number) <> 0
  LIMIT :n;
 
 -- name: doctor_labels
--- 4: a label of a task that is not listed, or a listed one that its task does not have.
-SELECT task.id AS subject
-  FROM task, {members task.labels} AS has
+-- 4: a label or mark of a task that is not listed, or a listed one that its task does not have. A task that is being
+-- erased loses some of its marks before the items that they follow from.
+SELECT has.task AS subject
+  FROM label_of_task AS has
  WHERE NOT EXISTS (SELECT 1 FROM rebuild)
    AND NOT EXISTS (SELECT 1 FROM task_label
-                    WHERE task_label.tenant = task.tenant AND task_label.label = has.key || ':' || has.value
-                      AND task_label.created_at = task.created_at AND task_label.task = task.id)
+                    WHERE task_label.tenant = has.tenant AND task_label.label = has.label
+                      AND task_label.created_at = has.created_at AND task_label.task = has.task)
+   AND NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = has.task AND chore.kind = :erase)
  UNION
-SELECT task_label.task
-  FROM task_label
- WHERE NOT EXISTS (SELECT 1 FROM rebuild)
-   AND NOT EXISTS (SELECT 1 FROM task, {members task.labels} AS has
-                    WHERE task.id = task_label.task AND task.tenant = task_label.tenant
-                      AND task.created_at = task_label.created_at AND has.key || ':' || has.value = task_label.label)
+SELECT wrong.task
+  FROM (SELECT tenant, label, created_at, task FROM task_label WHERE NOT EXISTS (SELECT 1 FROM rebuild)
+        EXCEPT
+        SELECT tenant, label, created_at, task FROM label_of_task) AS wrong
  LIMIT :n;
 
 -- name: doctor_words

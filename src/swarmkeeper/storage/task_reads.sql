@@ -314,7 +314,7 @@ SELECT count(*) AS number
 -- How many there are, at most :most.
 SELECT count(*) AS number
   FROM (SELECT 1
-          FROM task_label CROSS JOIN task ON task.id = task_label.task
+          FROM task_label
          WHERE task_label.tenant = :tenant AND task_label.label = :only
            AND (task_label.created_at, task_label.task) < (:high_at, :high_id) AND (task_label.created_at, task_label.task) >= (:low_at, :low_id)
          LIMIT :most) AS found;

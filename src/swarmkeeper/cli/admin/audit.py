@@ -27,6 +27,9 @@ def list_(
         str | None, flag("--actor", help="Only records of this actor: the id of a bot, key or other actor.")
     ] = None,
     action: Annotated[str | None, flag("--action", help="Only records of this kind, such as task.submit.")] = None,
+    resource: Annotated[
+        str | None, flag("--resource", help="Only records about this: the id of a subtask, approval, bot …")
+    ] = None,
     after: Annotated[int | None, flag("--after", min=0, help="Only records after this index.")] = None,
     since: Annotated[
         str | None, flag("--since", metavar="TIME", help="Only of this time or later: 2026-11-29T08:00:00Z.")
@@ -42,7 +45,7 @@ def list_(
             terminal.say(_line(record))
 
     def records(client: Client) -> AsyncIterator[AuditLog]:
-        return client.audit(task, actor=actor, action=action, after=after, since=since, until=until)
+        return client.audit(task, actor=actor, action=action, resource=resource, after=after, since=since, until=until)
 
     connection.each(records, show)
 

@@ -54,6 +54,8 @@ def bulk(
     status: Annotated[list[str] | None, flag("--status", help="Tasks with this status. May be repeated.")] = None,
     outcome: Annotated[list[str] | None, flag("--outcome", help="Tasks with this outcome. May be repeated.")] = None,
     label: Labels = None,
+    skill: Annotated[list[str] | None, flag("--skill", help="Tasks that need this skill. May be repeated.")] = None,
+    error: Annotated[str | None, flag("--error", help="Tasks with these words in an error, or this failure.")] = None,
     query: Annotated[
         str | None, flag("--query", help="Tasks of a query line, such as 'status:failed label:team=money invoice'.")
     ] = None,
@@ -67,12 +69,13 @@ def bulk(
     """
     if action not in ACTIONS:
         raise CliError("action", f"the action is one of {', '.join(ACTIONS)}", exit_code=Exit.USAGE)
-    filters = {name: given for name, given in (("status", status), ("outcome", outcome), ("label", label)) if given}
+    given = {"status": status, "outcome": outcome, "label": label, "skill": skill, "error": error}
+    filters = {name: value for name, value in given.items() if value}
     if [bool(task_ids), bool(filters), bool(query)].count(True) != 1:
-        detail = "give either the ids of tasks, filters (--status, --outcome, --label), or --query"
+        detail = "give either the ids of tasks, filters (--status, --outcome, --label, --skill, --error), or --query"
         raise CliError("tasks", detail, exit_code=Exit.USAGE)
     chosen: dict[str, Any] = {"ids": task_ids} if task_ids else {"filter": filters}
-    line = line_of([query or ""], q=None, status=None, outcome=None, label=None)
+    line = line_of([query or ""])
 
     async def work(client: Client) -> tuple[OperationState, list[OperationItem]]:
         if query:

@@ -31,6 +31,10 @@ Words = Annotated[
 ]
 Status = Annotated[str | None, flag("--status", help="Only tasks with this status: CREATED, PLANNED, …")]
 WithOutcome = Annotated[str | None, flag("--outcome", help="Only tasks with this outcome: accepted, failed, …")]
+WithSkill = Annotated[list[str] | None, flag("--skill", help="Only tasks that need this skill. Repeatable.")]
+WithError = Annotated[
+    str | None, flag("--error", help="Only tasks with these words in an error, or that failed with this code.")
+]
 WithLabel = Annotated[list[str] | None, flag("--label", help="Only tasks with this label: key:value. Repeatable.")]
 Limit = Annotated[int, flag("--limit", help="Maximum number.", min=1)]
 _COLUMNS = ("id", "state", "done", "created_at", "title")
@@ -45,6 +49,8 @@ def list_(
     status: Status = None,
     outcome: WithOutcome = None,
     label: WithLabel = None,
+    skill: WithSkill = None,
+    error: WithError = None,
     order_by: Annotated[
         str | None, flag("--order-by", help="Order: created_at, -created_at (by default) or priority.")
     ] = None,
@@ -56,7 +62,7 @@ def list_(
         raise CliError("order_by", "--order-by: created_at, -created_at or priority", exit_code=Exit.USAGE)
     if view not in ("whole", "row"):
         raise CliError("view", "--view: whole or row", exit_code=Exit.USAGE)
-    line = line_of(query, q=q, status=status, outcome=outcome, label=label)
+    line = line_of(query, q=q, status=status, outcome=outcome, label=label, skill=skill, error=error)
     asked: dict[str, Any] = {**line.matching, "order_by": order_by or line.order_by}
 
     async def work(client: Client) -> list[Task] | list[ListedTask]:
@@ -77,7 +83,14 @@ def list_(
 
 
 def line_of(
-    query: list[str] | None, *, q: str | None, status: str | None, outcome: str | None, label: list[str] | None
+    query: list[str] | None,
+    *,
+    q: str | None = None,
+    status: str | None = None,
+    outcome: str | None = None,
+    label: list[str] | None = None,
+    skill: list[str] | None = None,
+    error: str | None = None,
 ) -> Understood:
     """Return what a query line and the flags beside it ask for.
 
@@ -94,6 +107,8 @@ def line_of(
     line.status += [status] if status else []
     line.outcome += [outcome] if outcome else []
     line.label += label or []
+    line.skill += skill or []
+    line.error = " ".join(filter(None, (line.error, error)))
     return line
 
 
@@ -125,9 +140,11 @@ def count(
     status: Status = None,
     outcome: WithOutcome = None,
     label: WithLabel = None,
+    skill: WithSkill = None,
+    error: WithError = None,
 ) -> None:
     """Count tasks, by status and outcome if nothing else is asked for. A + after the number means: or more."""
-    line = line_of(query, q=q, status=status, outcome=outcome, label=label)
+    line = line_of(query, q=q, status=status, outcome=outcome, label=label, skill=skill, error=error)
 
     async def work(client: Client) -> TaskTally:
         return await client.count_tasks(**line.matching)

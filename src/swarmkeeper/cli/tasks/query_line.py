@@ -15,7 +15,7 @@ from typing import Any
 STATUSES = ("CREATED", "PLANNED", "IN_PROGRESS", "COMPLETED", "FAILED", "ARCHIVED")
 OUTCOMES = ("accepted", "rejected", "failed", "cancelled", "expired")
 SORTS: Mapping[str, str] = {"newest": "-created_at", "oldest": "created_at", "priority": "priority"}
-NAMES = ("status", "outcome", "label", "after", "before", "sort")
+NAMES = ("status", "outcome", "label", "skill", "error", "after", "before", "sort")
 
 _TOKEN = re.compile(r'(?:"[^"]*"?|[^ \t\r\n\u00a0"])+')
 _TIME = re.compile(
@@ -33,6 +33,8 @@ class Understood:
     status: list[str] = field(default_factory=list)
     outcome: list[str] = field(default_factory=list)
     label: list[str] = field(default_factory=list)
+    skill: list[str] = field(default_factory=list)
+    error: str = ""
     created_after: str | None = None
     created_before: str | None = None
     order_by: str = "-created_at"
@@ -43,10 +45,11 @@ class Understood:
         """What selects tasks, without their order."""
         given = {
             "q": self.q or None,
+            "error": self.error or None,
             "created_after": self.created_after,
             "created_before": self.created_before,
         }
-        return {"status": self.status, "outcome": self.outcome, "label": self.label, **given}
+        return {"status": self.status, "outcome": self.outcome, "label": self.label, "skill": self.skill, **given}
 
 
 def understood(line: str) -> Understood:
@@ -86,6 +89,14 @@ def _take(found: Understood, name: str, value: str, seen: set[str]) -> str | Non
             if not label or not sign:
                 return "a label is written as label:name=value"
             _once(found.label, f"{label}:{text}")
+        case "skill":
+            if not value:
+                return "a skill is written as skill:name"
+            _once(found.skill, value)
+        case "error":
+            if not value:
+                return "words of an error are written as error:word"
+            found.error = f"{found.error} {value}".strip()
         case "after" | "before":
             moment = _moment(value)
             if moment is None:
@@ -141,10 +152,20 @@ def _bare(word: str) -> str:
     return word.replace('"', "").lower()
 
 
-def line_of(*, status: list[str], outcome: list[str], label: Mapping[str, str], words: list[str], order_by: str) -> str:
+def line_of(
+    *,
+    status: list[str],
+    outcome: list[str],
+    label: Mapping[str, str],
+    skill: list[str],
+    error: list[str],
+    words: list[str],
+    order_by: str,
+) -> str:
     """Return the line that asks for this."""
     names = {order: name for name, order in SORTS.items()}
     parts = [f"status:{each.lower()}" for each in status] + [f"outcome:{each}" for each in outcome]
     parts += [f'label:"{name}={value}"' for name, value in label.items()]
+    parts += [f'skill:"{each}"' for each in skill] + [f'error:"{each}"' for each in error]
     parts += [f'"{word}"' for word in words]
     return " ".join([*parts, f"sort:{names[order_by]}"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
-from swarmkeeper.core.model import TaskRecord
-from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.lookups import TASK
+from swarmkeeper.core.model import Queue, TaskRecord
+from swarmkeeper.core.ports import Changes, Key
 from swarmkeeper.core.tallies.records import (
     BY_BOT,
     BY_DAY,
@@ -17,15 +18,19 @@ from swarmkeeper.core.tallies.records import (
     CountKey,
     LabelKey,
     Spent,
+    mark_of_failure,
+    mark_of_skill,
+    marks_of_error,
     pairs_of,
     week_of,
 )
 
-State = tuple[Any, ...]  # status, outcome, labels: what a task is counted by, of all that may change
+# Status, outcome, labels and code of the failure: what a task is counted and listed by, of all that may change.
+State = tuple[Any, ...]
 
 
 def state_of(task: TaskRecord) -> State:
-    return task.status, task.outcome, task.labels
+    return task.status, task.outcome, task.labels, task.failure and task.failure["code"]
 
 
 def remember(states: MutableMapping[str, State], task: TaskRecord | None) -> None:
@@ -48,12 +53,37 @@ def count_changed(changes: Changes, states: MutableMapping[str, State]) -> None:
             _count(changes, task, before, -1)
             if before[2] != now[2]:
                 changes.relabelled[task.id] = before[2]
+            if before[3] and before[3] != now[3]:
+                _mark(changes, task, (mark_of_failure(before[3]),), is_there=False)
+        if now[3] and (before is None or before[3] != now[3]):
+            _mark(changes, task, (mark_of_failure(now[3]),))
         _count(changes, task, now, 1)
         states[task.id] = now
 
 
+def mark(changes: Changes, rows: Mapping[Key, Any], queues: Mapping[int, Queue]) -> None:
+    """Mark the tasks of new items with the skills that these need, and of ended attempts with the words of errors.
+
+    Args:
+        changes: before their versions are raised.
+        rows: have the tasks, unless they leave.
+    """
+    new = {(work.task, work.queue): None for work in changes.works.values() if work.version == 0}
+    for name, queue in new:
+        if (task := rows.get((TASK, name))) is not None:
+            _mark(changes, task, map(mark_of_skill, queues[queue].skills))
+    for attempt in changes.attempts:
+        if attempt.error is not None and (task := rows.get((TASK, attempt.task))) is not None:
+            _mark(changes, task, marks_of_error(attempt.error))
+
+
+def _mark(changes: Changes, task: TaskRecord, marks: Iterable[str], *, is_there: bool = True) -> None:
+    for each in marks:
+        changes.marks[task.tenant, each, task.created_at, task.id] = is_there
+
+
 def _count(changes: Changes, task: TaskRecord, state: State, by: int) -> None:
-    status, outcome, labels = state
+    status, outcome, labels, _ = state
     party, week = task.party or "", week_of(task.created_at)
     counts: dict[CountKey, int] = changes.task_counts
     key = (task.tenant, party, week, str(status), str(outcome or ""))

@@ -42,6 +42,11 @@ class LabelCountRow(NamedTuple):
     number: int
 
 
+class MarkCountRow(NamedTuple):
+    mark: str
+    number: int
+
+
 class CostRow(NamedTuple):
     name: str  # a day is its number since 1970
     cost_micro_usd: int
@@ -88,6 +93,7 @@ TASK_ROW_FACTS = Read("task_row_facts", RowFactsRow, "ids", "ends", "well")
 TASK_COUNTS = Read("task_counts", TaskCountRow, "tenant", "party")
 LABEL_COUNTS = Read("label_counts", LabelCountRow, "tenant", "party", "first_key", "first_value", "last_key", "limit")
 COUNTS_OF_LABELS = Read("counts_of_labels", LabelCountRow, "tenant", "party", "wanted")
+COUNTS_OF_MARKS = Read("counts_of_marks", MarkCountRow, "tenant", "wanted", "most")
 _DAYS = ("tenant", "party", "first", "last", "limit")
 COSTS_BY_DAY = Read("costs_by_day", CostRow, *_DAYS)
 COSTS_BY_NAME = Read("costs_by_name", CostRow, *_DAYS, "part")

@@ -77,6 +77,9 @@ async def _tasks(call: Call, body: BulkRequest) -> tuple[str, ...]:
         status=tuple(chosen.status),
         outcome=tuple(chosen.outcome),
         labels=tuple(chosen.label),
+        skills=tuple(chosen.skill),
+        error=chosen.error,
+        words=chosen.q,
         created_after=None if chosen.created_after is None else of_datetime(chosen.created_after),
         created_before=None if chosen.created_before is None else of_datetime(chosen.created_before),
     )

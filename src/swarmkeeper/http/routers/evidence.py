@@ -33,6 +33,7 @@ def _filters(query: TaskAuditQuery) -> dict[str, Any]:
     return {
         "actor": query.actor,
         "action": query.action,
+        "resource": query.resource,
         "after": -1 if query.after is None else query.after,
         "since": None if query.since is None else micros(query.since.timestamp()),
         "until": None if query.until is None else micros(query.until.timestamp()),

@@ -141,10 +141,12 @@ class PartyRow(NamedTuple):
     party: str | None
 
 
-class FittingRow(NamedTuple):
+class TaskIdRow(NamedTuple):
     id: str
-    created_at: int
-    fits: int | None  # None: not, because it has no outcome
+
+
+class RecordPlaceRow(NamedTuple):
+    place: int
 
 
 TIMELINE_LANES = Read("timeline_lanes", LaneRow, "task", "after", "limit")
@@ -165,19 +167,8 @@ CHANGES_AFTER = Read("changes_after", ChangeRow, "after", "limit")
 EVENTS_OF_TENANT_TASKS = Read("events_of_tenant_tasks", EventTaskRow, "tenant", "after", "limit")
 PARTIES_OF_TASKS = Read("parties_of_tasks", PartyRow, "tenant", "ids")
 
-TASKS_FITTING = Read(
-    "tasks_fitting",
-    FittingRow,
-    *("tenant", "party", "statuses", "outcomes", "labels", "created_after", "created_before"),
-    *("after_at", "after_id", "limit"),
-)
-LABELLED_TASKS_FITTING = Read(
-    "labelled_tasks_fitting",
-    FittingRow,
-    "only",
-    *("tenant", "party", "statuses", "outcomes", "labels", "created_after", "created_before"),
-    *("after_at", "after_id", "limit"),
-)
+TASK_OF_RESOURCE = Read("task_of_resource", TaskIdRow, "tenant", "resource")
+AUDIT_PLACES_ABOUT = Read("audit_places_about", RecordPlaceRow, "tenant", "places", "said")
 
 _BETWEEN = ("after", "before", "limit")
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from swarmkeeper.core.errors import Invalid, ResourceNotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import fetch
@@ -18,13 +16,11 @@ from swarmkeeper.core.operations.reads import (
 )
 from swarmkeeper.core.operations.records import OperationRecord
 from swarmkeeper.reads import views
-from swarmkeeper.reads.insight.insight_reads import LABELLED_TASKS_FITTING, TASKS_FITTING
 from swarmkeeper.reads.queries import Queries
-from swarmkeeper.reads.reading_thread import ReadingThread, Reads
+from swarmkeeper.reads.reading_thread import ReadingThread
 from swarmkeeper.reads.tasks.filters import TaskFilter
 from swarmkeeper.reads.views import View
 
-LOOKED_AT_ONCE = 2_000  # tasks in one turn of the reading thread
 _BEGIN = (2**62, "\U0010ffff")
 
 
@@ -35,38 +31,16 @@ async def selected(thread: ReadingThread, by: Principal, filters: TaskFilter) ->
         Invalid: there are too many.
     """
     found: list[str] = []
-    asked: dict[str, Any] = {
-        "tenant": by.tenant,
-        "party": by.party if by.sees_own else None,
-        "statuses": _json(filters.status) if filters.status else None,
-        "outcomes": _json(filters.outcome) if filters.outcome else None,
-        "labels": _json(filters.labels),
-        "created_after": filters.created_after,
-        "created_before": filters.created_before,
-        "limit": LOOKED_AT_ONCE,
-    }
-    after = _BEGIN
-    only = await thread.look(by, lambda reads: reads.queries.task_lists.rarest(by, filters.labels))
-
-    async def some(reads: Reads) -> Any:
-        place = {"after_at": after[0], "after_id": after[1]}
-        if only is None:
-            return await fetch(reads.queries.reader, TASKS_FITTING, **asked, **place)
-        return await fetch(reads.queries.reader, LABELLED_TASKS_FITTING, **asked, **place, only=only)
-
+    token = ""
     while True:
-        rows = await thread.look(by, some)
-        found += [row.id for row in rows if row.fits]
+        place = token
+        page, token = await thread.look(by, lambda reads: reads.queries.task_lists.ids(by, filters, place))
+        found += page
         if len(found) > ITEMS_MAX:
             where = ("/filter", "too_many", f"must select at most {ITEMS_MAX} tasks")
             raise Invalid("the filter selects too many tasks: narrow it", details=(where,))
-        if len(rows) < LOOKED_AT_ONCE:
+        if not token:
             return tuple(found)
-        after = (rows[-1].created_at, rows[-1].id)
-
-
-def _json(values: Any) -> str:
-    return msgspec.json.encode(list(values)).decode()
 
 
 async def operation(

@@ -16,6 +16,7 @@ from typing import Any
 from swarmkeeper.core.errors import Invalid
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.states import Outcome, TaskStatus
+from swarmkeeper.core.tallies.records import mark_of_skill, marks_searched
 from swarmkeeper.core.tallies.reads import ALL, ENDED, LABELLED, OPEN, OWN, WORDED, TaskReads
 
 # No title has words that are longer than this together: a longer search finds nothing.
@@ -41,6 +42,8 @@ class TaskFilter:
     status: tuple[str, ...] = ()
     outcome: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()  # each as key:value; a key may hold a colon, too
+    skills: tuple[str, ...] = ()  # that its items need, all of these
+    error: str = ""  # words of errors of its attempts, or the code of its failure
     words: str = ""  # words of the title, whatever stands between them; the last one may be the beginning of a word
     created_after: int | None = None  # inclusive
     created_before: int | None = None  # exclusive
@@ -48,7 +51,17 @@ class TaskFilter:
     @property
     def is_of_states(self) -> bool:
         """Whether nothing but states and outcomes is asked for."""
-        return not (self.labels or self.words or self.created_after is not None or self.created_before is not None)
+        return self == TaskFilter(status=self.status, outcome=self.outcome)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """All labels and marks by which tasks that match are listed."""
+        return tuple(dict.fromkeys((*self.labels, *map(mark_of_skill, self.skills), *marks_searched(self.error))))
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether no task can match."""
+        return bool(self.error) and not marks_searched(self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +111,12 @@ def begin_of(principal: Principal, asked: TaskFilter, rarest: str | None) -> Beg
     """Return where the list begins.
 
     Args:
-        rarest: of the labels asked for, the one that the fewest tasks have.
+        rarest: of the labels and marks asked for, the one that the fewest tasks have.
     """
     party = principal.party if principal.sees_own else None
-    rest = Begin((), party, asked.status, asked.outcome, asked.labels)
+    rest = Begin((), party, asked.status, asked.outcome, asked.listed)
+    if asked.finds_nothing:
+        return rest
     if asked.words:
         query = query_of(asked.words)
         if query is None:
@@ -111,7 +126,7 @@ def begin_of(principal: Principal, asked: TaskFilter, rarest: str | None) -> Beg
         own = {"query": query[0], "last": query[1], "hint": hint, "other": other}
         return replace(rest, sets=(TaskSet(WORDED, own, looks_at=True),))
     if rarest is not None:
-        labels = tuple(label for label in asked.labels if label != rarest)
+        labels = tuple(label for label in asked.listed if label != rarest)
         return replace(rest, sets=(TaskSet(LABELLED, {"only": rarest}),), labels=labels)
     outcomes = frozenset().union(*(_OUTCOMES[status] for status in asked.status)) if asked.status else _EVERY
     if asked.outcome:

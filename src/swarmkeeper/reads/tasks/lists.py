@@ -25,6 +25,7 @@ R = TypeVar("R")
 PAGE_BYTES_MAX = 4 * 1024 * 1024
 # Nor does it look at more tasks than this: each takes up to five microseconds, one whose title is searched up to ten.
 LOOKED_AT_MAX = 1_500
+IDS_AT_ONCE = 500  # in one turn of the reading thread
 COUNTED_MAX = 10_000  # of tasks that need not be looked at
 PRIORITY_MAX = 9
 PRIORITIES_AT_ONCE = 5  # with many tasks that one page may pass over
@@ -79,6 +80,11 @@ class TaskLists:
         payloads = await self._bodies.of([row.spec for row in shown], erased=True)
         return views.page([views.task(row, payloads.get(row.spec)) for row in shown], following)
 
+    async def ids(self, principal: Principal, asked: TaskFilter, page_token: str) -> tuple[list[str], str]:
+        """Return the ids of some tasks, the newest first, and where others follow."""
+        shown, following = await self._by_time(principal, asked, "-created_at", IDS_AT_ONCE, page_token)
+        return [row.id for row in shown], following
+
     # ---- by time -----------------------------------------------------------------------------------------------------
 
     async def _by_time(
@@ -90,7 +96,7 @@ class TaskLists:
         if token:
             place = PlaceRow(*_read_token(token, order_by, int, str))
             low, high = (low, min(high, place)) if newest else (max(low, place), high)
-        begin = begin_of(principal, asked, await self.rarest(principal, asked.labels))
+        begin = begin_of(principal, asked, await self.rarest(principal, asked))
         if begin.passes_over:
             low, high, end = await self._bounded(principal.tenant, begin, low, high, newest=newest)
         else:
@@ -126,12 +132,17 @@ class TaskLists:
         end = max(ends) if newest else min(ends)
         return (end, high, end) if newest else (low, end, end)
 
-    async def rarest(self, principal: Principal, labels: tuple[str, ...]) -> str | None:
-        """Return the label that the fewest tasks have; None without labels."""
-        if len(labels) < 2:
-            return next(iter(labels), None)
-        numbers = await self.labelled(principal.tenant, None, labels)
-        return min(labels, key=lambda label: numbers[label])
+    async def rarest(self, principal: Principal, asked: TaskFilter) -> str | None:
+        """Return the label or mark that the fewest tasks have; None if none is asked for."""
+        listed = asked.listed
+        if len(listed) < 2:
+            return next(iter(listed), None)
+        if listed == asked.labels:
+            numbers = await self.labelled(principal.tenant, None, listed)
+        else:
+            wanted = {"tenant": principal.tenant, "wanted": _json(list(listed)), "most": LOOKED_AT_MAX}
+            numbers = {row.mark: row.number for row in await self._fetch(reads.COUNTS_OF_MARKS, **wanted)}
+        return min(listed, key=lambda each: numbers[each])
 
     async def labelled(self, tenant: str, party: str | None, labels: tuple[str, ...]) -> dict[str, int]:
         """Return how many tasks have each label."""
@@ -151,6 +162,8 @@ class TaskLists:
     async def _by_priority(
         self, principal: Principal, asked: TaskFilter, limit: int, token: str
     ) -> tuple[list[TaskRow], str]:
+        if asked.finds_nothing:
+            return [], ""
         after: tuple[int, int, str] = (PRIORITY_MAX + 1, *FIRST)
         if token:
             after = tuple(_read_token(token, "priority", int, int, str))
@@ -169,7 +182,7 @@ class TaskLists:
         self, tenant: str, asked: TaskFilter, after: tuple[int, int, str], limit: int
     ) -> tuple[list[TaskRow], tuple[int, int, str] | None]:
         """Return up to `limit` tasks of one priority after the other; and where the page ends if there are more."""
-        begin = Begin((), None, asked.status, asked.outcome, asked.labels)
+        begin = Begin((), None, asked.status, asked.outcome, asked.listed)
         high = LAST if asked.created_before is None else PlaceRow(asked.created_before, "")
         found: list[TaskRow] = []
         for priority in range(min(after[0], PRIORITY_MAX), -1, -1):
@@ -200,7 +213,7 @@ class TaskLists:
             party=principal.party,
             statuses=_json(asked.status) if asked.status else None,
             outcomes=_json(asked.outcome) if asked.outcome else None,
-            labels=_json(list(asked.labels)),
+            labels=_json(list(asked.listed)),
             created_after=asked.created_after,
             created_before=asked.created_before,
             **dict(zip(("after_priority", "after_at", "after_id"), after, strict=True)),
@@ -232,7 +245,7 @@ class TaskLists:
         if asked == TaskFilter(labels=asked.labels) and len(asked.labels) == 1 and asked.labels[0].count(":") == 1:
             numbers = await self.labelled(principal.tenant, party, asked.labels)
             return _counted(numbers[asked.labels[0]], at_least=False)
-        begin = begin_of(principal, asked, await self.rarest(principal, asked.labels))
+        begin = begin_of(principal, asked, await self.rarest(principal, asked))
         low = FIRST if asked.created_after is None else PlaceRow(asked.created_after, "")
         high = LAST if asked.created_before is None else PlaceRow(asked.created_before, "")
         if begin.passes_over:

@@ -43,6 +43,8 @@ class TableCalls:
         status: str | Sequence[str] = (),
         outcome: str | Sequence[str] = (),
         label: str | Sequence[str] = (),
+        skill: str | Sequence[str] = (),
+        error: str | None = None,
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
         order_by: OrderBy | None = None,
@@ -51,8 +53,10 @@ class TableCalls:
 
         Args:
             q: words of the title; the last one may be the beginning of a word.
+            skill: that an item of the task needs; all of these.
+            error: words in errors of the task's attempts, or the code of its failure.
         """
-        asked = _matching(q, status, outcome, label, created_after, created_before)
+        asked = _matching(q, status, outcome, (label, skill), error, (created_after, created_before))
         return self._items("/tasks", TaskPage, {**asked, "order_by": order_by})
 
     def task_rows(
@@ -62,12 +66,14 @@ class TableCalls:
         status: str | Sequence[str] = (),
         outcome: str | Sequence[str] = (),
         label: str | Sequence[str] = (),
+        skill: str | Sequence[str] = (),
+        error: str | None = None,
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
         order_by: OrderBy | None = None,
     ) -> AsyncIterator[ListedTask]:
         """Iterate over the same tasks as rows of a table: without what was sent, with what has happened."""
-        asked = _matching(q, status, outcome, label, created_after, created_before)
+        asked = _matching(q, status, outcome, (label, skill), error, (created_after, created_before))
         return self._items("/tasks", ListedTaskPage, {**asked, "order_by": order_by, "view": "row"})
 
     async def count_tasks(
@@ -77,11 +83,13 @@ class TableCalls:
         status: str | Sequence[str] = (),
         outcome: str | Sequence[str] = (),
         label: str | Sequence[str] = (),
+        skill: str | Sequence[str] = (),
+        error: str | None = None,
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
     ) -> TaskTally:
         """Count tasks: exactly by status and outcome, or by one label; with other filters up to some thousand."""
-        asked = _matching(q, status, outcome, label, created_after, created_before)
+        asked = _matching(q, status, outcome, (label, skill), error, (created_after, created_before))
         return await self._read("/tasks:count", TaskTally, asked)
 
     def task_labels(self: Reading, *, key: str | None = None) -> AsyncIterator[LabelTally]:
@@ -103,17 +111,19 @@ def _matching(
     q: str | None,
     status: str | Sequence[str],
     outcome: str | Sequence[str],
-    label: str | Sequence[str],
-    created_after: datetime | str | None,
-    created_before: datetime | str | None,
+    listed: tuple[str | Sequence[str], str | Sequence[str]],
+    error: str | None,
+    created: tuple[datetime | str | None, datetime | str | None],
 ) -> dict[str, object]:
     return {
         "q": q,
         "status": status,
         "outcome": outcome,
-        "label": label,
-        "created_after": time_of(created_after),
-        "created_before": time_of(created_before),
+        "label": listed[0],
+        "skill": listed[1],
+        "error": error,
+        "created_after": time_of(created[0]),
+        "created_before": time_of(created[1]),
     }
 
 

@@ -64,6 +64,7 @@ _WORDS: dict[str, Any] = {
     "closed": json.dumps(sorted(TASK_CLOSED)),
     "moves": json.dumps([f"task.{transition}" for transition in TaskTransition]),
     "endings": json.dumps(_ENDING_EVENTS),
+    "erase": "erase",
 }
 
 CHECKS_OF_DOCTOR = read("checks.sql", "tally_reads.sql")
@@ -301,7 +302,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(6, "what a budget has spent was settled by attempts, each once", _doctor("doctor_budget_spent")),
     Invariant(4, "tasks are counted by status and outcome", _doctor("doctor_task_counts")),
     Invariant(4, "tasks are counted by label", _doctor("doctor_label_counts")),
-    Invariant(4, "a task is listed by its labels", _doctor("doctor_labels")),
+    Invariant(4, "a task is listed by its labels, skills and errors", _doctor("doctor_labels")),
     Invariant(4, "the words of a title are found", _doctor("doctor_words")),
     Invariant(6, "sums of costs are what attempts used", _doctor("doctor_costs")),
     Invariant(

@@ -46,14 +46,15 @@ def one_slice() -> Steps:
             yield "words_begin", {}
             yield _goes_on("task", "", _BEFORE)
         return True
-    if step == "task":
+    if step in ("task", "label"):  # the latter for labels alone
         found = yield "rebuild_next_tasks", {"tenant": tenant, "place": place, "task": task, "n": TASKS}
         if found:
             ids = json.dumps([row[0] for row in found])
             yield "rebuild_labels", {"ids": ids}
-            yield "words_of", {"ids": ids}
+            if step == "task":
+                yield "words_of", {"ids": ids}
             last, tenant, place = found[-1]
-            yield _goes_on("task", tenant, place, last)
+            yield _goes_on(step, tenant, place, last)
         if len(found) < TASKS:  # later ones have their labels and words already
             yield _goes_on("sweep", "", 0)
         return True

@@ -59,7 +59,7 @@ def writes_of(counts: list[Row], by_label: list[Row], costs: list[Row]) -> Write
 
 
 def labels(changes: Changes) -> tuple[list[Row], list[Row]]:
-    """Return the labels that tasks have no more, and those that they have now."""
+    """Return the labels and marks that tasks have no more, and those that they have now."""
     gone: list[Row] = []
     come: list[Row] = []
     for name, task in changes.tasks.items():
@@ -68,4 +68,6 @@ def labels(changes: Changes) -> tuple[list[Row], list[Row]]:
             gone += [(task.tenant, label, task.created_at, name) for label in pairs_of(former)]
         if task.labels and (former is not None or task.version == 1):
             come += [(task.tenant, label, task.created_at, name) for label in pairs_of(task.labels)]
+    for mark, is_there in changes.marks.items():
+        (come if is_there else gone).append(mark)
     return gone, come

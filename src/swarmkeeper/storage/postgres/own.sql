@@ -19,6 +19,11 @@ SELECT tenant.id, tenant.weight, tenant.max_backlog, greatest(0, tenant.open_tas
             WHERE counts IS NOT NULL
        ) AS coming;
 
+-- name: audit_places_about
+SELECT place
+  FROM audit_leaf
+ WHERE tenant = :tenant AND place IN (SELECT value FROM {numbers :places}) AND position({bytes :said} IN leaf) > 0;
+
 -- name: update_lease
 UPDATE lease SET {lease=}, expire_put_off = NULL, end_put_off = NULL WHERE lease.work = :work AND lease.lease_id = :lease_id AND lease.version = :version - 1;
 

@@ -79,6 +79,11 @@ SELECT coalesce(owner.tbl_name, page.name) AS "table", sum(page.pgsize) AS bytes
 -- name: size_of_free
 SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count, pragma_page_size;
 
+-- name: audit_places_about
+SELECT place
+  FROM audit_leaf
+ WHERE tenant = :tenant AND place IN (SELECT value FROM {numbers :places}) AND instr(leaf, {bytes :said}) > 0;
+
 -- name: events_wait
 SELECT 0 AS microseconds;
 

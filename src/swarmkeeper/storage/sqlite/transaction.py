@@ -169,6 +169,7 @@ class SqliteTransaction:
             self._put("put_payload", "delete_payload", changes.payloads, bodies.payload)
         if changes.tasks:
             self._versioned(rows.TASK, changes.tasks.values())
+        if changes.tasks or changes.marks:
             for name, labels in zip(("delete_task_label", "insert_task_label"), saving.labels(changes), strict=True):
                 self._insert(name, labels)
         if changes.works:

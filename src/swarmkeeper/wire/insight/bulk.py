@@ -11,19 +11,21 @@ from swarmkeeper.wire.answers import Page
 from swarmkeeper.wire.budgets import TaskBudget
 from swarmkeeper.wire.people import WrittenTime
 from swarmkeeper.wire.problems import broken_rule
-from swarmkeeper.wire.shapes import Answer, Deadline, Id, Request, Text, Time
+from swarmkeeper.wire.shapes import Answer, Deadline, Id, Name, Request, Text, Time
 
 TASKS_MAX = 10_000
 BulkAction = Literal["cancel", "pause", "resume", "retry", "archive"]
 LabelFilter = Annotated[str, Field(pattern="^[^:]+:", max_length=400)]
 _Status = Annotated[TaskStatus, Field(strict=False)]
 _Outcome = Annotated[Outcome, Field(strict=False)]
-_FILTERS = ("status", "outcome", "label", "created_after", "created_before")
+_FILTERS = ("q", "status", "outcome", "label", "skill", "error", "created_after", "created_before")
+ERROR_MEANS = "All these words in errors of its attempts, in any order; or the code of its failure."
 
 
 class TaskSelection(Request):
     """Selects tasks, as the list of tasks does; it has at least one filter."""
 
+    q: Annotated[str, Field(description="Words of the title; the last one may be a beginning.", max_length=10_240)] = ""
     status: Annotated[
         list[Annotated[TaskStatus, Field(strict=False)]], Field(description="Any of these.", max_length=10)
     ] = Field(default_factory=list)
@@ -33,6 +35,10 @@ class TaskSelection(Request):
     label: Annotated[list[LabelFilter], Field(description="key:value; all of these.", max_length=32)] = Field(
         default_factory=list
     )
+    skill: Annotated[list[Name], Field(description="With an item that needs it; all of these.", max_length=10)] = Field(
+        default_factory=list
+    )
+    error: Annotated[str, Field(description=ERROR_MEANS, max_length=300)] = ""
     created_after: Annotated[WrittenTime | None, Field(description="Created at this time or later.")] = None
     created_before: Annotated[WrittenTime | None, Field(description="Created before this time.")] = None
 

@@ -72,3 +72,29 @@ CREATE INDEX task_of_party ON task (tenant, party, created_at, id) WHERE party I
 DROP INDEX attempt_of_bot;
 CREATE INDEX attempt_of_task ON attempt (task, started, bot);
 CREATE INDEX attempt_with_error ON attempt (task, ended) WHERE error IS NOT NULL;
+
+-- What a task is listed by: its labels, and marks, which begin with a character that no label has: the skills that its items
+-- need, the words of errors of its attempts, and the code of its failure. See core/tallies/records.py: the words of an
+-- error are parted by everything in ASCII but letters, digits and the underscore.
+CREATE FUNCTION words_of_error(said text) RETURNS TABLE (value text) LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT string_to_table(translate(lower(substr(said, 1, 300) COLLATE "C"),
+                                     E'"!#$%&\'()*+,-./:;<=>?@[\\]^`{|}~\t\n\r\x7f', repeat(' ', 35)), ' ')
+$$;
+CREATE VIEW mark_of_item (tenant, label, created_at, task, work) AS
+SELECT task.tenant, (chr(31) || 'skill:' || skill.value) COLLATE "C", task.created_at, task.id, work.id
+  FROM task JOIN work ON work.task = task.id JOIN queue ON queue.id = work.queue,
+       json_array_elements_text(CAST(queue.skills AS json)) AS skill
+ UNION ALL
+SELECT task.tenant, (chr(31) || 'error:' || word.value) COLLATE "C", task.created_at, task.id, attempt.work
+  FROM task JOIN attempt ON attempt.task = task.id AND attempt.error IS NOT NULL,
+       words_of_error(CAST(attempt.error AS json) ->> 'message') AS word
+ WHERE word.value <> '';
+CREATE VIEW label_of_task (tenant, label, created_at, task) AS
+SELECT task.tenant, (has.key || ':' || has.value) COLLATE "C", task.created_at, task.id
+  FROM task, json_each_text(CAST(task.labels AS json)) AS has
+ UNION ALL
+SELECT tenant, (chr(31) || 'failure:' || (CAST(failure AS json) ->> 'code')) COLLATE "C", created_at, id
+  FROM task
+ WHERE failure IS NOT NULL
+ UNION ALL
+SELECT tenant, label, created_at, task FROM mark_of_item;
