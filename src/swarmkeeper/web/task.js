@@ -143,9 +143,9 @@ var Events = ({ id: id2 }) => jsx(Feed, { name: "Events", id: id2, what: "the ev
   jsx("b", { children: safe(each.type.replace(/^io\.swarmkeeper\./, "").replace(/\.v\d+$/, "")) }),
   jsx("span", { children: safe(about(each.data)) })
 ] }, each.id) });
-function AuditRecords({ id: id2 }) {
+function AuditRecords({ id: id2, item }) {
   if (!may("audit.read")) return jsx(OffLimits, { what: "the audit log", who: "an auditor or an admin" });
-  return jsx(Feed, { name: "Audit records", id: id2, what: "the audit log", read: (asked) => calls.audit(id2, asked), place: (each) => String(each.index), row: (each) => jsx(Recorded, { record: each }, each.index) });
+  return jsx(Feed, { name: "Audit records", id: id2, what: "the audit log", read: (asked) => calls.audit(id2, { ...asked, resource: item }), place: (each) => String(each.index), row: (each) => jsx(Recorded, { record: each }, each.index) });
 }
 function Recorded({ record }) {
   const { actor, decision, payload, resource } = record;
@@ -442,7 +442,7 @@ function Inspector({ task, subtask, close }) {
     const found2 = await calls.subtask(task, subtask);
     return { found: found2, said: found2.kind === "execute" ? (await calls.verdicts(task, found2.key)).items : [] };
   }, { on: ofTask(task), every: 1e4 });
-  const [input, setInput] = useState(false);
+  const [input, setInput] = useState(false), [audit, setAudit] = useState(false);
   const seen = reading.state.value;
   if (!seen.data) {
     return jsxs("aside", { class: "inspector", "aria-label": "Subtask", children: [
@@ -520,6 +520,10 @@ function Inspector({ task, subtask, close }) {
     found.kind === "execute" && jsxs("section", { class: "card", children: [
       jsx("h3", { children: "Input" }),
       input ? jsx(Payload, { task, subtask, pick: "input", name: "Input" }) : jsx("button", { type: "button", class: "small", onClick: () => setInput(true), children: "Show the input" })
+    ] }),
+    jsxs("section", { class: "card", children: [
+      jsx("h3", { children: "Audit" }),
+      audit || !may("audit.read") ? jsx(AuditRecords, { id: task, item: found.id }) : jsx("button", { type: "button", class: "small", onClick: () => setAudit(true), children: "Show its audit records" })
     ] }),
     found.late_results?.map((each) => jsxs("section", { class: "card", children: [
       jsxs("h3", { children: [

@@ -373,7 +373,7 @@ matchMedia("(max-width: 760px)").addEventListener("change", (event) => {
 var sum = (numbers, only) => Object.entries(numbers).reduce((all, [status, n]) => !only.length || only.includes(status) ? all + n : all, 0);
 var STATUS = /^[A-Z_]+$/;
 function useTally(filter) {
-  const states = !filter.q && !filter.label.length && !filter.created_after && !filter.created_before;
+  const states = !filter.q && !filter.label.length && !filter.skill.length && !filter.error && !filter.created_after && !filter.created_before;
   const told = states && !filter.outcome.length ? counts.value : null;
   const asked = states ? { ...filter, status: [] } : filter;
   const reading = useRead(`count ${told !== null} ${JSON.stringify(asked)}`, () => told ? Promise.resolve(null) : lists.count(asked), { on: (change) => told === null && ofTasks(change) });

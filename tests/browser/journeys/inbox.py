@@ -50,7 +50,7 @@ def decides_with_all_facts(context: BrowserContext) -> None:
         page.locator("section[aria-labelledby=failed] a.entry").click()
         expect(shown).to_contain_text("KeyError: 'total' (at parse.py:12)")
         expect(shown.locator(".of-tasks li")).to_have_count(3)
-        page.get_by_role("link", name="All that failed within a day").press("Enter")
+        page.get_by_role("link", name="All that failed so, of the tasks of a day").press("Enter")
         expect(page.locator(".task-row a")).to_have_count(3)
 
 

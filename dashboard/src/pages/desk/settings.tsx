@@ -2,11 +2,12 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import { lists, type KillState } from "../../api.ts";
 import { ofAlso, useRead } from "../../live.ts";
 import { Act, Ago, Command, Dialog, NotDone, State, Trouble, Value, When } from "../../parts.tsx";
 import { letters, may, session, theme, utc, type Theme } from "../../state.ts";
 import { grouped, moment, money, safe, shortId, type Look } from "../../words.ts";
-import { desk, type KeyRecord, type Kill, type Person, type Redacted, type SignedIn } from "./calls.ts";
+import { desk, type KeyRecord, type Person, type Redacted, type SignedIn } from "./calls.ts";
 import { address, asked, CALM, Confirm, Field, More, Table, timeOf, useAct, usePages, zoneName } from "./kit.tsx";
 
 const PARTS: Record<string, { name: string; Part: () => ComponentChildren }> = {
@@ -287,8 +288,8 @@ function Named({ person, close }: { person: Person | undefined; close: () => voi
 // ---- Kill switch -----------------------------------------------------------------------------------------------------
 
 function Stops() {
-  const pages = usePages("kills", desk.kills, (kill) => kill.id, { ...CALM, on: ofAlso("kill") });
-  const [asking, setAsking] = useState<Kill | "new" | null>(null);
+  const pages = usePages("kills", lists.kills, (kill) => kill.id, { ...CALM, on: ofAlso("kill") });
+  const [asking, setAsking] = useState<KillState | "new" | null>(null);
   const close = () => { setAsking(null); void pages.again(); };
   const kills = pages.seen.data?.items ?? []; // one page has all
   return (
@@ -309,7 +310,7 @@ function Stops() {
       )}
       {asking === "new" && <Stop close={close} />}
       {asking && asking !== "new" && (
-        <Confirm title={`Let ${asking.kind} ${safe(asking.name)} work again?`} does="Lift" action={asking.kind === "tenant" ? "kill.tenant" : "kill.manage"} run={() => desk.lift(asking.id)} close={close}>
+        <Confirm title={`Let ${asking.kind} ${safe(asking.name)} work again?`} does="Lift" action={asking.kind === "tenant" ? "kill.tenant" : "kill.manage"} run={() => lists.lift(asking.id)} close={close}>
           <p>It was stopped for: {safe(asking.reason)}</p>
         </Confirm>
       )}
@@ -327,7 +328,7 @@ function Stop({ close }: { close: () => void }) {
       kind, name: kind === "tenant" ? session.value!.tenant : String(given.get("name")).trim(), reason: String(given.get("reason")).trim(),
       ...(until ? { until } : {}),
     };
-    await doing.run(async () => { await desk.kill(body); close(); }, "It is stopped.");
+    await doing.run(async () => { await lists.kill(body); close(); }, "It is stopped.");
   }
   return (
     <Dialog title="Stop something" close={close}>
