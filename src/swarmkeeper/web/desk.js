@@ -903,6 +903,8 @@ function SignedInList() {
     ] }) })
   ] });
 }
+var LIMITS = { body_bytes: "bytes of calls at work", polls: "bots that wait for work", followers: "open streams", waits: "calls that wait for tasks" };
+var sized = (bytes2) => bytes2 < 1 << 20 ? grouped(bytes2) : `${grouped(Math.floor(bytes2 / (1 << 20)))} MiB`;
 function LimitsPart() {
   const reading = useRead("limits", desk.limits, { ...CALM, every: 1e4, seldom: 1e4 });
   const seen = reading.state.value, found = seen.data, budget = found?.budget;
@@ -922,7 +924,7 @@ function LimitsPart() {
     found && jsxs(Fragment, { children: [
       jsxs(Table, { name: "Use", columns: ["Limit", "Of", "", "#Used", "#At most"], children: [
         budget && Object.entries(budget.limit).map(([name, most]) => row(name === "cost_micro_usd" ? "budget: cost" : `budget: ${name}`, "tenant", (budget.spent[name] ?? 0) + (budget.reserved[name] ?? 0), most, name === "cost_micro_usd" ? money : grouped)),
-        found.items.map((each) => row(each.limit, each.scope === "key" ? "your key" : "tenant", each.used, each.most))
+        found.items.map((each) => row(LIMITS[each.limit] ?? each.limit, each.scope === "key" ? "your key" : "tenant", each.used, each.most, each.limit.endsWith("bytes") ? sized : grouped))
       ] }),
       found.rates.length > 0 && jsx(Table, { name: "Rates of leases", columns: ["Leases of", "#At once", "#A minute", "#Tokens a minute"], children: found.rates.map((each) => jsxs("tr", { children: [
         jsx("th", { scope: "row", children: safe(each.key.replace(":", " ")) }),

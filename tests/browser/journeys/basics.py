@@ -11,6 +11,7 @@ from tests.browser.driving import (
     SHOWS_FOCUS,
     TOO_WIDE,
     UI,
+    WIDEST,
     at,
     journey,
     read_again,
@@ -192,7 +193,8 @@ def fits(page: Page, place: str) -> None:
     """Check that nothing scrolls sideways but what is made for it."""
     devtools = page.context.new_cdp_session(page)
     over = devtools.send("Runtime.evaluate", {"expression": TOO_WIDE})["result"]["value"]
-    assert over <= 0, f"{place} is {over} pixels too wide"
+    where = devtools.send("Runtime.evaluate", {"expression": WIDEST})["result"].get("value") if over > 0 else ""
+    assert over <= 0, f"{place} is {over} pixels too wide: {where}"
 
 
 @journey

@@ -93,6 +93,10 @@ function SignedInList() {
 
 // ---- Limits ----------------------------------------------------------------------------------------------------------
 
+// What the server calls by a word that says too little.
+const LIMITS: Record<string, string> = { body_bytes: "bytes of calls at work", polls: "bots that wait for work", followers: "open streams", waits: "calls that wait for tasks" };
+const sized = (bytes: number): string => (bytes < 1 << 20 ? grouped(bytes) : `${grouped(Math.floor(bytes / (1 << 20)))} MiB`);
+
 function LimitsPart() {
   const reading = useRead("limits", desk.limits, { ...CALM, every: 10_000, seldom: 10_000 });
   const seen = reading.state.value, found = seen.data, budget = found?.budget;
@@ -111,7 +115,7 @@ function LimitsPart() {
         <>
           <Table name="Use" columns={["Limit", "Of", "", "#Used", "#At most"]}>
             {budget && Object.entries(budget.limit).map(([name, most]) => row(name === "cost_micro_usd" ? "budget: cost" : `budget: ${name}`, "tenant", (budget.spent[name] ?? 0) + (budget.reserved[name] ?? 0), most, name === "cost_micro_usd" ? money : grouped))}
-            {found.items.map((each) => row(each.limit, each.scope === "key" ? "your key" : "tenant", each.used, each.most))}
+            {found.items.map((each) => row(LIMITS[each.limit] ?? each.limit, each.scope === "key" ? "your key" : "tenant", each.used, each.most, each.limit.endsWith("bytes") ? sized : grouped))}
           </Table>
           {found.rates.length > 0 && (
             <Table name="Rates of leases" columns={["Leases of", "#At once", "#A minute", "#Tokens a minute"]}>
