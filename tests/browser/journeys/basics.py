@@ -241,6 +241,7 @@ def scrolls_through_all_tasks(context: BrowserContext) -> None:
             page.mouse.wheel(0, 4_000)
             page.wait_for_timeout(50)
         expect(rows.last).to_have_text(ARGUMENTS[1])
+        expect(table).to_have_attribute("aria-rowcount", str(int(ARGUMENTS[0]) + 1))  # with the head
         assert rows.count() < 60, rows.count()
         page.keyboard.press("j")
         page.keyboard.press("j")
@@ -252,14 +253,15 @@ def scrolls_through_all_tasks(context: BrowserContext) -> None:
 def keeps_what_was_read_while_the_server_is_away(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)
-        at(page, "tasks")
-        rows = page.locator(".task-row a")
-        expect(rows.first).to_be_visible()
-        page.route(
-            "**/tasks?*", lambda route: route.fulfill(status=503, body='{"code": "overloaded", "detail": "busy"}')
-        )
-        read_again(context, page)
-        expect(page.locator(".disconnected")).to_be_visible(timeout=15_000)
-        expect(rows.first).to_be_visible()
-        page.unroute_all()
-        expect(page.locator(".disconnected")).to_have_count(0, timeout=15_000)
+        for place, asked, shown in (("tasks", "**/tasks?*", ".task-row a"), ("queues", "**/queues?*", ".queues tbody tr")):
+            at(page, place)
+            rows = page.locator(shown)
+            expect(rows.first).to_be_visible()
+            before = rows.count()
+            page.route(asked, lambda route: route.fulfill(status=503, body='{"code": "overloaded", "detail": "busy"}'))
+            read_again(context, page)
+            expect(page.locator(".disconnected")).to_be_visible(timeout=15_000)
+            expect(rows).to_have_count(before)
+            expect(page.locator("main .trouble")).to_have_count(0)  # the bar says it once
+            page.unroute_all()
+            expect(page.locator(".disconnected")).to_have_count(0, timeout=15_000)

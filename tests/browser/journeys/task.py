@@ -482,6 +482,12 @@ def reads_large_outputs(context: BrowserContext) -> None:
             press(page, "ArrowLeft", "ArrowLeft")
             expect(tree.locator(".chosen")).to_have_attribute("aria-expanded", "false")
 
+            for beside in ("huge", "deep"):  # each tab and view, with either output beside it
+                for place in ("view=table", "view=timeline", "tab=events", "tab=audit", "tab=messages", "view=graph"):
+                    at(page, f"{task}?{place}&subtask={beside}")
+                    expect(inspector.get_by_role("region", name="Output")).to_be_visible()
+                    settled(page)
+
             at(page, f"{task}?tab=results")
             values = page.locator(".results .value")
             expect(values).to_have_count(1)

@@ -14,8 +14,9 @@ const TEXT_MAX = 4_000;
 
 export function Inspector({ task, subtask, close }: { task: string; subtask: string; close: () => void }) {
   const reading = useRead(`subtask ${task} ${subtask}`, async () => {
-    const found = await calls.subtask(task, subtask);
-    return { found, said: found.kind === "execute" ? (await calls.verdicts(task, found.key)).items : [] };
+    // Of plans and reviews, which have a slash in their keys, there are no verdicts.
+    const [found, said] = await Promise.all([calls.subtask(task, subtask), subtask.includes("/") ? null : calls.verdicts(task, subtask)]);
+    return { found, said: said?.items ?? [] };
   }, { on: ofTask(task), every: 10_000 });
   const [input, setInput] = useState(false), [audit, setAudit] = useState(false);
   const seen = reading.state.value;
