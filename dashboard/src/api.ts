@@ -51,7 +51,6 @@ export interface Approval {
   task_title?: string | null; asker?: string; // not of every server
   decision: { verb: string; by: string; person_name: string | null; at: string } | null;
 }
-export interface Skill { skill: string; bots: number; asking: number; waiting: number; oldest_seconds: number | null }
 export interface TaskEvent { id: string; type: string; time: string; sequence: number; subject: string; data: Record<string, Json> }
 export interface TaskFilter { q?: string; status: string[]; outcome: string[]; label: string[]; skill: string[]; error?: string; order_by: string; created_after?: string; created_before?: string }
 
@@ -149,8 +148,6 @@ export const api = {
     (await call<Session>("POST", "session:redeem", { headers: { authorization: `Bearer ${token}` } })).body,
   signOut: () => call<void>("DELETE", "session"),
 
-  tasks: (filter: TaskFilter, pageSize: number, pageToken = "") =>
-    get<Page<Task>>("tasks", { ...filter, page_size: pageSize, page_token: pageToken }),
   /** Return the task with its explanation; null if it has not changed since the answer with this ETag. */
   task: async (task: string, etag = ""): Promise<{ task: Task; etag: string } | null> => {
     const answer = await call<Task>("GET", `tasks/${id(task)}`, {
@@ -164,14 +161,11 @@ export const api = {
   steer: (task: string, verb: "pause" | "resume" | "cancel" | "retry" | "archive", reason = "") =>
     act<Task>(`tasks/${id(task)}:${verb}`, reason ? { reason } : {}),
 
-  approvals: () => get<Page<Approval>>("approvals", { state: "open", page_size: 100 }),
   approval: (approval: string) => get<Approval>(`approvals/${id(approval)}`),
   approve: (approval: Approval, comment: string) =>
     act<Approval>(`approvals/${id(approval.id)}:approve`, { subject_hash: approval.subject_hash, ...(comment ? { comment } : {}) }),
   reject: (approval: Approval, reason: string) => act<Approval>(`approvals/${id(approval.id)}:reject`, { reason }),
   answer: (approval: Approval, answer: Json) => act<Approval>(`approvals/${id(approval.id)}:answer`, { answer }),
-
-  skills: () => get<Page<Skill>>("skills"),
 
   needed: () => get<Page<Approval> & { open: number; open_at_least: boolean }>("approvals", { order: "expires", page_size: 100 }),
   queuesSeen: () => get<Page<QueueSeen>>("queues", { page_size: 100 }),
@@ -208,7 +202,7 @@ export interface Queue {
   kind: string; skills: string[]; assign_to: string | null; waiting: number; waiting_at_least: boolean; oldest_at: string | null;
   leased: number; leased_at_least: boolean; in_per_minute: number; out_per_minute: number; bots: number; bots_asking: number;
 }
-export interface KillState { id: string; kind: string; name: string; reason: string; placed_at: string; until: string | null }
+export interface KillState { id: string; kind: string; name: string; reason: string; placed_by: string; placed_at: string; until: string | null }
 export interface CostReport { items: { name: string; cost_micro_usd: number; attempts: number }[]; more: boolean }
 
 /** All pages of a list, to a bound: a page may be empty, and still not be the last. */
@@ -237,7 +231,7 @@ export const lists = {
   leases: (bot: string) => get<Page<LeaseHeld>>(`bots/${id(bot)}/leases`, { page_size: 200 }),
   steerBot: (bot: string, verb: "drain" | "enable") => act<Bot>(`bots/${id(bot)}:${verb}`),
   kills: () => get<Page<KillState>>("kills", { page_size: 500 }),
-  kill: async (kind: string, name: string, reason: string) => (await call<KillState>("PUT", "kills", { body: { kind, name, reason } })).body,
+  kill: async (body: { kind: string; name: string; reason: string; until?: string }) => (await call<KillState>("PUT", "kills", { body })).body,
   lift: (kill: string) => call<void>("DELETE", `kills/${id(kill)}`),
   costsByBot: () => get<CostReport>("costs", { by: "bot" }),
   queues: () => whole<Queue>("queues", 4),

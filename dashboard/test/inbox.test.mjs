@@ -62,6 +62,12 @@ test("queues with the same cause are one row, and the cause that most waits for 
     ["No bot can ocr", "3 wait", "fix ocr", "2026-11-29T08:00:00Z"]]);
 });
 
+test("a row leads to the open tasks that need the one skill that is lacking, and else to the queues", () => {
+  const one = stuck([queue("ocr", "no_capable_bot")])[0].more, [two] = stuck([queue("ocr", "draining"), queue("pdf", "draining")].map((each) => ({ ...each, why: { ...each.why, fix: "same" } })));
+  assert.equal(new URLSearchParams(one.href.split("?")[1]).get("q"), "status:created status:planned status:in_progress status:completed skill:ocr");
+  assert.equal(two.more.href, "#/queues");
+});
+
 test("what ends by itself soon is no cause, unless it lasts", () => {
   for (const [reason, seconds] of [["bots_at_capacity", 60], ["queued", 300], ["rate_limited", 60]]) {
     assert.deepEqual(stuck([queue("ocr", reason, { oldest_seconds: seconds - 1 })]), []);
@@ -100,6 +106,7 @@ test("failures of a day are grouped by what their errors begin with", () => {
   assert.deepEqual(rows.map(({ title, count, since, fix }) => [title, count, since, fix]), [
     ["HTTP …: try later (request …)", "2 tasks", "2026-11-29T09:30:00Z", null],
     ["a subtask failed", "title of t3", "2026-11-29T09:10:00Z", "swarmkeeper task retry t3"]]);
-  assert.match(rows[0].more.href, /status%3Afailed\+after%3A2026-11-28T10%3A00Z/);
+  const lines = rows.map(({ more }) => new URLSearchParams(more.href.split("?")[1]).get("q"));
+  assert.deepEqual(lines, ['status:failed error:"HTTP try later request" after:2026-11-28T10:00Z', "status:failed error:subtask_failed after:2026-11-28T10:00Z"]);
   assert.equal(alike(failed("t", "one\ntwo", "")), "one");
 });

@@ -28,7 +28,21 @@ from tests.browser.journeys import (
     views,
 )
 
-_ = (account, audit, basics, desk, frame, gallery, inbox, lists, roles, streams, stuck, task, views)  # they add their journeys
+_ = (
+    account,
+    audit,
+    basics,
+    desk,
+    frame,
+    gallery,
+    inbox,
+    lists,
+    roles,
+    streams,
+    stuck,
+    task,
+    views,
+)  # they add their journeys
 
 
 def main(program: str) -> None:

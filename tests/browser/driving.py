@@ -22,10 +22,19 @@ WATCH = """
 window.violations = [];
 addEventListener("securitypolicyviolation", e => violations.push(e.violatedDirective + " " + e.blockedURI));
 """
-# How many pixels the page, or what is in its main part, is wider than the screen.
+# How many pixels the page is wider than the screen, or a part of it is wider than its own place. What is made to scroll
+# sideways is a stop of the tab key; toolbars, tabs and pictures scroll to what has the focus in them.
 TOO_WIDE = """
-(main => document.documentElement.scrollWidth - innerWidth
-    + (main ? Math.max(0, main.scrollWidth - main.clientWidth) : 0))(document.querySelector("main"))
+Math.max(document.documentElement.scrollWidth - innerWidth, ...[...document.querySelectorAll("main, main *, dialog *")]
+    .filter(each => each.tabIndex !== 0 && !each.matches("[role=toolbar], .tabs, .graph, .stages"))
+    .filter(each => ["auto", "scroll"].includes(getComputedStyle(each).overflowX))
+    .map(each => each.scrollWidth - each.clientWidth))
+"""
+# The part of a page that is too wide, to be found by whoever reads the test's message.
+WIDEST = """
+[...document.querySelectorAll("main, main *, dialog *")].filter(each => each.scrollWidth > each.clientWidth + 1)
+    .filter(each => each.tabIndex !== 0 && ["auto", "scroll"].includes(getComputedStyle(each).overflowX))
+    .map(each => `${each.tagName}.${each.className}`).join(" ")
 """
 # The names of all that a page can keep in a browser, but the cookie.
 KEPT = """

@@ -21,6 +21,7 @@ READS: dict[str, Action | None] = {
     "settings": None,
     "settings?part=keys": Action.KEY_READ,
     "settings?part=persons": Action.PERSON_READ,
+    "settings?part=limits": Action.SKILL_READ,
     "settings?part=stops": Action.KILL_READ,
     "settings?part=redaction": None,
 }

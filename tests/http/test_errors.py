@@ -56,7 +56,17 @@ async def test_a_wrong_method_gets_the_allowed_ones(admin: Caller) -> None:
 async def test_every_declared_route_answers_at_its_path(admin: Caller) -> None:
     for route in ROUTES:
         path = route.path_format
-        for name in ("task_id", "bot_id", "lease_id", "approval_id", "key_id", "kill_id", "person_id", "operation_id"):
+        for name in (
+            "task_id",
+            "bot_id",
+            "lease_id",
+            "approval_id",
+            "key_id",
+            "kill_id",
+            "person_id",
+            "operation_id",
+            "session_id",
+        ):
             path = path.replace(f"{{{name}}}", "tsk_0")
         path = path.replace("{index}", "0").replace("{name}", "name")
         answer = await admin.call(route.method, path.replace("{subtask}", "a"), {} if route.body_model else None)

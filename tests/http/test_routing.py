@@ -46,6 +46,7 @@ async def test_other_routes_read_nothing_of_a_call_without_a_key(nobody: Caller)
                 "key_id",
                 "kill_id",
                 "person_id",
+                "session_id",
                 "operation_id",
             ):
                 path = path.replace(f"{{{name}}}", "tsk_0")

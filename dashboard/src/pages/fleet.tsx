@@ -193,7 +193,7 @@ function Inspector({ bot, kills, cost, again, close }: Shown) {
           <ul class="leases">{bot.stuck.map((work) => <li key={work.work_id}><code>{work.work_id}</code><span>for <Ago time={work.since} /> {safe(work.where)}</span></li>)}</ul>
         </section>
       )}
-      {killing && <KillDialog bot={bot} busy={busy} close={() => setKilling(false)} run={(reason) => void run(() => lists.kill("bot", bot.name, reason), "Killed.")} />}
+      {killing && <KillDialog bot={bot} busy={busy} close={() => setKilling(false)} run={(reason) => void run(() => lists.kill({ kind: "bot", name: bot.name, reason }), "Killed.")} />}
     </aside>
   );
 }

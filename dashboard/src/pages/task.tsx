@@ -86,7 +86,9 @@ export function TaskPage({ id }: { id: string }) {
     ...keys,
     Escape: { does: "close the subtask, or go back", run: () => { if (chosen) set({ subtask: null }); else go("#/tasks"); } },
   });
-  if (!task) return <div class="pad"><h1 class="hidden-text">Task</h1><Trouble read={seen} what="the task" /></div>;
+  // Both are read at the same time.
+  const beside = chosen !== undefined && <Inspector key={chosen} task={id} subtask={chosen} close={() => set({ subtask: null })} />;
+  if (!task) return <div class={`task ${chosen ? "with-subtask" : ""}`}><div class="whole pad"><h1 class="hidden-text">Task</h1><Trouble read={seen} what="the task" /></div>{!seen.error && beside}</div>;
 
   const approval = task.holds.find((hold) => hold.startsWith("apr_"));
   const { done, total } = task.progress;
@@ -119,7 +121,7 @@ export function TaskPage({ id }: { id: string }) {
           : tab === "messages" ? <Messages id={id} />
           : <Plan id={id} subtasks={subtasks} query={query} set={set} />}
       </div>
-      {chosen !== undefined && <Inspector key={chosen} task={id} subtask={chosen} close={() => set({ subtask: null })} />}
+      {beside}
       {asking && <Ask verb={asking} task={task} close={() => setAsking(null)}
         run={(reason) => steer(asking as "cancel", reason)} change={(changes) => void run("change", () => calls.change(id, changes))} />}
     </div>

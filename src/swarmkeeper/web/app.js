@@ -1226,7 +1226,7 @@ async function call(method, path, asked = {}) {
   return { status: response.status, body, etag };
 }
 function exactly(text) {
-  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (found) => found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${EXACT}${found}"`) : text);
+  return JSON.parse(/\d{16}/.test(text) ? text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g, (found2) => found2[0] === '"' || Number.isSafeInteger(Number(found2)) ? found2 : `"${EXACT}${found2}"`) : text);
 }
 var get = async (path, query) => (await call("GET", path, query ? { query } : {})).body;
 async function act(path, body = {}) {
@@ -1242,7 +1242,6 @@ var api = {
   },
   redeem: async (token2) => (await call("POST", "session:redeem", { headers: { authorization: `Bearer ${token2}` } })).body,
   signOut: () => call("DELETE", "session"),
-  tasks: (filter, pageSize, pageToken = "") => get("tasks", { ...filter, page_size: pageSize, page_token: pageToken }),
   /** Return the task with its explanation; null if it has not changed since the answer with this ETag. */
   task: async (task, etag = "") => {
     const answer = await call("GET", `tasks/${id(task)}`, {
@@ -1254,12 +1253,10 @@ var api = {
   subtasks: (task, pageToken = "") => get(`tasks/${id(task)}/subtasks`, { page_size: 500, page_token: pageToken }),
   subtask: (task, key) => get(`tasks/${id(task)}/subtasks/${id(key)}`),
   steer: (task, verb, reason = "") => act(`tasks/${id(task)}:${verb}`, reason ? { reason } : {}),
-  approvals: () => get("approvals", { state: "open", page_size: 100 }),
   approval: (approval) => get(`approvals/${id(approval)}`),
   approve: (approval, comment) => act(`approvals/${id(approval.id)}:approve`, { subject_hash: approval.subject_hash, ...comment ? { comment } : {} }),
   reject: (approval, reason) => act(`approvals/${id(approval.id)}:reject`, { reason }),
   answer: (approval, answer) => act(`approvals/${id(approval.id)}:answer`, { answer }),
-  skills: () => get("skills"),
   needed: () => get("approvals", { order: "expires", page_size: 100 }),
   queuesSeen: () => get("queues", { page_size: 100 }),
   rows: (query) => get("tasks", { view: "row", ...query }),
@@ -1270,9 +1267,9 @@ async function whole(path, pages2) {
   const items = [];
   let token2 = "";
   for (let page = 0; page < pages2; page++) {
-    const found = await get(path, { page_size: 500, page_token: token2 });
-    items.push(...found.items);
-    token2 = found.next_page_token;
+    const found2 = await get(path, { page_size: 500, page_token: token2 });
+    items.push(...found2.items);
+    token2 = found2.next_page_token;
     if (!token2) break;
   }
   return { items, more: token2 !== "" };
@@ -1288,7 +1285,7 @@ var lists = {
   leases: (bot) => get(`bots/${id(bot)}/leases`, { page_size: 200 }),
   steerBot: (bot, verb) => act(`bots/${id(bot)}:${verb}`),
   kills: () => get("kills", { page_size: 500 }),
-  kill: async (kind, name, reason) => (await call("PUT", "kills", { body: { kind, name, reason } })).body,
+  kill: async (body) => (await call("PUT", "kills", { body })).body,
   lift: (kill) => call("DELETE", `kills/${id(kill)}`),
   costsByBot: () => get("costs", { by: "bot" }),
   queues: () => whole("queues", 4)
@@ -1432,8 +1429,8 @@ var Stream = class {
   }
 };
 var Messages = class {
-  constructor(found) {
-    this.found = found;
+  constructor(found2) {
+    this.found = found2;
   }
   found;
   rest = "";
@@ -1993,7 +1990,7 @@ function Help() {
 
 // src/later.tsx
 function later(load, name) {
-  const found = y3(void 0);
+  const found2 = y3(void 0);
   const failed2 = y3(false);
   let loading = false;
   async function begin2() {
@@ -2001,7 +1998,7 @@ function later(load, name) {
     failed2.value = false;
     pending2.value++;
     try {
-      found.value = (await load())[name];
+      found2.value = (await load())[name];
     } catch {
       failed2.value = true;
       loading = false;
@@ -2010,7 +2007,7 @@ function later(load, name) {
     }
   }
   return function Later(props) {
-    const Found = found.value;
+    const Found = found2.value;
     if (Found) return a4(Found, { ...props });
     if (failed2.value) {
       return a4("div", { class: "trouble", role: "alert", children: [
@@ -2103,9 +2100,9 @@ function once(values, value) {
   if (!values.includes(value)) values.push(value);
 }
 function moment2(text) {
-  const found = TIME.exec(text);
-  if (!found) return void 0;
-  const [, year, month, day, rest] = found;
+  const found2 = TIME.exec(text);
+  if (!found2) return void 0;
+  const [, year, month, day, rest] = found2;
   const noon = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day), 12));
   if (noon.getUTCMonth() !== Number(month) - 1 || noon.getUTCDate() !== Number(day)) return void 0;
   return new Date(rest ? text : `${text}T00:00:00`).toISOString();
@@ -2121,6 +2118,8 @@ var has = (line, word) => tokens(line).some((each) => same(each, word));
 var filterWord = (name, value) => `${name}:${/[ \t\r\n\u00a0]/.test(value) ? `"${value}"` : value}`;
 
 // src/pages/inbox/causes.ts
+var OPEN_LINE = "status:created status:planned status:in_progress status:completed";
+var found = (q2) => written(["tasks"], new URLSearchParams({ q: q2 }));
 var WHO = { plan: "planner", execute: "bot", review: "evaluator" };
 var SOON_S = { bots_at_capacity: 60, rate_limited: 60, queued: 300, concurrency: 300 };
 function stuck(queues) {
@@ -2132,7 +2131,8 @@ function stuck(queues) {
   }
   return [...groups].map(([key, of]) => {
     const waiting = sum(of.map((each) => each.waiting)), least = of.some((each) => each.waiting_at_least);
-    const { reason, detail, fix } = of[0].why;
+    const { reason, detail, fix } = of[0].why, [skill] = of[0].skills;
+    const one = skill !== void 0 && of.every(({ skills }) => skills.length === 1 && skills[0] === skill);
     return {
       key,
       tone: reason === "killed" ? "bad" : "wait",
@@ -2143,7 +2143,7 @@ function stuck(queues) {
       count: `${waiting}${least ? " or more wait" : waiting === 1 ? " waits" : " wait"}`,
       waiting,
       since: earliest(of.map((each) => each.oldest_at)),
-      more: { href: "#/queues", name: "All queues" }
+      more: one ? { href: found(`${OPEN_LINE} ${filterWord("skill", skill)}`), name: `Open tasks that need ${safe(skill)}` } : { href: "#/queues", name: "All queues" }
     };
   }).sort((a5, b3) => b3.waiting - a5.waiting);
 }
@@ -2203,9 +2203,15 @@ function longest(open) {
   }));
 }
 var ALIKE_WORDS = 6;
+var ALIKE_MAX = 120;
 function alike(task) {
   const said2 = task.error?.message || task.failure?.detail || (task.outcome ?? "failed");
-  return said2.split("\n")[0].split(/\s+/).slice(0, ALIKE_WORDS).join(" ").replace(/\d+/g, "…").slice(0, 120);
+  return said2.split("\n")[0].split(/\s+/).slice(0, ALIKE_WORDS).join(" ").replace(/\d+/g, "…").slice(0, ALIKE_MAX);
+}
+function like(task, said2) {
+  const words = said2.match(/(?<![^\s(["'])[A-Za-z_]{2,}(?![^\s)\]"':;,.])/g) ?? [];
+  if (said2.length === ALIKE_MAX) words.pop();
+  return task.error?.message && words.length ? ` error:"${words.join(" ")}"` : task.failure ? ` error:${task.failure.code}` : "";
 }
 function failures(tasks, since2) {
   const groups = /* @__PURE__ */ new Map();
@@ -2224,7 +2230,7 @@ function failures(tasks, since2) {
     detail: of[0].error?.message ?? of[0].failure?.detail ?? "",
     fix: of.length === 1 ? `swarmkeeper task retry ${of[0].id}` : null,
     tasks: of,
-    more: { href: written(["tasks"], new URLSearchParams({ q: `status:failed after:${after}Z` })), name: "All that failed within a day" }
+    more: { href: found(`status:failed${like(of[0], words)} after:${after}Z`), name: "All that failed so, of the tasks of a day" }
   })).sort((a5, b3) => b3.tasks.length - a5.tasks.length || b3.since.localeCompare(a5.since));
 }
 var ended = (task) => task.ended_at ?? task.updated_at;

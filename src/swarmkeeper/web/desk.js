@@ -1,4 +1,4 @@
-import { exactly, useKeys, Command, Glyph, Key, Trouble, Value, When, keep, kept, session, safe, shortId, act, call, get, useRef, useState, ApiError, say, useRead, Act, Dialog, NotDone, go, route, written, utc, jsx, jsxs, Fragment, grouped, money, ofAlso, Ago, State, letters, may, theme, moment, api, lists } from "./app.js";
+import { exactly, useKeys, Command, Glyph, Key, Trouble, Value, When, keep, kept, session, safe, shortId, act, call, get, useRef, useState, ApiError, say, useRead, Act, Dialog, NotDone, go, route, written, utc, jsx, jsxs, Fragment, grouped, money, lists, ofAlso, Ago, State, letters, may, theme, moment, api } from "./app.js";
 // src/pages/desk/audit.tsx
 
 // src/pages/desk/calls.ts
@@ -27,9 +27,6 @@ var desk = {
   sessions: () => get("sessions"),
   endSession: (session3) => call("DELETE", `sessions/${id(session3)}`),
   limits: () => get("limits"),
-  kills: () => get("kills", { page_size: 200 }),
-  kill: async (body) => (await call("PUT", "kills", { body })).body,
-  lift: async (kill) => (await call("DELETE", `kills/${id(kill)}`)).body,
   reviews: (pageToken) => get("events", { type: REVIEWED, order: "desc", page_size: 100, page_token: pageToken }),
   verdicts: (task) => get(`tasks/${id(task)}/verdicts`, { page_size: 500 }),
   redact: async (value) => (await call("POST", "redaction:test", { body: { value } })).body
@@ -374,13 +371,14 @@ var FILTERS = [
   { name: "action", label: "Action", hint: "Action: task.submit" },
   { name: "actor", label: "Actor", hint: "Actor’s id" },
   { name: "task", label: "Task", hint: "Task’s id" },
+  { name: "on", label: "Item", hint: "Item’s id" },
   { name: "since", label: "Since", hint: "" },
   { name: "until", label: "Until", hint: "" }
 ];
 var tone = (record) => record.outcome === "accepted" ? "ok" : record.decision.effect === "deny" ? "bad" : "plain";
 var who = (actor) => actor.id === actor.type || actor.id.startsWith(`${actor.type}_`) ? shortId(safe(actor.id)) : `${safe(actor.type)} ${shortId(safe(actor.id))}`;
 function Audit() {
-  const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task"), since: asked("since"), until: asked("until") };
+  const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task"), resource: asked("on"), since: asked("since"), until: asked("until") };
   const used = FILTERS.filter((each) => asked(each.name));
   const pages = usePages(`audit ${JSON.stringify(filter)}`, (token) => desk.audit(filter, token), (each) => each.id);
   const { items, seen } = pages;
@@ -486,7 +484,7 @@ function Detail({ index, known: known2 }) {
       jsxs("div", { children: [
         jsx("dt", { children: "on what" }),
         jsxs("dd", { children: [
-          jsx("code", { children: safe(record.resource) }),
+          jsx("a", { href: `#/audit?on=${encodeURIComponent(record.resource)}`, children: jsx("code", { children: safe(record.resource) }) }),
           record.task_id && jsxs(Fragment, { children: [
             " · ",
             jsx("a", { href: `#/tasks/${encodeURIComponent(record.task_id)}`, children: "the task" })
@@ -905,6 +903,8 @@ function SignedInList() {
     ] }) })
   ] });
 }
+var LIMITS = { body_bytes: "bytes of calls at work", polls: "bots that wait for work", followers: "open streams", waits: "calls that wait for tasks" };
+var sized = (bytes2) => bytes2 < 1 << 20 ? grouped(bytes2) : `${grouped(Math.floor(bytes2 / (1 << 20)))} MiB`;
 function LimitsPart() {
   const reading = useRead("limits", desk.limits, { ...CALM, every: 1e4, seldom: 1e4 });
   const seen = reading.state.value, found = seen.data, budget = found?.budget;
@@ -924,7 +924,7 @@ function LimitsPart() {
     found && jsxs(Fragment, { children: [
       jsxs(Table, { name: "Use", columns: ["Limit", "Of", "", "#Used", "#At most"], children: [
         budget && Object.entries(budget.limit).map(([name, most]) => row(name === "cost_micro_usd" ? "budget: cost" : `budget: ${name}`, "tenant", (budget.spent[name] ?? 0) + (budget.reserved[name] ?? 0), most, name === "cost_micro_usd" ? money : grouped)),
-        found.items.map((each) => row(each.limit, each.scope === "key" ? "your key" : "tenant", each.used, each.most))
+        found.items.map((each) => row(LIMITS[each.limit] ?? each.limit, each.scope === "key" ? "your key" : "tenant", each.used, each.most, each.limit.endsWith("bytes") ? sized : grouped))
       ] }),
       found.rates.length > 0 && jsx(Table, { name: "Rates of leases", columns: ["Leases of", "#At once", "#A minute", "#Tokens a minute"], children: found.rates.map((each) => jsxs("tr", { children: [
         jsx("th", { scope: "row", children: safe(each.key.replace(":", " ")) }),
@@ -1105,7 +1105,7 @@ function Named({ person, close }) {
   ] }) });
 }
 function Stops() {
-  const pages = usePages("kills", desk.kills, (kill) => kill.id, { ...CALM, on: ofAlso("kill") });
+  const pages = usePages("kills", lists.kills, (kill) => kill.id, { ...CALM, on: ofAlso("kill") });
   const [asking, setAsking] = useState(null);
   const close = () => {
     setAsking(null);
@@ -1132,7 +1132,7 @@ function Stops() {
       jsx("td", { children: jsx("div", { class: "acts", children: jsx(Act, { action: kill.kind === "tenant" ? "kill.tenant" : "kill.manage", run: () => setAsking(kill), children: "Lift…" }) }) })
     ] }, kill.id)) }),
     asking === "new" && jsx(Stop, { close }),
-    asking && asking !== "new" && jsx(Confirm, { title: `Let ${asking.kind} ${safe(asking.name)} work again?`, does: "Lift", action: asking.kind === "tenant" ? "kill.tenant" : "kill.manage", run: () => desk.lift(asking.id), close, children: jsxs("p", { children: [
+    asking && asking !== "new" && jsx(Confirm, { title: `Let ${asking.kind} ${safe(asking.name)} work again?`, does: "Lift", action: asking.kind === "tenant" ? "kill.tenant" : "kill.manage", run: () => lists.lift(asking.id), close, children: jsxs("p", { children: [
       "It was stopped for: ",
       safe(asking.reason)
     ] }) })
@@ -1151,7 +1151,7 @@ function Stop({ close }) {
       ...until ? { until } : {}
     };
     await doing.run(async () => {
-      await desk.kill(body);
+      await lists.kill(body);
       close();
     }, "It is stopped.");
   }
@@ -1363,7 +1363,7 @@ function Evaluators({ reviews }) {
     const decided = new Map(reviews.map((each) => [`${each.task} ${each.key} ${each.round}`, each.decision]));
     const rows = /* @__PURE__ */ new Map(), gold = /* @__PURE__ */ new Map();
     for (const known2 of Object.keys(LOOKS)) {
-      for (const { id: id2 } of (await lists.rows({ status: [], outcome: [], label: [`gold:${known2}`], order_by: "" }, COUNTED_MAX, "")).items) gold.set(id2, known2);
+      for (const { id: id2 } of (await lists.rows({ status: [], outcome: [], label: [`gold:${known2}`], skill: [], order_by: "" }, COUNTED_MAX, "")).items) gold.set(id2, known2);
     }
     for (const task of /* @__PURE__ */ new Set([...tasks, ...gold.keys()])) {
       for (const { evaluator, subject, round, decision } of (await desk.verdicts(task)).items) {

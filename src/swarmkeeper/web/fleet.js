@@ -319,7 +319,7 @@ function Inspector({ bot, kills, cost, again, close }) {
         ] })
       ] }, work.work_id)) })
     ] }),
-    killing && jsx(KillDialog, { bot, busy, close: () => setKilling(false), run: (reason) => void run(() => lists.kill("bot", bot.name, reason), "Killed.") })
+    killing && jsx(KillDialog, { bot, busy, close: () => setKilling(false), run: (reason) => void run(() => lists.kill({ kind: "bot", name: bot.name, reason }), "Killed.") })
   ] });
 }
 function KillDialog({ bot, busy, close, run }) {

@@ -4,7 +4,7 @@ var TYPING_MS = 150;
 var IDS = [
   [/^tsk_\w+$/, "the task", (id) => `#/tasks/${id}`],
   [/^apr_\w+$/, "the decision", (id) => written(["inbox"], new URLSearchParams({ approval: id }))],
-  [/^bot_\w+$/, "the bot", (id) => `#/bots/${id}`]
+  [/^bot_\w+$/, "the bot", (id) => `#/bots?bot=${id}`]
 ];
 function Palette({ pages }) {
   const field = useRef(null), list = useRef(null);

@@ -143,9 +143,9 @@ var Events = ({ id: id2 }) => jsx(Feed, { name: "Events", id: id2, what: "the ev
   jsx("b", { children: safe(each.type.replace(/^io\.swarmkeeper\./, "").replace(/\.v\d+$/, "")) }),
   jsx("span", { children: safe(about(each.data)) })
 ] }, each.id) });
-function AuditRecords({ id: id2 }) {
+function AuditRecords({ id: id2, item }) {
   if (!may("audit.read")) return jsx(OffLimits, { what: "the audit log", who: "an auditor or an admin" });
-  return jsx(Feed, { name: "Audit records", id: id2, what: "the audit log", read: (asked) => calls.audit(id2, asked), place: (each) => String(each.index), row: (each) => jsx(Recorded, { record: each }, each.index) });
+  return jsx(Feed, { name: "Audit records", id: id2, what: "the audit log", read: (asked) => calls.audit(id2, { ...asked, resource: item }), place: (each) => String(each.index), row: (each) => jsx(Recorded, { record: each }, each.index) });
 }
 function Recorded({ record }) {
   const { actor, decision, payload, resource } = record;
@@ -439,10 +439,10 @@ var Trail = ({ said: said2 }) => jsx("ol", { class: "trail", children: said2.map
 var TEXT_MAX = 4e3;
 function Inspector({ task, subtask, close }) {
   const reading = useRead(`subtask ${task} ${subtask}`, async () => {
-    const found2 = await calls.subtask(task, subtask);
-    return { found: found2, said: found2.kind === "execute" ? (await calls.verdicts(task, found2.key)).items : [] };
+    const [found2, said3] = await Promise.all([calls.subtask(task, subtask), subtask.includes("/") ? null : calls.verdicts(task, subtask)]);
+    return { found: found2, said: said3?.items ?? [] };
   }, { on: ofTask(task), every: 1e4 });
-  const [input, setInput] = useState(false);
+  const [input, setInput] = useState(false), [audit, setAudit] = useState(false);
   const seen = reading.state.value;
   if (!seen.data) {
     return jsxs("aside", { class: "inspector", "aria-label": "Subtask", children: [
@@ -520,6 +520,10 @@ function Inspector({ task, subtask, close }) {
     found.kind === "execute" && jsxs("section", { class: "card", children: [
       jsx("h3", { children: "Input" }),
       input ? jsx(Payload, { task, subtask, pick: "input", name: "Input" }) : jsx("button", { type: "button", class: "small", onClick: () => setInput(true), children: "Show the input" })
+    ] }),
+    jsxs("section", { class: "card", children: [
+      jsx("h3", { children: "Audit" }),
+      audit || !may("audit.read") ? jsx(AuditRecords, { id: task, item: found.id }) : jsx("button", { type: "button", class: "small", onClick: () => setAudit(true), children: "Show its audit records" })
     ] }),
     found.late_results?.map((each) => jsxs("section", { class: "card", children: [
       jsxs("h3", { children: [
@@ -1179,9 +1183,13 @@ function TaskPage({ id: id2 }) {
       else go("#/tasks");
     } }
   });
-  if (!task) return jsxs("div", { class: "pad", children: [
-    jsx("h1", { class: "hidden-text", children: "Task" }),
-    jsx(Trouble, { read: seen, what: "the task" })
+  const beside = chosen !== void 0 && jsx(Inspector, { task: id2, subtask: chosen, close: () => set({ subtask: null }) }, chosen);
+  if (!task) return jsxs("div", { class: `task ${chosen ? "with-subtask" : ""}`, children: [
+    jsxs("div", { class: "whole pad", children: [
+      jsx("h1", { class: "hidden-text", children: "Task" }),
+      jsx(Trouble, { read: seen, what: "the task" })
+    ] }),
+    !seen.error && beside
   ] });
   const approval = task.holds.find((hold) => hold.startsWith("apr_"));
   const { done, total } = task.progress;
@@ -1227,7 +1235,7 @@ function TaskPage({ id: id2 }) {
       jsx("nav", { class: "tabs", "aria-label": "Of this task", children: TABS.map((each, at) => jsx("a", { class: "tab", href: to({ tab: at ? each : null }), "aria-current": each === tab ? "page" : void 0, children: each }, each)) }),
       tab === "results" ? jsx(Results, { task, subtasks }) : tab === "events" ? jsx(Events, { id: id2 }) : tab === "audit" ? jsx(AuditRecords, { id: id2 }) : tab === "messages" ? jsx(Messages, { id: id2 }) : jsx(Plan, { id: id2, subtasks, query, set })
     ] }),
-    chosen !== void 0 && jsx(Inspector, { task: id2, subtask: chosen, close: () => set({ subtask: null }) }, chosen),
+    beside,
     asking && jsx(
       Ask,
       {

@@ -192,10 +192,14 @@ def proves_with_what_was_kept(context: BrowserContext) -> None:
         let_happen("more records")
         page.reload()
         _prove(page)
-        expect(page.locator(".verdict")).to_have_text(f"Proved: record {index} is in the signed log, by the key that you keep.")
+        expect(page.locator(".verdict")).to_have_text(
+            f"Proved: record {index} is in the signed log, by the key that you keep."
+        )
         steps = page.locator(".steps > li")
         expect(steps.filter(has_text="Signature")).to_contain_text("the key that you keep")
-        expect(steps.filter(has_text="History")).to_contain_text(f"the log goes on from the {size} records that you know")
+        expect(steps.filter(has_text="History")).to_contain_text(
+            f"the log goes on from the {size} records that you know"
+        )
         expect(page.get_by_text("Nobody but this server")).to_have_count(0)
         summary = page.locator(".proof summary")
         expect(summary).to_have_text(f"You keep a key and a checkpoint of {size} records")

@@ -9,6 +9,7 @@ from tests.browser.driving import (
     SHOWS_FOCUS,
     TOO_WIDE,
     WIDE,
+    WIDEST,
     at,
     evaluated,
     given,
@@ -181,7 +182,8 @@ def fits(page: Page, place: str) -> None:
     """Check that nothing scrolls sideways but what is made for it."""
     devtools = page.context.new_cdp_session(page)
     over = devtools.send("Runtime.evaluate", {"expression": TOO_WIDE})["result"]["value"]
-    assert over <= 0, f"{place} is {over} pixels too wide"
+    where = devtools.send("Runtime.evaluate", {"expression": WIDEST})["result"].get("value") if over > 0 else ""
+    assert over <= 0, f"{place} is {over} pixels too wide: {where}"
 
 
 @journey
@@ -234,6 +236,7 @@ def scrolls_through_all_tasks(context: BrowserContext) -> None:
             page.mouse.wheel(0, 4_000)
             page.wait_for_timeout(50)
         expect(rows.last).to_have_text(given.arguments[1])
+        expect(table).to_have_attribute("aria-rowcount", str(int(given.arguments[0]) + 1))  # with the head
         assert rows.count() < 60, rows.count()
         page.keyboard.press("j")
         page.keyboard.press("j")
@@ -245,14 +248,14 @@ def scrolls_through_all_tasks(context: BrowserContext) -> None:
 def keeps_what_was_read_while_the_server_is_away(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)
-        at(page, "tasks")
-        rows = page.locator(".task-row a")
-        expect(rows.first).to_be_visible()
-        page.route(
-            "**/tasks?*", lambda route: route.fulfill(status=503, body='{"code": "overloaded", "detail": "busy"}')
-        )
-        read_again(context, page)
-        expect(page.locator(".disconnected")).to_be_visible(timeout=15_000)
-        expect(rows.first).to_be_visible()
-        page.unroute_all()
-        expect(page.locator(".disconnected")).to_have_count(0, timeout=15_000)
+        for place, asked, shown in (("tasks", "**/tasks?*", ".task-row a"), ("queues", "**/queues?*", ".queues tbody tr")):
+            at(page, place)
+            rows = page.locator(shown)
+            expect(rows.first).to_be_visible()
+            page.route(asked, lambda route: route.fulfill(status=503, body='{"code": "overloaded", "detail": "busy"}'))
+            read_again(context, page)
+            expect(page.locator(".disconnected")).to_be_visible(timeout=15_000)
+            expect(rows.first).to_be_visible()
+            expect(page.locator("main .trouble")).to_have_count(0)  # the bar says it once
+            page.unroute_all()
+            expect(page.locator(".disconnected")).to_have_count(0, timeout=15_000)

@@ -50,7 +50,8 @@ def decides_with_all_facts(context: BrowserContext) -> None:
         page.locator("section[aria-labelledby=failed] a.entry").click()
         expect(shown).to_contain_text("KeyError: 'total' (at parse.py:12)")
         expect(shown.locator(".of-tasks li")).to_have_count(3)
-        page.get_by_role("link", name="All that failed within a day").press("Enter")
+        page.get_by_role("link", name="All that failed so, of the tasks of a day").press("Enter")
+        assert "error%3A%22KeyError+total+at+parse%22" in page.url, page.url
         expect(page.locator(".task-row a")).to_have_count(3)
 
 

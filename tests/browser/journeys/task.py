@@ -432,6 +432,11 @@ def follows_the_verdicts(context: BrowserContext) -> None:
         expect(inspector.locator(".trail > li").first).to_contain_text("to do again in a: Shorter")
         inspector.get_by_role("button", name="Show the input").click()
         expect(inspector.get_by_role("region", name="Input")).to_contain_text('"limit": 9007199254740992')
+        inspector.get_by_role("button", name="Show its audit records").press("Enter")
+        records = inspector.get_by_role("region", name="Audit records").locator("ol > li")
+        expect(records).to_have_count(2)  # a report in each round
+        expect(records.first).to_contain_text("work.report")
+        expect(records.first).to_contain_text("round 2")
         at(page, f"tasks/{given.arguments[0]}?view=timeline")
         lanes, bars = page.locator("button.lane"), page.locator(".chart .attempt")
         expect(lanes).to_have_count(3)  # the subtask, and a review in each round
@@ -476,6 +481,12 @@ def reads_large_outputs(context: BrowserContext) -> None:
             expect(tree.locator(".chosen")).to_have_attribute("aria-level", given.arguments[1])
             press(page, "ArrowLeft", "ArrowLeft")
             expect(tree.locator(".chosen")).to_have_attribute("aria-expanded", "false")
+
+            for beside in ("huge", "deep"):  # each tab and view, with either output beside it
+                for place in ("view=table", "view=timeline", "tab=events", "tab=audit", "tab=messages", "view=graph"):
+                    at(page, f"{task}?{place}&subtask={beside}")
+                    expect(inspector.get_by_role("region", name="Output")).to_be_visible()
+                    settled(page)
 
             at(page, f"{task}?tab=results")
             values = page.locator(".results .value")

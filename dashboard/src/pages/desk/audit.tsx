@@ -17,6 +17,7 @@ const FILTERS = [
   { name: "action", label: "Action", hint: "Action: task.submit" },
   { name: "actor", label: "Actor", hint: "Actor’s id" },
   { name: "task", label: "Task", hint: "Task’s id" },
+  { name: "on", label: "Item", hint: "Item’s id" },
   { name: "since", label: "Since", hint: "" },
   { name: "until", label: "Until", hint: "" },
 ];
@@ -24,7 +25,7 @@ const tone = (record: AuditRecord): Tone => (record.outcome === "accepted" ? "ok
 const who = (actor: AuditRecord["actor"]): string => (actor.id === actor.type || actor.id.startsWith(`${actor.type}_`) ? shortId(safe(actor.id)) : `${safe(actor.type)} ${shortId(safe(actor.id))}`);
 
 export function Audit() {
-  const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task"), since: asked("since"), until: asked("until") };
+  const filter = { action: asked("action"), actor: asked("actor"), task_id: asked("task"), resource: asked("on"), since: asked("since"), until: asked("until") };
   const used = FILTERS.filter((each) => asked(each.name));
   const pages = usePages(`audit ${JSON.stringify(filter)}`, (token) => desk.audit(filter, token), (each) => each.id);
   const { items, seen } = pages;
@@ -93,7 +94,7 @@ function Detail({ index, known }: { index: number; known: AuditRecord | undefine
       <h2 id="record">{safe(record.action)}</h2>
       <dl class="facts">
         <div><dt>who</dt><dd>{safe(record.actor.type)} <code>{safe(record.actor.id)}</code>{record.actor.person && <> · person <code>{safe(record.actor.person)}</code></>}{record.actor.key && record.actor.key !== record.actor.id && <> · key <code>{safe(record.actor.key)}</code></>}</dd></div>
-        <div><dt>on what</dt><dd><code>{safe(record.resource)}</code>{record.task_id && <> · <a href={`#/tasks/${encodeURIComponent(record.task_id)}`}>the task</a></>}</dd></div>
+        <div><dt>on what</dt><dd><a href={`#/audit?on=${encodeURIComponent(record.resource)}`}><code>{safe(record.resource)}</code></a>{record.task_id && <> · <a href={`#/tasks/${encodeURIComponent(record.task_id)}`}>the task</a></>}</dd></div>
         <div><dt>when</dt><dd><When time={record.timestamp} /></dd></div>
         <div><dt>decision</dt><dd>{safe(record.decision.effect)}, by policy {safe(record.decision.policy)}{record.decision.reasons.length > 0 && `: ${record.decision.reasons.map(safe).join("; ")}`} · {safe(record.outcome)}</dd></div>
         {typeof signs === "string" && <div><dt>subject</dt><dd><code class="hash">{safe(signs)}</code></dd></div>}

@@ -17,12 +17,11 @@ export interface KeyRecord {
   skills: string[] | null; networks: string[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; last_used: string | null;
 }
 export interface Person { id: string; name: string; created_at: string; disabled_at: string | null }
-export interface Kill { id: string; kind: string; name: string; reason: string; placed_by: string; placed_at: string; until: string | null }
 export interface Verdict {
   work_id: string; subject: string | null; round: number; evaluator: string | null; decision: string | null; score: number | null; reasons: string[];
   findings: { text?: string; severity?: string }[]; feedback: { subtask: string; text: string }[];
 }
-export interface AuditFilter { action?: string; actor?: string; task_id?: string; since?: string; until?: string }
+export interface AuditFilter { action?: string; actor?: string; task_id?: string; resource?: string; since?: string; until?: string }
 
 export interface SignedIn { id: string; created_at: string; used_at: string; ends_at: string; current: boolean }
 export interface Limits {
@@ -62,9 +61,6 @@ export const desk = {
   sessions: () => get<Page<SignedIn>>("sessions"),
   endSession: (session: string) => call<void>("DELETE", `sessions/${id(session)}`),
   limits: () => get<Limits>("limits"),
-  kills: () => get<Page<Kill>>("kills", { page_size: 200 }),
-  kill: async (body: Json) => (await call<Kill>("PUT", "kills", { body })).body,
-  lift: async (kill: string) => (await call<void>("DELETE", `kills/${id(kill)}`)).body,
   reviews: (pageToken: string) => get<Page<TaskEvent>>("events", { type: REVIEWED, order: "desc", page_size: 100, page_token: pageToken }),
   verdicts: (task: string) => get<Page<Verdict>>(`tasks/${id(task)}/verdicts`, { page_size: 500 }),
   redact: async (value: Json) => (await call<{ value: Json; redacted_fields: Redacted[] }>("POST", "redaction:test", { body: { value } })).body,

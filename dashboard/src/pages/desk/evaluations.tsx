@@ -109,7 +109,7 @@ function Evaluators({ reviews }: { reviews: Review[] }) {
     const decided = new Map(reviews.map((each) => [`${each.task} ${each.key} ${each.round}`, each.decision]));
     const rows = new Map<string, Counted>(), gold = new Map<string, string>();
     for (const known of Object.keys(LOOKS)) {
-      for (const { id } of (await lists.rows({ status: [], outcome: [], label: [`gold:${known}`], order_by: "" }, COUNTED_MAX, "")).items) gold.set(id, known);
+      for (const { id } of (await lists.rows({ status: [], outcome: [], label: [`gold:${known}`], skill: [], order_by: "" }, COUNTED_MAX, "")).items) gold.set(id, known);
     }
     for (const task of new Set([...tasks, ...gold.keys()])) {
       for (const { evaluator, subject, round, decision } of (await desk.verdicts(task)).items) {

@@ -2,11 +2,12 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import { lists, type KillState } from "../../api.ts";
 import { ofAlso, useRead } from "../../live.ts";
 import { Act, Ago, Command, Dialog, NotDone, State, Trouble, Value, When } from "../../parts.tsx";
 import { letters, may, session, theme, utc, type Theme } from "../../state.ts";
 import { grouped, moment, money, safe, shortId, type Look } from "../../words.ts";
-import { desk, type KeyRecord, type Kill, type Person, type Redacted, type SignedIn } from "./calls.ts";
+import { desk, type KeyRecord, type Person, type Redacted, type SignedIn } from "./calls.ts";
 import { address, asked, CALM, Confirm, Field, More, Table, timeOf, useAct, usePages, zoneName } from "./kit.tsx";
 
 const PARTS: Record<string, { name: string; Part: () => ComponentChildren }> = {
@@ -92,6 +93,10 @@ function SignedInList() {
 
 // ---- Limits ----------------------------------------------------------------------------------------------------------
 
+// What the server calls by a word that says too little.
+const LIMITS: Record<string, string> = { body_bytes: "bytes of calls at work", polls: "bots that wait for work", followers: "open streams", waits: "calls that wait for tasks" };
+const sized = (bytes: number): string => (bytes < 1 << 20 ? grouped(bytes) : `${grouped(Math.floor(bytes / (1 << 20)))} MiB`);
+
 function LimitsPart() {
   const reading = useRead("limits", desk.limits, { ...CALM, every: 10_000, seldom: 10_000 });
   const seen = reading.state.value, found = seen.data, budget = found?.budget;
@@ -110,7 +115,7 @@ function LimitsPart() {
         <>
           <Table name="Use" columns={["Limit", "Of", "", "#Used", "#At most"]}>
             {budget && Object.entries(budget.limit).map(([name, most]) => row(name === "cost_micro_usd" ? "budget: cost" : `budget: ${name}`, "tenant", (budget.spent[name] ?? 0) + (budget.reserved[name] ?? 0), most, name === "cost_micro_usd" ? money : grouped))}
-            {found.items.map((each) => row(each.limit, each.scope === "key" ? "your key" : "tenant", each.used, each.most))}
+            {found.items.map((each) => row(LIMITS[each.limit] ?? each.limit, each.scope === "key" ? "your key" : "tenant", each.used, each.most, each.limit.endsWith("bytes") ? sized : grouped))}
           </Table>
           {found.rates.length > 0 && (
             <Table name="Rates of leases" columns={["Leases of", "#At once", "#A minute", "#Tokens a minute"]}>
@@ -287,8 +292,8 @@ function Named({ person, close }: { person: Person | undefined; close: () => voi
 // ---- Kill switch -----------------------------------------------------------------------------------------------------
 
 function Stops() {
-  const pages = usePages("kills", desk.kills, (kill) => kill.id, { ...CALM, on: ofAlso("kill") });
-  const [asking, setAsking] = useState<Kill | "new" | null>(null);
+  const pages = usePages("kills", lists.kills, (kill) => kill.id, { ...CALM, on: ofAlso("kill") });
+  const [asking, setAsking] = useState<KillState | "new" | null>(null);
   const close = () => { setAsking(null); void pages.again(); };
   const kills = pages.seen.data?.items ?? []; // one page has all
   return (
@@ -309,7 +314,7 @@ function Stops() {
       )}
       {asking === "new" && <Stop close={close} />}
       {asking && asking !== "new" && (
-        <Confirm title={`Let ${asking.kind} ${safe(asking.name)} work again?`} does="Lift" action={asking.kind === "tenant" ? "kill.tenant" : "kill.manage"} run={() => desk.lift(asking.id)} close={close}>
+        <Confirm title={`Let ${asking.kind} ${safe(asking.name)} work again?`} does="Lift" action={asking.kind === "tenant" ? "kill.tenant" : "kill.manage"} run={() => lists.lift(asking.id)} close={close}>
           <p>It was stopped for: {safe(asking.reason)}</p>
         </Confirm>
       )}
@@ -327,7 +332,7 @@ function Stop({ close }: { close: () => void }) {
       kind, name: kind === "tenant" ? session.value!.tenant : String(given.get("name")).trim(), reason: String(given.get("reason")).trim(),
       ...(until ? { until } : {}),
     };
-    await doing.run(async () => { await desk.kill(body); close(); }, "It is stopped.");
+    await doing.run(async () => { await lists.kill(body); close(); }, "It is stopped.");
   }
   return (
     <Dialog title="Stop something" close={close}>

@@ -1,6 +1,7 @@
 // What is stuck, and what failed, with one row for each cause. It reads nothing: inbox.tsx gives it what was read.
 
 import type { QueueSeen, TaskFound } from "../../api.ts";
+import { filterWord } from "../../query.ts";
 import { written } from "../../route.ts";
 import { lookOfTask, safe, type Tone } from "../../words.ts";
 
@@ -17,6 +18,9 @@ export interface Cause {
   explain?: string; // the task whose explanation says more
 }
 
+const OPEN_LINE = "status:created status:planned status:in_progress status:completed";
+const found = (q: string): string => written(["tasks"], new URLSearchParams({ q }));
+
 const WHO: Record<string, string> = { plan: "planner", execute: "bot", review: "evaluator" };
 // Reasons that end by themselves soon are no cause to look: only if the oldest has waited so long.
 const SOON_S: Record<string, number> = { bots_at_capacity: 60, rate_limited: 60, queued: 300, concurrency: 300 };
@@ -31,11 +35,14 @@ export function stuck(queues: readonly QueueSeen[]): Cause[] {
   }
   return [...groups].map(([key, of]) => {
     const waiting = sum(of.map((each) => each.waiting)), least = of.some((each) => each.waiting_at_least);
-    const { reason, detail, fix } = of[0]!.why!;
+    const { reason, detail, fix } = of[0]!.why!, [skill] = of[0]!.skills;
+    const one = skill !== undefined && of.every(({ skills }) => skills.length === 1 && skills[0] === skill);
     return {
       key, tone: reason === "killed" ? "bad" as const : "wait" as const, title: titled(reason, of[0]!), detail, fix, tasks: [],
       count: `${waiting}${least ? " or more wait" : waiting === 1 ? " waits" : " wait"}`, waiting,
-      since: earliest(of.map((each) => each.oldest_at)), more: { href: "#/queues", name: "All queues" },
+      since: earliest(of.map((each) => each.oldest_at)), more: one
+        ? { href: found(`${OPEN_LINE} ${filterWord("skill", skill)}`), name: `Open tasks that need ${safe(skill)}` }
+        : { href: "#/queues", name: "All queues" },
     };
   }).sort((a, b) => b.waiting - a.waiting);
 }
@@ -77,12 +84,19 @@ export function longest(open: readonly TaskFound[]): Cause[] {
   }));
 }
 
-const ALIKE_WORDS = 6;
+const ALIKE_WORDS = 6, ALIKE_MAX = 120;
 
 /** What errors that are alike begin with: the first words of the first line, without numbers. */
 export function alike(task: TaskFound): string {
   const said = task.error?.message || task.failure?.detail || (task.outcome ?? "failed");
-  return said.split("\n")[0]!.split(/\s+/).slice(0, ALIKE_WORDS).join(" ").replace(/\d+/g, "…").slice(0, 120);
+  return said.split("\n")[0]!.split(/\s+/).slice(0, ALIKE_WORDS).join(" ").replace(/\d+/g, "…").slice(0, ALIKE_MAX);
+}
+
+/** The words of an error by which the server finds those that are alike. */
+function like(task: TaskFound, said: string): string {
+  const words = said.match(/(?<![^\s(["'])[A-Za-z_]{2,}(?![^\s)\]"':;,.])/g) ?? [];
+  if (said.length === ALIKE_MAX) words.pop(); // it may be a part of one
+  return task.error?.message && words.length ? ` error:"${words.join(" ")}"` : task.failure ? ` error:${task.failure.code}` : "";
 }
 
 /** Return a row for each kind of error, of the tasks that failed at `since` (a time in ms) or later. */
@@ -98,7 +112,7 @@ export function failures(tasks: readonly TaskFound[], since: number): Cause[] {
     key: `failed ${words}`, tone: "bad" as const, title: safe(words), count: of.length === 1 ? safe(of[0]!.title) : `${of.length} tasks`,
     since: of.map(ended).sort().at(-1)!, detail: of[0]!.error?.message ?? of[0]!.failure?.detail ?? "",
     fix: of.length === 1 ? `swarmkeeper task retry ${of[0]!.id}` : null, tasks: of,
-    more: { href: written(["tasks"], new URLSearchParams({ q: `status:failed after:${after}Z` })), name: "All that failed within a day" },
+    more: { href: found(`status:failed${like(of[0]!, words)} after:${after}Z`), name: "All that failed so, of the tasks of a day" },
   })).sort((a, b) => b.tasks.length - a.tasks.length || b.since.localeCompare(a.since));
 }
 

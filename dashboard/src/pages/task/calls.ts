@@ -31,7 +31,7 @@ export const calls = {
   verdicts: (task: string, subtask?: string) => get<Page<Said>>(`tasks/${id(task)}/verdicts`, { page_size: 100, subtask }),
   events: (task: string, asked: { after?: string | undefined; page_token?: string }) =>
     get<Page<TaskEvent>>(`tasks/${id(task)}/events`, { order: "desc", page_size: 50, ...asked }),
-  audit: (task: string, asked: { after?: string | undefined; page_token?: string }) =>
+  audit: (task: string, asked: { resource?: string | undefined; after?: string | undefined; page_token?: string }) =>
     get<Page<AuditRecord>>(`tasks/${id(task)}/audit`, { order: "desc", page_size: 50, ...asked }),
   messages: (task: string, after: string) => get<Page<Message>>(`tasks/${id(task)}/messages`, { page_size: 200, after }),
   send: (task: string, payload: Json, to: string) => act<Message>(`tasks/${id(task)}/messages`, { payload, ...(to ? { to_bot: to } : {}) }),

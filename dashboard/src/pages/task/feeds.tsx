@@ -74,9 +74,10 @@ export const Events = ({ id }: { id: string }) => (
   )} />
 );
 
-export function AuditRecords({ id }: { id: string }) {
+/** Args: `item`: only records about this subtask, plan or review. */
+export function AuditRecords({ id, item }: { id: string; item?: string }) {
   if (!may("audit.read")) return <OffLimits what="the audit log" who="an auditor or an admin" />;
-  return <Feed name="Audit records" id={id} what="the audit log" read={(asked) => calls.audit(id, asked)} place={(each) => String(each.index)} row={(each) => <Recorded key={each.index} record={each} />} />;
+  return <Feed name="Audit records" id={id} what="the audit log" read={(asked) => calls.audit(id, { ...asked, resource: item })} place={(each) => String(each.index)} row={(each) => <Recorded key={each.index} record={each} />} />;
 }
 
 function Recorded({ record }: { record: AuditRecord }) {

@@ -6,7 +6,7 @@ import { Refused, Skeleton, State, Value, When } from "../../parts.tsx";
 import { may } from "../../state.ts";
 import { grouped, lookOfEnding, lookOfItem, money, safe, span } from "../../words.ts";
 import { calls } from "./calls.ts";
-import { OffLimits } from "./feeds.tsx";
+import { AuditRecords, OffLimits } from "./feeds.tsx";
 import { Payload } from "./payload.tsx";
 import { Trail } from "./trail.tsx";
 
@@ -14,10 +14,11 @@ const TEXT_MAX = 4_000;
 
 export function Inspector({ task, subtask, close }: { task: string; subtask: string; close: () => void }) {
   const reading = useRead(`subtask ${task} ${subtask}`, async () => {
-    const found = await calls.subtask(task, subtask);
-    return { found, said: found.kind === "execute" ? (await calls.verdicts(task, found.key)).items : [] };
+    // Of plans and reviews, which have a slash in their keys, there are no verdicts.
+    const [found, said] = await Promise.all([calls.subtask(task, subtask), subtask.includes("/") ? null : calls.verdicts(task, subtask)]);
+    return { found, said: said?.items ?? [] };
   }, { on: ofTask(task), every: 10_000 });
-  const [input, setInput] = useState(false);
+  const [input, setInput] = useState(false), [audit, setAudit] = useState(false);
   const seen = reading.state.value;
   if (!seen.data) {
     return (
@@ -69,6 +70,10 @@ export function Inspector({ task, subtask, close }: { task: string; subtask: str
           {input ? <Payload task={task} subtask={subtask} pick="input" name="Input" /> : <button type="button" class="small" onClick={() => setInput(true)}>Show the input</button>}
         </section>
       )}
+      <section class="card">
+        <h3>Audit</h3>
+        {audit || !may("audit.read") ? <AuditRecords id={task} item={found.id} /> : <button type="button" class="small" onClick={() => setAudit(true)}>Show its audit records</button>}
+      </section>
       {found.late_results?.map((each) => (
         <section class="card" key={each.lease_id}><h3>Came too late: <When time={each.received_at} /></h3><Value value={each.content} name="A result that came too late" /></section>
       ))}

@@ -74,9 +74,7 @@ async def list_queues(query: Annotated[PageQuery, Query()], call: CurrentCall) -
     return Json(page)
 
 
-@router.get(
-    "/limits", tags=["ops"], response_model=TenantLimits, dependencies=[Depends(Permission(Action.SKILL_READ))]
-)
+@router.get("/limits", tags=["ops"], response_model=TenantLimits, dependencies=[Depends(Permission(Action.SKILL_READ))])
 async def get_limits(call: CurrentCall) -> Response:
     """Read the limits of the tenant and of the caller's key, and what of them is used now."""
     return Json(await call.read(lambda reads: reads.explainer.limits(call.by)))
