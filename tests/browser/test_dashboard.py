@@ -144,3 +144,12 @@ def test_where_there_is_no_browser_it_is_said_and_not_passed_over(monkeypatch: p
 
     with pytest.raises(AssertionError, match="there is no browser"):
         browser()
+
+
+def test_a_journey_that_fails_fails_its_test_and_leaves_the_next_one_a_browser(town: RealTown) -> None:
+    with pytest.raises(AssertionError, match="JSONDecodeError"):
+        drive("shows_what_the_address_says", town, "no JSON")
+    with pytest.raises(ZeroDivisionError):
+        drive("is_quiet_or_says_who_may_see_it", town, steps={"a bot works": lambda: 1 // 0})
+
+    drive("refuses_a_wrong_key", town)

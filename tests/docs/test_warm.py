@@ -96,7 +96,7 @@ def test_the_program_does_not_outlive_a_caller_that_is_killed(warm: Path) -> Non
 
 def test_two_programs_share_no_state(warm: Path) -> None:
     code = "import random, sys; print(random.random(), hasattr(sys, 'mark')); sys.mark = 1"
-    command = [warm / "warm-python", "-c", code]
+    command = [str(warm / "warm-python"), "-c", code]
 
     first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
 

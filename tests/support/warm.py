@@ -111,6 +111,8 @@ def serve(address: str) -> Call | None:
             waited: list[Any] = [0, woken, listener, *callers.values()]
             ready, _, _ = select.select(waited, [], [])
             if 0 in ready:
+                for program in callers:
+                    os.kill(program, signal.SIGKILL)
                 return None
             if listener in ready:
                 connection, _ = listener.accept()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.tidy.tree import ROOT, parsed
+from tests.tidy.tree import ROOT, nodes
 
 PAGE = ROOT / "docs" / "security" / "asvs.md"
 ANSWERS = ("yes", "partly", "no", "n/a")
@@ -78,7 +78,7 @@ def fault_of(line: Line) -> str:
     if named is None or not (ROOT / named[1]).is_file():
         return f"there is no test {line.test}"
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    names = {node.name for node in ast.walk(parsed(ROOT / named[1])) if isinstance(node, functions)}
+    names = {node.name for node in nodes(ROOT / named[1]) if isinstance(node, functions)}
     if named[2] is None:
         return "" if any(name.startswith("test_") for name in names) else f"there is no test in {named[1]}"
     return "" if named[2].startswith("test_") and named[2] in names else f"there is no test {line.test}"

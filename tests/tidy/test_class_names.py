@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 
-from tests.tidy.tree import SRC, files, name_of, parsed
+from tests.tidy.tree import SRC, files, name_of, nodes
 
 # Name -> why two classes have it. Both are public: neither can be renamed without breaking a user's code.
 SHARED: Mapping[str, str] = {
@@ -18,7 +18,7 @@ SHARED: Mapping[str, str] = {
 def classes() -> Iterator[tuple[str, str]]:
     """Yield name and place of each class, also inside functions and classes."""
     for file in files(SRC, ".py"):
-        for node in ast.walk(parsed(file)):
+        for node in nodes(file):
             if isinstance(node, ast.ClassDef):
                 yield node.name, f"{name_of(file)}:{node.lineno}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.counts import write_count
 from tests.tidy import fences
-from tests.tidy.tree import ROOT, SRC, files, imports, name_of, parsed
+from tests.tidy.tree import ROOT, SRC, files, imports, name_of, nodes, parsed
 
 LINES_MAX = 600  # lines that a person can read in one sitting
 MARKS = ("skip", "skipif", "xfail", "importorskip")
@@ -49,7 +49,7 @@ def test_no_test_is_skipped_or_expected_to_fail() -> None:
     marked = [
         f"{name_of(file)}:{node.lineno}"
         for file in files(ROOT / "tests", ".py")
-        for node in ast.walk(parsed(file))
+        for node in nodes(file)
         if isinstance(node, ast.Attribute) and node.attr in MARKS and is_from_a_test_library(node.value)
     ]
     imported = [
@@ -91,7 +91,7 @@ def test_redacted_values_are_made_in_one_place() -> None:
     makers = {
         name_of(file)
         for file in files(SRC, ".py")
-        for node in ast.walk(parsed(file))
+        for node in nodes(file)
         if isinstance(node, ast.Call)
         and (
             (isinstance(node.func, ast.Name) and node.func.id == "Redacted")
@@ -136,7 +136,7 @@ def test_files_are_written_in_one_place_so_that_each_is_private_and_whole() -> N
         f"{name_of(file)}:{node.lineno}"
         for file in files(SRC, ".py")
         if file != SRC / "files.py"
-        for node in ast.walk(parsed(file))
+        for node in nodes(file)
         if isinstance(node, ast.Call) and writes_a_file(node)
     ]
 

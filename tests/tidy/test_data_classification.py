@@ -19,7 +19,7 @@ from swarmkeeper.wire.events import CloudEvent
 from swarmkeeper.wire.problems import Problem
 from tests.http.conftest import Answered, Caller, Fleet
 from tests.tidy.data_classification import PLANES, columns, listed
-from tests.tidy.tree import SRC, files, name_of, parsed
+from tests.tidy.tree import SRC, files, name_of, nodes
 
 
 def test_every_column_of_the_store_has_its_plane() -> None:
@@ -54,7 +54,7 @@ OF_THE_LOG = {"at", "level", "event", "logger", "message", "count", "trace_id", 
 def logged() -> Iterator[tuple[str, str]]:
     """Yield each field of each call of a log, with its place."""
     for file in files(SRC, ".py"):
-        for node in ast.walk(parsed(file)):
+        for node in nodes(file):
             if isinstance(node, ast.Call) and _is_log(node):
                 for keyword in node.keywords:
                     names = [keyword.arg] if keyword.arg else _keys(keyword.value)
@@ -138,7 +138,7 @@ def _written() -> frozenset[str]:
     """Yield headers as the code writes them: pairs that begin with such a name, and keys of dictionaries."""
     found: set[str] = set()
     for file in files(SRC / "http", ".py"):
-        for node in ast.walk(parsed(file)):
+        for node in nodes(file):
             places: list[ast.expr | None] = []
             if isinstance(node, ast.Tuple) and len(node.elts) == 2:
                 places = [node.elts[0]]

@@ -3,7 +3,7 @@
 import ast
 
 import swarmkeeper
-from tests.tidy.tree import SRC, packages_loaded_by, parsed
+from tests.tidy.tree import SRC, nodes, packages_loaded_by
 
 HEAVY = {"fastapi", "starlette", "uvicorn", "apsw", "rich", "pydantic", "aiohttp", "cryptography", "typer"}
 
@@ -50,7 +50,7 @@ def test_every_public_name_can_be_loaded_from_its_declared_module() -> None:
 def test_a_type_checker_sees_the_names_that_are_loaded() -> None:
     seen = {
         alias.asname or alias.name: node.module
-        for node in ast.walk(parsed(SRC / "__init__.py"))
+        for node in nodes(SRC / "__init__.py")
         if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith("swarmkeeper.")
         for alias in node.names
     }

@@ -1,10 +1,11 @@
 """The files that the tidy tests check: the repository's own, without environments, caches and build results."""
 
 import ast
+import gc
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -34,12 +35,23 @@ def name_of(file: Path) -> str:
 
 @cache
 def parsed(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    gc.disable()  # the collector would go through all trees, which are kept, again and again
+    try:
+        return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@cache
+def nodes(file: Path) -> Sequence[ast.AST]:
+    """Return all nodes of a file, as `ast.walk` gives them."""
+    return tuple(ast.walk(parsed(file)))
 
 
 def imports(file: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
     """Yield line, module and names of every import statement in a file, also inside functions."""
-    for node in ast.walk(parsed(file)):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name, ()
