@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PROPERTY_TESTS = (
     "tests/core",
+    "tests/engine",
     "tests/govern",
     "tests/wire",
     "tests/storage",
