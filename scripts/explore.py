@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PROPERTY_TESTS = (
     "tests/core",
+    "tests/engine",
     "tests/govern",
     "tests/wire",
     "tests/storage",
@@ -33,7 +34,8 @@ FUZZING = "tests/http/test_fuzz.py"
 IN_FULL = (
     "tests/acceptance/test_canaries.py",
     "tests/acceptance/test_kill.py",
-    "tests/acceptance/test_replicas.py",
+    "tests/acceptance/test_replicas.py::test_eight_servers_hand_out_each_of_many_items_once",
+    "tests/bench/test_gates.py::test_a_claim_costs_the_same_with_a_large_backlog",
     "tests/sim/test_seeds.py",
 )
 # Longer than a test may take: examples are tried until one fails, and that one is then made smaller.

@@ -1,6 +1,6 @@
 """Secrets to be planted, the forms they are sent in, and the search for them in what a server kept or said.
 
-The search shares nothing with the redaction: it looks for each form as bytes, whole or in part.
+The search shares nothing with the redaction but the library RE2: it looks for each form as bytes, whole or in part.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
+
+import re2
 
 WORD = string.ascii_letters + string.digits
 ZERO_WIDTH = ("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad")
@@ -96,10 +98,15 @@ def _needles(core: str) -> Iterator[str]:
 
 class Search:
     def __init__(self, secrets: list[Secret]) -> None:
-        self._needles: dict[str, list[tuple[str, Secret]]] = {}  # by how they begin
+        self._needles: dict[bytes, list[tuple[bytes, Secret]]] = {}  # by how they begin
         for secret in secrets:
-            for needle in _needles(secret.core):
+            for needle in map(str.encode, _needles(secret.core)):
                 self._needles.setdefault(needle[:BEGINNING], []).append((needle, secret))
+        options = re2.Options()
+        options.max_mem = 1 << 28  # there are thousands of beginnings
+        options.encoding = options.Encoding.LATIN1  # of bytes
+        any_beginning = b"|".join(b"".join(b"\\x%02x" % byte for byte in begin) for begin in sorted(self._needles))
+        self._beginnings = re2.compile(any_beginning, options)
 
     def found(self, kept: bytes | str) -> set[str]:
         """The rules whose secrets stand in what was kept, in any form, also where JSON or a header wrote it down."""
@@ -108,10 +115,13 @@ class Search:
         for mark in ZERO_WIDTH:
             bare = bare.replace(mark, "").replace(f"\\u{ord(mark):04x}", "")
             bare = bare.replace(mark.encode().decode("latin-1"), "")  # of a header
-        return {secret.rule for shown in {text, bare} for secret in self._in(shown)}
+        return {secret.rule for shown in {text, bare} for secret in self._in(shown.encode("utf-8", "surrogatepass"))}
 
-    def _in(self, text: str) -> Iterator[Secret]:
-        for at in range(len(text) - BEGINNING + 1):
-            for needle, secret in self._needles.get(text[at : at + BEGINNING], ()):
+    def _in(self, text: bytes) -> Iterator[Secret]:
+        at = 0
+        while begins := self._beginnings.search(text, at):
+            at = begins.start()
+            for needle, secret in self._needles[begins[0]]:
                 if text.startswith(needle, at):
                     yield secret
+            at += 1

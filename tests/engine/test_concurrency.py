@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from swarmkeeper.core.states import Status, TaskStatus
 from swarmkeeper.sim.harness import Harness, HarnessLease
+from tests.examples import examples
 
 REPO = ({"key": "repo:main", "max": 1},)
 
@@ -261,6 +262,7 @@ LIMITS = st.lists(
 )
 
 
+@examples(40)
 @given(
     items=st.lists(LIMITS, min_size=1, max_size=10),
     steps=st.lists(st.sampled_from(["take", "take", "done", "fail", "later", "wait", "pause", "resume"]), max_size=30),

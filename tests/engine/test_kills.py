@@ -16,6 +16,7 @@ from swarmkeeper.core.kills.records import KILLS_MAX, KillKind
 from swarmkeeper.core.model import Limits
 from swarmkeeper.sim.harness import ADMIN, CLIENT, OPERATOR, Harness
 from swarmkeeper.sim.kernel.loop import SECOND
+from tests.examples import examples
 
 WHY = "it deletes files"
 
@@ -239,6 +240,7 @@ def test_a_kill_must_end_in_the_future_and_there_are_not_too_many(swarm: Harness
 KINDS = st.sampled_from([("bot", "bad"), ("bot", "good"), ("owner", "acme"), ("skill", "count"), ("tenant", "default")])
 
 
+@examples(40)
 @given(steps=st.lists(st.tuples(st.sampled_from(["kill", "lift", "claim", "wait", "restart"]), KINDS), max_size=25))
 def test_whatever_happens_the_killed_hold_nothing(steps: list[tuple[str, tuple[str, str]]]) -> None:
     swarm = Harness()
