@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -285,8 +288,9 @@ async def encrypted_beside(store: str) -> None:
 BODY = {"payload": "id", "event": "id", "audit_leaf": "id"}
 
 
-async def spoil(store: str, table: str, how: str) -> str:
-    """Change a body of a table as one could who has the disk; return the id of its row."""
+@asynccontextmanager
+async def spoilt(store: str, table: str, how: str) -> AsyncIterator[str]:
+    """Change a body of a table as one could who has the disk, until the end; give the id of its row."""
     order = "ORDER BY length(body) DESC, id"
     two = await ask(store, f"SELECT id, body FROM {table} WHERE body IS NOT NULL {order} LIMIT 2")
     (row_id, body), (_, other) = two
@@ -305,33 +309,34 @@ async def spoil(store: str, table: str, how: str) -> str:
             changed = MAGIC + b"k" * 16 + raw[len(MAGIC) + 16 :]
     given: Any = changed.decode() if isinstance(body, str) else changed
     await ask(store, f"UPDATE {table} SET body = ? WHERE id = ?", given, row_id)
-    return str(row_id)
+    yield str(row_id)
+    await ask(store, f"UPDATE {table} SET body = ? WHERE id = ?", body, row_id)
 
 
-@pytest.mark.parametrize("how", ["flipped", "cut", "moved"])
-@pytest.mark.parametrize("table", ["payload", "event", "audit_leaf"])
-async def test_a_body_that_was_changed_cut_or_moved_is_found(store: str, key: str, table: str, how: str) -> None:
+async def test_a_body_that_was_changed_cut_or_moved_is_found(store: str, key: str) -> None:
     async with serving(store, key) as swarm:
         await play(swarm, 2)
-    row_id = await spoil(store, table, how)
-    found = await looked(store, key)
-    findings, verdicts = await examined(store)
+    for table, how in product(("payload", "event", "audit_leaf"), ("flipped", "cut", "moved")):
+        async with spoilt(store, table, how) as row_id:
+            found = await looked(store, key)
+            findings, verdicts = await examined(store)
 
-    if (table, how) == ("payload", "cut") or how != "cut":
-        assert any(row_id in trouble for trouble in found.wrong), found.wrong
-    if table != "payload":
-        assert "whole" not in verdicts
-    assert findings
+        if (table, how) == ("payload", "cut") or how != "cut":
+            assert any(row_id in trouble for trouble in found.wrong), (table, how, found.wrong)
+        if table != "payload":
+            assert "whole" not in verdicts, (table, how)
+        assert findings, (table, how)
+    assert (await looked(store, key)).wrong == [], "each was put back"
+    assert await examined(store) == ([], {"whole"})
 
 
 async def test_a_body_under_a_key_that_there_is_not_is_found(store: str, key: str) -> None:
     async with serving(store, key) as swarm:
         await play(swarm)
-    row_id = await spoil(store, "payload", "another key")
-
-    assert (await looked(store, key)).wrong == [
-        f"the body of payload {row_id} is encrypted under a key that the store does not have"
-    ]
+    async with spoilt(store, "payload", "another key") as row_id:
+        assert (await looked(store, key)).wrong == [
+            f"the body of payload {row_id} is encrypted under a key that the store does not have"
+        ]
 
 
 @pytest.mark.parametrize("table", ["event", "audit_leaf"])

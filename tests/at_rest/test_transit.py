@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from swarmkeeper.settings import BadSetting
+from tests.acceptance.process import Process
 from tests.at_rest.conftest import PLANTED, looked, output_of, places_of, play, serving
 from tests.secrets.conftest import Files
 from tests.secrets.fake_vault import FakeVault, fake_vault
@@ -68,7 +69,9 @@ async def test_a_server_whose_transit_is_sealed_does_not_start(store: str, files
             pass
 
 
-async def test_commands_on_the_store_ask_transit_too(store: str, files: Files, vault: FakeVault, key: str) -> None:
+async def test_commands_on_the_store_ask_transit_too(
+    store: str, files: Files, vault: FakeVault, key: str, tmp_path: Path
+) -> None:
     async with serving(store, key) as swarm:
         await play(swarm)
     environ = {
@@ -77,8 +80,12 @@ async def test_commands_on_the_store_ask_transit_too(store: str, files: Files, v
         "SWARMKEEPER_SECRETS": config(files, vault),
     }
     command = [sys.executable, "-m", "swarmkeeper", "doctor", "--deep", "--store", store]
+    log = tmp_path / "doctor.err"
+    process = Process(command, log=log, environment=environ)
+    try:
+        said = await asyncio.to_thread(process.stdout.read)
+        assert await asyncio.to_thread(process.wait, 60) == 0, said + log.read_text()
+    finally:
+        process.stop()
 
-    done = await asyncio.to_thread(subprocess.run, command, env=environ, capture_output=True, text=True)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "bodies are encrypted, 0 are plain" in done.stdout
+    assert "bodies are encrypted, 0 are plain" in said

@@ -92,28 +92,26 @@ def test_a_value_opens_only_in_its_own_row_and_unchanged() -> None:
             ring.open(sealed, *other)
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({}, "encrypted values of secrets: give the settings `secrets` and"),
-        ({"secrets_key_file": 2}, "wrong master key: a value in the store is encrypted under master key"),
-        ({"secrets": ""}, "are both missing: one of them has the master key"),
-        ({"secrets": 'key_command = ["false"]'}, "key_command: ends with 1"),
-        ({"secrets": 'key_command = ["no-such-program"]'}, "key_command: cannot be run"),
-    ],
+WRONG_KEYS: tuple[tuple[dict[str, str | int], str], ...] = (
+    ({}, "encrypted values of secrets: give the settings `secrets` and"),
+    ({"secrets_key_file": 2}, "wrong master key: a value in the store is encrypted under master key"),
+    ({"secrets": ""}, "are both missing: one of them has the master key"),
+    ({"secrets": 'key_command = ["false"]'}, "key_command: ends with 1"),
+    ({"secrets": 'key_command = ["no-such-program"]'}, "key_command: cannot be run"),
 )
-async def test_a_server_without_the_right_master_key_does_not_start(
-    files: Files, store: str, settings: dict[str, str | int], said: str
-) -> None:
+
+
+async def test_a_server_without_the_right_master_key_does_not_start(files: Files, store: str) -> None:
     async with running(store, secrets_key_file=files.key()) as swarm:
         await swarm.put("token")
-    given = {name: files.key(2, "other") if isinstance(it, int) else files.config(it) for name, it in settings.items()}
 
-    with pytest.raises(BadSetting) as refused:
-        async with running(store, **given):
-            pass
+    for wrong, said in WRONG_KEYS:
+        given = {name: files.key(2, "other") if isinstance(it, int) else files.config(it) for name, it in wrong.items()}
+        with pytest.raises(BadSetting) as refused:
+            async with running(store, **given):
+                pass
 
-    assert said in str(refused.value)
+        assert said in str(refused.value)
 
 
 async def test_a_command_may_give_the_master_key(files: Files, store: str) -> None:

@@ -4,8 +4,8 @@ killed between the commit of a release and its answer."""
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.secrets import broker
 from swarmkeeper.settings import Settings
+from tests.acceptance.process import Process
 from tests.http.conftest import Caller
 from tests.secrets.conftest import VALUE, Files, running
 from tests.support.postgres import server
@@ -107,11 +108,15 @@ asyncio.run(main())
 
 async def test_a_server_killed_between_release_and_answer_has_recorded_the_release(files: Files, store: str) -> None:
     key = files.key()
+    program = files.folder / "dies.py"
+    program.write_text(DIES)
     root = Path(__file__).parents[2]
-    done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", DIES, store, key, VALUE], cwd=root, timeout=60, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
+    command = [sys.executable, str(program), store, key, VALUE]
+    server = Process(command, log=files.folder / "dies.err", environment=os.environ, folder=root)
+    try:
+        assert await asyncio.to_thread(server.wait, 60) == -signal.SIGKILL
+    finally:
+        server.stop()
 
     async with Orchestrator(Settings(store=store, secrets_key_file=key, log_level="error")) as swarm:
         admin = Caller(swarm.app, await swarm.make_key("admin"))

@@ -3,7 +3,6 @@
 import json
 import os
 import stat
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from swarmkeeper.app import Orchestrator
 from swarmkeeper.sinks.file import Entry, JsonlTable
 from swarmkeeper.sinks.records import SinkRecord
 from swarmkeeper.sinks.targets.jsonl import JsonlTarget
+from tests.acceptance.process import Process
 from tests.sinks.conftest import audits, log_of, settings, table_of, until_there, work
 from tests.sinks.receivers import Certificates, FileReader
 
@@ -134,20 +134,15 @@ asyncio.run(main(sys.argv[1]))
 def test_on_a_full_disk_no_record_is_lost_or_half_written(reader: FileReader, tmp_path: Path) -> None:
     file = tmp_path / "sinks.toml"
     file.write_text(table_of("file", {"kind": "jsonl", **reader.table()}))
-    environ = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-
-    ran = subprocess.run(
-        [sys.executable, "-c", ON_A_FULL_DISK, str(file)],
-        env=environ,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    full, last = ran.stdout.split()[1], int(ran.stdout.split()[3])
+    program, log = tmp_path / "on_a_full_disk.py", tmp_path / "on_a_full_disk.err"
+    program.write_text(ON_A_FULL_DISK)
+    process = Process([sys.executable, str(program), str(file)], log=log, environment=os.environ, folder=ROOT)
+    try:
+        said = process.stdout.read().split()
+        assert process.wait(100) == 0, log.read_text()[-3000:]
+    finally:
+        process.stop()
+    full, last = said[1], int(said[3])
     assert 0 < int(full) <= 20_000
     events = [json.loads(line) for line in reader.path.read_text().splitlines()]
     assert [one["index"] for one in audits(events)][: last + 1] == list(range(last + 1))

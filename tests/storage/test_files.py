@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import stat
-import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator
@@ -21,6 +20,7 @@ from swarmkeeper.storage.refusals import SchemaAltered, SchemaNewer, SchemaOlder
 from swarmkeeper.storage.sqlite import SqliteStore, migrations
 from swarmkeeper.storage.sqlite.store import path_of
 from swarmkeeper.testing import records
+from tests.acceptance.process import Process
 
 
 @pytest.fixture
@@ -305,17 +305,18 @@ WRITER = """
 """
 
 
-def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
+def test_what_was_acknowledged_survives_a_kill(path: Path, tmp_path: Path) -> None:
     """Run ten processes in turn, each killed at some moment of its work."""
     before: set[int] = set()
+    program = tmp_path / "writer.py"
+    program.write_text(textwrap.dedent(WRITER))
     for turn in range(10):
-        command = [sys.executable, "-c", textwrap.dedent(WRITER), str(path)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
+        command = [sys.executable, str(program), str(path)]
+        process = Process(command, log=tmp_path / "writer.err", environment=os.environ)
         acknowledged = [int(process.stdout.readline()) for _ in range(20 + turn)]
         process.kill()
         acknowledged += [int(line) for line in process.stdout.read().splitlines() if line]
-        process.wait()
+        assert process.wait(60) == -signal.SIGKILL
         process.stdout.close()
 
         kept = asyncio.run(_payloads(path))
