@@ -9,7 +9,7 @@ comes from a package of the test requirements, with every commit on the disk.
   `doctor --deep` and `audit verify` on it. `missing`: tasks that were acknowledged before the backup, and are not in it
 
 `seconds` are of the clock. `cpu` are seconds of processor time, of the commands and of PostgreSQL together: they depend
-little on what else the machine does. The load's own server is not counted in them.
+little on what else the machine does. The server that the clients load is not counted; what PostgreSQL does for it is.
 """
 
 from __future__ import annotations

@@ -346,10 +346,11 @@ class _Seen:
     """Rules that remember what they look at."""
 
     def __init__(self) -> None:
-        self.text = ""
+        self.text, self.parts = "", 0
 
     def redact(self, value: Any, *, tenant: str | None) -> Any:
         self.text += json.dumps(value)
+        self.parts += 1
         return RULES.redact(value, tenant=tenant)
 
 
@@ -368,7 +369,48 @@ async def test_ids_and_hashes_of_rows_are_not_searched_for_secrets_and_all_else_
     assert not any(pair[1] in seen.text for pair in of_kind["work"] + of_kind["payload"] if pair[1])
     assert len(of_kind["work"]) > 10 < len(of_kind["payload"])
     assert all(pair[1] in seen.text for pair in of_kind["bot"])
-    assert all(json.dumps(body["payload"]) in seen.text for body in bodies)
+    assert all(body["payload"].get("key", "") in seen.text for body in bodies)
+
+
+AN_ID = "tsk_06H2EV0RA8127NJ79IJ0JIVOO0"
+
+
+async def test_of_rows_that_differ_in_their_ids_alone_one_is_searched(store_file: Path) -> None:
+    body = f"json_object('task', '{AN_ID[:-2]}' || printf('%02d', seq % 100), 'key', 'a')"
+    changed = change(store_file, f"UPDATE event SET body = {body}")
+    assert changed > 50
+
+    seen = _Seen()
+    store = SqliteStore(str(store_file))
+    await store.open(exclusive=False, create=False)
+    await doctor.examine(store, seen, deep=True, wall=SystemClock().now())  # type: ignore[arg-type]  # it redacts
+    records = len(await store.read("doctor_records", {"place": 0, "n": 500}))
+    await store.close()
+
+    assert seen.text.count('"key": "a"}') == 1
+    assert seen.parts < 2 * records
+
+
+@pytest.mark.parametrize(
+    ("clean", "secret"),
+    [
+        ({"at": 1795959109210354, "x": 1}, {"at": 4111111111111111, "x": 1}),
+        ({"key": "a", "x": 1}, {"key": A_SECRET, "x": 1}),
+        ({"task": AN_ID}, {"task": f"{AN_ID} {A_SECRET}"}),
+        ({"sha256": "0" * 64}, {"sha256": f"{'0' * 64} {A_SECRET}"}),
+    ],
+)
+async def test_one_secret_among_rows_alike_is_found(
+    store_file: Path, clean: dict[str, Any], secret: dict[str, Any]
+) -> None:
+    assert change(store_file, f"UPDATE event SET body = json('{json.dumps(clean)}')") > 50
+    before = [finding.subject for finding in await examine(store_file) if finding.check.read == "doctor_events"]
+    last = "seq = (SELECT max(seq) FROM event)"
+    assert change(store_file, f"UPDATE event SET body = json('{json.dumps(secret)}') WHERE {last}") == 1
+
+    found = [finding.subject for finding in await examine(store_file) if finding.check.read == "doctor_events"]
+
+    assert (before, len(found)) == ([], 1)
 
 
 @pytest.mark.parametrize(
