@@ -571,8 +571,8 @@ class TimerFired(Command[None]):
             case "deadline":
                 return [lookups.TASK.of(self.ref), lookups.JOBS.of(self.ref)]
             case "rate" | "line" | "cooldown":
-                of_kind = {"rate": lookups.WORK_RATE, "line": lookups.KEY_LIMIT, "cooldown": lookups.COOLDOWN}
-                return [of_kind[self.kind].of(self.ref)]
+                of = {"rate": lookups.WORK_RATE.of, "line": lookups.KEY_LIMIT.of, "cooldown": lookups.COOLDOWN.of}
+                return [of[self.kind](self.ref)]
             case "kill":
                 return []
             case _:  # answer, remind, escalate
