@@ -16,6 +16,7 @@ from swarmkeeper.access import others
 from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.core.commands import SetTenant
 from swarmkeeper.engine import loop
+from swarmkeeper.engine.polls import Poll
 from swarmkeeper.govern import keys
 from swarmkeeper.settings import Settings
 from swarmkeeper.storage.postgres import PostgresStore
@@ -187,6 +188,32 @@ async def test_a_message_sent_at_one_server_is_told_with_the_next_heartbeat_at_t
         return [message["payload"] for message in answer.json["messages"]] == [{"say": "hello"}]
 
     await soon(told, 2)
+
+
+async def test_leases_claimed_again_at_one_server_stay_when_the_other_notices_that_the_first_call_was_cut(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load balancer cuts a connection, and the server whose answer is lost is busy, so it notices that late."""
+    at_a = await Fleet(pair.a).bot("Executor")
+    at_b = await pair.at_b(at_a)
+    polls: list[Poll] = []
+    claim = pair.a.engine.claim
+
+    def noted(*given: Any, **options: Any) -> Poll:
+        polls.append(claim(*given, **options))
+        return polls[-1]
+
+    monkeypatch.setattr(pair.a.engine, "claim", noted)
+    await submitted(pair, "x")
+    (first,) = (await at_a.lease(wait_seconds=10, claim_id="c1")).json["leases"]
+
+    (again,) = (await at_b.lease(wait_seconds=10, claim_id="c1")).json["leases"]
+    pair.a.engine.abandon(polls[0])
+    await asyncio.sleep(0.5)
+
+    assert again["lease_id"] == first["lease_id"]
+    answer = await at_b.report(again, output={"a": 1})
+    assert (answer.status, answer.json.get("accepted")) == (200, True), answer.json
 
 
 async def test_a_task_cancelled_at_one_server_cancels_its_lease_at_the_other(pair: Pair) -> None:

@@ -570,12 +570,9 @@ class TimerFired(Command[None]):
                 return [lookups.WORK.of(self.ref)]
             case "deadline":
                 return [lookups.TASK.of(self.ref), lookups.JOBS.of(self.ref)]
-            case "rate":
-                return [lookups.WORK_RATE.of(self.ref)]
-            case "line":
-                return [lookups.KEY_LIMIT.of(self.ref)]
-            case "cooldown":
-                return [lookups.COOLDOWN.of(self.ref)]
+            case "rate" | "line" | "cooldown":
+                of = {"rate": lookups.WORK_RATE.of, "line": lookups.KEY_LIMIT.of, "cooldown": lookups.COOLDOWN.of}
+                return [of[self.kind](self.ref)]
             case "kill":
                 return []
             case _:  # answer, remind, escalate

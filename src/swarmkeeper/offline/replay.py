@@ -32,7 +32,9 @@ from swarmkeeper.govern.anchors import hash_of
 from swarmkeeper.reads.audit_queries import text_of
 
 PAGE = 500
-PAGE_OF_PAYLOADS = 20  # a body may have a megabyte
+# A body may have a megabyte. While they are small, pages grow.
+PAYLOADS_MIN, PAYLOADS_MAX = 20, 200
+SMALL_PAGE = 200_000  # bytes
 SHOWN = 20
 CACHE_KIBIBYTES = 65_536
 NEVER = 1 << 62
@@ -248,9 +250,9 @@ def _is_usual(record: Any) -> bool:
 
 
 async def _read_payloads(store: Reader, ledger: sqlite3.Connection, found: Replay) -> None:
-    after = ""
+    after, asked = "", PAYLOADS_MIN
     try:
-        while page := await store.read("doctor_rows_payload", {"after": after, "n": PAGE_OF_PAYLOADS}):
+        while page := await store.read("doctor_rows_payload", {"after": after, "n": asked}):
             ledger.executemany(
                 f"INSERT INTO kept VALUES (?, ?, ?, NULL, ?, NULL, FALSE) {_TWICE}",
                 [
@@ -260,6 +262,8 @@ async def _read_payloads(store: Reader, ledger: sqlite3.Connection, found: Repla
                 ],
             )
             after = page[-1]["id"]
+            is_small = sum(len(row["body"] or b"") for row in page) < SMALL_PAGE
+            asked = min(2 * asked, PAYLOADS_MAX) if is_small else PAYLOADS_MIN
     except _UNREADABLE as error:
         found.mismatches.append(RowMismatch(None, PAYLOAD, f"after {after}", None, f"a row cannot be read: {error}"))
 

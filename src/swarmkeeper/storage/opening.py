@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -10,14 +9,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from swarmkeeper.core.ports import Entropy, ReadsOnly, Store
 from swarmkeeper.storage.at_rest.bodies import BodyCodec
 from swarmkeeper.storage.pepper import NewPepper
-from swarmkeeper.storage.refusals import StoreRefused
+from swarmkeeper.storage.refusals import MALFORMED, StoreRefused, is_well_formed
 
 POSTGRES = ("postgresql://", "postgres://")
-MALFORMED = (
-    "the database's address cannot be understood: it is postgresql://user:password@host:5432/database, and in a user's "
-    "name or password / is written as %2F, ? as %3F, # as %23, @ as %40 and : as %3A"
-)
-_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:[0-9]+)?")  # a name, or an IPv6 address in brackets; a port
 
 
 class ReadsBeside(ReadsOnly, Protocol):
@@ -96,19 +90,6 @@ def shown(url: str) -> str:
     query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if "password" not in name])
     user, at, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + host, query=query))
-
-
-def is_well_formed(url: str) -> bool:
-    """Return whether the address of a server has its parts where they seem to be.
-
-    A password with a slash, a question mark or a hash that is not escaped ends the part in which it stands.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    beyond = parts.fragment or "@" in parts.path or "@" in parts.query
-    return not beyond and all(_HOST.fullmatch(host) for host in parts.netloc.rpartition("@")[2].split(","))
 
 
 def is_in_memory(url: str) -> bool:

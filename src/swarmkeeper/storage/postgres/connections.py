@@ -9,8 +9,7 @@ from typing import Any
 import asyncpg
 
 from swarmkeeper.core.ports import StaleVersion, StoreDamaged, StoreUnavailable
-from swarmkeeper.storage.opening import MALFORMED, is_well_formed
-from swarmkeeper.storage.refusals import StoreRefused
+from swarmkeeper.storage.refusals import MALFORMED, StoreRefused, is_well_formed
 
 VERSION_MIN = 160_000  # `IS JSON` is new in 16
 _TRANSACTION_TIMEOUT_SINCE = 170_000
