@@ -157,4 +157,4 @@ def test_a_pipe_in_place_of_the_file_is_refused_and_not_waited_for(tmp_path: Pat
     os.mkfifo(tmp_path / "sinks.toml")
 
     with pytest.raises(BadSinks, match="no plain file"):
-        read(tmp_path / "sinks.toml", lambda _: "")
+        read(tmp_path / "sinks.toml", lambda place, what: "")
