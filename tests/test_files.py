@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,31 @@ def test_a_log_is_added_to_and_private(tmp_path: Path) -> None:
 
     assert (tmp_path / "log").read_text() == "one\ntwo\n"
     assert mode(tmp_path / "log") == 0o600
+
+
+@pytest.mark.parametrize(
+    ("make", "private", "says"),
+    [
+        (lambda path: None, False, "cannot be read"),
+        (lambda path: path.mkdir(), False, "no plain file"),
+        (os.mkfifo, False, "no plain file"),  # reading it would wait for a writer for ever
+        (lambda path: path.write_bytes(b"x" * 101), False, "larger than"),
+        (lambda path: path.write_bytes(b"\xff"), False, "not UTF-8"),
+        (lambda path: path.write_text("x") and path.chmod(0o640), True, "others on this machine may read it"),
+    ],
+    ids=["absent", "folder", "pipe", "large", "bytes", "open to others"],
+)
+def test_a_file_that_somebody_names_is_read_only_if_it_is_a_plain_text(
+    tmp_path: Path, make: Callable[[Path], object], private: bool, says: str
+) -> None:
+    make(tmp_path / "named")
+
+    with pytest.raises(files.BadFile, match=says):
+        files.read_text(tmp_path / "named", 100, private=private)
+
+
+def test_a_plain_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
+    (tmp_path / "named").write_text("é" * 50, encoding="utf-8")
+    (tmp_path / "named").chmod(0o600)
+
+    assert files.read_text(tmp_path / "named", 100, private=True) == "é" * 50

@@ -1,4 +1,4 @@
-"""Writes data files atomically and readable by their owner only.
+"""Writes data files atomically and readable by their owner only; reads files that somebody names.
 
 A file is written under another name in the same folder, synced, and renamed. A process that dies in between leaves the
 former file unchanged, and a file whose name begins with a dot and ends with `.new`.
@@ -7,6 +7,7 @@ former file unchanged, and a file whose name begins with a dot and ends with `.n
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,38 @@ from typing import BinaryIO, TextIO
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+
+
+class BadFile(ValueError):
+    """A file cannot be used; the message says why, and does not name it."""
+
+
+def read_text(path: Path, most: int, *, private: bool = False) -> str:
+    """Return the text of a plain file.
+
+    Args:
+        most: how many bytes it may have.
+        private: others on this machine must not be able to read it.
+
+    Raises:
+        BadFile: it cannot be read, is too large or no plain file, or others may read it.
+    """
+    try:
+        status = path.stat()
+        # Reading a pipe without a writer would block for ever, and with it a server that stops.
+        if not stat.S_ISREG(status.st_mode):
+            raise BadFile("is no plain file")
+        if private and status.st_mode & 0o077:
+            raise BadFile("others on this machine may read it: run `chmod 600` on it")
+        with path.open("rb") as opened:
+            raw = opened.read(most + 1)
+        if len(raw) > most:
+            raise BadFile(f"is larger than {most >> 20} MiB")
+        return raw.decode()
+    except OSError as error:
+        raise BadFile(f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadFile("is not UTF-8") from None
 
 
 def write(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:

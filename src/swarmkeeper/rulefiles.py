@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import stat
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.policies.records import Policies
 from swarmkeeper.core.ports import LogWriter, Reader
 from swarmkeeper.engine.loop import Engine
+from swarmkeeper.files import BadFile, read_text
 from swarmkeeper.govern.redaction.packs import BadRules
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
@@ -91,18 +91,9 @@ def policies_again(rules: Rulebook, settings: Settings) -> tuple[str, str, str]:
 
 def _text(file: str) -> str:
     try:
-        # Reading a pipe without a writer would block for ever, and with it a server that stops.
-        if not stat.S_ISREG(Path(file).stat().st_mode):
-            raise BadRules(f"{file}: is no plain file")
-        with Path(file).open("rb") as opened:
-            raw = opened.read(BYTES_MAX + 1)
-        if len(raw) > BYTES_MAX:
-            raise BadRules(f"{file}: larger than {BYTES_MAX >> 20} MiB")
-        return raw.decode()
-    except OSError as error:
-        raise BadRules(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadRules(f"{file}: is not UTF-8") from None
+        return read_text(Path(file), BYTES_MAX)
+    except BadFile as bad:
+        raise BadRules(f"{file}: {bad}") from None
 
 
 async def reload_rules(rules: Rulebook, settings: Settings, store: Reader, engine: Engine, log: LogWriter) -> bool:

@@ -396,3 +396,19 @@ async def test_without_a_key_the_reads_of_a_tool_say_what_is_missing(store: str,
             await doctor.verify_audit(opened)
     finally:
         await opened.close()
+
+
+async def test_salts_of_audit_records_are_encrypted_with_their_bodies(store: str, key: str) -> None:
+    """Who has a salt can compare what a body may have said with the commitment, also when its key was destroyed."""
+    async with serving(store) as swarm:
+        await play(swarm)
+    assert all(salt for (salt,) in await ask(store, "SELECT salt FROM audit_leaf"))
+    await encrypted(store, key)
+    async with serving(store, key) as swarm:
+        await play(swarm)
+        assert (await swarm.admin.get("/audit/0/body")).json["salt"]
+
+    assert {salt for (salt,) in await ask(store, "SELECT salt FROM audit_leaf")} == {b""}
+    assert await examined(store) == ([], {"whole"})
+    await ask(store, "UPDATE audit_leaf SET salt = ? WHERE place = 2", b"x" * 32)
+    assert (await examined(store))[1] == {"tampered"}

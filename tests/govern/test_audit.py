@@ -13,6 +13,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarmkeeper.core.erasure.records import ErasedBody
 from swarmkeeper.core.model import AuditEntry, AuditLeaf, Event, FieldRedaction
 from swarmkeeper.core.rules.tree import AuditTree, leaf_hash, place
 from swarmkeeper.govern import audit
@@ -226,6 +227,18 @@ def test_a_body_removed_without_its_salt_is_not_an_erasure() -> None:
     verdict = audit.verify(leaves, tree)
 
     assert (verdict.status, verdict.index) == ("tampered", 2)
+
+
+def test_a_salt_beside_a_body_whose_data_key_was_destroyed_is_found() -> None:
+    entries = [an_entry(n) for n in range(3)] + [an_entry(3, task_id=None, action=audit.TENANT_ERASE, resource="k1")]
+    leaves, tree = appended(None, *entries)
+    gone = ErasedBody.under("k1")
+    erased = [replace(leaf, body=gone, salt=b"") for leaf in leaves[:3]] + leaves[3:]
+
+    assert audit.verify(erased, tree).status == "whole"
+    erased[1] = replace(erased[1], salt=leaves[1].salt)
+    verdict = audit.verify(erased, tree)
+    assert (verdict.status, verdict.index) == ("tampered", 1)
 
 
 def test_a_commitment_covers_what_may_be_shown_and_the_rest_each_with_a_half_of_the_salt() -> None:

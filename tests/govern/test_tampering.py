@@ -165,7 +165,7 @@ class Drawn:
         if row["tenant"] != LEAVER.tenant:
             return False
         if self.table == "audit_leaf":
-            self.evidence = [name for name in self.evidence if name not in ("body", "salt")]
+            self.evidence = [name for name in self.evidence if name != "body"]
         return self.table == "event"
 
     def update(self, row: tuple[Any, ...], column: str, value: Any) -> int:

@@ -275,6 +275,32 @@ async def test_a_person_that_is_disabled_in_between_does_no_more(
     assert await outcome_of(admin, *tasks) == ["cancelled", None, None]
 
 
+async def test_a_tenant_that_is_killed_in_between_gets_no_work_of_what_the_operation_brings_back(
+    client: Caller, admin: Caller, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = await failed_tasks(client, fleet, 4)
+    bot = await fleet.bot("Executor", "other")
+    monkeypatch.setattr(running, "AT_ONCE", 1)
+    right = running.Operations._slice
+    leased: list[int] = []
+
+    async def killed(self: running.Operations, current: running._InProgress) -> None:
+        if len(current.left) == 2:
+            body = {"kind": "tenant", "name": "default", "reason": "stop"}
+            assert (await admin.call("PUT", "/kills", body)).status in (200, 201)
+        await right(self, current)
+        leased.append(len((await bot.lease(max=1)).json["leases"]))
+
+    monkeypatch.setattr(running.Operations, "_slice", killed)
+    operation = await ended(admin, await begun(client, "retry", ids=tasks))
+
+    assert [each["outcome"] for each in operation["items"]] == ["done"] * 4
+    assert leased == [1, 1, 0, 0]
+    (kill,) = (await read(admin, "/kills"))["items"]
+    assert (await admin.call("DELETE", f"/kills/{kill['id']}")).status == 204
+    assert len((await bot.lease(max=1)).json["leases"]) == 1
+
+
 async def test_two_operations_on_the_same_tasks_do_each_once(client: Caller, admin: Caller) -> None:
     tasks = [await planned(client, "a") for _ in range(12)]
 

@@ -81,7 +81,7 @@ async def test_reading_the_audit_log_can_be_denied(file: Path) -> None:
     async with server(policies=str(file)) as swarm:
         admin = Caller(swarm.app, await swarm.make_key("admin"))
 
-        for path in ("/audit", "/audit/log"):
+        for path in ("/audit", "/audit/log", "/audit/0/body"):
             denied = await admin.get(path)
             assert (denied.status, "no-audit" in denied.json["detail"]) == (403, True)
 

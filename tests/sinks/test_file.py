@@ -1,6 +1,7 @@
 """The file of sinks: what is wrong is refused, and the message names file, table and key, and never a secret."""
 
 import base64
+import os
 import sys
 from pathlib import Path
 
@@ -150,3 +151,10 @@ def test_without_its_packages_a_form_is_refused_with_what_helps(
 
     with pytest.raises(BadSinks, match=r"\[sink.a\] protocol: .* pip install 'swarmkeeper\[otel\]'"):
         target_of(found, SystemClock().now)
+
+
+def test_a_pipe_in_place_of_the_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "sinks.toml")
+
+    with pytest.raises(BadSinks, match="no plain file"):
+        read(tmp_path / "sinks.toml", lambda place, what: "")

@@ -501,7 +501,10 @@ def _check(row: AuditLeaf, index: int, tenant: str | None) -> _Leaf:
     if row.body is None:
         if row.salt:
             raise _RecordMismatch("the body is missing, but its salt is not: an erasure removes both")
-    elif type(row.body) is not ErasedBody and not _opens(leaf.body, row.salt, row.body):
+    elif type(row.body) is ErasedBody:
+        if row.salt:
+            raise _RecordMismatch("the body cannot be read any more, but its salt is there: both are encrypted")
+    elif not _opens(leaf.body, row.salt, row.body):
         raise _RecordMismatch("the body and its salt do not match the commitment in the leaf")
     for column, kept, said in (
         ("tenant", row.tenant, leaf.tenant),

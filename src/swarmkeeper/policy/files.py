@@ -7,13 +7,14 @@ statements here, and each is checked alone.
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cedarpy
+
+from swarmkeeper.files import BadFile, read_text
 
 BYTES_MAX = 1 << 20  # of one file
 POLICIES_MAX = 1_000
@@ -135,15 +136,6 @@ def _checked(text: str, where: str, schema: cedarpy.Schema) -> PolicyStatement:
 
 def _text(file: Path) -> str:
     try:
-        # Reading a pipe without a writer would block for ever, and with it a server that stops.
-        if not stat.S_ISREG(file.stat().st_mode):
-            raise BadPolicies(f"{file}: is no plain file")
-        with file.open("rb") as opened:
-            raw = opened.read(BYTES_MAX + 1)
-        if len(raw) > BYTES_MAX:
-            raise BadPolicies(f"{file}: larger than {BYTES_MAX >> 20} MiB")
-        return raw.decode()
-    except OSError as error:
-        raise BadPolicies(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadPolicies(f"{file}: is not UTF-8") from None
+        return read_text(file, BYTES_MAX)
+    except BadFile as bad:
+        raise BadPolicies(f"{file}: {bad}") from None

@@ -7,7 +7,6 @@ file, the table and the key.
 from __future__ import annotations
 
 import ipaddress
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from swarmkeeper.core.secrets.records import LeaseUse
 from swarmkeeper.core.secrets.references import is_name
+from swarmkeeper.files import BadFile, read_text
 
 BYTES_MAX = 1 << 20
 BUILTIN = "builtin"
@@ -121,22 +121,10 @@ def private_text(file: str) -> str:
     Raises:
         BadSecrets: it is none, or others may read it.
     """
-    path = Path(file)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise BadSecrets(f"{file}: is no plain file")
-        if status.st_mode & 0o077:
-            raise BadSecrets(f"{file}: others on this machine may read it: run `chmod 600` on it")
-        with path.open("rb") as opened:
-            raw = opened.read(BYTES_MAX + 1)
-        if len(raw) > BYTES_MAX:
-            raise BadSecrets(f"{file}: larger than {BYTES_MAX >> 20} MiB")
-        return raw.decode()
-    except OSError as error:
-        raise BadSecrets(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadSecrets(f"{file}: is not UTF-8") from None
+        return read_text(Path(file), BYTES_MAX, private=True)
+    except BadFile as bad:
+        raise BadSecrets(f"{file}: {bad}") from None
 
 
 class _Reader:

@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from swarmkeeper.broker.addresses import checked, is_nats
+from swarmkeeper.files import BadFile, read_text
 from swarmkeeper.sinks.bad_sinks import BadSinks, ReadSecret
 from swarmkeeper.sinks.targets.addresses import web_address
 
+BYTES_MAX = 1 << 20  # of the file
 SINKS_MAX = 32
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_|~-]{1,100}")
@@ -226,11 +228,9 @@ def read(path: Path, read_secret: ReadSecret, environ: Mapping[str, str] | None 
     """
     environ = os.environ if environ is None else environ
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadSinks(f"{path}: the file cannot be read ({type(error).__name__})") from None
-    except UnicodeDecodeError:
-        raise BadSinks(f"{path}: the file is not UTF-8") from None
+        content = tomllib.loads(read_text(path, BYTES_MAX))
+    except BadFile as bad:
+        raise BadSinks(f"{path}: the file {bad}") from None
     except tomllib.TOMLDecodeError as error:
         raise BadSinks(f"{path}: not valid TOML: {error}") from None
     tables = content.pop("sink", {})

@@ -13,11 +13,13 @@ import re2
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from swarmkeeper.core.rules.texts import is_line
+from swarmkeeper.files import BadFile, read_text
 from swarmkeeper.govern.access import Role
 from swarmkeeper.sinks.targets.addresses import web_address
 from swarmkeeper.tokens.keys import ALGORITHMS
 from swarmkeeper.tokens.refusals import BadIdentity
 
+BYTES_MAX = 1 << 20  # of the file
 ISSUERS_MAX = 32
 RULES_MAX = 200
 ALLOWED_MAX = 1_000  # values in a list
@@ -208,11 +210,9 @@ def read(path: Path) -> list[IssuerTable]:
         BadIdentity: it cannot be used.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadIdentity(f"{path}: the file cannot be read ({type(error).__name__})") from None
-    except UnicodeDecodeError:
-        raise BadIdentity(f"{path}: the file is not UTF-8") from None
+        content = tomllib.loads(read_text(path, BYTES_MAX))
+    except BadFile as bad:
+        raise BadIdentity(f"{path}: the file {bad}") from None
     except tomllib.TOMLDecodeError as error:
         raise BadIdentity(f"{path}: not valid TOML: {error}") from None
     if not content.get("issuer"):

@@ -14,6 +14,8 @@ from swarmkeeper.cli.framework.flags import AsJson, setting
 from swarmkeeper.cli.framework.terminal import CliError, Exit
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from swarmkeeper.sdk.client import Client
     from swarmkeeper.sdk.errors import ApiError
     from swarmkeeper.settings import Settings
@@ -98,6 +100,10 @@ class Connection:
                 terminal.say_json(row)
         else:
             terminal.say_table(rows, columns)
+
+    def say_all(self, ask: Callable[[Client], AsyncIterator[BaseModel]], columns: Sequence[str]) -> None:
+        """Show all items of a list of the API; raises as `call`."""
+        self.say_rows([item.model_dump(mode="json") for item in self.all(ask)], columns)
 
     def all(self, ask: Callable[[Client], AsyncIterator[Value]]) -> list[Value]:
         """Return all items of a list of the API.

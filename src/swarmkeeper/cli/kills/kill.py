@@ -86,8 +86,7 @@ def _moment(text: str) -> datetime:
 @connected
 def list_(connection: Connection) -> None:
     """List what is stopped in the tenant. Needs a key of role operator, auditor or admin."""
-    rows = [kill.model_dump(mode="json") for kill in connection.all(lambda client: client.kills())]
-    connection.say_rows(rows, COLUMNS)
+    connection.say_all(lambda client: client.kills(), COLUMNS)
 
 
 @app.command()

@@ -30,8 +30,7 @@ def create(connection: Connection, name: Name) -> None:
 @connected
 def list_(connection: Connection) -> None:
     """List the persons of the tenant. Needs a key of role auditor or admin."""
-    rows = [person.model_dump(mode="json") for person in connection.all(lambda client: client.persons())]
-    connection.say_rows(rows, COLUMNS)
+    connection.say_all(lambda client: client.persons(), COLUMNS)
 
 
 @app.command()

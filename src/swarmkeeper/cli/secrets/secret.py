@@ -27,8 +27,7 @@ VALUE_BYTES_MAX = 256 << 10
 @connected
 def list_(connection: Connection) -> None:
     """List the secrets of the tenant, without their values. Needs a key of role admin."""
-    rows = [secret.model_dump(mode="json") for secret in connection.all(lambda client: client.secrets())]
-    connection.say_rows(rows, COLUMNS)
+    connection.say_all(lambda client: client.secrets(), COLUMNS)
 
 
 @app.command()

@@ -24,7 +24,7 @@ _BLOCK = 64 << 10
 class JsonlTarget:
     """Implements `SinkTarget`."""
 
-    pace = 0.25
+    pace = 0.5
 
     def __init__(self, entry: Entry, table: JsonlTable) -> None:
         self._path = entry.path(table.path).absolute()

@@ -134,7 +134,7 @@ def log_record(record: SinkRecord) -> dict[str, Any]:
 class OtlpTarget:
     """Implements `SinkTarget`."""
 
-    pace = 0.25
+    pace = 0.5
 
     def __init__(self, calls: OtlpCalls) -> None:
         self._calls, self.place = calls, calls.place

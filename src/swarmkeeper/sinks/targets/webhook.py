@@ -45,7 +45,7 @@ def signature(secret: bytes, id_: str, timestamp: int, body: bytes) -> str:
 class WebhookTarget:
     """Implements `SinkTarget`."""
 
-    pace = 0.25
+    pace = 0.5
 
     def __init__(self, entry: Entry, table: HttpTable, wall: Callable[[], int], where: str) -> None:
         self._web = Web(entry, table, table.url)

@@ -7,6 +7,9 @@ plain body does, so both kinds can be in one table, and a store is encrypted whi
     event        {"sealed/1": "…", "from": …, "to": …, "attempt": …, "bot": …}   what doctor compares with other rows
     audit_leaf   {"sealed/1": "…", "events": […]}                                likewise
 
+The salt of an audit record is sealed with its body, and its column is empty: who has the salt could compare the
+commitment in the leaf with what the body may have said, also after the data key was destroyed.
+
 A body whose data key was destroyed (core/decide/erasures.py) is read as an `ErasedBody`; of an event, as one that says
 so; of an audit record, in reads that do not verify it, as none, like that of an erased task.
 
@@ -152,9 +155,14 @@ class BodyCodec:
         """Return the rows of the changes that have bodies."""
         return BodyRows(changes) if self.keys is None else SealedRows(self, self.keys, changes)
 
-    def seal(self, table: str, tenant: str, row_id: str, body: bytes) -> bytes:
-        """Return what is stored for a body. The key is the tenant's; it may be one that is still to be stored."""
-        sealed = self._sealed(table, tenant, row_id, body)
+    def seal(self, table: str, tenant: str, row_id: str, body: bytes, salt: bytes = b"") -> bytes:
+        """Return what is stored for a body. The key is the tenant's; it may be one that is still to be stored.
+
+        Args:
+            salt: of an audit record.
+        """
+        plain = bytes([len(salt)]) + salt + body if table == AUDIT_LEAF else body
+        sealed = self._sealed(table, tenant, row_id, plain)
         return MAGIC + sealed if table == PAYLOAD else _wrapped(table, base64.b64encode(sealed), body)
 
     def seal_text(self, table: str, column: str, tenant: str, row_id: str, text: str | None) -> str | None:
@@ -185,16 +193,24 @@ class BodyCodec:
             StoreDamaged: it was changed, or moved from another row.
             StoreUnavailable: there is no key to open it with.
         """
+        return self._opened(table, row_id, stored, tenant)[0]
+
+    def _opened(self, table: str, row_id: str, stored: bytes, tenant: str | None) -> tuple[bytes, bytes]:
+        """Return the body, and the salt of an audit record that is sealed with it; raises as `open`."""
         if not is_sealed(table, stored):
-            return stored
+            return stored, b""
         sealed = None if self.keys is None else _unwrapped(table, stored)
         body, of = self._plain(table, row_id, sealed or b"")
         if type(body) is ErasedBody:
-            return body
+            return body, b""
+        salt = b""
+        if table == AUDIT_LEAF:
+            end = 1 + body[0] if body else 0
+            salt, body = body[1:end], body[end:]
         is_whole = table == PAYLOAD or _wrapped(table, base64.b64encode(sealed or b""), body) == stored
         if not is_whole or (tenant is not None and tenant != of):
             raise _altered(table, row_id)
-        return body
+        return body, salt
 
     def _plain(self, what: str, row_id: str, sealed: bytes) -> tuple[bytes, str]:
         """Return what was sealed, and the tenant of its key."""
@@ -281,6 +297,7 @@ class BodyCodec:
         at, id_at = columns.index(what.name), columns.index(what.id)
         tenant_at = columns.index(what.tenant) if what.tenant in columns else None
         tenant = asked.get(what.tenant) if what.tenant else None
+        salt_at = columns.index("salt") if "salt" in columns else None
         is_evidence = name.startswith(_OF_EVIDENCE)
         result = []
         for row in found:
@@ -291,15 +308,18 @@ class BodyCodec:
                 continue
             of = _text(row[tenant_at]) if tenant_at is not None else _text(tenant)
             try:
-                body = self.open(what.table, _text(row[id_at]) or "", raw, of)
+                body, salt = self._opened(what.table, _text(row[id_at]) or "", raw, of)
             except StoreDamaged as error:
                 if not is_evidence or (isinstance(error, UnknownDataKey) and not again):
                     raise
-                body = raw
+                body, salt = raw, b""
             given: Any = body.decode() if isinstance(stored, str) else body
             if type(body) is ErasedBody:
                 given = _instead(what.table, name, stored, body)
-            result.append((*row[:at], given, *row[at + 1 :]))
+            opened = [*row[:at], given, *row[at + 1 :]]
+            if salt_at is not None and not row[salt_at]:  # one that is there was put there by others
+                opened[salt_at] = salt
+            result.append(tuple(opened))
         return result
 
 
@@ -370,8 +390,10 @@ class SealedRows(BodyRows):
         row = rows.AUDIT_LEAF.to_row(leaf)
         if leaf.body is None:
             return row
-        sealed = self._bodies.seal(AUDIT_LEAF, leaf.tenant, leaf.id, leaf.body)
-        return (*row[:_LEAF_BODY], sealed, *row[_LEAF_BODY + 1 :])
+        stored = list(row)
+        stored[_LEAF_BODY] = self._bodies.seal(AUDIT_LEAF, leaf.tenant, leaf.id, leaf.body, leaf.salt)
+        stored[_LEAF_SALT] = b""
+        return tuple(stored)
 
     def feedback(self, record: FeedbackRecord) -> Row:
         return self._texts(rows.FEEDBACK, record, self._tenants.get(record.task, ""))
@@ -397,6 +419,7 @@ class SealedRows(BodyRows):
 
 _EVENT_BODY = rows.EVENT.table.columns.index("body")
 _LEAF_BODY = rows.AUDIT_LEAF.table.columns.index("body")
+_LEAF_SALT = rows.AUDIT_LEAF.table.columns.index("salt")
 
 
 def is_sealed(table: str, stored: bytes) -> bool:

@@ -75,7 +75,7 @@ async def encrypt(raw: RawBodies, bodies: BodyCodec, *, seconds_between: float =
                     if is_sealed(table, row.stored):
                         continue
                     if row.tenant is not None and _can_be_read(row.stored):
-                        changed[row.key] = bodies.seal(table, row.tenant, row.id, row.stored)
+                        changed[row.key] = bodies.seal(table, row.tenant, row.id, row.stored, row.salt)
                     else:
                         stay.add(row.key)
                 return changed

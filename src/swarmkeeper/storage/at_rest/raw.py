@@ -32,6 +32,7 @@ class StoredBody:
     tenant: str | None  # None: its task is gone
     stored: bytes
     flag: int  # the column `sealed` of a payload
+    salt: bytes = b""  # of an audit record
 
 
 Change = Callable[[Sequence[StoredBody]], Mapping[Any, bytes]]  # gives what is stored instead, by key
@@ -92,13 +93,13 @@ _PAGES: Mapping[str, str] = {
     PAYLOAD: "SELECT payload.id, payload.id, task.tenant, payload.body, payload.sealed"
     " FROM payload LEFT JOIN task ON task.id = payload.task WHERE payload.id > {0} ORDER BY payload.id LIMIT {1}",
     EVENT: "SELECT seq, id, tenant, body, 0 FROM event WHERE seq > {0} ORDER BY seq LIMIT {1}",
-    AUDIT_LEAF: "SELECT {seq}, id, tenant, body, 0 FROM audit_leaf WHERE {seq} > {0} AND body IS NOT NULL"
+    AUDIT_LEAF: "SELECT {seq}, id, tenant, body, 0, salt FROM audit_leaf WHERE {seq} > {0} AND body IS NOT NULL"
     " ORDER BY {seq} LIMIT {1}",
 }
 _PUTS: Mapping[str, str] = {
     PAYLOAD: "UPDATE payload SET body = {0}, sealed = 1 WHERE id = {1}",
     EVENT: "UPDATE event SET body = {0} WHERE seq = {1}",
-    AUDIT_LEAF: "UPDATE audit_leaf SET body = {0} WHERE {seq} = {1}",
+    AUDIT_LEAF: "UPDATE audit_leaf SET body = {0}, salt = substr(salt, 1, 0) WHERE {seq} = {1}",
 }
 TEXT_FIRST: Mapping[str, str | int] = {"feedback": -1, "answered": -1, "approval": ""}
 TEXT_SLICE = 200
@@ -130,8 +131,8 @@ _REWRAP = "UPDATE data_key SET key_id = {0}, nonce = {1}, wrapped = {2} WHERE id
 
 
 def _stored(row: Sequence[Any]) -> StoredBody:
-    key, row_id, tenant, body, flag = row
-    return StoredBody(key, row_id, tenant, body.encode() if isinstance(body, str) else body, flag)
+    key, row_id, tenant, body, flag, *salt = row
+    return StoredBody(key, row_id, tenant, body.encode() if isinstance(body, str) else body, flag, *salt)
 
 
 class SqliteBodies:
