@@ -4,8 +4,8 @@
 
 Each simulated page makes the requests of dashboard/src/live.ts: it follows GET /changes, and reads its list of tasks
 again when the server tells it that tasks have changed; at most twice a second, or once in two seconds if more than ten
-changed or a read was slow. The same server works with and without pages in turns, in many rounds, because neighbours on the same cores make everything
-slower for a while.
+changed or a read was slow. The same server works with and without pages in turns, in many rounds, because neighbours on
+the same cores make everything slower for a while.
 """
 
 from __future__ import annotations

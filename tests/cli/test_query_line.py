@@ -25,7 +25,7 @@ LABELS: tuple[dict[str, str], ...] = (
     {"note": "big = money: yes"},
     {},
 )
-SKILLS = (["ocr"], ["ocr", "read hands"], [], ["read hands"])
+SKILLS: tuple[list[str], ...] = (["ocr"], ["ocr", "read hands"], [], ["read hands"])
 
 
 @pytest.fixture

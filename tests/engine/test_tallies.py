@@ -180,6 +180,20 @@ def test_tasks_are_found_by_words_of_their_titles(swarm: Harness) -> None:
         listed(swarm, words="count", order_by="priority")
 
 
+def test_a_word_that_only_an_old_title_has_is_found_among_many_others(swarm: Harness) -> None:
+    old = swarm.submit(["a"], title="Zebrafinch report, the first")
+    swarm.submit(["a"], title="zebrafinch alone")
+    swarm.advance(1)
+    for _ in range(201):
+        swarm.submit(["a"], title="one more report")
+
+    assert listed(swarm, words="zebrafinch rep") == listed(swarm, words="report zebra") == [old]
+    assert listed(swarm, words="first zebrafinch rep", order_by="created_at") == [old]
+    assert listed(swarm, words="heron rep") == listed(swarm, words="zebrafinch heron rep") == []
+    assert count(swarm, words="zebrafinch rep")["number"] == 1
+    assert count(swarm, words="zebrafinch")["number"] == 2
+
+
 HOSTILE = (
     *("'", '"', '"" OR title : x', "a' | 'b", "x:*", "!!!", "*", "NEAR(a b)", "tenant : t", "a AND", "-a", "^a", "a\\"),
     *("(" * 400, "a " * 5_000, "é" * 1_000, " ".join(f"w{number}" for number in range(220)), "\u202e\u0301", ":"),

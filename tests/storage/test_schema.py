@@ -173,7 +173,7 @@ def _nothing(sql: str) -> dict[str, None] | tuple[None, ...]:
     return dict.fromkeys(re.findall(r"(?<![\w:]):([a-z_]+)", sql))
 
 
-OF_POSTGRES = {"hint", "other", "near"}  # with them it searches titles, where SQLite has an index of words in order
+OF_POSTGRES = {"hint", "other", "near", "rare"}  # with them it searches titles; SQLite has an index of words in order
 
 
 def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:

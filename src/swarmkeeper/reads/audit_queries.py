@@ -89,7 +89,9 @@ class AuditQueries:
             for filter_, value in (("actor", actor), ("action", action))
             if value is not None and filter_ not in by
         }
-        limit = LOOKED_AT_MAX if further or resource is not None else page_size + 1
+        limit = LOOKED_AT_MAX if further else page_size + 1
+        if resource is not None:
+            limit = max(1, LOOKED_AT_MAX // 2)  # each is looked at twice
         if newest_first:
             read = AUDIT_NEWEST["".join(by)]
         found = await fetch(self._store, read, tenant=principal.tenant, after=after, limit=limit, **by, **page)

@@ -7,7 +7,7 @@ tests/cli/query_line.json hold for both.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -157,10 +157,10 @@ def line_of(
     status: list[str],
     outcome: list[str],
     label: Mapping[str, str],
-    skill: list[str],
-    error: list[str],
     words: list[str],
     order_by: str,
+    skill: Sequence[str] = (),
+    error: Sequence[str] = (),
 ) -> str:
     """Return the line that asks for this."""
     names = {order: name for name, order in SORTS.items()}

@@ -108,7 +108,7 @@ class TaskLists:
                 **_range(principal.tenant, low, high),
                 **_wanted(begin),
                 **each.own,
-                **_near(each, end),
+                **_near(each, begin, end),
                 limit=limit + 1,
             )
         if len(begin.sets) > 1:
@@ -124,7 +124,7 @@ class TaskLists:
         """Return where to begin and end, so that few tasks are looked at; and where the page ends if there are more."""
         ends: list[PlaceRow] = []
         for each in begin.sets:
-            passed = _looked_at(each, len(begin.sets)) - 1
+            passed = _looked_at(each, begin) - 1
             read = each.reads.newest_until if newest else each.reads.oldest_until
             ends += await self._fetch(read, **_range(tenant, low, high), **each.own, passed=passed)
         if not ends:
@@ -259,7 +259,12 @@ class TaskLists:
             low, high, end = await self._bounded(principal.tenant, begin, low, high, newest=True)
             number = 0
             for each in begin.sets:
-                asked_for = {**_range(principal.tenant, low, high), **_wanted(begin), **each.own, **_near(each, end)}
+                asked_for = {
+                    **_range(principal.tenant, low, high),
+                    **_wanted(begin),
+                    **each.own,
+                    **_near(each, begin, end),
+                }
                 number += sum(row.number for row in await self._fetch(each.reads.counted, **asked_for))
             return _counted(number, at_least=end is not None)
         number = sum([await self._bounded_count(principal.tenant, each, low, high) for each in begin.sets])
@@ -312,14 +317,15 @@ def _range(tenant: str, low: PlaceRow, high: PlaceRow) -> dict[str, Any]:
     return {"tenant": tenant, "low_at": low.at, "low_id": low.id, "high_at": high.at, "high_id": high.id}
 
 
-def _near(of: TaskSet, end: PlaceRow | None) -> dict[str, Any]:
+def _near(of: TaskSet, begin: Begin, end: PlaceRow | None) -> dict[str, Any]:
     """Return how many tasks are between here and the end of the page, for sets that depend on it."""
-    return {"near": 0 if end is None else _looked_at(of, 1)} if of.looks_at else {}
+    return {"near": 0 if end is None else _looked_at(of, begin)} if of.looks_at else {}
 
 
-def _looked_at(of: TaskSet, sets: int) -> int:
-    """Return at how many tasks of one of so many sets a page may look."""
-    return max(1, LOOKED_AT_MAX // (2 if of.looks_at else sets))
+def _looked_at(of: TaskSet, begin: Begin) -> int:
+    """Return at how many tasks of one of its sets a page may look: the fewer, the more each has to have."""
+    further = len(begin.labels) + bool(begin.statuses or begin.outcomes)
+    return max(1, LOOKED_AT_MAX // (2 if of.looks_at else len(begin.sets)) // max(1, further))
 
 
 def _wanted(begin: Begin) -> dict[str, Any]:
