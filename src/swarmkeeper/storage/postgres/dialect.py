@@ -117,9 +117,7 @@ def read_row_statements() -> dict[str, RowStatement]:
     types |= _TALLIES
     found = {**texts("writes.sql", rows.TABLES, POSTGRES), **texts("only_rows.sql", rows.TABLES, POSTGRES, __package__)}
     # A statement for hot columns takes only the columns that it names.
-    return {
-        name: _for_many(text.sql, () if name.endswith("_hot") else text.row, types) for name, text in found.items()
-    }
+    return {name: _for_many(text.sql, () if name.endswith("_hot") else text.row, types) for name, text in found.items()}
 
 
 def _for_many(sql: str, row: tuple[str, ...], types: Mapping[str, Mapping[str, str]]) -> RowStatement:
