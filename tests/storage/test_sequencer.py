@@ -10,10 +10,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from swarmkeeper.core.named_reads import EventRow
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.storage.postgres import PostgresStore, connections
 from swarmkeeper.storage.postgres import sequencer as sequencer_module
-from swarmkeeper.storage.postgres.sequencer import place_turn
+from swarmkeeper.storage.postgres.sequencer import KEPT_MAX, NumberedEvents, place_turn
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import save
 from tests.support.postgres import PostgresServer
@@ -121,3 +122,56 @@ async def test_what_was_written_last_is_numbered_before_the_server_ends(
     await store.close()
 
     assert await numbers(admin) == [1, 2]
+
+
+async def test_a_server_that_numbers_events_does_not_read_them_again(database: str, admin: asyncpg.Connection) -> None:
+    store = PostgresStore(database)
+    await store.open()
+    await save(store, told(1))
+    await store.start()
+    await save(store, told(2))
+    await save(store, told(3))
+    await store.start()
+
+    stored = [tuple(row) for row in await admin.fetch("SELECT * FROM event ORDER BY seq")]
+    columns = list((await admin.fetch("SELECT * FROM event LIMIT 1"))[0].keys())
+    assert columns == list(EventRow._fields)
+    assert store.numbered_after(1) == stored[1:]
+    assert store.numbered_after(3) == []
+    assert store.numbered_after(1) is None, "they were read before, and forgotten"
+    await store.close()
+
+
+def numbered(first: int, *, many: int) -> list[tuple[Any, ...]]:
+    return [(first + number, "event") for number in range(many)]
+
+
+def test_numbered_events_are_all_or_none() -> None:
+    events = NumberedEvents()
+    assert events.after(0) is None, "others may have numbered some before"
+    events.add(5, numbered(5, many=2))
+    events.add(7, numbered(7, many=1))
+    assert events.after(3) is None, "4 is missing"
+    assert events.after(9) is None, "there is none with this number yet"
+    assert events.after(4) == numbered(5, many=3)
+    assert events.after(6) == numbered(7, many=1)
+
+
+def test_numbered_events_after_a_gap_begin_anew() -> None:
+    events = NumberedEvents()
+    events.add(5, numbered(5, many=2))
+    events.add(9, numbered(9, many=1))  # another server was the sequencer in between
+
+    assert events.after(6) is None
+    assert events.after(8) == numbered(9, many=1)
+
+
+def test_numbered_events_that_nobody_reads_are_forgotten() -> None:
+    events = NumberedEvents()
+    events.add(1, numbered(1, many=KEPT_MAX + 1))
+    events.add(KEPT_MAX + 2, numbered(KEPT_MAX + 2, many=1))
+
+    assert events.after(0) is None
+    assert events.after(KEPT_MAX + 1) == numbered(KEPT_MAX + 2, many=1)
+    events.forget()
+    assert events.after(KEPT_MAX + 1) is None

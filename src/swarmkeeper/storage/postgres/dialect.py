@@ -116,7 +116,8 @@ def read_row_statements() -> dict[str, RowStatement]:
     types["data_key"] = dict.fromkeys(("id", "tenant", "key_id"), "text") | {"nonce": "bytea", "wrapped": "bytea"}
     types |= _TALLIES
     found = {**texts("writes.sql", rows.TABLES, POSTGRES), **texts("only_rows.sql", rows.TABLES, POSTGRES, __package__)}
-    return {name: _for_many(text.sql, text.row, types) for name, text in found.items()}
+    # A statement for hot columns takes only the columns that it names.
+    return {name: _for_many(text.sql, () if name.endswith("_hot") else text.row, types) for name, text in found.items()}
 
 
 def _for_many(sql: str, row: tuple[str, ...], types: Mapping[str, Mapping[str, str]]) -> RowStatement:

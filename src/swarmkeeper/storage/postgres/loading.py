@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from swarmkeeper.core.lookups import KEY_LINE_READ, LIGHT_PAYLOAD_BYTES
-from swarmkeeper.core.model import Edge
+from swarmkeeper.core.model import Edge, Work
 from swarmkeeper.core.ports import Key
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage import kills, operations, persons, retention, rows, secrets
@@ -80,6 +80,7 @@ class BulkLoading:
             children: all edges from items, by item, as far as they were read ahead. The items they lead to were, too.
         """
         self._execution, self._bodies, self._known_children = execution, bodies, children
+        self.stored: dict[Key, rows.Row] = {}  # tasks and items as they are stored
         self.children_ahead: dict[str, list[Edge]] = {}  # those that this call reads ahead
         self._found: dict[Key, Any] = {}
         self._wanted: dict[str, dict[Any, None]] = {}
@@ -161,6 +162,12 @@ class BulkLoading:
             self._stored[kind] = of_kind
         else:
             found.update({(kind, row[0]): record(row) for row in of_kind})
+            if kind in rows.HOT:
+                self.stored.update({(kind, row[0]): row for row in of_kind})
+
+    def _work(self, row: rows.Row) -> Work:
+        self.stored["work", row[0]] = row
+        return rows.WORK.from_row(row)
 
     async def _count_leases(self, bots: Iterable[str]) -> None:
         self.leases_held = dict.fromkeys(bots, 0)
@@ -173,7 +180,7 @@ class BulkLoading:
             edge = rows.EDGE.from_row(row[:_EDGE_END])
             read.setdefault(edge.parent, []).append(edge)
             if ("work", edge.child) not in self._found:
-                self._found["work", edge.child] = rows.WORK.from_row(row[_EDGE_END:])
+                self._found["work", edge.child] = self._work(row[_EDGE_END:])
         for lease in leases:
             work = self._found["lease_id", lease]
             if work is not None and len(edges := read.get(work, [])) < CHILDREN_AHEAD:
@@ -218,8 +225,9 @@ class BulkLoading:
         for row in await self._for_keys("load_lease_id", keys):
             lease = rows.LEASE.from_row(row[:_LEASE_END])
             found["lease_id", lease.lease_id], found["lease", lease.work] = lease.work, lease
-            found["work", lease.work] = rows.WORK.from_row(row[_LEASE_END:_WORK_END])
-            found["task", lease.task] = rows.TASK.from_row(row[_WORK_END:-1])
+            found["work", lease.work] = self._work(row[_LEASE_END:_WORK_END])
+            self.stored["task", lease.task] = of_task = row[_WORK_END:-1]
+            found["task", lease.task] = rows.TASK.from_row(of_task)
             if row[-1]:
                 self._want("jobs", (lease.task,))
             else:
@@ -282,7 +290,7 @@ class BulkLoading:
                 edge = rows.EDGE.from_row(row[:_EDGE_END])
                 self._found["children", (edge.parent, "", n)].append(edge)
                 if ("work", edge.child) not in self._found:
-                    self._found["work", edge.child] = rows.WORK.from_row(row[_EDGE_END:])
+                    self._found["work", edge.child] = self._work(row[_EDGE_END:])
 
     async def parents(self, keys: _Keys) -> None:
         for key in keys:
@@ -291,7 +299,7 @@ class BulkLoading:
             edge = rows.EDGE.from_row(row[:_EDGE_END])
             self._found["parents", edge.child].append(edge)
             if ("work", edge.parent) not in self._found:
-                self._found["work", edge.parent] = rows.WORK.from_row(row[_EDGE_END:])
+                self._found["work", edge.parent] = self._work(row[_EDGE_END:])
 
     async def graph(self, keys: _Keys) -> None:
         for key in keys:
@@ -303,7 +311,7 @@ class BulkLoading:
         for key in keys:
             self._found["plan_items", key] = []
         for row in await self._for_keys("plans_of_tasks", keys, kind=Kind.EXECUTE):
-            work = rows.WORK.from_row(row)
+            work = self._work(row)
             self._found["plan_items", work.task].append(work.id)
             self._found.setdefault(("work", work.id), work)
 

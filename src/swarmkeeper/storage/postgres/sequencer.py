@@ -43,9 +43,7 @@ _PRESENT = "SELECT pg_advisory_lock_shared(hashtextextended('swarmkeeper/server'
 _SECONDS_BETWEEN_TRIES = 0.25
 _FROZEN = 3_000_000  # microseconds
 _SECONDS_FOR_LAST_TURN = 1.0  # at the end
-_SECONDS_OF_REST = (
-    0.025  # after a turn: how long a transaction waits so that it shares a turn; twice as long if some did
-)
+_SECONDS_OF_REST = 0.025  # after a turn: how long a transaction waits so that it shares a turn; twice it if some did
 _SECONDS_IDLE_MIN, _SECONDS_IDLE_MAX = 0.025, 0.1  # without a hint: it was lost, or a tool has written rows
 
 

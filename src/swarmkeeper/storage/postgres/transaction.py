@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from swarmkeeper.core.model import BackgroundJob, Edge, LeaseRecord, Queue, QueueEntry, TaskRecord, Tenant, Timer, Work
@@ -15,7 +16,7 @@ from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.postgres.entries_ahead import AskedHeads, HeadsAhead, first_entries
-from swarmkeeper.storage.postgres.execution import Execution
+from swarmkeeper.storage.postgres.execution import ROW_STATEMENTS, Execution
 from swarmkeeper.storage.postgres.loading import BulkLoading
 from swarmkeeper.storage.postgres.locks import Locks, task_lock
 from swarmkeeper.storage.postgres.outbox import Told
@@ -32,6 +33,9 @@ _BESIDE = frozenset(
     {"tenant_budgets", "queues", "legal_holds", "erased", "tile_hashes", "checkpoints", "sink_cursors"}
     | {"secret_rows", "persons", "sessions", "kills", "operations", "erased_keys"}
 )
+_HOT_COLUMNS = {name: ROW_STATEMENTS[f"update_{name}_hot"].columns for name in rows.HOT}
+_HOT_KEYS = {name: itemgetter(columns.index("id")) for name, columns in _HOT_COLUMNS.items()}
+_HOT_ROWS = {name: itemgetter(*map(rows.TABLES[name].columns.index, columns)) for name, columns in _HOT_COLUMNS.items()}
 _MORE = 4  # so many times as many rows are read when too many of them belong to tasks that others have
 
 
@@ -53,6 +57,7 @@ class PostgresTransaction:
         self._tenants = tenants
         self._last: _Writes = []  # saved, and written with the next statement that needs it
         self._leases_held: dict[str, int] = {}  # by bot, as of the last save
+        self._stored: dict[Key, Row] = {}  # tasks and items as this transaction has read or saved them last
         self._children: dict[str, list[Edge]] = {}  # edges by the item they come from, as of the last save
         self.new_tenants: set[str] = set()
         self.told = Told()
@@ -97,6 +102,7 @@ class PostgresTransaction:
                             self._locks.learn(record.work, record.task)
                     self._leases_held.update(loading.leases_held)
                     self._children.update(loading.children_ahead)
+                    self._stored.update(loading.stored)
                     return found
                 # A statement found them before they were locked: they may have changed meanwhile.
                 if await self._locks.take_free(others):
@@ -284,12 +290,32 @@ class PostgresTransaction:
         payloads = [bodies.payload(name, payload) for name, payload in changes.payloads.items() if payload is not None]
         gone.append(("delete_payload", _absent(changes.payloads)))
         put.append(("put_payload", payloads))
-        _versioned(rows.TASK, changes.tasks.values(), put)
-        _versioned(rows.WORK, changes.works.values(), put)
+        self._hot(rows.TASK, changes.tasks.values(), put)
+        self._hot(rows.WORK, changes.works.values(), put)
         put.append(("insert_edge", list(map(rows.EDGE.to_row, changes.edges))))
         labels_gone, labels = saving.labels(changes)
         gone.append(("delete_task_label", labels_gone))
         put.append(("insert_task_label", labels))
+
+    def _hot(self, kind: rows.RecordTable[Any], records: Iterable[Any], put: _Writes) -> None:
+        """Save versioned records as `_versioned` does; but where only hot columns have changed, write only these."""
+        name = kind.table.name
+        hot, hot_row, position = rows.HOT[name], _HOT_ROWS[name], rows.VERSION[name]
+        new: list[Row] = []
+        changed: list[Row] = []
+        hot_only: list[Row] = []
+        for row in map(kind.to_row, records):
+            stored = self._stored.get((name, row[0]))
+            self._stored[name, row[0]] = row
+            if row[position] == 1:
+                new.append(row)
+            elif stored is not None and hot.others(stored) == hot.others(row):
+                hot_only.append(hot_row(row))
+            else:
+                changed.append(row)
+        put.append((f"insert_{name}", new))
+        put.append((f"update_{name}", sorted(changed, key=itemgetter(0))))  # in one order, as in `_versioned`
+        put.append((f"update_{name}_hot", sorted(hot_only, key=_HOT_KEYS[name])))
 
     def _leases(self, changes: Changes, gone: _Writes, put: _Writes) -> None:
         gone.append(("delete_lease", [(work,) for work in changes.leases_gone]))
