@@ -3,9 +3,8 @@
     .venv/bin/python -m benchmarks.dashboards [--tasks 200 --rounds 10 --pages 10] [--store postgresql://…]
 
 Each simulated page makes the requests of dashboard/src/live.ts: it follows GET /changes, and reads its list of tasks
-again when the server tells it that tasks have changed; at most twice a second, or once in two seconds if many tasks
-changed or a read was slow. The same
-server works with and without pages in turns, in many rounds, because neighbours on the same cores make everything
+again when the server tells it that tasks have changed; at most twice a second, or once in two seconds if more than ten
+changed or a read was slow. The same server works with and without pages in turns, in many rounds, because neighbours on the same cores make everything
 slower for a while.
 """
 
@@ -13,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import statistics
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -30,7 +30,8 @@ from swarmkeeper.clock import SystemClock
 
 SUBTASKS, CLIENTS, WARM = 5, 8, 20
 LIST = "/tasks?view=row&page_size=50"
-GAP, LONG_GAP, SLOW = 0.5, 2.0, 0.1  # seconds, as in live.ts
+GAP, LONG_GAP, SLOW, TOGETHER = 0.5, 2.0, 0.1, 0.6  # seconds, as in live.ts
+BUSY_TASKS = 10
 _clock = SystemClock()
 
 
@@ -49,7 +50,7 @@ class Page:
 
     def __init__(self, url: str, key: str, counts: Counts) -> None:
         self._url, self._key, self._counts = url, key, counts
-        self._read_at, self._gap = -1e9, GAP
+        self._read_at, self._gap, self._due = -1e9, GAP, math.inf
         self._told = asyncio.Event()
 
     async def run(self) -> None:
@@ -67,21 +68,27 @@ class Page:
                 if line.startswith(b"data:"):
                     self._counts.messages += 1
                     tasks = msgspec.json.decode(line[5:])["tasks"]
-                    if tasks == "many":
-                        self._gap = LONG_GAP
                     if tasks:
-                        self._told.set()
+                        self._heard(busy=tasks == "many" or len(tasks) > BUSY_TASKS)
         finally:
             writer.close()
+
+    def _heard(self, *, busy: bool) -> None:
+        if busy:
+            self._gap = LONG_GAP
+        left = self._read_at + self._gap - _now()
+        self._due = min(self._due, _now() + (0 if left <= 0 else left + TOGETHER * busy))
+        self._told.set()
 
     async def _read(self) -> None:
         connection = await HttpConnection.open(self._url, self._key)
         try:
             while True:
-                await self._told.wait()
-                await asyncio.sleep(max(0.0, self._read_at + self._gap - _now()))
-                self._told.clear()
-                self._read_at = _now()
+                while (left := self._due - _now()) > 0:
+                    self._told.clear()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._told.wait(), min(left, 60))
+                self._read_at, self._due = _now(), math.inf
                 await connection.call("GET", LIST)
                 self._counts.reads += 1
                 self._gap = LONG_GAP if _now() - self._read_at > SLOW else GAP

@@ -14,6 +14,8 @@ const SELDOM_MS = 60_000; // with one: for what no change tells of
 const REFUSED_MS = 10_000; // what is refused now is seldom allowed soon
 const GAP_MS = 500, LONG_GAP_MS = 2_000; // between two reads, whatever is told: long for what costs the server much
 const SLOW_READ_MS = 100;
+const BUSY_TASKS = 10; // a change of more of them is one of many: what shows them is read at most each LONG_GAP_MS
+const TOGETHER_MS = 600; // more than between two changes: with the next one all pages read, and the server answers them as one
 const PAUSES_S = [1, 2, 4, 8, 15, 30];
 export const SKELETON_AFTER_MS = 150;
 
@@ -130,6 +132,7 @@ export function useRead<T>(key: string, read: (before: T | undefined) => Promise
 function reader<T>(read: (before: T | undefined) => Promise<T>, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, gap: least = GAP_MS }: ReadOptions) {
   const state = signal<Read<T>>({ data: undefined, error: undefined, slow: false, at: 0 });
   let timer = 0, due = 0, ended = false, reading: Promise<void> | undefined;
+  let busy = false; // much was happening at the last change
   let missed = false; // something changed while it was read, or while the page was hidden
   let gap = least, readAt = 0;
 
@@ -164,7 +167,7 @@ function reader<T>(read: (before: T | undefined) => Promise<T>, { on = () => tru
       reading = undefined;
     }
     gap = Math.max(least, Date.now() - begun > SLOW_READ_MS ? LONG_GAP_MS : GAP_MS);
-    plan(missed ? Math.min(pause, gap) : pause);
+    plan(missed ? Math.min(pause, busy ? LONG_GAP_MS + TOGETHER_MS : gap) : pause);
   }
   function again(): Promise<void> {
     if (ended) return Promise.resolve();
@@ -175,9 +178,11 @@ function reader<T>(read: (before: T | undefined) => Promise<T>, { on = () => tru
   function heard(change: Change | "all"): void {
     if (change !== "all" && !on(change)) return;
     missed = true;
-    if (change !== "all" && change.tasks === "many") gap = Math.max(least, LONG_GAP_MS);
+    busy = change !== "all" && (change.tasks === "many" || change.tasks.length > BUSY_TASKS);
+    if (busy) gap = Math.max(least, LONG_GAP_MS);
     // What happens after a quiet time shows at once; what goes on happening, after the gap.
-    if (!reading) plan(Math.max(0, readAt + gap - Date.now()));
+    const left = readAt + gap - Date.now();
+    if (!reading) plan(left <= 0 ? 0 : busy ? left + TOGETHER_MS : left);
   }
   const shown = () => { if (!document.hidden && (missed || !streaming.peek())) void again(); };
   const online = () => void again();

@@ -65,17 +65,17 @@ async def test_with_a_sink_signing_and_policies_a_server_keeps_most_of_its_rate(
 
 @pytest.mark.timeout(900)
 async def test_ten_open_dashboards_use_little_of_a_processor_while_a_server_works() -> None:
-    """A server at full speed uses one processor: the share is what they take from it. The goal when quiet is 2 %."""
+    """A server at full speed uses one processor: the share is what they take from it, also on a busy machine."""
     shares = []
     for _ in range(TRIES):
         cost = await dashboards.measure(tasks=40, rounds=5, number=10)
         assert cost.counts.messages >= 10 * 5, "the pages hear of changes"
-        assert cost.counts.reads >= 10 * 5, "the pages read their lists"
+        assert cost.counts.reads >= 10 * 5, "each page reads its list"
         shares.append(cost.share)
-        if shares[-1] <= 0.04:
+        if shares[-1] <= 0.02:
             break
     print(f"share of a processor: {shares}, {cost}")
-    assert min(shares) <= 0.04, shares
+    assert min(shares) <= 0.02, shares
 
 
 def test_a_server_imports_nothing_that_only_other_commands_need() -> None:

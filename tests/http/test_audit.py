@@ -251,10 +251,11 @@ async def test_records_of_one_item_are_found_by_what_they_are_about(
     (reported,) = await all_of(auditor, f"/audit?resource={item}&action=work.report")
     assert (reported["resource"], reported["task_id"]) == (item, task)
     assert [record["event"] for record in await all_of(auditor, f"/audit?resource={task}")] == ["task.submit"]
-    assert [record["event"] for record in await all_of(auditor, f"/audit?resource={bot}")] == ["bot.register"]
+    of_bot = await all_of(auditor, f"/audit?resource={bot}")
+    assert [record["event"] for record in of_bot] == ["bot.register", "work.lease", "work.lease"]
     for nothing in ("sub_none", '"', f"{item}x", item[:-1]):
         assert await all_of(auditor, f"/audit?resource={nothing}") == []
 
     monkeypatch.setattr(audit_queries, "LOOKED_AT_MAX", 2)
     assert [record["event"] for record in await all_of(auditor, f"/audit?resource={item}")] == expected
-    assert [record["event"] for record in await all_of(auditor, f"/audit?resource={bot}")] == ["bot.register"]
+    assert await all_of(auditor, f"/audit?resource={bot}") == of_bot

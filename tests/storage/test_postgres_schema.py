@@ -101,7 +101,7 @@ async def test_both_stores_have_the_same_tables_and_columns(connection: "asyncpg
     there = {
         (table, column)
         for table, column in sqlite.execute(
-            "SELECT m.name, c.name FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
+            "SELECT m.name, c.name FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c WHERE m.type <> 'index'"
         )
         # The words of titles are tables here, and an index there.
         if not table.startswith(("sqlite_", "task_words", "task_number")) and table != "migration"

@@ -7,6 +7,7 @@ import { ApiError, lists, type Bot, type KillState, type LeaseHeld, type Page } 
 import { Chips, type Chip } from "../chips.tsx";
 import { useKeys } from "../keys.ts";
 import { say, useRead } from "../live.ts";
+import { FIRST_TASK } from "../query.ts";
 import { Act, Ago, Command, Dialog, Key, Labels, NotDone, State, Trouble, When } from "../parts.tsx";
 import { go, route, written } from "../route.ts";
 import { may } from "../state.ts";
@@ -239,7 +240,7 @@ export function Queues() {
       <h1 class="hidden-text">Queues</h1>
       {all.length > 0 && <div class="filters"><Chips chips={chipsOf(all.map((queue) => lookOfQueue(queue, kills)), only)} toggle={(id) => set({ state: only === id ? "" : id })} /></div>}
       <Trouble read={seen} what="the queues" />
-      {seen.data && !all.length && <div class="empty"><h2>Nothing waits, and nothing is worked on.</h2><p>Work shows here as soon as a task has some.</p></div>}
+      {seen.data && !all.length && <div class="empty"><h2>Nothing waits, and nothing is worked on.</h2><p>The work of a task shows here: <Command text={FIRST_TASK} /></p></div>}
       {all.length > 0 && !queues.length && <div class="empty"><h2>No queue is like this now.</h2><button type="button" class="small" onClick={() => set({ state: "" })}>Drop {safe(only)}</button></div>}
       {queues.length > 0 && (
         <div class="scroll-x">

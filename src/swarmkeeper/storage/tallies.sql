@@ -32,9 +32,7 @@ SELECT 'begin', '', 0, '' FROM meta WHERE key = 'epoch' AND CAST(:by AS bigint) 
 
 -- name: erase_marks
 -- What the task is listed by because of these items, which leave. Others of the task leave, too.
-DELETE FROM task_label
- WHERE (tenant, label, created_at, task) IN
-       (SELECT tenant, label, created_at, task FROM mark_of_item WHERE work IN (SELECT value FROM {each :works}));
+{own};
 
 -- name: erase_labels
 -- Of a task that leaves, whose items have left.

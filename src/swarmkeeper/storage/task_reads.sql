@@ -321,6 +321,10 @@ SELECT count(*) AS number
 
 -- ---- those with words in their titles --------------------------------------------------------------------------------
 
+-- name: rare_words
+-- Those of these words that no title of the newest tasks has, if the index of words needs to be told.
+{own};
+
 -- name: worded_tasks_newest
 -- A page, newest first.
 {own};

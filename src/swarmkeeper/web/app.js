@@ -1451,6 +1451,8 @@ var REFUSED_MS = 1e4;
 var GAP_MS = 500;
 var LONG_GAP_MS = 2e3;
 var SLOW_READ_MS = 100;
+var BUSY_TASKS = 10;
+var TOGETHER_MS = 600;
 var PAUSES_S2 = [1, 2, 4, 8, 15, 30];
 var SKELETON_AFTER_MS = 150;
 var connection = y3({ live: true, failures: 0, retryAt: 0 });
@@ -1530,6 +1532,7 @@ function useRead(key, read2, options = {}) {
 function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, gap: least = GAP_MS }) {
   const state = y3({ data: void 0, error: void 0, slow: false, at: 0 });
   let timer = 0, due = 0, ended2 = false, reading;
+  let busy = false;
   let missed = false;
   let gap = least, readAt = 0;
   function plan(pause) {
@@ -1567,7 +1570,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
       reading = void 0;
     }
     gap = Math.max(least, Date.now() - begun > SLOW_READ_MS ? LONG_GAP_MS : GAP_MS);
-    plan(missed ? Math.min(pause, gap) : pause);
+    plan(missed ? Math.min(pause, busy ? LONG_GAP_MS + TOGETHER_MS : gap) : pause);
   }
   function again() {
     if (ended2) return Promise.resolve();
@@ -1581,8 +1584,10 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
   function heard(change) {
     if (change !== "all" && !on(change)) return;
     missed = true;
-    if (change !== "all" && change.tasks === "many") gap = Math.max(least, LONG_GAP_MS);
-    if (!reading) plan(Math.max(0, readAt + gap - Date.now()));
+    busy = change !== "all" && (change.tasks === "many" || change.tasks.length > BUSY_TASKS);
+    if (busy) gap = Math.max(least, LONG_GAP_MS);
+    const left = readAt + gap - Date.now();
+    if (!reading) plan(left <= 0 ? 0 : busy ? left + TOGETHER_MS : left);
   }
   const shown = () => {
     if (!document.hidden && (missed || !streaming.peek())) void again();

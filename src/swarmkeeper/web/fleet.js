@@ -1,4 +1,4 @@
-import { signal, useEffect, useRef, useState, ApiError, lists, Chips, useKeys, say, useRead, Act, Ago, Command, Dialog, Key, Labels, NotDone, State, Trouble, When, go, route, written, may, Windowed, grouped, money, safe, worse, Fragment, jsx, jsxs } from "./app.js";
+import { signal, useEffect, useRef, useState, ApiError, lists, Chips, useKeys, say, useRead, FIRST_TASK, Act, Ago, Command, Dialog, Key, Labels, NotDone, State, Trouble, When, go, route, written, may, Windowed, grouped, money, safe, worse, Fragment, jsx, jsxs } from "./app.js";
 // src/pages/fleet.tsx
 
 // src/pages/fleet/states.ts
@@ -368,7 +368,10 @@ function Queues() {
     jsx(Trouble, { read: seen, what: "the queues" }),
     seen.data && !all.length && jsxs("div", { class: "empty", children: [
       jsx("h2", { children: "Nothing waits, and nothing is worked on." }),
-      jsx("p", { children: "Work shows here as soon as a task has some." })
+      jsxs("p", { children: [
+        "The work of a task shows here: ",
+        jsx(Command, { text: FIRST_TASK })
+      ] })
     ] }),
     all.length > 0 && !queues.length && jsxs("div", { class: "empty", children: [
       jsx("h2", { children: "No queue is like this now." }),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
@@ -256,7 +257,13 @@ def of_datetime(moment: datetime) -> int:
 
 def rfc3339(micros: int) -> str:
     """Format as 2026-01-31T23:59:59.000001Z: UTC with six decimals, so that strings sort in time order."""
-    return at(micros).isoformat(timespec="microseconds")[:26] + "Z"
+    seconds, rest = divmod(micros, 1_000_000)
+    return f"{_second(seconds)}.{rest:06d}Z"
+
+
+@lru_cache(maxsize=4096)  # many times of one answer are of the same second
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def micros(seconds: float) -> int:

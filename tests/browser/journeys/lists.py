@@ -330,6 +330,7 @@ def begins_with_nothing(context: BrowserContext) -> None:
             expect(page.locator(".empty")).to_contain_text(command)
         at(page, "queues")
         expect(page.get_by_role("heading", name="Nothing waits, and nothing is worked on.")).to_be_visible()
+        expect(page.locator(".empty")).to_contain_text("swarmkeeper submit Hello")
 
 
 @journey

@@ -47,6 +47,10 @@ class MarkCountRow(NamedTuple):
     number: int
 
 
+class WordRow(NamedTuple):
+    word: str
+
+
 class CostRow(NamedTuple):
     name: str  # a day is its number since 1970
     cost_micro_usd: int
@@ -85,7 +89,7 @@ def _of(name: str, *own: str, looks_at: tuple[str, ...] = ()) -> TaskReads:
 ALL, OPEN = _of(""), _of("open_")
 ENDED, OWN, LABELLED = _of("ended_", "only"), _of("own_", "only"), _of("labelled_", "only")
 # `near`: how many tasks the range has, if it is one in which words are looked for in one task after the other; else 0.
-WORDED = _of("worded_", "query", "last", "hint", "other", looks_at=("near",))
+WORDED = _of("worded_", "query", "last", "hint", "other", "rare", looks_at=("near",))
 
 TASKS_OF_PRIORITY = Read("tasks_of_priority", TaskRow, *_RANGE, *_WANTED, "priority", "limit")
 TASKS_OF_PRIORITY_UNTIL = Read("tasks_of_priority_until", PlaceRow, *_RANGE, "priority", "passed")
@@ -93,6 +97,7 @@ TASK_ROW_FACTS = Read("task_row_facts", RowFactsRow, "ids", "ends", "well")
 TASK_COUNTS = Read("task_counts", TaskCountRow, "tenant", "party")
 LABEL_COUNTS = Read("label_counts", LabelCountRow, "tenant", "party", "first_key", "first_value", "last_key", "limit")
 COUNTS_OF_LABELS = Read("counts_of_labels", LabelCountRow, "tenant", "party", "wanted")
+RARE_WORDS = Read("rare_words", WordRow, "tenant", "words")
 COUNTS_OF_MARKS = Read("counts_of_marks", MarkCountRow, "tenant", "wanted", "most")
 _DAYS = ("tenant", "party", "first", "last", "limit")
 COSTS_BY_DAY = Read("costs_by_day", CostRow, *_DAYS)

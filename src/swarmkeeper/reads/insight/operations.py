@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from swarmkeeper.core.errors import Invalid, ResourceNotFound
@@ -17,7 +18,7 @@ from swarmkeeper.core.operations.reads import (
 from swarmkeeper.core.operations.records import OperationRecord
 from swarmkeeper.reads import views
 from swarmkeeper.reads.queries import Queries
-from swarmkeeper.reads.reading_thread import ReadingThread
+from swarmkeeper.reads.reading_thread import ReadingThread, Reads
 from swarmkeeper.reads.tasks.filters import TaskFilter
 from swarmkeeper.reads.views import View
 
@@ -33,14 +34,17 @@ async def selected(thread: ReadingThread, by: Principal, filters: TaskFilter) ->
     found: list[str] = []
     token = ""
     while True:
-        place = token
-        page, token = await thread.look(by, lambda reads: reads.queries.task_lists.ids(by, filters, place))
+        page, token = await thread.look(by, partial(_some, by, filters, token))
         found += page
         if len(found) > ITEMS_MAX:
             where = ("/filter", "too_many", f"must select at most {ITEMS_MAX} tasks")
             raise Invalid("the filter selects too many tasks: narrow it", details=(where,))
         if not token:
             return tuple(found)
+
+
+async def _some(by: Principal, filters: TaskFilter, token: str, reads: Reads) -> tuple[list[str], str]:
+    return await reads.queries.task_lists.ids(by, filters, token)
 
 
 async def operation(

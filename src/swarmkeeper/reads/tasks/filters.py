@@ -9,15 +9,15 @@ titles. A list of several outcomes merges their sets.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from swarmkeeper.core.errors import Invalid
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.states import Outcome, TaskStatus
-from swarmkeeper.core.tallies.records import mark_of_skill, marks_searched
 from swarmkeeper.core.tallies.reads import ALL, ENDED, LABELLED, OPEN, OWN, WORDED, TaskReads
+from swarmkeeper.core.tallies.records import mark_of_skill, marks_searched
 
 # No title has words that are longer than this together: a longer search finds nothing.
 WORDS_LENGTH_MAX = 1_000
@@ -96,6 +96,12 @@ def pairs_of(label: str) -> list[tuple[str, str]]:
     return [(":".join(parts[:place]), ":".join(parts[place:])) for place in range(1, len(parts))]
 
 
+def whole_words_of(text: str) -> list[str]:
+    """Return the words of a search but the last one, which may be a beginning; nothing if no title can have them."""
+    words = list(dict.fromkeys(_WORD.findall(text)))
+    return words[:-1] if query_of(text) is not None else []
+
+
 def query_of(text: str) -> tuple[str, str] | None:
     """Return a search for all words of a text, where titles have words that begin with the last one, and that one.
 
@@ -107,11 +113,12 @@ def query_of(text: str) -> tuple[str, str] | None:
     return " & ".join(f"'{word}'" for word in words) + ":*", words[-1]
 
 
-def begin_of(principal: Principal, asked: TaskFilter, rarest: str | None) -> Begin:
+def begin_of(principal: Principal, asked: TaskFilter, rarest: str | None, rare: Sequence[str] = ()) -> Begin:
     """Return where the list begins.
 
     Args:
         rarest: of the labels and marks asked for, the one that the fewest tasks have.
+        rare: of the words asked for, those that few titles have.
     """
     party = principal.party if principal.sees_own else None
     rest = Begin((), party, asked.status, asked.outcome, asked.listed)
@@ -124,6 +131,7 @@ def begin_of(principal: Principal, asked: TaskFilter, rarest: str | None) -> Beg
         # The words that the fewest titles have, as far as one can tell.
         hint, other = (sorted(set(_WORD.findall(asked.words)), key=len)[-2:] * 2)[:2]
         own = {"query": query[0], "last": query[1], "hint": hint, "other": other}
+        own["rare"] = " & ".join(f"'{word}'" for word in rare) or query[0]
         return replace(rest, sets=(TaskSet(WORDED, own, looks_at=True),))
     if rarest is not None:
         labels = tuple(label for label in asked.listed if label != rarest)

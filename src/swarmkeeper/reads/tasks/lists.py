@@ -13,10 +13,10 @@ from swarmkeeper.core.named_reads import TaskRow
 from swarmkeeper.core.ports import Read, Reader, Rules
 from swarmkeeper.core.states import TASK_ENDS, Status
 from swarmkeeper.core.tallies import reads
-from swarmkeeper.core.tallies.reads import PlaceRow, RowFactsRow
+from swarmkeeper.core.tallies.reads import PlaceRow, RowFactsRow, WordRow
 from swarmkeeper.reads import views
 from swarmkeeper.reads.payload_cache import PayloadCache
-from swarmkeeper.reads.tasks.filters import Begin, TaskFilter, TaskSet, begin_of, pairs_of, refuse_words
+from swarmkeeper.reads.tasks.filters import Begin, TaskFilter, TaskSet, begin_of, pairs_of, refuse_words, whole_words_of
 from swarmkeeper.reads.views import View
 
 R = TypeVar("R")
@@ -24,7 +24,7 @@ R = TypeVar("R")
 # A page of tasks ends early rather than carry more of what clients sent than this.
 PAGE_BYTES_MAX = 4 * 1024 * 1024
 # Nor does it look at more tasks than this: each takes up to five microseconds, one whose title is searched up to ten.
-LOOKED_AT_MAX = 1_500
+LOOKED_AT_MAX = 1_000
 IDS_AT_ONCE = 500  # in one turn of the reading thread
 COUNTED_MAX = 10_000  # of tasks that need not be looked at
 PRIORITY_MAX = 9
@@ -96,7 +96,7 @@ class TaskLists:
         if token:
             place = PlaceRow(*_read_token(token, order_by, int, str))
             low, high = (low, min(high, place)) if newest else (max(low, place), high)
-        begin = begin_of(principal, asked, await self.rarest(principal, asked))
+        begin = await self._begin(principal, asked)
         if begin.passes_over:
             low, high, end = await self._bounded(principal.tenant, begin, low, high, newest=newest)
         else:
@@ -131,6 +131,13 @@ class TaskLists:
             return low, high, None
         end = max(ends) if newest else min(ends)
         return (end, high, end) if newest else (low, end, end)
+
+    async def _begin(self, principal: Principal, asked: TaskFilter) -> Begin:
+        words = whole_words_of(asked.words)
+        rare: list[WordRow] = []
+        if words:
+            rare = await self._fetch(reads.RARE_WORDS, tenant=principal.tenant, words=_json(words))
+        return begin_of(principal, asked, await self.rarest(principal, asked), [row.word for row in rare])
 
     async def rarest(self, principal: Principal, asked: TaskFilter) -> str | None:
         """Return the label or mark that the fewest tasks have; None if none is asked for."""
@@ -245,7 +252,7 @@ class TaskLists:
         if asked == TaskFilter(labels=asked.labels) and len(asked.labels) == 1 and asked.labels[0].count(":") == 1:
             numbers = await self.labelled(principal.tenant, party, asked.labels)
             return _counted(numbers[asked.labels[0]], at_least=False)
-        begin = begin_of(principal, asked, await self.rarest(principal, asked))
+        begin = await self._begin(principal, asked)
         low = FIRST if asked.created_after is None else PlaceRow(asked.created_after, "")
         high = LAST if asked.created_before is None else PlaceRow(asked.created_before, "")
         if begin.passes_over:

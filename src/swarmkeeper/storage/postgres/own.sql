@@ -19,6 +19,15 @@ SELECT tenant.id, tenant.weight, tenant.max_backlog, greatest(0, tenant.open_tas
             WHERE counts IS NOT NULL
        ) AS coming;
 
+-- name: erase_marks
+-- By the places of its rows, each found by its key: the planner may take the marks of a few items for many.
+DELETE FROM task_label
+ WHERE ctid = ANY (ARRAY (SELECT (SELECT listed.ctid FROM task_label AS listed
+                                   WHERE listed.tenant = has.tenant AND listed.label = has.label
+                                     AND listed.created_at = has.created_at AND listed.task = has.task)
+                            FROM mark_of_item AS has
+                           WHERE has.work = ANY (ARRAY (SELECT value FROM {each :works}))));
+
 -- name: audit_places_about
 SELECT place
   FROM audit_leaf
@@ -130,8 +139,23 @@ RETURNING seq;
 
 -- part: found_words
 -- Tasks of all tenants with these words, from the index of words. The database cannot tell how many have a word that
--- begins so, and would rather look at all tasks; nothing else in this query lets it.
-SELECT task.id, task.tenant, task.created_at FROM task WHERE title_words(task.title) @@ to_tsquery('simple', :query)
+-- begins so, and would rather look at all tasks; nothing else in this query lets it. With a word that begins so, the index
+-- puts together all titles that have one: so it is asked for rare words alone, and the few that it finds are looked at.
+SELECT few.id, few.tenant, few.created_at
+  FROM (SELECT task.id, task.tenant, task.created_at, task.title
+          FROM task
+         WHERE title_words(task.title) @@ to_tsquery('simple', :rare)
+        OFFSET 0) AS few
+ WHERE CAST(:rare AS text) = :query OR title_words(few.title) @@ to_tsquery('simple', :query)
+
+-- name: rare_words
+SELECT wanted.value AS word
+  FROM {each :words} AS wanted
+ WHERE NOT EXISTS (SELECT 1
+                     FROM (SELECT task.title FROM task WHERE task.tenant = :tenant
+                            ORDER BY task.created_at DESC, task.id DESC
+                            LIMIT 200) AS near
+                    WHERE strpos(lower(near.title COLLATE "default"), lower(wanted.value COLLATE "default")) > 0);
 
 -- part: has_words
 -- Whether a title has these words. Most have not: what costs less is asked first.

@@ -79,6 +79,11 @@ SELECT coalesce(owner.tbl_name, page.name) AS "table", sum(page.pgsize) AS bytes
 -- name: size_of_free
 SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count, pragma_page_size;
 
+-- name: erase_marks
+DELETE FROM task_label
+ WHERE (tenant, label, created_at, task) IN
+       (SELECT tenant, label, created_at, task FROM mark_of_item WHERE work IN (SELECT value FROM {each :works}));
+
 -- name: audit_places_about
 SELECT place
   FROM audit_leaf
@@ -118,6 +123,10 @@ RETURNING seq;
                     AND length(:last) > 6 AND :last NOT GLOB '*[^0-9A-Za-z]*'),
                 '"' || :last || '"*')
     || ')'
+
+-- name: rare_words
+-- The index begins with the rarest word by itself.
+SELECT '' AS word WHERE :tenant IS NULL AND :words IS NULL;
 
 -- name: worded_tasks_newest
 -- By the numbers of tasks, which are in the order of their creation. A place is the number of its task; without one, for
