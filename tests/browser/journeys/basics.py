@@ -253,7 +253,10 @@ def scrolls_through_all_tasks(context: BrowserContext) -> None:
 def keeps_what_was_read_while_the_server_is_away(context: BrowserContext) -> None:
     with watched(context) as page:
         sign_in(page)
-        for place, asked, shown in (("tasks", "**/tasks?*", ".task-row a"), ("queues", "**/queues?*", ".queues tbody tr")):
+        for place, asked, shown in (
+            ("tasks", "**/tasks?*", ".task-row a"),
+            ("queues", "**/queues?*", ".queues tbody tr"),
+        ):
             at(page, place)
             rows = page.locator(shown)
             expect(rows.first).to_be_visible()
