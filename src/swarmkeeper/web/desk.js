@@ -1375,7 +1375,7 @@ function Evaluators({ reviews }) {
     ] }, row.name)) }),
     !found.gold && jsxs("p", { class: "none", children: [
       "To see who is right, submit tasks of which you know the decision: ",
-      jsx(Command, { text: "swarmkeeper task submit --label gold=accept …" }),
+      jsx(Command, { text: "swarmkeeper submit TITLE --label gold:accept" }),
       " or rework, or reject."
     ] })
   ] });

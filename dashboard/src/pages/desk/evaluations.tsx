@@ -139,7 +139,7 @@ function Evaluators({ reviews }: { reviews: Review[] }) {
           </tr>
         ))}
       </Table>
-      {!found.gold && <p class="none">To see who is right, submit tasks of which you know the decision: <Command text="swarmkeeper task submit --label gold=accept …" /> or rework, or reject.</p>}
+      {!found.gold && <p class="none">To see who is right, submit tasks of which you know the decision: <Command text="swarmkeeper submit TITLE --label gold:accept" /> or rework, or reject.</p>}
     </>
   );
 }
