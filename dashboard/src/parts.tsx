@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { ApiError } from "./api.ts";
+import { ApiError } from "./api.ts";
 import { connection, now, say, tryNow, type Read } from "./live.ts";
 import { may } from "./state.ts";
 import { head, moment, safe, span, type Look, type Tone } from "./words.ts";
@@ -172,4 +172,27 @@ export function Dialog({ title, close, children, bare, ahead }: { title: string;
       {children}
     </dialog>
   );
+}
+
+/** Do one thing at a time; what is refused is kept to be shown. */
+export function useAct(): { busy: boolean; problem: ApiError | null; run: <T>(what: () => Promise<T>, done: string) => Promise<T | undefined> } {
+  const [busy, setBusy] = useState(false), [problem, setProblem] = useState<ApiError | null>(null);
+  async function run<T>(what: () => Promise<T>, done: string): Promise<T | undefined> {
+    if (busy) return undefined;
+    setBusy(true);
+    setProblem(null);
+    try {
+      const answer = await what();
+      if (done) say(done);
+      return answer;
+    } catch (thrown) {
+      const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
+      setProblem(error);
+      say(error.message);
+      return undefined;
+    } finally {
+      setBusy(false);
+    }
+  }
+  return { busy, problem, run };
 }

@@ -115,7 +115,10 @@ def test_what_evaluators_said_is_shown_with_its_votes_and_counted(desk: RealTown
     judges = [desk.bot("Evaluator", f"judge-{number}", skills=["essay"]) for number in (1, 2, 3)]
     bot = desk.bot("Executor", "essayist", skills=["essay"])
     review = {"quorum": {"accept": 2, "of": 3}, "evaluator_skills": ["essay"]}
-    known = ({}, {"labels": {"gold": "reject"}})  # of the second, somebody knows what it deserves
+    known: tuple[dict[str, Any], ...] = (
+        {},
+        {"labels": {"gold": "reject"}},
+    )  # of the second, somebody knows what it deserves
     for number in range(2):
         task = desk.submit([subtask("a", skill="essay")], title=f"Essay {number}", **review, **known[number])
         bot.report(bot.take(), output={"text": "words"})

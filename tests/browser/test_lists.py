@@ -87,6 +87,7 @@ def test_a_random_view_its_address_and_its_rows_are_the_same(stocked: tuple[Real
         line = line_of(
             status=draw.sample(STATUSES, draw.randrange(3)), outcome=draw.sample(OUTCOMES, draw.randrange(2)),
             label=draw.choice([{}, {}, {"team": "money"}, {"team": "docs", "env": "prod"}]), words=words,
+            skill=draw.choice([[], [], ["fetch"], ["ocr"]]), error=draw.choice([[], [], [], ["KeyError total"]]),
             order_by=draw.choice([*SORTS.values()][: 2 if words else 3]),
         )  # fmt: skip
         views.append(_view(stocked[0], line))

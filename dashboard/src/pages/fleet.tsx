@@ -3,11 +3,12 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiError, lists, type Bot, type KillState, type LeaseHeld, type Page } from "../api.ts";
+import { lists, type Bot, type KillState, type LeaseHeld, type Page } from "../api.ts";
 import { Chips, type Chip } from "../chips.tsx";
 import { useKeys } from "../keys.ts";
-import { say, useRead } from "../live.ts";
-import { Act, Ago, Command, Dialog, Key, Labels, NotDone, State, Trouble, When } from "../parts.tsx";
+import { useRead } from "../live.ts";
+import { FIRST_TASK } from "../query.ts";
+import { Act, Ago, Command, Dialog, Key, Labels, NotDone, State, Trouble, When, useAct } from "../parts.tsx";
 import { go, route, written } from "../route.ts";
 import { may } from "../state.ts";
 import { Windowed } from "../windowed.tsx";
@@ -132,25 +133,14 @@ function Inspector({ bot, kills, cost, again, close }: Shown) {
   const leases = useRead<Page<LeaseHeld>>(`leases ${bot.id}`, () => lists.leases(bot.id), { seldom: SELDOM_MS });
   const held = leases.state.value;
   const [killing, setKilling] = useState(false);
-  const [problem, setProblem] = useState<ApiError | null>(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, problem, run: once } = useAct();
   const kill = killOf(bot, kills), own = kill?.kind === "bot";
   const drained = bot.status === "draining" || bot.status === "disabled";
-  async function run(what: () => Promise<unknown>, done: string): Promise<void> {
-    setBusy(true);
-    setProblem(null);
-    try {
-      await what();
-      say(done);
-      setKilling(false);
-      await again();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setProblem(error);
-    } finally {
-      setBusy(false);
-    }
-  }
+  const run = (what: () => Promise<unknown>, done: string) => once(async () => {
+    await what();
+    setKilling(false);
+    await again();
+  }, done);
   const drain = () => void run(() => lists.steerBot(bot.id, drained ? "enable" : "drain"), drained ? "It gets work again." : "It gets no more work.");
   const stop = () => { if (own) void run(() => lists.lift(kill.id), "The kill is lifted."); else setKilling(true); };
   useKeys({ d: { does: drained ? "enable the bot" : "drain the bot", run: drain }, x: { does: own ? "lift the kill" : "kill the bot", run: stop } });
@@ -239,7 +229,7 @@ export function Queues() {
       <h1 class="hidden-text">Queues</h1>
       {all.length > 0 && <div class="filters"><Chips chips={chipsOf(all.map((queue) => lookOfQueue(queue, kills)), only)} toggle={(id) => set({ state: only === id ? "" : id })} /></div>}
       <Trouble read={seen} what="the queues" />
-      {seen.data && !all.length && <div class="empty"><h2>Nothing waits, and nothing is worked on.</h2><p>Work shows here as soon as a task has some.</p></div>}
+      {seen.data && !all.length && <div class="empty"><h2>Nothing waits, and nothing is worked on.</h2><p>The work of a task shows here: <Command text={FIRST_TASK} /></p></div>}
       {all.length > 0 && !queues.length && <div class="empty"><h2>No queue is like this now.</h2><button type="button" class="small" onClick={() => set({ state: "" })}>Drop {safe(only)}</button></div>}
       {queues.length > 0 && (
         <div class="scroll-x">

@@ -2,10 +2,10 @@
 // messages. A subtask that is chosen in the address is on the right.
 
 import { useState } from "preact/hooks";
-import { api, ApiError, type Subtask, type Task } from "../api.ts";
+import { api, type Subtask, type Task } from "../api.ts";
 import { useKeys, type Keys } from "../keys.ts";
-import { connection, ofTask, say, useRead } from "../live.ts";
-import { Act, Labels, NotDone, State, Trouble, When } from "../parts.tsx";
+import { connection, ofTask, useRead } from "../live.ts";
+import { Act, Labels, NotDone, State, Trouble, When, useAct } from "../parts.tsx";
 import { go, route, written } from "../route.ts";
 import { may } from "../state.ts";
 import { grouped, lookOfTask, money, safe } from "../words.ts";
@@ -29,8 +29,7 @@ export function TaskPage({ id }: { id: string }) {
   }, { on: ofTask(id), every: 2_000 });
   const seen = reading.state.value;
   const [asking, setAsking] = useState<Verb | null>(null);
-  const [problem, setProblem] = useState<ApiError | null>(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, problem, run: once } = useAct();
   const query = route.value.query;
   const chosen = query.get("subtask") ?? undefined, tab = query.get("tab") ?? "plan";
   const to = (changes: Record<string, string | null>) => {
@@ -47,17 +46,14 @@ export function TaskPage({ id }: { id: string }) {
   };
 
   async function run(name: string, doIt: () => Promise<unknown>): Promise<void> {
-    setBusy(true);
-    setProblem(null);
-    try {
-      await doIt();
-      say(`Done: ${name}.`);
-    } catch (thrown) {
-      setProblem(thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown)));
-    }
-    setAsking(null);
-    await reading.again();
-    setBusy(false);
+    await once(async () => {
+      try {
+        await doIt();
+      } finally {
+        setAsking(null);
+        await reading.again();
+      }
+    }, `Done: ${name}.`);
   }
   const steer = (verb: Exclude<Verb, "change">, reason = "") => void run(verb, () => api.steer(id, verb, reason));
 

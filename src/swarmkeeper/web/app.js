@@ -1810,6 +1810,27 @@ function Dialog({ title, close, children, bare: bare2, ahead: ahead2 }) {
     }
   );
 }
+function useAct() {
+  const [busy, setBusy] = d2(false), [problem2, setProblem] = d2(null);
+  async function run2(what, done) {
+    if (busy) return void 0;
+    setBusy(true);
+    setProblem(null);
+    try {
+      const answer = await what();
+      if (done) say(done);
+      return answer;
+    } catch (thrown) {
+      const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
+      setProblem(error);
+      say(error.message);
+      return void 0;
+    } finally {
+      setBusy(false);
+    }
+  }
+  return { busy, problem: problem2, run: run2 };
+}
 
 // src/route.ts
 function parse(hash) {
@@ -3009,6 +3030,7 @@ export {
   tryNow,
   understood,
   until,
+  useAct,
   A2 as useEffect,
   useKeys,
   F2 as useLayoutEffect,

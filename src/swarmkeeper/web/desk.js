@@ -1,4 +1,4 @@
-import { exactly, useKeys, Command, Glyph, Key, Trouble, Value, When, keep, kept, session, safe, shortId, act, call, get, useRef, useState, ApiError, say, useRead, Act, Dialog, NotDone, go, route, written, utc, jsx, jsxs, Fragment, grouped, money, lists, ofAlso, Ago, State, letters, may, theme, moment, api } from "./app.js";
+import { ApiError, exactly, useKeys, Command, Glyph, Key, Trouble, Value, When, keep, kept, session, safe, shortId, act, call, get, useRef, useState, say, useRead, Act, Dialog, NotDone, useAct, go, route, written, utc, jsx, jsxs, Fragment, grouped, money, lists, ofAlso, Ago, State, letters, may, theme, moment, api } from "./app.js";
 // src/pages/desk/audit.tsx
 
 // src/pages/desk/calls.ts
@@ -304,27 +304,6 @@ var More = ({ pages, what, children }) => jsxs("p", { class: "foot", children: [
   pages.more && jsx("button", { type: "button", class: "small", onClick: () => void pages.older(), children: "Older" }),
   children
 ] });
-function useAct() {
-  const [busy, setBusy] = useState(false), [problem, setProblem] = useState(null);
-  async function run(what, done) {
-    if (busy) return void 0;
-    setBusy(true);
-    setProblem(null);
-    try {
-      const answer = await what();
-      if (done) say(done);
-      return answer;
-    } catch (thrown) {
-      const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
-      setProblem(error);
-      say(error.message);
-      return void 0;
-    } finally {
-      setBusy(false);
-    }
-  }
-  return { busy, problem, run };
-}
 function address(changes) {
   const query = new URLSearchParams(route.value.query);
   for (const [name, value] of Object.entries(changes)) if (value) query.set(name, value);
@@ -1396,7 +1375,7 @@ function Evaluators({ reviews }) {
     ] }, row.name)) }),
     !found.gold && jsxs("p", { class: "none", children: [
       "To see who is right, submit tasks of which you know the decision: ",
-      jsx(Command, { text: "swarmkeeper task submit --label gold=accept …" }),
+      jsx(Command, { text: "swarmkeeper submit TITLE --label gold:accept" }),
       " or rework, or reject."
     ] })
   ] });

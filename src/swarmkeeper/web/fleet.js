@@ -1,4 +1,4 @@
-import { signal, useEffect, useRef, useState, ApiError, lists, Chips, useKeys, say, useRead, Act, Ago, Command, Dialog, Key, Labels, NotDone, State, Trouble, When, go, route, written, may, Windowed, grouped, money, safe, worse, Fragment, jsx, jsxs } from "./app.js";
+import { signal, useEffect, useRef, useState, lists, Chips, useKeys, useRead, FIRST_TASK, Act, Ago, Command, Dialog, Key, Labels, NotDone, State, Trouble, When, useAct, go, route, written, may, Windowed, grouped, money, safe, worse, Fragment, jsx, jsxs } from "./app.js";
 // src/pages/fleet.tsx
 
 // src/pages/fleet/states.ts
@@ -190,25 +190,14 @@ function Inspector({ bot, kills, cost, again, close }) {
   const leases = useRead(`leases ${bot.id}`, () => lists.leases(bot.id), { seldom: SELDOM_MS });
   const held = leases.state.value;
   const [killing, setKilling] = useState(false);
-  const [problem, setProblem] = useState(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, problem, run: once } = useAct();
   const kill = killOf(bot, kills), own = kill?.kind === "bot";
   const drained = bot.status === "draining" || bot.status === "disabled";
-  async function run(what, done) {
-    setBusy(true);
-    setProblem(null);
-    try {
-      await what();
-      say(done);
-      setKilling(false);
-      await again();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setProblem(error);
-    } finally {
-      setBusy(false);
-    }
-  }
+  const run = (what, done) => once(async () => {
+    await what();
+    setKilling(false);
+    await again();
+  }, done);
   const drain = () => void run(() => lists.steerBot(bot.id, drained ? "enable" : "drain"), drained ? "It gets work again." : "It gets no more work.");
   const stop = () => {
     if (own) void run(() => lists.lift(kill.id), "The kill is lifted.");
@@ -368,7 +357,10 @@ function Queues() {
     jsx(Trouble, { read: seen, what: "the queues" }),
     seen.data && !all.length && jsxs("div", { class: "empty", children: [
       jsx("h2", { children: "Nothing waits, and nothing is worked on." }),
-      jsx("p", { children: "Work shows here as soon as a task has some." })
+      jsxs("p", { children: [
+        "The work of a task shows here: ",
+        jsx(Command, { text: FIRST_TASK })
+      ] })
     ] }),
     all.length > 0 && !queues.length && jsxs("div", { class: "empty", children: [
       jsx("h2", { children: "No queue is like this now." }),

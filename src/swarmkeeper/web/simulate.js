@@ -1,4 +1,4 @@
-import { Command, Glyph, grouped, head, safe, span, useRef, useState, ApiError, say, useRead, Act, Dialog, NotDone, go, route, written, utc, jsx, jsxs, Fragment } from "./app.js";
+import { Command, Glyph, grouped, head, safe, span, useRef, useState, say, useRead, Act, Dialog, NotDone, useAct, go, route, written, utc, jsx, jsxs, Fragment } from "./app.js";
 // src/pages/desk/simulate.tsx
 
 // src/pages/desk/kit.tsx

@@ -1,4 +1,4 @@
-import { connection, Labels, useState, useKeys, Dialog, money, jsx, jsxs, act, api, call, get, ApiError, ofTask, pending, say, useRead, Act, NotDone, Trouble, Value, When, may, grouped, safe, shortId, lookOfEnding, lookOfItem, span, useEffect, useLayoutEffect, useRef, BASE, scriptUrl, SKELETON_AFTER_MS, Command, Refused, Skeleton, go, route, written, Fragment, State, edgesOf, Graph, GRAPH_MAX, nodesOf, Ago, useMemo, ranksOf, worse, now as clockNow, Glyph, moment, now, lookOfTask, since } from "./app.js";
+import { connection, Labels, useState, useKeys, Dialog, money, jsx, jsxs, act, api, call, get, ApiError, ofTask, pending, useRead, Act, NotDone, Trouble, Value, When, useAct, may, grouped, safe, shortId, lookOfEnding, lookOfItem, span, useEffect, useLayoutEffect, useRef, BASE, scriptUrl, SKELETON_AFTER_MS, Command, Refused, Skeleton, go, route, written, Fragment, State, edgesOf, Graph, GRAPH_MAX, nodesOf, Ago, useMemo, ranksOf, worse, now as clockNow, Glyph, moment, now, lookOfTask, since } from "./app.js";
 // src/pages/task.tsx
 
 // src/pages/task/ask.tsx
@@ -226,34 +226,29 @@ function Messages({ id: id2 }) {
 }
 function payloadOf(typed) {
   if (!typed.trim().startsWith("{")) return { text: typed };
-  return JSON.parse(typed);
+  try {
+    return JSON.parse(typed);
+  } catch (error) {
+    throw new ApiError(-1, "malformed", `This is no JSON object: ${error.message}`);
+  }
 }
 function Send({ id: id2, sent }) {
   const [text, setText] = useState(""), [to, setTo] = useState("");
-  const [problem, setProblem] = useState(null);
-  const [busy, setBusy] = useState(false);
-  async function send() {
-    setBusy(true);
-    setProblem(null);
-    try {
-      await calls.send(id2, payloadOf(text), to.trim());
-      say("Sent.");
-      setText("");
-      await sent();
-    } catch (thrown) {
-      setProblem(thrown instanceof ApiError ? thrown : new ApiError(-1, "malformed", `This is no JSON object: ${thrown.message}`));
-    }
-    setBusy(false);
-  }
+  const { busy, problem, run } = useAct();
+  const send = () => void run(async () => {
+    await calls.send(id2, payloadOf(text), to.trim());
+    setText("");
+    await sent();
+  }, "Sent.");
   return jsxs("form", { class: "send", onSubmit: (event) => {
     event.preventDefault();
-    if (text.trim() && may("task.message")) void send();
+    if (text.trim() && may("task.message")) send();
   }, children: [
     jsx("label", { for: "to", children: "To the bot (its name; empty: all that work on the task)" }),
     jsx("input", { id: "to", type: "text", maxLength: 128, value: to, onInput: (event) => setTo(event.currentTarget.value) }),
     jsx("label", { for: "message", children: "Message (text, or a JSON object)" }),
     jsx("textarea", { id: "message", rows: 2, value: text, onInput: (event) => setText(event.currentTarget.value) }),
-    jsx("div", { children: jsx(Act, { action: "task.message", busy: busy || !text.trim(), run: () => void send(), children: "Send" }) }),
+    jsx("div", { children: jsx(Act, { action: "task.message", busy: busy || !text.trim(), run: send, children: "Send" }) }),
     problem && jsx(NotDone, { error: problem })
   ] });
 }
@@ -1125,8 +1120,7 @@ function TaskPage({ id: id2 }) {
   }, { on: ofTask(id2), every: 2e3 });
   const seen = reading.state.value;
   const [asking, setAsking] = useState(null);
-  const [problem, setProblem] = useState(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, problem, run: once } = useAct();
   const query = route.value.query;
   const chosen = query.get("subtask") ?? void 0, tab = query.get("tab") ?? "plan";
   const to = (changes) => {
@@ -1143,17 +1137,14 @@ function TaskPage({ id: id2 }) {
     if (next) set({ subtask: next.key });
   };
   async function run(name, doIt) {
-    setBusy(true);
-    setProblem(null);
-    try {
-      await doIt();
-      say(`Done: ${name}.`);
-    } catch (thrown) {
-      setProblem(thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown)));
-    }
-    setAsking(null);
-    await reading.again();
-    setBusy(false);
+    await once(async () => {
+      try {
+        await doIt();
+      } finally {
+        setAsking(null);
+        await reading.again();
+      }
+    }, `Done: ${name}.`);
   }
   const steer = (verb, reason = "") => void run(verb, () => api.steer(id2, verb, reason));
   const open = task?.outcome === null, paused = task?.holds.includes("paused"), failed = task?.status === "FAILED";

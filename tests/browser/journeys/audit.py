@@ -72,7 +72,7 @@ def sees_that_an_answer_was_forged(context: BrowserContext) -> None:
 
     def body(route: Route) -> None:
         said = _answer(route).json()
-        route.fulfill(json={**said, "body": said["body"].replace("task", "tusk")})
+        route.fulfill(json={**said, "salt": "0" * len(said["salt"])})
 
     def first_hash(text: str) -> str:
         return re.sub(r"(\nindex \d+\n)(.)", lambda found: found[1] + ("B" if found[2] == "A" else "A"), text)

@@ -121,6 +121,8 @@ def marks_rows(context: BrowserContext) -> None:
         expect(foot).to_contain_text("4 marked")
         page.get_by_role("checkbox").nth(9).click(modifiers=["Shift"])
         expect(foot).to_contain_text("10 marked")
+        page.get_by_role("checkbox").nth(5).click(modifiers=["Shift"])
+        expect(foot).to_contain_text("10 marked")  # a range marks, also what is marked
         page.keyboard.press("*")
         expect(foot).to_contain_text("40 marked")
         page.keyboard.press("Escape")
@@ -330,6 +332,7 @@ def begins_with_nothing(context: BrowserContext) -> None:
             expect(page.locator(".empty")).to_contain_text(command)
         at(page, "queues")
         expect(page.get_by_role("heading", name="Nothing waits, and nothing is worked on.")).to_be_visible()
+        expect(page.locator(".empty")).to_contain_text("swarmkeeper submit Hello")
 
 
 @journey

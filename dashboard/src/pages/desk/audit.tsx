@@ -5,12 +5,12 @@ import { useState } from "preact/hooks";
 import { ApiError, exactly } from "../../api.ts";
 import { useKeys } from "../../keys.ts";
 import { say, useRead } from "../../live.ts";
-import { Act, Command, Glyph, Key, NotDone, Trouble, Value, When } from "../../parts.tsx";
+import { Act, Command, Glyph, Key, NotDone, Trouble, Value, When, useAct } from "../../parts.tsx";
 import { keep, kept, session, utc } from "../../state.ts";
 import { safe, shortId, type Tone } from "../../words.ts";
 import { desk, type AuditRecord } from "./calls.ts";
 import { goesOn } from "./history.ts";
-import { address, asked, CALM, Field, More, put, timeOf, useAct, usePages, writtenTime, zoneName } from "./kit.tsx";
+import { address, asked, CALM, Field, More, put, timeOf, usePages, writtenTime, zoneName } from "./kit.tsx";
 import { bodyStep, check, parseNote, parseProof, verifierKey, type Step } from "./proof.ts";
 
 const FILTERS = [

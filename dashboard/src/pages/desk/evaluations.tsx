@@ -4,11 +4,11 @@ import { useState } from "preact/hooks";
 import { api, lists, type TaskEvent } from "../../api.ts";
 import { useKeys } from "../../keys.ts";
 import { useRead } from "../../live.ts";
-import { Ago, Command, Key, NotDone, State, Trouble, When } from "../../parts.tsx";
+import { Ago, Command, Key, NotDone, State, Trouble, When, useAct } from "../../parts.tsx";
 import { go, route, written } from "../../route.ts";
 import { safe, shortId, type Look } from "../../words.ts";
 import { desk } from "./calls.ts";
-import { address, asked, CALM, More, put, Table, useAct, usePages } from "./kit.tsx";
+import { address, asked, CALM, More, put, Table, usePages } from "./kit.tsx";
 
 const COUNTED_MAX = 30; // tasks whose verdicts are read to count by evaluator
 const LOOKS: Record<string, Look> = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
@@ -139,7 +139,7 @@ function Evaluators({ reviews }: { reviews: Review[] }) {
           </tr>
         ))}
       </Table>
-      {!found.gold && <p class="none">To see who is right, submit tasks of which you know the decision: <Command text="swarmkeeper task submit --label gold=accept …" /> or rework, or reject.</p>}
+      {!found.gold && <p class="none">To see who is right, submit tasks of which you know the decision: <Command text="swarmkeeper submit TITLE --label gold:accept" /> or rework, or reject.</p>}
     </>
   );
 }

@@ -2,9 +2,9 @@
 
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
-import { ApiError, type Page } from "../../api.ts";
+import type { Page } from "../../api.ts";
 import { say, useRead, type Read, type ReadOptions } from "../../live.ts";
-import { Act, Dialog, NotDone } from "../../parts.tsx";
+import { Act, Dialog, NotDone, useAct } from "../../parts.tsx";
 import { go, route, written } from "../../route.ts";
 import { utc } from "../../state.ts";
 
@@ -49,29 +49,6 @@ export function usePages<T>(key: string, read: (token: string) => Promise<Page<T
 export const More = ({ pages, what, children }: { pages: Pages<any>; what: string; children?: ComponentChildren }) => (
   <p class="foot">{pages.items.length}{pages.more ? " and more" : ""} {pages.items.length === 1 ? what.slice(0, -1) : what} {pages.more && <button type="button" class="small" onClick={() => void pages.older()}>Older</button>}{children}</p>
 );
-
-/** Do one thing at a time; what is refused is kept to be shown. */
-export function useAct(): { busy: boolean; problem: ApiError | null; run: <T>(what: () => Promise<T>, done: string) => Promise<T | undefined> } {
-  const [busy, setBusy] = useState(false), [problem, setProblem] = useState<ApiError | null>(null);
-  async function run<T>(what: () => Promise<T>, done: string): Promise<T | undefined> {
-    if (busy) return undefined;
-    setBusy(true);
-    setProblem(null);
-    try {
-      const answer = await what();
-      if (done) say(done);
-      return answer;
-    } catch (thrown) {
-      const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
-      setProblem(error);
-      say(error.message);
-      return undefined;
-    } finally {
-      setBusy(false);
-    }
-  }
-  return { busy, problem, run };
-}
 
 /** The address of the page with other values; null or "" takes one out. */
 export function address(changes: Record<string, string | null>): string {

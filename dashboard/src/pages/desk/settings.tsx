@@ -4,11 +4,11 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { lists, type KillState } from "../../api.ts";
 import { ofAlso, useRead } from "../../live.ts";
-import { Act, Ago, Command, Dialog, NotDone, State, Trouble, Value, When } from "../../parts.tsx";
+import { Act, Ago, Command, Dialog, NotDone, State, Trouble, Value, When, useAct } from "../../parts.tsx";
 import { letters, may, session, theme, utc, type Theme } from "../../state.ts";
 import { grouped, moment, money, safe, shortId, type Look } from "../../words.ts";
 import { desk, type KeyRecord, type Person, type Redacted, type SignedIn } from "./calls.ts";
-import { address, asked, CALM, Confirm, Field, More, Table, timeOf, useAct, usePages, zoneName } from "./kit.tsx";
+import { address, asked, CALM, Confirm, Field, More, Table, timeOf, usePages, zoneName } from "./kit.tsx";
 
 const PARTS: Record<string, { name: string; Part: () => ComponentChildren }> = {
   you: { name: "You", Part: You },

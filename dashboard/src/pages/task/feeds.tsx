@@ -3,8 +3,8 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { ApiError, type Page } from "../../api.ts";
-import { ofTask, pending, say, useRead } from "../../live.ts";
-import { Act, NotDone, Trouble, Value, When } from "../../parts.tsx";
+import { ofTask, pending, useRead } from "../../live.ts";
+import { Act, NotDone, Trouble, Value, When, useAct } from "../../parts.tsx";
 import { may } from "../../state.ts";
 import { grouped, safe, shortId } from "../../words.ts";
 import { calls, type AuditRecord } from "./calls.ts";
@@ -135,33 +135,28 @@ export function Messages({ id }: { id: string }) {
 /** What was typed as the payload of a message: a JSON object as it is, any other text as `text`. */
 export function payloadOf(typed: string): Record<string, unknown> {
   if (!typed.trim().startsWith("{")) return { text: typed };
-  return JSON.parse(typed) as Record<string, unknown>;
+  try {
+    return JSON.parse(typed) as Record<string, unknown>;
+  } catch (error) {
+    throw new ApiError(-1, "malformed", `This is no JSON object: ${(error as Error).message}`);
+  }
 }
 
 function Send({ id, sent }: { id: string; sent: () => Promise<void> }) {
   const [text, setText] = useState(""), [to, setTo] = useState("");
-  const [problem, setProblem] = useState<ApiError | null>(null);
-  const [busy, setBusy] = useState(false);
-  async function send(): Promise<void> {
-    setBusy(true);
-    setProblem(null);
-    try {
-      await calls.send(id, payloadOf(text), to.trim());
-      say("Sent.");
-      setText("");
-      await sent();
-    } catch (thrown) {
-      setProblem(thrown instanceof ApiError ? thrown : new ApiError(-1, "malformed", `This is no JSON object: ${(thrown as Error).message}`));
-    }
-    setBusy(false);
-  }
+  const { busy, problem, run } = useAct();
+  const send = () => void run(async () => {
+    await calls.send(id, payloadOf(text), to.trim());
+    setText("");
+    await sent();
+  }, "Sent.");
   return (
-    <form class="send" onSubmit={(event) => { event.preventDefault(); if (text.trim() && may("task.message")) void send(); }}>
+    <form class="send" onSubmit={(event) => { event.preventDefault(); if (text.trim() && may("task.message")) send(); }}>
       <label for="to">To the bot (its name; empty: all that work on the task)</label>
       <input id="to" type="text" maxLength={128} value={to} onInput={(event) => setTo(event.currentTarget.value)} />
       <label for="message">Message (text, or a JSON object)</label>
       <textarea id="message" rows={2} value={text} onInput={(event) => setText(event.currentTarget.value)} />
-      <div><Act action="task.message" busy={busy || !text.trim()} run={() => void send()}>Send</Act></div>
+      <div><Act action="task.message" busy={busy || !text.trim()} run={send}>Send</Act></div>
       {problem && <NotDone error={problem} />}
     </form>
   );
