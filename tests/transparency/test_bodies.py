@@ -7,12 +7,14 @@ import msgspec
 import pytest
 
 from swarmkeeper.transparency import outside
+from swarmkeeper.transparency.checkpoints import Head
 from swarmkeeper.transparency.notes import BadNote
 from swarmkeeper.transparency.outside import ProvedRecord, proved_body
 from tests.http.conftest import Caller, Fleet
 from tests.http.test_erasure import erase, gone
 from tests.transparency.conftest import KeyFile, served
 
+HEAD = Head("swarm.example.org/default", 1, bytes(32))
 SENT = {"title": "Read a page", "subtasks": [{"key": "read", "description": "", "required_skills": ["web"]}]}
 
 
@@ -71,7 +73,7 @@ async def test_a_forged_body_is_refused(key_file: KeyFile, field: str, forged: A
 
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"index":"0"}', b"\xff", b"{"])
 def test_what_is_no_body_is_refused(data: bytes) -> None:
-    record = ProvedRecord(0, b'{"body":{"alg":"sha256-salted-parts","commitment":"00"}}', None)  # type: ignore[arg-type]  # not read
+    record = ProvedRecord(0, b'{"body":{"alg":"sha256-salted-parts","commitment":"00"}}', HEAD)
 
     with pytest.raises(BadNote, match="no body of a record"):
         proved_body(record, data)
@@ -119,7 +121,7 @@ async def test_a_record_of_an_earlier_version_says_that_only_the_store_can_verif
     old = {**given, "alg": "sha256-salted", "salt": None, "body": None, "rest": None}
 
     with pytest.raises(BadNote, match="only the store"):
-        proved_body(ProvedRecord(0, record, None), json.dumps(old).encode())  # type: ignore[arg-type]  # not read
+        proved_body(ProvedRecord(0, record, HEAD), json.dumps(old).encode())
 
 
 async def one_task(swarm: Any) -> str:

@@ -296,7 +296,7 @@ class _Committed(msgspec.Struct):
     commitment: str
 
 
-class _Leaf(msgspec.Struct):
+class _CommittingLeaf(msgspec.Struct):
     body: _Committed
 
 
@@ -340,7 +340,7 @@ def proved_body(record: ProvedRecord, data: bytes) -> str | None:
     """
     try:
         said = msgspec.json.decode(data, type=OpenedBody)
-        committed = msgspec.json.decode(record.record, type=_Leaf).body
+        committed = msgspec.json.decode(record.record, type=_CommittingLeaf).body
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadNote("this is no body of a record") from None
     if said.index != record.index:
