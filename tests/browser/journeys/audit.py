@@ -178,7 +178,7 @@ def _paste(page: Page, text: str) -> None:
 
 @journey
 def proves_with_what_was_kept(context: BrowserContext) -> None:
-    """The server's word for its own key is named as such; what a person keeps is held against it, also after a reload."""
+    """The server's word for its own key is named as such; what a person keeps is held against it after a reload."""
     index, another_key, forged, own_key = json.loads(given.arguments[0])
     with watched(context) as page:
         sign_in(page)
