@@ -71,6 +71,19 @@ async def test_a_forged_body_is_refused(key_file: KeyFile, field: str, forged: A
         proved_body(found, json.dumps(changed).encode())
 
 
+async def test_a_part_of_the_body_is_not_passed_off_as_salt(key_file: KeyFile) -> None:
+    key = key_file.add()
+    async with served("sqlite://:memory:", key_file) as log:
+        await one_task(log.swarm)
+        await log.sign()
+        found = outside.proved(await log.get("0/proof"), [key])
+        given = json.loads(await log.get("0/body"))
+
+    shifted = {**given, "salt": given["salt"] + b"{".hex(), "body": given["body"][1:]}  # the same bytes are hashed
+    with pytest.raises(BadNote, match="another length"):
+        proved_body(found, json.dumps(shifted).encode())
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"index":"0"}', b"\xff", b"{"])
 def test_what_is_no_body_is_refused(data: bytes) -> None:
     record = ProvedRecord(0, b'{"body":{"alg":"sha256-salted-parts","commitment":"00"}}', HEAD)

@@ -278,6 +278,7 @@ class _Staged:
 
 _PROOF = "c2sp.org/tlog-proof@v1"
 _PARTS = "sha256-salted-parts"  # how a record commits to its body: see `AuditBody` of the API
+_SALT_BYTES = 16
 
 
 class OpenedBody(msgspec.Struct):
@@ -350,10 +351,13 @@ def proved_body(record: ProvedRecord, data: bytes) -> str | None:
     if said.salt is None or said.body is None or said.rest is None:
         raise BadNote("a record of this earlier version commits to its body as a whole: only the store can verify it")
     try:
-        shown = sha256(bytes.fromhex(said.salt) + said.body.encode()).digest()
-        found = sha256(shown + bytes.fromhex(said.rest)).hexdigest()
+        salt, rest = bytes.fromhex(said.salt), bytes.fromhex(said.rest)
+        shown = sha256(salt + said.body.encode()).digest()
     except ValueError:
         raise BadNote("this is no body of a record") from None
+    if len(salt) != _SALT_BYTES:  # else a part of the body could be passed off as salt
+        raise BadNote("this is no body of a record: its salt has another length")
+    found = sha256(shown + rest).hexdigest()
     if committed.alg != _PARTS or found != committed.commitment:
         raise BadNote(f"record {record.index} commits to another body")
     return said.body

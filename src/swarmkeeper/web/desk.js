@@ -188,7 +188,7 @@ function bodyStep(proofText, shown, opened, read) {
   const { salt, body, rest } = opened;
   if (salt === null || body === null || rest === null) return step(null, `of this earlier version (${opened.alg}), swarmkeeper audit verify checks it in the store`);
   const { alg, commitment } = JSON.parse(new TextDecoder().decode(parseProof(proofText).record)).body;
-  if (alg !== "sha256-salted-parts" || hex(sha256(sha256(ofHex(salt), utf8.encode(body)), ofHex(rest))) !== commitment) return step(false, "the record commits to another body");
+  if (alg !== "sha256-salted-parts" || salt.length !== 32 || hex(sha256(sha256(ofHex(salt), utf8.encode(body)), ofHex(rest))) !== commitment) return step(false, "the record commits to another body");
   const { payload, events } = read(body);
   const other = [["its payload", payload, shown.payload], ["its events", events, shown.events]].filter(([, one, other2]) => !same(one, other2, true)).map(([name]) => name);
   return other.length ? step(false, `what is shown differs from what is proved in ${other.join(" and ")}`) : step(true, "the record commits to the body below");
