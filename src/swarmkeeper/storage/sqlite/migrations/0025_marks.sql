@@ -8,19 +8,22 @@ SELECT task.tenant, char(31) || 'skill:' || skill.value, task.created_at, task.i
  UNION ALL
 SELECT task.tenant, char(31) || 'error:' || word.value, task.created_at, task.id, attempt.work
   FROM task JOIN attempt ON attempt.task = task.id AND attempt.error IS NOT NULL,
-       json_each('[' || replace(json_quote(
-       replace(replace(replace(replace(replace(replace(replace(
-       replace(replace(replace(replace(replace(replace(replace(
-       replace(replace(replace(replace(replace(replace(replace(
-       replace(replace(replace(replace(replace(replace(replace(
-       replace(replace(replace(replace(replace(replace(replace(
-       lower(substr(attempt.error ->> 'message', 1, 300))
-       , '"', ' '), '''', ' '), '!', ' '), '#', ' '), '$', ' '), '%', ' '), '&', ' '), '(', ' '), ')', ' ')
-       , '*', ' '), '+', ' '), ',', ' '), '-', ' '), '.', ' '), '/', ' '), ':', ' '), ';', ' '), '<', ' ')
-       , '=', ' '), '>', ' '), '?', ' '), '@', ' '), '[', ' '), '\', ' '), ']', ' '), '^', ' '), '`', ' ')
-       , '{', ' '), '|', ' '), '}', ' '), '~', ' '), char(9), ' '), char(10), ' '), char(13), ' ')
-       , char(127), ' ')
-       ), ' ', '","') || ']') AS word
+       -- In four parts: a program with an older SQLite (before 3.46) can open no store with one expression so deep.
+       json_each('[' || replace(json_quote((
+       SELECT replace(replace(replace(replace(replace(replace(replace(replace(replace(said
+              , '{', ' '), '|', ' '), '}', ' '), '~', ' '), '`', ' '), char(9), ' '), char(10), ' '), char(13), ' ')
+              , char(127), ' ')
+         FROM (SELECT replace(replace(replace(replace(replace(replace(replace(replace(replace(said
+                      , '=', ' '), '>', ' '), '?', ' '), '@', ' '), '[', ' '), '\', ' '), ']', ' '), '^', ' '), ';', ' ')
+                      AS said
+                 FROM (SELECT replace(replace(replace(replace(replace(replace(replace(replace(replace(said
+                              , '*', ' '), '+', ' '), ',', ' '), '-', ' '), '.', ' '), '/', ' '), ':', ' '), '<', ' ')
+                              , ')', ' ') AS said
+                         FROM (SELECT replace(replace(replace(replace(replace(replace(replace(replace(
+                                      lower(substr(attempt.error ->> 'message', 1, 300))
+                                      , '"', ' '), '''', ' '), '!', ' '), '#', ' '), '$', ' '), '%', ' '), '&', ' ')
+                                      , '(', ' ') AS said)))
+       )), ' ', '","') || ']') AS word
  WHERE word.value <> '' AND attempt.error ->> 'message' IS NOT NULL;
 CREATE VIEW label_of_task (tenant, label, created_at, task) AS
 SELECT task.tenant, has.key || ':' || has.value, task.created_at, task.id FROM task, json_each(task.labels) AS has
