@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from swarmkeeper.core.commands import ClaimWork
 from swarmkeeper.core.errors import (
     AlreadyReported,
     LeaseLost,
@@ -16,7 +17,8 @@ from swarmkeeper.core.errors import (
     TaskClosed,
 )
 from swarmkeeper.core.states import Status
-from swarmkeeper.sim.harness import Harness, HarnessLease
+from swarmkeeper.engine.polls import Poll
+from swarmkeeper.sim.harness import Harness, HarnessLease, Parked
 
 HALF_MINUTE = 30
 MICROSECOND = 0.000_001
@@ -290,6 +292,39 @@ def test_leases_that_a_repeated_claim_returned_stay_although_the_first_call_turn
     assert swarm.report(again).leases == ()
     assert [attempt["ending"] for attempt in swarm.attempts(again.work)] == ["succeeded"]
     assert swarm.work(task, "a").status is Status.SUCCEEDED
+
+
+def both(swarm: Harness, bot: str) -> list[Parked]:
+    """Let a call and its repetition come to the same batch."""
+    claim = ClaimWork(by=swarm.principal(bot), bot=bot, claim_id="c1")
+
+    async def ask() -> list[Poll]:
+        return [swarm.engine.claim(claim, parks=True) for _ in range(2)]
+
+    polls = [Parked(swarm, bot, poll) for poll in swarm.run(ask())]
+    swarm.advance(0)
+    assert polls[0].leases == polls[1].leases != ()
+    return polls
+
+
+def test_leases_stay_if_a_call_that_came_with_its_repetition_turns_out_to_be_cut(swarm: Harness) -> None:
+    task, bot = swarm.submit(["a"]), swarm.bot("worker")
+    first, again = both(swarm, bot)
+
+    first.hang_up()
+
+    assert swarm.report(again.leases[0]).leases == ()
+    assert swarm.work(task, "a").status is Status.SUCCEEDED
+
+
+def test_leases_return_to_their_queue_if_neither_a_call_nor_its_repetition_received_them(swarm: Harness) -> None:
+    task, bot = swarm.submit(["a"]), swarm.bot("worker")
+
+    for poll in both(swarm, bot):
+        assert swarm.work(task, "a").status is Status.LEASED
+        poll.hang_up()
+
+    assert swarm.work(task, "a").status is Status.READY
 
 
 def test_leases_that_no_call_of_a_claim_received_return_to_their_queue(swarm: Harness) -> None:

@@ -48,6 +48,7 @@ class Dispatcher:
         self._heads: dict[str, ReadyQueues] = {}  # by tenant
         self._taken: set[str] = set()
         self._held: dict[str, int] = {}  # bot id -> its leases before this batch
+        self._answered: list[Poll] = []
 
     def _may_have_work(self, poll: Poll) -> bool:
         """Whether this poll is to be tried again, or an item entered one of its queues."""
@@ -81,7 +82,7 @@ class Dispatcher:
         resting = [poll for poll in polls if poll.arrival in rests]
         await self._load([poll for poll in polls if poll.arrival not in rests] + resting[:came])
         unloaded = {poll.arrival: poll for poll in resting[came:]}
-        answered = []
+        answered = self._answered
         granted = 0
         for poll in polls:
             if not poll.open:
@@ -330,6 +331,9 @@ class Dispatcher:
         for lease in live:
             self._working.edit_lease(lease)
         self._working.finish()
+        for earlier in self._answered:  # a batch raises a version once: the loss of these takes nothing back
+            if earlier.claim.claim_id == poll.claim.claim_id and earlier.claim.bot == poll.claim.bot:
+                earlier.repeated = True
         return granted
 
     def _granted(self, leases: Iterable[LeaseRecord]) -> tuple[Granted, ...]:

@@ -189,7 +189,7 @@ class Engine:
         Leases that a repeated call was given meanwhile, here or at another server, stay with their bot.
         """
         self.scheduler.forget(poll)
-        for granted in poll.found.leases:
+        for granted in poll.leases_lost_with_it:
             if not self._stopping:
                 stored = granted.lease.version + 1  # the batch that granted it has raised it after the copy
                 lost = TimerFired(kind="unseen", ref=granted.work, lease_id=granted.lease_id, version=stored)

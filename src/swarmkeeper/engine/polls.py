@@ -72,6 +72,12 @@ class Poll:
     state: PollState = PollState.DUE
     # What the last try found. Kept when answered: the leases are taken back if the caller does not receive them.
     found: Claimed = Claimed((), None)
+    repeated: bool = False  # a later call with its claim id found the same leases in the same batch
+
+    @property
+    def leases_lost_with_it(self) -> tuple[Granted, ...]:
+        """Return the leases that nobody gets if its answer is lost."""
+        return () if self.repeated else self.found.leases
 
     @property
     def open(self) -> bool:
@@ -88,7 +94,7 @@ class Poll:
 
     def end_try(self, found: Claimed) -> None:
         """Keep what the try found, until the batch is committed."""
-        self.found = found
+        self.found, self.repeated = found, False
         if found.leases:
             self._move(PollState.GRANTED)
 
