@@ -25,6 +25,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import apsw
 import asyncpg
@@ -263,7 +264,7 @@ class Work:
 
         def connected(store: SqliteStore, *, writing: bool) -> apsw.Connection:
             connection = connect_sqlite(store, writing=writing)
-            if not writing:  # the engine writes, and reads what it decides by, whenever it wants to
+            if not writing:  # on the other one, the engine writes and reads what it decides by, whatever is called
                 self.watch_sqlite(connection)
             return connection
 
@@ -272,13 +273,12 @@ class Work:
                 self.asked.append((query, list(args)))
             return await original(connection, query, *args, **more)
 
-        SqliteStore.connect = connected  # type: ignore[method-assign, assignment]
         asyncpg.Connection.fetch = fetch
         try:
-            yield
+            with patch.object(SqliteStore, "connect", connected):
+                yield
         finally:
             asyncpg.Connection.fetch = original
-            SqliteStore.connect = connect_sqlite  # type: ignore[method-assign]
 
     async def pages(self, connection: Any, *, explained: bool) -> int:
         """Return how many pages the noted statements looked at, each run again."""
