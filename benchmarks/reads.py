@@ -25,6 +25,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import apsw
 import asyncpg
@@ -35,7 +36,7 @@ from swarmkeeper.reads.insight import shared_reads
 from swarmkeeper.settings import Settings
 from swarmkeeper.storage.opening import is_postgres
 from swarmkeeper.storage.postgres.connections import connect
-from swarmkeeper.storage.sqlite.store import path_of
+from swarmkeeper.storage.sqlite.store import SqliteStore, path_of
 from swarmkeeper.testing.test_server import soon
 
 TRIES = 15
@@ -258,21 +259,26 @@ class Work:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Note statements of all stores that are opened within the block."""
-        original = asyncpg.Connection.fetch
+        """Note what is read for calls, in all stores that are opened within the block."""
+        original, connect_sqlite = asyncpg.Connection.fetch, SqliteStore.connect
+
+        def connected(store: SqliteStore, *, writing: bool) -> apsw.Connection:
+            connection = connect_sqlite(store, writing=writing)
+            if not writing:  # on the other one, the engine writes and reads what it decides by, whatever is called
+                self.watch_sqlite(connection)
+            return connection
 
         async def fetch(connection: Any, query: str, *args: Any, **more: Any) -> Any:
             if self.is_on:
                 self.asked.append((query, list(args)))
             return await original(connection, query, *args, **more)
 
-        apsw.connection_hooks.append(self.watch_sqlite)
         asyncpg.Connection.fetch = fetch
         try:
-            yield
+            with patch.object(SqliteStore, "connect", connected):
+                yield
         finally:
             asyncpg.Connection.fetch = original
-            apsw.connection_hooks.remove(self.watch_sqlite)
 
     async def pages(self, connection: Any, *, explained: bool) -> int:
         """Return how many pages the noted statements looked at, each run again."""

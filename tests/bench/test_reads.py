@@ -16,7 +16,10 @@ from tests.support.postgres import server
 
 FEW, MANY = 2_000, 20_000
 # Sums over names and days, and what there are few of in the smaller store.
-SUMS = ("labels", "costs", "queues", "open approvals", "an operation", "tasks: rare", "tasks: failed")
+SUMS = ("labels", "costs", "queues", "open approvals", "an operation")
+# Lists of which the smaller store has less than a usual page: it has more than a page of this size.
+SMALL_PAGES = ("tasks: skill of few", "tasks: words of errors", "tasks: failed")
+SMALL_PAGE = 5
 
 
 def steps_of(folder: Path, tasks: int) -> dict[str, int]:
@@ -28,7 +31,9 @@ def steps_of(folder: Path, tasks: int) -> dict[str, int]:
 
 @pytest.fixture
 def bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let pages look at few tasks: both stores have more."""
+    """Let pages have and look at few tasks: both stores have more."""
+    small = {what: f"{reads.READS[what]}&page_size={SMALL_PAGE}" for what in SMALL_PAGES}
+    monkeypatch.setattr(reads, "READS", {**reads.READS, **small})
     monkeypatch.setattr(reads, "ITEMS", 300)
     monkeypatch.setattr("swarmkeeper.reads.tasks.lists.LOOKED_AT_MAX", 60)
     monkeypatch.setattr("swarmkeeper.reads.tasks.lists.COUNTED_MAX", 60)

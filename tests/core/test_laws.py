@@ -179,7 +179,8 @@ def test_a_claim_may_narrow_the_bots_skills_but_not_widen_them() -> None:
 
 
 def a_working_set() -> tuple[WorkingSet, TaskRecord, Work]:
-    working = WorkingSet(now=1_000_000, rules=RULES, limits=Limits(), queues=QueueBook())
+    queues = QueueBook((Queue(1, Kind.EXECUTE, ()),))  # an item is made with its queue, and no queue is ever removed
+    working = WorkingSet(now=1_000_000, rules=RULES, limits=Limits(), queues=queues)
     task = TaskRecord("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key")
     work = Work("sub_1", "tsk_1", "t", Kind.EXECUTE, "a", 1, Status.BLOCKED, 5, 0, start=10, start_left=10)
     rows: dict[tuple[str, Any], Any] = {("task", task.id): task, ("work", work.id): work, ("lease", work.id): None}

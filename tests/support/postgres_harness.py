@@ -16,10 +16,12 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+from swarmkeeper.access.retention import EVENTS_WAIT_MAX
 from swarmkeeper.core.ports import Changes, Key, Looked, Started
 from swarmkeeper.offline import doctor
 from swarmkeeper.offline.replay import replay
 from swarmkeeper.sim.harness import Harness
+from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.storage.at_rest.bodies import BodyCodec
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.storage.rows import TABLES
@@ -188,6 +190,16 @@ class PostgresHarness(Harness):
 
     def _new_store(self) -> SqliteStore:
         return cast("SqliteStore", BlockingStore(self._url))
+
+    def advance(self, seconds: float) -> None:
+        """Let this much time pass. If it is long, what was committed before has its numbers then.
+
+        The store runs in real time, of which next to none passes. But what is erased must have its numbers, and the
+        product relies on time for that: it erases nothing if an event has waited for longer than `EVENTS_WAIT_MAX`.
+        """
+        if seconds * SECOND > EVENTS_WAIT_MAX:
+            self.wait_for_numbers()
+        super().advance(seconds)
 
     def dump(self) -> str:
         found = [(name, self.store.connection.execute(f"SELECT * FROM {name}").fetchall()) for name in sorted(TABLES)]
