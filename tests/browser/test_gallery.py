@@ -28,7 +28,9 @@ def buttons() -> dict[str, str]:
     }
 
 
-def test_every_state_has_a_look_without_barriers_an_unknown_one_is_neutral_and_buttons_name_who_may(town: RealTown) -> None:
+def test_every_state_has_a_look_without_barriers_an_unknown_one_is_neutral_and_buttons_name_who_may(
+    town: RealTown,
+) -> None:
     words = {
         "tasks": [*TaskStatus, UNKNOWN],
         "outcomes": [*Outcome, UNKNOWN.lower()],

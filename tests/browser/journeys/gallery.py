@@ -49,7 +49,9 @@ def shows_every_state(context: BrowserContext) -> None:
 def _states(page: Page) -> None:
     words = json.loads(given.arguments[0])
     buttons = words.pop("buttons")
-    assert {each.get_attribute("data-action"): each.inner_text() for each in page.locator("li[data-action]").all()} == buttons
+    assert {
+        each.get_attribute("data-action"): each.inner_text() for each in page.locator("li[data-action]").all()
+    } == buttons
     shown = page.locator("li[data-word]")
     expect(shown).to_have_count(sum(map(len, words.values())) + 3)
     for each in shown.all():
