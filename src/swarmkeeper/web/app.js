@@ -1472,7 +1472,7 @@ function hear(told) {
   } else if (told.live) {
     streaming.value = true;
     answered();
-    for (const listener of [...listeners]) listener("all");
+    for (const listener of [...listeners]) listener("live");
   } else {
     streaming.value = false;
     if (told.status === 401) session.value = null;
@@ -1584,9 +1584,11 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
     return reading;
   }
   function heard(change) {
-    if (change !== "all" && !on(change)) return;
+    if (change === "live" && !state.peek().error && (reading || timer && due - Date.now() <= every)) return;
+    const told = typeof change === "object";
+    if (told && !on(change)) return;
     missed = true;
-    busy = change !== "all" && (change.tasks === "many" || change.tasks.length > BUSY_TASKS);
+    busy = told && (change.tasks === "many" || change.tasks.length > BUSY_TASKS);
     if (busy) gap = Math.max(least, LONG_GAP_MS);
     const left = readAt + gap - Date.now();
     if (!reading) plan(left <= 0 ? 0 : busy ? left + TOGETHER_MS : left);
