@@ -29,7 +29,7 @@ export const approvalsOpen = signal<number | null>(null);
 
 // ---- The stream ------------------------------------------------------------------------------------------------------
 
-const listeners = new Set<(change: Change | "all") => void>();
+const listeners = new Set<(change: Change | "all" | "live") => void>();
 let ask: ((asked: Asked) => void) | undefined;
 
 function hear(told: Told): void {
@@ -41,8 +41,7 @@ function hear(told: Told): void {
   } else if (told.live) {
     streaming.value = true;
     answered();
-    // What was read while there was no stream may be old, and what failed may succeed now.
-    for (const listener of [...listeners]) listener("all");
+    for (const listener of [...listeners]) listener("live");
   } else {
     streaming.value = false;
     if (told.status === 401) session.value = null;
@@ -175,10 +174,14 @@ function reader<T>(read: (before: T | undefined) => Promise<T>, { on = () => tru
     reading ??= once();
     return reading;
   }
-  function heard(change: Change | "all"): void {
-    if (change !== "all" && !on(change)) return;
+  function heard(change: Change | "all" | "live"): void {
+    // What was read without a stream may be old, and is read again soon, as planned then: a page that opens with its
+    // stream does not read twice at once. What failed may succeed now.
+    if (change === "live" && !state.peek().error && (reading || (timer && due - Date.now() <= every))) return;
+    const told = typeof change === "object";
+    if (told && !on(change)) return;
     missed = true;
-    busy = change !== "all" && (change.tasks === "many" || change.tasks.length > BUSY_TASKS);
+    busy = told && (change.tasks === "many" || change.tasks.length > BUSY_TASKS);
     if (busy) gap = Math.max(least, LONG_GAP_MS);
     // What happens after a quiet time shows at once; what goes on happening, after the gap.
     const left = readAt + gap - Date.now();

@@ -4,7 +4,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api.ts";
 import { connection, now, say, tryNow, type Read } from "./live.ts";
-import { may } from "./state.ts";
+import { whyNot } from "./state.ts";
 import { head, moment, safe, span, type Look, type Tone } from "./words.ts";
 
 const GLYPHS: Record<Tone, JSX.Element> = {
@@ -128,12 +128,11 @@ interface ActProps {
   keys?: string;
 }
 
-/** A button for something that a role allows: who may not, sees it, off, with the reason. */
+/** A button for something that a role allows: who may not, sees it, off, with who may. */
 export function Act({ action, run, submits, children, kind, busy, keys }: ActProps) {
-  const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
-  const why = allowed ? undefined : `Your role may not ${action}.`;
+  const why = whyNot(action);
   return (
-    <button type={submits ? "submit" : "button"} class={kind ?? "quiet"} disabled={off} title={why} data-action={action} onClick={run} aria-keyshortcuts={keys?.toUpperCase()}>
+    <button type={submits ? "submit" : "button"} class={kind ?? "quiet"} disabled={Boolean(why || busy) || !connection.value.live} title={why} data-action={action} onClick={run} aria-keyshortcuts={keys?.toUpperCase()}>
       {children}{keys && <Key>{keys}</Key>}
     </button>
   );

@@ -1,7 +1,7 @@
 // All looks of states, and all states of the parts that pages share, on one page. The browser is given it in place of the
 // page of a task (journeys/gallery.py), so nothing of it is served. WORDS is what core/states.py has.
 import {
-  Act, ApiError, Command, connection, jsx, Labels, lookOfEnding, lookOfItem, lookOfTask, NotDone, Progress, Refused, Skeleton, State, Trouble, Value, When,
+  Act, ApiError, Command, connection, jsx, Labels, lookOfEnding, lookOfItem, lookOfTask, NotDone, Progress, Refused, rolesFor, Skeleton, State, Trouble, Value, When,
 } from "./app.js";
 
 const WORDS = {};
@@ -31,6 +31,7 @@ export function TaskPage() {
     part("Missing", h(Refused, { error: error(404, "not_found", "There is none."), what: "the task", stale: false, at: 0 })),
     part("Not done", h(NotDone, { error: error(409, "conflict", "It has ended.") })),
     part("Actions", h(Act, { action: "task.pause", run() {}, kind: "main", keys: "p", children: "Pause" }), h(Act, { action: "no.such", run() {}, children: "Not mine" }), h(Act, { action: "task.pause", run() {}, kind: "danger", children: "Danger" })),
+    part("Roles", h("ul", {}, ...Object.keys(WORDS.buttons).map((action) => h("li", { "data-action": action }, rolesFor(action))))),
     part("Value", h(Value, { value: { text: "a\u202eb", list: [1, 2] }, name: "A value" })),
     part("Connection", h("button", { type: "button", onClick: lose, children: "Lose the connection" })));
 }

@@ -25,6 +25,7 @@ READS: dict[str, Action | None] = {
     "settings?part=stops": Action.KILL_READ,
     "settings?part=redaction": None,
 }
+ALLOWED_TO = {action: ", ".join(role for role, row in ROLES.items() if action in row) for action in Action}
 PEOPLE = [role for role, actions in ROLES.items() if Action.SESSION_OPEN in actions]
 
 
@@ -54,7 +55,8 @@ def test_a_role_sees_and_may_exactly_its_row(place: tuple[RealTown, dict[str, st
         if page != "audit?record=0" or Action.AUDIT_READ in ROLES[role]
     }
 
-    seen = json.loads(drive("sees_exactly_its_row", town, json.dumps(forbidden), json.dumps(may), key=town.key(person)))
+    given = [json.dumps(each) for each in (forbidden, may, ALLOWED_TO)]
+    seen = json.loads(drive("sees_exactly_its_row", town, *given, key=town.key(person)))
 
     everywhere = {"task.pause", "key.manage", "person.manage", "kill.manage", "redaction.test"}
     assert everywhere <= set(seen)

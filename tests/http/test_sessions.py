@@ -13,6 +13,7 @@ from swarmkeeper.core.sessions.records import AGE_MAX, IDLE_MAX, OF_ONE_KEY_MAX
 from tests.http.conftest import Answered, Caller
 from tests.http.signed_in import HOST, PAGE, cookie_of, signed_in
 from tests.http.town import Town, town
+from tests.tokens.test_own import bearer, token_of
 
 Json = Any
 SECOND = 1_000_000
@@ -111,6 +112,29 @@ def test_sessions_of_other_keys_are_not_there_to_be_ended_and_nothing_is_recorde
 
     assert get(place, other).status == 200
     assert audited(place, "session.end") == []
+
+
+@pytest.mark.parametrize("bounds", [{"role": "viewer"}, {}])
+def test_a_token_sees_and_ends_only_the_sessions_that_it_opened_and_its_key_all(place: Town, bounds: Json) -> None:
+    key = place.person("operator").caller
+    by_token, other = (bearer(place.swarm, place.run(token_of(key, expires_seconds=s, **bounds))) for s in (900, 901))
+    of_key, mine, theirs = (place.run(signed_in(caller)) for caller in (key, by_token, other))
+    names = {
+        each: get(place, browser).json["session_id"]
+        for each, browser in zip("kmt", (of_key, mine, theirs), strict=True)
+    }
+
+    def listed(caller: Caller) -> set[str]:
+        return {each["id"] for each in get(place, caller, "/sessions").json["items"]}
+
+    assert [listed(caller) for caller in (key, of_key)] == [set(names.values())] * 2
+    assert [listed(caller) for caller in (by_token, mine)] == [{names["m"]}] * 2
+    for session in (names["k"], names["t"]):
+        assert place.run(by_token.call("DELETE", f"/sessions/{session}")).status == 404
+    assert [get(place, each).status for each in (of_key, mine, theirs)] == [200] * 3
+    assert place.run(by_token.call("DELETE", f"/sessions/{names['m']}")).status == 204
+    assert place.run(key.call("DELETE", f"/sessions/{names['t']}")).status == 204
+    assert [get(place, each).status for each in (of_key, mine, theirs)] == [200, 401, 401]
 
 
 @pytest.mark.parametrize("passed", [IDLE_MAX, AGE_MAX])

@@ -215,7 +215,16 @@ async def test_what_is_of_no_task_is_refused_except_what_its_bot_needs(route: St
         narrow = bearer(swarm, await token_of(admin, task=NOWHERE))
         names = {
             name: f"{name[:3]}_0000000000"
-            for name in ("bot_id", "lease_id", "key_id", "approval_id", "kill_id", "person_id", "operation_id")
+            for name in (
+                "bot_id",
+                "lease_id",
+                "key_id",
+                "approval_id",
+                "kill_id",
+                "person_id",
+                "operation_id",
+                "session_id",
+            )
         }
         path = route.path_format.format(**names, name="n", path="0/000", index=0)
         wanted = NEEDS[f"{route.method} {route.path_format}"].body

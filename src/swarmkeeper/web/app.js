@@ -1042,6 +1042,8 @@ function M() {
 // src/state.ts
 var session = y3(void 0);
 var may = (action) => session.value?.may.includes(action) ?? false;
+var rolesFor = (action) => `${/^task\.(?!e)/.test(action) ? "client, operator, " : /^(bot|kill\.m)/.test(action) ? "operator, " : /^ap/.test(action) ? "approver, " : /^(au|r)/.test(action) ? "auditor, " : ""}admin`;
+var whyNot = (action) => may(action) ? void 0 : `Your role may not ${action}; these may: ${rolesFor(action)}.`;
 function kept(name, otherwise) {
   try {
     return localStorage.getItem(`swarmkeeper.${name}`) ?? otherwise;
@@ -1470,7 +1472,7 @@ function hear(told) {
   } else if (told.live) {
     streaming.value = true;
     answered();
-    for (const listener of [...listeners]) listener("all");
+    for (const listener of [...listeners]) listener("live");
   } else {
     streaming.value = false;
     if (told.status === 401) session.value = null;
@@ -1582,9 +1584,11 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
     return reading;
   }
   function heard(change) {
-    if (change !== "all" && !on(change)) return;
+    if (change === "live" && !state.peek().error && (reading || timer && due - Date.now() <= every)) return;
+    const told = typeof change === "object";
+    if (told && !on(change)) return;
     missed = true;
-    busy = change !== "all" && (change.tasks === "many" || change.tasks.length > BUSY_TASKS);
+    busy = told && (change.tasks === "many" || change.tasks.length > BUSY_TASKS);
     if (busy) gap = Math.max(least, LONG_GAP_MS);
     const left = readAt + gap - Date.now();
     if (!reading) plan(left <= 0 ? 0 : busy ? left + TOGETHER_MS : left);
@@ -1758,9 +1762,8 @@ function Disconnected() {
   ] });
 }
 function Act({ action, run: run2, submits, children, kind, busy, keys }) {
-  const allowed = may(action), off = !allowed || !connection.value.live || Boolean(busy);
-  const why = allowed ? void 0 : `Your role may not ${action}.`;
-  return a4("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: off, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
+  const why = whyNot(action);
+  return a4("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: Boolean(why || busy) || !connection.value.live, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase(), children: [
     children,
     keys && a4(Key, { children: keys })
   ] });
@@ -3011,6 +3014,7 @@ export {
   parse,
   pending2 as pending,
   ranksOf,
+  rolesFor,
   route,
   safe,
   said,
@@ -3039,6 +3043,7 @@ export {
   T2 as useRef,
   d2 as useState,
   utc,
+  whyNot,
   worse,
   written,
   zone

@@ -1018,7 +1018,7 @@ function NewKey({ close }) {
     jsx(Field, { label: "Ends after days", hint: "0: never; nothing: as the server sets", children: jsx("input", { name: "days", type: "number", min: "0", max: "3650" }) }),
     jsx(Field, { label: "Networks", hint: "such as 10.1.0.0/16; none: from anywhere", children: jsx("input", { name: "networks" }) }),
     doing.problem && jsx(NotDone, { error: doing.problem }),
-    jsx("p", { class: "acts", children: jsx("button", { type: "submit", class: "main", disabled: doing.busy || !may("key.manage"), children: "Create" }) })
+    jsx("p", { class: "acts", children: jsx(Act, { action: "key.manage", kind: "main", busy: doing.busy, submits: true, children: "Create" }) })
   ] }) });
 }
 function Rotate({ of, close }) {
@@ -1080,7 +1080,7 @@ function Named({ person, close }) {
   }, children: [
     jsx(Field, { label: "Name", children: jsx("input", { name: "name", required: true, defaultValue: person?.name ?? "" }) }),
     doing.problem && jsx(NotDone, { error: doing.problem }),
-    jsx("p", { class: "acts", children: jsx("button", { type: "submit", class: "main", disabled: doing.busy || !may("person.manage"), children: person ? "Rename" : "Add" }) })
+    jsx("p", { class: "acts", children: jsx(Act, { action: "person.manage", kind: "main", busy: doing.busy, submits: true, children: person ? "Rename" : "Add" }) })
   ] }) });
 }
 function Stops() {
@@ -1120,7 +1120,6 @@ function Stops() {
 function Stop({ close }) {
   const doing = useAct();
   const [kind, setKind] = useState("bot");
-  const allowed = may(kind === "tenant" ? "kill.tenant" : "kill.manage");
   async function send(form) {
     const given = new FormData(form), until = timeOf(String(given.get("until")));
     const body = {
@@ -1144,7 +1143,7 @@ function Stop({ close }) {
     jsx(Field, { label: "Reason", hint: "shown to all who wait for it", children: jsx("input", { name: "reason", required: true, maxLength: 1024 }) }),
     jsx(Field, { label: "Until", hint: `in ${zoneName()}; nothing: until it is lifted`, children: jsx("input", { name: "until", type: "datetime-local" }) }),
     doing.problem && jsx(NotDone, { error: doing.problem }),
-    jsx("p", { class: "acts", children: jsx("button", { type: "submit", class: "danger", disabled: doing.busy || !allowed, title: allowed ? void 0 : "Your role may not stop this.", children: "Stop it" }) })
+    jsx("p", { class: "acts", children: jsx(Act, { action: kind === "tenant" ? "kill.tenant" : "kill.manage", kind: "danger", busy: doing.busy, submits: true, children: "Stop it" }) })
   ] }) });
 }
 function Redaction() {

@@ -1,4 +1,4 @@
-import { signal, useMemo, counts, ofTasks, useRead, Chips, Command, Key, Trouble, FIRST_TASK, has, toggled, tokens, understood, go, route, written, Windowed, useEffect, useState, ApiError, lists, say, useKeys, Act, Dialog, NotDone, may, grouped, safe, shortId, Fragment, jsx, jsxs, useRef, filterWord, NAMES, OUTCOMES, SORTS, STATUSES, Ago, Labels, Progress, State, lookOfTask, money, span } from "./app.js";
+import { signal, useMemo, counts, ofTasks, useRead, Chips, Command, Key, Trouble, FIRST_TASK, has, toggled, tokens, understood, go, route, written, Windowed, useEffect, useState, ApiError, lists, say, useKeys, Act, Dialog, NotDone, may, whyNot, grouped, safe, shortId, Fragment, jsx, jsxs, useRef, filterWord, NAMES, OUTCOMES, SORTS, STATUSES, Ago, Labels, Progress, State, lookOfTask, money, span } from "./app.js";
 // src/pages/tasks.tsx
 
 // src/pages/tasks/bulk.tsx
@@ -83,7 +83,7 @@ function Bulk({ ids, titles, close, begun }) {
   }, children: [
     jsxs("fieldset", { children: [
       jsx("legend", { class: "hidden-text", children: "What to do" }),
-      ACTIONS.map((each) => jsxs("label", { title: may(`task.${each}`) ? void 0 : `Your role may not task.${each}.`, children: [
+      ACTIONS.map((each) => jsxs("label", { title: whyNot(`task.${each}`), children: [
         jsx("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }),
         " ",
         each

@@ -63,6 +63,9 @@ def signs_in_approves_and_opens_a_task(context: BrowserContext) -> None:
 def refuses_a_wrong_key(context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(given.ui)
+    expect(
+        page.get_by_label("API key or token")
+    ).to_be_focused()  # it is there once the server has said that nobody is in
     page.keyboard.type("swk_wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("unknown")

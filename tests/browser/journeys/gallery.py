@@ -48,6 +48,10 @@ def shows_every_state(context: BrowserContext) -> None:
 
 def _states(page: Page) -> None:
     words = json.loads(given.arguments[0])
+    buttons = words.pop("buttons")
+    assert {
+        each.get_attribute("data-action"): each.inner_text() for each in page.locator("li[data-action]").all()
+    } == buttons
     shown = page.locator("li[data-word]")
     expect(shown).to_have_count(sum(map(len, words.values())) + 3)
     for each in shown.all():
@@ -60,7 +64,7 @@ def _states(page: Page) -> None:
             assert (tone == "plain") == (word.lower() in NEUTRAL), f"{word} is shown as if it were not known"
     off = page.locator("section[aria-label=Actions] button", has_text="Not mine")
     expect(off).to_be_disabled()
-    expect(off).to_have_attribute("title", "Your role may not no.such.")
+    expect(off).to_have_attribute("title", "Your role may not no.such; these may: admin.")
     expect(page.locator("section[aria-label=Forbidden]")).to_contain_text("one of the roles auditor, admin")
     expect(page.locator("section[aria-label='Error with what was read last']")).to_contain_text("was read 29 Nov")
 

@@ -211,7 +211,7 @@ function NewKey({ close }: { close: () => void }) {
           <Field label="Ends after days" hint="0: never; nothing: as the server sets"><input name="days" type="number" min="0" max="3650" /></Field>
           <Field label="Networks" hint="such as 10.1.0.0/16; none: from anywhere"><input name="networks" /></Field>
           {doing.problem && <NotDone error={doing.problem} />}
-          <p class="acts"><button type="submit" class="main" disabled={doing.busy || !may("key.manage")}>Create</button></p>
+          <p class="acts"><Act action="key.manage" kind="main" busy={doing.busy} submits>Create</Act></p>
         </form>
       )}
     </Dialog>
@@ -283,7 +283,7 @@ function Named({ person, close }: { person: Person | undefined; close: () => voi
       <form class="form" onSubmit={(event) => { event.preventDefault(); send(String(new FormData(event.currentTarget).get("name")).trim()); }}>
         <Field label="Name"><input name="name" required defaultValue={person?.name ?? ""} /></Field>
         {doing.problem && <NotDone error={doing.problem} />}
-        <p class="acts"><button type="submit" class="main" disabled={doing.busy || !may("person.manage")}>{person ? "Rename" : "Add"}</button></p>
+        <p class="acts"><Act action="person.manage" kind="main" busy={doing.busy} submits>{person ? "Rename" : "Add"}</Act></p>
       </form>
     </Dialog>
   );
@@ -325,7 +325,6 @@ function Stops() {
 function Stop({ close }: { close: () => void }) {
   const doing = useAct();
   const [kind, setKind] = useState("bot");
-  const allowed = may(kind === "tenant" ? "kill.tenant" : "kill.manage");
   async function send(form: HTMLFormElement): Promise<void> {
     const given = new FormData(form), until = timeOf(String(given.get("until")));
     const body = {
@@ -343,7 +342,7 @@ function Stop({ close }: { close: () => void }) {
         <Field label="Reason" hint="shown to all who wait for it"><input name="reason" required maxLength={1024} /></Field>
         <Field label="Until" hint={`in ${zoneName()}; nothing: until it is lifted`}><input name="until" type="datetime-local" /></Field>
         {doing.problem && <NotDone error={doing.problem} />}
-        <p class="acts"><button type="submit" class="danger" disabled={doing.busy || !allowed} title={allowed ? undefined : "Your role may not stop this."}>Stop it</button></p>
+        <p class="acts"><Act action={kind === "tenant" ? "kill.tenant" : "kill.manage"} kind="danger" busy={doing.busy} submits>Stop it</Act></p>
       </form>
     </Dialog>
   );

@@ -6,7 +6,7 @@ import { ApiError, lists, type BulkAction, type Operation } from "../../api.ts";
 import { say } from "../../live.ts";
 import { useKeys } from "../../keys.ts";
 import { Act, Dialog, NotDone } from "../../parts.tsx";
-import { may } from "../../state.ts";
+import { may, whyNot } from "../../state.ts";
 import { grouped, safe, shortId } from "../../words.ts";
 
 const LOOK_MS = 400;
@@ -89,7 +89,7 @@ export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Tit
         <fieldset>
           <legend class="hidden-text">What to do</legend>
           {ACTIONS.map((each) => (
-            <label key={each} title={may(`task.${each}`) ? undefined : `Your role may not task.${each}.`}>
+            <label key={each} title={whyNot(`task.${each}`)}>
               <input type="radio" name="action" value={each} autofocus={each === FIRST} disabled={!may(`task.${each}`)} checked={action === each} onChange={() => choose(each)} /> {each}
             </label>
           ))}

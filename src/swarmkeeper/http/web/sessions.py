@@ -12,6 +12,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
+from swarmkeeper.access.identity import OWN_ISSUER
+from swarmkeeper.access.sessions.kept import caller_of
 from swarmkeeper.core import errors
 from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.model import Principal
@@ -87,7 +89,10 @@ async def end_session(call: CurrentCall) -> Response:
 
 @router.get("/sessions", response_model=v1.SessionPage)
 async def list_sessions(call: CurrentCall) -> Response:
-    """List the browsers that are signed in with the caller's key, or with tokens of the same subject."""
+    """List the browsers that are signed in with the caller's key, or with tokens of the same subject.
+
+    With a token of this server one sees those alone that this token signed in.
+    """
     found = await _sessions(call)
     return Json(
         views.page(
@@ -108,7 +113,10 @@ async def list_sessions(call: CurrentCall) -> Response:
 
 @router.delete("/sessions/{session_id:id}", status_code=204, responses=refuses(errors.ResourceNotFound))
 async def end_one_session(session_id: SessionId, call: CurrentCall) -> Response:
-    """Sign out a browser that is signed in with the caller's key, or with a token of the same subject."""
+    """Sign out a browser that is signed in with the caller's key, or with a token of the same subject.
+
+    With a token of this server one ends those alone that this token signed in.
+    """
     if session_id not in {each.id for each in await _sessions(call)}:
         raise errors.ResourceNotFound("no such session of yours, or it has ended")
     await call.services.engine.do(EndSession(by=call.by, session=session_id, trace=call.trace))
@@ -116,6 +124,7 @@ async def end_one_session(session_id: SessionId, call: CurrentCall) -> Response:
 
 
 async def _sessions(call: Call) -> list[SessionRecord]:
+    """Return the open sessions of the caller: of a token of this server, which is worth less than its key, its own."""
     wall = call.services.clock.now()
     found: list[SessionRecord] = await fetch(
         call.services.queries.reader,
@@ -125,7 +134,11 @@ async def _sessions(call: Call) -> list[SessionRecord]:
         used_after=wall - IDLE_MAX,
         now=wall,
     )
-    return found
+    token = call.by.token
+    if token is None or token.issuer != OWN_ISSUER:
+        return found
+    openers = {each.id: caller_of(each) for each in found}
+    return [each for each in found if (by := openers[each.id]) and by.token and by.token.id == token.id]
 
 
 async def _opened(call: Call, by: Principal) -> Response:
