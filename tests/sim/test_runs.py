@@ -207,8 +207,7 @@ def test_guards_of_one_thread_let_the_others_pass() -> None:
 
     def works() -> None:
         begin.wait(30)
-        for reach in REACHES.values():
-            seen.append(reach())
+        seen.extend(reach() for reach in REACHES.values())
         end.set()
 
     thread = threading.Thread(target=works)

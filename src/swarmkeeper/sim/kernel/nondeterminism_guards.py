@@ -22,7 +22,7 @@ import time  # noqa: TID251  # to be closed, not used
 import uuid  # noqa: TID251  # to be closed, not used
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 _GUARDED: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (time, ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep")),
