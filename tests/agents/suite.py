@@ -23,6 +23,8 @@ from tests.agents.script import INPUT_TOKENS, OUTPUT_TOKENS, Call, FrameworkUnde
 from tests.sdk.bot_thread import at_work
 
 TOKENS = INPUT_TOKENS + OUTPUT_TOKENS
+# Seconds of a lease where no test waits for a heartbeat or for its end: no stall of a busy machine may repeat work.
+LONG = 60.0
 SECRET = "ghp_" + "R4nd0mT0kenV4lue" * 2 + "abcd"  # a form that the orchestrator knows
 OWN_KEY = "an-unknown-form-of-key-19c2"  # only this process knows that it is a secret
 
@@ -53,7 +55,7 @@ class AgentSuite:
 
     async def test_an_agent_does_the_work_and_its_use_is_counted(self) -> None:
         script = Script(Call("note", {"text": "a"}), Say("written"))
-        async with running_test_server() as server:
+        async with running_test_server(lease_seconds=LONG) as server:
             bot = self.bot(self.framework.agent(script, [note]), cost=lambda model, usage: 7 * usage.requests)
             task, job = await self.done(server, bot)
 
@@ -66,7 +68,7 @@ class AgentSuite:
 
     async def test_a_tools_error_is_shown_and_the_agent_goes_on(self) -> None:
         script = Script(Call("broken", {"text": "x"}), Say("without it"))
-        async with running_test_server() as server:
+        async with running_test_server(lease_seconds=LONG) as server:
             task, job = await self.done(server, self.bot(self.framework.agent(script, [broken])), max_attempts=1)
 
         assert any("tool broken failed" in line and "no disk for x" in line for line in log_of(job)), log_of(job)
@@ -75,7 +77,7 @@ class AgentSuite:
     async def test_an_endless_loop_ends_at_its_cap_and_is_not_repeated(self) -> None:
         # The calls differ, because some frameworks end a loop of equal ones by themselves.
         script = Script(*(Call("note", {"text": f"again {number}"}) for number in range(100)))
-        async with running_test_server() as server:
+        async with running_test_server(lease_seconds=LONG) as server:
             bot = self.bot(self.framework.agent(script, [note]), caps=Caps(requests=6))
             task, job = await self.done(server, bot)
 
@@ -86,7 +88,7 @@ class AgentSuite:
 
     async def test_a_provider_that_refuses_twice_for_now_costs_no_try(self) -> None:
         script = Script(self.framework.rate_limited, self.framework.rate_limited, Say("at last"))
-        async with running_test_server() as server:
+        async with running_test_server(lease_seconds=LONG) as server:
             task, job = await self.done(server, self.bot(self.framework.agent(script)), max_attempts=1)
 
         assert task.result == {"job": {"text": "at last"}}
@@ -136,7 +138,7 @@ class AgentSuite:
             return "refunded 5"
 
         script = Script(Call("refund", {"text": "five"}), Say("settled"))
-        async with running_test_server() as server:
+        async with running_test_server(lease_seconds=LONG) as server:
             agent = self.framework.agent(script, [refund], ask_before=[refund])
             async with at_work(server, self.bot(agent)):
                 task = await submit(server)
@@ -162,7 +164,7 @@ class AgentSuite:
             return f"refunded {text}"
 
         script = Script(Call("refund", {"text": "five"}), Call("refund", {"text": "six"}), Say("settled"))
-        async with running_test_server() as server:
+        async with running_test_server(lease_seconds=LONG) as server:
             agent = self.framework.agent(script, [refund], ask_before=[refund])
             async with at_work(server, self.bot(agent)):
                 task = await submit(server)
@@ -197,7 +199,7 @@ class AgentSuite:
 
     async def test_a_rework_shows_the_agent_what_was_wrong_and_what_it_had_written(self) -> None:
         script = Script(Say("roses are red"), Say("the sea is blue"))
-        async with running_test_server() as server:
+        async with running_test_server(lease_seconds=LONG) as server:
             task, _ = await self.done(
                 server, self.bot(self.framework.agent(script)), Critic(), evaluation="final", max_rounds=2
             )
@@ -209,7 +211,7 @@ class AgentSuite:
 
     async def test_odd_outputs_arrive_as_json(self) -> None:
         value = {"when": date(2026, 1, 31), "raw": b"\x01", "big": 2**70, "text": "a\0b\ud800"}
-        async with running_test_server() as server:
+        async with running_test_server(lease_seconds=LONG) as server:
             task, _ = await self.done(server, self.bot(self.framework.returning(value)))
 
         assert task.result is not None
@@ -217,7 +219,7 @@ class AgentSuite:
         assert found == {"when": "2026-01-31", "raw": "AQ==", "big": str(2**70), "text": "a\\u0000b\\ud800"}
 
     async def test_an_output_with_nan_fails_at_once_with_its_place_and_is_kept(self) -> None:
-        async with running_test_server() as server:
+        async with running_test_server(lease_seconds=LONG) as server:
             task, job = await self.done(server, self.bot(self.framework.returning({"n": [1.0, float("nan")]})))
 
         assert (task.outcome, len(job.attempts)) == ("failed", 1)
@@ -233,7 +235,7 @@ class AgentSuite:
             raise RuntimeError(f"{SECRET} and {OWN_KEY} are wrong")
 
         script = Script(Call("leak", {"text": OWN_KEY}), Call("pay", {"text": f"{OWN_KEY} {SECRET}"}), Say(OWN_KEY))
-        async with running_test_server() as server:
+        async with running_test_server(lease_seconds=LONG) as server:
             agent = self.framework.agent(script, [leak, pay], ask_before=[pay])
             async with at_work(server, self.bot(agent)):
                 task = await submit(server, max_attempts=1)
@@ -268,7 +270,7 @@ class AgentSuite:
 
     async def test_use_is_kept_when_the_run_fails(self) -> None:
         script = Script(Call("note", {"text": "a"}), lambda: RuntimeError("the connection broke"))
-        async with running_test_server() as server:
+        async with running_test_server(lease_seconds=LONG) as server:
             task, job = await self.done(server, self.bot(self.framework.agent(script, [note])), max_attempts=1)
 
         assert task.outcome == "failed"

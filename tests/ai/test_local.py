@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pydantic_ai import Agent
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.settings import ModelSettings
@@ -33,9 +33,11 @@ SHORT: ModelSettings = {"max_tokens": 8}
 
 
 class Opinion(BaseModel):
+    """An answer of this type has less than the 150 tokens that the model may write."""
+
     sweet: bool
-    why: str
-    examples: list[str]
+    why: Annotated[str, Field(max_length=80)]
+    examples: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=3)]
 
 
 def server() -> local.LocalServer:
@@ -55,6 +57,18 @@ async def test_it_answers_with_the_type_that_was_asked_for_and_counts_its_tokens
     (response,) = [message for message in answered.all_messages() if message.kind == "response"]
     assert response.model_name == "local"
     assert cost_micro_usd("local", response.usage) == 0  # it is priced: it costs nothing
+
+
+async def test_an_answer_does_not_depend_on_what_was_asked_before() -> None:
+    agent = Agent(local.local_model())
+    server().close()
+    alone = await agent.run("Is honey sweet?")
+    server().close()
+    await agent.run("Bees fly from flower to flower and make honey. " * 20, model_settings=SHORT)
+
+    after_another = await agent.run("Is honey sweet?")
+
+    assert after_another.output == alone.output
 
 
 async def test_a_prompt_beyond_its_context_is_shortened_with_a_note() -> None:

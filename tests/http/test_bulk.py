@@ -295,6 +295,11 @@ async def test_a_tenant_that_is_killed_in_between_gets_no_work_of_what_the_opera
     operation = await ended(admin, await begun(client, "retry", ids=tasks))
 
     assert [each["outcome"] for each in operation["items"]] == ["done"] * 4
+
+    async def has_asked_after_each() -> bool:  # the last time after the operation has ended
+        return len(leased) == 4
+
+    assert await soon(has_asked_after_each, 30)
     assert leased == [1, 1, 0, 0]
     (kill,) = (await read(admin, "/kills"))["items"]
     assert (await admin.call("DELETE", f"/kills/{kill['id']}")).status == 204

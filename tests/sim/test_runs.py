@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 
@@ -172,6 +173,8 @@ def test_an_exception_in_the_product_ends_the_run(monkeypatch: pytest.MonkeyPatc
     assert outcome.violation.invariant == "0.fault"
 
 
+WAITING = ThreadPoolExecutor(1)  # its thread starts with the first work that it gets
+
 REACHES: dict[str, Callable[[], object]] = {
     "the time": lambda: time.time(),  # noqa: PLW0108  # looked up when it is called
     "a monotonic clock": lambda: time.monotonic(),  # noqa: PLW0108
@@ -181,18 +184,48 @@ REACHES: dict[str, Callable[[], object]] = {
     "a secret": lambda: secrets.token_hex(4),
     "an id": lambda: uuid.uuid4(),  # noqa: PLW0108
     "a thread": lambda: threading.Thread(target=print).start(),
+    "a thread that waits for work": lambda: WAITING.submit(print),
 }
 
 
 @pytest.mark.parametrize("reach", REACHES.values(), ids=REACHES)
 def test_guards_raise_only_while_they_are_set(reach: Callable[[], object]) -> None:
     touched: list[str] = []
+    reach()
 
     with pytest.raises(Escaped), nondeterminism_guards(touched.append):
         reach()
 
     assert len(touched) == 1
     reach()
+
+
+def test_guards_of_one_thread_let_the_others_pass() -> None:
+    touched: list[str] = []
+    seen: list[object] = []
+    begin, end = threading.Event(), threading.Event()
+
+    def works() -> None:
+        begin.wait(30)
+        seen.extend(reach() for reach in REACHES.values())
+        end.set()
+
+    thread = threading.Thread(target=works)
+    thread.start()
+    with nondeterminism_guards(touched.append):
+        begin.set()
+        assert end.wait(30)
+    thread.join()
+
+    assert len(seen) == len(REACHES)
+    assert touched == []
+
+
+def test_a_guard_that_was_kept_by_its_name_passes_once_the_simulation_has_ended() -> None:
+    with nondeterminism_guards():
+        kept = time.monotonic  # as a module does that is imported meanwhile
+
+    assert kept() <= time.monotonic()
 
 
 # ---- cases as JSON -------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import itertools
 import re
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any, cast
 
 from swarmkeeper.access.retention import EVENTS_WAIT_MAX
@@ -225,8 +225,8 @@ class PostgresHarness(Harness):
 
 
 def harness(url: str) -> Iterator[PostgresHarness]:
-    """Yield a harness, and check the store at the end."""
+    """Yield a harness, and check the store at the end. Whatever the check finds, the store is closed."""
     made = PostgresHarness(seed=1, url=url)
-    yield made
-    made.check()
-    made.close()
+    with closing(made):
+        yield made
+        made.check()

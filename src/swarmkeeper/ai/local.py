@@ -83,6 +83,9 @@ async def _answer(messages: list[ModelMessage], info: AgentInfo) -> ModelRespons
         "temperature": settings.get("temperature", 0),
         "seed": 1,
         "repeat_penalty": 1.1,
+        # What the process keeps of a longer prompt differs in the last digit from what it computes for a shorter one:
+        # with it, the answer to a question would depend on what others have asked before.
+        "cache_prompt": False,
         "max_tokens": min(settings.get("max_tokens", ANSWER_TOKENS_MAX), ANSWER_TOKENS_MAX),
     }
     if output is not None:

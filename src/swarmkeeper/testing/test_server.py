@@ -153,13 +153,14 @@ class TestServer:
 
 
 @asynccontextmanager
-async def running_test_server() -> AsyncIterator[TestServer]:
+async def running_test_server(*, lease_seconds: float = LEASE_SECONDS) -> AsyncIterator[TestServer]:
+    """Run an orchestrator on a free port. A longer lease is kept by a bot whose machine stalls for seconds."""
     settings = Settings(
         store="sqlite://:memory:",
         host="127.0.0.1",
         port=0,
         log_level="error",
-        lease_seconds=LEASE_SECONDS,
+        lease_seconds=lease_seconds,
         four_eyes=False,  # the bot and the person who tests it have one key
     )
     server = TestServer()
