@@ -1042,7 +1042,16 @@ function M() {
 // src/state.ts
 var session = y3(void 0);
 var may = (action) => session.value?.may.includes(action) ?? false;
-var rolesFor = (action) => `${/^task\.(?!e)/.test(action) ? "client, operator, " : /^(bot|kill\.m)/.test(action) ? "operator, " : /^ap/.test(action) ? "approver, " : /^(au|r)/.test(action) ? "auditor, " : ""}admin`;
+var ROLES = {
+  "task.erase": "",
+  task: "client, operator, ",
+  bot: "operator, ",
+  "kill.manage": "operator, ",
+  approval: "approver, ",
+  audit: "auditor, ",
+  redaction: "auditor, "
+};
+var rolesFor = (action) => `${ROLES[action] ?? ROLES[action.split(".")[0]] ?? ""}admin`;
 var whyNot = (action) => may(action) ? void 0 : `Your role may not ${action}; these may: ${rolesFor(action)}.`;
 function kept(name, otherwise) {
   try {
