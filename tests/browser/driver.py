@@ -5,44 +5,19 @@ has a context of its own: with no cookies, no cache and nothing else of the jour
 is printed. A journey that fails ends this process, and the browser with it.
 """
 
+import importlib
 import json
 import os
+import pkgutil
 import sys
+from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
 from tests.browser.driving import ELSEWHERE, ENDED, JOURNEYS, WIDE, given
-from tests.browser.journeys import (
-    account,
-    audit,
-    basics,
-    desk,
-    frame,
-    gallery,
-    inbox,
-    lists,
-    roles,
-    streams,
-    stuck,
-    task,
-    views,
-)
 
-_ = (
-    account,
-    audit,
-    basics,
-    desk,
-    frame,
-    gallery,
-    inbox,
-    lists,
-    roles,
-    streams,
-    stuck,
-    task,
-    views,
-)  # they add their journeys
+for room in pkgutil.iter_modules([str(Path(__file__).parent / "journeys")]):
+    importlib.import_module(f"tests.browser.journeys.{room.name}")  # it adds its journeys
 
 
 def main(program: str) -> None:
