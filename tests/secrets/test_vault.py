@@ -29,7 +29,7 @@ def config(
     auth: str = "",
     kind: str = "vault",
     extra: str = "",
-    timeout_seconds: float = 0.5,
+    timeout_seconds: float = 10,
 ) -> str:
     token = files.private("token", "root\n")
     how = auth or f'method = "token"\ntoken_file = "{token}"'
