@@ -43,7 +43,7 @@ _PRESENT = "SELECT pg_advisory_lock_shared(hashtextextended('swarmkeeper/server'
 _SECONDS_BETWEEN_TRIES = 0.25
 _FROZEN = 3_000_000  # microseconds
 _SECONDS_FOR_LAST_TURN = 1.0  # at the end
-_SECONDS_OF_REST = 0.025  # after a turn: how long a transaction waits so that it shares a turn; twice it if some did
+_SECONDS_TO_GATHER = 0.011  # before a turn: others share it, and what was committed is handed out first
 _SECONDS_IDLE_MIN, _SECONDS_IDLE_MAX = 0.025, 0.1  # without a hint: it was lost, or a tool has written rows
 
 
@@ -201,7 +201,6 @@ class Sequencer:
         self._filled = False  # this process has written rows since the last turn began
         self._waiting: list[asyncio.Future[bool]] = []  # for the end of a turn that has not begun
         self._awaited = asyncio.Event()  # somebody waits so
-        self._shared = False  # the last turn was of more than one transaction
         self._near: set[str] = set()  # the tenants of the last turn
         self.numbered_events = NumberedEvents()
         self.on_numbered: Callable[[], Awaitable[None]] = _nobody
@@ -278,9 +277,9 @@ class Sequencer:
                 if await self._place_all(connection):
                     self.trouble, idle = "", _SECONDS_IDLE_MIN
                     await self.on_numbered()
-                    await _set_within(self._awaited, _SECONDS_OF_REST * (2 if self._shared else 1))
                 if await _set_within(self._hinted, idle):
                     idle = _SECONDS_IDLE_MIN
+                    await _set_within(self._awaited, _SECONDS_TO_GATHER)
                 idle = min(2 * idle, _SECONDS_IDLE_MAX)
         finally:
             self.owns, self.pid, self._numbered_at = False, 0, 0.0
@@ -304,7 +303,6 @@ class Sequencer:
             self._numbered_at = began
         finally:
             self._answer(waiting, is_numbered=is_numbered)
-        self._shared = found_any or placed > 1
         return found_any or placed > 0
 
     @staticmethod
