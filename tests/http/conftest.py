@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from swarmkeeper.app import Orchestrator
 from swarmkeeper.core.commands import CreateKey
 from swarmkeeper.core.model import Principal
 from swarmkeeper.govern import keys
+from swarmkeeper.http.routing import StrictRoute
 from swarmkeeper.settings import Settings
 from tests.http.described import differences
 
@@ -44,6 +46,12 @@ class _Connection:
 
     async def receive(self) -> Message:
         return await self.receiving()
+
+
+def path_of(route: StrictRoute) -> str:
+    """Return a path of this route: with ids of nothing."""
+    path = re.sub(r"\{\w+_id\}", "tsk_0", route.path_format)
+    return path.replace("{subtask}", "a").replace("{index}", "0").replace("{name}", "n")
 
 
 @dataclass

@@ -5,7 +5,7 @@ import pytest
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.http import errors
 from swarmkeeper.http.app import ROUTES
-from tests.http.conftest import Caller
+from tests.http.conftest import Caller, path_of
 
 
 def test_every_error_has_a_status() -> None:
@@ -55,21 +55,7 @@ async def test_a_wrong_method_gets_the_allowed_ones(admin: Caller) -> None:
 
 async def test_every_declared_route_answers_at_its_path(admin: Caller) -> None:
     for route in ROUTES:
-        path = route.path_format
-        for name in (
-            "task_id",
-            "bot_id",
-            "lease_id",
-            "approval_id",
-            "key_id",
-            "kill_id",
-            "person_id",
-            "operation_id",
-            "session_id",
-        ):
-            path = path.replace(f"{{{name}}}", "tsk_0")
-        path = path.replace("{index}", "0").replace("{name}", "name")
-        answer = await admin.call(route.method, path.replace("{subtask}", "a"), {} if route.body_model else None)
+        answer = await admin.call(route.method, path_of(route), {} if route.body_model else None)
         assert answer.status != 405, route
         # The 404 must come from the route itself.
         assert answer.status != 404 or answer.json["detail"] != "not found", route

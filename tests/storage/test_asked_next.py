@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -19,6 +18,7 @@ from swarmkeeper.storage.postgres.loading import CHILDREN_AHEAD
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import of_one_task, save
+from tests.storage.seen import statements
 from tests.support.postgres import PostgresServer
 
 PAGE = 100
@@ -58,16 +58,8 @@ async def store(database: str) -> AsyncIterator[PostgresStore]:
 @asynccontextmanager
 async def counting(store: PostgresStore) -> AsyncIterator[tuple[PostgresTransaction, list[str]]]:
     """Begin a transaction; collect its reads, without the one which takes its locks."""
-    seen: list[str] = []
-
-    def note(query: Any) -> None:
-        if "json_array" in query.query and "pg_advisory_xact_lock" not in query.query:
-            seen.append(query.query)
-
-    connection = store._writing
-    assert isinstance(connection, asyncpg.Connection)
     async with store.begin() as transaction:
-        with connection.query_logger(note):
+        with statements(store, lambda sql: "json_array" in sql and "pg_advisory_xact_lock" not in sql) as seen:
             yield transaction, seen
 
 

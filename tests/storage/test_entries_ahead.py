@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from itertools import product
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -18,6 +17,7 @@ from swarmkeeper.storage.postgres.entries_ahead import QUEUES_MAX, REMEMBERED, A
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import of_one_task, save
+from tests.storage.seen import statements
 from tests.support.postgres import PostgresServer
 
 QUEUES, PRIORITIES, EACH = (1, 2), (3, 5), 4
@@ -49,16 +49,8 @@ async def store(database: str) -> AsyncIterator[PostgresStore]:
 @asynccontextmanager
 async def counting(store: PostgresStore) -> AsyncIterator[tuple[PostgresTransaction, list[str]]]:
     """Begin a transaction; collect the statements that read queues."""
-    seen: list[str] = []
-
-    def note(query: Any) -> None:
-        if "ready" in query.query:
-            seen.append(query.query)
-
-    connection = store._writing
-    assert isinstance(connection, asyncpg.Connection)
     async with store.begin() as transaction:
-        with connection.query_logger(note):
+        with statements(store, lambda sql: "ready" in sql) as seen:
             yield transaction, seen
 
 

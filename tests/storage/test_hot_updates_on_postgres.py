@@ -5,7 +5,6 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -13,6 +12,7 @@ from swarmkeeper.core.model import TaskRecord, Work
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.testing import records
+from tests.storage.seen import statements
 from tests.storage.test_hot_updates import FIELDS, a
 from tests.support.postgres import PostgresServer
 
@@ -40,19 +40,12 @@ async def insert(store: PostgresStore, record: Any) -> None:
 
 async def update(store: PostgresStore, *versions: Any) -> list[int]:
     """Load the record, save these versions in one transaction, and return how many columns each update set."""
-    made: list[int] = []
-
-    def note(query: Any) -> None:
-        made.extend(found.count(" = ") for found in UPDATE.findall(query.query))
-
-    connection = store._writing
-    assert isinstance(connection, asyncpg.Connection)
-    with connection.query_logger(note):
+    with statements(store, lambda sql: UPDATE.search(sql) is not None) as seen:
         async with store.begin() as transaction:
             await transaction.load([records.want_of(versions[0])])
             for version in versions:
                 await transaction.save(records.changes_of(version))
-    return made
+    return [found.count(" = ") for sql in seen for found in UPDATE.findall(sql)]
 
 
 async def kept(store: PostgresStore, record: Any) -> Any:

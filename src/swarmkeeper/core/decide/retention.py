@@ -33,16 +33,15 @@ TRIMMED_EVENTS_MAX = 2_000  # the oldest ones, among which the events of the rec
 
 # Statements of retention.sql, in order.
 OF_ITEMS = (
-    *(
-        "keep_use",
-        "erase_marks",
-        "erase_edges",
-        "erase_late_results",
-        "erase_attempts",
-        "erase_feedback",
-        "erase_answers",
-    ),
-    *("erase_payloads", "erase_items"),
+    "keep_use",
+    "erase_marks",
+    "erase_edges",
+    "erase_late_results",
+    "erase_attempts",
+    "erase_feedback",
+    "erase_answers",
+    "erase_payloads",
+    "erase_items",
 )
 OF_EVENTS = ("cut_records", "move_feed_start", "erase_events")
 OF_TASK = (
