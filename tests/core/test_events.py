@@ -133,7 +133,7 @@ def play_what_people_and_operators_do() -> None:
     swarm.do(of_secrets.DeleteSecret(by=ADMIN, name="token"))
     swarm.do(commands.RecordRestore(by=ADMIN, reached=swarm.now))
     engine = replace(commands.ENGINE, tenant=ADMIN.tenant)
-    assert swarm.do(commands.EraseTask(by=engine, task=cancelled, after=0))
+    assert swarm.do(commands.EraseTask(by=engine, task=cancelled, after=0, until=swarm.now))
     assert swarm.do(commands.TrimAudit(by=engine, begin=0, end=0, frontier=b"", root=EMPTY_ROOT, at=0))
     swarm.close()
 

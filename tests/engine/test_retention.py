@@ -61,6 +61,11 @@ def hold(task: str = WHOLE_TENANT, **more: Any) -> commands.PlaceLegalHold:
     return commands.PlaceLegalHold(**{"by": OPERATOR, "task": task, "reason": "case 12", **more})
 
 
+def erase_of(swarm: Harness, task: str) -> commands.EraseTask:
+    by = replace(commands.ENGINE, tenant=TENANT)
+    return commands.EraseTask(by=by, task=task, after=SECOND, until=swarm.engine.now())
+
+
 def test_a_finished_task_leaves_after_its_time_and_not_before(swarm: Harness) -> None:
     task = swarm.submit(["a", {"key": "b", "depends_on": ["a"]}], evaluation="none")
     swarm.drive(task)
@@ -148,7 +153,7 @@ def test_what_is_asked_twice_is_erased_once(swarm: Harness) -> None:
     task = swarm.submit(["a"], evaluation="none")
     swarm.drive(task)
     swarm.advance(LONG)
-    erase = commands.EraseTask(by=replace(commands.ENGINE, tenant=TENANT), task=task, after=SECOND)
+    erase = erase_of(swarm, task)
 
     assert swarm.do_all([erase, erase]) == [True, False]
     assert swarm.do(erase) is False
@@ -161,7 +166,7 @@ def test_commands_go_on_while_a_large_task_is_erased(swarm: Harness) -> None:
     swarm.advance(LONG)
     look_at = swarm.store.connection.total_changes()
 
-    swarm.do(commands.EraseTask(by=replace(commands.ENGINE, tenant=TENANT), task=large, after=SECOND))
+    swarm.do(erase_of(swarm, large))
     rows_at_once = swarm.store.connection.total_changes() - look_at
     other = swarm.submit(["a"])
 
@@ -182,7 +187,7 @@ def test_what_is_under_a_legal_hold_stays_whole_until_it_is_released(swarm: Harn
     swarm.advance(LONG)
 
     look(swarm, tasks=LONG / 2)
-    erase = commands.EraseTask(by=replace(commands.ENGINE, tenant=TENANT), task=kept, after=SECOND)
+    erase = erase_of(swarm, kept)
     assert swarm.do(erase) is False
     assert {**left(swarm, kept), "event": 0} == {**before, "event": 0}
     assert not swarm.rows("SELECT 1 FROM audit_leaf WHERE task = ? AND body IS NULL", kept)
@@ -212,7 +217,7 @@ def test_a_task_that_is_being_erased_cannot_be_held_any_more(swarm: Harness) -> 
     task = swarm.submit([f"s{number}" for number in range(600)], evaluation="none")
     swarm.cancel(task)
     swarm.advance(LONG)
-    swarm.do(commands.EraseTask(by=replace(commands.ENGINE, tenant=TENANT), task=task, after=SECOND))
+    swarm.do(erase_of(swarm, task))
 
     with pytest.raises(IllegalTransition, match="being erased"):
         swarm.do(hold(task))

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, closing
 from typing import Any, cast
 
 from swarmkeeper.access.retention import EVENTS_WAIT_MAX
+from swarmkeeper.core.model import Limits
 from swarmkeeper.core.ports import Changes, Key, Looked, Started
 from swarmkeeper.offline import doctor
 from swarmkeeper.offline.replay import replay
@@ -224,9 +225,9 @@ class PostgresHarness(Harness):
         assert not found, "\n".join(found)
 
 
-def harness(url: str) -> Iterator[PostgresHarness]:
+def harness(url: str, *, limits: Limits | None = None) -> Iterator[PostgresHarness]:
     """Yield a harness, and check the store at the end. Whatever the check finds, the store is closed."""
-    made = PostgresHarness(seed=1, url=url)
+    made = PostgresHarness(seed=1, url=url, limits=limits)
     with closing(made):
         yield made
         made.check()

@@ -130,7 +130,8 @@ def _erase_one_of_two(machine: Machine) -> None:
         machine.report(lease, output={"of": "a pair"}, usage={"tokens": 10})
     machine.advance(10)
     done = [task for task in tasks if machine.task(task).outcome is not None]
-    machine.do(commands.EraseTask(by=replace(commands.ENGINE, tenant="default"), task=done[0], after=0))
+    by = replace(commands.ENGINE, tenant="default")
+    machine.do(commands.EraseTask(by=by, task=done[0], after=0, until=machine.engine.now()))
     machine.until(lambda: not machine.rows("SELECT 1 FROM chore"))
 
 

@@ -90,7 +90,8 @@ class Retention:
             SwarmkeeperError: from the engine; what is left is found at the next look.
         """
         for tenant in await fetch(self._store, ERASED_TENANTS):
-            await self._erase_tasks(tenant.tenant, min(tenant.erased_at, await self.erasable(tenant.tenant)), after=0)
+            until = await self.erasable(tenant.tenant)
+            await self._erase_tasks(tenant.tenant, min(tenant.erased_at, until), after=0, until=until)
 
     async def look(self) -> None:
         """Look once at everything, and have erased what was kept long enough.
@@ -111,7 +112,7 @@ class Retention:
                 continue
             if self._periods.tasks:
                 before = min(self._now() - self._periods.tasks, until)
-                await self._erase_tasks(tenant.id, before, after=self._periods.tasks)
+                await self._erase_tasks(tenant.id, before, after=self._periods.tasks, until=until)
             if self._periods.audit:
                 await self._trim_audit(tenant.id, until)
 
@@ -136,7 +137,7 @@ class Retention:
             self._log("retention_waits", tenant=tenant, reason="a sink has not got this tenant's audit records yet")
         (self._waits.add if waits else self._waits.discard)(tenant)
 
-    async def _erase_tasks(self, tenant: str, before: int, *, after: int) -> None:
+    async def _erase_tasks(self, tenant: str, before: int, *, after: int, until: int) -> None:
         at, task = -1, ""
         while True:
             rows = await fetch(
@@ -145,7 +146,8 @@ class Retention:
             old = [row.id for row in rows if row.outcome is not None and row.updated_at <= before]
             for begin in range(0, len(old), AT_ONCE):
                 by = replace(ENGINE, tenant=tenant)
-                await self._do([EraseTask(by=by, task=id_, after=after) for id_ in old[begin : begin + AT_ONCE]])
+                some = old[begin : begin + AT_ONCE]
+                await self._do([EraseTask(by=by, task=id_, after=after, until=until) for id_ in some])
             if len(rows) < PAGE:
                 return
             at, task = rows[-1].created_at, rows[-1].id

@@ -506,6 +506,7 @@ class EraseTask(Command[bool]):
 
     task: str
     after: int  # microseconds since its last change
+    until: int  # microseconds: what was recorded of it later has not reached everybody yet
 
     def _own_needs(self) -> list[Key]:
         holds = [lookups.LEGAL_HOLD.of((self.by.tenant, task)) for task in (WHOLE_TENANT, self.task)]

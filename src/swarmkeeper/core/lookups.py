@@ -129,6 +129,8 @@ LEGAL_HOLD: Lookup[tuple[str, str], LegalHoldRecord | None] = Lookup("legal_hold
 TASK_PART: Lookup[Page, TaskPart] = Lookup("task_part")
 # (task id, index to continue after, limit) -> indexes of the task's audit records that have a body, in order
 RECORDS_OF_TASK: Lookup[tuple[str, int, int], list[int]] = Lookup("records_of_task")
+# Task id -> when its newest audit record was written; None: something that was committed about it has no number yet
+NEWEST_RECORD: Lookup[str, int | None] = Lookup("newest_record")
 # (task id, ids of its items, or none for all) -> what their ended attempts used, by day, bot and queue
 TASK_COSTS: Lookup[tuple[str, tuple[str, ...]], tuple[AttemptCosts, ...]] = Lookup("task_costs")
 # Tenant -> number of audit records that have left, from the first on

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WHOLE_TENANT = "*"  # in place of a task
+ERASE = "erase"  # the kind of the job that erases a task
 ERASING_ACTIONS = ("task.erase", "chore.erase")  # of the audit records about an erasure itself
 
 

@@ -16,7 +16,9 @@ from swarmkeeper.core.retention import ERASING_ACTIONS, LegalHoldRecord, TaskPar
 from swarmkeeper.storage import rows
 
 _OWN_ACTIONS = json.dumps(ERASING_ACTIONS)
-LOOKUPS = frozenset({"legal_hold", "task_part", "records_of_task", "audit_begin", "rows_of_tenant"})
+LOOKUPS = frozenset(
+    {"legal_hold", "task_part", "records_of_task", "newest_record", "audit_begin", "rows_of_tenant"}
+)
 _OF_TENANT: Mapping[str, Callable[[Any], Any]] = {
     "load_tenant_row": rows.tenant,
     "load_keys_of_tenant": rows.API_KEY.from_row,
@@ -46,6 +48,9 @@ def load(
     for task, place, n in wanted.get("records_of_task", ()):
         got = yield "load_records_of_task", {"task": task, "after": place, "n": n, "own": _OWN_ACTIONS}
         found["records_of_task", (task, place, n)] = [row[0] for row in got]
+    for task in wanted.get("newest_record", ()):
+        [[at]] = yield "load_newest_record", {"task": task}
+        found["newest_record", task] = at
     for tenant in wanted.get("audit_begin", ()):
         [[begin]] = yield "load_audit_begin", {"tenant": tenant}
         found["audit_begin", tenant] = begin

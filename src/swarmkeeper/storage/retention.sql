@@ -20,6 +20,10 @@ SELECT place
  ORDER BY place
  LIMIT :n;
 
+-- name: load_newest_record
+-- When the newest audit record of a task was written; NULL while anything that was committed about it has no number.
+{own};
+
 -- name: load_legal_hold
 -- The hold on a task, or on the whole tenant.
 SELECT tenant, task, reason, placed_by, placed_at FROM legal_hold WHERE tenant = :tenant AND task = :task;

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from swarmkeeper.core import lookups
 from swarmkeeper.core.decide.undo_log import UndoLog
-from swarmkeeper.core.errors import ResourceNotFound
+from swarmkeeper.core.errors import IllegalTransition, ResourceNotFound
 from swarmkeeper.core.lookups import K, Lookup, V
-from swarmkeeper.core.model import TaskRecord, Work
+from swarmkeeper.core.model import Json, TaskRecord, Work
 from swarmkeeper.core.ports import Key
+from swarmkeeper.core.retention import ERASE, ERASING_ACTIONS
 
 
 class NotLoaded(Exception):
@@ -59,3 +60,25 @@ class LoadedRows(UndoLog):
         work: Work | None = self.rows.get((lookups.WORK, work_id)) or self.get(lookups.WORK, work_id)
         assert work is not None, "a referenced work item must exist"
         return work
+
+    def is_being_erased(self, task: TaskRecord) -> bool:
+        return any(job.kind == ERASE for job in self.get(lookups.JOBS, task.id))
+
+    def record(
+        self,
+        action: str,
+        resource: str,
+        *,
+        task: TaskRecord | None = None,
+        body: Json = None,
+        own: Mapping[str, Json] | None = None,
+    ) -> None:
+        """Set the contents of the command's audit record; see `UndoLog.record`.
+
+        Raises:
+            IllegalTransition: the task is being erased, so a new record of it would keep its body.
+        """
+        ended = task is not None and task.outcome is not None  # no other task is erased
+        if task is not None and ended and action not in ERASING_ACTIONS and self.is_being_erased(task):
+            raise IllegalTransition("the task is being erased: nothing of it changes any more")
+        super().record(action, resource, task=task, body=body, own=own)

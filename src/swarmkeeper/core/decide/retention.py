@@ -5,6 +5,11 @@ commit, and notes how far it came in the same commit, so a process may die betwe
 records go first: a record with its body lists events, which go later. The row of the task goes last. The first slice
 makes the audit record `task.erase`, which proves that the bodies of this task's records were erased and not lost.
 
+The slices find the records of the task by their numbers, and in PostgreSQL a record gets its number some time after its
+commit. So nothing is erased before all that was committed about the task has its numbers (`_is_settled`). From then on
+the job is there, and nothing about the task is recorded but its erasure (`LoadedRows.record`): a record that came later
+would keep its body. Only a count of reads may still come. It has no text of the task, and waits for no lock.
+
 The event `task.erased` belongs to no task. It has a later number than every event that leaves, so the last number in
 the feed never becomes free.
 """
@@ -23,10 +28,9 @@ from swarmkeeper.core.decide.effects.steps import begin_job, step
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.erasure.commands import EraseNow
 from swarmkeeper.core.errors import IllegalTransition, StillStopping
-from swarmkeeper.core.model import BackgroundJob, Json, TaskRecord
-from swarmkeeper.core.retention import WHOLE_TENANT, LegalHoldRecord
+from swarmkeeper.core.model import AuditEntry, BackgroundJob, Json, TaskRecord
+from swarmkeeper.core.retention import ERASE, WHOLE_TENANT, LegalHoldRecord
 
-ERASE = "erase"  # the kind of job
 ROWS_OF_ITEM = 8  # of a work item, with its edges, payloads and attempts, more or less
 PHASES = 3  # of a slice: records, items, events
 TRIMMED_EVENTS_MAX = 2_000  # the oldest ones, among which the events of the records that leave are found
@@ -62,7 +66,7 @@ def place_hold(working: WorkingSet, command: PlaceLegalHold) -> str:
     """
     check_may(working, command.by, "legal_hold.manage")
     key, task = (command.by.tenant, command.task), _task_of(working, command)
-    if task is not None and any(job.kind == ERASE for job in working.jobs(task)):
+    if task is not None and working.is_being_erased(task):
         raise IllegalTransition("the task is being erased: it is too late for a legal hold")
     if working.get(lookups.LEGAL_HOLD, key) is None:
         reason = working.rules.text(command.reason, tenant=command.by.tenant)
@@ -102,6 +106,8 @@ def erase_task(working: WorkingSet, command: EraseTask) -> bool:
         return False
     if _is_held(working, task) or working.get(lookups.OPEN_WORKS, (task.id, "", 1)):  # a lease in its grace period
         return False
+    if not _is_settled(working, task, command.until):
+        return False
     _begin(working, task, after=command.after)
     return True
 
@@ -115,17 +121,16 @@ def erase_now(working: WorkingSet, command: EraseNow) -> str:
     """
     check_may(working, command.by, "task.erase")
     task = working.task(command.task, command.by.tenant)
-    jobs = working.jobs(task)
-    if any(job.kind == ERASE for job in jobs):
+    if working.is_being_erased(task):
         return task.id
     if task.outcome is None:
         raise IllegalTransition("a task that has not ended is not erased: cancel it first")
     if _is_held(working, task):
         raise IllegalTransition("a legal hold keeps this task: release the hold first")
     holds_lease = bool(working.get(lookups.OPEN_WORKS, (task.id, "", 1)))
-    if jobs or holds_lease:
+    if working.jobs(task) or holds_lease:
         raise StillStopping("the task is still stopping", retry_after=1)
-    if task.updated_at > command.until:
+    if not _is_settled(working, task, command.until):
         raise StillStopping("the feed, or a sink of the audit log, lacks events of this task", retry_after=1)
     _begin(working, task, after=0, body={"reason": command.reason})
     return task.id
@@ -133,6 +138,22 @@ def erase_now(working: WorkingSet, command: EraseNow) -> str:
 
 def _is_held(working: WorkingSet, task: TaskRecord) -> bool:
     return any(working.get(lookups.LEGAL_HOLD, (task.tenant, held)) for held in (WHOLE_TENANT, task.id))
+
+
+def _is_settled(working: WorkingSet, task: TaskRecord, until: int) -> bool:
+    """Whether all that was recorded of a task has its numbers, and was written until then.
+
+    Not every record of a task changes the task: a legal hold does not.
+    """
+    if task.updated_at > until or any(_is_about(entry, task) for entry in working.entries):
+        return False  # what this batch recorded has no number either
+    newest = working.get(lookups.NEWEST_RECORD, task.id)
+    # A record from the future was written before the clock was reset, which does not change records.
+    return newest is not None and not until < newest <= working.now
+
+
+def _is_about(entry: AuditEntry, task: TaskRecord) -> bool:
+    return entry.task_id == task.id or any(event.task == task.id for event in entry.events)
 
 
 def _begin(working: WorkingSet, task: TaskRecord, *, after: int, body: Mapping[str, Json] | None = None) -> None:

@@ -20,7 +20,7 @@ from swarmkeeper.storage.postgres.execution import Execution
 from swarmkeeper.storage.rows import to_json
 
 # Kinds of lookups whose key is a task's id, and whose key begins with one.
-_TASK_KEYS = frozenset({"task", "graph", "plan_items", "jobs", "messages", "approvals"})
+_TASK_KEYS = frozenset({"task", "graph", "plan_items", "jobs", "messages", "approvals", "newest_record"})
 _TASK_FIRST = frozenset({"work_key", "open_works", "held_works", "task_part", "records_of_task", "task_costs"})
 # Kinds whose key is, or begins with, the id of a work item; of a lease; of a bot.
 _WORK_KEYS = frozenset({"work", "lease", "parents", "late"})

@@ -19,6 +19,13 @@ SELECT tenant.id, tenant.weight, tenant.max_backlog, greatest(0, tenant.open_tas
             WHERE counts IS NOT NULL
        ) AS coming;
 
+-- name: load_newest_record
+-- One statement: between two, the sequencer could move a row from the outbox to where the other has looked already.
+SELECT CASE
+       WHEN EXISTS (SELECT 1 FROM outbox WHERE position({bytes :task} IN body) > 0) THEN NULL
+       ELSE coalesce((SELECT at FROM audit_leaf WHERE task = :task ORDER BY place DESC LIMIT 1), 0)
+       END AS at;
+
 -- name: erase_marks
 -- By the places of its rows, each found by its key: the planner may take the marks of a few items for many.
 DELETE FROM task_label

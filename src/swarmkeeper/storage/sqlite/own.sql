@@ -79,6 +79,9 @@ SELECT coalesce(owner.tbl_name, page.name) AS "table", sum(page.pgsize) AS bytes
 -- name: size_of_free
 SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count, pragma_page_size;
 
+-- name: load_newest_record
+SELECT coalesce((SELECT at FROM audit_leaf WHERE task = :task ORDER BY place DESC LIMIT 1), 0) AS at;
+
 -- name: erase_marks
 DELETE FROM task_label
  WHERE (tenant, label, created_at, task) IN

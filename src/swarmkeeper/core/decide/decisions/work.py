@@ -361,6 +361,8 @@ def _too_late(
     work_id = lease.work if lease is not None else attempt.work if attempt is not None else None
     if work_id is None:
         raise error
+    if task.outcome is not None and working.is_being_erased(task):
+        raise TaskClosed("the task is closed and is being erased; the result was not kept")
     work = working.work(work_id)
     lease_id = lease.lease_id if lease is not None else attempt.lease_id if attempt is not None else ""
     if lease is not None:  # in its grace period: its usage counts, and its item can end now
