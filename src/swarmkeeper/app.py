@@ -387,11 +387,11 @@ class Orchestrator(OwnCalls):
         return Reads(
             queries=queries,
             leases=Leases(store, payload_cache),
-            audit_queries=AuditQueries(store, self.rules),
+            audit_queries=AuditQueries(store, self.rules, on_read=self._identity.accesses.read),
             approval_queries=ApprovalQueries(store, self.rules),
             messages=Messages(store, queries, newest),
             explainer=Explainer(queries, limits, now),
-            published_logs=PublishedLogs(store, self.rules),
+            published_logs=PublishedLogs(store, self.rules, on_read=self._identity.accesses.read),
         )
 
     async def __aexit__(

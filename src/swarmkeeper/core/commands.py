@@ -458,7 +458,7 @@ class NoteRefusals(Command[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteReads(Command[None]):
-    """Record that a caller has read outputs or keys: at most once a minute for each key and task."""
+    """Record that a caller has read outputs, keys or evidence: at most once a minute for each key and task."""
 
     action: str
     task: str | None

@@ -4,7 +4,7 @@ the log itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -38,9 +38,20 @@ _POSITIONS_BY = {
 
 
 class AuditQueries:
-    def __init__(self, store: ReadsOnly, rules: Rules) -> None:
+    def __init__(
+        self,
+        store: ReadsOnly,
+        rules: Rules,
+        *,
+        on_read: Callable[[Principal, str, str | None], None] = lambda principal, action, task: None,
+    ) -> None:
+        """
+        Args:
+            on_read: called when the body of a record is read, with the record's task, for the audit log.
+        """
         self._store = store
         self._rules = rules
+        self._on_read = on_read
 
     async def audit(
         self,
@@ -151,10 +162,13 @@ class AuditQueries:
             raise ResourceNotFound("the log has no such record")
         row = found[0]
         try:
-            alg = msgspec.json.decode(row.leaf)["body"]["alg"]
+            said = msgspec.json.decode(row.leaf)
+            alg, task = said["body"]["alg"], said["task_id"]
             opened = None if row.body is None or alg != audit.COMMITMENT else audit.opening(row.salt, row.body)
         except (ValueError, LookupError, TypeError):
             raise StoreDamaged(f"audit record {index} is not what was written: see `audit verify`") from None
+        if row.body is not None:
+            self._on_read(principal, "audit.read", task)
         return {
             "index": index,
             "erased": row.body is None,

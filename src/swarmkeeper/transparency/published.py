@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 from swarmkeeper.core.decide import policies
 from swarmkeeper.core.errors import PermissionDenied, ResourceNotFound
@@ -15,8 +16,18 @@ from swarmkeeper.transparency.stored_log import LeftLog, StoredLog
 
 
 class PublishedLogs:
-    def __init__(self, store: ReadsOnly, rules: Rules) -> None:
-        self._store, self._rules = store, rules
+    def __init__(
+        self,
+        store: ReadsOnly,
+        rules: Rules,
+        *,
+        on_read: Callable[[Principal, str, str | None], None] = lambda principal, action, task: None,
+    ) -> None:
+        """
+        Args:
+            on_read: called when records are read, not only their hashes, for the audit log.
+        """
+        self._store, self._rules, self._on_read = store, rules, on_read
 
     async def checkpoint(self, principal: Principal) -> bytes:
         """Return the newest signed checkpoint.
@@ -44,9 +55,12 @@ class PublishedLogs:
         if tile is None or tile.width > tiles.width_of(tile.level, tile.number, signed.size):
             raise ResourceNotFound("the signed log has no such tile")
         try:
-            return await log.tile(tile), tile.width == tiles.WIDTH
+            data = await log.tile(tile)
         except LeftLog as left:
             raise ResourceNotFound(str(left)) from None
+        if tile.level == tiles.ENTRIES:
+            self._on_read(principal, "audit.read", None)
+        return data, tile.width == tiles.WIDTH
 
     async def proof(self, principal: Principal, index: int) -> bytes:
         """Return a record with the proof that the newest checkpoint covers it (c2sp.org/tlog-proof).
@@ -65,6 +79,7 @@ class PublishedLogs:
             raise ResourceNotFound(str(left)) from None
         asked = {"tenant": principal.tenant, "begin": index, "end": index + 1}
         (record,) = await fetch(self._store, log_reads.AUDIT_ENTRIES, **asked)
+        self._on_read(principal, "audit.read", None)
         lines = ["c2sp.org/tlog-proof@v1", f"extra {_text(record.leaf)}", f"index {index}"]
         lines += [_text(each) for each in hashes]
         return "\n".join([*lines, "", signed.note]).encode()
