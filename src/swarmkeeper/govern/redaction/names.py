@@ -54,7 +54,7 @@ _NO_KEYS = words("""
     registry reg press down up shift ctrl alt enter arrow hot short keyboard on event feature flag context storage-name
     shard bucket s3 file image query search sql order column field data config setting metric trace property entity kv
     issue project jira item param attribute record state react list node publishable site business natural surrogate
-    join parent child source target secondary tertiary
+    join parent child source target secondary tertiary websocket
     """)
 # Words after the secret's that say the name is about something else.
 _ABOUT = words("""
@@ -113,6 +113,8 @@ def _kind_of(name: str) -> SecretKind | None:
         return None
     if any(word in _ABOUT for word in parts[at + 1 :]):
         return None
+    if found is not SecretKind.PASSWORD and "hash" in parts[at + 1 :]:
+        return None  # what is left of a secret; of a password, it can be guessed from
     before = parts[:at]
     if before and found is not SecretKind.PASSWORD and any(word in _OTHERWISE for word in before):
         return None
