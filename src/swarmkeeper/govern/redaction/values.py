@@ -42,7 +42,7 @@ _NOTHING = words("""
     been being by new old current confirm again too also when where which who how why what one only must match matches
     field input password passwd pwd pass token secret key apikey username user admin_password changeme change_me value
     hash plain plaintext off on enabled disabled failed failure success ok error ask forgot inherit self this super
-    changeit contraseña contrasena пароль パスワード 密码 密碼 비밀번호 passwort kennwort senha wachtwoord lösenord adgangskode passord
+    guest changeit contraseña contrasena пароль パスワード 密码 密碼 비밀번호 passwort kennwort senha wachtwoord lösenord adgangskode passord
     salasana heslo jelszó hasło parola şifre clave geslo lozinka
     mindestens maximal minimum obligatoire obligatorio obligatoria requis expected got files systemd compat await
     new return const let var function lambda async typeof external internal public private protected static
@@ -84,6 +84,7 @@ _LABELS = frozenset({"mot de passe", "mật khẩu", "kata sandi", "palavra-pass
 _ALPHABET = re.compile(r"(?i:abcdefghijklmnopqrstuvwxyz|0123456789|1234567890|[+/_=-])+")
 _WORD_OR_NUMBER = re.compile("[a-z]*|[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,8}|[vV][0-9]+")
 _WORD_WITH_NUMBER = re.compile("[A-Z]?[a-z]*[0-9]{0,2}|[A-Z]+[0-9]{0,2}|[0-9]{1,8}|[vV][0-9]+")
+_LONG_WORD = re.compile("[a-z]{20,64}")  # longer than words are
 _SEQUENCE_MIN = 20  # people do choose 123456
 # A tag of a field in Go: `json:"password"`.
 _STRUCT_TAG = re.compile(r"[a-z]{2,16}:\\?\"[^\"]*")
@@ -132,7 +133,11 @@ def secret(name: str, value: str, bare: bool) -> int | None:
     if kind is None or kind is SecretKind.PASSWORD:
         return None
     shown = value.rstrip(_TRAILING) if bare else value.strip()
-    if len(shown) < 8 or _is_none(name, shown, bare) or not _looks_made(shown):
+    if len(shown) < 8 or _is_none(name, shown, bare):
+        return None
+    if kind is SecretKind.SECRET and not bare and _is_long_word(shown):
+        return len(value)
+    if not _looks_made(shown):
         return None
     if kind is SecretKind.KEY and not is_very_varied(shown):
         return None
@@ -256,6 +261,10 @@ def _looks_made(text: str) -> bool:
     return letters and entropy(text) >= 3.7 and 3 * turns >= len(text) and not re.search(r"[\s.()]", text)
 
 
+def _is_long_word(text: str) -> bool:
+    return _LONG_WORD.fullmatch(text) is not None and kind_of(text) is None and entropy(text) >= 3
+
+
 def is_very_varied(text: str) -> bool:
     """Return whether only a machine makes such a text: long, of letters and digits, each as likely as the next."""
     if len(text) < 16 or " " in text or _UUID.fullmatch(text):
@@ -264,7 +273,7 @@ def is_very_varied(text: str) -> bool:
     words_and_numbers = _WORD_OR_NUMBER if len(parts) == 1 else _WORD_WITH_NUMBER
     if all(words_and_numbers.fullmatch(part) for part in parts) or is_sequence(text):
         return False
-    return re.search(r"\d", text) is not None and re.search("[A-Za-z]", text) is not None and entropy(text) >= 3.2
+    return re.search(r"\d", text) is not None and re.search("[A-Za-z]", text) is not None and entropy(text) >= (3 if len(text) < 20 else 3.2)
 
 
 def is_sequence(text: str) -> bool:
