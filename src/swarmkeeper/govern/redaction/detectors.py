@@ -38,7 +38,8 @@ _SHORT = 64
 # Where a line break may cut a token in two: after a backslash or `=` (quoted-printable), or between two quoted parts.
 _CUT = re.compile(
     r"(?<=[0-9A-Za-z_-])(?:=?\\?\r?\n[ \t>|]{0,16}|"
-    r"""["'][ \t]{0,4}[+.]?[ \t]{0,4}\\?\r?\n[ \t]{0,16}[+.]?[ \t]{0,4}["'])(?=[0-9A-Za-z_-])"""
+    r"""["'][ \t]{0,4}(?:[+.&][ \t]{0,4})?\\?\r?\n[ \t]{0,16}(?:[+.&][ \t]{0,4})?["']|"""
+    r"""["'][ \t]{0,4}[+.&][ \t]{0,4}["'])(?=[0-9A-Za-z_-])"""
 )
 _CUTS_MAX = 1_000  # lines of a text whose breaks are tried
 _NAME_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.$@:")
@@ -211,7 +212,7 @@ class Detectors:
         data = view.text.encode()
         candidates = self._candidates(view.text)
         found = self._matches(view.text, data, candidates, known)
-        if levels == LEVELS and "\n" in view.text:
+        if levels == LEVELS:
             wrapped = [n for n in sorted(candidates) if self._compiled[n].detector.wrapped]
             if wrapped and (cut := self._across_lines(view.text, wrapped)):
                 found = _united(found + cut)
@@ -358,7 +359,8 @@ class _Compiled:
                 at = part[1]
             else:
                 refused += 1
-                at = last if last - first > _SHORT else _next_letter(data, first)
+                whole = last - first > _SHORT or self._is_allowed(data[start:end])
+                at = last if whole and last > at else _next_letter(data, first)
             if len(spans) > FINDS_MAX or refused > TRIES_MAX:
                 raise Unscanned
         return spans
@@ -375,7 +377,7 @@ class _Compiled:
         place = f"{first}..{first + len(text)}"
         if any(begin <= start and end <= stop for begin, stop in placeholders):
             return f"{place} is a placeholder"
-        if self._allow is not None and self._allow.fullmatch(found) is not None:
+        if self._is_allowed(found):
             return f"{place} is on an allow-list"
         if self.detector.real and values.stands_for_a_secret(text):
             return f"{place} only stands for a secret"
@@ -393,10 +395,13 @@ class _Compiled:
         start, end = match.span()
         return start, end
 
+    def _is_allowed(self, found: bytes) -> bool:
+        return self._allow is not None and self._allow.fullmatch(found) is not None
+
     def _secret(self, data: bytes, match: re2._Match, start: int, end: int) -> tuple[int, int] | None:
         """Return where in the candidate the secret is; None if there is none."""
         found = data[start:end]
-        if self._allow is not None and self._allow.fullmatch(found) is not None:
+        if self._is_allowed(found):
             return None
         detector = self.detector
         if not detector.real and not detector.entropy and not detector.check:

@@ -54,7 +54,7 @@ _NO_KEYS = words("""
     registry reg press down up shift ctrl alt enter arrow hot short keyboard on event feature flag context storage-name
     shard bucket s3 file image query search sql order column field data config setting metric trace property entity kv
     issue project jira item param attribute record state react list node publishable site business natural surrogate
-    join parent child source target secondary tertiary
+    join parent child source target secondary tertiary socket
     """)
 # Words after the secret's that say the name is about something else.
 _ABOUT = words("""
@@ -72,7 +72,7 @@ _ABOUT = words("""
     model entity controller component view dialog modal screen icon visible visibility hidden shown toggle
     requirement requirements complexity history rotation rotated created updated last next fingerprint checksum digest
     thumbprint encoding charset separator delimiter position offset span stream iterator metrics rate rates per
-    review exists missing set manage management mapping layer renderer helper util utils test tests spec interceptor
+    review exists encryption hashing authentication missing set manage management mapping layer renderer helper util utils test tests spec interceptor
     guard middleware filter listener callback plugin module package cli command commands tool login signup register
     exchange grant grants introspection revocation info details metadata stats total sum price cost costs used left
     remaining available stdin prompt question env created
@@ -90,6 +90,8 @@ _OTHERWISE = words("""
     """)
 _NAME_MAX = 256  # a longer text is no name, and must not be remembered
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_A-Za-z]+")
+# What grep writes before a line: the file, and the number of the line.
+_PLACE = re.compile(r"^[^:]*\.[A-Za-z0-9]{1,8}:[0-9]{1,7}:(?:[0-9]{1,5}:)?(?=[^:]+$)")
 _PLURALS = {"tokens": "token", "secrets": "secret", "credentials": "credential", "passwords": "password", "keys": "key"}
 
 
@@ -100,6 +102,7 @@ def kind_of(name: str) -> SecretKind | None:
 
 @lru_cache(maxsize=4_096)
 def _kind_of(name: str) -> SecretKind | None:
+    name = _PLACE.sub("", name)
     if name.count(":") > 1:
         return None  # a path, such as arn:aws:secretsmanager:eu-west-1:1:secret
     parts = [word.lower() for word in _WORD.findall(name)]
@@ -113,6 +116,8 @@ def _kind_of(name: str) -> SecretKind | None:
         return None
     if any(word in _ABOUT for word in parts[at + 1 :]):
         return None
+    if found is not SecretKind.PASSWORD and "hash" in parts[at + 1 :]:
+        return None  # what is left of a secret; of a password, it can be guessed from
     before = parts[:at]
     if before and found is not SecretKind.PASSWORD and any(word in _OTHERWISE for word in before):
         return None

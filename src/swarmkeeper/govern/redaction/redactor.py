@@ -38,7 +38,7 @@ _compiled = lru_cache(maxsize=4)(Detectors)
 # The shipped packs. If rules of two of them match the same characters, the earlier wins, so general ones come last.
 SHIPPED = (
     *("default", "clouds", "code", "models", "payments", "messaging", "monitoring", "applications"),
-    *("crypto", "commands", "notations", "personal"),
+    *("crypto", "issuers", "commands", "notations", "personal"),
 )
 
 # States of the pointer rules while walking down: places in their lists of segments.

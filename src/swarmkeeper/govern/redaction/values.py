@@ -15,8 +15,8 @@ from swarmkeeper.govern.redaction.names import SecretKind, kind_of, words
 # What people write where a secret belongs, as part of any value.
 _STANDS_FOR_ONE = re2.compile(  # RE2, because every candidate of every rule is searched for it
     r"[xX]{4,}|\*{3,}|\.\.\.|…|•{3,}|_{5,}|#{4,}|\?{3,}|0{14,}|1{14,}|^[-_.*#xX0]{3,}$|<[A-Za-z][^<>]*>|"
-    r"(?i:ex[ae]mple|place_?holder|redacted(?:[^:]|$)|[_ -]here$|dummy|insert[-_ ]|\bto-?do\b|fix-?me|"
-    r"not-?a?-?real|(?:^|[_\W])your[-_ ]?(?:[a-z]{1,12}[-_ ]?){0,3}?"
+    r"(?i:ex[ae]mple|fake|place_?holder|redacted(?:[^:]|$)|[_ -]here$|dummy|insert[-_ ]|\bto-?do\b|fix-?me|"
+    r"not-?a?-?real|(?:^|[_\W]|\\n)your[-_ ]?(?:[a-z]{1,12}[-_ ]?){0,3}?"
     r"(?:key|token|secret|password|pass|pw|id|value|sid|user|name|account|org)"
     r"(?:[^a-z]|$)|"
     r"(?:^|[_\W])my[-_ ](?:[a-z]{1,12}[-_ ]){0,2}(?:key|token|secret|password|pass|pw|value|username)(?:[^a-z]|$)|"
@@ -42,6 +42,8 @@ _NOTHING = words("""
     been being by new old current confirm again too also when where which who how why what one only must match matches
     field input password passwd pwd pass token secret key apikey username user admin_password changeme change_me value
     hash plain plaintext off on enabled disabled failed failure success ok error ask forgot inherit self this super
+    guest changeit contraseña contrasena пароль パスワード 密码 密碼 비밀번호 passwort kennwort senha wachtwoord lösenord adgangskode passord
+    salasana heslo jelszó hasło parola şifre clave geslo lozinka
     mindestens maximal minimum obligatoire obligatorio obligatoria requis expected got files systemd compat await
     new return const let var function lambda async typeof external internal public private protected static
     final bearer basic digest negotiate oauth oauth2 apikey token> |  > - -- -> => { [ ( } ] ) , ; : " '
@@ -78,7 +80,14 @@ _SAYS = re.compile(
     r"passwords?|passphrases?|tokens?|secrets?|keys?)\s(?:[a-z']+\s){0,3}?(?:be|is|are|not|at|too|short|long|least|"
     r"required|invalid|incorrect|wrong|weak|match|contain|characters?|blank|empty|enter|password|passphrase|again)\b.*"
 )
+_LABELS = frozenset({"mot de passe", "mật khẩu", "kata sandi", "palavra-passe", "كلمة المرور", "คำรหัสผ่าน", "รหัสผ่าน"})
 _ALPHABET = re.compile(r"(?i:abcdefghijklmnopqrstuvwxyz|0123456789|1234567890|[+/_=-])+")
+_WORD_OR_NUMBER = re.compile("[a-z]*|[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,8}|[vV][0-9]+")
+_WORD_WITH_NUMBER = re.compile("[A-Z]?[a-z]*[0-9]{0,2}|[A-Z]+[0-9]{0,2}|[0-9]{1,8}|[vV][0-9]+")
+_LONG_WORD = re.compile("[a-z]{20,64}")  # longer than words are
+_SEQUENCE_MIN = 20  # people do choose 123456
+# A tag of a field in Go: `json:"password"`.
+_STRUCT_TAG = re.compile(r"[a-z]{2,16}:\\?\"[^\"]*")
 _EAST_ASIAN_WORDS = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{2}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+.*)?|[\d.,:%/-]+(?:ms|s|m|h|d|k|kb|mb|gb|px|%)?", re.IGNORECASE)
@@ -97,6 +106,8 @@ def entropy(text: str) -> float:
 
 def is_placeholder(value: str) -> bool:
     """Return whether a value of any form is written in place of a secret: `ghp_xxxx`, `your-token-here`."""
+    if len(value) >= _SEQUENCE_MIN and len(set(value[-16:])) <= 1:
+        return True
     if len(value) <= _SHORT:
         return _STANDS_FOR_ONE.search(value) is not None
     # By chance, a long key may contain `xxxx` or a word.
@@ -122,7 +133,11 @@ def secret(name: str, value: str, bare: bool) -> int | None:
     if kind is None or kind is SecretKind.PASSWORD:
         return None
     shown = value.rstrip(_TRAILING) if bare else value.strip()
-    if len(shown) < 8 or _is_none(name, shown, bare) or not _looks_made(shown):
+    if len(shown) < 8 or _is_none(name, shown, bare):
+        return None
+    if kind is SecretKind.SECRET and not bare and _is_long_word(shown):
+        return len(value)
+    if not _looks_made(shown):
         return None
     if kind is SecretKind.KEY and not is_very_varied(shown):
         return None
@@ -198,13 +213,15 @@ def _is_none(name: str, value: str, bare: bool) -> bool:
     lower = text.lower()
     if lower in _NOTHING or lower == name.lower() or stands_for_a_secret(text) or _TYPE.match(text):
         return True
+    if is_sequence(text) or _STRUCT_TAG.match(text):
+        return True
     if not re.search(r"[^\W_]", text):
         return True
     if bare:
         return _is_code(text)
     if re.fullmatch(r"[A-Za-z_$][\w.$?]*\([^()]*\)|[a-z_]+(?:\??\.[a-zA-Z_]+){2,}(?: \?\? \w+)?", text):
         return True
-    if _SAYS.fullmatch(text):
+    if _SAYS.fullmatch(text) or lower in _LABELS:
         return True
     # In quotes: the name of another value, or a label such as "Enter your password".
     if kind_of(text) is not None and _NAME_OR_LABEL.fullmatch(text) is not None:
@@ -244,16 +261,27 @@ def _looks_made(text: str) -> bool:
     return letters and entropy(text) >= 3.7 and 3 * turns >= len(text) and not re.search(r"[\s.()]", text)
 
 
+def _is_long_word(text: str) -> bool:
+    return _LONG_WORD.fullmatch(text) is not None and kind_of(text) is None and entropy(text) >= 3
+
+
 def is_very_varied(text: str) -> bool:
     """Return whether only a machine makes such a text: long, of letters and digits, each as likely as the next."""
     if len(text) < 16 or " " in text or _UUID.fullmatch(text):
         return False
-    if all(
-        re.fullmatch("[a-z]*|[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,8}|[vV][0-9]+", part)
-        for part in re.split(r"[-_.:/@,={}]", text)
-    ):
-        return False  # words and numbers
-    return re.search(r"\d", text) is not None and re.search("[A-Za-z]", text) is not None and entropy(text) >= 3.2
+    parts = re.split(r"[-_.:/@,={}]", text)
+    words_and_numbers = _WORD_OR_NUMBER if len(parts) == 1 else _WORD_WITH_NUMBER
+    if all(words_and_numbers.fullmatch(part) for part in parts) or is_sequence(text):
+        return False
+    return re.search(r"\d", text) is not None and re.search("[A-Za-z]", text) is not None and entropy(text) >= (3 if len(text) < 20 else 3.2)
+
+
+def is_sequence(text: str) -> bool:
+    """Return whether nearly each letter follows the one before it, as in `abcdefgh…` and `12345678…`, or repeats it."""
+    if len(text) < _SEQUENCE_MIN:
+        return False
+    steps = [ord(after) - ord(before) for before, after in pairwise(text.lower())]
+    return max(steps.count(1), steps.count(0), steps.count(-1)) >= 0.8 * len(steps)
 
 
 def _is_dotted_name(text: str) -> bool:

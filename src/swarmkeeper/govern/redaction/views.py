@@ -32,9 +32,18 @@ _INVISIBLE_RANGES = (
 _ANY_INVISIBLE = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in _INVISIBLE_RANGES) + "]")
 _INVISIBLE = {code: None for first, last in _INVISIBLE_RANGES for code in range(first, last + 1)}
 
-# Full-width forms of the ASCII characters, and the wide space. They are compared as what they look like.
-_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
-_ANY_WIDE = re.compile("[\uff01-\uff5e\u3000]")
+# Full-width forms of the ASCII characters, other spaces, and the quotes of printed text. They are compared as what they
+# look like.
+_WIDE = (
+    {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+    | dict.fromkeys((0x00A0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), 0x20)
+    | dict.fromkeys((0x201C, 0x201D, 0x201E, 0x201F), 0x22)
+    | dict.fromkeys((0x2018, 0x2019, 0x201A, 0x201B), 0x27)
+)
+_ANY_WIDE = re.compile("[\u00a0\u2000-\u200a\u2018-\u201f\u202f\u205f\u3000\uff01-\uff5e]")
+
+# How terminals are told colours: between the letters of a name and its value, or attached to a token.
+_COLOUR = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 
 
 def _sign(code: int) -> str:
@@ -46,8 +55,9 @@ def _sign(code: int) -> str:
 # Patterns for UTF-8 read as Latin-1: characters that folding removes between ASCII letters, and characters that NFC or
 # a comparison without case turns into ASCII letters.
 TRANSFORMED = (
-    *sorted({_sign(code) for code in (*_INVISIBLE, 0x212A, 0x017F, 0x037E, 0x1FEF, 0x3000)}),
+    *sorted({_sign(code) for code in (*_INVISIBLE, *_WIDE, 0x212A, 0x017F, 0x037E, 0x1FEF) if code < 0xFF00 or code in _INVISIBLE}),
     r"\xef(?:\xbc[\x81-\xbf]|\xbd[\x80-\x9e])",  # full-width
+    r"\x1b\[",
 )
 
 
@@ -66,6 +76,8 @@ class View:
 
 def folded(text: str) -> str:
     """Return the text as rules see it, for a quick check whether anything matches."""
+    if "\x1b" in text:
+        text = _COLOUR.sub("", text)
     if text.isascii():
         return text
     text = _narrow(text)
@@ -81,7 +93,7 @@ def plain(text: str) -> View:
     starts: list[int] = []
     ends: list[int] = []
     for start, end in _clusters(text):
-        visible = text[start:end].translate(_INVISIBLE)
+        visible = _COLOUR.sub("", text[start:end]).translate(_INVISIBLE)
         composed = unicodedata.normalize("NFC", visible)
         letters.append(composed)
         starts.extend([start] * len(composed))
@@ -95,12 +107,15 @@ def _narrow(text: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
+    if "\x1b" in text and _COLOUR.search(text) is not None:
+        return False
     return text.isascii() or (_ANY_INVISIBLE.search(text) is None and unicodedata.is_normalized("NFC", text))
 
 
 def _clusters(text: str) -> list[tuple[int, int]]:
-    """Cut the text before each character that cannot combine with the one before it."""
-    cuts = [at for at, letter in enumerate(text) if at == 0 or not _joins(letter)]
+    """Cut the text before each character that cannot combine with the one before it, and before each colour."""
+    coloured = {at for match in _COLOUR.finditer(text) for at in range(match.start() + 1, match.end())}
+    cuts = [at for at, letter in enumerate(text) if at == 0 or (at not in coloured and not _joins(letter))]
     return list(zip(cuts, [*cuts[1:], len(text)], strict=True))
 
 
