@@ -1,31 +1,27 @@
 // The list of tasks. The query line is in the address, and nothing else decides what is shown.
 
 import type { ComponentChildren } from "preact";
-import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { lists, type TaskFilter, type TaskRow, type Tally } from "../api.ts";
 import { useKeys } from "../keys.ts";
 import { counts, ofTasks, say, useRead } from "../live.ts";
 import { Chips } from "../chips.tsx";
-import { Command, Key, Trouble } from "../parts.tsx";
+import { Command, Key, NothingFits, Trouble } from "../parts.tsx";
 import { FIRST_TASK, has, toggled, tokens, understood } from "../query.ts";
-import { go, route, written } from "../route.ts";
+import { asked, go, put } from "../route.ts";
 import { Windowed } from "../windowed.tsx";
-import { grouped, safe, type Tone } from "../words.ts";
+import { grouped, type Tone } from "../words.ts";
 import { Bulk, BulkButton, Outcome } from "./tasks/bulk.tsx";
 import { Line } from "./tasks/line.tsx";
 import { Rows } from "./tasks/rows.ts";
 import { errorOf, Head, Row } from "./tasks/table.tsx";
 
-const ROW = 34, ROW_NARROW = 68;
 const MARKS_MAX = 10_000; // of an operation
 const FILTERS: { status: string; tone: Tone }[] = [
   { status: "in_progress", tone: "run" }, { status: "planned", tone: "wait" }, { status: "created", tone: "wait" },
   { status: "completed", tone: "eye" }, { status: "failed", tone: "bad" }, { status: "archived", tone: "ok" },
 ];
 
-const narrow = signal(matchMedia("(max-width: 760px)").matches);
-matchMedia("(max-width: 760px)").addEventListener("change", (event) => { narrow.value = event.matches; });
 
 const sum = (numbers: Record<string, number>, only: string[]) => Object.entries(numbers).reduce((all, [status, n]) => (!only.length || only.includes(status) ? all + n : all), 0);
 const STATUS = /^[A-Z_]+$/; // other counts are of what is open
@@ -43,7 +39,7 @@ function useTally(filter: TaskFilter): { by: Record<string, number> | null; numb
 }
 
 export function Tasks() {
-  const query = route.value.query, line = query.get("q") ?? "", operation = query.get("op") ?? "";
+  const line = asked("q"), operation = asked("op");
   const { filter, problems } = useMemo(() => understood(line), [line]);
   const field = useRef<HTMLInputElement | null>(null);
   const held = useRef<{ line: string; rows: Rows; marks: Set<string>; last: number }>(undefined);
@@ -61,11 +57,7 @@ export function Tasks() {
   const tally = useTally(filter);
 
   const titles = (task: string) => rows.all.find((row) => row.id === task)?.title;
-  const address = (changes: Record<string, string>) => {
-    const next = new URLSearchParams(Object.entries({ q: line, ...changes }).filter(([, value]) => value));
-    return written(["tasks"], next);
-  };
-  const show = (next: string) => { setChosen(-1); go(address({ q: next })); };
+  const show = (next: string) => { setChosen(-1); put({ q: next }, false); };
   // The next scroll tries again; whether the server answers is shown by the read above.
   const nearEnd = () => { if (rows.more) rows.next().then(changed, () => undefined); };
 
@@ -139,9 +131,13 @@ export function Tasks() {
         />
       </div>
       <Trouble read={{ ...seen, data: seen.data && rows }} what="the tasks" />
-      {seen.data && !tasks.length && (line ? <NothingFits line={line} filter={filter} show={show} /> : <div class="empty"><h2>There is no task yet.</h2><p>Submit one, and it shows here: <Command text={FIRST_TASK} /></p></div>)}
+      {seen.data && !tasks.length && (line ? (
+        <NothingFits title="No task fits." drops={tokens(line).map((name) => ({ name, drop: () => show(toggled(line, name)) }))}>
+          {filter.q && <p>Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.</p>}
+        </NothingFits>
+      ) : <div class="empty"><h2>There is no task yet.</h2><p>Submit one, and it shows here: <Command text={FIRST_TASK} /></p></div>)}
       {tasks.length > 0 && (
-        <Windowed count={tasks.length} rowHeight={narrow.value ? ROW_NARROW : ROW} row={row} chosen={chosen} label="Tasks" total={rows.more ? -1 : tasks.length} nearEnd={nearEnd} seen={(begin) => { view.current = begin; }} headRow={<Head />} />
+        <Windowed count={tasks.length} row={row} chosen={chosen} label="Tasks" total={rows.more ? -1 : tasks.length} nearEnd={nearEnd} seen={(begin) => { view.current = begin; }} headRow={<Head />} />
       )}
       {tasks.length > 0 && (
         <p class="foot">
@@ -151,18 +147,8 @@ export function Tasks() {
           <span class="hints"><Key>j</Key> <Key>k</Key> <Key>Enter</Key> open · <Key>m</Key> mark · <Key>*</Key> all{marks.size === 0 && <> · <Key>=</Key> failed alike</>}</span>
         </p>
       )}
-      {asking && <Bulk ids={[...marks]} titles={titles} close={() => setAsking(false)} begun={(id) => { setAsking(false); marks.clear(); go(address({ op: id }), true); }} />}
-      {operation && <Outcome operation={operation} titles={titles} close={() => { go(address({ op: "" }), true); void reading.again(); }} />}
-    </div>
-  );
-}
-
-function NothingFits({ line, filter, show }: { line: string; filter: TaskFilter; show: (line: string) => void }) {
-  return (
-    <div class="empty">
-      <h2>No task fits.</h2>
-      {filter.q && <p>Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.</p>}
-      <p class="acts">{tokens(line).map((word) => <button type="button" class="small" key={word} onClick={() => show(toggled(line, word))}>Drop {safe(word)}</button>)}</p>
+      {asking && <Bulk ids={[...marks]} titles={titles} close={() => setAsking(false)} begun={(id) => { setAsking(false); marks.clear(); put({ op: id }); }} />}
+      {operation && <Outcome operation={operation} titles={titles} close={() => { put({ op: null }); void reading.again(); }} />}
     </div>
   );
 }

@@ -1,4 +1,5 @@
-import { signal, useMemo, counts, ofTasks, useRead, Chips, Command, Key, Trouble, FIRST_TASK, has, toggled, tokens, understood, go, route, written, Windowed, useEffect, useState, ApiError, lists, say, useKeys, Act, Dialog, NotDone, may, whyNot, grouped, safe, shortId, Fragment, jsx, jsxs, useRef, filterWord, NAMES, OUTCOMES, SORTS, STATUSES, Ago, Labels, Progress, State, lookOfTask, money, span } from "./app.js";
+import { useMemo, Fragment, h, useEffect, useState, useRef } from "./runtime.js";
+import { useKeys, counts, ofTasks, useRead, Chips, Command, Key, NothingFits, Trouble, FIRST_TASK, has, toggled, tokens, understood, asked, go, put, Windowed, ApiError, lists, say, Act, Dialog, NotDone, may, whyNot, counted, grouped, safe, shortId, filterWord, NAMES, OUTCOMES, SORTS, STATUSES, Ago, Labels, Progress, State, lookOfTask, money, span } from "./app.js";
 // src/pages/tasks.tsx
 
 // src/pages/tasks/bulk.tsx
@@ -7,7 +8,7 @@ var DONE = { retry: "retried", cancel: "cancelled", pause: "paused", resume: "re
 var ACTIONS = Object.keys(DONE);
 var capital = (word) => word[0].toUpperCase() + word.slice(1);
 var FIRST = ACTIONS[0];
-var tasks = (n) => `${grouped(n)} ${n === 1 ? "task" : "tasks"}`;
+var tasks = (n) => counted(n, "task");
 function useOperation(operation) {
   const [state, setState] = useState({ of: operation });
   useEffect(() => {
@@ -36,18 +37,7 @@ function useOperation(operation) {
 function Refusals({ found, titles }) {
   const more = found.progress.refused - found.items.length;
   if (!found.progress.refused) return null;
-  return jsxs("div", { class: "refusals", role: "region", "aria-label": "Refused", children: [
-    jsx("ul", { children: found.items.map((item) => jsxs("li", { children: [
-      jsx("a", { href: `#/tasks/${item.task_id}`, children: safe(titles(item.task_id) ?? shortId(item.task_id)) }),
-      " ",
-      jsx("span", { children: safe(item.detail ?? item.code ?? "") })
-    ] }, item.task_id)) }),
-    more > 0 && jsxs("p", { children: [
-      "and ",
-      grouped(more),
-      " more"
-    ] })
-  ] });
+  return h("div", { class: "refusals", role: "region", "aria-label": "Refused" }, h("ul", null, found.items.map((item) => h("li", { key: item.task_id }, h("a", { href: `#/tasks/${item.task_id}` }, safe(titles(item.task_id) ?? shortId(item.task_id))), " ", h("span", null, safe(item.detail ?? item.code ?? ""))))), more > 0 && h("p", null, "and ", grouped(more), " more"));
 }
 function Bulk({ ids, titles, close, begun }) {
   const [action, setAction] = useState(null);
@@ -56,7 +46,6 @@ function Bulk({ ids, titles, close, begun }) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
   const { found, error } = useOperation(dry);
-  useKeys({ Escape: { does: "", run: close } }, true);
   const ask = async (chosen, dryRun) => {
     setProblem(null);
     setBusy(true);
@@ -77,68 +66,21 @@ function Bulk({ ids, titles, close, begun }) {
     void ask(chosen, true);
   };
   const known = found?.state === "ended" && found.action === action ? found : void 0;
-  return jsx(Dialog, { title: `With ${tasks(ids.length)}`, close, children: jsxs("form", { class: "bulk", onSubmit: (event) => {
+  return h(Dialog, { title: `With ${tasks(ids.length)}`, close }, h("form", { class: "bulk", onSubmit: (event) => {
     event.preventDefault();
     if (action && known?.progress.done && !busy) void ask(action, false);
-  }, children: [
-    jsxs("fieldset", { children: [
-      jsx("legend", { class: "hidden-text", children: "What to do" }),
-      ACTIONS.map((each) => jsxs("label", { title: whyNot(`task.${each}`), children: [
-        jsx("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }),
-        " ",
-        each
-      ] }, each))
-    ] }),
-    jsxs("div", { "aria-live": "polite", class: "told", children: [
-      !action && jsx("p", { class: "none", children: "Choose with the arrow keys. Nothing is done before you have seen what would come of it." }),
-      action && !known && !problem && !error && jsxs("p", { children: [
-        "Asking what would come of it",
-        found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "",
-        " …"
-      ] }),
-      known && jsxs("p", { children: [
-        jsx("b", { children: tasks(known.progress.done) }),
-        " would be ",
-        DONE[known.action],
-        known.progress.refused > 0 && jsxs(Fragment, { children: [
-          ", ",
-          jsx("b", { children: grouped(known.progress.refused) }),
-          " refused"
-        ] }),
-        "."
-      ] })
-    ] }),
-    (problem ?? error) && jsx(NotDone, { error: problem ?? error }),
-    jsxs("label", { class: "reason", children: [
-      "Reason, stored with each task (optional)",
-      jsx("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })
-    ] }),
-    jsxs("div", { class: "acts", children: [
-      jsx("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy, children: action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it" }),
-      jsx("button", { type: "button", onClick: close, children: "Leave it" })
-    ] }),
-    known && jsx(Refusals, { found: known, titles })
-  ] }) });
+  } }, h("fieldset", null, h("legend", { class: "hidden-text" }, "What to do"), ACTIONS.map((each) => h("label", { key: each, title: whyNot(`task.${each}`) }, h("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }), " ", each))), h("div", { "aria-live": "polite", class: "told" }, !action && h("p", { class: "none" }, "Choose with the arrow keys. Nothing is done before you have seen what would come of it."), action && !known && !problem && !error && h("p", null, "Asking what would come of it", found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "", " …"), known && h("p", null, h("b", null, tasks(known.progress.done)), " would be ", DONE[known.action], known.progress.refused > 0 && h(Fragment, null, ", ", h("b", null, grouped(known.progress.refused)), " refused"), ".")), (problem ?? error) && h(NotDone, { error: problem ?? error }), h("label", { class: "reason" }, "Reason, stored with each task (optional)", h("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })), h("div", { class: "acts" }, h("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy }, action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it"), h("button", { type: "button", onClick: close }, "Leave it")), known && h(Refusals, { found: known, titles })));
 }
 function Outcome({ operation, titles, close }) {
   const { found, error } = useOperation(operation);
-  useKeys({ Escape: { does: "", run: close } }, true);
   const progress = found?.progress, ended = found?.state === "ended";
   const told = found && ended ? `${tasks(found.progress.done)} ${DONE[found.action]}, ${grouped(found.progress.refused)} refused.` : "";
   useEffect(() => {
     if (told) say(told);
   }, [told]);
-  return jsxs(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close, children: [
-    error && !found && jsx(NotDone, { error }),
-    progress && jsxs(Fragment, { children: [
-      jsx("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }),
-      jsx("p", { children: ended ? jsx("b", { children: told }) : `${grouped(progress.total - progress.left)} of ${grouped(progress.total)}. It goes on at the server, also when this page is closed.` }),
-      jsx(Refusals, { found, titles })
-    ] }),
-    jsx("p", { class: "none", children: jsx("code", { children: safe(operation) }) })
-  ] });
+  return h(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close }, error && !found && h(NotDone, { error }), progress && h(Fragment, null, h("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }), h("p", null, ended ? h("b", null, told) : `${grouped(progress.total - progress.left)} of ${grouped(progress.total)}. It goes on at the server, also when this page is closed.`), h(Refusals, { found, titles })), h("p", { class: "none" }, h("code", null, safe(operation))));
 }
-var BulkButton = ({ run }) => jsx(Act, { action: "task.cancel", keys: "b", run, children: "Act on them" });
+var BulkButton = ({ run }) => h(Act, { action: "task.cancel", keys: "b", run }, "Act on them");
 
 // src/pages/tasks/line.tsx
 
@@ -155,7 +97,7 @@ function offers(line, at, labels) {
   const word = wordAt(line, at), typed = word.replaceAll('"', "").toLowerCase();
   if (!typed || word.startsWith('"')) return [];
   const colon = typed.indexOf(":"), name = typed.slice(0, colon), value = typed.slice(colon + 1);
-  const found = colon < 0 ? NAMES.map((each) => [`${each}:`, ""]) : name === "status" ? STATUSES.map((each) => [`status:${each.toLowerCase()}`, ""]) : name === "outcome" ? OUTCOMES.map((each) => [`outcome:${each}`, ""]) : name === "sort" ? Object.keys(SORTS).map((each) => [`sort:${each}`, ""]) : name !== "label" ? [] : value.includes("=") ? labels.map(({ key, value: text, tasks: tasks2 }) => [filterWord("label", `${key}=${text}`), `${grouped(tasks2)} ${tasks2 === 1 ? "task" : "tasks"}`]) : [...new Set(labels.map(({ key }) => key))].map((key) => [`label:${key}=`, ""]);
+  const found = colon < 0 ? NAMES.map((each) => [`${each}:`, ""]) : name === "status" ? STATUSES.map((each) => [`status:${each.toLowerCase()}`, ""]) : name === "outcome" ? OUTCOMES.map((each) => [`outcome:${each}`, ""]) : name === "sort" ? Object.keys(SORTS).map((each) => [`sort:${each}`, ""]) : name !== "label" ? [] : value.includes("=") ? labels.map(({ key, value: text, tasks: tasks2 }) => [filterWord("label", `${key}=${text}`), counted(tasks2, "task")]) : [...new Set(labels.map(({ key }) => key))].map((key) => [`label:${key}=`, ""]);
   return found.filter(([each]) => each.replaceAll('"', "").toLowerCase().startsWith(typed) && each !== word).slice(0, MOST).map(([each, hint]) => ({
     line: line.slice(0, at - word.length) + each + (/[:=]$/.test(each) ? "" : " ") + line.slice(at).trimStart(),
     word: each,
@@ -173,16 +115,16 @@ function Line({ line, show, field, problems }) {
   useEffect(() => {
     if (field.current && document.activeElement !== field.current) field.current.value = line;
   }, [line]);
-  const asked = typed ? labelAsked(typed.text, typed.at) : void 0;
+  const asked2 = typed ? labelAsked(typed.text, typed.at) : void 0;
   useEffect(() => {
-    if (asked === void 0 || labels.current.has(asked)) return;
-    labels.current.set(asked, []);
-    lists.labels(asked).then((page) => {
-      labels.current.set(asked, page.items);
+    if (asked2 === void 0 || labels.current.has(asked2)) return;
+    labels.current.set(asked2, []);
+    lists.labels(asked2).then((page) => {
+      labels.current.set(asked2, page.items);
       setRead((n) => n + 1);
-    }, () => labels.current.delete(asked));
-  }, [asked]);
-  const offered = typed ? offers(typed.text, typed.at, labels.current.get(asked ?? "") ?? []) : [];
+    }, () => labels.current.delete(asked2));
+  }, [asked2]);
+  const offered = typed ? offers(typed.text, typed.at, labels.current.get(asked2 ?? "") ?? []) : [];
   const chosen = offered[active];
   const look = () => {
     setTyped({ text: field.current.value, at: field.current.selectionStart ?? field.current.value.length });
@@ -207,49 +149,36 @@ function Line({ line, show, field, problems }) {
       setTyped(null);
     }
   };
-  return jsxs("form", { role: "search", class: "line", onSubmit: (event) => {
+  return h("form", { role: "search", class: "line", onSubmit: (event) => {
     event.preventDefault();
     setTyped(null);
     show(field.current.value.trim());
     field.current.blur();
-  }, children: [
-    jsx("label", { class: "hidden-text", for: "query", children: "Query" }),
-    jsx(
-      "input",
-      {
-        id: "query",
-        ref: field,
-        type: "search",
-        defaultValue: line,
-        spellcheck: false,
-        autocomplete: "off",
-        placeholder: EXAMPLE,
-        role: "combobox",
-        list: void 0,
-        "aria-expanded": offered.length > 0,
-        "aria-controls": "offers",
-        "aria-autocomplete": "list",
-        "aria-activedescendant": chosen ? `offer-${active}` : void 0,
-        "aria-describedby": problems.length ? "query-problem" : void 0,
-        onInput: look,
-        onKeyDown: keys,
-        onBlur: () => setTyped(null)
-      }
-    ),
-    jsx("ul", { id: "offers", role: "listbox", "aria-label": "Completions", hidden: !offered.length, children: offered.map((each, at) => jsxs("li", { id: `offer-${at}`, role: "option", "aria-selected": at === active, onMouseDown: (event) => {
-      event.preventDefault();
-      take(each.line);
-    }, children: [
-      jsx("code", { children: safe(each.word) }),
-      " ",
-      jsx("small", { children: each.hint })
-    ] }, each.word)) }),
-    problems.length > 0 && jsxs("p", { id: "query-problem", class: "trouble", role: "alert", children: [
-      "Not understood, and left out: ",
-      problems.map(safe).join("; "),
-      "."
-    ] })
-  ] });
+  } }, h("label", { class: "hidden-text", for: "query" }, "Query"), h(
+    "input",
+    {
+      id: "query",
+      ref: field,
+      type: "search",
+      defaultValue: line,
+      spellcheck: false,
+      autocomplete: "off",
+      placeholder: EXAMPLE,
+      role: "combobox",
+      list: void 0,
+      "aria-expanded": offered.length > 0,
+      "aria-controls": "offers",
+      "aria-autocomplete": "list",
+      "aria-activedescendant": chosen ? `offer-${active}` : void 0,
+      "aria-describedby": problems.length ? "query-problem" : void 0,
+      onInput: look,
+      onKeyDown: keys,
+      onBlur: () => setTyped(null)
+    }
+  ), h("ul", { id: "offers", role: "listbox", "aria-label": "Completions", hidden: !offered.length }, offered.map((each, at) => h("li", { key: each.word, id: `offer-${at}`, role: "option", "aria-selected": at === active, onMouseDown: (event) => {
+    event.preventDefault();
+    take(each.line);
+  } }, h("code", null, safe(each.word)), " ", h("small", null, each.hint)))), problems.length > 0 && h("p", { id: "query-problem", class: "trouble", role: "alert" }, "Not understood, and left out: ", problems.map(safe).join("; "), "."));
 }
 
 // src/pages/tasks/rows.ts
@@ -322,41 +251,17 @@ var Rows = class {
 
 // src/pages/tasks/table.tsx
 var COLUMNS = ["Mark", "State", "Title", "Progress", "Labels", "Bot", "Cost", "Took", "Changed"];
-var Head = () => jsx("div", { role: "rowgroup", class: "head", children: jsx("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => jsx("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name === "Mark" ? jsx("span", { class: "hidden-text", children: "Mark" }) : name }, name)) }) });
+var Head = () => h("div", { role: "rowgroup", class: "head" }, h("div", { role: "row", class: "task-row", "aria-rowindex": 1 }, COLUMNS.map((name) => h("span", { role: "columnheader", key: name, class: `c-${name.toLowerCase()}` }, name === "Mark" ? h("span", { class: "hidden-text" }, "Mark") : name))));
 var errorOf = (task) => (task.error?.message ?? task.failure?.detail ?? "").split("\n", 1)[0];
 function Row({ task, index, chosen, stop, marked, choose, mark }) {
   const error = errorOf(task);
-  return jsxs("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""} ${marked ? "marked" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
-    jsx("span", { role: "cell", class: "c-mark", children: jsx("input", { type: "checkbox", tabIndex: -1, checked: marked, "aria-label": `Mark ${safe(task.title)}`, onClick: (event) => {
-      event.preventDefault();
-      mark(index, event.shiftKey);
-    } }) }),
-    jsx("span", { role: "cell", class: "c-state", children: jsx(State, { look: lookOfTask(task) }) }),
-    jsxs("span", { role: "cell", class: "c-title", children: [
-      jsx("a", { href: `#/tasks/${task.id}`, tabIndex: stop ? 0 : -1, onFocus: () => choose(index), "data-chosen": chosen, children: safe(task.title) }),
-      error && jsx("small", { title: safe(error), children: safe(error) })
-    ] }),
-    jsxs("span", { role: "cell", class: "c-progress", children: [
-      jsx(Progress, { ...task.progress }),
-      task.round > 1 && jsxs("small", { children: [
-        " round ",
-        task.round
-      ] })
-    ] }),
-    jsx("span", { role: "cell", class: "c-labels", children: jsx(Labels, { labels: task.labels }) }),
-    jsx("span", { role: "cell", class: "c-bot", children: task.last_bot === null ? "–" : safe(task.last_bot) }),
-    jsx("span", { role: "cell", class: "c-cost", children: money(task.usage?.cost_micro_usd) }),
-    jsx("span", { role: "cell", class: "c-took", children: !task.started_at ? "–" : task.ended_at ? span(Date.parse(task.ended_at) - Date.parse(task.started_at)) : jsx(Ago, { time: task.started_at }) }),
-    jsxs("span", { role: "cell", class: "c-changed", children: [
-      jsx(Ago, { time: task.updated_at }),
-      " ago"
-    ] })
-  ] });
+  return h("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""} ${marked ? "marked" : ""}`, "aria-current": chosen ? "true" : void 0 }, h("span", { role: "cell", class: "c-mark" }, h("input", { type: "checkbox", tabIndex: -1, checked: marked, "aria-label": `Mark ${safe(task.title)}`, onClick: (event) => {
+    event.preventDefault();
+    mark(index, event.shiftKey);
+  } })), h("span", { role: "cell", class: "c-state" }, h(State, { look: lookOfTask(task) })), h("span", { role: "cell", class: "c-title" }, h("a", { href: `#/tasks/${task.id}`, tabIndex: stop ? 0 : -1, onFocus: () => choose(index), "data-chosen": chosen }, safe(task.title)), error && h("small", { title: safe(error) }, safe(error))), h("span", { role: "cell", class: "c-progress" }, h(Progress, { ...task.progress }), task.round > 1 && h("small", null, " round ", task.round)), h("span", { role: "cell", class: "c-labels" }, h(Labels, { labels: task.labels })), h("span", { role: "cell", class: "c-bot" }, task.last_bot === null ? "–" : safe(task.last_bot)), h("span", { role: "cell", class: "c-cost" }, money(task.usage?.cost_micro_usd)), h("span", { role: "cell", class: "c-took" }, !task.started_at ? "–" : task.ended_at ? span(Date.parse(task.ended_at) - Date.parse(task.started_at)) : h(Ago, { time: task.started_at })), h("span", { role: "cell", class: "c-changed" }, h(Ago, { time: task.updated_at }), " ago"));
 }
 
 // src/pages/tasks.tsx
-var ROW = 34;
-var ROW_NARROW = 68;
 var MARKS_MAX = 1e4;
 var FILTERS = [
   { status: "in_progress", tone: "run" },
@@ -366,23 +271,19 @@ var FILTERS = [
   { status: "failed", tone: "bad" },
   { status: "archived", tone: "ok" }
 ];
-var narrow = signal(matchMedia("(max-width: 760px)").matches);
-matchMedia("(max-width: 760px)").addEventListener("change", (event) => {
-  narrow.value = event.matches;
-});
 var sum = (numbers, only) => Object.entries(numbers).reduce((all, [status, n]) => !only.length || only.includes(status) ? all + n : all, 0);
 var STATUS = /^[A-Z_]+$/;
 function useTally(filter) {
   const states = !filter.q && !filter.label.length && !filter.skill.length && !filter.error && !filter.created_after && !filter.created_before;
   const told = states && !filter.outcome.length ? counts.value : null;
-  const asked = states ? { ...filter, status: [] } : filter;
-  const reading = useRead(`count ${told !== null} ${JSON.stringify(asked)}`, () => told ? Promise.resolve(null) : lists.count(asked), { on: (change) => told === null && ofTasks(change) });
+  const asked2 = states ? { ...filter, status: [] } : filter;
+  const reading = useRead(`count ${told !== null} ${JSON.stringify(asked2)}`, () => told ? Promise.resolve(null) : lists.count(asked2), { on: (change) => told === null && ofTasks(change) });
   const found = reading.state.value.data;
   const by = told ? Object.fromEntries(Object.entries(told).filter(([name]) => STATUS.test(name))) : found?.statuses ?? null;
   return { by, number: by ? sum(by, filter.status) : found?.number ?? null, atLeast: !by && Boolean(found?.at_least) };
 }
 function Tasks() {
-  const query = route.value.query, line = query.get("q") ?? "", operation = query.get("op") ?? "";
+  const line = asked("q"), operation = asked("op");
   const { filter, problems } = useMemo(() => understood(line), [line]);
   const field = useRef(null);
   const held = useRef(void 0);
@@ -401,13 +302,9 @@ function Tasks() {
   const seen = reading.state.value, tasks2 = rows.all;
   const tally = useTally(filter);
   const titles = (task) => rows.all.find((row2) => row2.id === task)?.title;
-  const address = (changes) => {
-    const next = new URLSearchParams(Object.entries({ q: line, ...changes }).filter(([, value]) => value));
-    return written(["tasks"], next);
-  };
   const show = (next) => {
     setChosen(-1);
-    go(address({ q: next }));
+    put({ q: next }, false);
   };
   const nearEnd = () => {
     if (rows.more) rows.next().then(changed, () => void 0);
@@ -484,89 +381,26 @@ function Tasks() {
     const task = tasks2[index], of = [index, index === chosen, index === Math.max(0, chosen), marks.has(task.id)];
     const before = drawn.current.get(task);
     if (before?.of.every((each, at) => each === of[at])) return before.row;
-    const made = jsx(Row, { task, index: of[0], chosen: of[1], stop: of[2], marked: of[3], choose: setChosen, mark }, task.id);
+    const made = h(Row, { key: task.id, task, index: of[0], chosen: of[1], stop: of[2], marked: of[3], choose: setChosen, mark });
     drawn.current.set(task, { of, row: made });
     return made;
   };
-  return jsxs("div", { class: "tasks", children: [
-    jsx("h1", { class: "hidden-text", children: "Tasks" }),
-    jsxs("div", { class: "filters", children: [
-      jsx(Line, { line, show, field, problems }),
-      jsx(
-        Chips,
-        {
-          chips: FILTERS.map(({ status, tone }) => ({ id: `status:${status}`, word: status.replace("_", " "), tone, number: tally.by ? tally.by[status.toUpperCase()] ?? 0 : void 0, pressed: has(line, `status:${status}`) })),
-          toggle: (word) => show(toggled(line, word))
-        }
-      )
-    ] }),
-    jsx(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }),
-    seen.data && !tasks2.length && (line ? jsx(NothingFits, { line, filter, show }) : jsxs("div", { class: "empty", children: [
-      jsx("h2", { children: "There is no task yet." }),
-      jsxs("p", { children: [
-        "Submit one, and it shows here: ",
-        jsx(Command, { text: FIRST_TASK })
-      ] })
-    ] })),
-    tasks2.length > 0 && jsx(Windowed, { count: tasks2.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
-      view.current = begin;
-    }, headRow: jsx(Head, {}) }),
-    tasks2.length > 0 && jsxs("p", { class: "foot", children: [
-      marks.size > 0 ? jsxs(Fragment, { children: [
-        jsxs("b", { children: [
-          grouped(marks.size),
-          " marked"
-        ] }),
-        " ",
-        jsx(BulkButton, { run: act }),
-        " ",
-        jsxs("button", { type: "button", class: "quiet", onClick: unmark, children: [
-          "Unmark",
-          jsx(Key, { children: "Esc" })
-        ] })
-      ] }) : jsxs(Fragment, { children: [
-        tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks2.length)}${rows.more ? " and more" : ""}`,
-        " ",
-        tally.number === 1 ? "task" : "tasks"
-      ] }),
-      jsxs("span", { class: "hints", children: [
-        jsx(Key, { children: "j" }),
-        " ",
-        jsx(Key, { children: "k" }),
-        " ",
-        jsx(Key, { children: "Enter" }),
-        " open · ",
-        jsx(Key, { children: "m" }),
-        " mark · ",
-        jsx(Key, { children: "*" }),
-        " all",
-        marks.size === 0 && jsxs(Fragment, { children: [
-          " · ",
-          jsx(Key, { children: "=" }),
-          " failed alike"
-        ] })
-      ] })
-    ] }),
-    asking && jsx(Bulk, { ids: [...marks], titles, close: () => setAsking(false), begun: (id) => {
-      setAsking(false);
-      marks.clear();
-      go(address({ op: id }), true);
-    } }),
-    operation && jsx(Outcome, { operation, titles, close: () => {
-      go(address({ op: "" }), true);
-      void reading.again();
-    } })
-  ] });
-}
-function NothingFits({ line, filter, show }) {
-  return jsxs("div", { class: "empty", children: [
-    jsx("h2", { children: "No task fits." }),
-    filter.q && jsx("p", { children: "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word." }),
-    jsx("p", { class: "acts", children: tokens(line).map((word) => jsxs("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
-      "Drop ",
-      safe(word)
-    ] }, word)) })
-  ] });
+  return h("div", { class: "tasks" }, h("h1", { class: "hidden-text" }, "Tasks"), h("div", { class: "filters" }, h(Line, { line, show, field, problems }), h(
+    Chips,
+    {
+      chips: FILTERS.map(({ status, tone }) => ({ id: `status:${status}`, word: status.replace("_", " "), tone, number: tally.by ? tally.by[status.toUpperCase()] ?? 0 : void 0, pressed: has(line, `status:${status}`) })),
+      toggle: (word) => show(toggled(line, word))
+    }
+  )), h(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }), seen.data && !tasks2.length && (line ? h(NothingFits, { title: "No task fits.", drops: tokens(line).map((name) => ({ name, drop: () => show(toggled(line, name)) })) }, filter.q && h("p", null, "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.")) : h("div", { class: "empty" }, h("h", null, "There is no task yet."), h("p", null, "Submit one, and it shows here: ", h(Command, { text: FIRST_TASK })))), tasks2.length > 0 && h(Windowed, { count: tasks2.length, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
+    view.current = begin;
+  }, headRow: h(Head, null) }), tasks2.length > 0 && h("p", { class: "foot" }, marks.size > 0 ? h(Fragment, null, h("b", null, grouped(marks.size), " marked"), " ", h(BulkButton, { run: act }), " ", h("button", { type: "button", class: "quiet", onClick: unmark }, "Unmark", h(Key, null, "Esc"))) : h(Fragment, null, tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks2.length)}${rows.more ? " and more" : ""}`, " ", tally.number === 1 ? "task" : "tasks"), h("span", { class: "hints" }, h(Key, null, "j"), " ", h(Key, null, "k"), " ", h(Key, null, "Enter"), " open · ", h(Key, null, "m"), " mark · ", h(Key, null, "*"), " all", marks.size === 0 && h(Fragment, null, " · ", h(Key, null, "="), " failed alike"))), asking && h(Bulk, { ids: [...marks], titles, close: () => setAsking(false), begun: (id) => {
+    setAsking(false);
+    marks.clear();
+    put({ op: id });
+  } }), operation && h(Outcome, { operation, titles, close: () => {
+    put({ op: null });
+    void reading.again();
+  } }));
 }
 export {
   Tasks

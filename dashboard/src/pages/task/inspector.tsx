@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { ofTask, useRead } from "../../live.ts";
-import { Refused, Skeleton, State, Value, When } from "../../parts.tsx";
+import { Fact, Refused, Skeleton, State, Value, When } from "../../parts.tsx";
 import { may } from "../../state.ts";
 import { grouped, lookOfEnding, lookOfItem, money, safe, span } from "../../words.ts";
 import { calls } from "./calls.ts";
@@ -36,10 +36,10 @@ export function Inspector({ task, subtask, close }: { task: string; subtask: str
       {seen.error && <Refused error={seen.error} what="the subtask" stale at={seen.at} />}
       <p class="description" tabIndex={0}>{safe(found.description.slice(0, TEXT_MAX))}</p>
       <dl class="facts">
-        <div><dt>needs</dt><dd>{found.required_skills.map(safe).join(", ") || "–"}</dd></div>
-        <div><dt>after</dt><dd>{after.join(", ") || "–"}</dd></div>
-        <div><dt>round</dt><dd>{found.round}</dd></div>
-        {found.progress?.message && <div><dt>says</dt><dd>{safe(found.progress.message)}</dd></div>}
+        <Fact name="needs">{found.required_skills.map(safe).join(", ") || "–"}</Fact>
+        <Fact name="after">{after.join(", ") || "–"}</Fact>
+        <Fact name="round">{found.round}</Fact>
+        {found.progress?.message && <Fact name="says">{safe(found.progress.message)}</Fact>}
       </dl>
       <section class="card">
         <h3>Attempts</h3>

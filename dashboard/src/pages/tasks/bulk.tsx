@@ -4,17 +4,16 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, lists, type BulkAction, type Operation } from "../../api.ts";
 import { say } from "../../live.ts";
-import { useKeys } from "../../keys.ts";
 import { Act, Dialog, NotDone } from "../../parts.tsx";
 import { may, whyNot } from "../../state.ts";
-import { grouped, safe, shortId } from "../../words.ts";
+import { counted, grouped, safe, shortId } from "../../words.ts";
 
 const LOOK_MS = 400;
 const DONE: Record<BulkAction, string> = { retry: "retried", cancel: "cancelled", pause: "paused", resume: "resumed", archive: "archived" };
 const ACTIONS = Object.keys(DONE) as BulkAction[];
 const capital = (word: string) => word[0]!.toUpperCase() + word.slice(1);
 const FIRST = ACTIONS[0];
-const tasks = (n: number) => `${grouped(n)} ${n === 1 ? "task" : "tasks"}`;
+const tasks = (n: number) => counted(n, "task");
 
 /** Follow an operation to its end. */
 function useOperation(operation: string): { found: Operation | undefined; error: ApiError | undefined } {
@@ -66,7 +65,6 @@ export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Tit
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<ApiError | null>(null);
   const { found, error } = useOperation(dry);
-  useKeys({ Escape: { does: "", run: close } }, true);
 
   const ask = async (chosen: BulkAction, dryRun: boolean): Promise<void> => {
     setProblem(null);
@@ -114,7 +112,6 @@ export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Tit
 /** How far an operation is, and what came of it. */
 export function Outcome({ operation, titles, close }: { operation: string; titles: Titles; close: () => void }) {
   const { found, error } = useOperation(operation);
-  useKeys({ Escape: { does: "", run: close } }, true);
   const progress = found?.progress, ended = found?.state === "ended";
   const told = found && ended ? `${tasks(found.progress.done)} ${DONE[found.action]}, ${grouped(found.progress.refused)} refused.` : "";
   useEffect(() => { if (told) say(told); }, [told]);
