@@ -223,8 +223,8 @@ export const lists = {
     get<Page<TaskRow>>("tasks", { ...filter, view: "row", page_size: pageSize, page_token: pageToken }),
   count: ({ order_by: _, ...filter }: TaskFilter) => get<Tally>("tasks:count", filter),
   labels: (key: string) => get<Page<LabelTally>>("tasks:labels", { key, page_size: 500 }),
-  bulk: (action: BulkAction, ids: string[], dryRun: boolean, reason = "") =>
-    act<Operation>("tasks:bulk", { action, ids, dry_run: dryRun, ...(reason ? { reason } : {}) }),
+  bulk: (action: BulkAction, of: { ids: string[] } | { filter: Partial<TaskFilter> }, dryRun: boolean, reason = "") =>
+    act<Operation>("tasks:bulk", { action, ...of, dry_run: dryRun, ...(reason ? { reason } : {}) }),
   /** How far an operation is, and what was refused first. */
   operation: (operation: string) => get<Operation>(`operations/${id(operation)}`, { outcome: "refused", page_size: 100 }),
   bots: () => whole<Bot>("bots", 4),

@@ -9,6 +9,8 @@ export * from "../keys.ts";
 export * from "../live.ts";
 export * from "../later.tsx";
 export * from "../parts.tsx";
+export * from "../plan.ts";
+export * from "../ranks.ts";
 export * from "../query.ts";
 export * from "../route.ts";
 export * from "../state.ts";

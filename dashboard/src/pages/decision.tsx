@@ -2,7 +2,7 @@
 
 import { useRef, useState } from "preact/hooks";
 import { api, ApiError, type Approval, type Explanation, type Task, type Verdict, type Waiting } from "../api.ts";
-import { edgesOf, Graph, nodesOf } from "../graph.tsx";
+import { edgesOf, Graph, nodesOf } from "../plan.ts";
 import { useKeys } from "../keys.ts";
 import { now, ofTask, say, useRead } from "../live.ts";
 import { Act, Ago, Command, Fact, NotDone, Refused, Skeleton, State, Table, Value, When } from "../parts.tsx";

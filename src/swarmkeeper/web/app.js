@@ -264,7 +264,7 @@ var lists = {
   rows: (filter, pageSize, pageToken) => get("tasks", { ...filter, view: "row", page_size: pageSize, page_token: pageToken }),
   count: ({ order_by: _, ...filter }) => get("tasks:count", filter),
   labels: (key) => get("tasks:labels", { key, page_size: 500 }),
-  bulk: (action, ids, dryRun, reason = "") => act("tasks:bulk", { action, ids, dry_run: dryRun, ...reason ? { reason } : {} }),
+  bulk: (action, of, dryRun, reason = "") => act("tasks:bulk", { action, ...of, dry_run: dryRun, ...reason ? { reason } : {} }),
   /** How far an operation is, and what was refused first. */
   operation: (operation) => get(`operations/${id(operation)}`, { outcome: "refused", page_size: 100 }),
   bots: () => whole("bots", 4),
@@ -451,6 +451,7 @@ var counts = signal(null);
 var approvalsOpen = signal(null);
 var listeners = /* @__PURE__ */ new Set();
 var ask;
+var lost = false;
 function hear(told) {
   if ("change" in told) {
     const { change } = told;
@@ -460,9 +461,11 @@ function hear(told) {
   } else if (told.live) {
     streaming.value = true;
     answered();
-    for (const listener of [...listeners]) listener("live");
+    for (const listener of [...listeners]) listener(lost ? "all" : "live");
+    lost = false;
   } else {
     streaming.value = false;
+    lost = told.status !== 401;
     if (told.status === 401) session.value = null;
     else for (const listener of [...listeners]) listener("all");
   }
@@ -1233,6 +1236,39 @@ function Chips({ chips, toggle }) {
   } }, h(Glyph, { tone: each.tone }), " ", each.word, " ", each.number !== void 0 && h("b", { class: "num" }, grouped(each.number)))));
 }
 
+// src/plan.ts
+var GRAPH_MAX = 200;
+function edgesOf(subtasks) {
+  return subtasks.flatMap((subtask) => (subtask.depends_on ?? []).map((each) => typeof each === "string" ? { from: each, to: subtask.key, when: "success" } : { from: each.key, to: subtask.key, when: each.when ?? "success" }));
+}
+var nodesOf = (subtasks) => subtasks.map((each) => ({
+  key: each.key,
+  status: each.status ?? "",
+  note: [each.attempt > 1 ? `try ${each.attempt}` : "", each.bot ?? (each.required_skills ?? []).join(", ")].filter(Boolean).join(" · ")
+}));
+var Graph = later(() => import("./graph.js"), "Graph");
+
+// src/ranks.ts
+function ranksOf(count, edges) {
+  const rank = new Int32Array(count);
+  const waits = new Int32Array(count);
+  const next = Array.from({ length: count }, () => []);
+  for (const [from, to] of edges) {
+    next[from].push(to);
+    waits[to]++;
+  }
+  const free = [];
+  for (let node = 0; node < count; node++) if (waits[node] === 0) free.push(node);
+  for (let at = 0; at < free.length; at++) {
+    const from = free[at];
+    for (const to of next[from]) {
+      if (rank[to] <= rank[from]) rank[to] = rank[from] + 1;
+      if (--waits[to] === 0) free.push(to);
+    }
+  }
+  return rank;
+}
+
 // src/windowed.tsx
 var ROW = 34;
 var ROW_NARROW = 68;
@@ -1349,7 +1385,9 @@ export {
   FIRST_TASK,
   Fact,
   Frame,
+  GRAPH_MAX,
   Glyph,
+  Graph,
   Inbox,
   KINDS,
   Key,
@@ -1381,6 +1419,7 @@ export {
   connection,
   counted,
   counts,
+  edgesOf,
   exactly,
   filterWord,
   follow,
@@ -1409,6 +1448,7 @@ export {
   money,
   nameOf,
   near,
+  nodesOf,
   now,
   ofAlso,
   ofTask,
@@ -1417,6 +1457,7 @@ export {
   parse,
   pending2 as pending,
   put,
+  ranksOf,
   rolesFor,
   route,
   safe,

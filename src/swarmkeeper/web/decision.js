@@ -1,6 +1,5 @@
 import { Fragment, h, useRef, useState } from "./runtime.js";
-import { api, ApiError, useKeys, now, ofTask, say, useRead, Act, Ago, Command, Fact, NotDone, Refused, Skeleton, State, Table, Value, When, go, may, counted, grouped, head, lookOfTask, lookOfVerdict, money, safe, together, until, KINDS, nameOf } from "./app.js";
-import { edgesOf, Graph, nodesOf } from "./graph.js";
+import { api, ApiError, edgesOf, Graph, nodesOf, useKeys, now, ofTask, say, useRead, Act, Ago, Command, Fact, NotDone, Refused, Skeleton, State, Table, Value, When, go, may, counted, grouped, head, lookOfTask, lookOfVerdict, money, safe, together, until, KINDS, nameOf } from "./app.js";
 // src/pages/decision.tsx
 
 // src/pages/inbox/diff.ts

@@ -1,5 +1,5 @@
 import { h, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./runtime.js";
-import { Glyph, lookOfItem, safe } from "./app.js";
+import { ranksOf, Glyph, lookOfItem, safe } from "./app.js";
 // src/graph.tsx
 
 // src/layout.ts
@@ -9,25 +9,6 @@ var BEND_WEIGHT = 8;
 var SWEEPS = 8;
 var BENDS_MAX = 4e3;
 var EXCHANGES_MAX = 12e4;
-function ranksOf(count, edges) {
-  const rank = new Int32Array(count);
-  const waits = new Int32Array(count);
-  const next = Array.from({ length: count }, () => []);
-  for (const [from, to] of edges) {
-    next[from].push(to);
-    waits[to]++;
-  }
-  const free = [];
-  for (let node = 0; node < count; node++) if (waits[node] === 0) free.push(node);
-  for (let at = 0; at < free.length; at++) {
-    const from = free[at];
-    for (const to of next[from]) {
-      if (rank[to] <= rank[from]) rank[to] = rank[from] + 1;
-      if (--waits[to] === 0) free.push(to);
-    }
-  }
-  return rank;
-}
 function crossings(order, next, place) {
   let sum = 0;
   for (let rank = 0; rank + 1 < order.length; rank++) {
@@ -274,18 +255,9 @@ function beside(placed, key, way) {
 }
 
 // src/graph.tsx
-var GRAPH_MAX = 200;
 var MARGIN = 12;
 var TITLE_LENGTH = 20;
 var SHRUNK = 0.75;
-function edgesOf(subtasks) {
-  return subtasks.flatMap((subtask) => (subtask.depends_on ?? []).map((each) => typeof each === "string" ? { from: each, to: subtask.key, when: "success" } : { from: each.key, to: subtask.key, when: each.when ?? "success" }));
-}
-var nodesOf = (subtasks) => subtasks.map((each) => ({
-  key: each.key,
-  status: each.status ?? "",
-  note: [each.attempt > 1 ? `try ${each.attempt}` : "", each.bot ?? (each.required_skills ?? []).join(", ")].filter(Boolean).join(" · ")
-}));
 var short = (text, max) => text.length > max ? `${text.slice(0, max - 1)}…` : text;
 function Graph({ nodes, edges, chosen, choose, fit = false, label }) {
   const shape = nodes.map((each) => each.key).join("\n") + "\0" + edges.map((each) => `${each.from}
@@ -354,9 +326,5 @@ ${each.to}`).join("\0");
   }))));
 }
 export {
-  GRAPH_MAX,
-  Graph,
-  edgesOf,
-  nodesOf,
-  ranksOf
+  Graph
 };

@@ -1,6 +1,5 @@
 import { h, useState, Fragment as Fragment3, useEffect, useLayoutEffect, useRef, useMemo, Fragment as Fragment9 } from "./runtime.js";
-import { connection, Labels, address, go, put as set, route, written, near, Dialog, money, act, api, call, get, ApiError, ofTask, pending, useRead, Act, NotDone, Trouble, Value, When, useAct, Fact, may, grouped, safe, shortId, lookOfEnding, lookOfItem, span, BASE, scriptUrl, SKELETON_AFTER_MS, Command, Refused, Skeleton, asked, put, State, lookOfVerdict, useKeys, later, Ago, counted, worse, now, lookOfTask, since, together } from "./app.js";
-import { edgesOf, Graph, GRAPH_MAX, nodesOf, ranksOf } from "./graph.js";
+import { connection, Labels, address, go, put as set, route, written, near, Dialog, money, act, api, call, get, ApiError, ofTask, pending, useRead, Act, NotDone, Trouble, Value, When, useAct, Fact, may, grouped, safe, shortId, lookOfEnding, lookOfItem, span, BASE, scriptUrl, SKELETON_AFTER_MS, Command, Refused, Skeleton, asked, put, State, lookOfVerdict, edgesOf, Graph, GRAPH_MAX, nodesOf, useKeys, later, Ago, counted, ranksOf, worse, now, lookOfTask, since, together } from "./app.js";
 // src/pages/task.tsx
 
 // src/pages/task/ask.tsx

@@ -1,4 +1,4 @@
-import { useMemo, Fragment, h, useEffect, useState, useRef } from "./runtime.js";
+import { useMemo, Fragment, h, useEffect, useRef, useState } from "./runtime.js";
 import { useKeys, counts, ofTasks, useRead, Chips, Command, Key, NothingFits, Trouble, FIRST_TASK, has, toggled, tokens, understood, asked, go, put, Windowed, ApiError, lists, say, Act, Dialog, NotDone, may, whyNot, counted, grouped, safe, shortId, filterWord, NAMES, OUTCOMES, SORTS, STATUSES, Ago, Labels, Progress, State, lookOfTask, money, span } from "./app.js";
 // src/pages/tasks.tsx
 
@@ -39,20 +39,21 @@ function Refusals({ found, titles }) {
   if (!found.progress.refused) return null;
   return h("div", { class: "refusals", role: "region", "aria-label": "Refused" }, h("ul", null, found.items.map((item) => h("li", { key: item.task_id }, h("a", { href: `#/tasks/${item.task_id}` }, safe(titles(item.task_id) ?? shortId(item.task_id))), " ", h("span", null, safe(item.detail ?? item.code ?? ""))))), more > 0 && h("p", null, "and ", grouped(more), " more"));
 }
-function Bulk({ ids, titles, close, begun }) {
+function Bulk({ of, name, titles, close, begun }) {
   const [action, setAction] = useState(null);
   const [dry, setDry] = useState("");
   const [reason, setReason] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
   const { found, error } = useOperation(dry);
+  const wanted = useRef(null);
   const ask = async (chosen, dryRun) => {
     setProblem(null);
     setBusy(true);
     try {
-      const { id } = await lists.bulk(chosen, ids, dryRun, reason.trim());
-      if (dryRun) setDry(id);
-      else begun(id);
+      const { id } = await lists.bulk(chosen, of, dryRun, reason.trim());
+      if (!dryRun) begun(id);
+      else if (wanted.current === chosen) setDry(id);
     } catch (thrown) {
       if (!(thrown instanceof ApiError)) throw thrown;
       setProblem(thrown);
@@ -61,15 +62,15 @@ function Bulk({ ids, titles, close, begun }) {
     }
   };
   const choose = (chosen) => {
-    setAction(chosen);
+    setAction(wanted.current = chosen);
     setDry("");
     void ask(chosen, true);
   };
   const known = found?.state === "ended" && found.action === action ? found : void 0;
-  return h(Dialog, { title: `With ${tasks(ids.length)}`, close }, h("form", { class: "bulk", onSubmit: (event) => {
+  return h(Dialog, { title: `With ${name}`, close }, h("form", { class: "bulk", onSubmit: (event) => {
     event.preventDefault();
     if (action && known?.progress.done && !busy) void ask(action, false);
-  } }, h("fieldset", null, h("legend", { class: "hidden-text" }, "What to do"), ACTIONS.map((each) => h("label", { key: each, title: whyNot(`task.${each}`) }, h("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }), " ", each))), h("div", { "aria-live": "polite", class: "told" }, !action && h("p", { class: "none" }, "Choose with the arrow keys. Nothing is done before you have seen what would come of it."), action && !known && !problem && !error && h("p", null, "Asking what would come of it", found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "", " …"), known && h("p", null, h("b", null, tasks(known.progress.done)), " would be ", DONE[known.action], known.progress.refused > 0 && h(Fragment, null, ", ", h("b", null, grouped(known.progress.refused)), " refused"), ".")), (problem ?? error) && h(NotDone, { error: problem ?? error }), h("label", { class: "reason" }, "Reason, stored with each task (optional)", h("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })), h("div", { class: "acts" }, h("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy }, action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it"), h("button", { type: "button", onClick: close }, "Leave it")), known && h(Refusals, { found: known, titles })));
+  } }, h("fieldset", null, h("legend", { class: "hidden-text" }, "What to do"), ACTIONS.map((each) => h("label", { key: each, title: whyNot(`task.${each}`) }, h("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }), " ", each))), h("div", { "aria-live": "polite", class: "told" }, !action && h("p", { class: "none" }, "Choose with the arrow keys. Nothing is done before you have seen what would come of it."), action && !known && !problem && !error && h("p", null, "Asking what would come of it", found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "", " …"), known && h("p", null, h("b", null, tasks(known.progress.done)), " would be ", DONE[known.action], known.progress.refused > 0 && h(Fragment, null, ", ", h("b", null, grouped(known.progress.refused)), " refused"), ".", "filter" in of && " It is done to what fits when it begins.")), (problem ?? error) && h(NotDone, { error: problem ?? error }), h("label", { class: "reason" }, "Reason, stored with each task (optional)", h("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })), h("div", { class: "acts" }, h("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy }, action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it"), h("button", { type: "button", onClick: close }, "Leave it")), known && h(Refusals, { found: known, titles })));
 }
 function Outcome({ operation, titles, close }) {
   const { found, error } = useOperation(operation);
@@ -287,8 +288,8 @@ function Tasks() {
   const { filter, problems } = useMemo(() => understood(line), [line]);
   const field = useRef(null);
   const held = useRef(void 0);
-  if (held.current?.line !== line) held.current = { line, rows: new Rows((size, token) => lists.rows(filter, size, token)), marks: /* @__PURE__ */ new Set(), last: -1 };
-  const { rows, marks } = held.current;
+  if (held.current?.line !== line) held.current = { line, rows: new Rows((size, token) => lists.rows(filter, size, token)), marks: /* @__PURE__ */ new Set(), every: false, last: -1 };
+  const { rows, marks, every } = held.current;
   const [chosen, setChosen] = useState(-1);
   const [, setChanged] = useState(0);
   const [asking, setAsking] = useState(false);
@@ -309,9 +310,17 @@ function Tasks() {
   const nearEnd = () => {
     if (rows.more) rows.next().then(changed, () => void 0);
   };
+  const markShown = () => {
+    for (const { id } of rows.all) marks.add(id);
+  };
+  function singly() {
+    if (held.current.every) markShown();
+    held.current.every = false;
+  }
   function mark(index, range = false) {
     const task = rows.all[index];
     if (!task) return;
+    singly();
     const on = !marks.has(task.id);
     const [from, to] = range && held.current.last >= 0 ? [Math.min(index, held.current.last), Math.max(index, held.current.last)] : [index, index];
     for (const { id } of rows.all.slice(from, to + 1)) if (range || on) marks.add(id);
@@ -320,20 +329,28 @@ function Tasks() {
     setChosen(index);
     changed();
   }
-  async function markAll(error) {
+  function markAll() {
+    const all = rows.all.every(({ id }) => marks.has(id));
+    if (all && rows.more) held.current.every = true;
+    markShown();
+    say(all && rows.more ? "All that fit are marked." : `${grouped(marks.size)} marked.${rows.more ? " Again marks all that fit." : ""}`);
+    changed();
+  }
+  async function markAlike(error) {
     const of = held.current;
+    singly();
     try {
       while (rows.more && rows.all.length < MARKS_MAX && held.current === of) await rows.next(500);
     } catch {
       say("The server does not answer: only what was read is marked.");
     }
-    const found = rows.all.filter((row2) => error === void 0 || errorOf(row2) === error).slice(0, MARKS_MAX);
-    for (const { id } of found) marks.add(id);
+    for (const row2 of rows.all) if (errorOf(row2) === error) marks.add(row2.id);
     say(`${grouped(marks.size)} marked.${rows.more ? ` More than ${grouped(MARKS_MAX)} fit.` : ""}`);
     changed();
   }
   const move = (by, extend = false) => {
     const next = Math.max(0, Math.min(chosen + by, tasks2.length - 1));
+    if (extend) singly();
     if (extend) {
       if (chosen >= 0) marks.add(tasks2[chosen].id);
       if (tasks2[next]) marks.add(tasks2[next].id);
@@ -343,10 +360,11 @@ function Tasks() {
   };
   const alike = () => {
     const task = tasks2[chosen];
-    if (task && errorOf(task)) void markAll(errorOf(task));
+    if (task && errorOf(task)) void markAlike(errorOf(task));
   };
   const unmark = () => {
     marks.clear();
+    held.current.every = false;
     changed();
   };
   const act = () => {
@@ -366,8 +384,8 @@ function Tasks() {
     Space: { does: "the same", run: () => mark(chosen) },
     J: { does: "mark, and go on", run: () => move(1, true) },
     K: { does: "mark, and go back", run: () => move(-1, true) },
-    "*": { does: "mark all that fit", run: () => void markAll() },
-    "=": { does: "mark all that fit and failed like this one", run: alike },
+    "*": { does: "mark all that are shown; again: all that fit", run: markAll },
+    "=": { does: "mark all that failed like this one", run: alike },
     b: { does: "act on all that is marked", run: act },
     "/": { does: "write a query", run: () => field.current.focus() },
     "!": { does: "failed only", run: () => show(toggled(line, "status:failed")) },
@@ -378,13 +396,16 @@ function Tasks() {
     } }
   });
   const row = (index) => {
-    const task = tasks2[index], of = [index, index === chosen, index === Math.max(0, chosen), marks.has(task.id)];
+    const task = tasks2[index], of = [index, index === chosen, index === Math.max(0, chosen), every || marks.has(task.id)];
     const before = drawn.current.get(task);
     if (before?.of.every((each, at) => each === of[at])) return before.row;
     const made = h(Row, { key: task.id, task, index: of[0], chosen: of[1], stop: of[2], marked: of[3], choose: setChosen, mark });
     drawn.current.set(task, { of, row: made });
     return made;
   };
+  const number = tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks2.length)}${rows.more ? " and more" : ""}`;
+  const many = `${number} that fit`;
+  const { order_by: _, ...fits } = filter;
   return h("div", { class: "tasks" }, h("h1", { class: "hidden-text" }, "Tasks"), h("div", { class: "filters" }, h(Line, { line, show, field, problems }), h(
     Chips,
     {
@@ -393,9 +414,9 @@ function Tasks() {
     }
   )), h(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }), seen.data && !tasks2.length && (line ? h(NothingFits, { title: "No task fits.", drops: tokens(line).map((name) => ({ name, drop: () => show(toggled(line, name)) })) }, filter.q && h("p", null, "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.")) : h("div", { class: "empty" }, h("h", null, "There is no task yet."), h("p", null, "Submit one, and it shows here: ", h(Command, { text: FIRST_TASK })))), tasks2.length > 0 && h(Windowed, { count: tasks2.length, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
     view.current = begin;
-  }, headRow: h(Head, null) }), tasks2.length > 0 && h("p", { class: "foot" }, marks.size > 0 ? h(Fragment, null, h("b", null, grouped(marks.size), " marked"), " ", h(BulkButton, { run: act }), " ", h("button", { type: "button", class: "quiet", onClick: unmark }, "Unmark", h(Key, null, "Esc"))) : h(Fragment, null, tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks2.length)}${rows.more ? " and more" : ""}`, " ", tally.number === 1 ? "task" : "tasks"), h("span", { class: "hints" }, h(Key, null, "j"), " ", h(Key, null, "k"), " ", h(Key, null, "Enter"), " open · ", h(Key, null, "m"), " mark · ", h(Key, null, "*"), " all", marks.size === 0 && h(Fragment, null, " · ", h(Key, null, "="), " failed alike"))), asking && h(Bulk, { ids: [...marks], titles, close: () => setAsking(false), begun: (id) => {
+  }, headRow: h(Head, null) }), tasks2.length > 0 && h("p", { class: "foot" }, marks.size > 0 ? h(Fragment, null, h("b", null, every ? `All ${many} marked` : `${grouped(marks.size)} marked`), !every && rows.more && rows.all.every(({ id }) => marks.has(id)) && h("button", { type: "button", class: "quiet", onClick: markAll }, "Mark all ", many, h(Key, null, "*")), " ", h(BulkButton, { run: act }), " ", h("button", { type: "button", class: "quiet", onClick: unmark }, "Unmark", h(Key, null, "Esc"))) : `${number} ${tally.number === 1 ? "task" : "tasks"}`, h("span", { class: "hints" }, h(Key, null, "j"), " ", h(Key, null, "k"), " ", h(Key, null, "Enter"), " open · ", h(Key, null, "m"), " mark · ", h(Key, null, "*"), " all", marks.size === 0 && h(Fragment, null, " · ", h(Key, null, "="), " failed alike"))), asking && h(Bulk, { of: every ? { filter: line ? fits : { status: STATUSES } } : { ids: [...marks] }, name: every ? `all ${many}` : counted(marks.size, "task"), titles, close: () => setAsking(false), begun: (id) => {
     setAsking(false);
-    marks.clear();
+    unmark();
     put({ op: id });
   } }), operation && h(Outcome, { operation, titles, close: () => {
     put({ op: null });

@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import type { Subtask } from "../../api.ts";
-import { edgesOf, Graph, GRAPH_MAX, nodesOf } from "../../graph.tsx";
+import { edgesOf, Graph, GRAPH_MAX, nodesOf } from "../../plan.ts";
 import { useKeys } from "../../keys.ts";
 import { later } from "../../later.tsx";
 import { Ago, State } from "../../parts.tsx";

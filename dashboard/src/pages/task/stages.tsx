@@ -1,8 +1,8 @@
 // A plan with too many subtasks to follow single ones: a column for each rank, with blocks by state, worst first.
 
 import { useMemo } from "preact/hooks";
-import type { Edge, Node } from "../../graph.tsx";
-import { ranksOf } from "../../layout.ts";
+import type { Edge, Node } from "../../plan.ts";
+import { ranksOf } from "../../ranks.ts";
 import { grouped, lookOfItem, worse } from "../../words.ts";
 
 /** The rank of each node: how many stand one after the other before it. */

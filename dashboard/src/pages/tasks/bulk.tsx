@@ -1,7 +1,7 @@
 // One command on all marked tasks: first a dry run, which says what would be refused; then the operation, which goes on
 // at the server. It is in the address, so that a reload shows how far it is.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, lists, type BulkAction, type Operation } from "../../api.ts";
 import { say } from "../../live.ts";
 import { Act, Dialog, NotDone } from "../../parts.tsx";
@@ -58,20 +58,22 @@ function Refusals({ found, titles }: { found: Operation; titles: Titles }) {
 }
 
 /** Choose what to do with the marked tasks, see what would come of it, and begin it. */
-export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Titles; close: () => void; begun: (operation: string) => void }) {
+export function Bulk({ of, name, titles, close, begun }: { of: Parameters<typeof lists.bulk>[1]; name: string; titles: Titles; close: () => void; begun: (operation: string) => void }) {
   const [action, setAction] = useState<BulkAction | null>(null);
   const [dry, setDry] = useState("");
   const [reason, setReason] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<ApiError | null>(null);
   const { found, error } = useOperation(dry);
+  const wanted = useRef<BulkAction | null>(null);
 
   const ask = async (chosen: BulkAction, dryRun: boolean): Promise<void> => {
     setProblem(null);
     setBusy(true);
     try {
-      const { id } = await lists.bulk(chosen, ids, dryRun, reason.trim());
-      if (dryRun) setDry(id); else begun(id);
+      const { id } = await lists.bulk(chosen, of, dryRun, reason.trim());
+      if (!dryRun) begun(id);
+      else if (wanted.current === chosen) setDry(id); // else another action was chosen meanwhile
     } catch (thrown) {
       if (!(thrown instanceof ApiError)) throw thrown;
       setProblem(thrown);
@@ -79,10 +81,10 @@ export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Tit
       setBusy(false);
     }
   };
-  const choose = (chosen: BulkAction) => { setAction(chosen); setDry(""); void ask(chosen, true); };
+  const choose = (chosen: BulkAction) => { setAction(wanted.current = chosen); setDry(""); void ask(chosen, true); };
   const known = found?.state === "ended" && found.action === action ? found : undefined;
   return (
-    <Dialog title={`With ${tasks(ids.length)}`} close={close}>
+    <Dialog title={`With ${name}`} close={close}>
       <form class="bulk" onSubmit={(event) => { event.preventDefault(); if (action && known?.progress.done && !busy) void ask(action, false); }}>
         <fieldset>
           <legend class="hidden-text">What to do</legend>
@@ -95,7 +97,7 @@ export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Tit
         <div aria-live="polite" class="told">
           {!action && <p class="none">Choose with the arrow keys. Nothing is done before you have seen what would come of it.</p>}
           {action && !known && !problem && !error && <p>Asking what would come of it{found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : ""} …</p>}
-          {known && <p><b>{tasks(known.progress.done)}</b> would be {DONE[known.action]}{known.progress.refused > 0 && <>, <b>{grouped(known.progress.refused)}</b> refused</>}.</p>}
+          {known && <p><b>{tasks(known.progress.done)}</b> would be {DONE[known.action]}{known.progress.refused > 0 && <>, <b>{grouped(known.progress.refused)}</b> refused</>}.{"filter" in of && " It is done to what fits when it begins."}</p>}
         </div>
         {(problem ?? error) && <NotDone error={(problem ?? error)!} />}
         <label class="reason">Reason, stored with each task (optional)<input type="text" value={reason} maxLength={500} onInput={(event) => setReason(event.currentTarget.value)} /></label>

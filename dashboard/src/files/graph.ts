@@ -1,4 +1,0 @@
-// Drawn plans: for a task, and for what somebody decides on.
-
-export * from "../graph.tsx";
-export { ranksOf } from "../layout.ts";
