@@ -10,7 +10,7 @@ const out = process.argv[2] ?? join(here, "../src/swarmkeeper/web");
 const common = {
   bundle: true, charset: "utf8", logLevel: "warning", minify: false, legalComments: "none", absWorkingDir: here,
   format: "esm", target: ["es2022"], jsxSideEffects: true, // without a note at each element
-  tsconfigRaw: { compilerOptions: { jsx: "react", jsxFactory: "h", jsxFragmentFactory: "Fragment" } }, // h("p", null, "text"): short, and as it was written
+  tsconfigRaw: { compilerOptions: { jsx: "react", jsxFactory: "el", jsxFragmentFactory: "Fragment" } }, // el("p", null, "text"): short, and as it was written
   preserveSymlinks: true, // the folder of the packages may be a link: no file names where it leads
 };
 const source = join(here, "src");
@@ -38,7 +38,7 @@ const elsewhere = (own) => ({
       const there = home.get(whole);
       return there && there !== own ? { path: there, external: true } : undefined;
     });
-    builder.onLoad({ filter: /\.tsx$/ }, async ({ path }) => ({ contents: `import { Fragment, h } from "preact"; ${await readFile(path, "utf8")}`, loader: "tsx" }));
+    builder.onLoad({ filter: /\.tsx$/ }, async ({ path }) => ({ contents: `import { Fragment, el } from "preact"; ${await readFile(path, "utf8")}`, loader: "tsx" }));
   },
 });
 
@@ -58,10 +58,13 @@ function imported(text) {
     return "";
   });
   const lines = [...files].map(([file, names]) => {
-    for (const [local, name] of names) if (local.startsWith(name) && /^\d+$/.test(local.slice(name.length)) && names.get(name) === name) same.set(local, name);
-    const list = [...names].filter(([local]) => !same.has(local)).map(([local, name]) => (local === name ? name : `${name} as ${local}`));
-    return `import { ${list.join(", ")} } from "${file}";\n`;
+    const free = (name) => names.get(name) === name || !new RegExp(`(?<![\\w$])${name}(?![\\w$])`).test(rest);
+    for (const [local, name] of names) if (local.startsWith(name) && /^\d+$/.test(local.slice(name.length)) && free(name)) same.set(local, name);
+    const list = new Set([...names].map(([local, name]) => (local === name || same.get(local) === name ? name : `${name} as ${local}`)));
+    return `import { ${[...list].join(", ")} } from "${file}";\n`;
   });
+  // No text that a page shows may be taken for a name.
+  for (const local of same.keys()) if (new RegExp(`["'\`]${local}["'\`]`).test(rest)) throw new Error(`the name ${local} is also a text`);
   return lines.join("") + rest.replace(/(?<![.\w$])[\w$]+/g, (word) => same.get(word) ?? word);
 }
 

@@ -38,7 +38,8 @@ function hear(told: Told): void {
     const { change } = told;
     counts.value = change.counts;
     approvalsOpen.value = change.approvals_open;
-    for (const listener of [...listeners]) listener(change);
+    // The first message says how things are, and of no change: what is shown was read just now.
+    if (change.tasks.length || change.also.length) for (const listener of [...listeners]) listener(change);
   } else if (told.live) {
     streaming.value = true;
     answered();

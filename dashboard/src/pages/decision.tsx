@@ -4,8 +4,8 @@ import { useRef, useState } from "preact/hooks";
 import { api, ApiError, type Approval, type Explanation, type Task, type Verdict, type Waiting } from "../api.ts";
 import { edgesOf, Graph, nodesOf } from "../plan.ts";
 import { useKeys } from "../keys.ts";
-import { now, ofTask, say, useRead } from "../live.ts";
-import { Act, Ago, Command, Fact, NotDone, Refused, Skeleton, State, Table, Value, When } from "../parts.tsx";
+import { now, ofTask, useRead } from "../live.ts";
+import { Act, Ago, Command, Fact, NotDone, Refused, Skeleton, State, Table, Trouble, Value, When, useAct } from "../parts.tsx";
 import { go } from "../route.ts";
 import { may } from "../state.ts";
 import { counted, grouped, head, lookOfTask, lookOfVerdict, money, safe, together, until } from "../words.ts";
@@ -52,7 +52,7 @@ function Why({ cause }: { cause: Cause }) {
 function Explained({ task }: { task: string }) {
   const reading = useRead<Explanation>(`explain ${task}`, () => api.explain(task), { on: ofTask(task), every: 10_000 });
   const seen = reading.state.value, found = seen.data;
-  if (!found) return seen.error ? <Refused error={seen.error} what="the explanation" stale={false} at={0} /> : seen.slow ? <Skeleton rows={3} /> : null;
+  if (!found) return <Trouble read={seen} what="the explanation" />;
   const causes = together(found.waiting, (each: Waiting) => `${each.reason} ${each.fix ?? each.detail}`);
   return (
     <>
@@ -81,8 +81,7 @@ function Decision({ id, decided }: { id: string; decided: () => void }) {
     return { approval, task: found?.task ?? null };
   }, { every: 10_000 });
   const seen = reading.state.value;
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<ApiError | null>(null);
+  const doing = useAct(), { busy, problem } = doing;
   const [rejecting, setRejecting] = useState(false);
   const [reason, setReason] = useState(""), [answer, setAnswer] = useState("");
   // What was on the screen when the person began to read is what is decided on: a newer one shows its difference.
@@ -94,20 +93,15 @@ function Decision({ id, decided }: { id: string; decided: () => void }) {
   const changed = approval !== undefined && read.current!.hash !== approval.subject_hash;
 
   async function decide(run: (approval: Approval) => Promise<Approval>, done: string): Promise<void> {
-    if (!approval || busy) return;
-    setBusy(true);
-    setProblem(null);
-    try {
-      await run(approval);
-      say(done);
+    await doing.run(async () => {
+      try {
+        await run(approval!);
+      } catch (refused) {
+        await reading.again(); // never sent again by itself: the person looks at what it is now
+        throw refused;
+      }
       decided();
-    } catch (thrown) {
-      const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
-      setProblem(error);
-      say(error.message);
-      await reading.again(); // never sent again by itself: the person looks at what it is now
-      setBusy(false);
-    }
+    }, done);
   }
   const decidable = Boolean(approval && approval.state === "open" && !changed && may("approval.decide"));
   const approve = () => { if (decidable) void decide((each) => api.approve(each, ""), "Approved."); };
@@ -119,7 +113,7 @@ function Decision({ id, decided }: { id: string; decided: () => void }) {
     ...Object.fromEntries(choices.slice(0, 9).map((choice, index) => [String(index + 1), { does: `answer: ${choice}`, run: () => pick(choice) }])),
     Escape: { does: "back to the list", run: () => { if (rejecting) setRejecting(false); else go("#/inbox", true); } },
   });
-  if (!approval) return seen.error ? <Refused error={seen.error} what="the decision" stale={false} at={0} /> : seen.slow ? <Skeleton rows={6} /> : null;
+  if (!approval) return <Trouble read={seen} what="the decision" />;
   const task = seen.data!.task;
   return (
     <article aria-labelledby="question">

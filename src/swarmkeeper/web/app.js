@@ -1,4 +1,4 @@
-import { render, effect, signal, useLayoutEffect, useRef, useEffect, useMemo, Fragment, h, useState } from "./runtime.js";
+import { el, effect, render, signal, Fragment, useEffect, useRef, useLayoutEffect, useMemo, useState } from "./runtime.js";
 // src/main.tsx
 
 // src/state.ts
@@ -457,7 +457,7 @@ function hear(told) {
     const { change } = told;
     counts.value = change.counts;
     approvalsOpen.value = change.approvals_open;
-    for (const listener of [...listeners]) listener(change);
+    if (change.tasks.length || change.also.length) for (const listener of [...listeners]) listener(change);
   } else if (told.live) {
     streaming.value = true;
     answered();
@@ -635,21 +635,21 @@ function say(text) {
 
 // src/parts.tsx
 var GLYPHS = {
-  ok: h("path", { d: "M3 8.5 6.5 12 13 4.5" }),
-  bad: h("path", { d: "M4 4l8 8M12 4l-8 8" }),
-  run: h("circle", { cx: "8", cy: "8", r: "5", class: "filled" }),
-  wait: h("circle", { cx: "8", cy: "8", r: "5" }),
-  hold: h("path", { d: "M5.5 3v10M10.5 3v10" }),
-  eye: h(Fragment, null, h("path", { d: "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8Z" }), h("circle", { cx: "8", cy: "8", r: "1.8" })),
-  plain: h("path", { d: "M4 8h8" })
+  ok: el("path", { d: "M3 8.5 6.5 12 13 4.5" }),
+  bad: el("path", { d: "M4 4l8 8M12 4l-8 8" }),
+  run: el("circle", { cx: "8", cy: "8", r: "5", class: "filled" }),
+  wait: el("circle", { cx: "8", cy: "8", r: "5" }),
+  hold: el("path", { d: "M5.5 3v10M10.5 3v10" }),
+  eye: el(Fragment, null, el("path", { d: "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8Z" }), el("circle", { cx: "8", cy: "8", r: "1.8" })),
+  plain: el("path", { d: "M4 8h8" })
 };
-var Glyph = ({ tone }) => h("svg", { class: `glyph tone-${tone}`, viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true" }, GLYPHS[tone]);
-var State = ({ look }) => h("span", { class: `state tone-${look.tone}` }, h(Glyph, { tone: look.tone }), " ", look.word);
+var Glyph = ({ tone }) => el("svg", { class: `glyph tone-${tone}`, viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true" }, GLYPHS[tone]);
+var State = ({ look }) => el("span", { class: `state tone-${look.tone}` }, el(Glyph, { tone: look.tone }), " ", look.word);
 function Progress({ done, total, failed: failed2 }) {
   const part = (n) => total ? 100 * n / total : 0;
-  return h("span", { class: "progress" }, h("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, h("rect", { class: "track", width: "100", height: "6" }), h("rect", { class: "done", width: part(done), height: "6" }), h("rect", { class: "failed", x: part(done), width: part(failed2), height: "6" })), total ? `${done}/${total}` : "–");
+  return el("span", { class: "progress" }, el("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, el("rect", { class: "track", width: "100", height: "6" }), el("rect", { class: "done", width: part(done), height: "6" }), el("rect", { class: "failed", x: part(done), width: part(failed2), height: "6" })), total ? `${done}/${total}` : "–");
 }
-var Labels = ({ labels }) => h(Fragment, null, Object.entries(labels).map(([name, value]) => h("span", { class: "label", key: name }, safe(name), ":", safe(value))));
+var Labels = ({ labels }) => el(Fragment, null, Object.entries(labels).map(([name, value]) => el("span", { class: "label", key: name }, safe(name), ":", safe(value))));
 function Command({ text }) {
   const code = useRef(null);
   const [copied, setCopied] = useState(false);
@@ -664,39 +664,39 @@ function Command({ text }) {
       say("Selected: copy it with the keys of your system.");
     }
   }
-  return h("span", { class: "command" }, h("code", { ref: code }, safe(text)), h("button", { type: "button", class: "small", onClick: () => void copy(), "aria-label": `Copy: ${text}` }, copied ? "copied" : "copy"));
+  return el("span", { class: "command" }, el("code", { ref: code }, safe(text)), el("button", { type: "button", class: "small", onClick: () => void copy(), "aria-label": `Copy: ${text}` }, copied ? "copied" : "copy"));
 }
-var Key = ({ children }) => h("kbd", null, children);
+var Key = ({ children }) => el("kbd", null, children);
 function When({ time }) {
-  return time ? h("time", { dateTime: time, title: time }, moment(time)) : h(Fragment, null, "–");
+  return time ? el("time", { dateTime: time, title: time }, moment(time)) : el(Fragment, null, "–");
 }
 function Ago({ time }) {
-  return time ? h("time", { dateTime: time, title: moment(time) }, span(now.value - Date.parse(time))) : h(Fragment, null, "–");
+  return time ? el("time", { dateTime: time, title: moment(time) }, span(now.value - Date.parse(time))) : el(Fragment, null, "–");
 }
-var Skeleton = ({ rows }) => h("div", { class: "skeleton", "aria-hidden": "true" }, Array.from({ length: rows }, (_, row) => h("i", { key: row, class: `w${row * 7 % 4}` })));
+var Skeleton = ({ rows }) => el("div", { class: "skeleton", "aria-hidden": "true" }, Array.from({ length: rows }, (_, row) => el("i", { key: row, class: `w${row * 7 % 4}` })));
 function Trouble({ read: read2, what }) {
-  if (read2.error) return h(Refused, { error: read2.error, what, stale: read2.data !== void 0, at: read2.at });
-  if (read2.data === void 0 && read2.slow) return h(Fragment, null, h("p", { class: "hidden-text", role: "status" }, "Reading ", what, "."), h(Skeleton, { rows: 8 }));
+  if (read2.error) return el(Refused, { error: read2.error, what, stale: read2.data !== void 0, at: read2.at });
+  if (read2.data === void 0 && read2.slow) return el(Fragment, null, el("p", { class: "hidden-text", role: "status" }, "Reading ", what, "."), el(Skeleton, { rows: 8 }));
   return null;
 }
 function Refused({ error, what, stale, at }) {
   if (error.disconnected && stale) return null;
-  return h("div", { class: `trouble ${error.forbidden ? "forbidden" : ""}`, role: "alert" }, h("strong", null, error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `${what.replace("the ", "No such ").replace(/s$/, "")}.` : `${what[0].toUpperCase()}${what.slice(1)} cannot be read.`), " ", safe(error.message), " ", h("code", null, error.code), stale && h(Fragment, null, " What is below was read ", h(When, { time: new Date(at).toISOString() }), "."));
+  return el("div", { class: `trouble ${error.forbidden ? "forbidden" : ""}`, role: "alert" }, el("strong", null, error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `${what.replace("the ", "No such ").replace(/s$/, "")}.` : `${what[0].toUpperCase()}${what.slice(1)} cannot be read.`), " ", safe(error.message), " ", el("code", null, error.code), stale && el(Fragment, null, " What is below was read ", el(When, { time: new Date(at).toISOString() }), "."));
 }
-var NotDone = ({ error }) => h("div", { class: "trouble", role: "alert" }, h("strong", null, "Not done."), " ", safe(error.message), " ", h("code", null, error.code));
+var NotDone = ({ error }) => el("div", { class: "trouble", role: "alert" }, el("strong", null, "Not done."), " ", safe(error.message), " ", el("code", null, error.code));
 function Disconnected() {
   if (connection.value.live) return null;
   const left = Math.max(0, Math.ceil((connection.value.retryAt - now.value) / 1e3));
-  return h("div", { class: "disconnected" }, h(Glyph, { tone: "bad" }), " The server does not answer. ", left > 0 ? `Next try in ${left} s.` : "Trying now.", " Actions are off until then.", " ", h("button", { type: "button", class: "small", onClick: tryNow }, "Try now"));
+  return el("div", { class: "disconnected" }, el(Glyph, { tone: "bad" }), " The server does not answer. ", left > 0 ? `Next try in ${left} s.` : "Trying now.", " Actions are off until then.", " ", el("button", { type: "button", class: "small", onClick: tryNow }, "Try now"));
 }
 function Act({ action, run: run2, submits, children, kind, busy, keys }) {
   const why = whyNot(action);
-  return h("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: Boolean(why || busy) || !connection.value.live, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase() }, children, keys && h(Key, null, keys));
+  return el("button", { type: submits ? "submit" : "button", class: kind ?? "quiet", disabled: Boolean(why || busy) || !connection.value.live, title: why, "data-action": action, onClick: run2, "aria-keyshortcuts": keys?.toUpperCase() }, children, keys && el(Key, null, keys));
 }
 function Value({ value, name }) {
   const [whole2, setWhole] = useState(false);
   const shown = head(value, whole2 ? 1 << 20 : 16 * 1024);
-  return h("div", { class: "value" }, h("pre", { tabIndex: 0, role: "region", "aria-label": name }, shown.text), shown.cut && !whole2 && h("button", { type: "button", class: "small", onClick: () => setWhole(true) }, "Show more"));
+  return el("div", { class: "value" }, el("pre", { tabIndex: 0, role: "region", "aria-label": name }, shown.text), shown.cut && !whole2 && el("button", { type: "button", class: "small", onClick: () => setWhole(true) }, "Show more"));
 }
 function Dialog({ title, close, children, bare: bare2, ahead: ahead2 }) {
   const box = useRef(null);
@@ -710,7 +710,7 @@ function Dialog({ title, close, children, bare: bare2, ahead: ahead2 }) {
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
-  return h(
+  return el(
     "dialog",
     {
       ref: box,
@@ -727,7 +727,7 @@ function Dialog({ title, close, children, bare: bare2, ahead: ahead2 }) {
         if (ahead2 && event.target === box.current && event.key.length === 1 && !event.ctrlKey && !event.metaKey) ahead2(event.key);
       }
     },
-    !bare2 && h("header", null, h("h", null, title), h("button", { type: "button", class: "small", onClick: close }, "Close")),
+    !bare2 && el("header", null, el("h2", null, title), el("button", { type: "button", class: "small", onClick: close }, "Close")),
     children
   );
 }
@@ -752,9 +752,9 @@ function useAct() {
   }
   return { busy, problem: problem2, run: run2 };
 }
-var Fact = ({ name, children }) => h("div", null, h("dt", null, name), h("dd", null, children));
-var Table = ({ name, columns, caption, children }) => h("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name }, h("table", null, caption && h("caption", null, caption), h("thead", null, h("tr", null, columns.map((each, at) => each ? h("th", { scope: "col", key: at, class: each[0] === "#" ? "num" : "" }, each.replace("#", "")) : h("td", { key: at })))), h("tbody", null, children)));
-var NothingFits = ({ title, drops, children }) => h("div", { class: "empty" }, h("h", null, title), children, h("p", { class: "acts" }, drops.map(({ name, drop }) => h("button", { type: "button", class: "small", key: name, onClick: drop }, "Drop ", safe(name)))));
+var Fact = ({ name, children }) => el("div", null, el("dt", null, name), el("dd", null, children));
+var Table = ({ name, columns, caption, children }) => el("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name }, el("table", null, caption && el("caption", null, caption), el("thead", null, el("tr", null, columns.map((each, at) => each ? el("th", { scope: "col", key: at, class: each[0] === "#" ? "num" : "" }, each.replace("#", "")) : el("td", { key: at })))), el("tbody", null, children)));
+var NothingFits = ({ title, drops, children }) => el("div", { class: "empty" }, el("h2", null, title), children, el("p", { class: "acts" }, drops.map(({ name, drop }) => el("button", { type: "button", class: "small", key: name, onClick: drop }, "Drop ", safe(name)))));
 
 // src/route.ts
 function parse(hash) {
@@ -846,16 +846,16 @@ function Frame({ pages: pages2, page, id: id2, children }) {
   const here = useRef(null);
   useEffect(() => here.current?.scrollIntoView({ block: "nearest", inline: "nearest" }), [page]);
   const next = THEMES[theme.value];
-  return h("div", { class: "frame" }, h("a", { class: "skip", href: "#main", onClick: (event) => {
+  return el("div", { class: "frame" }, el("a", { class: "skip", href: "#main", onClick: (event) => {
     event.preventDefault();
     document.getElementById("main").focus();
-  } }, "Skip to the content"), h("nav", { class: "rail", "aria-label": "Pages" }, h("a", { class: "brand", href: "#/inbox" }, "swarmkeeper"), h("ul", null, pages2.map((each) => h("li", { key: each.path }, h("a", { href: `#/${each.path}`, ...page === each.path ? { "aria-current": "page", ref: here } : {} }, each.name, each.path === "inbox" && Boolean(count) && h("span", { class: "badge", "aria-label": `${needs(count)} you` }, count))))), h("div", { class: "who" }, h("span", null, safe(who.person_name ?? who.owner ?? `key …${who.key_id.slice(-5)}`), " · ", who.role), h("span", null, "tenant ", safe(who.tenant)), h("button", { type: "button", class: "small", onClick: () => void signOut() }, "Sign out"))), h("header", { class: "top" }, h("div", { class: "crumb" }, id2 ? h(Fragment, null, h("a", { href: `#/${page}` }, name), " / ", h("code", null, safe(id2))) : name), h("button", { type: "button", class: "search", onClick: open, "aria-keyshortcuts": "Control+K", "aria-haspopup": "dialog" }, h("svg", { viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true" }, h("circle", { cx: "7", cy: "7", r: "4.5" }), h("path", { d: "M10.5 10.5 14 14" })), h("span", null, "Search or run a command"), h(Key, null, CTRL, " K")), h("span", { class: `dot ${live ? "live" : "lost"}` }, !live ? "no answer" : streaming.value ? "live" : "each 3 s"), h("button", { type: "button", class: "small zone", onClick: () => {
+  } }, "Skip to the content"), el("nav", { class: "rail", "aria-label": "Pages" }, el("a", { class: "brand", href: "#/inbox" }, "swarmkeeper"), el("ul", null, pages2.map((each) => el("li", { key: each.path }, el("a", { href: `#/${each.path}`, ...page === each.path ? { "aria-current": "page", ref: here } : {} }, each.name, each.path === "inbox" && Boolean(count) && el("span", { class: "badge", "aria-label": `${needs(count)} you` }, count))))), el("div", { class: "who" }, el("span", null, safe(who.person_name ?? who.owner ?? `key …${who.key_id.slice(-5)}`), " · ", who.role), el("span", null, "tenant ", safe(who.tenant)), el("button", { type: "button", class: "small", onClick: () => void signOut() }, "Sign out"))), el("header", { class: "top" }, el("div", { class: "crumb" }, id2 ? el(Fragment, null, el("a", { href: `#/${page}` }, name), " / ", el("code", null, safe(id2))) : name), el("button", { type: "button", class: "search", onClick: open, "aria-keyshortcuts": "Control+K", "aria-haspopup": "dialog" }, el("svg", { viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true" }, el("circle", { cx: "7", cy: "7", r: "4.5" }), el("path", { d: "M10.5 10.5 14 14" })), el("span", null, "Search or run a command"), el(Key, null, CTRL, " K")), el("span", { class: `dot ${live ? "live" : "lost"}` }, !live ? "no answer" : streaming.value ? "live" : "each 3 s"), el("button", { type: "button", class: "small zone", onClick: () => {
     utc.value = !utc.value;
-  }, "aria-label": `Times in ${utc.value ? "UTC" : "local time"}. Change to ${utc.value ? "local time" : "UTC"}` }, utc.value ? "UTC" : zone(new Date(now.value))), h("button", { type: "button", class: "small", onClick: () => {
+  }, "aria-label": `Times in ${utc.value ? "UTC" : "local time"}. Change to ${utc.value ? "local time" : "UTC"}` }, utc.value ? "UTC" : zone(new Date(now.value))), el("button", { type: "button", class: "small", onClick: () => {
     help.value = true;
-  }, "aria-label": "Keys" }, "?"), h("button", { type: "button", class: "small", onClick: () => {
+  }, "aria-label": "Keys" }, "?"), el("button", { type: "button", class: "small", onClick: () => {
     theme.value = next.next;
-  }, "aria-label": `Theme: ${theme.value}. Change to ${next.next}` }, next.sign)), h("main", { id: "main", tabIndex: -1, "aria-busy": pending2.value > 0 }, h(Disconnected, null), children), h("p", { class: "hidden-text", role: "status", "aria-live": "polite" }, said), help.value && h(Help, null));
+  }, "aria-label": `Theme: ${theme.value}. Change to ${next.next}` }, next.sign)), el("main", { id: "main", tabIndex: -1, "aria-busy": pending2.value > 0 }, el(Disconnected, null), children), el("p", { class: "hidden-text", role: "status", "aria-live": "polite" }, said), help.value && el(Help, null));
 }
 var needs = (count) => count === 1 ? "1 needs" : `${count} need`;
 function useTold(value, text) {
@@ -871,9 +871,9 @@ function Help() {
   const close = () => {
     help.value = false;
   };
-  return h(Dialog, { title: "Keys", close }, h("dl", { class: "keys" }, keys.map(({ keys: each, does }) => h("div", { key: each }, h("dt", null, each.split(" ").map((key) => h(Key, { key }, key))), h("dd", null, does)))), h("label", { class: "choice" }, h("input", { type: "checkbox", checked: letters.value, onChange: (event) => {
+  return el(Dialog, { title: "Keys", close }, el("dl", { class: "keys" }, keys.map(({ keys: each, does }) => el("div", { key: each }, el("dt", null, each.split(" ").map((key) => el(Key, { key }, key))), el("dd", null, does)))), el("label", { class: "choice" }, el("input", { type: "checkbox", checked: letters.value, onChange: (event) => {
     letters.value = event.currentTarget.checked;
-  } }), " single letters are keys"), h("label", { class: "choice" }, h("input", { type: "checkbox", checked: utc.value, onChange: (event) => {
+  } }), " single letters are keys"), el("label", { class: "choice" }, el("input", { type: "checkbox", checked: utc.value, onChange: (event) => {
     utc.value = event.currentTarget.checked;
   } }), " times in UTC"));
 }
@@ -898,12 +898,12 @@ function later(load, name) {
   }
   return function Later(props) {
     const Found = found2.value;
-    if (Found) return h(Found, { ...props });
+    if (Found) return el(Found, { ...props });
     if (failed2.value) {
-      return h("div", { class: "trouble", role: "alert" }, h("strong", null, "This page cannot be loaded."), " The server does not answer, or was upgraded.", " ", h("button", { type: "button", class: "small", onClick: () => void begin2() }, "Try again"), " ", h("button", { type: "button", class: "small", onClick: () => location.reload() }, "Reload all"));
+      return el("div", { class: "trouble", role: "alert" }, el("strong", null, "This page cannot be loaded."), " The server does not answer, or was upgraded.", " ", el("button", { type: "button", class: "small", onClick: () => void begin2() }, "Try again"), " ", el("button", { type: "button", class: "small", onClick: () => location.reload() }, "Reload all"));
     }
     if (!loading) void begin2();
-    return h(Skeleton, { rows: 8 });
+    return el(Skeleton, { rows: 8 });
   };
 }
 
@@ -1170,8 +1170,8 @@ function Inbox({ pane: Pane2 }) {
   };
   const known = needs2.data !== void 0 && seen.data !== void 0;
   const nothing = known && !approvals.length && !causes.length && !failed2.length;
-  const rows = (of) => of.map((each) => h(Row, { key: each.key, href: hrefOf(each), chosen: each.key === chosen, tone: each.tone, title: each.title, age: since(each.since, now.value), small: each.count, code: each.fix }));
-  return h("div", { class: `inbox ${chosen ? "with-decision" : ""}` }, h("h1", { class: "hidden-text" }, "Inbox"), h("div", { class: "list" }, h(Trouble, { read: needs2, what: "the approvals" }), nothing && h(Quiet, { open: seen.data.open, queues: seen.data.queues }), needs2.data === null && h("p", { class: "none" }, "What needs a decision is shown to whose role has approval.read: approver, operator, viewer, auditor, admin."), approvals.length > 0 && h(Part, { id: "needs", name: "Needs you", column: "ends in" }, approvals.map((each) => h(
+  const rows = (of) => of.map((each) => el(Row, { key: each.key, href: hrefOf(each), chosen: each.key === chosen, tone: each.tone, title: each.title, age: since(each.since, now.value), small: each.count, code: each.fix }));
+  return el("div", { class: `inbox ${chosen ? "with-decision" : ""}` }, el("h1", { class: "hidden-text" }, "Inbox"), el("div", { class: "list" }, el(Trouble, { read: needs2, what: "the approvals" }), nothing && el(Quiet, { open: seen.data.open, queues: seen.data.queues }), needs2.data === null && el("p", { class: "none" }, "What needs a decision is shown to whose role has approval.read: approver, operator, viewer, auditor, admin."), approvals.length > 0 && el(Part, { id: "needs", name: "Needs you", column: "ends in" }, approvals.map((each) => el(
     Row,
     {
       key: each.id,
@@ -1182,18 +1182,18 @@ function Inbox({ pane: Pane2 }) {
       age: until(each.expires_at, now.value),
       small: `${KINDS[each.kind] ?? each.kind}${each.asker ? ` (${safe(nameOf(each.asker))})` : ""}${each.task_title ? `: ${safe(each.question)}` : ""} · for ${since(each.opened_at, now.value)}`
     }
-  )), needs2.data.open > approvals.length && h("li", { class: "none" }, "and ", needs2.data.open - approvals.length, needs2.data.open_at_least ? " or more" : "", " that end later")), h(Trouble, { read: seen, what: "what is stuck" }), !seen.data && seen.slow && h(Skeleton, { rows: 4 }), causes.length > 0 && h(Part, { id: "stuck", name: "Stuck", column: "oldest" }, rows(causes)), failed2.length > 0 && h(Part, { id: "failed", name: "Failed within a day", column: "newest" }, rows(failed2)), open.length > 0 && h(Part, { id: "longest", name: "Open for longest", column: "for" }, rows(open)), seen.data?.queues === null && h("p", { class: "none" }, "Which queues are stuck is shown to whose role has skill.read: operator, approver, viewer, auditor, admin.")), h("div", { class: "decision" }, chosen ? h(Pane2, { key: chosen, approval: query.get("approval"), cause: [...causes, ...failed2, ...all].find((each) => each.key === chosen), decided }) : known && entries.length > 0 && h("p", { class: "none" }, "Choose a row: ", h(Key, null, "j"), " ", h(Key, null, "k"))));
+  )), needs2.data.open > approvals.length && el("li", { class: "none" }, "and ", needs2.data.open - approvals.length, needs2.data.open_at_least ? " or more" : "", " that end later")), el(Trouble, { read: seen, what: "what is stuck" }), !seen.data && seen.slow && el(Skeleton, { rows: 4 }), causes.length > 0 && el(Part, { id: "stuck", name: "Stuck", column: "oldest" }, rows(causes)), failed2.length > 0 && el(Part, { id: "failed", name: "Failed within a day", column: "newest" }, rows(failed2)), open.length > 0 && el(Part, { id: "longest", name: "Open for longest", column: "for" }, rows(open)), seen.data?.queues === null && el("p", { class: "none" }, "Which queues are stuck is shown to whose role has skill.read: operator, approver, viewer, auditor, admin.")), el("div", { class: "decision" }, chosen ? el(Pane2, { key: chosen, approval: query.get("approval"), cause: [...causes, ...failed2, ...all].find((each) => each.key === chosen), decided }) : known && entries.length > 0 && el("p", { class: "none" }, "Choose a row: ", el(Key, null, "j"), " ", el(Key, null, "k"))));
 }
 var hrefOf = (cause) => written(["inbox"], { row: cause.key });
 var nameOf = (asker) => /^key_\w+$/.test(asker) ? `key …${asker.slice(-5)}` : asker;
 function Part({ id: id2, name, column, children }) {
-  return h("section", { "aria-labelledby": id2 }, h("h", { id: id2 }, name, " ", h("span", { "aria-hidden": "true" }, column)), h("ul", null, children));
+  return el("section", { "aria-labelledby": id2 }, el("h2", { id: id2 }, name, " ", el("span", { "aria-hidden": "true" }, column)), el("ul", null, children));
 }
-var Row = ({ href, chosen, tone, title, age, small, code }) => h("li", null, h("a", { class: "entry", href, "aria-current": chosen ? "true" : void 0 }, h(Glyph, { tone }), h("b", null, title), h("span", { class: "num" }, age), h("small", null, small, code && h(Fragment, null, " · ", h("code", null, safe(code))))));
+var Row = ({ href, chosen, tone, title, age, small, code }) => el("li", null, el("a", { class: "entry", href, "aria-current": chosen ? "true" : void 0 }, el(Glyph, { tone }), el("b", null, title), el("span", { class: "num" }, age), el("small", null, small, code && el(Fragment, null, " · ", el("code", null, safe(code))))));
 function Quiet({ open, queues }) {
   const tasks = counts.value?.open_tasks ?? open.items.length;
   const leased = queues?.items.reduce((all, each) => all + each.leased, 0) ?? 0;
-  return h("section", { "aria-label": "Quiet", class: "all-quiet" }, h("p", null, h(Glyph, { tone: "ok" }), " Nothing needs you. ", tasks === 0 ? "No task is open." : `${grouped(tasks)} ${tasks === 1 ? "task is" : "tasks are"} open, ${leased ? `bots work on ${grouped(leased)} of their parts` : "no bot is at work"}.`), tasks === 0 && h("p", { class: "none" }, "Submit one, and it shows here: ", h(Command, { text: FIRST_TASK })));
+  return el("section", { "aria-label": "Quiet", class: "all-quiet" }, el("p", null, el(Glyph, { tone: "ok" }), " Nothing needs you. ", tasks === 0 ? "No task is open." : `${grouped(tasks)} ${tasks === 1 ? "task is" : "tasks are"} open, ${leased ? `bots work on ${grouped(leased)} of their parts` : "no bot is at work"}.`), tasks === 0 && el("p", { class: "none" }, "Submit one, and it shows here: ", el(Command, { text: FIRST_TASK })));
 }
 
 // src/pages/signin.tsx
@@ -1216,7 +1216,7 @@ function SignIn() {
       field.current?.select();
     }
   }
-  return h("main", { class: "sign-in" }, h("form", { onSubmit: (event) => void submit(event), autocomplete: "off" }, h("h1", null, "swarmkeeper"), h("label", { for: "credential" }, "API key or token"), h("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }), !isSecureContext && h("p", { class: "trouble", role: "alert" }, h("strong", null, "Nobody can sign in at this address:"), " who listens on the way could read the session. Use https, or a tunnel:", " ", h("code", null, "ssh -L ", location.port || "7700", ":127.0.0.1:", location.port || "7700", " ", location.hostname), ", then open ", h("code", null, "127.0.0.1:", location.port || "7700", "/ui/"), " here."), problem.value && h("p", { class: "trouble", role: "alert" }, problem.value), h("button", { type: "submit", class: "main", disabled: busy }, "Sign in"), h("p", { id: "hint", class: "hint" }, h("code", null, "swarmkeeper dev"), " prints a link that signs in. A key comes from ", h("code", null, "swarmkeeper key create --role admin"), ", a token from your identity provider.")));
+  return el("main", { class: "sign-in" }, el("form", { onSubmit: (event) => void submit(event), autocomplete: "off" }, el("h1", null, "swarmkeeper"), el("label", { for: "credential" }, "API key or token"), el("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }), !isSecureContext && el("p", { class: "trouble", role: "alert" }, el("strong", null, "Nobody can sign in at this address:"), " who listens on the way could read the session. Use https, or a tunnel:", " ", el("code", null, "ssh -L ", location.port || "7700", ":127.0.0.1:", location.port || "7700", " ", location.hostname), ", then open ", el("code", null, "127.0.0.1:", location.port || "7700", "/ui/"), " here."), problem.value && el("p", { class: "trouble", role: "alert" }, problem.value), el("button", { type: "submit", class: "main", disabled: busy }, "Sign in"), el("p", { id: "hint", class: "hint" }, el("code", null, "swarmkeeper dev"), " prints a link that signs in. A key comes from ", el("code", null, "swarmkeeper key create --role admin"), ", a token from your identity provider.")));
 }
 
 // src/chips.tsx
@@ -1230,10 +1230,10 @@ function Chips({ chips, toggle }) {
     setChosen(next);
     event.currentTarget.children[next].focus();
   };
-  return h("div", { class: "chips", role: "toolbar", "aria-label": "Filters", onKeyDown: step }, chips.map((each, index) => h("button", { type: "button", key: each.id, class: "chip", tabIndex: index === stop ? 0 : -1, "aria-pressed": each.pressed, onClick: () => {
+  return el("div", { class: "chips", role: "toolbar", "aria-label": "Filters", onKeyDown: step }, chips.map((each, index) => el("button", { type: "button", key: each.id, class: "chip", tabIndex: index === stop ? 0 : -1, "aria-pressed": each.pressed, onClick: () => {
     setChosen(index);
     toggle(each.id);
-  } }, h(Glyph, { tone: each.tone }), " ", each.word, " ", each.number !== void 0 && h("b", { class: "num" }, grouped(each.number)))));
+  } }, el(Glyph, { tone: each.tone }), " ", each.word, " ", each.number !== void 0 && el("b", { class: "num" }, grouped(each.number)))));
 }
 
 // src/plan.ts
@@ -1308,7 +1308,7 @@ function Windowed({ count, row, chosen, label, headRow, total, nearEnd, seen }) 
   const begin2 = Math.min(view[0], count), end = Math.min(view[1], count);
   const rows = [];
   for (let index = begin2; index < end; index++) rows.push(row(index));
-  return h("div", { class: "windowed", ref: box, onScroll: look, role: "table", "aria-label": label, "aria-rowcount": total < 0 ? -1 : total + 1 }, headRow, h("div", { role: "rowgroup", ref: body, class: "rows", style: { height: `${count * rowHeight}px` } }, h("div", { class: "moved", role: "presentation", style: { transform: `translateY(${begin2 * rowHeight}px)` } }, rows)));
+  return el("div", { class: "windowed", ref: box, onScroll: look, role: "table", "aria-label": label, "aria-rowcount": total < 0 ? -1 : total + 1 }, headRow, el("div", { role: "rowgroup", ref: body, class: "rows", style: { height: `${count * rowHeight}px` } }, el("div", { class: "moved", role: "presentation", style: { transform: `translateY(${begin2 * rowHeight}px)` } }, rows)));
 }
 
 // src/main.tsx
@@ -1319,10 +1319,10 @@ var TaskPage = later(() => import("./task.js"), "TaskPage");
 var Palette = later(() => import("./palette.js"), "Palette");
 var Pane = later(() => import("./decision.js"), "Pane");
 var SHOWN = {
-  inbox: () => h(Inbox, { pane: Pane }),
-  tasks: (id2) => id2 ? h(TaskPage, { key: id2, id: id2 }) : h(Tasks, null),
-  bots: () => h(Bots, null),
-  queues: () => h(Queues, null)
+  inbox: () => el(Inbox, { pane: Pane }),
+  tasks: (id2) => id2 ? el(TaskPage, { key: id2, id: id2 }) : el(Tasks, null),
+  bots: () => el(Bots, null),
+  queues: () => el(Queues, null)
 };
 var SELDOM = {
   Audit: () => import("./audit.js"),
@@ -1333,18 +1333,18 @@ var SELDOM = {
 };
 for (const [name, load] of Object.entries(SELDOM)) {
   const Page = later(load, name);
-  SHOWN[name.toLowerCase()] = () => h(Page, { key: name });
+  SHOWN[name.toLowerCase()] = () => el(Page, { key: name });
 }
 var pages = PAGES.filter(({ path }) => SHOWN[path]);
 function App() {
-  if (session.value === void 0) return h("p", { class: "begin", role: "status" }, problem.value || "Reading who you are.");
-  if (session.value === null) return h(SignIn, null);
+  if (session.value === void 0) return el("p", { class: "begin", role: "status" }, problem.value || "Reading who you are.");
+  if (session.value === null) return el(SignIn, null);
   const [page = "inbox", id2] = route.value.path;
-  return h(Frame, { pages, page, id: id2 }, pages.some(({ path }) => path === page) ? SHOWN[page](id2) : h("div", { class: "empty" }, h("h1", null, "There is no such page."), h("p", null, h("a", { href: "#/inbox" }, "Go to the inbox"))), palette.value && h(Dialog, { bare: true, title: "Search", ahead: (sign) => {
+  return el(Frame, { pages, page, id: id2 }, pages.some(({ path }) => path === page) ? SHOWN[page](id2) : el("div", { class: "empty" }, el("h1", null, "There is no such page."), el("p", null, el("a", { href: "#/inbox" }, "Go to the inbox"))), palette.value && el(Dialog, { bare: true, title: "Search", ahead: (sign) => {
     ahead.value += sign;
   }, close: () => {
     palette.value = null;
-  } }, h(Palette, { pages })));
+  } }, el(Palette, { pages })));
 }
 async function begin(token2) {
   try {
@@ -1368,7 +1368,7 @@ effect(() => {
   if (session.value) followChanges();
   else if (session.value === null) stopFollowing();
 });
-render(h(App, null), document.getElementById("app"));
+render(el(App, null), document.getElementById("app"));
 var token = /^#t=([\w-]+)$/.exec(location.hash)?.[1];
 if (token) go("#/inbox", true);
 void begin(token);

@@ -1,4 +1,4 @@
-import { h, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./runtime.js";
+import { el, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./runtime.js";
 import { ranksOf, Glyph, lookOfItem, safe } from "./app.js";
 // src/graph.tsx
 
@@ -298,9 +298,9 @@ ${each.to}`).join("\0");
     }
     event.preventDefault();
   }
-  return h("div", { class: fit ? "graph fit" : "graph", ref: box, tabIndex: choose ? void 0 : 0, role: "group", "aria-label": label }, h("svg", { width: width * scale, height: height * scale, viewBox: `0 0 ${width} ${height}`, role: "presentation" }, h("g", { transform: `translate(${MARGIN} ${MARGIN})` }, placed.edges.map((edge) => h("path", { key: `${edge.from}\0${edge.to}`, d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` })), [...placed.at].map(([key, at]) => {
+  return el("div", { class: fit ? "graph fit" : "graph", ref: box, tabIndex: choose ? void 0 : 0, role: "group", "aria-label": label }, el("svg", { width: width * scale, height: height * scale, viewBox: `0 0 ${width} ${height}`, role: "presentation" }, el("g", { transform: `translate(${MARGIN} ${MARGIN})` }, placed.edges.map((edge) => el("path", { key: `${edge.from}\0${edge.to}`, d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` })), [...placed.at].map(([key, at]) => {
     const node = of.get(key), look = node.status ? lookOfItem(node.status) : { tone: "wait", word: "planned" };
-    return h(
+    return el(
       "g",
       {
         key,
@@ -316,12 +316,12 @@ ${each.to}`).join("\0");
           onKeyDown: (event) => press(event, key)
         } : {}
       },
-      (key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && h("title", null, `${safe(key)} ${look.word} · ${safe(node.note)}`),
-      h("rect", { width: SIZES.width, height: SIZES.height, rx: "4", class: "box" }),
-      h("rect", { width: "3", height: SIZES.height, class: "side" }),
-      h("g", { transform: "translate(10 7)" }, h(Glyph, { tone: look.tone })),
-      h("text", { x: "30", y: "18", class: "name" }, short(safe(key), TITLE_LENGTH)),
-      h("text", { x: "30", y: "34", class: "note" }, short(`${look.word}${node.note ? ` · ${safe(node.note)}` : ""}`, TITLE_LENGTH + 5))
+      (key.length > TITLE_LENGTH || node.note.length > TITLE_LENGTH) && el("title", null, `${safe(key)} ${look.word} · ${safe(node.note)}`),
+      el("rect", { width: SIZES.width, height: SIZES.height, rx: "4", class: "box" }),
+      el("rect", { width: "3", height: SIZES.height, class: "side" }),
+      el("g", { transform: "translate(10 7)" }, el(Glyph, { tone: look.tone })),
+      el("text", { x: "30", y: "18", class: "name" }, short(safe(key), TITLE_LENGTH)),
+      el("text", { x: "30", y: "34", class: "note" }, short(`${look.word}${node.note ? ` · ${safe(node.note)}` : ""}`, TITLE_LENGTH + 5))
     );
   }))));
 }

@@ -1,5 +1,5 @@
 import { act, call, get, say, useRead, Act, Dialog, NotDone, useAct, utc } from "./app.js";
-import { h, useRef, useState } from "./runtime.js";
+import { el, useRef, useState } from "./runtime.js";
 // src/pages/desk/calls.ts
 var REVIEWED = ["task.judged", "work.accepted", "work.rework", "work.rejected", "work.rounds_exhausted"];
 var id = encodeURIComponent;
@@ -63,21 +63,21 @@ function usePages(key, read, of, options = CALM) {
   }
   return { seen, items: here.items, more: Boolean(here.token), older, again: reading.again };
 }
-var More = ({ pages, what, children }) => h("p", { class: "foot" }, pages.items.length, pages.more ? " and more" : "", " ", pages.items.length === 1 ? what.slice(0, -1) : what, " ", pages.more && h("button", { type: "button", class: "small", onClick: () => void pages.older() }, "Older"), children);
+var More = ({ pages, what, children }) => el("p", { class: "foot" }, pages.items.length, pages.more ? " and more" : "", " ", pages.items.length === 1 ? what.slice(0, -1) : what, " ", pages.more && el("button", { type: "button", class: "small", onClick: () => void pages.older() }, "Older"), children);
 var writtenTime = (iso) => {
   const at = new Date(iso);
   return Number.isNaN(at.getTime()) ? "" : new Date(at.getTime() - (utc.value ? 0 : at.getTimezoneOffset() * 6e4)).toISOString().slice(0, 16);
 };
 var timeOf = (written) => written ? (/* @__PURE__ */ new Date(`${written}${utc.value ? "Z" : ""}`)).toISOString() : "";
 var zoneName = () => utc.value ? "UTC" : "local time";
-var Field = ({ label, hint, children }) => h("label", { class: "field" }, h("span", null, label), children, hint && h("small", null, hint));
+var Field = ({ label, hint, children }) => el("label", { class: "field" }, el("span", null, label), children, hint && el("small", null, hint));
 function Confirm({ title, does, action, children, run, close }) {
   const doing = useAct();
   const go = () => void doing.run(async () => {
     await run();
     close();
   }, `${title} Done.`);
-  return h(Dialog, { title, close }, children, doing.problem && h(NotDone, { error: doing.problem }), h("p", { class: "acts" }, h(Act, { action, kind: "danger", busy: doing.busy, run: go }, does), " ", h("button", { type: "button", onClick: close }, "Leave it")));
+  return el(Dialog, { title, close }, children, doing.problem && el(NotDone, { error: doing.problem }), el("p", { class: "acts" }, el(Act, { action, kind: "danger", busy: doing.busy, run: go }, does), " ", el("button", { type: "button", onClick: close }, "Leave it")));
 }
 export {
   CALM,

@@ -1,4 +1,4 @@
-import { Fragment, h, useEffect, useLayoutEffect, useRef, useState } from "./runtime.js";
+import { Fragment, el, useEffect, useLayoutEffect, useRef, useState } from "./runtime.js";
 import { api, ApiError, ahead, palette, Key, State, go, written, may, lookOfTask, safe } from "./app.js";
 // src/pages/palette.tsx
 var TYPING_MS = 150;
@@ -59,7 +59,7 @@ function Palette({ pages }) {
     event.preventDefault();
   }
   const groups = [...new Set(entries.map(({ group }) => group))];
-  return h(Fragment, null, h(
+  return el(Fragment, null, el(
     "input",
     {
       ref: field,
@@ -79,7 +79,7 @@ function Palette({ pages }) {
       },
       onKeyDown: typed
     }
-  ), h("div", { id: "found", class: "found", role: "listbox", "aria-label": "Found", ref: list }, groups.map((group) => h("div", { role: "group", "aria-label": group, key: group }, h("h3", { "aria-hidden": "true" }, group), entries.map((entry, index) => entry.group === group && h("div", { role: "option", id: `found-${index}`, key: index, "aria-selected": index === chosen, onMouseDown: (event) => event.preventDefault(), onClick: () => carryOut(entry) }, h("span", null, safe(entry.name)), entry.task && h(State, { look: lookOfTask(entry.task) }), entry.keys && h("span", null, entry.keys.split(" ").map((key) => h(Key, { key }, key)))))))), found.problem && searched && h("p", { class: "trouble" }, "Words cannot be searched: ", safe(found.problem)), h("p", { class: "hidden-text", role: "status" }, searched && found.of !== wanted ? "" : entries.length === 1 ? "1 found" : `${entries.length} found`));
+  ), el("div", { id: "found", class: "found", role: "listbox", "aria-label": "Found", ref: list }, groups.map((group) => el("div", { role: "group", "aria-label": group, key: group }, el("h3", { "aria-hidden": "true" }, group), entries.map((entry, index) => entry.group === group && el("div", { role: "option", id: `found-${index}`, key: index, "aria-selected": index === chosen, onMouseDown: (event) => event.preventDefault(), onClick: () => carryOut(entry) }, el("span", null, safe(entry.name)), entry.task && el(State, { look: lookOfTask(entry.task) }), entry.keys && el("span", null, entry.keys.split(" ").map((key) => el(Key, { key }, key)))))))), found.problem && searched && el("p", { class: "trouble" }, "Words cannot be searched: ", safe(found.problem)), el("p", { class: "hidden-text", role: "status" }, searched && found.of !== wanted ? "" : entries.length === 1 ? "1 found" : `${entries.length} found`));
 }
 export {
   Palette

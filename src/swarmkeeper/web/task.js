@@ -1,18 +1,18 @@
-import { h, useState, Fragment as Fragment3, useEffect, useLayoutEffect, useRef, useMemo, Fragment as Fragment9 } from "./runtime.js";
-import { connection, Labels, address, go, put as set, route, written, near, Dialog, money, act, api, call, get, ApiError, ofTask, pending, useRead, Act, NotDone, Trouble, Value, When, useAct, Fact, may, grouped, safe, shortId, lookOfEnding, lookOfItem, span, BASE, scriptUrl, SKELETON_AFTER_MS, Command, Refused, Skeleton, asked, put, State, lookOfVerdict, edgesOf, Graph, GRAPH_MAX, nodesOf, useKeys, later, Ago, counted, ranksOf, worse, now, lookOfTask, since, together } from "./app.js";
+import { el, useState, Fragment, useEffect, useLayoutEffect, useRef, useMemo } from "./runtime.js";
+import { api, useKeys, connection, ofTask, useRead, Act, Labels, NotDone, State, Trouble, When, useAct, address, go, put as set, route, written, may, grouped, lookOfTask, money, near, safe, Dialog, act, call, get, ApiError, pending, Value, Fact, shortId, lookOfEnding, lookOfItem, span, BASE, scriptUrl, SKELETON_AFTER_MS, Command, Refused, Skeleton, asked, put, lookOfVerdict, edgesOf, Graph, GRAPH_MAX, nodesOf, later, Ago, counted, worse, ranksOf, now, since, together } from "./app.js";
 // src/pages/task.tsx
 
 // src/pages/task/ask.tsx
 function Ask({ verb, task, close, run, change }) {
-  return verb === "change" ? h(Change, { task, close, change }) : h(Reason, { verb, close, run });
+  return verb === "change" ? el(Change, { task, close, change }) : el(Reason, { verb, close, run });
 }
 function Reason({ verb, close, run }) {
   const [reason, setReason] = useState("");
   const name = `${verb[0].toUpperCase()}${verb.slice(1)}`;
-  return h(Dialog, { title: `${name} this task?`, close }, h("form", { class: "reason", onSubmit: (event) => {
+  return el(Dialog, { title: `${name} this task?`, close }, el("form", { class: "reason", onSubmit: (event) => {
     event.preventDefault();
     run(reason.trim());
-  } }, h("label", { for: "why" }, "Reason (kept in the audit log)"), h("textarea", { id: "why", autofocus: true, rows: 3, value: reason, onInput: (event) => setReason(event.currentTarget.value) }), h("button", { type: "submit", class: "danger" }, name, " the task")));
+  } }, el("label", { for: "why" }, "Reason (kept in the audit log)"), el("textarea", { id: "why", autofocus: true, rows: 3, value: reason, onInput: (event) => setReason(event.currentTarget.value) }), el("button", { type: "submit", class: "danger" }, name, " the task")));
 }
 var NAMES = { cost_micro_usd: "Money (millionths of a dollar)", tokens: "Tokens", attempts: "Attempts", subtasks: "Subtasks" };
 function Change({ task, close, change }) {
@@ -24,11 +24,11 @@ function Change({ task, close, change }) {
     const budget = Object.fromEntries(changed.filter((name) => name !== "priority").map((name) => [name, Number(now2[name])]));
     change({ ...now2.priority === was.priority ? {} : { priority: Number(now2.priority) }, ...Object.keys(budget).length ? { budget } : {} });
   }
-  const field = (name, label, least, most, note = "") => h("p", { key: name }, h("label", { for: `set-${name}` }, label), h("input", { id: `set-${name}`, autofocus: name === "priority", type: "number", required: true, min: least, max: most, step: 1, value: now2[name], onInput: (event) => setNow({ ...now2, [name]: event.currentTarget.value }) }), note && h("small", null, note));
-  return h(Dialog, { title: "Change this task", close }, h("form", { class: "reason", onSubmit: (event) => {
+  const field = (name, label, least, most, note = "") => el("p", { key: name }, el("label", { for: `set-${name}` }, label), el("input", { id: `set-${name}`, autofocus: name === "priority", type: "number", required: true, min: least, max: most, step: 1, value: now2[name], onInput: (event) => setNow({ ...now2, [name]: event.currentTarget.value }) }), note && el("small", null, note));
+  return el(Dialog, { title: "Change this task", close }, el("form", { class: "reason", onSubmit: (event) => {
     event.preventDefault();
     send();
-  } }, field("priority", "Priority (0 to 9; 9 goes first)", 0, 9), limits.map(([name]) => field(name, `Limit: ${NAMES[name]}`, 1, Number.MAX_SAFE_INTEGER, `${name === "cost_micro_usd" ? `${money(Number(now2[name]) || 0)}; ` : ""}used ${name === "cost_micro_usd" ? money(task.budget?.spent[name] ?? 0) : task.budget?.spent[name] ?? 0}`)), !limits.length && h("p", { class: "none" }, "It has no budget that could be changed."), h("button", { type: "submit", class: "main", disabled: !changed.length }, "Change the task")));
+  } }, field("priority", "Priority (0 to 9; 9 goes first)", 0, 9), limits.map(([name]) => field(name, `Limit: ${NAMES[name]}`, 1, Number.MAX_SAFE_INTEGER, `${name === "cost_micro_usd" ? `${money(Number(now2[name]) || 0)}; ` : ""}used ${name === "cost_micro_usd" ? money(task.budget?.spent[name] ?? 0) : task.budget?.spent[name] ?? 0}`)), !limits.length && el("p", { class: "none" }, "It has no budget that could be changed."), el("button", { type: "submit", class: "main", disabled: !changed.length }, "Change the task")));
 }
 
 // src/pages/task/calls.ts
@@ -109,22 +109,22 @@ function Feed({ name, id: id2, what, read, place, row }) {
     pending.value--;
   }
   const items = [...seen.data?.items ?? [], ...older?.items ?? []];
-  return h("section", { class: "feed", "aria-label": name }, h(Trouble, { read: seen, what }), seen.data && !items.length && h("p", { class: "none" }, "There are none yet."), h("ol", null, items.map(row)), problem && h(NotDone, { error: problem }), token && h("button", { type: "button", class: "small", onClick: () => void more() }, "Show older"));
+  return el("section", { class: "feed", "aria-label": name }, el(Trouble, { read: seen, what }), seen.data && !items.length && el("p", { class: "none" }, "There are none yet."), el("ol", null, items.map(row)), problem && el(NotDone, { error: problem }), token && el("button", { type: "button", class: "small", onClick: () => void more() }, "Show older"));
 }
 var FOR_PROGRAMS = ["task_id", "audit_id", "work_id", "sha256", "bytes", "lease_id", "tries"];
 function about(data) {
   return Object.entries(data).filter(([name, value]) => !FOR_PROGRAMS.includes(name) && value !== null && typeof value !== "object" && !(name === "actor" && value === data.bot)).map(([name, value]) => `${name.replaceAll("_", " ")} ${shortId(String(value).slice(0, 80))}`).join(" · ");
 }
-var Events = ({ id: id2 }) => h(Feed, { name: "Events", id: id2, what: "the events", read: (asked2) => calls.events(id2, asked2), place: (each) => each.id, row: (each) => h("li", { key: each.id }, h(When, { time: each.time }), h("b", null, safe(each.type.replace(/^io\.swarmkeeper\./, "").replace(/\.v\d+$/, ""))), h("span", null, safe(about(each.data)))) });
+var Events = ({ id: id2 }) => el(Feed, { name: "Events", id: id2, what: "the events", read: (asked2) => calls.events(id2, asked2), place: (each) => each.id, row: (each) => el("li", { key: each.id }, el(When, { time: each.time }), el("b", null, safe(each.type.replace(/^io\.swarmkeeper\./, "").replace(/\.v\d+$/, ""))), el("span", null, safe(about(each.data)))) });
 function AuditRecords({ id: id2, item }) {
-  if (!may("audit.read")) return h(OffLimits, { what: "the audit log", who: "an auditor or an admin" });
-  return h(Feed, { name: "Audit records", id: id2, what: "the audit log", read: (asked2) => calls.audit(id2, { ...asked2, resource: item }), place: (each) => String(each.index), row: (each) => h(Recorded, { key: each.index, record: each }) });
+  if (!may("audit.read")) return el(OffLimits, { what: "the audit log", who: "an auditor or an admin" });
+  return el(Feed, { name: "Audit records", id: id2, what: "the audit log", read: (asked2) => calls.audit(id2, { ...asked2, resource: item }), place: (each) => String(each.index), row: (each) => el(Recorded, { key: each.index, record: each }) });
 }
 function Recorded({ record }) {
   const { actor, decision, payload, resource } = record;
-  return h("li", null, h(When, { time: record.timestamp }), h("span", null, h("b", null, safe(record.action)), " ", record.outcome !== "accepted" && h("span", { class: "error" }, safe(record.outcome))), h("details", null, h("summary", null, [shortId(actor.person ?? actor.id), typeof payload === "object" && payload ? about(payload) : ""].filter(Boolean).map(safe).join(" · ")), h("dl", { class: "facts" }, h("div", null, h("dt", null, "record"), h("dd", { class: "num" }, grouped(record.index))), h(Fact, { name: "actor" }, safe(actor.type), " ", h("code", null, safe(actor.id))), resource && h(Fact, { name: "on" }, h("code", null, safe(resource))), decision && h(Fact, { name: "by rule" }, safe([decision.effect, decision.policy, ...decision.reasons].join(" · "))), h(Fact, { name: "hash" }, h("code", null, record.hash))), record.erased ? h("p", { class: "none" }, "What it said was erased.") : h(Value, { value: payload, name: `What record ${record.index} says` })));
+  return el("li", null, el(When, { time: record.timestamp }), el("span", null, el("b", null, safe(record.action)), " ", record.outcome !== "accepted" && el("span", { class: "error" }, safe(record.outcome))), el("details", null, el("summary", null, [shortId(actor.person ?? actor.id), typeof payload === "object" && payload ? about(payload) : ""].filter(Boolean).map(safe).join(" · ")), el("dl", { class: "facts" }, el("div", null, el("dt", null, "record"), el("dd", { class: "num" }, grouped(record.index))), el(Fact, { name: "actor" }, safe(actor.type), " ", el("code", null, safe(actor.id))), resource && el(Fact, { name: "on" }, el("code", null, safe(resource))), decision && el(Fact, { name: "by rule" }, safe([decision.effect, decision.policy, ...decision.reasons].join(" · "))), el(Fact, { name: "hash" }, el("code", null, record.hash))), record.erased ? el("p", { class: "none" }, "What it said was erased.") : el(Value, { value: payload, name: `What record ${record.index} says` })));
 }
-var OffLimits = ({ what, who }) => h("div", { class: "trouble forbidden" }, h("strong", null, "Your role may not read ", what, "."), " Ask ", who, ".");
+var OffLimits = ({ what, who }) => el("div", { class: "trouble forbidden" }, el("strong", null, "Your role may not read ", what, "."), " Ask ", who, ".");
 var MESSAGES_MAX = 2e3;
 function Messages({ id: id2 }) {
   const reading = useRead(`messages ${id2}`, async (before) => {
@@ -136,7 +136,7 @@ function Messages({ id: id2 }) {
     }
   }, { on: ofTask(id2) });
   const seen = reading.state.value;
-  return h("section", { class: "feed", "aria-label": "Messages" }, h(Send, { id: id2, sent: reading.again }), h(Trouble, { read: seen, what: "the messages" }), seen.data && !seen.data.items.length && h("p", { class: "none" }, "There are none yet."), h("ol", null, [...seen.data?.items ?? []].reverse().map((each) => h("li", { key: each.id }, h(When, { time: each.timestamp }), h("span", null, safe(shortId(each.from_bot)), " to ", each.to_bot === null ? "all its bots" : safe(shortId(each.to_bot))), h(Value, { value: each.payload, name: `Message of ${each.timestamp}` })))));
+  return el("section", { class: "feed", "aria-label": "Messages" }, el(Send, { id: id2, sent: reading.again }), el(Trouble, { read: seen, what: "the messages" }), seen.data && !seen.data.items.length && el("p", { class: "none" }, "There are none yet."), el("ol", null, [...seen.data?.items ?? []].reverse().map((each) => el("li", { key: each.id }, el(When, { time: each.timestamp }), el("span", null, safe(shortId(each.from_bot)), " to ", each.to_bot === null ? "all its bots" : safe(shortId(each.to_bot))), el(Value, { value: each.payload, name: `Message of ${each.timestamp}` })))));
 }
 function payloadOf(typed) {
   if (!typed.trim().startsWith("{")) return { text: typed };
@@ -154,10 +154,10 @@ function Send({ id: id2, sent }) {
     setText("");
     await sent();
   }, "Sent.");
-  return h("form", { class: "send", onSubmit: (event) => {
+  return el("form", { class: "send", onSubmit: (event) => {
     event.preventDefault();
     if (text.trim() && may("task.message")) send();
-  } }, h("label", { for: "to" }, "To the bot (its name; empty: all that work on the task)"), h("input", { id: "to", type: "text", maxLength: 128, value: to, onInput: (event) => setTo(event.currentTarget.value) }), h("label", { for: "message" }, "Message (text, or a JSON object)"), h("textarea", { id: "message", rows: 2, value: text, onInput: (event) => setText(event.currentTarget.value) }), h("div", null, h(Act, { action: "task.message", busy: busy || !text.trim(), run: send }, "Send")), problem && h(NotDone, { error: problem }));
+  } }, el("label", { for: "to" }, "To the bot (its name; empty: all that work on the task)"), el("input", { id: "to", type: "text", maxLength: 128, value: to, onInput: (event) => setTo(event.currentTarget.value) }), el("label", { for: "message" }, "Message (text, or a JSON object)"), el("textarea", { id: "message", rows: 2, value: text, onInput: (event) => setText(event.currentTarget.value) }), el("div", null, el(Act, { action: "task.message", busy: busy || !text.trim(), run: send }, "Send")), problem && el(NotDone, { error: problem }));
 }
 
 // src/pages/task/inspector.tsx
@@ -202,10 +202,10 @@ function Payload({ task, subtask, pick, name }) {
     };
   }, []);
   const ask = (asked2) => worker.current.postMessage(asked2);
-  if (error) return h(Refused, { error, what: pick ?? "the output", stale: false, at: 0 });
-  if (!head) return slow ? h(Skeleton, { rows: 3 }) : null;
+  if (error) return el(Refused, { error, what: pick ?? "the output", stale: false, at: 0 });
+  if (!head) return slow ? el(Skeleton, { rows: 3 }) : null;
   const asTree = head.whole && asked("as") === "tree", show = (as) => put({ as });
-  return h("div", { class: "value" }, h("p", { class: "as" }, head.whole && h(Fragment3, null, h("button", { type: "button", class: "tab", "aria-pressed": !asTree, onClick: () => show(null) }, "text"), h("button", { type: "button", class: "tab", "aria-pressed": asTree, onClick: () => show("tree") }, "tree")), h("span", null, head.whole ? `${grouped(head.bytes)} bytes` : "more than 1 MiB")), asTree ? rows && h(Tree, { name, rows, ask }) : h("pre", { tabIndex: 0, role: "region", "aria-label": name }, safe(head.head)), head.cut && !asTree && h("p", null, "This is the beginning. To read the whole: ", pick ? h(Command, { text: `swarmkeeper task get ${task} ${subtask} --json` }) : h(Command, { text: `swarmkeeper task result ${task} ${subtask}` })));
+  return el("div", { class: "value" }, el("p", { class: "as" }, head.whole && el(Fragment, null, el("button", { type: "button", class: "tab", "aria-pressed": !asTree, onClick: () => show(null) }, "text"), el("button", { type: "button", class: "tab", "aria-pressed": asTree, onClick: () => show("tree") }, "tree")), el("span", null, head.whole ? `${grouped(head.bytes)} bytes` : "more than 1 MiB")), asTree ? rows && el(Tree, { name, rows, ask }) : el("pre", { tabIndex: 0, role: "region", "aria-label": name }, safe(head.head)), head.cut && !asTree && el("p", null, "This is the beginning. To read the whole: ", pick ? el(Command, { text: `swarmkeeper task get ${task} ${subtask} --json` }) : el(Command, { text: `swarmkeeper task result ${task} ${subtask}` })));
 }
 var ROW = 22;
 var VIEW = 18;
@@ -242,7 +242,7 @@ function Tree({ name, rows, ask }) {
     ask({ rows: range(), ...move });
   }
   const here = rows.rows[at - rows.first];
-  return h(
+  return el(
     "div",
     {
       class: "tree",
@@ -256,9 +256,9 @@ function Tree({ name, rows, ask }) {
       },
       onKeyDown: press
     },
-    h("div", { role: "none", style: { height: `${rows.total * ROW}px` } }, h("div", { role: "none", style: { transform: `translateY(${rows.first * ROW}px)` } }, rows.rows.map((row, offset) => {
+    el("div", { role: "none", style: { height: `${rows.total * ROW}px` } }, el("div", { role: "none", style: { transform: `translateY(${rows.first * ROW}px)` } }, rows.rows.map((row, offset) => {
       const number = rows.first + offset;
-      return h(
+      return el(
         "div",
         {
           key: number,
@@ -273,16 +273,16 @@ function Tree({ name, rows, ask }) {
           style: { paddingInlineStart: `${Math.min(row.depth, 24) * 14 + 4}px` },
           onClick: () => ask({ rows: range(), to: number, act: "toggle" })
         },
-        h("span", { class: "twist", "aria-hidden": "true" }, row.size ? row.open ? "▾" : "▸" : ""),
-        row.key !== null && h("b", null, safe(String(row.key)), ": "),
-        row.kind === "object" ? h("i", null, `{${grouped(row.size)}}`) : row.kind === "list" ? h("i", null, `[${grouped(row.size)}]`) : h("span", { class: `is-${row.kind}` }, safe(row.text))
+        el("span", { class: "twist", "aria-hidden": "true" }, row.size ? row.open ? "▾" : "▸" : ""),
+        row.key !== null && el("b", null, safe(String(row.key)), ": "),
+        row.kind === "object" ? el("i", null, `{${grouped(row.size)}}`) : row.kind === "list" ? el("i", null, `[${grouped(row.size)}]`) : el("span", { class: `is-${row.kind}` }, safe(row.text))
       );
     })))
   );
 }
 
 // src/pages/task/trail.tsx
-var Trail = ({ said }) => h("ol", { class: "trail" }, said.map((each) => h("li", { key: each.work_id }, h("p", null, h(State, { look: lookOfVerdict(each.decision ?? "too long to list") }), h("span", null, "round ", each.round), each.score !== null && h("span", { class: "num" }, each.score), h("span", null, safe(each.evaluator ?? "–")), h(When, { time: each.at })), each.reasons.map((reason, at) => h("p", { key: at }, safe(reason))), each.findings.map((finding, at) => h("p", { key: at }, h("b", null, safe(finding.severity ?? "finding")), finding.subtask && ` in ${safe(finding.subtask)}`, ": ", safe(finding.text ?? ""))), each.feedback.map((feedback, at) => h("p", { key: at }, "to do again in ", h("b", null, safe(feedback.subtask)), ": ", safe(feedback.text))), each.added.length > 0 && h("p", null, "added ", each.added.map(safe).join(", ")))));
+var Trail = ({ said }) => el("ol", { class: "trail" }, said.map((each) => el("li", { key: each.work_id }, el("p", null, el(State, { look: lookOfVerdict(each.decision ?? "too long to list") }), el("span", null, "round ", each.round), each.score !== null && el("span", { class: "num" }, each.score), el("span", null, safe(each.evaluator ?? "–")), el(When, { time: each.at })), each.reasons.map((reason, at) => el("p", { key: at }, safe(reason))), each.findings.map((finding, at) => el("p", { key: at }, el("b", null, safe(finding.severity ?? "finding")), finding.subtask && ` in ${safe(finding.subtask)}`, ": ", safe(finding.text ?? ""))), each.feedback.map((feedback, at) => el("p", { key: at }, "to do again in ", el("b", null, safe(feedback.subtask)), ": ", safe(feedback.text))), each.added.length > 0 && el("p", null, "added ", each.added.map(safe).join(", ")))));
 
 // src/pages/task/inspector.tsx
 var TEXT_MAX = 4e3;
@@ -294,11 +294,11 @@ function Inspector({ task, subtask, close }) {
   const [input, setInput] = useState(false), [audit, setAudit] = useState(false);
   const seen = reading.state.value;
   if (!seen.data) {
-    return h("aside", { class: "inspector", "aria-label": "Subtask" }, h("header", null, h("h", null, safe(subtask)), h("button", { type: "button", class: "small", onClick: close }, "Close")), seen.error ? h(Refused, { error: seen.error, what: "the subtask", stale: false, at: 0 }) : seen.slow ? h(Skeleton, { rows: 6 }) : null);
+    return el("aside", { class: "inspector", "aria-label": "Subtask" }, el("header", null, el("h2", null, safe(subtask)), el("button", { type: "button", class: "small", onClick: close }, "Close")), el(Trouble, { read: seen, what: "the subtask" }));
   }
   const { found, said } = seen.data;
   const after = found.depends_on.map((each) => safe(typeof each === "string" ? each : each.when === "success" ? each.key : `${each.key} (${each.when})`));
-  return h("aside", { class: "inspector", "aria-labelledby": "inspected" }, h("header", null, h("h", { id: "inspected" }, safe(found.key)), h(State, { look: lookOfItem(found.status) }), h("button", { type: "button", class: "small", onClick: close }, "Close")), seen.error && h(Refused, { error: seen.error, what: "the subtask", stale: true, at: seen.at }), h("p", { class: "description", tabIndex: 0 }, safe(found.description.slice(0, TEXT_MAX))), h("dl", { class: "facts" }, h(Fact, { name: "needs" }, found.required_skills.map(safe).join(", ") || "–"), h(Fact, { name: "after" }, after.join(", ") || "–"), h(Fact, { name: "round" }, found.round), found.progress?.message && h(Fact, { name: "says" }, safe(found.progress.message))), h("section", { class: "card" }, h("h", null, "Attempts"), !found.attempts.length && h("p", { class: "none" }, "None has ended yet."), h("ol", { class: "attempts" }, found.attempts.map((each) => h("li", { key: each.attempt }, h("span", null, each.attempt), h(State, { look: lookOfEnding(each.ending) }), h("span", null, safe(each.bot_name ?? each.bot)), h("span", null, span(Date.parse(each.ended_at) - Date.parse(each.started_at))), h("span", null, money(each.usage?.cost_micro_usd)), each.usage?.tokens !== void 0 && h("span", null, grouped(each.usage.tokens), " tokens"), h("small", null, "from ", h(When, { time: each.started_at })), (each.error?.message ?? each.reason) && h("p", { class: "error" }, safe((each.error?.message ?? each.reason ?? "").slice(0, TEXT_MAX))))))), said.length > 0 && h("section", { class: "card" }, h("h", null, "Verdicts"), h(Trail, { said })), !said.length && found.verdict && h("section", { class: "card" }, h("h", null, "Verdict: ", safe(found.verdict.decision), found.verdict.score !== null && ` · ${found.verdict.score}`), found.verdict.reasons.map((reason, at) => h("p", { key: at }, safe(reason)))), h("section", { class: "card" }, h("h", null, "Output"), !may("output.read") ? h(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : found.output === null || found.output === void 0 ? h("p", { class: "none" }, "There is none.") : found.kind === "execute" ? h(Payload, { key: found.ended_at, task, subtask, name: "Output" }) : h(Value, { value: found.output, name: "Output" })), found.kind === "execute" && h("section", { class: "card" }, h("h", null, "Input"), input ? h(Payload, { task, subtask, pick: "input", name: "Input" }) : h("button", { type: "button", class: "small", onClick: () => setInput(true) }, "Show the input")), h("section", { class: "card" }, h("h", null, "Audit"), audit || !may("audit.read") ? h(AuditRecords, { id: task, item: found.id }) : h("button", { type: "button", class: "small", onClick: () => setAudit(true) }, "Show its audit records")), found.late_results?.map((each) => h("section", { class: "card", key: each.lease_id }, h("h", null, "Came too late: ", h(When, { time: each.received_at })), h(Value, { value: each.content, name: "A result that came too late" }))));
+  return el("aside", { class: "inspector", "aria-labelledby": "inspected" }, el("header", null, el("h2", { id: "inspected" }, safe(found.key)), el(State, { look: lookOfItem(found.status) }), el("button", { type: "button", class: "small", onClick: close }, "Close")), el(Trouble, { read: seen, what: "the subtask" }), el("p", { class: "description", tabIndex: 0 }, safe(found.description.slice(0, TEXT_MAX))), el("dl", { class: "facts" }, el(Fact, { name: "needs" }, found.required_skills.map(safe).join(", ") || "–"), el(Fact, { name: "after" }, after.join(", ") || "–"), el(Fact, { name: "round" }, found.round), found.progress?.message && el(Fact, { name: "says" }, safe(found.progress.message))), el("section", { class: "card" }, el("h3", null, "Attempts"), !found.attempts.length && el("p", { class: "none" }, "None has ended yet."), el("ol", { class: "attempts" }, found.attempts.map((each) => el("li", { key: each.attempt }, el("span", null, each.attempt), el(State, { look: lookOfEnding(each.ending) }), el("span", null, safe(each.bot_name ?? each.bot)), el("span", null, span(Date.parse(each.ended_at) - Date.parse(each.started_at))), el("span", null, money(each.usage?.cost_micro_usd)), each.usage?.tokens !== void 0 && el("span", null, grouped(each.usage.tokens), " tokens"), el("small", null, "from ", el(When, { time: each.started_at })), (each.error?.message ?? each.reason) && el("p", { class: "error" }, safe((each.error?.message ?? each.reason ?? "").slice(0, TEXT_MAX))))))), said.length > 0 && el("section", { class: "card" }, el("h3", null, "Verdicts"), el(Trail, { said })), !said.length && found.verdict && el("section", { class: "card" }, el("h3", null, "Verdict: ", safe(found.verdict.decision), found.verdict.score !== null && ` · ${found.verdict.score}`), found.verdict.reasons.map((reason, at) => el("p", { key: at }, safe(reason)))), el("section", { class: "card" }, el("h3", null, "Output"), !may("output.read") ? el(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : found.output === null || found.output === void 0 ? el("p", { class: "none" }, "There is none.") : found.kind === "execute" ? el(Payload, { key: found.ended_at, task, subtask, name: "Output" }) : el(Value, { value: found.output, name: "Output" })), found.kind === "execute" && el("section", { class: "card" }, el("h3", null, "Input"), input ? el(Payload, { task, subtask, pick: "input", name: "Input" }) : el("button", { type: "button", class: "small", onClick: () => setInput(true) }, "Show the input")), el("section", { class: "card" }, el("h3", null, "Audit"), audit || !may("audit.read") ? el(AuditRecords, { id: task, item: found.id }) : el("button", { type: "button", class: "small", onClick: () => setAudit(true) }, "Show its audit records")), found.late_results?.map((each) => el("section", { class: "card", key: each.lease_id }, el("h3", null, "Came too late: ", el(When, { time: each.received_at })), el(Value, { value: each.content, name: "A result that came too late" }))));
 }
 
 // src/pages/task/plan.tsx
@@ -319,9 +319,9 @@ function Stages({ nodes, edges, choose }) {
     return found;
   }, [nodes, edges]);
   const tallest = Math.max(1, ...columns.map((column) => [...column.values()].reduce((sum, n) => sum + n, 0)));
-  return h("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0 }, columns.map((column, rank) => h("div", { class: "stage", key: rank }, h("span", { class: "rank", "aria-hidden": "true" }, rank + 1), [...column].sort(([a], [b]) => worse(lookOfItem(a).tone, lookOfItem(b).tone)).map(([status, count]) => {
+  return el("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0 }, columns.map((column, rank) => el("div", { class: "stage", key: rank }, el("span", { class: "rank", "aria-hidden": "true" }, rank + 1), [...column].sort(([a], [b]) => worse(lookOfItem(a).tone, lookOfItem(b).tone)).map(([status, count]) => {
     const look = lookOfItem(status);
-    return h(
+    return el(
       "button",
       {
         type: "button",
@@ -351,7 +351,7 @@ function Plan({ id: id2, subtasks, query, set: set2 }) {
     "!": { does: "failed subtasks only", run: () => set2({ view: view === "graph" ? "table" : view, only: only === "FAILED" ? null : "FAILED", rank: null }) },
     ...view === "graph" && asGraph ? { 0: { does: "fit the graph into view", run: () => set2({ fit: fit ? null : "1" }) } } : {}
   });
-  return h("section", { class: "plan", "aria-label": "Plan" }, h("div", { class: "views" }, VIEWS.map((each) => h("button", { key: each, type: "button", class: "tab", "aria-pressed": each === view, onClick: () => show(each) }, each === "graph" && !asGraph ? "stages" : each)), h("span", null, counted(subtasks.length, "subtask"), edges.length > 0 && `, ${counted(edges.length, "edge")}`), view === "graph" && asGraph && edges.length > 0 && h("span", { class: "legend" }, "solid: needs success · dashed: needs an end")), view === "timeline" ? h(Timeline, { id: id2, query, set: set2 }) : !subtasks.length ? h("p", { class: "none pad" }, "There is no plan yet.") : view === "table" ? h(Table, { subtasks, query, set: set2 }) : asGraph ? h(Graph, { nodes, edges, chosen, fit, choose: (key) => set2({ subtask: key }), label: "Graph of the plan" }) : h(Stages, { nodes, edges, choose: (status, rank) => set2({ view: "table", only: status, rank: String(rank + 1) }) }));
+  return el("section", { class: "plan", "aria-label": "Plan" }, el("div", { class: "views" }, VIEWS.map((each) => el("button", { key: each, type: "button", class: "tab", "aria-pressed": each === view, onClick: () => show(each) }, each === "graph" && !asGraph ? "stages" : each)), el("span", null, counted(subtasks.length, "subtask"), edges.length > 0 && `, ${counted(edges.length, "edge")}`), view === "graph" && asGraph && edges.length > 0 && el("span", { class: "legend" }, "solid: needs success · dashed: needs an end")), view === "timeline" ? el(Timeline, { id: id2, query, set: set2 }) : !subtasks.length ? el("p", { class: "none pad" }, "There is no plan yet.") : view === "table" ? el(Table, { subtasks, query, set: set2 }) : asGraph ? el(Graph, { nodes, edges, chosen, fit, choose: (key) => set2({ subtask: key }), label: "Graph of the plan" }) : el(Stages, { nodes, edges, choose: (status, rank) => set2({ view: "table", only: status, rank: String(rank + 1) }) }));
 }
 var SHOWN_MAX = 500;
 function fitting(subtasks, only, rank) {
@@ -361,7 +361,7 @@ function fitting(subtasks, only, rank) {
 function Table({ subtasks, query, set: set2 }) {
   const only = query.get("only"), rank = query.get("rank"), chosen = query.get("subtask");
   const found = useMemo(() => fitting(subtasks, only, rank), [subtasks, only, rank]), shown = found.slice(0, SHOWN_MAX);
-  return h("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks" }, (only || rank) && h("p", { class: "only" }, "Only ", only && h(State, { look: lookOfItem(only) }), rank && ` in stage ${rank}`, ": ", grouped(found.length), ".", " ", h("button", { type: "button", class: "small", onClick: () => set2({ only: null, rank: null }) }, "Show all")), h("table", { class: "subtasks" }, h("thead", null, h("tr", null, h("th", { scope: "col" }, "State"), h("th", { scope: "col" }, "Subtask"), h("th", { scope: "col" }, "Needs"), h("th", { scope: "col" }, "Bot"), h("th", { scope: "col" }, "Try"), h("th", { scope: "col" }, "Took"), h("th", { scope: "col" }, "Error"))), h("tbody", null, shown.map((each) => h("tr", { key: each.key, class: each.key === chosen ? "chosen" : "" }, h("td", null, h(State, { look: lookOfItem(each.status) })), h("th", { scope: "row" }, h("button", { type: "button", class: "link", onClick: () => set2({ subtask: each.key }) }, safe(each.key))), h("td", null, each.required_skills.map(safe).join(", ")), h("td", null, safe(each.bot ?? "–")), h("td", null, each.attempt || "–"), h("td", null, each.started_at && each.ended_at ? span(Date.parse(each.ended_at) - Date.parse(each.started_at)) : each.started_at && each.status === "LEASED" ? h(Ago, { time: each.started_at }) : "–"), h("td", { class: "error" }, safe((each.cause?.message ?? "").slice(0, 200))))))), found.length > shown.length && h("p", { class: "pad none" }, grouped(found.length - shown.length), " more are not shown."));
+  return el("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks" }, (only || rank) && el("p", { class: "only" }, "Only ", only && el(State, { look: lookOfItem(only) }), rank && ` in stage ${rank}`, ": ", grouped(found.length), ".", " ", el("button", { type: "button", class: "small", onClick: () => set2({ only: null, rank: null }) }, "Show all")), el("table", { class: "subtasks" }, el("thead", null, el("tr", null, el("th", { scope: "col" }, "State"), el("th", { scope: "col" }, "Subtask"), el("th", { scope: "col" }, "Needs"), el("th", { scope: "col" }, "Bot"), el("th", { scope: "col" }, "Try"), el("th", { scope: "col" }, "Took"), el("th", { scope: "col" }, "Error"))), el("tbody", null, shown.map((each) => el("tr", { key: each.key, class: each.key === chosen ? "chosen" : "" }, el("td", null, el(State, { look: lookOfItem(each.status) })), el("th", { scope: "row" }, el("button", { type: "button", class: "link", onClick: () => set2({ subtask: each.key }) }, safe(each.key))), el("td", null, each.required_skills.map(safe).join(", ")), el("td", null, safe(each.bot ?? "–")), el("td", null, each.attempt || "–"), el("td", null, each.started_at && each.ended_at ? span(Date.parse(each.ended_at) - Date.parse(each.started_at)) : each.started_at && each.status === "LEASED" ? el(Ago, { time: each.started_at }) : "–"), el("td", { class: "error" }, safe((each.cause?.message ?? "").slice(0, 200))))))), found.length > shown.length && el("p", { class: "pad none" }, grouped(found.length - shown.length), " more are not shown."));
 }
 
 // src/pages/task/results.tsx
@@ -370,11 +370,11 @@ function Results({ task, subtasks }) {
   const reading = useRead(`verdicts ${task.id}`, () => calls.verdicts(task.id), { on: ofTask(task.id) });
   const seen = reading.state.value, said = (seen.data?.items ?? []).filter((each) => each.subject === null);
   const ready = task.result ? Object.keys(task.result) : subtasks.filter((each) => each.status === "SUCCEEDED").map((each) => each.key);
-  return h("section", { class: "results", "aria-label": "Results" }, (said.length > 0 || seen.error) && h("section", { class: "card" }, h("h", null, "Verdicts on the task"), h(Trouble, { read: seen, what: "the verdicts" }), h(Trail, { said })), !may("output.read") ? h(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : h("section", { class: "card" }, h("h", null, task.result ? "Result" : "Outputs so far: the result is there when all is done"), !ready.length && h("p", { class: "none" }, "There are none yet."), ready.slice(0, LISTED_MAX2).map((key, at) => h(Output, { key, task: task.id, subtask: key, open: at === 0 })), ready.length > LISTED_MAX2 && h("p", { class: "none" }, ready.length - LISTED_MAX2, " more: choose them in the plan.")));
+  return el("section", { class: "results", "aria-label": "Results" }, (said.length > 0 || seen.error) && el("section", { class: "card" }, el("h3", null, "Verdicts on the task"), el(Trouble, { read: seen, what: "the verdicts" }), el(Trail, { said })), !may("output.read") ? el(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : el("section", { class: "card" }, el("h3", null, task.result ? "Result" : "Outputs so far: the result is there when all is done"), !ready.length && el("p", { class: "none" }, "There are none yet."), ready.slice(0, LISTED_MAX2).map((key, at) => el(Output, { key, task: task.id, subtask: key, open: at === 0 })), ready.length > LISTED_MAX2 && el("p", { class: "none" }, ready.length - LISTED_MAX2, " more: choose them in the plan.")));
 }
 function Output({ task, subtask, open: begins }) {
   const [open, setOpen] = useState(begins);
-  return h("details", { open, onToggle: (event) => setOpen(event.currentTarget.open) }, h("summary", null, h("b", null, safe(subtask))), open && h(Payload, { task, subtask, name: `Output of ${subtask}` }));
+  return el("details", { open, onToggle: (event) => setOpen(event.currentTarget.open) }, el("summary", null, el("b", null, safe(subtask))), open && el(Payload, { task, subtask, name: `Output of ${subtask}` }));
 }
 
 // src/pages/task/why.tsx
@@ -386,21 +386,21 @@ function folded(waiting, reasons) {
   for (const [first] of groups.values()) ofReason.set(first.reason, (ofReason.get(first.reason) ?? 0) + 1);
   return [...groups].map(([like, items]) => ({ like, items, count: ofReason.get(items[0].reason) === 1 ? reasons[items[0].reason] ?? items.length : items.length }));
 }
-var Name = ({ item: { kind, key }, choose }) => kind === "execute" ? h("button", { type: "button", class: "link", onClick: () => choose(key) }, safe(key)) : h("b", null, safe(key || kind));
+var Name = ({ item: { kind, key }, choose }) => kind === "execute" ? el("button", { type: "button", class: "link", onClick: () => choose(key) }, safe(key)) : el("b", null, safe(key || kind));
 function Why({ task, choose }) {
   const [all, setAll] = useState(false);
   const { explanation, failure } = task;
   if (task.outcome !== null) {
     if (!failure) return null;
     const { cause } = failure;
-    return h("section", { class: "why bad", "aria-labelledby": "why-head" }, h("h", { id: "why-head" }, "Why it failed: ", inWords(failure.code)), failure.detail && h("p", null, safe(failure.detail)), cause && h("p", null, h(Name, { item: cause, choose }), cause.attempt ? `, attempt ${cause.attempt}` : "", cause.bot && ` by ${safe(cause.bot)}`, ": ", h("span", { class: "error" }, safe(cause.message))), failure.fix && h(Command, { text: failure.fix }));
+    return el("section", { class: "why bad", "aria-labelledby": "why-head" }, el("h2", { id: "why-head" }, "Why it failed: ", inWords(failure.code)), failure.detail && el("p", null, safe(failure.detail)), cause && el("p", null, el(Name, { item: cause, choose }), cause.attempt ? `, attempt ${cause.attempt}` : "", cause.bot && ` by ${safe(cause.bot)}`, ": ", el("span", { class: "error" }, safe(cause.message))), failure.fix && el(Command, { text: failure.fix }));
   }
   if (!explanation?.waiting.length) return null;
   const rows = folded(explanation.waiting, explanation.reasons);
-  return h("section", { class: "why", "aria-labelledby": "why-head" }, h("h", { id: "why-head" }, "Why it is not done: ", Object.entries(explanation.reasons).map(([reason, count]) => `${grouped(count)} ${inWords(reason)}`).join(" · ")), h("ul", null, rows.slice(0, all ? rows.length : ROWS_MAX).map(({ like, items, count }) => {
+  return el("section", { class: "why", "aria-labelledby": "why-head" }, el("h2", { id: "why-head" }, "Why it is not done: ", Object.entries(explanation.reasons).map(([reason, count]) => `${grouped(count)} ${inWords(reason)}`).join(" · ")), el("ul", null, rows.slice(0, all ? rows.length : ROWS_MAX).map(({ like, items, count }) => {
     const first = items[0];
-    return h("li", { key: like }, h("span", null, h(Name, { item: first, choose }), count > 1 && ` and ${grouped(count - 1)} more`), h(State, { look: first.kind === "task" ? lookOfTask({ status: String(first.status), outcome: null, holds: [] }) : lookOfItem(first.status) }), h("span", null, safe(first.detail), first.since && h(Fragment9, null, " · for ", since(first.since, now.value)), first.until && h(Fragment9, null, ", at most until ", h(When, { time: first.until })), first.fix && h("div", null, h(Command, { text: first.fix }))));
-  })), rows.length > ROWS_MAX && !all && h("p", { class: "none" }, grouped(rows.slice(ROWS_MAX).reduce((sum, row) => sum + row.count, 0)), " more wait for other reasons. ", h("button", { type: "button", class: "small", onClick: () => setAll(true) }, "Show all")));
+    return el("li", { key: like }, el("span", null, el(Name, { item: first, choose }), count > 1 && ` and ${grouped(count - 1)} more`), el(State, { look: first.kind === "task" ? lookOfTask({ status: String(first.status), outcome: null, holds: [] }) : lookOfItem(first.status) }), el("span", null, safe(first.detail), first.since && el(Fragment, null, " · for ", since(first.since, now.value)), first.until && el(Fragment, null, ", at most until ", el(When, { time: first.until })), first.fix && el("div", null, el(Command, { text: first.fix }))));
+  })), rows.length > ROWS_MAX && !all && el("p", { class: "none" }, grouped(rows.slice(ROWS_MAX).reduce((sum, row) => sum + row.count, 0)), " more wait for other reasons. ", el("button", { type: "button", class: "small", onClick: () => setAll(true) }, "Show all")));
 }
 
 // src/pages/task.tsx
@@ -459,11 +459,11 @@ function TaskPage({ id: id2 }) {
       else go("#/tasks");
     } }
   });
-  const beside = chosen !== void 0 && h(Inspector, { key: chosen, task: id2, subtask: chosen, close: () => set({ subtask: null }) });
-  if (!task) return h("div", { class: `task ${chosen ? "with-subtask" : ""}` }, h("div", { class: "whole pad" }, h("h1", { class: "hidden-text" }, "Task"), h(Trouble, { read: seen, what: "the task" })), !seen.error && beside);
+  const beside = chosen !== void 0 && el(Inspector, { key: chosen, task: id2, subtask: chosen, close: () => set({ subtask: null }) });
+  if (!task) return el("div", { class: `task ${chosen ? "with-subtask" : ""}` }, el("div", { class: "whole pad" }, el("h1", { class: "hidden-text" }, "Task"), el(Trouble, { read: seen, what: "the task" })), !seen.error && beside);
   const approval = task.holds.find((hold) => hold.startsWith("apr_"));
   const { done, total } = task.progress;
-  return h("div", { class: `task ${chosen ? "with-subtask" : ""}` }, h("div", { class: "whole" }, h("header", { class: "task-head" }, h("div", { class: "title" }, h("h1", null, safe(task.title)), " ", h(State, { look: lookOfTask(task) })), h("div", { class: "acts" }, approval && h("a", { class: "button main", href: written(["inbox"], { approval }) }, "Decide…"), offers.map((each) => h(Act, { key: each.name, action: each.action, kind: each.kind, busy, keys: each.key, run: each.run }, each.name))), h("p", { class: "facts-line" }, grouped(done), " of ", grouped(total), " done", task.progress.failed > 0 && `, ${grouped(task.progress.failed)} failed`, " · round ", task.round, " of ", task.max_rounds, task.usage.cost_micro_usd !== void 0 && ` · ${money(task.usage.cost_micro_usd)}`, " · ", grouped(task.usage.tokens ?? 0), " tokens · priority ", task.priority, " ", "· submitted ", h(When, { time: task.created_at }), " · ", h("code", null, task.id)), Object.keys(task.labels).length > 0 && h("p", { class: "labels" }, h(Labels, { labels: task.labels })), task.description && h("p", { class: "description", tabIndex: 0 }, safe(task.description.slice(0, 2e3))), problem && h(NotDone, { error: problem })), seen.error && h(Trouble, { read: seen, what: "the task" }), h(Why, { task, choose: (subtask) => set({ subtask }) }), h("nav", { class: "tabs", "aria-label": "Of this task" }, TABS.map((each, at) => h("a", { key: each, class: "tab", href: address({ tab: at ? each : null }), "aria-current": each === tab ? "page" : void 0 }, each))), tab === "results" ? h(Results, { task, subtasks }) : tab === "events" ? h(Events, { id: id2 }) : tab === "audit" ? h(AuditRecords, { id: id2 }) : tab === "messages" ? h(Messages, { id: id2 }) : h(Plan, { id: id2, subtasks, query, set })), beside, asking && h(
+  return el("div", { class: `task ${chosen ? "with-subtask" : ""}` }, el("div", { class: "whole" }, el("header", { class: "task-head" }, el("div", { class: "title" }, el("h1", null, safe(task.title)), " ", el(State, { look: lookOfTask(task) })), el("div", { class: "acts" }, approval && el("a", { class: "button main", href: written(["inbox"], { approval }) }, "Decide…"), offers.map((each) => el(Act, { key: each.name, action: each.action, kind: each.kind, busy, keys: each.key, run: each.run }, each.name))), el("p", { class: "facts-line" }, grouped(done), " of ", grouped(total), " done", task.progress.failed > 0 && `, ${grouped(task.progress.failed)} failed`, " · round ", task.round, " of ", task.max_rounds, task.usage.cost_micro_usd !== void 0 && ` · ${money(task.usage.cost_micro_usd)}`, " · ", grouped(task.usage.tokens ?? 0), " tokens · priority ", task.priority, " ", "· submitted ", el(When, { time: task.created_at }), " · ", el("code", null, task.id)), Object.keys(task.labels).length > 0 && el("p", { class: "labels" }, el(Labels, { labels: task.labels })), task.description && el("p", { class: "description", tabIndex: 0 }, safe(task.description.slice(0, 2e3))), problem && el(NotDone, { error: problem })), seen.error && el(Trouble, { read: seen, what: "the task" }), el(Why, { task, choose: (subtask) => set({ subtask }) }), el("nav", { class: "tabs", "aria-label": "Of this task" }, TABS.map((each, at) => el("a", { key: each, class: "tab", href: address({ tab: at ? each : null }), "aria-current": each === tab ? "page" : void 0 }, each))), tab === "results" ? el(Results, { task, subtasks }) : tab === "events" ? el(Events, { id: id2 }) : tab === "audit" ? el(AuditRecords, { id: id2 }) : tab === "messages" ? el(Messages, { id: id2 }) : el(Plan, { id: id2, subtasks, query, set })), beside, asking && el(
     Ask,
     {
       verb: asking,

@@ -1,5 +1,5 @@
-import { useMemo, Fragment, h, useEffect, useRef, useState } from "./runtime.js";
-import { useKeys, counts, ofTasks, useRead, Chips, Command, Key, NothingFits, Trouble, FIRST_TASK, has, toggled, tokens, understood, asked, go, put, Windowed, ApiError, lists, say, Act, Dialog, NotDone, may, whyNot, counted, grouped, safe, shortId, filterWord, NAMES, OUTCOMES, SORTS, STATUSES, Ago, Labels, Progress, State, lookOfTask, money, span } from "./app.js";
+import { Fragment, el, useEffect, useMemo, useRef, useState } from "./runtime.js";
+import { lists, useKeys, counts, ofTasks, say, useRead, Chips, Command, Key, NothingFits, Trouble, FIRST_TASK, has, STATUSES, toggled, tokens, understood, asked, go, put, Windowed, counted, grouped, ApiError, Act, Dialog, NotDone, may, whyNot, safe, shortId, filterWord, NAMES, OUTCOMES, SORTS, Ago, Labels, Progress, State, lookOfTask, money, span } from "./app.js";
 // src/pages/tasks.tsx
 
 // src/pages/tasks/bulk.tsx
@@ -37,7 +37,7 @@ function useOperation(operation) {
 function Refusals({ found, titles }) {
   const more = found.progress.refused - found.items.length;
   if (!found.progress.refused) return null;
-  return h("div", { class: "refusals", role: "region", "aria-label": "Refused" }, h("ul", null, found.items.map((item) => h("li", { key: item.task_id }, h("a", { href: `#/tasks/${item.task_id}` }, safe(titles(item.task_id) ?? shortId(item.task_id))), " ", h("span", null, safe(item.detail ?? item.code ?? ""))))), more > 0 && h("p", null, "and ", grouped(more), " more"));
+  return el("div", { class: "refusals", role: "region", "aria-label": "Refused" }, el("ul", null, found.items.map((item) => el("li", { key: item.task_id }, el("a", { href: `#/tasks/${item.task_id}` }, safe(titles(item.task_id) ?? shortId(item.task_id))), " ", el("span", null, safe(item.detail ?? item.code ?? ""))))), more > 0 && el("p", null, "and ", grouped(more), " more"));
 }
 function Bulk({ of, name, titles, close, begun }) {
   const [action, setAction] = useState(null);
@@ -67,10 +67,10 @@ function Bulk({ of, name, titles, close, begun }) {
     void ask(chosen, true);
   };
   const known = found?.state === "ended" && found.action === action ? found : void 0;
-  return h(Dialog, { title: `With ${name}`, close }, h("form", { class: "bulk", onSubmit: (event) => {
+  return el(Dialog, { title: `With ${name}`, close }, el("form", { class: "bulk", onSubmit: (event) => {
     event.preventDefault();
     if (action && known?.progress.done && !busy) void ask(action, false);
-  } }, h("fieldset", null, h("legend", { class: "hidden-text" }, "What to do"), ACTIONS.map((each) => h("label", { key: each, title: whyNot(`task.${each}`) }, h("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }), " ", each))), h("div", { "aria-live": "polite", class: "told" }, !action && h("p", { class: "none" }, "Choose with the arrow keys. Nothing is done before you have seen what would come of it."), action && !known && !problem && !error && h("p", null, "Asking what would come of it", found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "", " …"), known && h("p", null, h("b", null, tasks(known.progress.done)), " would be ", DONE[known.action], known.progress.refused > 0 && h(Fragment, null, ", ", h("b", null, grouped(known.progress.refused)), " refused"), ".", "filter" in of && " It is done to what fits when it begins.")), (problem ?? error) && h(NotDone, { error: problem ?? error }), h("label", { class: "reason" }, "Reason, stored with each task (optional)", h("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })), h("div", { class: "acts" }, h("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy }, action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it"), h("button", { type: "button", onClick: close }, "Leave it")), known && h(Refusals, { found: known, titles })));
+  } }, el("fieldset", null, el("legend", { class: "hidden-text" }, "What to do"), ACTIONS.map((each) => el("label", { key: each, title: whyNot(`task.${each}`) }, el("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }), " ", each))), el("div", { "aria-live": "polite", class: "told" }, !action && el("p", { class: "none" }, "Choose with the arrow keys. Nothing is done before you have seen what would come of it."), action && !known && !problem && !error && el("p", null, "Asking what would come of it", found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "", " …"), known && el("p", null, el("b", null, tasks(known.progress.done)), " would be ", DONE[known.action], known.progress.refused > 0 && el(Fragment, null, ", ", el("b", null, grouped(known.progress.refused)), " refused"), ".", "filter" in of && " It is done to what fits when it begins.")), (problem ?? error) && el(NotDone, { error: problem ?? error }), el("label", { class: "reason" }, "Reason, stored with each task (optional)", el("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })), el("div", { class: "acts" }, el("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy }, action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it"), el("button", { type: "button", onClick: close }, "Leave it")), known && el(Refusals, { found: known, titles })));
 }
 function Outcome({ operation, titles, close }) {
   const { found, error } = useOperation(operation);
@@ -79,9 +79,9 @@ function Outcome({ operation, titles, close }) {
   useEffect(() => {
     if (told) say(told);
   }, [told]);
-  return h(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close }, error && !found && h(NotDone, { error }), progress && h(Fragment, null, h("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }), h("p", null, ended ? h("b", null, told) : `${grouped(progress.total - progress.left)} of ${grouped(progress.total)}. It goes on at the server, also when this page is closed.`), h(Refusals, { found, titles })), h("p", { class: "none" }, h("code", null, safe(operation))));
+  return el(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close }, error && !found && el(NotDone, { error }), progress && el(Fragment, null, el("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }), el("p", null, ended ? el("b", null, told) : `${grouped(progress.total - progress.left)} of ${grouped(progress.total)}. It goes on at the server, also when this page is closed.`), el(Refusals, { found, titles })), el("p", { class: "none" }, el("code", null, safe(operation))));
 }
-var BulkButton = ({ run }) => h(Act, { action: "task.cancel", keys: "b", run }, "Act on them");
+var BulkButton = ({ run }) => el(Act, { action: "task.cancel", keys: "b", run }, "Act on them");
 
 // src/pages/tasks/line.tsx
 
@@ -150,12 +150,12 @@ function Line({ line, show, field, problems }) {
       setTyped(null);
     }
   };
-  return h("form", { role: "search", class: "line", onSubmit: (event) => {
+  return el("form", { role: "search", class: "line", onSubmit: (event) => {
     event.preventDefault();
     setTyped(null);
     show(field.current.value.trim());
     field.current.blur();
-  } }, h("label", { class: "hidden-text", for: "query" }, "Query"), h(
+  } }, el("label", { class: "hidden-text", for: "query" }, "Query"), el(
     "input",
     {
       id: "query",
@@ -176,10 +176,10 @@ function Line({ line, show, field, problems }) {
       onKeyDown: keys,
       onBlur: () => setTyped(null)
     }
-  ), h("ul", { id: "offers", role: "listbox", "aria-label": "Completions", hidden: !offered.length }, offered.map((each, at) => h("li", { key: each.word, id: `offer-${at}`, role: "option", "aria-selected": at === active, onMouseDown: (event) => {
+  ), el("ul", { id: "offers", role: "listbox", "aria-label": "Completions", hidden: !offered.length }, offered.map((each, at) => el("li", { key: each.word, id: `offer-${at}`, role: "option", "aria-selected": at === active, onMouseDown: (event) => {
     event.preventDefault();
     take(each.line);
-  } }, h("code", null, safe(each.word)), " ", h("small", null, each.hint)))), problems.length > 0 && h("p", { id: "query-problem", class: "trouble", role: "alert" }, "Not understood, and left out: ", problems.map(safe).join("; "), "."));
+  } }, el("code", null, safe(each.word)), " ", el("small", null, each.hint)))), problems.length > 0 && el("p", { id: "query-problem", class: "trouble", role: "alert" }, "Not understood, and left out: ", problems.map(safe).join("; "), "."));
 }
 
 // src/pages/tasks/rows.ts
@@ -252,14 +252,14 @@ var Rows = class {
 
 // src/pages/tasks/table.tsx
 var COLUMNS = ["Mark", "State", "Title", "Progress", "Labels", "Bot", "Cost", "Took", "Changed"];
-var Head = () => h("div", { role: "rowgroup", class: "head" }, h("div", { role: "row", class: "task-row", "aria-rowindex": 1 }, COLUMNS.map((name) => h("span", { role: "columnheader", key: name, class: `c-${name.toLowerCase()}` }, name === "Mark" ? h("span", { class: "hidden-text" }, "Mark") : name))));
+var Head = () => el("div", { role: "rowgroup", class: "head" }, el("div", { role: "row", class: "task-row", "aria-rowindex": 1 }, COLUMNS.map((name) => el("span", { role: "columnheader", key: name, class: `c-${name.toLowerCase()}` }, name === "Mark" ? el("span", { class: "hidden-text" }, "Mark") : name))));
 var errorOf = (task) => (task.error?.message ?? task.failure?.detail ?? "").split("\n", 1)[0];
 function Row({ task, index, chosen, stop, marked, choose, mark }) {
   const error = errorOf(task);
-  return h("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""} ${marked ? "marked" : ""}`, "aria-current": chosen ? "true" : void 0 }, h("span", { role: "cell", class: "c-mark" }, h("input", { type: "checkbox", tabIndex: -1, checked: marked, "aria-label": `Mark ${safe(task.title)}`, onClick: (event) => {
+  return el("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""} ${marked ? "marked" : ""}`, "aria-current": chosen ? "true" : void 0 }, el("span", { role: "cell", class: "c-mark" }, el("input", { type: "checkbox", tabIndex: -1, checked: marked, "aria-label": `Mark ${safe(task.title)}`, onClick: (event) => {
     event.preventDefault();
     mark(index, event.shiftKey);
-  } })), h("span", { role: "cell", class: "c-state" }, h(State, { look: lookOfTask(task) })), h("span", { role: "cell", class: "c-title" }, h("a", { href: `#/tasks/${task.id}`, tabIndex: stop ? 0 : -1, onFocus: () => choose(index), "data-chosen": chosen }, safe(task.title)), error && h("small", { title: safe(error) }, safe(error))), h("span", { role: "cell", class: "c-progress" }, h(Progress, { ...task.progress }), task.round > 1 && h("small", null, " round ", task.round)), h("span", { role: "cell", class: "c-labels" }, h(Labels, { labels: task.labels })), h("span", { role: "cell", class: "c-bot" }, task.last_bot === null ? "–" : safe(task.last_bot)), h("span", { role: "cell", class: "c-cost" }, money(task.usage?.cost_micro_usd)), h("span", { role: "cell", class: "c-took" }, !task.started_at ? "–" : task.ended_at ? span(Date.parse(task.ended_at) - Date.parse(task.started_at)) : h(Ago, { time: task.started_at })), h("span", { role: "cell", class: "c-changed" }, h(Ago, { time: task.updated_at }), " ago"));
+  } })), el("span", { role: "cell", class: "c-state" }, el(State, { look: lookOfTask(task) })), el("span", { role: "cell", class: "c-title" }, el("a", { href: `#/tasks/${task.id}`, tabIndex: stop ? 0 : -1, onFocus: () => choose(index), "data-chosen": chosen }, safe(task.title)), error && el("small", { title: safe(error) }, safe(error))), el("span", { role: "cell", class: "c-progress" }, el(Progress, { ...task.progress }), task.round > 1 && el("small", null, " round ", task.round)), el("span", { role: "cell", class: "c-labels" }, el(Labels, { labels: task.labels })), el("span", { role: "cell", class: "c-bot" }, task.last_bot === null ? "–" : safe(task.last_bot)), el("span", { role: "cell", class: "c-cost" }, money(task.usage?.cost_micro_usd)), el("span", { role: "cell", class: "c-took" }, !task.started_at ? "–" : task.ended_at ? span(Date.parse(task.ended_at) - Date.parse(task.started_at)) : el(Ago, { time: task.started_at })), el("span", { role: "cell", class: "c-changed" }, el(Ago, { time: task.updated_at }), " ago"));
 }
 
 // src/pages/tasks.tsx
@@ -399,26 +399,26 @@ function Tasks() {
     const task = tasks2[index], of = [index, index === chosen, index === Math.max(0, chosen), every || marks.has(task.id)];
     const before = drawn.current.get(task);
     if (before?.of.every((each, at) => each === of[at])) return before.row;
-    const made = h(Row, { key: task.id, task, index: of[0], chosen: of[1], stop: of[2], marked: of[3], choose: setChosen, mark });
+    const made = el(Row, { key: task.id, task, index: of[0], chosen: of[1], stop: of[2], marked: of[3], choose: setChosen, mark });
     drawn.current.set(task, { of, row: made });
     return made;
   };
   const number = tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks2.length)}${rows.more ? " and more" : ""}`;
   const many = `${number} that fit`;
   const { order_by: _, ...fits } = filter;
-  return h("div", { class: "tasks" }, h("h1", { class: "hidden-text" }, "Tasks"), h("div", { class: "filters" }, h(Line, { line, show, field, problems }), h(
+  return el("div", { class: "tasks" }, el("h1", { class: "hidden-text" }, "Tasks"), el("div", { class: "filters" }, el(Line, { line, show, field, problems }), el(
     Chips,
     {
       chips: FILTERS.map(({ status, tone }) => ({ id: `status:${status}`, word: status.replace("_", " "), tone, number: tally.by ? tally.by[status.toUpperCase()] ?? 0 : void 0, pressed: has(line, `status:${status}`) })),
       toggle: (word) => show(toggled(line, word))
     }
-  )), h(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }), seen.data && !tasks2.length && (line ? h(NothingFits, { title: "No task fits.", drops: tokens(line).map((name) => ({ name, drop: () => show(toggled(line, name)) })) }, filter.q && h("p", null, "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.")) : h("div", { class: "empty" }, h("h", null, "There is no task yet."), h("p", null, "Submit one, and it shows here: ", h(Command, { text: FIRST_TASK })))), tasks2.length > 0 && h(Windowed, { count: tasks2.length, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
+  )), el(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }), seen.data && !tasks2.length && (line ? el(NothingFits, { title: "No task fits.", drops: tokens(line).map((name) => ({ name, drop: () => show(toggled(line, name)) })) }, filter.q && el("p", null, "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.")) : el("div", { class: "empty" }, el("h2", null, "There is no task yet."), el("p", null, "Submit one, and it shows here: ", el(Command, { text: FIRST_TASK })))), tasks2.length > 0 && el(Windowed, { count: tasks2.length, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
     view.current = begin;
-  }, headRow: h(Head, null) }), tasks2.length > 0 && h("p", { class: "foot" }, marks.size > 0 ? h(Fragment, null, h("b", null, every ? `All ${many} marked` : `${grouped(marks.size)} marked`), !every && rows.more && rows.all.every(({ id }) => marks.has(id)) && h("button", { type: "button", class: "quiet", onClick: markAll }, "Mark all ", many, h(Key, null, "*")), " ", h(BulkButton, { run: act }), " ", h("button", { type: "button", class: "quiet", onClick: unmark }, "Unmark", h(Key, null, "Esc"))) : `${number} ${tally.number === 1 ? "task" : "tasks"}`, h("span", { class: "hints" }, h(Key, null, "j"), " ", h(Key, null, "k"), " ", h(Key, null, "Enter"), " open · ", h(Key, null, "m"), " mark · ", h(Key, null, "*"), " all", marks.size === 0 && h(Fragment, null, " · ", h(Key, null, "="), " failed alike"))), asking && h(Bulk, { of: every ? { filter: line ? fits : { status: STATUSES } } : { ids: [...marks] }, name: every ? `all ${many}` : counted(marks.size, "task"), titles, close: () => setAsking(false), begun: (id) => {
+  }, headRow: el(Head, null) }), tasks2.length > 0 && el("p", { class: "foot" }, marks.size > 0 ? el(Fragment, null, el("b", null, every ? `All ${many} marked` : `${grouped(marks.size)} marked`), !every && rows.more && rows.all.every(({ id }) => marks.has(id)) && el("button", { type: "button", class: "quiet", onClick: markAll }, "Mark all ", many, el(Key, null, "*")), " ", el(BulkButton, { run: act }), " ", el("button", { type: "button", class: "quiet", onClick: unmark }, "Unmark", el(Key, null, "Esc"))) : `${number} ${tally.number === 1 ? "task" : "tasks"}`, el("span", { class: "hints" }, el(Key, null, "j"), " ", el(Key, null, "k"), " ", el(Key, null, "Enter"), " open · ", el(Key, null, "m"), " mark · ", el(Key, null, "*"), " all", marks.size === 0 && el(Fragment, null, " · ", el(Key, null, "="), " failed alike"))), asking && el(Bulk, { of: every ? { filter: line ? fits : { status: STATUSES } } : { ids: [...marks] }, name: every ? `all ${many}` : counted(marks.size, "task"), titles, close: () => setAsking(false), begun: (id) => {
     setAsking(false);
     unmark();
     put({ op: id });
-  } }), operation && h(Outcome, { operation, titles, close: () => {
+  } }), operation && el(Outcome, { operation, titles, close: () => {
     put({ op: null });
     void reading.again();
   } }));

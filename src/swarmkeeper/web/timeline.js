@@ -1,4 +1,4 @@
-import { Fragment, h, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./runtime.js";
+import { Fragment, el, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./runtime.js";
 import { useKeys, now as clockNow, ofTask, useRead, Glyph, Trouble, counted, lookOfEnding, lookOfItem, moment, safe, span, get } from "./app.js";
 // src/pages/task/timeline.tsx
 
@@ -146,7 +146,7 @@ function Timeline({ id, query, set }) {
     return { pages: pages2, ahead: newest - Date.now() };
   }, { on: ofTask(id) });
   const seen = reading.state.value;
-  if (!seen.data) return h(Trouble, { read: seen, what: "the timeline" });
+  if (!seen.data) return el(Trouble, { read: seen, what: "the timeline" });
   const { pages, ahead } = seen.data, more = pages[pages.length - 1].next_page_token !== "";
   const lanes = pages.flatMap((each) => each.items).filter((each) => query.get("only") !== "FAILED" || each.status === "FAILED");
   function inView(first, last) {
@@ -157,7 +157,7 @@ function Timeline({ id, query, set }) {
       void reading.again();
     }
   }
-  return h(Fragment, null, h(Trouble, { read: seen, what: "the timeline" }), query.get("only") === "FAILED" && h("p", { class: "only" }, "Only failed: ", lanes.length, ". ", h("button", { type: "button", class: "small", onClick: () => set({ only: null }) }, "Show all")), lanes.length ? h(Chart, { lanes, begun: ms(pages[0].created_at), updated: ms(pages[0].updated_at), ahead, more, query, set, inView }) : h("p", { class: "none pad" }, "There are no lanes."));
+  return el(Fragment, null, el(Trouble, { read: seen, what: "the timeline" }), query.get("only") === "FAILED" && el("p", { class: "only" }, "Only failed: ", lanes.length, ". ", el("button", { type: "button", class: "small", onClick: () => set({ only: null }) }, "Show all")), lanes.length ? el(Chart, { lanes, begun: ms(pages[0].created_at), updated: ms(pages[0].updated_at), ahead, more, query, set, inView }) : el("p", { class: "none pad" }, "There are no lanes."));
 }
 function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
   const box = useRef(null), side = useRef(null);
@@ -238,9 +238,9 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
   const stop = active >= first && active < last ? active : first;
   const folds = all.filter((each) => each.folded);
   const begins = clock(from);
-  return h("div", { class: "timeline" }, h("div", { class: "axis" }, h("span", null, begins.day, ", ", begins.zone), h("svg", { width, height: "22", "aria-hidden": "true" }, marks(all, 84, clock).map((mark) => h("g", { key: mark.time, transform: `translate(${mark.x} 0)` }, h("path", { d: "M0 15v7", class: "tick" }), h("text", { x: "0", y: "12" }, mark.label))))), h("div", { class: "lanes", ref: box, onScroll: look }, h("div", { class: "side", ref: side, style: { height: `${lanes.length * ROW}px` } }, h("ul", { "aria-label": "Lanes", style: { transform: `translateY(${first * ROW}px)` } }, shown.map((lane, offset) => {
+  return el("div", { class: "timeline" }, el("div", { class: "axis" }, el("span", null, begins.day, ", ", begins.zone), el("svg", { width, height: "22", "aria-hidden": "true" }, marks(all, 84, clock).map((mark) => el("g", { key: mark.time, transform: `translate(${mark.x} 0)` }, el("path", { d: "M0 15v7", class: "tick" }), el("text", { x: "0", y: "12" }, mark.label))))), el("div", { class: "lanes", ref: box, onScroll: look }, el("div", { class: "side", ref: side, style: { height: `${lanes.length * ROW}px` } }, el("ul", { "aria-label": "Lanes", style: { transform: `translateY(${first * ROW}px)` } }, shown.map((lane, offset) => {
     const at = first + offset, name = nameOf(lane), look2 = lookOfItem(lane.status);
-    return h("li", { key: lane.work_id, "aria-setsize": more ? -1 : lanes.length, "aria-posinset": at + 1 }, h(
+    return el("li", { key: lane.work_id, "aria-setsize": more ? -1 : lanes.length, "aria-posinset": at + 1 }, el(
       "button",
       {
         type: "button",
@@ -254,10 +254,10 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
         onClick: () => set({ subtask: name }),
         onKeyDown: (event) => move(event, at)
       },
-      h(Glyph, { tone: look2.tone }),
-      h("span", { class: lane.kind === "execute" ? "" : "aside" }, safe(lane.key))
+      el(Glyph, { tone: look2.tone }),
+      el("span", { class: lane.kind === "execute" ? "" : "aside" }, safe(lane.key))
     ));
-  }))), h(
+  }))), el(
     "svg",
     {
       class: "chart",
@@ -285,11 +285,11 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
         if (lane) set({ subtask: nameOf(lane) });
       }
     },
-    h("defs", null, h("pattern", { id: "fold", width: "6", height: "6", patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, h("path", { d: "M0 0v6", class: "hatch" }))),
-    folds.map((each) => h("rect", { key: each.from, x: each.x, width: each.width, y: first * ROW, height: shown.length * ROW, fill: "url(#fold)" }, h("title", null, `Nothing happened for ${span(each.to - each.from)}.`))),
-    shown.map((lane, offset) => h(Drawn, { key: lane.work_id, lane, y: (first + offset) * ROW, all, from, to, now, width, chosen: nameOf(lane) === chosen })),
-    drag && h("rect", { class: "brush", x: Math.min(...drag), width: Math.abs(drag[1] - drag[0]), y: first * ROW, height: shown.length * ROW })
-  )), h("p", { class: "foot" }, span(to - from), folds.length > 0 && `, of which ${span(folds.reduce((sum, each) => sum + each.to - each.from, 0))} without work folded`, zoomed && h(Fragment, null, " · ", h("button", { type: "button", class: "small", onClick: () => set({ from: null, to: null }) }, "Show all the time")), h("span", { class: "legend" }, ["ok", "bad", "eye", "hold", "run"].map((tone) => h("span", { key: tone, class: `tone-${tone}` }, h("i", null), LEGEND[tone])))));
+    el("defs", null, el("pattern", { id: "fold", width: "6", height: "6", patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, el("path", { d: "M0 0v6", class: "hatch" }))),
+    folds.map((each) => el("rect", { key: each.from, x: each.x, width: each.width, y: first * ROW, height: shown.length * ROW, fill: "url(#fold)" }, el("title", null, `Nothing happened for ${span(each.to - each.from)}.`))),
+    shown.map((lane, offset) => el(Drawn, { key: lane.work_id, lane, y: (first + offset) * ROW, all, from, to, now, width, chosen: nameOf(lane) === chosen })),
+    drag && el("rect", { class: "brush", x: Math.min(...drag), width: Math.abs(drag[1] - drag[0]), y: first * ROW, height: shown.length * ROW })
+  )), el("p", { class: "foot" }, span(to - from), folds.length > 0 && `, of which ${span(folds.reduce((sum, each) => sum + each.to - each.from, 0))} without work folded`, zoomed && el(Fragment, null, " · ", el("button", { type: "button", class: "small", onClick: () => set({ from: null, to: null }) }, "Show all the time")), el("span", { class: "legend" }, ["ok", "bad", "eye", "hold", "run"].map((tone) => el("span", { key: tone, class: `tone-${tone}` }, el("i", null), LEGEND[tone])))));
 }
 var LEGEND = { ok: "done", bad: "failed", eye: "plan, review", hold: "asked or put off", run: "running" };
 function said(lane, status) {
@@ -313,10 +313,10 @@ function Drawn({ lane, y, all, from, to, now, width, chosen }) {
   const error = errorOf(lane), newest = Math.max(lane.round, ...lane.bars.map((bar) => bar.round));
   const room = error ? roomFor(boxes, width, error.length * LETTER_PX) : null;
   const letters = room ? Math.floor(room.width / LETTER_PX) : 0;
-  return h("g", { transform: `translate(0 ${y})` }, h("rect", { class: chosen ? "row chosen" : "row", width, height: ROW }), lane.waits.map((wait) => {
+  return el("g", { transform: `translate(0 ${y})` }, el("rect", { class: chosen ? "row chosen" : "row", width, height: ROW }), lane.waits.map((wait) => {
     const x = placeOf(all, ms(wait.start)), end = placeOf(all, wait.end ? ms(wait.end) : now);
-    return end > x && h("path", { key: wait.start, class: `wait ${wait.after === "asked" ? "tone-hold" : "tone-wait"}`, d: `M${x} ${ROW / 2}H${end}` });
-  }), visible.map((bar, at) => h("rect", { key: bar.attempt, class: `attempt tone-${toneOf(lane, bar)} ${bar.round < newest ? "before" : ""}`, x: boxes[at].x, width: boxes[at].width, y: (ROW - BAR) / 2, height: BAR, rx: "2" }, h("title", null, inWords(bar, now)))), room && h("svg", { x: room.x, width: room.width, height: ROW, class: chosen ? "chosen" : "" }, h("text", { class: "why-not", y: ROW / 2 + 4 }, error.length > letters ? `${error.slice(0, letters - 1)}…` : error)));
+    return end > x && el("path", { key: wait.start, class: `wait ${wait.after === "asked" ? "tone-hold" : "tone-wait"}`, d: `M${x} ${ROW / 2}H${end}` });
+  }), visible.map((bar, at) => el("rect", { key: bar.attempt, class: `attempt tone-${toneOf(lane, bar)} ${bar.round < newest ? "before" : ""}`, x: boxes[at].x, width: boxes[at].width, y: (ROW - BAR) / 2, height: BAR, rx: "2" }, el("title", null, inWords(bar, now)))), room && el("svg", { x: room.x, width: room.width, height: ROW, class: chosen ? "chosen" : "" }, el("text", { class: "why-not", y: ROW / 2 + 4 }, error.length > letters ? `${error.slice(0, letters - 1)}…` : error)));
 }
 export {
   Timeline
