@@ -155,8 +155,6 @@ export const api = {
     });
     return answer.status === 304 ? null : { task: answer.body, etag: answer.etag };
   },
-  subtasks: (task: string, pageToken = "") =>
-    get<Page<Subtask>>(`tasks/${id(task)}/subtasks`, { page_size: 500, page_token: pageToken }),
   subtask: (task: string, key: string) => get<SubtaskDetail>(`tasks/${id(task)}/subtasks/${id(key)}`),
   steer: (task: string, verb: "pause" | "resume" | "cancel" | "retry" | "archive", reason = "") =>
     act<Task>(`tasks/${id(task)}:${verb}`, reason ? { reason } : {}),
@@ -237,4 +235,4 @@ export const lists = {
   queues: () => whole<Queue>("queues", 4),
 };
 // For calls that a single page makes: they are in a module beside it, which is loaded with it.
-export { act, call, get, BASE };
+export { act, call, get, whole, BASE };

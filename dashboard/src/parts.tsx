@@ -27,13 +27,14 @@ export const State = ({ look }: { look: Look }) => (
   <span class={`state tone-${look.tone}`}><Glyph tone={look.tone} /> {look.word}</span>
 );
 
-export function Progress({ done, total, failed }: { done: number; total: number; failed: number }) {
-  const part = (n: number) => (total ? (100 * n) / total : 0);
+/** What is done of something, or how much of it is used. */
+export function Progress({ done, total, failed = 0, use }: { done: number; total: number; failed?: number; use?: boolean }) {
+  const part = (n: number) => (total ? (100 * Math.min(n, total)) / total : 0);
   return (
     <span class="progress">
       <svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
         <rect class="track" width="100" height="6" />
-        <rect class="done" width={part(done)} height="6" />
+        <rect class={use ? "load" : "done"} width={part(done)} height="6" />
         <rect class="failed" x={part(done)} width={part(failed)} height="6" />
       </svg>
       {total ? `${done}/${total}` : "–"}

@@ -11,20 +11,25 @@ FILES_BEFORE_PAINT = {"app.js", "runtime.js", "app.css"}
 COMPUTED_MS = 100
 
 
-def test_no_page_loads_more_than_60_kib_when_it_is_opened(shown: RealTown, shown_made: dict[str, str]) -> None:
-    approval = shown.open_approval(shown_made["plan"])["id"]
-    task = f"tasks/{shown_made['final']}"
-    places = [
+def places_of(place: RealTown, made: dict[str, str]) -> list[str]:
+    """Return the address of each page, and of each part of a page that has one."""
+    task = f"tasks/{made['final']}"
+    return [
         "inbox",
-        f"inbox?approval={approval}",
+        f"inbox?approval={place.open_approval(made['plan'])['id']}",
+        f"inbox?row={made['stuck']}",
         "tasks",
         task,
         *(f"{task}?view={view}&subtask=draft" for view in ("graph", "table", "timeline")),
         *(f"{task}?tab={tab}" for tab in ("results", "events", "audit", "messages")),
-        f"tasks/{shown_made['big']}",
+        f"tasks/{made['big']}",
         *("bots", "queues", "evaluations", "costs", "audit", "audit?record=1", "simulate", "settings"),
         *(f"settings?part={part}" for part in ("keys", "persons", "limits", "stops", "redaction")),
     ]
+
+
+def test_no_page_loads_more_than_60_kib_when_it_is_opened(shown: RealTown, shown_made: dict[str, str]) -> None:
+    places = places_of(shown, shown_made)
     packed = {name: len(file.packed) for name, file in web_files().items()}
 
     loaded = json.loads(drive("loads_what_each_page_needs", shown, *places))

@@ -7,7 +7,7 @@ import { Chips, type Chip } from "../chips.tsx";
 import { useKeys } from "../keys.ts";
 import { useRead } from "../live.ts";
 import { FIRST_TASK } from "../query.ts";
-import { Act, Ago, Command, Dialog, Key, Labels, NotDone, State, Trouble, When, useAct, Fact, NothingFits } from "../parts.tsx";
+import { Act, Ago, Command, Dialog, Key, Labels, NotDone, Progress, State, Trouble, When, useAct, Fact, NothingFits } from "../parts.tsx";
 import { asked, go, put, written } from "../route.ts";
 import { may } from "../state.ts";
 import { Windowed } from "../windowed.tsx";
@@ -63,7 +63,7 @@ export function Bots() {
         <span role="cell" class="c-title"><a href={`#/bots?bot=${bot.id}`} tabIndex={index === Math.max(0, chosen) ? 0 : -1} onClick={(event) => event.preventDefault()}>{safe(bot.name)}</a></span>
         <span role="cell" class="c-bot">{KIND[bot.type] ?? safe(bot.type)}</span>
         <span role="cell" class="c-labels">{bot.skills.map((skill) => <span class="label" key={skill}>{safe(skill)}</span>)}{!bot.skills.length && <span class="none">–</span>}</span>
-        <span role="cell" class="c-progress"><Load bot={bot} /></span>
+        <span role="cell" class="c-progress"><Progress use done={bot.held} total={bot.capacity} /></span>
         <span role="cell" class="c-cost">{money(seen.data?.costs.get(bot.name)?.cost_micro_usd)}</span>
         <span role="cell" class="c-changed">{bot.last_seen ? <><Ago time={bot.last_seen} /> ago</> : "–"}</span>
       </div>
@@ -98,15 +98,6 @@ export function Bots() {
       </div>
       {shown && <Inspector key={shown.id} bot={shown} kills={kills} cost={seen.data?.costs.get(shown.name)} again={reading.again} close={() => put({ bot: "" })} />}
     </div>
-  );
-}
-
-function Load({ bot }: { bot: Bot }) {
-  return (
-    <span class="progress">
-      <svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="6" /><rect class="load" width={Math.min(100, (100 * bot.held) / bot.capacity)} height="6" /></svg>
-      {bot.held}/{bot.capacity}
-    </span>
   );
 }
 

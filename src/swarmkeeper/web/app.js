@@ -236,7 +236,6 @@ var api = {
     });
     return answer.status === 304 ? null : { task: answer.body, etag: answer.etag };
   },
-  subtasks: (task, pageToken = "") => get(`tasks/${id(task)}/subtasks`, { page_size: 500, page_token: pageToken }),
   subtask: (task, key) => get(`tasks/${id(task)}/subtasks/${id(key)}`),
   steer: (task, verb, reason = "") => act(`tasks/${id(task)}:${verb}`, reason ? { reason } : {}),
   approval: (approval) => get(`approvals/${id(approval)}`),
@@ -645,9 +644,9 @@ var GLYPHS = {
 };
 var Glyph = ({ tone }) => el("svg", { class: `glyph tone-${tone}`, viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true" }, GLYPHS[tone]);
 var State = ({ look }) => el("span", { class: `state tone-${look.tone}` }, el(Glyph, { tone: look.tone }), " ", look.word);
-function Progress({ done, total, failed: failed2 }) {
-  const part = (n) => total ? 100 * n / total : 0;
-  return el("span", { class: "progress" }, el("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, el("rect", { class: "track", width: "100", height: "6" }), el("rect", { class: "done", width: part(done), height: "6" }), el("rect", { class: "failed", x: part(done), width: part(failed2), height: "6" })), total ? `${done}/${total}` : "–");
+function Progress({ done, total, failed: failed2 = 0, use }) {
+  const part = (n) => total ? 100 * Math.min(n, total) / total : 0;
+  return el("span", { class: "progress" }, el("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, el("rect", { class: "track", width: "100", height: "6" }), el("rect", { class: use ? "load" : "done", width: part(done), height: "6" }), el("rect", { class: "failed", x: part(done), width: part(failed2), height: "6" })), total ? `${done}/${total}` : "–");
 }
 var Labels = ({ labels }) => el(Fragment, null, Object.entries(labels).map(([name, value]) => el("span", { class: "label", key: name }, safe(name), ":", safe(value))));
 function Command({ text }) {
@@ -1482,6 +1481,7 @@ export {
   useKeys,
   useRead,
   utc,
+  whole,
   whyNot,
   worse,
   written,

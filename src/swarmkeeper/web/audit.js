@@ -236,7 +236,7 @@ async function goesOn(kept2, newer, tile) {
 
 // src/pages/desk/audit.tsx
 var FILTERS = [
-  { name: "action", label: "Action", hint: "Action: task.submit" },
+  { name: "action", label: "Action", hint: "Action" },
   { name: "actor", label: "Actor", hint: "Actor’s id" },
   { name: "task", label: "Task", hint: "Task’s id" },
   { name: "on", label: "Item", hint: "Item’s id" },

@@ -1,5 +1,5 @@
 import { Fragment, el, useEffect, useRef, useState } from "./runtime.js";
-import { lists, Chips, useKeys, useRead, FIRST_TASK, Act, Ago, Command, Dialog, Key, Labels, NotDone, State, Trouble, When, useAct, Fact, NothingFits, asked, go, put, written, may, Windowed, grouped, money, safe, near, counted, worse } from "./app.js";
+import { lists, Chips, useKeys, useRead, FIRST_TASK, Act, Ago, Command, Dialog, Key, Labels, NotDone, Progress, State, Trouble, When, useAct, Fact, NothingFits, asked, go, put, written, may, Windowed, grouped, money, safe, near, counted, worse } from "./app.js";
 // src/pages/fleet.tsx
 
 // src/pages/fleet/states.ts
@@ -72,7 +72,7 @@ function Bots() {
   }, [line]);
   const row = (index) => {
     const bot = bots[index], on = index === chosen;
-    return el("div", { key: bot.id, role: "row", "aria-rowindex": index + 2, class: `task-row bot-row ${on ? "chosen" : ""}`, "aria-current": on ? "true" : void 0, onClick: () => put({ bot: bot.id }) }, el("span", { role: "cell", class: "c-state" }, el(State, { look: lookOfBot(bot, kills) })), el("span", { role: "cell", class: "c-title" }, el("a", { href: `#/bots?bot=${bot.id}`, tabIndex: index === Math.max(0, chosen) ? 0 : -1, onClick: (event) => event.preventDefault() }, safe(bot.name))), el("span", { role: "cell", class: "c-bot" }, KIND[bot.type] ?? safe(bot.type)), el("span", { role: "cell", class: "c-labels" }, bot.skills.map((skill) => el("span", { class: "label", key: skill }, safe(skill))), !bot.skills.length && el("span", { class: "none" }, "–")), el("span", { role: "cell", class: "c-progress" }, el(Load, { bot })), el("span", { role: "cell", class: "c-cost" }, money(seen.data?.costs.get(bot.name)?.cost_micro_usd)), el("span", { role: "cell", class: "c-changed" }, bot.last_seen ? el(Fragment, null, el(Ago, { time: bot.last_seen }), " ago") : "–"));
+    return el("div", { key: bot.id, role: "row", "aria-rowindex": index + 2, class: `task-row bot-row ${on ? "chosen" : ""}`, "aria-current": on ? "true" : void 0, onClick: () => put({ bot: bot.id }) }, el("span", { role: "cell", class: "c-state" }, el(State, { look: lookOfBot(bot, kills) })), el("span", { role: "cell", class: "c-title" }, el("a", { href: `#/bots?bot=${bot.id}`, tabIndex: index === Math.max(0, chosen) ? 0 : -1, onClick: (event) => event.preventDefault() }, safe(bot.name))), el("span", { role: "cell", class: "c-bot" }, KIND[bot.type] ?? safe(bot.type)), el("span", { role: "cell", class: "c-labels" }, bot.skills.map((skill) => el("span", { class: "label", key: skill }, safe(skill))), !bot.skills.length && el("span", { class: "none" }, "–")), el("span", { role: "cell", class: "c-progress" }, el(Progress, { use: true, done: bot.held, total: bot.capacity })), el("span", { role: "cell", class: "c-cost" }, money(seen.data?.costs.get(bot.name)?.cost_micro_usd)), el("span", { role: "cell", class: "c-changed" }, bot.last_seen ? el(Fragment, null, el(Ago, { time: bot.last_seen }), " ago") : "–"));
   };
   return el("div", { class: `tasks fleet ${shown ? "open" : ""}` }, el("h1", { class: "hidden-text" }, "Bots"), el("div", { class: "fleet-list" }, all.length > 0 && el("div", { class: "filters" }, el("form", { role: "search", class: "line", onSubmit: (event) => {
     event.preventDefault();
@@ -90,9 +90,6 @@ function Bots() {
       headRow: el("div", { role: "rowgroup", class: "head" }, el("div", { role: "row", class: "task-row bot-row", "aria-rowindex": 1 }, el("span", { role: "columnheader" }, "State"), el("span", { role: "columnheader" }, "Name"), el("span", { role: "columnheader", class: "c-bot" }, "Kind"), el("span", { role: "columnheader", class: "c-labels" }, "Skills"), el("span", { role: "columnheader" }, "Load"), el("span", { role: "columnheader", class: "c-cost" }, "30 days"), el("span", { role: "columnheader", class: "c-changed" }, "Seen")))
     }
   ), bots.length > 0 && el("p", { class: "foot" }, counted(bots.length, "bot"), seen.data?.more && ", and more that are not shown", el("span", { class: "hints" }, el(Key, null, "j"), " ", el(Key, null, "k"), " choose"))), shown && el(Inspector, { key: shown.id, bot: shown, kills, cost: seen.data?.costs.get(shown.name), again: reading.again, close: () => put({ bot: "" }) }));
-}
-function Load({ bot }) {
-  return el("span", { class: "progress" }, el("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, el("rect", { class: "track", width: "100", height: "6" }), el("rect", { class: "load", width: Math.min(100, 100 * bot.held / bot.capacity), height: "6" })), bot.held, "/", bot.capacity);
 }
 function Inspector({ bot, kills, cost, again, close }) {
   const leases = useRead(`leases ${bot.id}`, () => lists.leases(bot.id), { seldom: SELDOM_MS });

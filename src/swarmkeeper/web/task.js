@@ -1,5 +1,5 @@
 import { el, useState, Fragment, useEffect, useLayoutEffect, useRef, useMemo } from "./runtime.js";
-import { api, useKeys, connection, ofTask, useRead, Act, Labels, NotDone, State, Trouble, When, useAct, address, go, put as set, route, written, may, grouped, lookOfTask, money, near, safe, Dialog, act, call, get, ApiError, pending, Value, Fact, shortId, lookOfEnding, lookOfItem, span, BASE, scriptUrl, SKELETON_AFTER_MS, Command, Refused, Skeleton, asked, put, lookOfVerdict, edgesOf, Graph, GRAPH_MAX, nodesOf, later, Ago, counted, worse, ranksOf, now, since, together } from "./app.js";
+import { api, useKeys, connection, ofTask, useRead, Act, Labels, NotDone, State, Trouble, When, useAct, address, go, put as set, route, written, may, grouped, lookOfTask, money, near, safe, Dialog, act, call, get, whole, ApiError, pending, Value, Fact, shortId, lookOfEnding, lookOfItem, span, BASE, scriptUrl, SKELETON_AFTER_MS, Command, Refused, Skeleton, asked, put, lookOfVerdict, edgesOf, Graph, GRAPH_MAX, nodesOf, later, Ago, counted, worse, ranksOf, now, since, together } from "./app.js";
 // src/pages/task.tsx
 
 // src/pages/task/ask.tsx
@@ -46,14 +46,7 @@ var calls = {
   subtasks: async (task) => {
     if (task.subtasks_total <= task.subtasks.length) return task.subtasks;
     if (task.subtasks_total > LISTED_MAX) return inShort(task);
-    const all = [];
-    let token = "";
-    do {
-      const page = await api.subtasks(task.id, token);
-      all.push(...page.items);
-      token = page.next_page_token;
-    } while (token);
-    return all;
+    return (await whole(`tasks/${id(task.id)}/subtasks`, LISTED_MAX)).items;
   }
 };
 async function inShort(task) {
@@ -320,7 +313,7 @@ function Stages({ nodes, edges, choose }) {
   }, [nodes, edges]);
   const tallest = Math.max(1, ...columns.map((column) => [...column.values()].reduce((sum, n) => sum + n, 0)));
   return el("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0 }, columns.map((column, rank) => el("div", { class: "stage", key: rank }, el("span", { class: "rank", "aria-hidden": "true" }, rank + 1), [...column].sort(([a], [b]) => worse(lookOfItem(a).tone, lookOfItem(b).tone)).map(([status, count]) => {
-    const look = lookOfItem(status);
+    const look = lookOfItem(status), says = `${grouped(count)} ${look.word} in stage ${rank + 1}`;
     return el(
       "button",
       {
@@ -328,11 +321,13 @@ function Stages({ nodes, edges, choose }) {
         key: status,
         class: `block tone-${look.tone}`,
         style: { height: `${Math.max(22, 180 * count / tallest)}px` },
-        "aria-label": `${grouped(count)} ${look.word} in stage ${rank + 1}`,
-        title: `${grouped(count)} ${look.word}`,
+        "aria-label": says,
+        title: says,
         onClick: () => choose(status, rank)
       },
-      grouped(count)
+      grouped(count),
+      " ",
+      el("small", null, look.word)
     );
   }))));
 }

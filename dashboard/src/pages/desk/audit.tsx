@@ -15,7 +15,7 @@ import { CALM, Field, More, timeOf, usePages, writtenTime, zoneName } from "./ki
 import { bodyStep, check, parseNote, parseProof, verifierKey, type Step } from "./proof.ts";
 
 const FILTERS = [
-  { name: "action", label: "Action", hint: "Action: task.submit" },
+  { name: "action", label: "Action", hint: "Action" },
   { name: "actor", label: "Actor", hint: "Actor’s id" },
   { name: "task", label: "Task", hint: "Task’s id" },
   { name: "on", label: "Item", hint: "Item’s id" },

@@ -67,7 +67,7 @@ function Report({ report, unit }: { report: CostReport; unit: Unit }) {
         {shown.map((each) => (
           <tr key={each.name}>
             <th scope="row">{safe(each.name) || "–"}</th>
-            <td class="wide"><svg class="share" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect width={(100 * each[unit]) / most} height="6" /></svg></td>
+            <td class="part"><svg class="share" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect width={(100 * each[unit]) / most} height="6" /></svg></td>
             <td class="num">{money(each.cost_micro_usd)}</td><td class="num">{grouped(each.tokens)}</td><td class="num">{grouped(each.attempts)}</td>
           </tr>
         ))}

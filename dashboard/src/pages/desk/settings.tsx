@@ -104,7 +104,7 @@ function LimitsPart() {
   const row = (name: string, whose: string, used: number, most: number | null, shown: (n: number) => string = grouped) => (
     <tr key={`${name} ${whose}`}>
       <th scope="row">{safe(name.replaceAll("_", " "))}</th><td>{whose}</td>
-      <td class="wide">{most !== null && <svg class={`share ${used >= 0.8 * most ? "near" : ""}`} viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="6" /><rect width={most ? Math.min(100, (100 * used) / most) : 100} height="6" /></svg>}</td>
+      <td class="part">{most !== null && <svg class={`share ${used >= 0.8 * most ? "near" : ""}`} viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="6" /><rect width={most ? Math.min(100, (100 * used) / most) : 100} height="6" /></svg>}</td>
       <td class="num">{shown(used)}</td><td class="num">{most === null ? "no limit" : shown(most)}</td>
     </tr>
   );

@@ -1,6 +1,6 @@
 // The calls of the API that only the page of a task makes, with the types of the answers.
 
-import { act, api, call, get, type Json, type Page, type Subtask, type SubtaskDetail, type Task, type TaskEvent } from "../../api.ts";
+import { act, api, call, get, whole, type Json, type Page, type Subtask, type SubtaskDetail, type Task, type TaskEvent } from "../../api.ts";
 
 export interface Said {
   work_id: string; subject: string | null; round: number; evaluator: string | null; at: string | null; decision: string | null; score: number | null;
@@ -32,14 +32,7 @@ export const calls = {
   subtasks: async (task: Task): Promise<Subtask[]> => {
     if (task.subtasks_total <= task.subtasks.length) return task.subtasks;
     if (task.subtasks_total > LISTED_MAX) return inShort(task);
-    const all: Subtask[] = [];
-    let token = "";
-    do {
-      const page = await api.subtasks(task.id, token);
-      all.push(...page.items);
-      token = page.next_page_token;
-    } while (token);
-    return all;
+    return (await whole<Subtask>(`tasks/${id(task.id)}/subtasks`, LISTED_MAX)).items;
   },
 };
 

@@ -29,10 +29,10 @@ export function Stages({ nodes, edges, choose }: { nodes: Node[]; edges: Edge[];
         <div class="stage" key={rank}>
           <span class="rank" aria-hidden="true">{rank + 1}</span>
           {[...column].sort(([a], [b]) => worse(lookOfItem(a).tone, lookOfItem(b).tone)).map(([status, count]) => {
-            const look = lookOfItem(status);
+            const look = lookOfItem(status), says = `${grouped(count)} ${look.word} in stage ${rank + 1}`;
             return (
               <button type="button" key={status} class={`block tone-${look.tone}`} style={{ height: `${Math.max(22, (180 * count) / tallest)}px` }}
-                aria-label={`${grouped(count)} ${look.word} in stage ${rank + 1}`} title={`${grouped(count)} ${look.word}`} onClick={() => choose(status, rank)}>{grouped(count)}</button>
+                aria-label={says} title={says} onClick={() => choose(status, rank)}>{grouped(count)} <small>{look.word}</small></button>
             );
           })}
         </div>
