@@ -64,7 +64,7 @@ def test_a_person_finds_a_failure_among_10000_tasks_and_retries_all_like_it_two_
 
 
 def test_all_that_fit_are_marked_and_the_server_gets_the_filter(crowd: RealTown) -> None:
-    drive("acts_on_all_that_fit", crowd, f"{len(NUMBERED_FROM_ONE):,}")
+    drive("acts_on_all_that_fit", crowd, "500 or more", f"{len(NUMBERED_FROM_ONE):,}")
 
     held = crowd.admin.read("/tasks?q=task%201&view=row&page_size=500")["items"]
     assert {tuple(row["holds"]) for row in held} == {("paused",)}
