@@ -155,8 +155,6 @@ export const api = {
     });
     return answer.status === 304 ? null : { task: answer.body, etag: answer.etag };
   },
-  subtasks: (task: string, pageToken = "") =>
-    get<Page<Subtask>>(`tasks/${id(task)}/subtasks`, { page_size: 500, page_token: pageToken }),
   subtask: (task: string, key: string) => get<SubtaskDetail>(`tasks/${id(task)}/subtasks/${id(key)}`),
   steer: (task: string, verb: "pause" | "resume" | "cancel" | "retry" | "archive", reason = "") =>
     act<Task>(`tasks/${id(task)}:${verb}`, reason ? { reason } : {}),
@@ -223,8 +221,8 @@ export const lists = {
     get<Page<TaskRow>>("tasks", { ...filter, view: "row", page_size: pageSize, page_token: pageToken }),
   count: ({ order_by: _, ...filter }: TaskFilter) => get<Tally>("tasks:count", filter),
   labels: (key: string) => get<Page<LabelTally>>("tasks:labels", { key, page_size: 500 }),
-  bulk: (action: BulkAction, ids: string[], dryRun: boolean, reason = "") =>
-    act<Operation>("tasks:bulk", { action, ids, dry_run: dryRun, ...(reason ? { reason } : {}) }),
+  bulk: (action: BulkAction, of: { ids: string[] } | { filter: Partial<TaskFilter> }, dryRun: boolean, reason = "") =>
+    act<Operation>("tasks:bulk", { action, ...of, dry_run: dryRun, ...(reason ? { reason } : {}) }),
   /** How far an operation is, and what was refused first. */
   operation: (operation: string) => get<Operation>(`operations/${id(operation)}`, { outcome: "refused", page_size: 100 }),
   bots: () => whole<Bot>("bots", 4),
@@ -237,4 +235,4 @@ export const lists = {
   queues: () => whole<Queue>("queues", 4),
 };
 // For calls that a single page makes: they are in a module beside it, which is loaded with it.
-export { act, call, get, BASE };
+export { act, call, get, whole, BASE };

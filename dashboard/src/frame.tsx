@@ -119,7 +119,6 @@ function useTold<T>(value: T, text: (before: T) => string): void {
 function Help() {
   const keys = listed();
   const close = () => { help.value = false; };
-  useKeys({ Escape: { does: "", run: close } }, true);
   return (
     <Dialog title="Keys" close={close}>
       <dl class="keys">

@@ -1,34 +1,19 @@
 // Draws a plan as a graph.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Subtask } from "./api.ts";
 import { beside, curve, layout, SIZES, type Placed, type Way } from "./layout.ts";
 import { Glyph } from "./parts.tsx";
+import type { GraphProps } from "./plan.ts";
 import { lookOfItem, safe, type Look } from "./words.ts";
 
-export const GRAPH_MAX = 200;
 const MARGIN = 12;
 const TITLE_LENGTH = 20;
 const SHRUNK = 0.75; // a little too wide a graph is drawn smaller; a wider one scrolls
 
-export interface Node { key: string; status: string; note: string }
-export interface Edge { from: string; to: string; when: string }
-
-export function edgesOf(subtasks: readonly Subtask[]): Edge[] {
-  return subtasks.flatMap((subtask) => (subtask.depends_on ?? []).map((each) =>
-    typeof each === "string" ? { from: each, to: subtask.key, when: "success" } : { from: each.key, to: subtask.key, when: each.when ?? "success" }));
-}
-
-export const nodesOf = (subtasks: readonly Subtask[]): Node[] => subtasks.map((each) => ({
-  key: each.key, status: each.status ?? "", note: [each.attempt > 1 ? `try ${each.attempt}` : "", each.bot ?? (each.required_skills ?? []).join(", ")].filter(Boolean).join(" · "),
-}));
-
 const short = (text: string, max: number) => (text.length > max ? `${text.slice(0, max - 1)}…` : text);
 
-interface Props { nodes: Node[]; edges: Edge[]; chosen?: string | undefined; choose?: (key: string) => void; fit?: boolean; label: string }
-
 /** Where it has `choose`, one stop of the tab key: arrows go to the node beside, Enter chooses. */
-export function Graph({ nodes, edges, chosen, choose, fit = false, label }: Props) {
+export function Graph({ nodes, edges, chosen, choose, fit = false, label }: GraphProps) {
   // Places depend on the plan alone, not on states, and what is added moves nothing to another order: nothing jumps.
   const shape = nodes.map((each) => each.key).join("\n") + "\0" + edges.map((each) => `${each.from}\n${each.to}`).join("\0");
   const earlier = useRef<Placed | undefined>(undefined);

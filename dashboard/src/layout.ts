@@ -10,6 +10,8 @@
 // The same input gives the same places: nodes begin in the order in which they are given. If there is an earlier
 // drawing, nodes begin in its order, and in each rank those that it has keep their order: what grows does not jump.
 
+import { ranksOf } from "./ranks.ts";
+
 export interface Point { x: number; y: number }
 export interface Placed {
   /** By node: the left upper corner. */
@@ -29,27 +31,6 @@ const BEND_WEIGHT = 8;
 const SWEEPS = 8;
 const BENDS_MAX = 4_000; // beyond, edges are drawn straight: nobody follows single ones in such a graph
 const EXCHANGES_MAX = 120_000; // comparisons of neighbours: bounds the time
-
-/** Return the rank of each node; nodes of a cycle, which no plan has, get those that they have when it is found. */
-export function ranksOf(count: number, edges: readonly (readonly [number, number])[]): Int32Array {
-  const rank = new Int32Array(count);
-  const waits = new Int32Array(count);
-  const next: number[][] = Array.from({ length: count }, () => []);
-  for (const [from, to] of edges) {
-    next[from]!.push(to);
-    waits[to]!++;
-  }
-  const free: number[] = [];
-  for (let node = 0; node < count; node++) if (waits[node] === 0) free.push(node);
-  for (let at = 0; at < free.length; at++) {
-    const from = free[at]!;
-    for (const to of next[from]!) {
-      if (rank[to]! <= rank[from]!) rank[to] = rank[from]! + 1;
-      if (--waits[to]! === 0) free.push(to);
-    }
-  }
-  return rank;
-}
 
 /** Count the crossings between neighbouring ranks, for `place` as the position of each node in its rank. */
 export function crossings(order: readonly number[][], next: readonly number[][], place: Int32Array): number {

@@ -31,19 +31,24 @@ export const approvalsOpen = signal<number | null>(null);
 
 const listeners = new Set<(change: Change | "all" | "live") => void>();
 let ask: ((asked: Asked) => void) | undefined;
+let lost = false; // the stream was open before, or should have been
 
 function hear(told: Told): void {
   if ("change" in told) {
     const { change } = told;
     counts.value = change.counts;
     approvalsOpen.value = change.approvals_open;
-    for (const listener of [...listeners]) listener(change);
+    // The first message says how things are, and of no change: what is shown was read just now.
+    if (change.tasks.length || change.also.length) for (const listener of [...listeners]) listener(change);
   } else if (told.live) {
     streaming.value = true;
     answered();
-    for (const listener of [...listeners]) listener("live");
+    // What no change tells of may be older than the loss: it is all read again.
+    for (const listener of [...listeners]) listener(lost ? "all" : "live");
+    lost = false;
   } else {
     streaming.value = false;
+    lost = told.status !== 401;
     if (told.status === 401) session.value = null;
     // Whether the server is away is for the reads to say: a proxy may end streams and pass on all else.
     else for (const listener of [...listeners]) listener("all");

@@ -13,7 +13,7 @@ import { keepChoices, session } from "./state.ts";
 import { Inbox, type PaneProps } from "./pages/inbox.tsx";
 import { SignIn, problem } from "./pages/signin.tsx";
 
-export * from "./shared.ts";
+export * from "./files/app.ts";
 
 const Tasks = later<object>(() => import("./pages/tasks.tsx"), "Tasks");
 const Bots = later<object>(() => import("./pages/fleet.tsx"), "Bots");
@@ -29,9 +29,15 @@ const SHOWN: Record<string, (id: string | undefined) => JSX.Element> = {
   bots: () => <Bots />,
   queues: () => <Queues />,
 };
-// Of desk.tsx, which is loaded with the first of them; the last one has a file of its own.
-for (const name of ["Audit", "Costs", "Evaluations", "Settings", "Simulate"]) {
-  const Page = later<object>(() => (name === "Simulate" ? import("./pages/simulate.tsx") : import("./pages/desk.tsx")), name);
+const SELDOM = {
+  Audit: () => import("./pages/desk/audit.tsx"),
+  Costs: () => import("./pages/desk/costs.tsx"),
+  Evaluations: () => import("./pages/desk/evaluations.tsx"),
+  Settings: () => import("./pages/desk/settings.tsx"),
+  Simulate: () => import("./pages/desk/simulate.tsx"),
+};
+for (const [name, load] of Object.entries(SELDOM)) {
+  const Page = later<object>(load, name);
   SHOWN[name.toLowerCase()] = () => <Page key={name} />;
 }
 const pages = PAGES.filter(({ path }) => SHOWN[path]);

@@ -3,6 +3,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api.ts";
+import { useKeys } from "./keys.ts";
 import { connection, now, say, tryNow, type Read } from "./live.ts";
 import { whyNot } from "./state.ts";
 import { head, moment, safe, span, type Look, type Tone } from "./words.ts";
@@ -26,13 +27,14 @@ export const State = ({ look }: { look: Look }) => (
   <span class={`state tone-${look.tone}`}><Glyph tone={look.tone} /> {look.word}</span>
 );
 
-export function Progress({ done, total, failed }: { done: number; total: number; failed: number }) {
-  const part = (n: number) => (total ? (100 * n) / total : 0);
+/** What is done of something, or how much of it is used. */
+export function Progress({ done, total, failed = 0, use }: { done: number; total: number; failed?: number; use?: boolean }) {
+  const part = (n: number) => (total ? (100 * Math.min(n, total)) / total : 0);
   return (
     <span class="progress">
       <svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
         <rect class="track" width="100" height="6" />
-        <rect class="done" width={part(done)} height="6" />
+        <rect class={use ? "load" : "done"} width={part(done)} height="6" />
         <rect class="failed" x={part(done)} width={part(failed)} height="6" />
       </svg>
       {total ? `${done}/${total}` : "–"}
@@ -150,11 +152,12 @@ export function Value({ value, name }: { value: unknown; name: string }) {
   );
 }
 
-/** A dialog on top of the page: it takes the focus, keeps it, and gives it back.
+/** A dialog on top of the page: it takes the focus and all keys, keeps them, and gives them back.
  *
  * Args: `bare` leaves out the head; `ahead` gets what is typed before there is a field. */
 export function Dialog({ title, close, children, bare, ahead }: { title: string; close: () => void; children: ComponentChildren; bare?: boolean; ahead?: (sign: string) => void }) {
   const box = useRef<HTMLDialogElement>(null);
+  useKeys({ Escape: { does: "", run: close } }, true);
   useLayoutEffect(() => { // at once: the next key is for the dialog
     const dialog = box.current!;
     const before = document.activeElement;
@@ -195,3 +198,24 @@ export function useAct(): { busy: boolean; problem: ApiError | null; run: <T>(wh
   }
   return { busy, problem, run };
 }
+
+/** A fact of a list of facts. */
+export const Fact = ({ name, children }: { name: string; children: ComponentChildren }) => <div><dt>{name}</dt><dd>{children}</dd></div>;
+
+/** A table that scrolls by itself where it is too wide. A column that begins with # has numbers, one without a name acts. */
+export const Table = ({ name, columns, caption, children }: { name: string; columns: string[]; caption?: string; children: ComponentChildren }) => (
+  <div class="scroll-x" tabIndex={0} role="region" aria-label={name}>
+    <table>
+      {caption && <caption>{caption}</caption>}
+      <thead><tr>{columns.map((each, at) => (each ? <th scope="col" key={at} class={each[0] === "#" ? "num" : ""}>{each.replace("#", "")}</th> : <td key={at} />))}</tr></thead>
+      <tbody>{children}</tbody>
+    </table>
+  </div>
+);
+
+/** What is said where nothing fits, with each filter that can be taken out. */
+export const NothingFits = ({ title, drops, children }: { title: string; drops: { name: string; drop: () => void }[]; children?: ComponentChildren }) => (
+  <div class="empty"><h2>{title}</h2>{children}
+    <p class="acts">{drops.map(({ name, drop }) => <button type="button" class="small" key={name} onClick={drop}>Drop {safe(name)}</button>)}</p>
+  </div>
+);

@@ -12,8 +12,8 @@ export function parse(hash: string): Route {
   return { path, query: new URLSearchParams(at < 0 ? "" : text.slice(at + 1)) };
 }
 
-export function written(path: readonly string[], query?: URLSearchParams): string {
-  const rest = query?.toString() ?? "";
+export function written(path: readonly string[], query?: URLSearchParams | Record<string, string>): string {
+  const rest = new URLSearchParams(query).toString();
   return `#/${path.map(encodeURIComponent).join("/")}${rest ? `?${rest}` : ""}`;
 }
 
@@ -37,3 +37,16 @@ export function go(to: string, replace = false): void {
   else location.hash = to;
   route.value = parse(to);
 }
+
+export const asked = (name: string): string => route.value.query.get(name) ?? "";
+
+export type Changes = Record<string, string | null>;
+
+/** The address of the page with other values; null or "" takes one out. */
+export function address(changes: Changes): string {
+  const query = new URLSearchParams(route.value.query);
+  for (const [name, value] of Object.entries(changes)) if (value) query.set(name, value); else query.delete(name);
+  return written(route.value.path, query);
+}
+/** What does not lead back: the next step of a list, a tab, a filter. */
+export const put = (changes: Changes, replace = true): void => go(address(changes), replace);

@@ -1,13 +1,14 @@
 // A list that draws only the rows in view: ten thousand scroll like ten. All rows are equally tall.
 
 import type { ComponentChildren } from "preact";
+import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 
+const ROW = 34, ROW_NARROW = 68;
 const BEYOND = 8; // rows drawn above and below the view
 
 interface Props {
   count: number;
-  rowHeight: number;
   row: (index: number) => ComponentChildren;
   chosen: number;
   label: string;
@@ -17,9 +18,13 @@ interface Props {
   seen?: (begin: number) => void; // the first row in view
 }
 
-export function Windowed({ count, rowHeight, row, chosen, label, headRow, total, nearEnd, seen }: Props) {
+const screen = matchMedia("(max-width: 760px)"), narrow = signal(screen.matches);
+screen.addEventListener("change", () => { narrow.value = screen.matches; });
+
+export function Windowed({ count, row, chosen, label, headRow, total, nearEnd, seen }: Props) {
   const box = useRef<HTMLDivElement>(null), body = useRef<HTMLDivElement>(null);
   const [view, setView] = useState<[number, number]>([0, 40]);
+  const rowHeight = narrow.value ? ROW_NARROW : ROW;
 
   function look(): void {
     const element = box.current;

@@ -124,3 +124,22 @@ export function head(value: unknown, max = 64 * 1024): { text: string; cut: bool
   const text = typeof value === "string" ? value.replace(new RegExp(`^${EXACT}`), "") : (JSON.stringify(value, null, 2) ?? "null").replace(INTEGERS, "$1");
   return text.length > max ? { text: safe(text.slice(0, max)), cut: true } : { text: safe(text), cut: false };
 }
+
+/** A number with what is counted: `1 task`, `1,204 tasks`. */
+export const counted = (n: number, what: string): string => `${grouped(n)} ${what}${n === 1 ? "" : "s"}`;
+
+const VERDICTS: Record<string, Tone> = { accept: "ok", rework: "hold", reject: "bad" };
+export const lookOfVerdict = (decision: string): Look => ({ tone: VERDICTS[decision] ?? "plain", word: safe(decision) });
+
+/** What is alike together, in the order of the first of each. */
+export function together<T>(items: readonly T[], like: (item: T) => string): Map<string, T[]> {
+  const found = new Map<string, T[]>();
+  for (const each of items) {
+    const name = like(each), there = found.get(name);
+    if (there) there.push(each); else found.set(name, [each]);
+  }
+  return found;
+}
+
+/** The item at a place, or the one that is nearest to it. */
+export const near = <T>(items: readonly T[], at: number): T | undefined => items[Math.max(0, Math.min(at, items.length - 1))];

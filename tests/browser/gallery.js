@@ -1,11 +1,11 @@
 // All looks of states, and all states of the parts that pages share, on one page. The browser is given it in place of the
 // page of a task (journeys/gallery.py), so nothing of it is served. WORDS is what core/states.py has.
 import {
-  Act, ApiError, Command, connection, jsx, Labels, lookOfEnding, lookOfItem, lookOfTask, NotDone, Progress, Refused, rolesFor, Skeleton, State, Trouble, Value, When,
+  Act, ApiError, Command, connection, Labels, lookOfEnding, lookOfItem, lookOfTask, NotDone, Progress, Refused, rolesFor, Skeleton, State, Trouble, Value, When,
 } from "./app.js";
+import { el as h } from "./runtime.js";
 
 const WORDS = {};
-const h = (type, props, ...children) => jsx(type, children.length ? { ...props, children } : props);
 const look = (word, found) => h("li", { "data-word": word, "data-tone": found.tone }, h(State, { look: found }), " ", h("code", {}, word));
 const all = (name, of, words) => h("section", { "aria-label": name }, h("h2", {}, name), h("ul", {}, ...words.map((word) => look(word, of(word)))));
 const part = (name, ...children) => h("section", { "aria-label": name }, h("h2", {}, name), ...children);

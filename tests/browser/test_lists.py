@@ -13,6 +13,7 @@ from tests.browser.place import RealTown, drive, furnish, real_town, subtask
 
 WAITING = 9_965
 FAILED_INVOICES, OTHERS = 30, 5
+NUMBERED_FROM_ONE = [number for number in range(WAITING) if str(number).startswith("1")]
 NODES_MAX = 2_000
 FRAME_MS = 25
 
@@ -60,6 +61,13 @@ def test_a_person_finds_a_failure_among_10000_tasks_and_retries_all_like_it_two_
     assert len([row for row in left if row["status"] == "ARCHIVED"]) == 2
     (record, *_) = crowd.admin.read("/audit?action=task.retry")["items"]
     assert record["payload"]["reason"] == "the parser is mended"
+
+
+def test_all_that_fit_are_marked_and_the_server_gets_the_filter(crowd: RealTown) -> None:
+    drive("acts_on_all_that_fit", crowd, "500 or more", f"{len(NUMBERED_FROM_ONE):,}")
+
+    held = crowd.admin.read("/tasks?q=task%201&view=row&page_size=500")["items"]
+    assert {tuple(row["holds"]) for row in held} == {("paused",)}
 
 
 def test_rows_are_marked_singly_in_ranges_and_all(stocked: tuple[RealTown, dict[str, str]]) -> None:

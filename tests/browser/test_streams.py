@@ -49,6 +49,17 @@ def test_a_browser_that_lacks_much_shows_and_does_the_same(town: RealTown) -> No
     drive("works_in_a_browser_that_lacks_much", town, steps={"another task": lambda: another_task(town)})
 
 
+def test_all_that_is_shown_is_read_again_when_a_lost_stream_is_back(town: RealTown) -> None:
+    async def cut() -> None:
+        town.swarm.changes._stop()
+
+    steps = {
+        "cut the stream": lambda: town.run(cut()),
+        "a person comes": lambda: town.admin.ok("/persons", {"name": "Ada"}),
+    }
+    drive("reads_all_again_when_the_stream_is_back", town, steps=steps)
+
+
 def test_at_an_address_without_tls_the_page_says_what_to_do_instead(town: RealTown) -> None:
     drive("says_where_nobody_can_sign_in", town)
 

@@ -2,13 +2,13 @@
 
 import { useRef, useState } from "preact/hooks";
 import { api, ApiError, type Approval, type Explanation, type Task, type Verdict, type Waiting } from "../api.ts";
-import { edgesOf, Graph, nodesOf } from "../graph.tsx";
+import { edgesOf, Graph, nodesOf } from "../plan.ts";
 import { useKeys } from "../keys.ts";
-import { now, ofTask, say, useRead } from "../live.ts";
-import { Act, Ago, Command, NotDone, Refused, Skeleton, State, Value, When } from "../parts.tsx";
+import { now, ofTask, useRead } from "../live.ts";
+import { Act, Ago, Command, Fact, NotDone, Refused, Skeleton, State, Table, Trouble, Value, When, useAct } from "../parts.tsx";
 import { go } from "../route.ts";
 import { may } from "../state.ts";
-import { grouped, head, lookOfTask, money, safe, until } from "../words.ts";
+import { counted, grouped, head, lookOfTask, lookOfVerdict, money, safe, together, until } from "../words.ts";
 import { KINDS, nameOf, type PaneProps } from "./inbox.tsx";
 import type { Cause } from "./inbox/causes.ts";
 import { diff, folded } from "./inbox/diff.ts";
@@ -34,7 +34,7 @@ function Why({ cause }: { cause: Cause }) {
       {cause.explain && <Explained task={cause.explain} />}
       {!cause.explain && tasks.length > 0 && (
         <section class="card">
-          <h3>{tasks.length} {tasks.length === 1 ? "task" : "tasks"}</h3>
+          <h3>{counted(tasks.length, "task")}</h3>
           <ul class="of-tasks">
             {tasks.slice(0, TASKS_SHOWN).map((task) => (
               <li key={task.id}><State look={lookOfTask(task)} /><a href={`#/tasks/${task.id}`}>{safe(task.title)}</a><Ago time={task.ended_at ?? task.updated_at} /></li>
@@ -52,12 +52,8 @@ function Why({ cause }: { cause: Cause }) {
 function Explained({ task }: { task: string }) {
   const reading = useRead<Explanation>(`explain ${task}`, () => api.explain(task), { on: ofTask(task), every: 10_000 });
   const seen = reading.state.value, found = seen.data;
-  if (!found) return seen.error ? <Refused error={seen.error} what="the explanation" stale={false} at={0} /> : seen.slow ? <Skeleton rows={3} /> : null;
-  const causes = new Map<string, Waiting[]>();
-  for (const each of found.waiting) {
-    const like = `${each.reason} ${each.fix ?? each.detail}`;
-    causes.set(like, [...(causes.get(like) ?? []), each]);
-  }
+  if (!found) return <Trouble read={seen} what="the explanation" />;
+  const causes = together(found.waiting, (each: Waiting) => `${each.reason} ${each.fix ?? each.detail}`);
   return (
     <>
       {causes.size === 0 && <p class="said">{safe(found.summary)}</p>}
@@ -85,8 +81,7 @@ function Decision({ id, decided }: { id: string; decided: () => void }) {
     return { approval, task: found?.task ?? null };
   }, { every: 10_000 });
   const seen = reading.state.value;
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<ApiError | null>(null);
+  const doing = useAct(), { busy, problem } = doing;
   const [rejecting, setRejecting] = useState(false);
   const [reason, setReason] = useState(""), [answer, setAnswer] = useState("");
   // What was on the screen when the person began to read is what is decided on: a newer one shows its difference.
@@ -98,20 +93,15 @@ function Decision({ id, decided }: { id: string; decided: () => void }) {
   const changed = approval !== undefined && read.current!.hash !== approval.subject_hash;
 
   async function decide(run: (approval: Approval) => Promise<Approval>, done: string): Promise<void> {
-    if (!approval || busy) return;
-    setBusy(true);
-    setProblem(null);
-    try {
-      await run(approval);
-      say(done);
+    await doing.run(async () => {
+      try {
+        await run(approval!);
+      } catch (refused) {
+        await reading.again(); // never sent again by itself: the person looks at what it is now
+        throw refused;
+      }
       decided();
-    } catch (thrown) {
-      const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
-      setProblem(error);
-      say(error.message);
-      await reading.again(); // never sent again by itself: the person looks at what it is now
-      setBusy(false);
-    }
+    }, done);
   }
   const decidable = Boolean(approval && approval.state === "open" && !changed && may("approval.decide"));
   const approve = () => { if (decidable) void decide((each) => api.approve(each, ""), "Approved."); };
@@ -123,19 +113,19 @@ function Decision({ id, decided }: { id: string; decided: () => void }) {
     ...Object.fromEntries(choices.slice(0, 9).map((choice, index) => [String(index + 1), { does: `answer: ${choice}`, run: () => pick(choice) }])),
     Escape: { does: "back to the list", run: () => { if (rejecting) setRejecting(false); else go("#/inbox", true); } },
   });
-  if (!approval) return seen.error ? <Refused error={seen.error} what="the decision" stale={false} at={0} /> : seen.slow ? <Skeleton rows={6} /> : null;
+  if (!approval) return <Trouble read={seen} what="the decision" />;
   const task = seen.data!.task;
   return (
     <article aria-labelledby="question">
       <p class="over"><a class="back" href="#/inbox">← Inbox</a> {KINDS[approval.kind] ?? approval.kind} · <a href={`#/tasks/${approval.task_id}`}>{safe(task?.title ?? approval.task_title ?? approval.task_id)}</a></p>
       <h2 id="question">{safe(approval.question)}</h2>
       <dl class="facts">
-        <div><dt>asked by</dt><dd>{safe(nameOf(approval.asker || approval.asked_by)) || "–"}</dd></div>
-        <div><dt>since</dt><dd><When time={approval.opened_at} />, for <Ago time={approval.opened_at} /></dd></div>
-        <div><dt>ends</dt><dd>in {until(approval.expires_at, now.value)}; then it {atExpiry(approval.at_expiry)}</dd></div>
-        {task && <div><dt>spent so far</dt><dd>{spent(task)}</dd></div>}
-        {approval.step_up && <div><dt>needs</dt><dd>a sign-in of the last {Math.round(approval.step_up.max_age_seconds / 60)} minutes, with a token</dd></div>}
-        <div><dt>what you sign</dt><dd><code class="hash">{approval.subject_hash}</code><br /><small>A change of it makes the decision void.</small></dd></div>
+        <Fact name="asked by">{safe(nameOf(approval.asker || approval.asked_by)) || "–"}</Fact>
+        <Fact name="since"><When time={approval.opened_at} />, for <Ago time={approval.opened_at} /></Fact>
+        <Fact name="ends">in {until(approval.expires_at, now.value)}; then it {atExpiry(approval.at_expiry)}</Fact>
+        {task && <Fact name="spent so far">{spent(task)}</Fact>}
+        {approval.step_up && <Fact name="needs">a sign-in of the last {Math.round(approval.step_up.max_age_seconds / 60)} minutes, with a token</Fact>}
+        <Fact name="what you sign"><code class="hash">{approval.subject_hash}</code><br /><small>A change of it makes the decision void.</small></Fact>
       </dl>
       {changed && <Difference before={read.current!.subject} after={approval.subject} seen={() => { read.current = { hash: approval.subject_hash, subject: approval.subject }; lookAgain((times) => times + 1); }} />}
       <Subject approval={approval} task={task} />
@@ -189,7 +179,7 @@ function Difference({ before, after, seen }: { before: unknown; after: unknown; 
       {changes.length > 0 && (
         <pre class="diff" tabIndex={0} role="region" aria-label="Difference">
           {changes.map((each, at) => typeof each === "number"
-            ? <i key={at}>{`  … ${each} ${each === 1 ? "line" : "lines"} alike\n`}</i>
+            ? <i key={at}>{`  … ${counted(each, "line")} alike\n`}</i>
             : each.sign === "+" ? <ins key={at}>{`+ ${each.text}\n`}</ins> : each.sign === "-" ? <del key={at}>{`- ${each.text}\n`}</del> : `  ${each.text}\n`)}
         </pre>
       )}
@@ -210,8 +200,8 @@ function Subject({ approval, task }: { approval: Approval; task: Task | null }) 
   return (
     <>
       {verdict && <Judged verdict={verdict} />}
-      {plan && <section class="card"><h3>The plan: {plan.length} {plan.length === 1 ? "subtask" : "subtasks"}{more > 0 && ` and ${more} more`}</h3><Graph nodes={nodesOf(plan)} edges={edgesOf(plan)} label="The plan" /><PlanTable subtasks={plan} /></section>}
-      {results && <section class="card"><h3>The result: {results.length} {results.length === 1 ? "output" : "outputs"}{more > 0 && ` and ${more} more`}</h3>{results.map((each) => <Output key={each.subtask} task={approval.task_id} alone={results.length === 1} {...each} />)}</section>}
+      {plan && <section class="card"><h3>The plan: {counted(plan.length, "subtask")}{more > 0 && ` and ${more} more`}</h3><Graph nodes={nodesOf(plan)} edges={edgesOf(plan)} label="The plan" /><PlanTable subtasks={plan} /></section>}
+      {results && <section class="card"><h3>The result: {counted(results.length, "output")}{more > 0 && ` and ${more} more`}</h3>{results.map((each) => <Output key={each.subtask} task={approval.task_id} alone={results.length === 1} {...each} />)}</section>}
       {approval.kind === "question"
         ? null
         : plan || results
@@ -222,11 +212,10 @@ function Subject({ approval, task }: { approval: Approval; task: Task | null }) 
 }
 
 function Judged({ verdict }: { verdict: Verdict }) {
-  const tone = verdict.decision === "accept" ? "ok" : verdict.decision === "reject" ? "bad" : "hold";
   return (
     <section class="card">
       <h3>Verdict</h3>
-      <p><State look={{ tone, word: verdict.decision }} />{verdict.score !== null && ` · score ${verdict.score}`}</p>
+      <p><State look={lookOfVerdict(verdict.decision)} />{verdict.score !== null && ` · score ${verdict.score}`}</p>
       {verdict.reasons.length > 0 && <ul class="reasons">{verdict.reasons.map((reason) => <li key={reason}>{safe(reason)}</li>)}</ul>}
       {verdict.findings?.length > 0 && <ul class="reasons">{verdict.findings.map((each, at) => <li key={at}><b>{safe(each.severity ?? "finding")}</b> {safe(each.text ?? "")}</li>)}</ul>}
     </section>
@@ -263,13 +252,8 @@ function asValue(approval: Approval, text: string): unknown {
   }
 }
 
-function PlanTable({ subtasks }: { subtasks: Parts }) {
-  return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Subtasks of the plan">
-      <table>
-        <thead><tr><th scope="col">Subtask</th><th scope="col">What it does</th><th scope="col">Needs</th></tr></thead>
-        <tbody>{subtasks.map((each) => <tr key={each.key}><th scope="row">{safe(each.key)}</th><td>{safe(each.description)}</td><td>{(each.required_skills ?? []).map(safe).join(", ")}</td></tr>)}</tbody>
-      </table>
-    </div>
-  );
-}
+const PlanTable = ({ subtasks }: { subtasks: Parts }) => (
+  <Table name="Subtasks of the plan" columns={["Subtask", "What it does", "Needs"]}>
+    {subtasks.map((each) => <tr key={each.key}><th scope="row">{safe(each.key)}</th><td>{safe(each.description)}</td><td>{(each.required_skills ?? []).map(safe).join(", ")}</td></tr>)}
+  </Table>
+);

@@ -1,6 +1,5 @@
 // The pages of bots and of queues: who is there and what each does; what waits for whom.
 
-import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { lists, type Bot, type KillState, type LeaseHeld, type Page } from "../api.ts";
@@ -8,30 +7,18 @@ import { Chips, type Chip } from "../chips.tsx";
 import { useKeys } from "../keys.ts";
 import { useRead } from "../live.ts";
 import { FIRST_TASK } from "../query.ts";
-import { Act, Ago, Command, Dialog, Key, Labels, NotDone, State, Trouble, When, useAct } from "../parts.tsx";
-import { go, route, written } from "../route.ts";
+import { Act, Ago, Command, Dialog, Key, Labels, NotDone, Progress, State, Trouble, When, useAct, Fact, NothingFits } from "../parts.tsx";
+import { asked, go, put, written } from "../route.ts";
 import { may } from "../state.ts";
 import { Windowed } from "../windowed.tsx";
-import { grouped, money, safe, type Look } from "../words.ts";
+import { grouped, money, safe, type Look, near, counted } from "../words.ts";
 import { inOrder, killOf, lookOfBot, lookOfQueue, runBot } from "./fleet/states.ts";
 
-const ROW = 34, ROW_NARROW = 68;
 const SELDOM_MS = 10_000; // no change tells that a bot asked
 const QUEUES_SHOWN = 300;
 const KIND: Record<string, string> = { Planner: "plans", Executor: "executes", Evaluator: "reviews" };
-const narrow = signal(matchMedia("(max-width: 760px)").matches);
-matchMedia("(max-width: 760px)").addEventListener("change", (event) => { narrow.value = event.matches; });
 
 const killsFor = async (): Promise<KillState[]> => (may("kill.read") ? (await lists.kills()).items : []);
-
-function useQuery(page: string): [URLSearchParams, (changes: Record<string, string>, replace?: boolean) => void] {
-  const { query } = route.value;
-  return [query, (changes, replace = true) => {
-    const next = new URLSearchParams(query);
-    for (const [name, value] of Object.entries(changes)) if (value) next.set(name, value); else next.delete(name);
-    go(written([page], next), replace);
-  }];
-}
 
 /** Chips of the states that there are. */
 function chipsOf(looks: Look[], pressed: string): Chip[] {
@@ -46,8 +33,7 @@ function chipsOf(looks: Look[], pressed: string): Chip[] {
 // ---- Bots --------------------------------------------------------------------------------------------------------------
 
 export function Bots() {
-  const [query, set] = useQuery("bots");
-  const line = query.get("q") ?? "", only = query.get("state") ?? "", open = query.get("bot") ?? "";
+  const line = asked("q"), only = asked("state"), open = asked("bot");
   const field = useRef<HTMLInputElement>(null);
   const reading = useRead("bots", async () => {
     const [bots, kills, costs] = await Promise.all([lists.bots(), killsFor(), may("bot.read") ? lists.costsByBot().catch(() => null) : null]);
@@ -61,23 +47,23 @@ export function Bots() {
   const bots = named.filter((bot) => !only || lookOfBot(bot, kills).word === only);
   const chosen = bots.findIndex((bot) => bot.id === open);
   const shown = all.find((bot) => bot.id === open);
-  const choose = (index: number) => { const bot = bots[Math.max(0, Math.min(index, bots.length - 1))]; if (bot) set({ bot: bot.id }); };
+  const choose = (index: number) => { const bot = near(bots, index); if (bot) put({ bot: bot.id }); };
   useKeys({
     j: { does: "next bot", run: () => choose(chosen + 1) },
     k: { does: "previous bot", run: () => choose(chosen - 1) },
     "/": { does: "search in names and skills", run: () => field.current!.focus() },
-    Escape: { does: "close the bot, then take back filters", run: () => { if (document.activeElement === field.current) field.current!.blur(); else if (open) set({ bot: "" }); else set({ q: "", state: "" }); } },
+    Escape: { does: "close the bot, then take back filters", run: () => { if (document.activeElement === field.current) field.current!.blur(); else if (open) put({ bot: "" }); else put({ q: "", state: "" }); } },
   });
   useEffect(() => { if (field.current && document.activeElement !== field.current) field.current.value = line; }, [line]);
   const row = (index: number) => {
     const bot = bots[index]!, on = index === chosen;
     return (
-      <div key={bot.id} role="row" aria-rowindex={index + 2} class={`task-row bot-row ${on ? "chosen" : ""}`} aria-current={on ? "true" : undefined} onClick={() => set({ bot: bot.id })}>
+      <div key={bot.id} role="row" aria-rowindex={index + 2} class={`task-row bot-row ${on ? "chosen" : ""}`} aria-current={on ? "true" : undefined} onClick={() => put({ bot: bot.id })}>
         <span role="cell" class="c-state"><State look={lookOfBot(bot, kills)} /></span>
         <span role="cell" class="c-title"><a href={`#/bots?bot=${bot.id}`} tabIndex={index === Math.max(0, chosen) ? 0 : -1} onClick={(event) => event.preventDefault()}>{safe(bot.name)}</a></span>
         <span role="cell" class="c-bot">{KIND[bot.type] ?? safe(bot.type)}</span>
         <span role="cell" class="c-labels">{bot.skills.map((skill) => <span class="label" key={skill}>{safe(skill)}</span>)}{!bot.skills.length && <span class="none">–</span>}</span>
-        <span role="cell" class="c-progress"><Load bot={bot} /></span>
+        <span role="cell" class="c-progress"><Progress use done={bot.held} total={bot.capacity} /></span>
         <span role="cell" class="c-cost">{money(seen.data?.costs.get(bot.name)?.cost_micro_usd)}</span>
         <span role="cell" class="c-changed">{bot.last_seen ? <><Ago time={bot.last_seen} /> ago</> : "–"}</span>
       </div>
@@ -89,41 +75,29 @@ export function Bots() {
       <div class="fleet-list">
         {all.length > 0 && (
           <div class="filters">
-            <form role="search" class="line" onSubmit={(event) => { event.preventDefault(); set({ q: field.current!.value.trim() }); field.current!.blur(); }}>
+            <form role="search" class="line" onSubmit={(event) => { event.preventDefault(); put({ q: field.current!.value.trim() }); field.current!.blur(); }}>
               <label class="hidden-text" for="bots-query">Search bots</label>
               <input id="bots-query" ref={field} type="search" defaultValue={line} spellcheck={false} placeholder="name, kind, skill or owner   ( / )" />
             </form>
-            <Chips chips={chipsOf(named.map((bot) => lookOfBot(bot, kills)), only)} toggle={(id) => set({ state: only === id ? "" : id })} />
+            <Chips chips={chipsOf(named.map((bot) => lookOfBot(bot, kills)), only)} toggle={(id) => put({ state: only === id ? "" : id })} />
           </div>
         )}
         <Trouble read={seen} what="the bots" />
         {seen.data && !all.length && <div class="empty"><h2>No bot is here yet.</h2><p>Start one, and it shows here: <Command text="swarmkeeper bot run FILE" /></p></div>}
         {all.length > 0 && !bots.length && (
-          <div class="empty"><h2>No bot fits.</h2><p class="acts">
-            {line && <button type="button" class="small" onClick={() => set({ q: "" })}>Drop {safe(line)}</button>}
-            {only && <button type="button" class="small" onClick={() => set({ state: "" })}>Drop {safe(only)}</button>}
-          </p></div>
+          <NothingFits title="No bot fits." drops={["q", "state"].filter(asked).map((name) => ({ name: asked(name), drop: () => put({ [name]: null }) }))} />
         )}
         {bots.length > 0 && (
-          <Windowed count={bots.length} rowHeight={narrow.value ? ROW_NARROW : ROW} row={row} chosen={chosen} label="Bots" total={bots.length} nearEnd={() => undefined}
+          <Windowed count={bots.length} row={row} chosen={chosen} label="Bots" total={bots.length} nearEnd={() => undefined}
             headRow={<div role="rowgroup" class="head"><div role="row" class="task-row bot-row" aria-rowindex={1}>
               <span role="columnheader">State</span><span role="columnheader">Name</span><span role="columnheader" class="c-bot">Kind</span><span role="columnheader" class="c-labels">Skills</span>
               <span role="columnheader">Load</span><span role="columnheader" class="c-cost">30 days</span><span role="columnheader" class="c-changed">Seen</span>
             </div></div>} />
         )}
-        {bots.length > 0 && <p class="foot">{grouped(bots.length)} {bots.length === 1 ? "bot" : "bots"}{seen.data?.more && ", and more that are not shown"}<span class="hints"><Key>j</Key> <Key>k</Key> choose</span></p>}
+        {bots.length > 0 && <p class="foot">{counted(bots.length, "bot")}{seen.data?.more && ", and more that are not shown"}<span class="hints"><Key>j</Key> <Key>k</Key> choose</span></p>}
       </div>
-      {shown && <Inspector key={shown.id} bot={shown} kills={kills} cost={seen.data?.costs.get(shown.name)} again={reading.again} close={() => set({ bot: "" })} />}
+      {shown && <Inspector key={shown.id} bot={shown} kills={kills} cost={seen.data?.costs.get(shown.name)} again={reading.again} close={() => put({ bot: "" })} />}
     </div>
-  );
-}
-
-function Load({ bot }: { bot: Bot }) {
-  return (
-    <span class="progress">
-      <svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="6" /><rect class="load" width={Math.min(100, (100 * bot.held) / bot.capacity)} height="6" /></svg>
-      {bot.held}/{bot.capacity}
-    </span>
   );
 }
 
@@ -151,14 +125,14 @@ function Inspector({ bot, kills, cost, again, close }: Shown) {
       {kill && <p class="trouble">Killed{kill.kind === "bot" ? "" : ` with its ${kill.kind}`} <Ago time={kill.placed_at} /> ago: {safe(kill.reason)}{kill.until && <> Until <When time={kill.until} />.</>}</p>}
       {bot.status === "away" && <p class="trouble">It has not called for two minutes. What it held goes to others.</p>}
       <dl class="facts">
-        <div><dt>Kind</dt><dd>{bot.type}{bot.dedicated && ", only what needs its skills"}</dd></div>
-        <div><dt>Version</dt><dd>{safe(bot.version)}</dd></div>
-        {bot.owner && <div><dt>Owner</dt><dd>{safe(bot.owner)}</dd></div>}
-        <div><dt>Skills</dt><dd>{bot.skills.length ? bot.skills.map(safe).join(", ") : "none: it takes what needs none"}</dd></div>
-        {Object.keys(bot.labels).length > 0 && <div><dt>Labels</dt><dd><Labels labels={bot.labels} /></dd></div>}
-        <div><dt>Here since</dt><dd><When time={bot.created_at} /></dd></div>
-        <div><dt>Last seen</dt><dd>{bot.last_seen ? <><Ago time={bot.last_seen} /> ago</> : "–"}</dd></div>
-        {cost && <div><dt>30 days</dt><dd>{money(cost.cost_micro_usd)} in {grouped(cost.attempts)} {cost.attempts === 1 ? "attempt" : "attempts"} that told their cost</dd></div>}
+        <Fact name="Kind">{bot.type}{bot.dedicated && ", only what needs its skills"}</Fact>
+        <Fact name="Version">{safe(bot.version)}</Fact>
+        {bot.owner && <Fact name="Owner">{safe(bot.owner)}</Fact>}
+        <Fact name="Skills">{bot.skills.length ? bot.skills.map(safe).join(", ") : "none: it takes what needs none"}</Fact>
+        {Object.keys(bot.labels).length > 0 && <Fact name="Labels"><Labels labels={bot.labels} /></Fact>}
+        <Fact name="Here since"><When time={bot.created_at} /></Fact>
+        <Fact name="Last seen">{bot.last_seen ? <><Ago time={bot.last_seen} /> ago</> : "–"}</Fact>
+        {cost && <Fact name="30 days">{money(cost.cost_micro_usd)} in {counted(cost.attempts, "attempt")} that told their cost</Fact>}
       </dl>
       <div class="acts">
         <Act action={drained ? "bot.enable" : "bot.drain"} keys="d" busy={busy} run={drain}>{drained ? "Enable" : "Drain"}</Act>
@@ -190,7 +164,6 @@ function Inspector({ bot, kills, cost, again, close }: Shown) {
 
 function KillDialog({ bot, busy, close, run }: { bot: Bot; busy: boolean; close: () => void; run: (reason: string) => void }) {
   const [reason, setReason] = useState("");
-  useKeys({ Escape: { does: "", run: close } }, true);
   return (
     <Dialog title={`Kill ${safe(bot.name)}`} close={close}>
       <form class="bulk ask" onSubmit={(event) => { event.preventDefault(); if (reason.trim() && !busy) run(reason.trim()); }}>
@@ -205,8 +178,7 @@ function KillDialog({ bot, busy, close, run }: { bot: Bot; busy: boolean; close:
 // ---- Queues ------------------------------------------------------------------------------------------------------------
 
 export function Queues() {
-  const [query, set] = useQuery("queues");
-  const only = query.get("state") ?? "";
+  const only = asked("state");
   const [chosen, setChosen] = useState(-1);
   const reading = useRead("queues", async () => {
     const [queues, kills] = await Promise.all([lists.queues(), killsFor()]);
@@ -215,22 +187,22 @@ export function Queues() {
   const seen = reading.state.value, kills = seen.data?.kills ?? [];
   const all = [...(seen.data?.items ?? [])].sort(inOrder((queue) => lookOfQueue(queue, kills), (queue) => queue.waiting, (queue) => `${queue.kind} ${queue.skills.join(" ")}`));
   const queues = all.filter((queue) => !only || lookOfQueue(queue, kills).word === only).slice(0, QUEUES_SHOWN);
-  const address = (index: number) => `#/bots?${new URLSearchParams({ q: [...queues[index]!.skills, queues[index]!.assign_to ?? ""].join(" ").trim() })}`;
+  const address = (index: number) => written(["bots"], { q: [...queues[index]!.skills, queues[index]!.assign_to ?? ""].join(" ").trim() });
   useKeys({
     j: { does: "next queue", run: () => setChosen((at) => Math.min(at + 1, queues.length - 1)) },
     k: { does: "previous queue", run: () => setChosen((at) => Math.max(at - 1, 0)) },
     Enter: { does: "show the bots that can do it", run: () => { if (queues[chosen]) go(address(chosen)); } },
-    Escape: { does: "take back the filter", run: () => set({ state: "" }) },
+    Escape: { does: "take back the filter", run: () => put({ state: "" }) },
   });
   useEffect(() => document.querySelector(".queues tr.chosen")?.scrollIntoView({ block: "nearest" }), [chosen]);
   const number = (n: number, atLeast = false): ComponentChildren => (n ? `${grouped(n)}${atLeast ? "+" : ""}` : <span class="none">0</span>);
   return (
     <div class="tasks queues">
       <h1 class="hidden-text">Queues</h1>
-      {all.length > 0 && <div class="filters"><Chips chips={chipsOf(all.map((queue) => lookOfQueue(queue, kills)), only)} toggle={(id) => set({ state: only === id ? "" : id })} /></div>}
+      {all.length > 0 && <div class="filters"><Chips chips={chipsOf(all.map((queue) => lookOfQueue(queue, kills)), only)} toggle={(id) => put({ state: only === id ? "" : id })} /></div>}
       <Trouble read={seen} what="the queues" />
       {seen.data && !all.length && <div class="empty"><h2>Nothing waits, and nothing is worked on.</h2><p>The work of a task shows here: <Command text={FIRST_TASK} /></p></div>}
-      {all.length > 0 && !queues.length && <div class="empty"><h2>No queue is like this now.</h2><button type="button" class="small" onClick={() => set({ state: "" })}>Drop {safe(only)}</button></div>}
+      {all.length > 0 && !queues.length && <NothingFits title="No queue is like this now." drops={[{ name: only, drop: () => put({ state: null }) }]} />}
       {queues.length > 0 && (
         <div class="scroll-x">
           <table>
@@ -262,7 +234,7 @@ export function Queues() {
           </table>
         </div>
       )}
-      {queues.length > 0 && <p class="foot">{grouped(queues.length)} {queues.length === 1 ? "queue" : "queues"}{(seen.data?.more || all.length > QUEUES_SHOWN) && ", and more that are not shown"}<span class="hints"><Key>j</Key> <Key>k</Key> <Key>Enter</Key> its bots</span></p>}
+      {queues.length > 0 && <p class="foot">{counted(queues.length, "queue")}{(seen.data?.more || all.length > QUEUES_SHOWN) && ", and more that are not shown"}<span class="hints"><Key>j</Key> <Key>k</Key> <Key>Enter</Key> its bots</span></p>}
     </div>
   );
 }

@@ -10,7 +10,7 @@ import { Command, Glyph, Key, Skeleton, Trouble } from "../parts.tsx";
 import { FIRST_TASK } from "../query.ts";
 import { go, route, written } from "../route.ts";
 import { may } from "../state.ts";
-import { grouped, safe, since, until, type Tone } from "../words.ts";
+import { grouped, safe, since, until, type Tone, near } from "../words.ts";
 import { failures, longest, paused, stuck, type Cause } from "./inbox/causes.ts";
 
 const DAY_MS = 86_400_000;
@@ -46,11 +46,11 @@ export function Inbox({ pane: Pane }: { pane: ComponentType<PaneProps> }) {
   const query = route.value.query;
   const chosen = query.get("approval") ?? query.get("row");
   const entries: Entry[] = [
-    ...approvals.map((each) => ({ key: each.id, href: written(["inbox"], new URLSearchParams({ approval: each.id })), opens: `#/tasks/${each.task_id}` })),
+    ...approvals.map((each) => ({ key: each.id, href: written(["inbox"], { approval: each.id }), opens: `#/tasks/${each.task_id}` })),
     ...[...causes, ...failed, ...open].map((each) => ({ key: each.key, href: hrefOf(each), opens: each.tasks.length === 1 ? `#/tasks/${each.tasks[0]!.id}` : each.more?.href })),
   ];
   const at = entries.findIndex((each) => each.key === chosen);
-  const step = (to: number) => { const entry = entries[Math.max(0, Math.min(to, entries.length - 1))]; if (entry) go(entry.href, true); };
+  const step = (to: number) => { const entry = near(entries, to); if (entry) go(entry.href, true); };
   useEffect(() => { if (needs.data) approvalsOpen.value ??= needs.data.open; }, [needs.data]); // without a stream of changes
   useEffect(() => document.querySelector(".list [aria-current]")?.scrollIntoView({ block: "nearest" }), [chosen]);
   useKeys({
@@ -79,7 +79,7 @@ export function Inbox({ pane: Pane }: { pane: ComponentType<PaneProps> }) {
         {approvals.length > 0 && (
           <Part id="needs" name="Needs you" column="ends in">
             {approvals.map((each) => (
-              <Row key={each.id} href={written(["inbox"], new URLSearchParams({ approval: each.id }))} chosen={each.id === chosen} tone="hold"
+              <Row key={each.id} href={written(["inbox"], { approval: each.id })} chosen={each.id === chosen} tone="hold"
                 title={safe(each.task_title ?? each.question)} age={until(each.expires_at, now.value)}
                 small={`${KINDS[each.kind] ?? each.kind}${each.asker ? ` (${safe(nameOf(each.asker))})` : ""}${each.task_title ? `: ${safe(each.question)}` : ""} · for ${since(each.opened_at, now.value)}`} />
             ))}
@@ -102,7 +102,7 @@ export function Inbox({ pane: Pane }: { pane: ComponentType<PaneProps> }) {
   );
 }
 
-const hrefOf = (cause: Cause): string => written(["inbox"], new URLSearchParams({ row: cause.key }));
+const hrefOf = (cause: Cause): string => written(["inbox"], { row: cause.key });
 
 /** A key that has no owner is named by its end. */
 export const nameOf = (asker: string): string => (/^key_\w+$/.test(asker) ? `key …${asker.slice(-5)}` : asker);

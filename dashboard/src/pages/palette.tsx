@@ -4,7 +4,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, type TaskFound } from "../api.ts";
 import { ahead, palette, type PAGES } from "../frame.tsx";
-import { useKeys } from "../keys.ts";
 import { Key, State } from "../parts.tsx";
 import { go, written } from "../route.ts";
 import { may } from "../state.ts";
@@ -15,7 +14,7 @@ interface Entry { group: string; name: string; keys?: string; task?: TaskFound; 
 const TYPING_MS = 150;
 const IDS: [RegExp, string, (id: string) => string][] = [
   [/^tsk_\w+$/, "the task", (id) => `#/tasks/${id}`],
-  [/^apr_\w+$/, "the decision", (id) => written(["inbox"], new URLSearchParams({ approval: id }))],
+  [/^apr_\w+$/, "the decision", (id) => written(["inbox"], { approval: id })],
   [/^bot_\w+$/, "the bot", (id) => `#/bots?bot=${id}`],
 ];
 
@@ -25,7 +24,6 @@ export function Palette({ pages }: { pages: typeof PAGES }) {
   const [at, setAt] = useState(0);
   const [found, setFound] = useState<{ of: string; tasks: TaskFound[]; problem: string }>({ of: "", tasks: [], problem: "" });
   const close = () => { palette.value = null; };
-  useKeys({ Escape: { does: "", run: close } }, true);
   useLayoutEffect(() => field.current!.focus(), []);
 
   const wanted = text.trim();
@@ -53,7 +51,7 @@ export function Palette({ pages }: { pages: typeof PAGES }) {
   for (const action of palette.value ?? []) if (fits(action.does)) entries.push({ group: "On this page", name: action.does, keys: action.keys, run: action.run });
   if (searched) {
     for (const task of found.tasks) entries.push({ group: "Tasks", name: task.title, task, run: () => go(`#/tasks/${task.id}`) });
-    entries.push({ group: "Tasks", name: `List all tasks with “${wanted}”`, run: () => go(written(["tasks"], new URLSearchParams({ q: wanted }))) });
+    entries.push({ group: "Tasks", name: `List all tasks with “${wanted}”`, run: () => go(written(["tasks"], { q: wanted })) });
   }
   const chosen = Math.min(at, entries.length - 1);
   useLayoutEffect(() => list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }), [chosen, entries.length]);

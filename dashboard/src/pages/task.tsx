@@ -6,9 +6,9 @@ import { api, type Subtask, type Task } from "../api.ts";
 import { useKeys, type Keys } from "../keys.ts";
 import { connection, ofTask, useRead } from "../live.ts";
 import { Act, Labels, NotDone, State, Trouble, When, useAct } from "../parts.tsx";
-import { go, route, written } from "../route.ts";
+import { address, go, put as set, route, written, type Changes } from "../route.ts";
 import { may } from "../state.ts";
-import { grouped, lookOfTask, money, safe } from "../words.ts";
+import { grouped, lookOfTask, money, near, safe } from "../words.ts";
 import { Ask, type Verb } from "./task/ask.tsx";
 import { calls } from "./task/calls.ts";
 import { AuditRecords, Events, Messages } from "./task/feeds.tsx";
@@ -20,7 +20,7 @@ import { Why } from "./task/why.tsx";
 const TABS = ["plan", "results", "events", "audit", "messages"];
 
 interface Seen { task: Task; etag: string; subtasks: Subtask[] }
-export type Put = (changes: Record<string, string | null>) => void;
+export type Put = (changes: Changes) => void;
 
 export function TaskPage({ id }: { id: string }) {
   const reading = useRead<Seen>(`task ${id}`, async (before) => {
@@ -32,16 +32,10 @@ export function TaskPage({ id }: { id: string }) {
   const { busy, problem, run: once } = useAct();
   const query = route.value.query;
   const chosen = query.get("subtask") ?? undefined, tab = query.get("tab") ?? "plan";
-  const to = (changes: Record<string, string | null>) => {
-    const next = new URLSearchParams(query);
-    for (const [name, value] of Object.entries(changes)) if (value === null) next.delete(name); else next.set(name, value);
-    return written(["tasks", id], next);
-  };
-  const set: Put = (changes) => go(to(changes), true);
   const task = seen.data?.task, subtasks = seen.data?.subtasks ?? [];
   const step = (by: number) => {
     const at = subtasks.findIndex((each) => each.key === chosen);
-    const next = subtasks[Math.max(0, Math.min(at + by, subtasks.length - 1))];
+    const next = near(subtasks, at + by);
     if (next) set({ subtask: next.key });
   };
 
@@ -94,7 +88,7 @@ export function TaskPage({ id }: { id: string }) {
         <header class="task-head">
           <div class="title"><h1>{safe(task.title)}</h1> <State look={lookOfTask(task)} /></div>
           <div class="acts">
-            {approval && <a class="button main" href={written(["inbox"], new URLSearchParams({ approval }))}>Decide…</a>}
+            {approval && <a class="button main" href={written(["inbox"], { approval })}>Decide…</a>}
             {offers.map((each) => <Act key={each.name} action={each.action} kind={each.kind} busy={busy} keys={each.key} run={each.run}>{each.name}</Act>)}
           </div>
           <p class="facts-line">
@@ -109,7 +103,7 @@ export function TaskPage({ id }: { id: string }) {
         {seen.error && <Trouble read={seen} what="the task" />}
         <Why task={task} choose={(subtask) => set({ subtask })} />
         <nav class="tabs" aria-label="Of this task">
-          {TABS.map((each, at) => <a key={each} class="tab" href={to({ tab: at ? each : null })} aria-current={each === tab ? "page" : undefined}>{each}</a>)}
+          {TABS.map((each, at) => <a key={each} class="tab" href={address({ tab: at ? each : null })} aria-current={each === tab ? "page" : undefined}>{each}</a>)}
         </nav>
         {tab === "results" ? <Results task={task} subtasks={subtasks} />
           : tab === "events" ? <Events id={id} />

@@ -1,31 +1,27 @@
 // The list of tasks. The query line is in the address, and nothing else decides what is shown.
 
 import type { ComponentChildren } from "preact";
-import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { lists, type TaskFilter, type TaskRow, type Tally } from "../api.ts";
 import { useKeys } from "../keys.ts";
 import { counts, ofTasks, say, useRead } from "../live.ts";
 import { Chips } from "../chips.tsx";
-import { Command, Key, Trouble } from "../parts.tsx";
-import { FIRST_TASK, has, toggled, tokens, understood } from "../query.ts";
-import { go, route, written } from "../route.ts";
+import { Command, Key, NothingFits, Trouble } from "../parts.tsx";
+import { FIRST_TASK, has, STATUSES, toggled, tokens, understood } from "../query.ts";
+import { asked, go, put } from "../route.ts";
 import { Windowed } from "../windowed.tsx";
-import { grouped, safe, type Tone } from "../words.ts";
+import { counted, grouped, type Tone } from "../words.ts";
 import { Bulk, BulkButton, Outcome } from "./tasks/bulk.tsx";
 import { Line } from "./tasks/line.tsx";
 import { Rows } from "./tasks/rows.ts";
 import { errorOf, Head, Row } from "./tasks/table.tsx";
 
-const ROW = 34, ROW_NARROW = 68;
 const MARKS_MAX = 10_000; // of an operation
 const FILTERS: { status: string; tone: Tone }[] = [
   { status: "in_progress", tone: "run" }, { status: "planned", tone: "wait" }, { status: "created", tone: "wait" },
   { status: "completed", tone: "eye" }, { status: "failed", tone: "bad" }, { status: "archived", tone: "ok" },
 ];
 
-const narrow = signal(matchMedia("(max-width: 760px)").matches);
-matchMedia("(max-width: 760px)").addEventListener("change", (event) => { narrow.value = event.matches; });
 
 const sum = (numbers: Record<string, number>, only: string[]) => Object.entries(numbers).reduce((all, [status, n]) => (!only.length || only.includes(status) ? all + n : all), 0);
 const STATUS = /^[A-Z_]+$/; // other counts are of what is open
@@ -43,12 +39,12 @@ function useTally(filter: TaskFilter): { by: Record<string, number> | null; numb
 }
 
 export function Tasks() {
-  const query = route.value.query, line = query.get("q") ?? "", operation = query.get("op") ?? "";
+  const line = asked("q"), operation = asked("op");
   const { filter, problems } = useMemo(() => understood(line), [line]);
   const field = useRef<HTMLInputElement | null>(null);
-  const held = useRef<{ line: string; rows: Rows; marks: Set<string>; last: number }>(undefined);
-  if (held.current?.line !== line) held.current = { line, rows: new Rows((size, token) => lists.rows(filter, size, token)), marks: new Set(), last: -1 };
-  const { rows, marks } = held.current;
+  const held = useRef<{ line: string; rows: Rows; marks: Set<string>; every: boolean; last: number }>(undefined);
+  if (held.current?.line !== line) held.current = { line, rows: new Rows((size, token) => lists.rows(filter, size, token)), marks: new Set(), every: false, last: -1 };
+  const { rows, marks, every } = held.current;
   const [chosen, setChosen] = useState(-1);
   const [, setChanged] = useState(0);
   const [asking, setAsking] = useState(false);
@@ -61,17 +57,20 @@ export function Tasks() {
   const tally = useTally(filter);
 
   const titles = (task: string) => rows.all.find((row) => row.id === task)?.title;
-  const address = (changes: Record<string, string>) => {
-    const next = new URLSearchParams(Object.entries({ q: line, ...changes }).filter(([, value]) => value));
-    return written(["tasks"], next);
-  };
-  const show = (next: string) => { setChosen(-1); go(address({ q: next })); };
+  const show = (next: string) => { setChosen(-1); put({ q: next }, false); };
   // The next scroll tries again; whether the server answers is shown by the read above.
   const nearEnd = () => { if (rows.more) rows.next().then(changed, () => undefined); };
 
+  const markShown = () => { for (const { id } of rows.all) marks.add(id); };
+  /** Who marks single tasks after all that fit begins with those that are shown. */
+  function singly(): void {
+    if (held.current!.every) markShown();
+    held.current!.every = false;
+  }
   function mark(index: number, range = false): void {
     const task = rows.all[index];
     if (!task) return;
+    singly();
     const on = !marks.has(task.id);
     const [from, to] = range && held.current!.last >= 0 ? [Math.min(index, held.current!.last), Math.max(index, held.current!.last)] : [index, index];
     for (const { id } of rows.all.slice(from, to + 1)) if (range || on) marks.add(id); else marks.delete(id);
@@ -79,26 +78,35 @@ export function Tasks() {
     setChosen(index);
     changed();
   }
-  /** Mark all that fit, or of those only what failed like the chosen one; what is not read yet is read. */
-  async function markAll(error?: string): Promise<void> {
+  /** Mark all that are shown; again: all that fit, also those that are not read yet. The server then gets the filter. */
+  function markAll(): void {
+    const all = rows.all.every(({ id }) => marks.has(id));
+    if (all && rows.more) held.current!.every = true;
+    markShown();
+    say(all && rows.more ? "All that fit are marked." : `${grouped(marks.size)} marked.${rows.more ? " Again marks all that fit." : ""}`);
+    changed();
+  }
+  /** Mark what failed like the chosen one; what is not read yet is read. */
+  async function markAlike(error: string): Promise<void> {
     const of = held.current!;
+    singly();
     try {
       while (rows.more && rows.all.length < MARKS_MAX && held.current === of) await rows.next(500);
     } catch {
       say("The server does not answer: only what was read is marked.");
     }
-    const found = rows.all.filter((row) => error === undefined || errorOf(row) === error).slice(0, MARKS_MAX);
-    for (const { id } of found) marks.add(id);
+    for (const row of rows.all) if (errorOf(row) === error) marks.add(row.id);
     say(`${grouped(marks.size)} marked.${rows.more ? ` More than ${grouped(MARKS_MAX)} fit.` : ""}`);
     changed();
   }
   const move = (by: number, extend = false) => {
     const next = Math.max(0, Math.min(chosen + by, tasks.length - 1));
+    if (extend) singly();
     if (extend) { if (chosen >= 0) marks.add(tasks[chosen]!.id); if (tasks[next]) marks.add(tasks[next].id); held.current!.last = next; }
     setChosen(next);
   };
-  const alike = () => { const task = tasks[chosen]; if (task && errorOf(task)) void markAll(errorOf(task)); };
-  const unmark = () => { marks.clear(); changed(); };
+  const alike = () => { const task = tasks[chosen]; if (task && errorOf(task)) void markAlike(errorOf(task)); };
+  const unmark = () => { marks.clear(); held.current!.every = false; changed(); };
   const act = () => { if (marks.size) setAsking(true); };
   // The focus goes where the keys go, if it is in the table.
   useEffect(() => {
@@ -112,8 +120,8 @@ export function Tasks() {
     Space: { does: "the same", run: () => mark(chosen) },
     J: { does: "mark, and go on", run: () => move(1, true) },
     K: { does: "mark, and go back", run: () => move(-1, true) },
-    "*": { does: "mark all that fit", run: () => void markAll() },
-    "=": { does: "mark all that fit and failed like this one", run: alike },
+    "*": { does: "mark all that are shown; again: all that fit", run: markAll },
+    "=": { does: "mark all that failed like this one", run: alike },
     b: { does: "act on all that is marked", run: act },
     "/": { does: "write a query", run: () => field.current!.focus() },
     "!": { does: "failed only", run: () => show(toggled(line, "status:failed")) },
@@ -121,13 +129,16 @@ export function Tasks() {
   });
   // A row that has not changed is not drawn again: scrolling costs the rows that come into view.
   const row = (index: number) => {
-    const task = tasks[index]!, of = [index, index === chosen, index === Math.max(0, chosen), marks.has(task.id)] as const;
+    const task = tasks[index]!, of = [index, index === chosen, index === Math.max(0, chosen), every || marks.has(task.id)] as const;
     const before = drawn.current.get(task);
     if (before?.of.every((each, at) => each === of[at])) return before.row;
     const made = <Row key={task.id} task={task} index={of[0]} chosen={of[1]} stop={of[2]} marked={of[3]} choose={setChosen} mark={mark} />;
     drawn.current.set(task, { of, row: made });
     return made;
   };
+  const number = tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks.length)}${rows.more ? " and more" : ""}`;
+  const many = `${number} that fit`;
+  const { order_by: _, ...fits } = filter;
   return (
     <div class="tasks">
       <h1 class="hidden-text">Tasks</h1>
@@ -139,30 +150,24 @@ export function Tasks() {
         />
       </div>
       <Trouble read={{ ...seen, data: seen.data && rows }} what="the tasks" />
-      {seen.data && !tasks.length && (line ? <NothingFits line={line} filter={filter} show={show} /> : <div class="empty"><h2>There is no task yet.</h2><p>Submit one, and it shows here: <Command text={FIRST_TASK} /></p></div>)}
+      {seen.data && !tasks.length && (line ? (
+        <NothingFits title="No task fits." drops={tokens(line).map((name) => ({ name, drop: () => show(toggled(line, name)) }))}>
+          {filter.q && <p>Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.</p>}
+        </NothingFits>
+      ) : <div class="empty"><h2>There is no task yet.</h2><p>Submit one, and it shows here: <Command text={FIRST_TASK} /></p></div>)}
       {tasks.length > 0 && (
-        <Windowed count={tasks.length} rowHeight={narrow.value ? ROW_NARROW : ROW} row={row} chosen={chosen} label="Tasks" total={rows.more ? -1 : tasks.length} nearEnd={nearEnd} seen={(begin) => { view.current = begin; }} headRow={<Head />} />
+        <Windowed count={tasks.length} row={row} chosen={chosen} label="Tasks" total={rows.more ? -1 : tasks.length} nearEnd={nearEnd} seen={(begin) => { view.current = begin; }} headRow={<Head />} />
       )}
       {tasks.length > 0 && (
         <p class="foot">
           {marks.size > 0
-            ? <><b>{grouped(marks.size)} marked</b> <BulkButton run={act} /> <button type="button" class="quiet" onClick={unmark}>Unmark<Key>Esc</Key></button></>
-            : <>{tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks.length)}${rows.more ? " and more" : ""}`} {tally.number === 1 ? "task" : "tasks"}</>}
+            ? <><b>{every ? `All ${many} marked` : `${grouped(marks.size)} marked`}</b>{!every && rows.more && rows.all.every(({ id }) => marks.has(id)) && <button type="button" class="quiet" onClick={markAll}>Mark all {many}<Key>*</Key></button>} <BulkButton run={act} /> <button type="button" class="quiet" onClick={unmark}>Unmark<Key>Esc</Key></button></>
+            : `${number} ${tally.number === 1 ? "task" : "tasks"}`}
           <span class="hints"><Key>j</Key> <Key>k</Key> <Key>Enter</Key> open · <Key>m</Key> mark · <Key>*</Key> all{marks.size === 0 && <> · <Key>=</Key> failed alike</>}</span>
         </p>
       )}
-      {asking && <Bulk ids={[...marks]} titles={titles} close={() => setAsking(false)} begun={(id) => { setAsking(false); marks.clear(); go(address({ op: id }), true); }} />}
-      {operation && <Outcome operation={operation} titles={titles} close={() => { go(address({ op: "" }), true); void reading.again(); }} />}
-    </div>
-  );
-}
-
-function NothingFits({ line, filter, show }: { line: string; filter: TaskFilter; show: (line: string) => void }) {
-  return (
-    <div class="empty">
-      <h2>No task fits.</h2>
-      {filter.q && <p>Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.</p>}
-      <p class="acts">{tokens(line).map((word) => <button type="button" class="small" key={word} onClick={() => show(toggled(line, word))}>Drop {safe(word)}</button>)}</p>
+      {asking && <Bulk of={every ? { filter: line ? fits : { status: STATUSES } } : { ids: [...marks] }} name={every ? `all ${many}` : counted(marks.size, "task")} titles={titles} close={() => setAsking(false)} begun={(id) => { setAsking(false); unmark(); put({ op: id }); }} />}
+      {operation && <Outcome operation={operation} titles={titles} close={() => { put({ op: null }); void reading.again(); }} />}
     </div>
   );
 }

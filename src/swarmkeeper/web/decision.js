@@ -1,4 +1,5 @@
-import { useRef, useState, api, ApiError, edgesOf, Graph, nodesOf, useKeys, now, ofTask, say, useRead, Act, Ago, Command, NotDone, Refused, Skeleton, State, Value, When, go, may, grouped, head, lookOfTask, money, safe, until, KINDS, nameOf, Fragment, jsx, jsxs } from "./app.js";
+import { Fragment, el, useRef, useState } from "./runtime.js";
+import { api, edgesOf, Graph, nodesOf, useKeys, now, ofTask, useRead, Act, Ago, Command, Fact, NotDone, Refused, Skeleton, State, Table, Trouble, Value, When, useAct, go, may, counted, grouped, head, lookOfTask, lookOfVerdict, money, safe, together, until, KINDS, nameOf } from "./app.js";
 // src/pages/decision.tsx
 
 // src/pages/inbox/diff.ts
@@ -53,81 +54,21 @@ function folded(lines, around = 2) {
 
 // src/pages/decision.tsx
 function Pane({ approval, cause, decided }) {
-  if (approval) return jsx(Decision, { id: approval, decided });
-  if (cause) return jsx(Why, { cause });
-  return jsxs("p", { class: "none", children: [
-    jsx("a", { class: "back", href: "#/inbox", children: "← Inbox" }),
-    " This waits no more."
-  ] });
+  if (approval) return el(Decision, { id: approval, decided });
+  if (cause) return el(Why, { cause });
+  return el("p", { class: "none" }, el("a", { class: "back", href: "#/inbox" }, "← Inbox"), " This waits no more.");
 }
 var TASKS_SHOWN = 20;
 function Why({ cause }) {
   const { tasks } = cause;
-  return jsxs("article", { "aria-labelledby": "cause", children: [
-    jsxs("p", { class: "over", children: [
-      jsx("a", { class: "back", href: "#/inbox", children: "← Inbox" }),
-      " ",
-      cause.count,
-      " · ",
-      cause.key.startsWith("failed ") ? "newest" : "since",
-      " ",
-      jsx(When, { time: cause.since })
-    ] }),
-    jsx("h2", { id: "cause", children: cause.title }),
-    cause.detail && jsx("p", { class: "said", children: safe(head(cause.detail, 2e3).text) }),
-    cause.fix && jsxs("p", { class: "helps", children: [
-      jsx("span", { children: "What helps" }),
-      " ",
-      jsx(Command, { text: cause.fix })
-    ] }),
-    cause.explain && jsx(Explained, { task: cause.explain }),
-    !cause.explain && tasks.length > 0 && jsxs("section", { class: "card", children: [
-      jsxs("h3", { children: [
-        tasks.length,
-        " ",
-        tasks.length === 1 ? "task" : "tasks"
-      ] }),
-      jsx("ul", { class: "of-tasks", children: tasks.slice(0, TASKS_SHOWN).map((task) => jsxs("li", { children: [
-        jsx(State, { look: lookOfTask(task) }),
-        jsx("a", { href: `#/tasks/${task.id}`, children: safe(task.title) }),
-        jsx(Ago, { time: task.ended_at ?? task.updated_at })
-      ] }, task.id)) }),
-      tasks.length > TASKS_SHOWN && jsxs("p", { class: "none", children: [
-        "and ",
-        tasks.length - TASKS_SHOWN,
-        " more"
-      ] })
-    ] }),
-    cause.more && jsx("p", { class: "acts", children: jsx("a", { class: "button", href: cause.more.href, children: cause.more.name }) })
-  ] });
+  return el("article", { "aria-labelledby": "cause" }, el("p", { class: "over" }, el("a", { class: "back", href: "#/inbox" }, "← Inbox"), " ", cause.count, " · ", cause.key.startsWith("failed ") ? "newest" : "since", " ", el(When, { time: cause.since })), el("h2", { id: "cause" }, cause.title), cause.detail && el("p", { class: "said" }, safe(head(cause.detail, 2e3).text)), cause.fix && el("p", { class: "helps" }, el("span", null, "What helps"), " ", el(Command, { text: cause.fix })), cause.explain && el(Explained, { task: cause.explain }), !cause.explain && tasks.length > 0 && el("section", { class: "card" }, el("h3", null, counted(tasks.length, "task")), el("ul", { class: "of-tasks" }, tasks.slice(0, TASKS_SHOWN).map((task) => el("li", { key: task.id }, el(State, { look: lookOfTask(task) }), el("a", { href: `#/tasks/${task.id}` }, safe(task.title)), el(Ago, { time: task.ended_at ?? task.updated_at })))), tasks.length > TASKS_SHOWN && el("p", { class: "none" }, "and ", tasks.length - TASKS_SHOWN, " more")), cause.more && el("p", { class: "acts" }, el("a", { class: "button", href: cause.more.href }, cause.more.name)));
 }
 function Explained({ task }) {
   const reading = useRead(`explain ${task}`, () => api.explain(task), { on: ofTask(task), every: 1e4 });
   const seen = reading.state.value, found = seen.data;
-  if (!found) return seen.error ? jsx(Refused, { error: seen.error, what: "the explanation", stale: false, at: 0 }) : seen.slow ? jsx(Skeleton, { rows: 3 }) : null;
-  const causes = /* @__PURE__ */ new Map();
-  for (const each of found.waiting) {
-    const like = `${each.reason} ${each.fix ?? each.detail}`;
-    causes.set(like, [...causes.get(like) ?? [], each]);
-  }
-  return jsxs(Fragment, { children: [
-    causes.size === 0 && jsx("p", { class: "said", children: safe(found.summary) }),
-    jsx("ul", { class: "because", children: [...causes].slice(0, 6).map(([like, [each, ...others]]) => each && jsxs("li", { children: [
-      jsx("b", { children: safe(each.key) || "The task" }),
-      others.length > 0 && ` and ${others.length} more`,
-      ": ",
-      safe(each.detail),
-      each.until && jsxs(Fragment, { children: [
-        " · at most until ",
-        jsx(When, { time: each.until })
-      ] }),
-      each.fix && jsxs("p", { class: "helps", children: [
-        jsx("span", { children: "What helps" }),
-        " ",
-        jsx(Command, { text: each.fix })
-      ] })
-    ] }, like)) })
-  ] });
+  if (!found) return el(Trouble, { read: seen, what: "the explanation" });
+  const causes = together(found.waiting, (each) => `${each.reason} ${each.fix ?? each.detail}`);
+  return el(Fragment, null, causes.size === 0 && el("p", { class: "said" }, safe(found.summary)), el("ul", { class: "because" }, [...causes].slice(0, 6).map(([like, [each, ...others]]) => each && el("li", { key: like }, el("b", null, safe(each.key) || "The task"), others.length > 0 && ` and ${others.length} more`, ": ", safe(each.detail), each.until && el(Fragment, null, " · at most until ", el(When, { time: each.until })), each.fix && el("p", { class: "helps" }, el("span", null, "What helps"), " ", el(Command, { text: each.fix }))))));
 }
 function Decision({ id, decided }) {
   const reading = useRead(`approval ${id}`, async () => {
@@ -136,8 +77,7 @@ function Decision({ id, decided }) {
     return { approval: approval2, task: found?.task ?? null };
   }, { every: 1e4 });
   const seen = reading.state.value;
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState(null);
+  const doing = useAct(), { busy, problem } = doing;
   const [rejecting, setRejecting] = useState(false);
   const [reason, setReason] = useState(""), [answer, setAnswer] = useState("");
   const approval = seen.data?.approval;
@@ -146,20 +86,15 @@ function Decision({ id, decided }) {
   if (approval) read.current ??= { hash: approval.subject_hash, subject: approval.subject };
   const changed = approval !== void 0 && read.current.hash !== approval.subject_hash;
   async function decide(run, done) {
-    if (!approval || busy) return;
-    setBusy(true);
-    setProblem(null);
-    try {
-      await run(approval);
-      say(done);
+    await doing.run(async () => {
+      try {
+        await run(approval);
+      } catch (refused) {
+        await reading.again();
+        throw refused;
+      }
       decided();
-    } catch (thrown) {
-      const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
-      setProblem(error);
-      say(error.message);
-      await reading.again();
-      setBusy(false);
-    }
+    }, done);
   }
   const decidable = Boolean(approval && approval.state === "open" && !changed && may("approval.decide"));
   const approve = () => {
@@ -180,95 +115,20 @@ function Decision({ id, decided }) {
       else go("#/inbox", true);
     } }
   });
-  if (!approval) return seen.error ? jsx(Refused, { error: seen.error, what: "the decision", stale: false, at: 0 }) : seen.slow ? jsx(Skeleton, { rows: 6 }) : null;
+  if (!approval) return el(Trouble, { read: seen, what: "the decision" });
   const task = seen.data.task;
-  return jsxs("article", { "aria-labelledby": "question", children: [
-    jsxs("p", { class: "over", children: [
-      jsx("a", { class: "back", href: "#/inbox", children: "← Inbox" }),
-      " ",
-      KINDS[approval.kind] ?? approval.kind,
-      " · ",
-      jsx("a", { href: `#/tasks/${approval.task_id}`, children: safe(task?.title ?? approval.task_title ?? approval.task_id) })
-    ] }),
-    jsx("h2", { id: "question", children: safe(approval.question) }),
-    jsxs("dl", { class: "facts", children: [
-      jsxs("div", { children: [
-        jsx("dt", { children: "asked by" }),
-        jsx("dd", { children: safe(nameOf(approval.asker || approval.asked_by)) || "–" })
-      ] }),
-      jsxs("div", { children: [
-        jsx("dt", { children: "since" }),
-        jsxs("dd", { children: [
-          jsx(When, { time: approval.opened_at }),
-          ", for ",
-          jsx(Ago, { time: approval.opened_at })
-        ] })
-      ] }),
-      jsxs("div", { children: [
-        jsx("dt", { children: "ends" }),
-        jsxs("dd", { children: [
-          "in ",
-          until(approval.expires_at, now.value),
-          "; then it ",
-          atExpiry(approval.at_expiry)
-        ] })
-      ] }),
-      task && jsxs("div", { children: [
-        jsx("dt", { children: "spent so far" }),
-        jsx("dd", { children: spent(task) })
-      ] }),
-      approval.step_up && jsxs("div", { children: [
-        jsx("dt", { children: "needs" }),
-        jsxs("dd", { children: [
-          "a sign-in of the last ",
-          Math.round(approval.step_up.max_age_seconds / 60),
-          " minutes, with a token"
-        ] })
-      ] }),
-      jsxs("div", { children: [
-        jsx("dt", { children: "what you sign" }),
-        jsxs("dd", { children: [
-          jsx("code", { class: "hash", children: approval.subject_hash }),
-          jsx("br", {}),
-          jsx("small", { children: "A change of it makes the decision void." })
-        ] })
-      ] })
-    ] }),
-    changed && jsx(Difference, { before: read.current.subject, after: approval.subject, seen: () => {
-      read.current = { hash: approval.subject_hash, subject: approval.subject };
-      lookAgain((times) => times + 1);
-    } }),
-    jsx(Subject, { approval, task }),
-    problem && jsx(NotDone, { error: problem }),
-    approval.state !== "open" ? jsxs("p", { class: "none", children: [
-      "It is ",
-      approval.state,
-      approval.decision && `: ${approval.decision.verb} by ${safe(approval.decision.person_name ?? approval.decision.by)}`,
-      "."
-    ] }) : jsxs("div", { class: "acts", children: [
-      asks ? choices.map((choice, index) => jsx(Act, { action: "approval.decide", kind: index ? "quiet" : "main", busy: busy || changed, run: () => pick(choice), ...index < 9 ? { keys: String(index + 1) } : {}, children: safe(choice) }, choice)) : jsx(Act, { action: "approval.decide", kind: "main", busy: busy || changed, run: approve, keys: "a", children: "Approve" }),
-      asks && !choices.length && jsxs("form", { class: "reason", onSubmit: (event) => {
-        event.preventDefault();
-        if (answer.trim() && decidable) void decide((each) => api.answer(each, asValue(each, answer)), "Answered.");
-      }, children: [
-        jsx("label", { for: "answer", children: "Your answer" }),
-        jsx("textarea", { id: "answer", rows: 3, value: answer, onInput: (event) => setAnswer(event.currentTarget.value) }),
-        jsx(Act, { action: "approval.decide", kind: "main", busy: busy || changed || !answer.trim(), submits: true, children: "Answer" })
-      ] }),
-      !rejecting && jsx(Act, { action: "approval.decide", kind: "danger", busy: busy || changed, run: () => setRejecting(true), keys: "x", children: "Reject…" }),
-      jsx("a", { class: "button", href: `#/tasks/${approval.task_id}`, children: "Open the task" })
-    ] }),
-    rejecting && approval.state === "open" && jsxs("form", { class: "reason", onSubmit: (event) => {
-      event.preventDefault();
-      if (reason.trim() && decidable) void decide((each) => api.reject(each, reason.trim()), "Rejected.");
-    }, children: [
-      jsx("label", { for: "reason", children: "Why not? The reason is kept in the audit log." }),
-      jsx("textarea", { id: "reason", rows: 3, value: reason, ref: (element) => {
-        if (element && document.activeElement?.tagName !== "TEXTAREA") element.focus();
-      }, onInput: (event) => setReason(event.currentTarget.value) }),
-      jsx(Act, { action: "approval.decide", kind: "danger", busy: busy || changed || !reason.trim(), submits: true, children: "Reject" })
-    ] })
-  ] });
+  return el("article", { "aria-labelledby": "question" }, el("p", { class: "over" }, el("a", { class: "back", href: "#/inbox" }, "← Inbox"), " ", KINDS[approval.kind] ?? approval.kind, " · ", el("a", { href: `#/tasks/${approval.task_id}` }, safe(task?.title ?? approval.task_title ?? approval.task_id))), el("h2", { id: "question" }, safe(approval.question)), el("dl", { class: "facts" }, el(Fact, { name: "asked by" }, safe(nameOf(approval.asker || approval.asked_by)) || "–"), el(Fact, { name: "since" }, el(When, { time: approval.opened_at }), ", for ", el(Ago, { time: approval.opened_at })), el(Fact, { name: "ends" }, "in ", until(approval.expires_at, now.value), "; then it ", atExpiry(approval.at_expiry)), task && el(Fact, { name: "spent so far" }, spent(task)), approval.step_up && el(Fact, { name: "needs" }, "a sign-in of the last ", Math.round(approval.step_up.max_age_seconds / 60), " minutes, with a token"), el(Fact, { name: "what you sign" }, el("code", { class: "hash" }, approval.subject_hash), el("br", null), el("small", null, "A change of it makes the decision void."))), changed && el(Difference, { before: read.current.subject, after: approval.subject, seen: () => {
+    read.current = { hash: approval.subject_hash, subject: approval.subject };
+    lookAgain((times) => times + 1);
+  } }), el(Subject, { approval, task }), problem && el(NotDone, { error: problem }), approval.state !== "open" ? el("p", { class: "none" }, "It is ", approval.state, approval.decision && `: ${approval.decision.verb} by ${safe(approval.decision.person_name ?? approval.decision.by)}`, ".") : el("div", { class: "acts" }, asks ? choices.map((choice, index) => el(Act, { key: choice, action: "approval.decide", kind: index ? "quiet" : "main", busy: busy || changed, run: () => pick(choice), ...index < 9 ? { keys: String(index + 1) } : {} }, safe(choice))) : el(Act, { action: "approval.decide", kind: "main", busy: busy || changed, run: approve, keys: "a" }, "Approve"), asks && !choices.length && el("form", { class: "reason", onSubmit: (event) => {
+    event.preventDefault();
+    if (answer.trim() && decidable) void decide((each) => api.answer(each, asValue(each, answer)), "Answered.");
+  } }, el("label", { for: "answer" }, "Your answer"), el("textarea", { id: "answer", rows: 3, value: answer, onInput: (event) => setAnswer(event.currentTarget.value) }), el(Act, { action: "approval.decide", kind: "main", busy: busy || changed || !answer.trim(), submits: true }, "Answer")), !rejecting && el(Act, { action: "approval.decide", kind: "danger", busy: busy || changed, run: () => setRejecting(true), keys: "x" }, "Reject…"), el("a", { class: "button", href: `#/tasks/${approval.task_id}` }, "Open the task")), rejecting && approval.state === "open" && el("form", { class: "reason", onSubmit: (event) => {
+    event.preventDefault();
+    if (reason.trim() && decidable) void decide((each) => api.reject(each, reason.trim()), "Rejected.");
+  } }, el("label", { for: "reason" }, "Why not? The reason is kept in the audit log."), el("textarea", { id: "reason", rows: 3, value: reason, ref: (element) => {
+    if (element && document.activeElement?.tagName !== "TEXTAREA") element.focus();
+  }, onInput: (event) => setReason(event.currentTarget.value) }), el(Act, { action: "approval.decide", kind: "danger", busy: busy || changed || !reason.trim(), submits: true }, "Reject")));
 }
 var atExpiry = (decision) => {
   const verb = decision?.verb;
@@ -283,17 +143,11 @@ function spent({ usage, budget }) {
 function Difference({ before, after, seen }) {
   const lines = (value) => head(value, 1 << 20).text.split("\n");
   const changes = folded(diff(lines(before), lines(after)));
-  return jsxs("section", { class: "trouble", role: "alert", children: [
-    jsx("strong", { children: "It has changed since you read it." }),
-    " Nothing was sent again.",
-    changes.length > 0 ? " The difference:" : " What is shown of it is the same; what its hash also covers is not.",
-    changes.length > 0 && jsx("pre", { class: "diff", tabIndex: 0, role: "region", "aria-label": "Difference", children: changes.map((each, at) => typeof each === "number" ? jsx("i", { children: `  … ${each} ${each === 1 ? "line" : "lines"} alike
-` }, at) : each.sign === "+" ? jsx("ins", { children: `+ ${each.text}
-` }, at) : each.sign === "-" ? jsx("del", { children: `- ${each.text}
-` }, at) : `  ${each.text}
-`) }),
-    jsx("button", { type: "button", class: "small", onClick: seen, children: "I have read it" })
-  ] });
+  return el("section", { class: "trouble", role: "alert" }, el("strong", null, "It has changed since you read it."), " Nothing was sent again.", changes.length > 0 ? " The difference:" : " What is shown of it is the same; what its hash also covers is not.", changes.length > 0 && el("pre", { class: "diff", tabIndex: 0, role: "region", "aria-label": "Difference" }, changes.map((each, at) => typeof each === "number" ? el("i", { key: at }, `  … ${counted(each, "line")} alike
+`) : each.sign === "+" ? el("ins", { key: at }, `+ ${each.text}
+`) : each.sign === "-" ? el("del", { key: at }, `- ${each.text}
+`) : `  ${each.text}
+`)), el("button", { type: "button", class: "small", onClick: seen }, "I have read it"));
 }
 function Subject({ approval, task }) {
   const subject = approval.subject ?? {};
@@ -301,53 +155,10 @@ function Subject({ approval, task }) {
   const results = approval.kind === "final" && Array.isArray(subject.results) ? subject.results : null;
   const verdict = approval.kind === "final" || approval.kind === "rounds" ? task?.verdict ?? subject.verdict : void 0;
   const more = plan ? (subject.subtasks_total ?? 0) - plan.length : results ? (subject.results_total ?? 0) - results.length : 0;
-  return jsxs(Fragment, { children: [
-    verdict && jsx(Judged, { verdict }),
-    plan && jsxs("section", { class: "card", children: [
-      jsxs("h3", { children: [
-        "The plan: ",
-        plan.length,
-        " ",
-        plan.length === 1 ? "subtask" : "subtasks",
-        more > 0 && ` and ${more} more`
-      ] }),
-      jsx(Graph, { nodes: nodesOf(plan), edges: edgesOf(plan), label: "The plan" }),
-      jsx(PlanTable, { subtasks: plan })
-    ] }),
-    results && jsxs("section", { class: "card", children: [
-      jsxs("h3", { children: [
-        "The result: ",
-        results.length,
-        " ",
-        results.length === 1 ? "output" : "outputs",
-        more > 0 && ` and ${more} more`
-      ] }),
-      results.map((each) => jsx(Output, { task: approval.task_id, alone: results.length === 1, ...each }, each.subtask))
-    ] }),
-    approval.kind === "question" ? null : plan || results ? jsxs("details", { class: "card", children: [
-      jsx("summary", { children: "All that you sign, as JSON" }),
-      jsx(Value, { value: approval.subject, name: "All that you sign" })
-    ] }) : jsxs("section", { class: "card", children: [
-      jsx("h3", { children: "What you sign" }),
-      jsx(Value, { value: approval.subject, name: "What you sign" })
-    ] })
-  ] });
+  return el(Fragment, null, verdict && el(Judged, { verdict }), plan && el("section", { class: "card" }, el("h3", null, "The plan: ", counted(plan.length, "subtask"), more > 0 && ` and ${more} more`), el(Graph, { nodes: nodesOf(plan), edges: edgesOf(plan), label: "The plan" }), el(PlanTable, { subtasks: plan })), results && el("section", { class: "card" }, el("h3", null, "The result: ", counted(results.length, "output"), more > 0 && ` and ${more} more`), results.map((each) => el(Output, { key: each.subtask, task: approval.task_id, alone: results.length === 1, ...each }))), approval.kind === "question" ? null : plan || results ? el("details", { class: "card" }, el("summary", null, "All that you sign, as JSON"), el(Value, { value: approval.subject, name: "All that you sign" })) : el("section", { class: "card" }, el("h3", null, "What you sign"), el(Value, { value: approval.subject, name: "What you sign" })));
 }
 function Judged({ verdict }) {
-  const tone = verdict.decision === "accept" ? "ok" : verdict.decision === "reject" ? "bad" : "hold";
-  return jsxs("section", { class: "card", children: [
-    jsx("h3", { children: "Verdict" }),
-    jsxs("p", { children: [
-      jsx(State, { look: { tone, word: verdict.decision } }),
-      verdict.score !== null && ` · score ${verdict.score}`
-    ] }),
-    verdict.reasons.length > 0 && jsx("ul", { class: "reasons", children: verdict.reasons.map((reason) => jsx("li", { children: safe(reason) }, reason)) }),
-    verdict.findings?.length > 0 && jsx("ul", { class: "reasons", children: verdict.findings.map((each, at) => jsxs("li", { children: [
-      jsx("b", { children: safe(each.severity ?? "finding") }),
-      " ",
-      safe(each.text ?? "")
-    ] }, at)) })
-  ] });
+  return el("section", { class: "card" }, el("h3", null, "Verdict"), el("p", null, el(State, { look: lookOfVerdict(verdict.decision) }), verdict.score !== null && ` · score ${verdict.score}`), verdict.reasons.length > 0 && el("ul", { class: "reasons" }, verdict.reasons.map((reason) => el("li", { key: reason }, safe(reason)))), verdict.findings?.length > 0 && el("ul", { class: "reasons" }, verdict.findings.map((each, at) => el("li", { key: at }, el("b", null, safe(each.severity ?? "finding")), " ", safe(each.text ?? "")))));
 }
 function Output({ task, subtask, sha256, alone }) {
   const [found, setFound] = useState(void 0);
@@ -357,17 +168,7 @@ function Output({ task, subtask, sha256, alone }) {
     setOpen(wanted);
     if (wanted && found === void 0) api.subtask(task, subtask).then(setFound, setFound);
   };
-  return jsxs("details", { open, onToggle: read, children: [
-    jsxs("summary", { children: [
-      safe(subtask),
-      " ",
-      jsxs("code", { class: "hash", children: [
-        sha256.slice(0, 16),
-        "…"
-      ] })
-    ] }),
-    found instanceof Error ? jsx(Refused, { error: found, what: "the output", stale: false, at: 0 }) : found === void 0 ? open && jsx(Skeleton, { rows: 2 }) : found.output === null && !may("output.read") ? jsx("p", { class: "none", children: "Outputs are shown to whose role has output.read: client, operator, approver, admin." }) : jsx(Value, { value: found.output, name: `Output of ${safe(subtask)}` })
-  ] });
+  return el("details", { open, onToggle: read }, el("summary", null, safe(subtask), " ", el("code", { class: "hash" }, sha256.slice(0, 16), "…")), found instanceof Error ? el(Refused, { error: found, what: "the output", stale: false, at: 0 }) : found === void 0 ? open && el(Skeleton, { rows: 2 }) : found.output === null && !may("output.read") ? el("p", { class: "none" }, "Outputs are shown to whose role has output.read: client, operator, approver, admin.") : el(Value, { value: found.output, name: `Output of ${safe(subtask)}` }));
 }
 function asValue(approval, text) {
   if (!approval.schema || approval.schema.type === "string") return text.trim();
@@ -377,20 +178,7 @@ function asValue(approval, text) {
     return text.trim();
   }
 }
-function PlanTable({ subtasks }) {
-  return jsx("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks of the plan", children: jsxs("table", { children: [
-    jsx("thead", { children: jsxs("tr", { children: [
-      jsx("th", { scope: "col", children: "Subtask" }),
-      jsx("th", { scope: "col", children: "What it does" }),
-      jsx("th", { scope: "col", children: "Needs" })
-    ] }) }),
-    jsx("tbody", { children: subtasks.map((each) => jsxs("tr", { children: [
-      jsx("th", { scope: "row", children: safe(each.key) }),
-      jsx("td", { children: safe(each.description) }),
-      jsx("td", { children: (each.required_skills ?? []).map(safe).join(", ") })
-    ] }, each.key)) })
-  ] }) });
-}
+var PlanTable = ({ subtasks }) => el(Table, { name: "Subtasks of the plan", columns: ["Subtask", "What it does", "Needs"] }, subtasks.map((each) => el("tr", { key: each.key }, el("th", { scope: "row" }, safe(each.key)), el("td", null, safe(each.description)), el("td", null, (each.required_skills ?? []).map(safe).join(", ")))));
 export {
   Pane
 };

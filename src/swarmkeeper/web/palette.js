@@ -1,9 +1,10 @@
-import { useEffect, useLayoutEffect, useRef, useState, api, ApiError, ahead, palette, useKeys, Key, State, go, written, may, lookOfTask, safe, Fragment, jsx, jsxs } from "./app.js";
+import { Fragment, el, useEffect, useLayoutEffect, useRef, useState } from "./runtime.js";
+import { api, ApiError, ahead, palette, Key, State, go, written, may, lookOfTask, safe } from "./app.js";
 // src/pages/palette.tsx
 var TYPING_MS = 150;
 var IDS = [
   [/^tsk_\w+$/, "the task", (id) => `#/tasks/${id}`],
-  [/^apr_\w+$/, "the decision", (id) => written(["inbox"], new URLSearchParams({ approval: id }))],
+  [/^apr_\w+$/, "the decision", (id) => written(["inbox"], { approval: id })],
   [/^bot_\w+$/, "the bot", (id) => `#/bots?bot=${id}`]
 ];
 function Palette({ pages }) {
@@ -14,7 +15,6 @@ function Palette({ pages }) {
   const close = () => {
     palette.value = null;
   };
-  useKeys({ Escape: { does: "", run: close } }, true);
   useLayoutEffect(() => field.current.focus(), []);
   const wanted = text.trim();
   const searched = wanted.length > 1 && may("task.read");
@@ -42,7 +42,7 @@ function Palette({ pages }) {
   for (const action of palette.value ?? []) if (fits(action.does)) entries.push({ group: "On this page", name: action.does, keys: action.keys, run: action.run });
   if (searched) {
     for (const task of found.tasks) entries.push({ group: "Tasks", name: task.title, task, run: () => go(`#/tasks/${task.id}`) });
-    entries.push({ group: "Tasks", name: `List all tasks with “${wanted}”`, run: () => go(written(["tasks"], new URLSearchParams({ q: wanted }))) });
+    entries.push({ group: "Tasks", name: `List all tasks with “${wanted}”`, run: () => go(written(["tasks"], { q: wanted })) });
   }
   const chosen = Math.min(at, entries.length - 1);
   useLayoutEffect(() => list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }), [chosen, entries.length]);
@@ -59,42 +59,27 @@ function Palette({ pages }) {
     event.preventDefault();
   }
   const groups = [...new Set(entries.map(({ group }) => group))];
-  return jsxs(Fragment, { children: [
-    jsx(
-      "input",
-      {
-        ref: field,
-        role: "combobox",
-        "aria-label": "Search or run a command",
-        "aria-expanded": "true",
-        "aria-controls": "found",
-        "aria-autocomplete": "list",
-        ...entries.length ? { "aria-activedescendant": `found-${chosen}` } : {},
-        value: text,
-        autocomplete: "off",
-        spellcheck: false,
-        placeholder: "A page, an action, words of a title, or an id",
-        onInput: (event) => {
-          setText(event.currentTarget.value);
-          setAt(0);
-        },
-        onKeyDown: typed
-      }
-    ),
-    jsx("div", { id: "found", class: "found", role: "listbox", "aria-label": "Found", ref: list, children: groups.map((group) => jsxs("div", { role: "group", "aria-label": group, children: [
-      jsx("h3", { "aria-hidden": "true", children: group }),
-      entries.map((entry, index) => entry.group === group && jsxs("div", { role: "option", id: `found-${index}`, "aria-selected": index === chosen, onMouseDown: (event) => event.preventDefault(), onClick: () => carryOut(entry), children: [
-        jsx("span", { children: safe(entry.name) }),
-        entry.task && jsx(State, { look: lookOfTask(entry.task) }),
-        entry.keys && jsx("span", { children: entry.keys.split(" ").map((key) => jsx(Key, { children: key }, key)) })
-      ] }, index))
-    ] }, group)) }),
-    found.problem && searched && jsxs("p", { class: "trouble", children: [
-      "Words cannot be searched: ",
-      safe(found.problem)
-    ] }),
-    jsx("p", { class: "hidden-text", role: "status", children: searched && found.of !== wanted ? "" : entries.length === 1 ? "1 found" : `${entries.length} found` })
-  ] });
+  return el(Fragment, null, el(
+    "input",
+    {
+      ref: field,
+      role: "combobox",
+      "aria-label": "Search or run a command",
+      "aria-expanded": "true",
+      "aria-controls": "found",
+      "aria-autocomplete": "list",
+      ...entries.length ? { "aria-activedescendant": `found-${chosen}` } : {},
+      value: text,
+      autocomplete: "off",
+      spellcheck: false,
+      placeholder: "A page, an action, words of a title, or an id",
+      onInput: (event) => {
+        setText(event.currentTarget.value);
+        setAt(0);
+      },
+      onKeyDown: typed
+    }
+  ), el("div", { id: "found", class: "found", role: "listbox", "aria-label": "Found", ref: list }, groups.map((group) => el("div", { role: "group", "aria-label": group, key: group }, el("h3", { "aria-hidden": "true" }, group), entries.map((entry, index) => entry.group === group && el("div", { role: "option", id: `found-${index}`, key: index, "aria-selected": index === chosen, onMouseDown: (event) => event.preventDefault(), onClick: () => carryOut(entry) }, el("span", null, safe(entry.name)), entry.task && el(State, { look: lookOfTask(entry.task) }), entry.keys && el("span", null, entry.keys.split(" ").map((key) => el(Key, { key }, key)))))))), found.problem && searched && el("p", { class: "trouble" }, "Words cannot be searched: ", safe(found.problem)), el("p", { class: "hidden-text", role: "status" }, searched && found.of !== wanted ? "" : entries.length === 1 ? "1 found" : `${entries.length} found`));
 }
 export {
   Palette

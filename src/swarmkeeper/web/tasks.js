@@ -1,4 +1,5 @@
-import { signal, useMemo, counts, ofTasks, useRead, Chips, Command, Key, Trouble, FIRST_TASK, has, toggled, tokens, understood, go, route, written, Windowed, useEffect, useState, ApiError, lists, say, useKeys, Act, Dialog, NotDone, may, whyNot, grouped, safe, shortId, Fragment, jsx, jsxs, useRef, filterWord, NAMES, OUTCOMES, SORTS, STATUSES, Ago, Labels, Progress, State, lookOfTask, money, span } from "./app.js";
+import { Fragment, el, useEffect, useMemo, useRef, useState } from "./runtime.js";
+import { lists, useKeys, counts, ofTasks, say, useRead, Chips, Command, Key, NothingFits, Trouble, FIRST_TASK, has, STATUSES, toggled, tokens, understood, asked, go, put, Windowed, counted, grouped, ApiError, Act, Dialog, NotDone, may, whyNot, safe, shortId, filterWord, NAMES, OUTCOMES, SORTS, Ago, Labels, Progress, State, lookOfTask, money, span } from "./app.js";
 // src/pages/tasks.tsx
 
 // src/pages/tasks/bulk.tsx
@@ -7,7 +8,7 @@ var DONE = { retry: "retried", cancel: "cancelled", pause: "paused", resume: "re
 var ACTIONS = Object.keys(DONE);
 var capital = (word) => word[0].toUpperCase() + word.slice(1);
 var FIRST = ACTIONS[0];
-var tasks = (n) => `${grouped(n)} ${n === 1 ? "task" : "tasks"}`;
+var tasks = (n) => counted(n, "task");
 function useOperation(operation) {
   const [state, setState] = useState({ of: operation });
   useEffect(() => {
@@ -36,34 +37,23 @@ function useOperation(operation) {
 function Refusals({ found, titles }) {
   const more = found.progress.refused - found.items.length;
   if (!found.progress.refused) return null;
-  return jsxs("div", { class: "refusals", role: "region", "aria-label": "Refused", children: [
-    jsx("ul", { children: found.items.map((item) => jsxs("li", { children: [
-      jsx("a", { href: `#/tasks/${item.task_id}`, children: safe(titles(item.task_id) ?? shortId(item.task_id)) }),
-      " ",
-      jsx("span", { children: safe(item.detail ?? item.code ?? "") })
-    ] }, item.task_id)) }),
-    more > 0 && jsxs("p", { children: [
-      "and ",
-      grouped(more),
-      " more"
-    ] })
-  ] });
+  return el("div", { class: "refusals", role: "region", "aria-label": "Refused" }, el("ul", null, found.items.map((item) => el("li", { key: item.task_id }, el("a", { href: `#/tasks/${item.task_id}` }, safe(titles(item.task_id) ?? shortId(item.task_id))), " ", el("span", null, safe(item.detail ?? item.code ?? ""))))), more > 0 && el("p", null, "and ", grouped(more), " more"));
 }
-function Bulk({ ids, titles, close, begun }) {
+function Bulk({ of, name, titles, close, begun }) {
   const [action, setAction] = useState(null);
   const [dry, setDry] = useState("");
   const [reason, setReason] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
   const { found, error } = useOperation(dry);
-  useKeys({ Escape: { does: "", run: close } }, true);
+  const wanted = useRef(null);
   const ask = async (chosen, dryRun) => {
     setProblem(null);
     setBusy(true);
     try {
-      const { id } = await lists.bulk(chosen, ids, dryRun, reason.trim());
-      if (dryRun) setDry(id);
-      else begun(id);
+      const { id } = await lists.bulk(chosen, of, dryRun, reason.trim());
+      if (!dryRun) begun(id);
+      else if (wanted.current === chosen) setDry(id);
     } catch (thrown) {
       if (!(thrown instanceof ApiError)) throw thrown;
       setProblem(thrown);
@@ -72,73 +62,26 @@ function Bulk({ ids, titles, close, begun }) {
     }
   };
   const choose = (chosen) => {
-    setAction(chosen);
+    setAction(wanted.current = chosen);
     setDry("");
     void ask(chosen, true);
   };
   const known = found?.state === "ended" && found.action === action ? found : void 0;
-  return jsx(Dialog, { title: `With ${tasks(ids.length)}`, close, children: jsxs("form", { class: "bulk", onSubmit: (event) => {
+  return el(Dialog, { title: `With ${name}`, close }, el("form", { class: "bulk", onSubmit: (event) => {
     event.preventDefault();
     if (action && known?.progress.done && !busy) void ask(action, false);
-  }, children: [
-    jsxs("fieldset", { children: [
-      jsx("legend", { class: "hidden-text", children: "What to do" }),
-      ACTIONS.map((each) => jsxs("label", { title: whyNot(`task.${each}`), children: [
-        jsx("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }),
-        " ",
-        each
-      ] }, each))
-    ] }),
-    jsxs("div", { "aria-live": "polite", class: "told", children: [
-      !action && jsx("p", { class: "none", children: "Choose with the arrow keys. Nothing is done before you have seen what would come of it." }),
-      action && !known && !problem && !error && jsxs("p", { children: [
-        "Asking what would come of it",
-        found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "",
-        " …"
-      ] }),
-      known && jsxs("p", { children: [
-        jsx("b", { children: tasks(known.progress.done) }),
-        " would be ",
-        DONE[known.action],
-        known.progress.refused > 0 && jsxs(Fragment, { children: [
-          ", ",
-          jsx("b", { children: grouped(known.progress.refused) }),
-          " refused"
-        ] }),
-        "."
-      ] })
-    ] }),
-    (problem ?? error) && jsx(NotDone, { error: problem ?? error }),
-    jsxs("label", { class: "reason", children: [
-      "Reason, stored with each task (optional)",
-      jsx("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })
-    ] }),
-    jsxs("div", { class: "acts", children: [
-      jsx("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy, children: action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it" }),
-      jsx("button", { type: "button", onClick: close, children: "Leave it" })
-    ] }),
-    known && jsx(Refusals, { found: known, titles })
-  ] }) });
+  } }, el("fieldset", null, el("legend", { class: "hidden-text" }, "What to do"), ACTIONS.map((each) => el("label", { key: each, title: whyNot(`task.${each}`) }, el("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }), " ", each))), el("div", { "aria-live": "polite", class: "told" }, !action && el("p", { class: "none" }, "Choose with the arrow keys. Nothing is done before you have seen what would come of it."), action && !known && !problem && !error && el("p", null, "Asking what would come of it", found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "", " …"), known && el("p", null, el("b", null, tasks(known.progress.done)), " would be ", DONE[known.action], known.progress.refused > 0 && el(Fragment, null, ", ", el("b", null, grouped(known.progress.refused)), " refused"), ".", "filter" in of && " It is done to what fits when it begins.")), (problem ?? error) && el(NotDone, { error: problem ?? error }), el("label", { class: "reason" }, "Reason, stored with each task (optional)", el("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })), el("div", { class: "acts" }, el("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy }, action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it"), el("button", { type: "button", onClick: close }, "Leave it")), known && el(Refusals, { found: known, titles })));
 }
 function Outcome({ operation, titles, close }) {
   const { found, error } = useOperation(operation);
-  useKeys({ Escape: { does: "", run: close } }, true);
   const progress = found?.progress, ended = found?.state === "ended";
   const told = found && ended ? `${tasks(found.progress.done)} ${DONE[found.action]}, ${grouped(found.progress.refused)} refused.` : "";
   useEffect(() => {
     if (told) say(told);
   }, [told]);
-  return jsxs(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close, children: [
-    error && !found && jsx(NotDone, { error }),
-    progress && jsxs(Fragment, { children: [
-      jsx("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }),
-      jsx("p", { children: ended ? jsx("b", { children: told }) : `${grouped(progress.total - progress.left)} of ${grouped(progress.total)}. It goes on at the server, also when this page is closed.` }),
-      jsx(Refusals, { found, titles })
-    ] }),
-    jsx("p", { class: "none", children: jsx("code", { children: safe(operation) }) })
-  ] });
+  return el(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close }, error && !found && el(NotDone, { error }), progress && el(Fragment, null, el("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }), el("p", null, ended ? el("b", null, told) : `${grouped(progress.total - progress.left)} of ${grouped(progress.total)}. It goes on at the server, also when this page is closed.`), el(Refusals, { found, titles })), el("p", { class: "none" }, el("code", null, safe(operation))));
 }
-var BulkButton = ({ run }) => jsx(Act, { action: "task.cancel", keys: "b", run, children: "Act on them" });
+var BulkButton = ({ run }) => el(Act, { action: "task.cancel", keys: "b", run }, "Act on them");
 
 // src/pages/tasks/line.tsx
 
@@ -155,7 +98,7 @@ function offers(line, at, labels) {
   const word = wordAt(line, at), typed = word.replaceAll('"', "").toLowerCase();
   if (!typed || word.startsWith('"')) return [];
   const colon = typed.indexOf(":"), name = typed.slice(0, colon), value = typed.slice(colon + 1);
-  const found = colon < 0 ? NAMES.map((each) => [`${each}:`, ""]) : name === "status" ? STATUSES.map((each) => [`status:${each.toLowerCase()}`, ""]) : name === "outcome" ? OUTCOMES.map((each) => [`outcome:${each}`, ""]) : name === "sort" ? Object.keys(SORTS).map((each) => [`sort:${each}`, ""]) : name !== "label" ? [] : value.includes("=") ? labels.map(({ key, value: text, tasks: tasks2 }) => [filterWord("label", `${key}=${text}`), `${grouped(tasks2)} ${tasks2 === 1 ? "task" : "tasks"}`]) : [...new Set(labels.map(({ key }) => key))].map((key) => [`label:${key}=`, ""]);
+  const found = colon < 0 ? NAMES.map((each) => [`${each}:`, ""]) : name === "status" ? STATUSES.map((each) => [`status:${each.toLowerCase()}`, ""]) : name === "outcome" ? OUTCOMES.map((each) => [`outcome:${each}`, ""]) : name === "sort" ? Object.keys(SORTS).map((each) => [`sort:${each}`, ""]) : name !== "label" ? [] : value.includes("=") ? labels.map(({ key, value: text, tasks: tasks2 }) => [filterWord("label", `${key}=${text}`), counted(tasks2, "task")]) : [...new Set(labels.map(({ key }) => key))].map((key) => [`label:${key}=`, ""]);
   return found.filter(([each]) => each.replaceAll('"', "").toLowerCase().startsWith(typed) && each !== word).slice(0, MOST).map(([each, hint]) => ({
     line: line.slice(0, at - word.length) + each + (/[:=]$/.test(each) ? "" : " ") + line.slice(at).trimStart(),
     word: each,
@@ -173,16 +116,16 @@ function Line({ line, show, field, problems }) {
   useEffect(() => {
     if (field.current && document.activeElement !== field.current) field.current.value = line;
   }, [line]);
-  const asked = typed ? labelAsked(typed.text, typed.at) : void 0;
+  const asked2 = typed ? labelAsked(typed.text, typed.at) : void 0;
   useEffect(() => {
-    if (asked === void 0 || labels.current.has(asked)) return;
-    labels.current.set(asked, []);
-    lists.labels(asked).then((page) => {
-      labels.current.set(asked, page.items);
+    if (asked2 === void 0 || labels.current.has(asked2)) return;
+    labels.current.set(asked2, []);
+    lists.labels(asked2).then((page) => {
+      labels.current.set(asked2, page.items);
       setRead((n) => n + 1);
-    }, () => labels.current.delete(asked));
-  }, [asked]);
-  const offered = typed ? offers(typed.text, typed.at, labels.current.get(asked ?? "") ?? []) : [];
+    }, () => labels.current.delete(asked2));
+  }, [asked2]);
+  const offered = typed ? offers(typed.text, typed.at, labels.current.get(asked2 ?? "") ?? []) : [];
   const chosen = offered[active];
   const look = () => {
     setTyped({ text: field.current.value, at: field.current.selectionStart ?? field.current.value.length });
@@ -207,49 +150,36 @@ function Line({ line, show, field, problems }) {
       setTyped(null);
     }
   };
-  return jsxs("form", { role: "search", class: "line", onSubmit: (event) => {
+  return el("form", { role: "search", class: "line", onSubmit: (event) => {
     event.preventDefault();
     setTyped(null);
     show(field.current.value.trim());
     field.current.blur();
-  }, children: [
-    jsx("label", { class: "hidden-text", for: "query", children: "Query" }),
-    jsx(
-      "input",
-      {
-        id: "query",
-        ref: field,
-        type: "search",
-        defaultValue: line,
-        spellcheck: false,
-        autocomplete: "off",
-        placeholder: EXAMPLE,
-        role: "combobox",
-        list: void 0,
-        "aria-expanded": offered.length > 0,
-        "aria-controls": "offers",
-        "aria-autocomplete": "list",
-        "aria-activedescendant": chosen ? `offer-${active}` : void 0,
-        "aria-describedby": problems.length ? "query-problem" : void 0,
-        onInput: look,
-        onKeyDown: keys,
-        onBlur: () => setTyped(null)
-      }
-    ),
-    jsx("ul", { id: "offers", role: "listbox", "aria-label": "Completions", hidden: !offered.length, children: offered.map((each, at) => jsxs("li", { id: `offer-${at}`, role: "option", "aria-selected": at === active, onMouseDown: (event) => {
-      event.preventDefault();
-      take(each.line);
-    }, children: [
-      jsx("code", { children: safe(each.word) }),
-      " ",
-      jsx("small", { children: each.hint })
-    ] }, each.word)) }),
-    problems.length > 0 && jsxs("p", { id: "query-problem", class: "trouble", role: "alert", children: [
-      "Not understood, and left out: ",
-      problems.map(safe).join("; "),
-      "."
-    ] })
-  ] });
+  } }, el("label", { class: "hidden-text", for: "query" }, "Query"), el(
+    "input",
+    {
+      id: "query",
+      ref: field,
+      type: "search",
+      defaultValue: line,
+      spellcheck: false,
+      autocomplete: "off",
+      placeholder: EXAMPLE,
+      role: "combobox",
+      list: void 0,
+      "aria-expanded": offered.length > 0,
+      "aria-controls": "offers",
+      "aria-autocomplete": "list",
+      "aria-activedescendant": chosen ? `offer-${active}` : void 0,
+      "aria-describedby": problems.length ? "query-problem" : void 0,
+      onInput: look,
+      onKeyDown: keys,
+      onBlur: () => setTyped(null)
+    }
+  ), el("ul", { id: "offers", role: "listbox", "aria-label": "Completions", hidden: !offered.length }, offered.map((each, at) => el("li", { key: each.word, id: `offer-${at}`, role: "option", "aria-selected": at === active, onMouseDown: (event) => {
+    event.preventDefault();
+    take(each.line);
+  } }, el("code", null, safe(each.word)), " ", el("small", null, each.hint)))), problems.length > 0 && el("p", { id: "query-problem", class: "trouble", role: "alert" }, "Not understood, and left out: ", problems.map(safe).join("; "), "."));
 }
 
 // src/pages/tasks/rows.ts
@@ -322,41 +252,17 @@ var Rows = class {
 
 // src/pages/tasks/table.tsx
 var COLUMNS = ["Mark", "State", "Title", "Progress", "Labels", "Bot", "Cost", "Took", "Changed"];
-var Head = () => jsx("div", { role: "rowgroup", class: "head", children: jsx("div", { role: "row", class: "task-row", "aria-rowindex": 1, children: COLUMNS.map((name) => jsx("span", { role: "columnheader", class: `c-${name.toLowerCase()}`, children: name === "Mark" ? jsx("span", { class: "hidden-text", children: "Mark" }) : name }, name)) }) });
+var Head = () => el("div", { role: "rowgroup", class: "head" }, el("div", { role: "row", class: "task-row", "aria-rowindex": 1 }, COLUMNS.map((name) => el("span", { role: "columnheader", key: name, class: `c-${name.toLowerCase()}` }, name === "Mark" ? el("span", { class: "hidden-text" }, "Mark") : name))));
 var errorOf = (task) => (task.error?.message ?? task.failure?.detail ?? "").split("\n", 1)[0];
 function Row({ task, index, chosen, stop, marked, choose, mark }) {
   const error = errorOf(task);
-  return jsxs("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""} ${marked ? "marked" : ""}`, "aria-current": chosen ? "true" : void 0, children: [
-    jsx("span", { role: "cell", class: "c-mark", children: jsx("input", { type: "checkbox", tabIndex: -1, checked: marked, "aria-label": `Mark ${safe(task.title)}`, onClick: (event) => {
-      event.preventDefault();
-      mark(index, event.shiftKey);
-    } }) }),
-    jsx("span", { role: "cell", class: "c-state", children: jsx(State, { look: lookOfTask(task) }) }),
-    jsxs("span", { role: "cell", class: "c-title", children: [
-      jsx("a", { href: `#/tasks/${task.id}`, tabIndex: stop ? 0 : -1, onFocus: () => choose(index), "data-chosen": chosen, children: safe(task.title) }),
-      error && jsx("small", { title: safe(error), children: safe(error) })
-    ] }),
-    jsxs("span", { role: "cell", class: "c-progress", children: [
-      jsx(Progress, { ...task.progress }),
-      task.round > 1 && jsxs("small", { children: [
-        " round ",
-        task.round
-      ] })
-    ] }),
-    jsx("span", { role: "cell", class: "c-labels", children: jsx(Labels, { labels: task.labels }) }),
-    jsx("span", { role: "cell", class: "c-bot", children: task.last_bot === null ? "–" : safe(task.last_bot) }),
-    jsx("span", { role: "cell", class: "c-cost", children: money(task.usage?.cost_micro_usd) }),
-    jsx("span", { role: "cell", class: "c-took", children: !task.started_at ? "–" : task.ended_at ? span(Date.parse(task.ended_at) - Date.parse(task.started_at)) : jsx(Ago, { time: task.started_at }) }),
-    jsxs("span", { role: "cell", class: "c-changed", children: [
-      jsx(Ago, { time: task.updated_at }),
-      " ago"
-    ] })
-  ] });
+  return el("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""} ${marked ? "marked" : ""}`, "aria-current": chosen ? "true" : void 0 }, el("span", { role: "cell", class: "c-mark" }, el("input", { type: "checkbox", tabIndex: -1, checked: marked, "aria-label": `Mark ${safe(task.title)}`, onClick: (event) => {
+    event.preventDefault();
+    mark(index, event.shiftKey);
+  } })), el("span", { role: "cell", class: "c-state" }, el(State, { look: lookOfTask(task) })), el("span", { role: "cell", class: "c-title" }, el("a", { href: `#/tasks/${task.id}`, tabIndex: stop ? 0 : -1, onFocus: () => choose(index), "data-chosen": chosen }, safe(task.title)), error && el("small", { title: safe(error) }, safe(error))), el("span", { role: "cell", class: "c-progress" }, el(Progress, { ...task.progress }), task.round > 1 && el("small", null, " round ", task.round)), el("span", { role: "cell", class: "c-labels" }, el(Labels, { labels: task.labels })), el("span", { role: "cell", class: "c-bot" }, task.last_bot === null ? "–" : safe(task.last_bot)), el("span", { role: "cell", class: "c-cost" }, money(task.usage?.cost_micro_usd)), el("span", { role: "cell", class: "c-took" }, !task.started_at ? "–" : task.ended_at ? span(Date.parse(task.ended_at) - Date.parse(task.started_at)) : el(Ago, { time: task.started_at })), el("span", { role: "cell", class: "c-changed" }, el(Ago, { time: task.updated_at }), " ago"));
 }
 
 // src/pages/tasks.tsx
-var ROW = 34;
-var ROW_NARROW = 68;
 var MARKS_MAX = 1e4;
 var FILTERS = [
   { status: "in_progress", tone: "run" },
@@ -366,28 +272,24 @@ var FILTERS = [
   { status: "failed", tone: "bad" },
   { status: "archived", tone: "ok" }
 ];
-var narrow = signal(matchMedia("(max-width: 760px)").matches);
-matchMedia("(max-width: 760px)").addEventListener("change", (event) => {
-  narrow.value = event.matches;
-});
 var sum = (numbers, only) => Object.entries(numbers).reduce((all, [status, n]) => !only.length || only.includes(status) ? all + n : all, 0);
 var STATUS = /^[A-Z_]+$/;
 function useTally(filter) {
   const states = !filter.q && !filter.label.length && !filter.skill.length && !filter.error && !filter.created_after && !filter.created_before;
   const told = states && !filter.outcome.length ? counts.value : null;
-  const asked = states ? { ...filter, status: [] } : filter;
-  const reading = useRead(`count ${told !== null} ${JSON.stringify(asked)}`, () => told ? Promise.resolve(null) : lists.count(asked), { on: (change) => told === null && ofTasks(change) });
+  const asked2 = states ? { ...filter, status: [] } : filter;
+  const reading = useRead(`count ${told !== null} ${JSON.stringify(asked2)}`, () => told ? Promise.resolve(null) : lists.count(asked2), { on: (change) => told === null && ofTasks(change) });
   const found = reading.state.value.data;
   const by = told ? Object.fromEntries(Object.entries(told).filter(([name]) => STATUS.test(name))) : found?.statuses ?? null;
   return { by, number: by ? sum(by, filter.status) : found?.number ?? null, atLeast: !by && Boolean(found?.at_least) };
 }
 function Tasks() {
-  const query = route.value.query, line = query.get("q") ?? "", operation = query.get("op") ?? "";
+  const line = asked("q"), operation = asked("op");
   const { filter, problems } = useMemo(() => understood(line), [line]);
   const field = useRef(null);
   const held = useRef(void 0);
-  if (held.current?.line !== line) held.current = { line, rows: new Rows((size, token) => lists.rows(filter, size, token)), marks: /* @__PURE__ */ new Set(), last: -1 };
-  const { rows, marks } = held.current;
+  if (held.current?.line !== line) held.current = { line, rows: new Rows((size, token) => lists.rows(filter, size, token)), marks: /* @__PURE__ */ new Set(), every: false, last: -1 };
+  const { rows, marks, every } = held.current;
   const [chosen, setChosen] = useState(-1);
   const [, setChanged] = useState(0);
   const [asking, setAsking] = useState(false);
@@ -401,20 +303,24 @@ function Tasks() {
   const seen = reading.state.value, tasks2 = rows.all;
   const tally = useTally(filter);
   const titles = (task) => rows.all.find((row2) => row2.id === task)?.title;
-  const address = (changes) => {
-    const next = new URLSearchParams(Object.entries({ q: line, ...changes }).filter(([, value]) => value));
-    return written(["tasks"], next);
-  };
   const show = (next) => {
     setChosen(-1);
-    go(address({ q: next }));
+    put({ q: next }, false);
   };
   const nearEnd = () => {
     if (rows.more) rows.next().then(changed, () => void 0);
   };
+  const markShown = () => {
+    for (const { id } of rows.all) marks.add(id);
+  };
+  function singly() {
+    if (held.current.every) markShown();
+    held.current.every = false;
+  }
   function mark(index, range = false) {
     const task = rows.all[index];
     if (!task) return;
+    singly();
     const on = !marks.has(task.id);
     const [from, to] = range && held.current.last >= 0 ? [Math.min(index, held.current.last), Math.max(index, held.current.last)] : [index, index];
     for (const { id } of rows.all.slice(from, to + 1)) if (range || on) marks.add(id);
@@ -423,20 +329,28 @@ function Tasks() {
     setChosen(index);
     changed();
   }
-  async function markAll(error) {
+  function markAll() {
+    const all = rows.all.every(({ id }) => marks.has(id));
+    if (all && rows.more) held.current.every = true;
+    markShown();
+    say(all && rows.more ? "All that fit are marked." : `${grouped(marks.size)} marked.${rows.more ? " Again marks all that fit." : ""}`);
+    changed();
+  }
+  async function markAlike(error) {
     const of = held.current;
+    singly();
     try {
       while (rows.more && rows.all.length < MARKS_MAX && held.current === of) await rows.next(500);
     } catch {
       say("The server does not answer: only what was read is marked.");
     }
-    const found = rows.all.filter((row2) => error === void 0 || errorOf(row2) === error).slice(0, MARKS_MAX);
-    for (const { id } of found) marks.add(id);
+    for (const row2 of rows.all) if (errorOf(row2) === error) marks.add(row2.id);
     say(`${grouped(marks.size)} marked.${rows.more ? ` More than ${grouped(MARKS_MAX)} fit.` : ""}`);
     changed();
   }
   const move = (by, extend = false) => {
     const next = Math.max(0, Math.min(chosen + by, tasks2.length - 1));
+    if (extend) singly();
     if (extend) {
       if (chosen >= 0) marks.add(tasks2[chosen].id);
       if (tasks2[next]) marks.add(tasks2[next].id);
@@ -446,10 +360,11 @@ function Tasks() {
   };
   const alike = () => {
     const task = tasks2[chosen];
-    if (task && errorOf(task)) void markAll(errorOf(task));
+    if (task && errorOf(task)) void markAlike(errorOf(task));
   };
   const unmark = () => {
     marks.clear();
+    held.current.every = false;
     changed();
   };
   const act = () => {
@@ -469,8 +384,8 @@ function Tasks() {
     Space: { does: "the same", run: () => mark(chosen) },
     J: { does: "mark, and go on", run: () => move(1, true) },
     K: { does: "mark, and go back", run: () => move(-1, true) },
-    "*": { does: "mark all that fit", run: () => void markAll() },
-    "=": { does: "mark all that fit and failed like this one", run: alike },
+    "*": { does: "mark all that are shown; again: all that fit", run: markAll },
+    "=": { does: "mark all that failed like this one", run: alike },
     b: { does: "act on all that is marked", run: act },
     "/": { does: "write a query", run: () => field.current.focus() },
     "!": { does: "failed only", run: () => show(toggled(line, "status:failed")) },
@@ -481,92 +396,32 @@ function Tasks() {
     } }
   });
   const row = (index) => {
-    const task = tasks2[index], of = [index, index === chosen, index === Math.max(0, chosen), marks.has(task.id)];
+    const task = tasks2[index], of = [index, index === chosen, index === Math.max(0, chosen), every || marks.has(task.id)];
     const before = drawn.current.get(task);
     if (before?.of.every((each, at) => each === of[at])) return before.row;
-    const made = jsx(Row, { task, index: of[0], chosen: of[1], stop: of[2], marked: of[3], choose: setChosen, mark }, task.id);
+    const made = el(Row, { key: task.id, task, index: of[0], chosen: of[1], stop: of[2], marked: of[3], choose: setChosen, mark });
     drawn.current.set(task, { of, row: made });
     return made;
   };
-  return jsxs("div", { class: "tasks", children: [
-    jsx("h1", { class: "hidden-text", children: "Tasks" }),
-    jsxs("div", { class: "filters", children: [
-      jsx(Line, { line, show, field, problems }),
-      jsx(
-        Chips,
-        {
-          chips: FILTERS.map(({ status, tone }) => ({ id: `status:${status}`, word: status.replace("_", " "), tone, number: tally.by ? tally.by[status.toUpperCase()] ?? 0 : void 0, pressed: has(line, `status:${status}`) })),
-          toggle: (word) => show(toggled(line, word))
-        }
-      )
-    ] }),
-    jsx(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }),
-    seen.data && !tasks2.length && (line ? jsx(NothingFits, { line, filter, show }) : jsxs("div", { class: "empty", children: [
-      jsx("h2", { children: "There is no task yet." }),
-      jsxs("p", { children: [
-        "Submit one, and it shows here: ",
-        jsx(Command, { text: FIRST_TASK })
-      ] })
-    ] })),
-    tasks2.length > 0 && jsx(Windowed, { count: tasks2.length, rowHeight: narrow.value ? ROW_NARROW : ROW, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
-      view.current = begin;
-    }, headRow: jsx(Head, {}) }),
-    tasks2.length > 0 && jsxs("p", { class: "foot", children: [
-      marks.size > 0 ? jsxs(Fragment, { children: [
-        jsxs("b", { children: [
-          grouped(marks.size),
-          " marked"
-        ] }),
-        " ",
-        jsx(BulkButton, { run: act }),
-        " ",
-        jsxs("button", { type: "button", class: "quiet", onClick: unmark, children: [
-          "Unmark",
-          jsx(Key, { children: "Esc" })
-        ] })
-      ] }) : jsxs(Fragment, { children: [
-        tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks2.length)}${rows.more ? " and more" : ""}`,
-        " ",
-        tally.number === 1 ? "task" : "tasks"
-      ] }),
-      jsxs("span", { class: "hints", children: [
-        jsx(Key, { children: "j" }),
-        " ",
-        jsx(Key, { children: "k" }),
-        " ",
-        jsx(Key, { children: "Enter" }),
-        " open · ",
-        jsx(Key, { children: "m" }),
-        " mark · ",
-        jsx(Key, { children: "*" }),
-        " all",
-        marks.size === 0 && jsxs(Fragment, { children: [
-          " · ",
-          jsx(Key, { children: "=" }),
-          " failed alike"
-        ] })
-      ] })
-    ] }),
-    asking && jsx(Bulk, { ids: [...marks], titles, close: () => setAsking(false), begun: (id) => {
-      setAsking(false);
-      marks.clear();
-      go(address({ op: id }), true);
-    } }),
-    operation && jsx(Outcome, { operation, titles, close: () => {
-      go(address({ op: "" }), true);
-      void reading.again();
-    } })
-  ] });
-}
-function NothingFits({ line, filter, show }) {
-  return jsxs("div", { class: "empty", children: [
-    jsx("h2", { children: "No task fits." }),
-    filter.q && jsx("p", { children: "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word." }),
-    jsx("p", { class: "acts", children: tokens(line).map((word) => jsxs("button", { type: "button", class: "small", onClick: () => show(toggled(line, word)), children: [
-      "Drop ",
-      safe(word)
-    ] }, word)) })
-  ] });
+  const number = tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks2.length)}${rows.more ? " and more" : ""}`;
+  const many = `${number} that fit`;
+  const { order_by: _, ...fits } = filter;
+  return el("div", { class: "tasks" }, el("h1", { class: "hidden-text" }, "Tasks"), el("div", { class: "filters" }, el(Line, { line, show, field, problems }), el(
+    Chips,
+    {
+      chips: FILTERS.map(({ status, tone }) => ({ id: `status:${status}`, word: status.replace("_", " "), tone, number: tally.by ? tally.by[status.toUpperCase()] ?? 0 : void 0, pressed: has(line, `status:${status}`) })),
+      toggle: (word) => show(toggled(line, word))
+    }
+  )), el(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }), seen.data && !tasks2.length && (line ? el(NothingFits, { title: "No task fits.", drops: tokens(line).map((name) => ({ name, drop: () => show(toggled(line, name)) })) }, filter.q && el("p", null, "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.")) : el("div", { class: "empty" }, el("h2", null, "There is no task yet."), el("p", null, "Submit one, and it shows here: ", el(Command, { text: FIRST_TASK })))), tasks2.length > 0 && el(Windowed, { count: tasks2.length, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
+    view.current = begin;
+  }, headRow: el(Head, null) }), tasks2.length > 0 && el("p", { class: "foot" }, marks.size > 0 ? el(Fragment, null, el("b", null, every ? `All ${many} marked` : `${grouped(marks.size)} marked`), !every && rows.more && rows.all.every(({ id }) => marks.has(id)) && el("button", { type: "button", class: "quiet", onClick: markAll }, "Mark all ", many, el(Key, null, "*")), " ", el(BulkButton, { run: act }), " ", el("button", { type: "button", class: "quiet", onClick: unmark }, "Unmark", el(Key, null, "Esc"))) : `${number} ${tally.number === 1 ? "task" : "tasks"}`, el("span", { class: "hints" }, el(Key, null, "j"), " ", el(Key, null, "k"), " ", el(Key, null, "Enter"), " open · ", el(Key, null, "m"), " mark · ", el(Key, null, "*"), " all", marks.size === 0 && el(Fragment, null, " · ", el(Key, null, "="), " failed alike"))), asking && el(Bulk, { of: every ? { filter: line ? fits : { status: STATUSES } } : { ids: [...marks] }, name: every ? `all ${many}` : counted(marks.size, "task"), titles, close: () => setAsking(false), begun: (id) => {
+    setAsking(false);
+    unmark();
+    put({ op: id });
+  } }), operation && el(Outcome, { operation, titles, close: () => {
+    put({ op: null });
+    void reading.again();
+  } }));
 }
 export {
   Tasks

@@ -106,6 +106,23 @@ def lives_through_the_death_of_the_server(context: BrowserContext) -> None:
         assert _shown(page) == wanted
 
 
+@journey
+def reads_all_again_when_the_stream_is_back(context: BrowserContext) -> None:
+    """Also what no change tells of, and what else is read each half minute."""
+    with watched(context) as page:
+        sign_in(page)
+        at(page, "settings?part=persons")
+        settled(page)
+        expect(page.locator(".dot")).to_have_text("live")
+        page.wait_for_timeout(600)  # so that it is read at once when the stream is lost
+        let_happen("cut the stream")
+        expect(page.locator(".dot")).to_have_text("each 3 s")
+        page.wait_for_timeout(300)
+        let_happen("a person comes")
+        expect(page.locator(".dot")).to_have_text("live")
+        expect(page.locator("tbody tr", has_text="Ada")).to_be_visible(timeout=5_000)
+
+
 def _shown(page: Page) -> list[list[str]]:
     return [
         [row.locator(".c-title").inner_text(), row.locator(".c-state").inner_text().strip()]

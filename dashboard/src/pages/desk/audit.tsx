@@ -5,16 +5,17 @@ import { useState } from "preact/hooks";
 import { ApiError, exactly } from "../../api.ts";
 import { useKeys } from "../../keys.ts";
 import { say, useRead } from "../../live.ts";
-import { Act, Command, Glyph, Key, NotDone, Trouble, Value, When, useAct } from "../../parts.tsx";
+import { Act, Command, Glyph, Key, NotDone, Trouble, Value, When, useAct, Fact, NothingFits } from "../../parts.tsx";
+import { address, asked, put } from "../../route.ts";
 import { keep, kept, session, utc } from "../../state.ts";
-import { safe, shortId, type Tone } from "../../words.ts";
+import { near, safe, shortId, type Tone } from "../../words.ts";
 import { desk, type AuditRecord } from "./calls.ts";
 import { goesOn } from "./history.ts";
-import { address, asked, CALM, Field, More, put, timeOf, usePages, writtenTime, zoneName } from "./kit.tsx";
+import { CALM, Field, More, timeOf, usePages, writtenTime, zoneName } from "./kit.tsx";
 import { bodyStep, check, parseNote, parseProof, verifierKey, type Step } from "./proof.ts";
 
 const FILTERS = [
-  { name: "action", label: "Action", hint: "Action: task.submit" },
+  { name: "action", label: "Action", hint: "Action" },
   { name: "actor", label: "Actor", hint: "Actor’s id" },
   { name: "task", label: "Task", hint: "Task’s id" },
   { name: "on", label: "Item", hint: "Item’s id" },
@@ -32,14 +33,14 @@ export function Audit() {
   const chosen = /^\d{1,15}$/.test(asked("record")) ? Number(asked("record")) : null;
   const at = items.findIndex((each) => each.index === chosen);
   const step = (by: number) => {
-    const next = items[Math.max(0, Math.min(at + by, items.length - 1))];
-    if (next) put({ record: String(next.index) }, true);
+    const next = near(items, at + by);
+    if (next) put({ record: String(next.index) });
   };
   useKeys({
     j: { does: "next record", run: () => step(1) },
     k: { does: "previous record", run: () => step(-1) },
     "/": { does: "filter", run: () => document.getElementById("by-action")?.focus() },
-    Escape: { does: "close the record", run: () => { if (document.activeElement instanceof HTMLInputElement) document.activeElement.blur(); else put({ record: null }, true); } },
+    Escape: { does: "close the record", run: () => { if (document.activeElement instanceof HTMLInputElement) document.activeElement.blur(); else put({ record: null }); } },
   });
   return (
     <div class={`split ${chosen === null ? "" : "open"}`}>
@@ -57,10 +58,7 @@ export function Audit() {
           <button type="submit">Filter</button>
         </form>
         <Trouble read={seen} what="the audit log" />
-        {seen.data && !items.length && !pages.more && (
-          <div class="empty"><h2>{used.length ? "No record fits." : "There is no record yet."}</h2>
-            <p class="acts">{used.map(({ name, label }) => <button type="button" class="small" key={name} onClick={() => put({ [name]: null })}>Drop {label.toLowerCase()} {safe(asked(name))}</button>)}</p></div>
-        )}
+        {seen.data && !items.length && !pages.more && <NothingFits title={used.length ? "No record fits." : "There is no record yet."} drops={used.map(({ name, label }) => ({ name: `${label.toLowerCase()} ${asked(name)}`, drop: () => put({ [name]: null }, false) }))} />}
         <ol class="records">
           {items.map((each) => (
             <li key={each.id}>
@@ -90,16 +88,16 @@ function Detail({ index, known }: { index: number; known: AuditRecord | undefine
   const signs = (record.payload as { subject_hash?: unknown } | null)?.subject_hash;
   return (
     <article aria-labelledby="record">
-      <p class="over"><button type="button" class="small back" onClick={() => put({ record: null }, true)}>← Audit</button> Record {record.index}</p>
+      <p class="over"><button type="button" class="small back" onClick={() => put({ record: null })}>← Audit</button> Record {record.index}</p>
       <h2 id="record">{safe(record.action)}</h2>
       <dl class="facts">
-        <div><dt>who</dt><dd>{safe(record.actor.type)} <code>{safe(record.actor.id)}</code>{record.actor.person && <> · person <code>{safe(record.actor.person)}</code></>}{record.actor.key && record.actor.key !== record.actor.id && <> · key <code>{safe(record.actor.key)}</code></>}</dd></div>
-        <div><dt>on what</dt><dd><a href={`#/audit?on=${encodeURIComponent(record.resource)}`}><code>{safe(record.resource)}</code></a>{record.task_id && <> · <a href={`#/tasks/${encodeURIComponent(record.task_id)}`}>the task</a></>}</dd></div>
-        <div><dt>when</dt><dd><When time={record.timestamp} /></dd></div>
-        <div><dt>decision</dt><dd>{safe(record.decision.effect)}, by policy {safe(record.decision.policy)}{record.decision.reasons.length > 0 && `: ${record.decision.reasons.map(safe).join("; ")}`} · {safe(record.outcome)}</dd></div>
-        {typeof signs === "string" && <div><dt>subject</dt><dd><code class="hash">{safe(signs)}</code></dd></div>}
-        <div><dt>record’s hash</dt><dd><code class="hash">{safe(record.hash)}</code></dd></div>
-        {record.redacted_fields.length > 0 && <div><dt>hidden</dt><dd>{record.redacted_fields.map((each) => `${safe(each.pointer)} (${safe(each.rule)})`).join(", ")}</dd></div>}
+        <Fact name="who">{safe(record.actor.type)} <code>{safe(record.actor.id)}</code>{record.actor.person && <> · person <code>{safe(record.actor.person)}</code></>}{record.actor.key && record.actor.key !== record.actor.id && <> · key <code>{safe(record.actor.key)}</code></>}</Fact>
+        <Fact name="on what"><a href={`#/audit?on=${encodeURIComponent(record.resource)}`}><code>{safe(record.resource)}</code></a>{record.task_id && <> · <a href={`#/tasks/${encodeURIComponent(record.task_id)}`}>the task</a></>}</Fact>
+        <Fact name="when"><When time={record.timestamp} /></Fact>
+        <Fact name="decision">{safe(record.decision.effect)}, by policy {safe(record.decision.policy)}{record.decision.reasons.length > 0 && `: ${record.decision.reasons.map(safe).join("; ")}`} · {safe(record.outcome)}</Fact>
+        {typeof signs === "string" && <Fact name="subject"><code class="hash">{safe(signs)}</code></Fact>}
+        <Fact name="record’s hash"><code class="hash">{safe(record.hash)}</code></Fact>
+        {record.redacted_fields.length > 0 && <Fact name="hidden">{record.redacted_fields.map((each) => `${safe(each.pointer)} (${safe(each.rule)})`).join(", ")}</Fact>}
       </dl>
       <Prove record={record} />
       <section class="card"><h3>Body</h3>

@@ -2,10 +2,11 @@
 
 import { useState } from "preact/hooks";
 import { useRead } from "../../live.ts";
-import { Command, Trouble } from "../../parts.tsx";
+import { Command, Fact, Table, Trouble } from "../../parts.tsx";
+import { asked, put } from "../../route.ts";
 import { grouped, money, safe } from "../../words.ts";
 import { desk, type CostReport, type CostSum } from "./calls.ts";
-import { asked, CALM, Field, put, Table } from "./kit.tsx";
+import { CALM, Field } from "./kit.tsx";
 
 const BY = ["day", "bot", "skill", "label"] as const;
 const SHOWN = 25, DAY_MS = 86_400_000;
@@ -20,17 +21,17 @@ export function Costs() {
   const from = isDay(asked("from")) ? asked("from") : "", to = isDay(asked("to")) ? asked("to") : "";
   const reading = useRead(`costs ${by} ${from} ${to}`, () => desk.costs(by, from, to), CALM);
   const seen = reading.state.value, report = seen.data;
-  const last = (days: number) => put({ from: days === 30 ? null : day(Date.now() - (days - 1) * DAY_MS), to: null });
+  const last = (days: number) => put({ from: days === 30 ? null : day(Date.now() - (days - 1) * DAY_MS), to: null }, false);
   const length = report ? (Date.parse(report.last_day) - Date.parse(report.first_day)) / DAY_MS + 1 : 0;
   return (
     <div class="page">
       <h1 class="hidden-text">Costs</h1>
       <div class="choices">
-        <Choice name="Costs by" values={BY.map((each) => [each, each])} chosen={by} choose={(each) => put({ by: each === "day" ? null : each })} />
+        <Choice name="Costs by" values={BY.map((each) => [each, each])} chosen={by} choose={(each) => put({ by: each === "day" ? null : each }, false)} />
         <Choice name="Days" values={[["7", "7 days"], ["30", "30 days"], ["90", "90 days"]]} chosen={to ? "" : String(length)} choose={(days) => last(Number(days))} />
-        <Choice name="Unit" values={[["cost_micro_usd", "money"], ["tokens", "tokens"]]} chosen={unit} choose={(each) => put({ unit: each === "tokens" ? each : null })} />
-        <Field label="from"><input type="date" value={report?.first_day ?? from} onChange={(event) => put({ from: event.currentTarget.value, to: to || (report?.last_day ?? null) })} /></Field>
-        <Field label="to"><input type="date" value={report?.last_day ?? to} onChange={(event) => put({ to: event.currentTarget.value, from: from || (report?.first_day ?? null) })} /></Field>
+        <Choice name="Unit" values={[["cost_micro_usd", "money"], ["tokens", "tokens"]]} chosen={unit} choose={(each) => put({ unit: each === "tokens" ? each : null }, false)} />
+        <Field label="from"><input type="date" value={report?.first_day ?? from} onChange={(event) => put({ from: event.currentTarget.value, to: to || (report?.last_day ?? null) }, false)} /></Field>
+        <Field label="to"><input type="date" value={report?.last_day ?? to} onChange={(event) => put({ to: event.currentTarget.value, from: from || (report?.first_day ?? null) }, false)} /></Field>
       </div>
       <Trouble read={seen} what="the costs" />
       {report && <Report key={by} report={report} unit={unit} />}
@@ -56,17 +57,17 @@ function Report({ report, unit }: { report: CostReport; unit: Unit }) {
   return (
     <>
       <dl class="sums">
-        <div><dt>cost</dt><dd>{money(total.cost_micro_usd)}</dd></div>
-        <div><dt>tokens</dt><dd>{grouped(total.tokens)}</dd></div>
-        <div><dt>attempts</dt><dd>{grouped(total.attempts)}</dd></div>
-        {total.unpriced_tokens > 0 && <div><dt>tokens without a price</dt><dd>{grouped(total.unpriced_tokens)}</dd></div>}
+        <Fact name="cost">{money(total.cost_micro_usd)}</Fact>
+        <Fact name="tokens">{grouped(total.tokens)}</Fact>
+        <Fact name="attempts">{grouped(total.attempts)}</Fact>
+        {total.unpriced_tokens > 0 && <Fact name="tokens without a price">{grouped(total.unpriced_tokens)}</Fact>}
       </dl>
       {byDay && <Days items={items} first={report.first_day} last={report.last_day} unit={unit} most={most} />}
       <Table name="Costs as a table" columns={[byDay ? "Day (UTC)" : report.by[0]!.toUpperCase() + report.by.slice(1), "", "#Cost", "#Tokens", "#Attempts"]}>
         {shown.map((each) => (
           <tr key={each.name}>
             <th scope="row">{safe(each.name) || "–"}</th>
-            <td class="wide"><svg class="share" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect width={(100 * each[unit]) / most} height="6" /></svg></td>
+            <td class="part"><svg class="share" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect width={(100 * each[unit]) / most} height="6" /></svg></td>
             <td class="num">{money(each.cost_micro_usd)}</td><td class="num">{grouped(each.tokens)}</td><td class="num">{grouped(each.attempts)}</td>
           </tr>
         ))}

@@ -4,15 +4,14 @@ import { useState } from "preact/hooks";
 import { api, lists, type TaskEvent } from "../../api.ts";
 import { useKeys } from "../../keys.ts";
 import { useRead } from "../../live.ts";
-import { Ago, Command, Key, NotDone, State, Trouble, When, useAct } from "../../parts.tsx";
-import { go, route, written } from "../../route.ts";
-import { safe, shortId, type Look } from "../../words.ts";
+import { Ago, Command, Key, NotDone, State, Trouble, When, useAct, Fact, Table } from "../../parts.tsx";
+import { address, asked, go, put, route, written } from "../../route.ts";
+import { safe, shortId, near, lookOfVerdict } from "../../words.ts";
 import { desk } from "./calls.ts";
-import { address, asked, CALM, More, put, Table, usePages } from "./kit.tsx";
+import { CALM, More, usePages } from "./kit.tsx";
 
 const COUNTED_MAX = 30; // tasks whose verdicts are read to count by evaluator
-const LOOKS: Record<string, Look> = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
-const look = (decision: string): Look => LOOKS[decision] ?? { tone: "plain", word: safe(decision) };
+const DECISIONS = ["accept", "rework", "reject"];
 
 interface Review { id: string; at: string; task: string; key: string | null; round: number; decision: string; votes: Record<string, number> | null }
 
@@ -27,12 +26,12 @@ export function Evaluations() {
   const pages = usePages("evaluations", desk.reviews, (event) => event.id, { ...CALM, every: 10_000, seldom: 10_000 });
   const reviews = pages.items.map(review), chosen = asked("review");
   const at = reviews.findIndex((each) => each.id === chosen), open = reviews[at];
-  const step = (by: number) => { const next = reviews[Math.max(0, Math.min(at + by, reviews.length - 1))]; if (next) put({ review: next.id }, true); };
+  const step = (by: number) => { const next = near(reviews, at + by); if (next) put({ review: next.id }); };
   useKeys({
     j: { does: "next review", run: () => step(1) },
     k: { does: "previous review", run: () => step(-1) },
     Enter: { does: "open the task", run: () => { if (open) go(written(["tasks", open.task])); } },
-    Escape: { does: "close the review", run: () => put({ review: null }, true) },
+    Escape: { does: "close the review", run: () => put({ review: null }) },
   });
   const voted = reviews.filter((each) => each.votes && total(each.votes) > 1), agreed = voted.filter((each) => unanimous(each.votes!));
   const count = (decision: string) => reviews.filter((each) => each.decision === decision).length;
@@ -45,8 +44,8 @@ export function Evaluations() {
         {reviews.length > 0 && (
           <div class="pad">
             <dl class="sums">
-              {Object.keys(LOOKS).map((each) => <div key={each}><dt><State look={look(each)} /></dt><dd>{count(each)}</dd></div>)}
-              {voted.length > 0 && <div><dt>all voted alike</dt><dd>{agreed.length} of {voted.length}</dd></div>}
+              {DECISIONS.map((each) => <div key={each}><dt><State look={lookOfVerdict(each)} /></dt><dd>{count(each)}</dd></div>)}
+              {voted.length > 0 && <Fact name="all voted alike">{agreed.length} of {voted.length}</Fact>}
             </dl>
             <Evaluators reviews={reviews} />
           </div>
@@ -55,7 +54,7 @@ export function Evaluations() {
           {reviews.map((each) => (
             <li key={each.id}>
               <a class="record" href={address({ review: each.id })} aria-current={each.id === chosen ? "true" : undefined}>
-                <State look={look(each.decision)} /><b>{each.key === null ? "whole task" : safe(each.key)}</b><span>{shortId(safe(each.task))}</span>
+                <State look={lookOfVerdict(each.decision)} /><b>{each.key === null ? "whole task" : safe(each.key)}</b><span>{shortId(safe(each.task))}</span>
                 <span>{each.votes ? Object.entries(each.votes).filter(([, votes]) => votes > 0).map(([name, votes]) => `${votes} ${safe(name)}`).join(", ") : ""}{each.round > 1 ? ` · round ${each.round}` : ""}</span><When time={each.at} />
               </a>
             </li>
@@ -78,13 +77,13 @@ function Detail({ of }: { of: Review }) {
   return (
     <article aria-labelledby="review">
       <p class="over"><a class="button small back" href={written(route.value.path)}>← Evaluations</a> <a href={written(["tasks", of.task])}>{seen.data ? safe(seen.data.title) : shortId(of.task)}</a></p>
-      <h2 id="review">{of.key === null ? "Whole task" : safe(of.key)}: {look(of.decision).word}</h2>
+      <h2 id="review">{of.key === null ? "Whole task" : safe(of.key)}: {lookOfVerdict(of.decision).word}</h2>
       <p class="none">Round {of.round}, decided <Ago time={of.at} /> ago.</p>
       <Trouble read={seen} what="the verdicts" />
       {seen.data && !verdicts.length && <p class="none">No verdict is kept of it any more.</p>}
       {verdicts.map((each) => (
         <section class="card" key={each.work_id}>
-          <h3><State look={look(each.decision ?? "too long to show")} /> {safe(each.evaluator ?? "–")}{each.score !== null && ` · score ${Number(each.score.toFixed(3))}`} · round {each.round}</h3>
+          <h3><State look={lookOfVerdict(each.decision ?? "too long to show")} /> {safe(each.evaluator ?? "–")}{each.score !== null && ` · score ${Number(each.score.toFixed(3))}`} · round {each.round}</h3>
           <ul class="said">
             {each.reasons.map((reason, at) => <li key={at}>{safe(reason)}</li>)}
             {each.findings.map((finding, at) => <li key={`f${at}`}><b>{safe(finding.severity ?? "finding")}</b> {safe(finding.text ?? "")}</li>)}
@@ -108,7 +107,7 @@ function Evaluators({ reviews }: { reviews: Review[] }) {
     const tasks = new Set([...new Set(reviews.map((each) => each.task))].slice(0, COUNTED_MAX));
     const decided = new Map(reviews.map((each) => [`${each.task} ${each.key} ${each.round}`, each.decision]));
     const rows = new Map<string, Counted>(), gold = new Map<string, string>();
-    for (const known of Object.keys(LOOKS)) {
+    for (const known of DECISIONS) {
       for (const { id } of (await lists.rows({ status: [], outcome: [], label: [`gold:${known}`], skill: [], order_by: "" }, COUNTED_MAX, "")).items) gold.set(id, known);
     }
     for (const task of new Set([...tasks, ...gold.keys()])) {
@@ -131,10 +130,10 @@ function Evaluators({ reviews }: { reviews: Review[] }) {
   if (!found) return <>{doing.problem && <NotDone error={doing.problem} />}<p><button type="button" class="small" disabled={doing.busy} onClick={() => void doing.run(count, "Counted.")}>Count by evaluator</button></p></>;
   return (
     <>
-      <Table name="By evaluator" columns={["Evaluator", ...[...Object.keys(LOOKS), "verdicts", "as was decided", "right on gold"].map((each) => `#${each}`)]} caption={`Verdicts on the last ${found.tasks === 1 ? "reviewed task" : `${found.tasks} reviewed tasks`}, and on ${found.gold} gold ${found.gold === 1 ? "item" : "items"}`}>
+      <Table name="By evaluator" columns={["Evaluator", ...[...DECISIONS, "verdicts", "as was decided", "right on gold"].map((each) => `#${each}`)]} caption={`Verdicts on the last ${found.tasks === 1 ? "reviewed task" : `${found.tasks} reviewed tasks`}, and on ${found.gold} gold ${found.gold === 1 ? "item" : "items"}`}>
         {found.rows.map((row) => (
           <tr key={row.name}>
-            <th scope="row">{safe(row.name)}</th>{Object.keys(LOOKS).map((each) => <td class="num" key={each}>{row.said[each] ?? 0}</td>)}<td class="num">{row.all}</td><td class="num">{row.alike}</td>
+            <th scope="row">{safe(row.name)}</th>{DECISIONS.map((each) => <td class="num" key={each}>{row.said[each] ?? 0}</td>)}<td class="num">{row.all}</td><td class="num">{row.alike}</td>
             <td class="num">{row.gold ? `${row.right} of ${row.gold}` : "–"}</td>
           </tr>
         ))}

@@ -5,7 +5,6 @@ import { useRef, useState } from "preact/hooks";
 import type { Page } from "../../api.ts";
 import { say, useRead, type Read, type ReadOptions } from "../../live.ts";
 import { Act, Dialog, NotDone, useAct } from "../../parts.tsx";
-import { go, route, written } from "../../route.ts";
 import { utc } from "../../state.ts";
 
 /** What changes seldom, or costs something to read: not with each change of a task. */
@@ -50,13 +49,6 @@ export const More = ({ pages, what, children }: { pages: Pages<any>; what: strin
   <p class="foot">{pages.items.length}{pages.more ? " and more" : ""} {pages.items.length === 1 ? what.slice(0, -1) : what} {pages.more && <button type="button" class="small" onClick={() => void pages.older()}>Older</button>}{children}</p>
 );
 
-/** The address of the page with other values; null or "" takes one out. */
-export function address(changes: Record<string, string | null>): string {
-  const query = new URLSearchParams(route.value.query);
-  for (const [name, value] of Object.entries(changes)) if (value) query.set(name, value); else query.delete(name);
-  return written(route.value.path, query);
-}
-export const put = (changes: Record<string, string | null>, replace = false): void => go(address(changes), replace);
 
 // Times in forms are in the zone that the person chose; in the address they are in UTC.
 export const writtenTime = (iso: string): string => {
@@ -65,8 +57,6 @@ export const writtenTime = (iso: string): string => {
 };
 export const timeOf = (written: string): string => (written ? new Date(`${written}${utc.value ? "Z" : ""}`).toISOString() : "");
 export const zoneName = (): string => (utc.value ? "UTC" : "local time");
-
-export const asked = (name: string): string => route.value.query.get(name) ?? "";
 
 export const Field = ({ label, hint, children }: { label: string; hint?: string; children: ComponentChildren }) => (
   <label class="field"><span>{label}</span>{children}{hint && <small>{hint}</small>}</label>
@@ -87,13 +77,3 @@ export function Confirm({ title, does, action, children, run, close }: ConfirmPr
   );
 }
 
-/** A table that scrolls by itself where it is too wide. A column that begins with # has numbers, one without a name acts. */
-export const Table = ({ name, columns, caption, children }: { name: string; columns: string[]; caption?: string; children: ComponentChildren }) => (
-  <div class="scroll-x" tabIndex={0} role="region" aria-label={name}>
-    <table>
-      {caption && <caption>{caption}</caption>}
-      <thead><tr>{columns.map((each, at) => (each ? <th scope="col" key={at} class={each[0] === "#" ? "num" : ""}>{each.replace("#", "")}</th> : <td key={at} />))}</tr></thead>
-      <tbody>{children}</tbody>
-    </table>
-  </div>
-);

@@ -4,11 +4,12 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { lists, type KillState } from "../../api.ts";
 import { ofAlso, useRead } from "../../live.ts";
-import { Act, Ago, Command, Dialog, NotDone, State, Trouble, Value, When, useAct } from "../../parts.tsx";
+import { Act, Ago, Command, Dialog, NotDone, State, Trouble, Value, When, useAct, Fact, Table } from "../../parts.tsx";
+import { address, asked } from "../../route.ts";
 import { letters, may, session, theme, utc, type Theme } from "../../state.ts";
 import { grouped, moment, money, safe, shortId, type Look } from "../../words.ts";
 import { desk, type KeyRecord, type Person, type Redacted, type SignedIn } from "./calls.ts";
-import { address, asked, CALM, Confirm, Field, More, Table, timeOf, usePages, zoneName } from "./kit.tsx";
+import { CALM, Confirm, Field, More, timeOf, usePages, zoneName } from "./kit.tsx";
 
 const PARTS: Record<string, { name: string; Part: () => ComponentChildren }> = {
   you: { name: "You", Part: You },
@@ -50,12 +51,12 @@ function You() {
       <section>
         <h2>Your session</h2>
         <dl class="facts">
-          {who.person && <div><dt>person</dt><dd>{safe(who.person_name ?? "")} <code>{who.person}</code></dd></div>}
-          {who.owner && <div><dt>owner</dt><dd>{safe(who.owner)}</dd></div>}
-          <div><dt>role</dt><dd>{who.role}</dd></div>
-          <div><dt>key</dt><dd><code>{safe(who.key_id)}</code></dd></div>
-          <div><dt>session</dt><dd><code>{who.session_id ?? "–"}</code></dd></div>
-          <div><dt>tenant</dt><dd>{safe(who.tenant)}</dd></div>
+          {who.person && <Fact name="person">{safe(who.person_name ?? "")} <code>{who.person}</code></Fact>}
+          {who.owner && <Fact name="owner">{safe(who.owner)}</Fact>}
+          <Fact name="role">{who.role}</Fact>
+          <Fact name="key"><code>{safe(who.key_id)}</code></Fact>
+          <Fact name="session"><code>{who.session_id ?? "–"}</code></Fact>
+          <Fact name="tenant">{safe(who.tenant)}</Fact>
           <div><dt>may</dt><dd class="may">{who.may.map((each) => <code key={each}>{each}</code>)}</dd></div>
         </dl>
         <SignedInList />
@@ -103,7 +104,7 @@ function LimitsPart() {
   const row = (name: string, whose: string, used: number, most: number | null, shown: (n: number) => string = grouped) => (
     <tr key={`${name} ${whose}`}>
       <th scope="row">{safe(name.replaceAll("_", " "))}</th><td>{whose}</td>
-      <td class="wide">{most !== null && <svg class={`share ${used >= 0.8 * most ? "near" : ""}`} viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="6" /><rect width={most ? Math.min(100, (100 * used) / most) : 100} height="6" /></svg>}</td>
+      <td class="part">{most !== null && <svg class={`share ${used >= 0.8 * most ? "near" : ""}`} viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="6" /><rect width={most ? Math.min(100, (100 * used) / most) : 100} height="6" /></svg>}</td>
       <td class="num">{shown(used)}</td><td class="num">{most === null ? "no limit" : shown(most)}</td>
     </tr>
   );

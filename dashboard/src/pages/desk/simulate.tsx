@@ -3,9 +3,10 @@
 
 import { useState } from "preact/hooks";
 import { say } from "../../live.ts";
-import { Command, Glyph } from "../../parts.tsx";
+import { Command, Glyph, Table } from "../../parts.tsx";
+import { asked, put } from "../../route.ts";
 import { grouped, head, safe, span } from "../../words.ts";
-import { asked, Field, put, Table } from "./kit.tsx";
+import { Field } from "./kit.tsx";
 
 const SCENARIOS = ["standard", "research", "code-review"];
 const FAULTS: Record<string, string> = {
@@ -37,9 +38,9 @@ export function Simulate() {
   const faults = asked("faults").split(",").filter(Boolean), real = asked("level") === "process";
   const toggle = (name: string) => {
     const next = faults.includes(name) ? faults.filter((each) => each !== name) : name in FAULTS ? [...faults.filter((each) => each in FAULTS), name] : [name];
-    put({ faults: next.join(",") }, true);
+    put({ faults: next.join(",") });
   };
-  const text = (name: string, more: object = {}) => <input value={asked(name)} onInput={(event) => put({ [name]: event.currentTarget.value.trim() }, true)} {...more} />;
+  const text = (name: string, more: object = {}) => <input value={asked(name)} onInput={(event) => put({ [name]: event.currentTarget.value.trim() })} {...more} />;
   return (
     <div class="page settings">
       <h1 class="hidden-text">Simulate</h1>
@@ -47,8 +48,8 @@ export function Simulate() {
         <section>
           <h2>Rehearse your swarm</h2>
           <form class="form two" onSubmit={(event) => event.preventDefault()}>
-            <Field label="Scenario" hint="a file of yours, or a shipped one"><input list="scenarios" value={asked("scenario")} placeholder="standard" onInput={(event) => put({ scenario: event.currentTarget.value.trim() }, true)} /><datalist id="scenarios">{SCENARIOS.map((each) => <option key={each} value={each} />)}</datalist></Field>
-            <Field label="What is real"><select value={asked("level") || "core"} onChange={(event) => put({ level: event.currentTarget.value === "core" ? null : event.currentTarget.value }, true)}>{Object.entries(LEVELS).map(([level, does]) => <option key={level} value={level}>{level}: {does}</option>)}</select></Field>
+            <Field label="Scenario" hint="a file of yours, or a shipped one"><input list="scenarios" value={asked("scenario")} placeholder="standard" onInput={(event) => put({ scenario: event.currentTarget.value.trim() })} /><datalist id="scenarios">{SCENARIOS.map((each) => <option key={each} value={each} />)}</datalist></Field>
+            <Field label="What is real"><select value={asked("level") || "core"} onChange={(event) => put({ level: event.currentTarget.value === "core" ? null : event.currentTarget.value })}>{Object.entries(LEVELS).map(([level, does]) => <option key={level} value={level}>{level}: {does}</option>)}</select></Field>
             <Field label="Seeds" hint="how many runs">{text("seeds", { inputMode: "numeric", placeholder: "1" })}</Field>
             <Field label="First seed" hint="the same seed, the same run">{text("start", { inputMode: "numeric", placeholder: "random" })}</Field>
             <Field label="Virtual hours">{text("hours", { inputMode: "decimal", placeholder: "the scenario’s" })}</Field>
@@ -56,8 +57,8 @@ export function Simulate() {
             <fieldset class="wide"><legend>Faults</legend>
               <div class="chips">{["all", "none", ...Object.keys(FAULTS)].map((each) => <button type="button" class="chip" key={each} aria-pressed={faults.includes(each)} title={FAULTS[each]} onClick={() => toggle(each)}>{each}</button>)}</div>
             </fieldset>
-            <label class="choice"><input type="checkbox" checked={Boolean(asked("report")) && !real} disabled={real} onChange={(event) => put({ report: event.currentTarget.checked ? "1" : null }, true)} /> write report.json, to open it here</label>
-            <label class="choice"><input type="checkbox" checked={Boolean(asked("twice")) && !real} disabled={real} onChange={(event) => put({ twice: event.currentTarget.checked ? "1" : null }, true)} /> play each run twice, to see that it repeats</label>
+            <label class="choice"><input type="checkbox" checked={Boolean(asked("report")) && !real} disabled={real} onChange={(event) => put({ report: event.currentTarget.checked ? "1" : null })} /> write report.json, to open it here</label>
+            <label class="choice"><input type="checkbox" checked={Boolean(asked("twice")) && !real} disabled={real} onChange={(event) => put({ twice: event.currentTarget.checked ? "1" : null })} /> play each run twice, to see that it repeats</label>
           </form>
           <p><Command text={command(asked)} /></p>
         </section>

@@ -3,7 +3,7 @@
 import type { QueueSeen, TaskFound } from "../../api.ts";
 import { filterWord } from "../../query.ts";
 import { written } from "../../route.ts";
-import { lookOfTask, safe, type Tone } from "../../words.ts";
+import { lookOfTask, safe, together, type Tone } from "../../words.ts";
 
 export interface Cause {
   key: string; // in the address
@@ -19,7 +19,7 @@ export interface Cause {
 }
 
 const OPEN_LINE = "status:created status:planned status:in_progress status:completed";
-const found = (q: string): string => written(["tasks"], new URLSearchParams({ q }));
+const found = (q: string): string => written(["tasks"], { q });
 
 const WHO: Record<string, string> = { plan: "planner", execute: "bot", review: "evaluator" };
 // Reasons that end by themselves soon are no cause to look: only if the oldest has waited so long.
@@ -27,12 +27,8 @@ const SOON_S: Record<string, number> = { bots_at_capacity: 60, rate_limited: 60,
 
 /** Return one row for each cause that keeps queues from being worked on, the one that most waits for first. */
 export function stuck(queues: readonly QueueSeen[]): Cause[] {
-  const groups = new Map<string, QueueSeen[]>();
-  for (const queue of queues) {
-    if (!queue.why || !queue.waiting || (queue.oldest_seconds ?? 0) < (SOON_S[queue.why.reason] ?? 0)) continue;
-    const key = `${queue.why.reason} ${queue.why.fix ?? queue.why.detail}`;
-    groups.set(key, [...(groups.get(key) ?? []), queue]);
-  }
+  const long = queues.filter(({ why, waiting, oldest_seconds }) => why && waiting && (oldest_seconds ?? 0) >= (SOON_S[why.reason] ?? 0));
+  const groups = together(long, ({ why }) => `${why!.reason} ${why!.fix ?? why!.detail}`);
   return [...groups].map(([key, of]) => {
     const waiting = sum(of.map((each) => each.waiting)), least = of.some((each) => each.waiting_at_least);
     const { reason, detail, fix } = of[0]!.why!, [skill] = of[0]!.skills;
@@ -101,12 +97,7 @@ function like(task: TaskFound, said: string): string {
 
 /** Return a row for each kind of error, of the tasks that failed at `since` (a time in ms) or later. */
 export function failures(tasks: readonly TaskFound[], since: number): Cause[] {
-  const groups = new Map<string, TaskFound[]>();
-  for (const task of tasks) {
-    if (Date.parse(ended(task)) < since) continue;
-    const words = alike(task);
-    groups.set(words, [...(groups.get(words) ?? []), task]);
-  }
+  const groups = together(tasks.filter((task) => Date.parse(ended(task)) >= since), alike);
   const after = new Date(since).toISOString().slice(0, 16);
   return [...groups].map(([words, of]) => ({
     key: `failed ${words}`, tone: "bad" as const, title: safe(words), count: of.length === 1 ? safe(of[0]!.title) : `${of.length} tasks`,

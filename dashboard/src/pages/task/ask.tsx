@@ -2,7 +2,6 @@
 
 import type { Task } from "../../api.ts";
 import { useState } from "preact/hooks";
-import { useKeys } from "../../keys.ts";
 import { Dialog } from "../../parts.tsx";
 import { money } from "../../words.ts";
 
@@ -11,7 +10,6 @@ export type Verb = "pause" | "resume" | "cancel" | "retry" | "archive" | "change
 interface Props { verb: Verb; task: Task; close: () => void; run: (reason: string) => void; change: (changes: Record<string, unknown>) => void }
 
 export function Ask({ verb, task, close, run, change }: Props) {
-  useKeys({ Escape: { does: "", run: close } }, true);
   return verb === "change" ? <Change task={task} close={close} change={change} /> : <Reason verb={verb} close={close} run={run} />;
 }
 

@@ -1,16 +1,7 @@
 // The calls of the API that only the page of a task makes, with the types of the answers.
 
-import { act, api, call, get, type Json, type Page, type Subtask, type SubtaskDetail, type Task, type TaskEvent } from "../../api.ts";
+import { act, api, call, get, whole, type Json, type Page, type Subtask, type SubtaskDetail, type Task, type TaskEvent } from "../../api.ts";
 
-export interface Bar {
-  attempt: number; bot: string | null; start: string; end: string | null; ending: string | null; round: number;
-  error: { class: string | null; message: string } | null;
-}
-export interface Lane {
-  work_id: string; kind: "execute" | "plan" | "review"; key: string; subject: string | null; status: string; round: number; created_at: string;
-  bars: Bar[]; bars_left_out: number; waits: { start: string; end: string | null; after: string | null }[];
-}
-export interface Lanes extends Page<Lane> { created_at: string; updated_at: string; now: string }
 export interface Said {
   work_id: string; subject: string | null; round: number; evaluator: string | null; at: string | null; decision: string | null; score: number | null;
   reasons: string[]; findings: { text?: string; severity?: string; subtask?: string | null }[]; feedback: { subtask: string; text: string }[];
@@ -27,7 +18,6 @@ const id = encodeURIComponent;
 const LISTED_MAX = 1_000; // subtasks; of more, the page has states and edges alone
 
 export const calls = {
-  timeline: (task: string, pageToken: string) => get<Lanes>(`tasks/${id(task)}/timeline`, { page_size: 200, page_token: pageToken }),
   verdicts: (task: string, subtask?: string) => get<Page<Said>>(`tasks/${id(task)}/verdicts`, { page_size: 100, subtask }),
   events: (task: string, asked: { after?: string | undefined; page_token?: string }) =>
     get<Page<TaskEvent>>(`tasks/${id(task)}/events`, { order: "desc", page_size: 50, ...asked }),
@@ -42,14 +32,7 @@ export const calls = {
   subtasks: async (task: Task): Promise<Subtask[]> => {
     if (task.subtasks_total <= task.subtasks.length) return task.subtasks;
     if (task.subtasks_total > LISTED_MAX) return inShort(task);
-    const all: Subtask[] = [];
-    let token = "";
-    do {
-      const page = await api.subtasks(task.id, token);
-      all.push(...page.items);
-      token = page.next_page_token;
-    } while (token);
-    return all;
+    return (await whole<Subtask>(`tasks/${id(task.id)}/subtasks`, LISTED_MAX)).items;
   },
 };
 

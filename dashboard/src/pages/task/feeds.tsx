@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { ApiError, type Page } from "../../api.ts";
 import { ofTask, pending, useRead } from "../../live.ts";
-import { Act, NotDone, Trouble, Value, When, useAct } from "../../parts.tsx";
+import { Act, NotDone, Trouble, Value, When, useAct, Fact } from "../../parts.tsx";
 import { may } from "../../state.ts";
 import { grouped, safe, shortId } from "../../words.ts";
 import { calls, type AuditRecord } from "./calls.ts";
@@ -90,10 +90,10 @@ function Recorded({ record }: { record: AuditRecord }) {
         <summary>{[shortId(actor.person ?? actor.id), typeof payload === "object" && payload ? about(payload as Record<string, unknown>) : ""].filter(Boolean).map(safe).join(" · ")}</summary>
         <dl class="facts">
           <div><dt>record</dt><dd class="num">{grouped(record.index)}</dd></div>
-          <div><dt>actor</dt><dd>{safe(actor.type)} <code>{safe(actor.id)}</code></dd></div>
-          {resource && <div><dt>on</dt><dd><code>{safe(resource)}</code></dd></div>}
-          {decision && <div><dt>by rule</dt><dd>{safe([decision.effect, decision.policy, ...decision.reasons].join(" · "))}</dd></div>}
-          <div><dt>hash</dt><dd><code>{record.hash}</code></dd></div>
+          <Fact name="actor">{safe(actor.type)} <code>{safe(actor.id)}</code></Fact>
+          {resource && <Fact name="on"><code>{safe(resource)}</code></Fact>}
+          {decision && <Fact name="by rule">{safe([decision.effect, decision.policy, ...decision.reasons].join(" · "))}</Fact>}
+          <Fact name="hash"><code>{record.hash}</code></Fact>
         </dl>
         {record.erased ? <p class="none">What it said was erased.</p> : <Value value={payload} name={`What record ${record.index} says`} />}
       </details>

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { ofTask, useRead } from "../../live.ts";
-import { Refused, Skeleton, State, Value, When } from "../../parts.tsx";
+import { Fact, State, Trouble, Value, When } from "../../parts.tsx";
 import { may } from "../../state.ts";
 import { grouped, lookOfEnding, lookOfItem, money, safe, span } from "../../words.ts";
 import { calls } from "./calls.ts";
@@ -24,7 +24,7 @@ export function Inspector({ task, subtask, close }: { task: string; subtask: str
     return (
       <aside class="inspector" aria-label="Subtask">
         <header><h2>{safe(subtask)}</h2><button type="button" class="small" onClick={close}>Close</button></header>
-        {seen.error ? <Refused error={seen.error} what="the subtask" stale={false} at={0} /> : seen.slow ? <Skeleton rows={6} /> : null}
+        <Trouble read={seen} what="the subtask" />
       </aside>
     );
   }
@@ -33,13 +33,13 @@ export function Inspector({ task, subtask, close }: { task: string; subtask: str
   return (
     <aside class="inspector" aria-labelledby="inspected">
       <header><h2 id="inspected">{safe(found.key)}</h2><State look={lookOfItem(found.status)} /><button type="button" class="small" onClick={close}>Close</button></header>
-      {seen.error && <Refused error={seen.error} what="the subtask" stale at={seen.at} />}
+      <Trouble read={seen} what="the subtask" />
       <p class="description" tabIndex={0}>{safe(found.description.slice(0, TEXT_MAX))}</p>
       <dl class="facts">
-        <div><dt>needs</dt><dd>{found.required_skills.map(safe).join(", ") || "–"}</dd></div>
-        <div><dt>after</dt><dd>{after.join(", ") || "–"}</dd></div>
-        <div><dt>round</dt><dd>{found.round}</dd></div>
-        {found.progress?.message && <div><dt>says</dt><dd>{safe(found.progress.message)}</dd></div>}
+        <Fact name="needs">{found.required_skills.map(safe).join(", ") || "–"}</Fact>
+        <Fact name="after">{after.join(", ") || "–"}</Fact>
+        <Fact name="round">{found.round}</Fact>
+        {found.progress?.message && <Fact name="says">{safe(found.progress.message)}</Fact>}
       </dl>
       <section class="card">
         <h3>Attempts</h3>

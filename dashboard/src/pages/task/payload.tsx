@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError, BASE } from "../../api.ts";
 import { pending, scriptUrl, SKELETON_AFTER_MS } from "../../live.ts";
 import { Command, Refused, Skeleton } from "../../parts.tsx";
-import { go, route, written } from "../../route.ts";
+import { asked, put } from "../../route.ts";
 import { grouped, safe } from "../../words.ts";
 import type { Act, Row, TreeAsked, TreeTold } from "../../tree.ts";
 
@@ -45,12 +45,7 @@ export function Payload({ task, subtask, pick, name }: Props) {
   const ask = (asked: TreeAsked) => worker.current!.postMessage(asked);
   if (error) return <Refused error={error} what={pick ?? "the output"} stale={false} at={0} />;
   if (!head) return slow ? <Skeleton rows={3} /> : null;
-  const { path, query } = route.value, asTree = head.whole && query.get("as") === "tree";
-  const show = (as: string | null) => {
-    const next = new URLSearchParams(query);
-    if (as) next.set("as", as); else next.delete("as");
-    go(written(path, next), true);
-  };
+  const asTree = head.whole && asked("as") === "tree", show = (as: string | null) => put({ as });
   return (
     <div class="value">
       <p class="as">

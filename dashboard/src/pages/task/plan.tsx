@@ -2,14 +2,15 @@
 
 import { useMemo } from "preact/hooks";
 import type { Subtask } from "../../api.ts";
-import { edgesOf, Graph, GRAPH_MAX, nodesOf } from "../../graph.tsx";
+import { edgesOf, Graph, GRAPH_MAX, nodesOf } from "../../plan.ts";
 import { useKeys } from "../../keys.ts";
+import { later } from "../../later.tsx";
 import { Ago, State } from "../../parts.tsx";
-import { grouped, lookOfItem, safe, span, worse } from "../../words.ts";
+import { counted, grouped, lookOfItem, safe, span, worse } from "../../words.ts";
 import type { Put } from "../task.tsx";
 import { ranked, Stages } from "./stages.tsx";
-import { Timeline } from "./timeline.tsx";
 
+const Timeline = later<{ id: string; query: URLSearchParams; set: Put }>(() => import("./timeline.tsx"), "Timeline");
 const VIEWS = ["graph", "table", "timeline"];
 
 interface PlanProps { id: string; subtasks: Subtask[]; query: URLSearchParams; set: Put }
@@ -30,7 +31,7 @@ export function Plan({ id, subtasks, query, set }: PlanProps) {
     <section class="plan" aria-label="Plan">
       <div class="views">
         {VIEWS.map((each) => <button key={each} type="button" class="tab" aria-pressed={each === view} onClick={() => show(each)}>{each === "graph" && !asGraph ? "stages" : each}</button>)}
-        <span>{grouped(subtasks.length)} {subtasks.length === 1 ? "subtask" : "subtasks"}{edges.length > 0 && `, ${grouped(edges.length)} ${edges.length === 1 ? "edge" : "edges"}`}</span>
+        <span>{counted(subtasks.length, "subtask")}{edges.length > 0 && `, ${counted(edges.length, "edge")}`}</span>
         {view === "graph" && asGraph && edges.length > 0 && <span class="legend">solid: needs success · dashed: needs an end</span>}
       </div>
       {view === "timeline" ? <Timeline id={id} query={query} set={set} />

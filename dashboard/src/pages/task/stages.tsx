@@ -1,8 +1,8 @@
 // A plan with too many subtasks to follow single ones: a column for each rank, with blocks by state, worst first.
 
 import { useMemo } from "preact/hooks";
-import type { Edge, Node } from "../../graph.tsx";
-import { ranksOf } from "../../layout.ts";
+import type { Edge, Node } from "../../plan.ts";
+import { ranksOf } from "../../ranks.ts";
 import { grouped, lookOfItem, worse } from "../../words.ts";
 
 /** The rank of each node: how many stand one after the other before it. */
@@ -29,10 +29,10 @@ export function Stages({ nodes, edges, choose }: { nodes: Node[]; edges: Edge[];
         <div class="stage" key={rank}>
           <span class="rank" aria-hidden="true">{rank + 1}</span>
           {[...column].sort(([a], [b]) => worse(lookOfItem(a).tone, lookOfItem(b).tone)).map(([status, count]) => {
-            const look = lookOfItem(status);
+            const look = lookOfItem(status), says = `${grouped(count)} ${look.word} in stage ${rank + 1}`;
             return (
               <button type="button" key={status} class={`block tone-${look.tone}`} style={{ height: `${Math.max(22, (180 * count) / tallest)}px` }}
-                aria-label={`${grouped(count)} ${look.word} in stage ${rank + 1}`} title={`${grouped(count)} ${look.word}`} onClick={() => choose(status, rank)}>{grouped(count)}</button>
+                aria-label={says} title={says} onClick={() => choose(status, rank)}>{grouped(count)} <small>{look.word}</small></button>
             );
           })}
         </div>

@@ -5,14 +5,23 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { useKeys } from "../../keys.ts";
 import { now as clockNow, ofTask, useRead } from "../../live.ts";
 import { Glyph, Trouble } from "../../parts.tsx";
-import { lookOfEnding, lookOfItem, moment, safe, span, type Tone } from "../../words.ts";
+import { counted, lookOfEnding, lookOfItem, moment, safe, span, type Tone } from "../../words.ts";
 import type { Put } from "../task.tsx";
-import { calls, type Bar, type Lane, type Lanes } from "./calls.ts";
+import { get, type Page } from "../../api.ts";
 import { LEAST_MS, marks, packed, pieces, placeOf, roomFor, timeAt, type Piece } from "./lanes.ts";
 
 const ROW = 26, BAR = 12, BEYOND = 6, PAGE = 200;
 const LETTER_PX = 7;
 
+interface Bar {
+  attempt: number; bot: string | null; start: string; end: string | null; ending: string | null; round: number;
+  error: { class: string | null; message: string } | null;
+}
+interface Lane {
+  work_id: string; kind: "execute" | "plan" | "review"; key: string; subject: string | null; status: string; round: number; created_at: string;
+  bars: Bar[]; bars_left_out: number; waits: { start: string; end: string | null; after: string | null }[];
+}
+interface Lanes extends Page<Lane> { created_at: string; updated_at: string; now: string }
 interface Seen { pages: Lanes[]; ahead: number } // ahead: of the server's clock, against this one
 
 const ms = (time: string): number => Date.parse(time);
@@ -37,7 +46,7 @@ export function Timeline({ id, query, set }: { id: string; query: URLSearchParam
       const token = at ? pages[at - 1]!.next_page_token : "";
       if (at && !token) break;
       // Those in view, and the end of the list, to which lanes are added.
-      if (at >= pages.length || (at >= first && at <= last) || at === pages.length - 1) pages[at] = await calls.timeline(id, token);
+      if (at >= pages.length || (at >= first && at <= last) || at === pages.length - 1) pages[at] = await get<Lanes>(`tasks/${encodeURIComponent(id)}/timeline`, { page_size: PAGE, page_token: token });
     }
     const newest = Math.max(...pages.map((each) => ms(each.now)));
     return { pages, ahead: newest - Date.now() };
@@ -194,7 +203,7 @@ const LEGEND = { ok: "done", bad: "failed", eye: "plan, review", hold: "asked or
 /** A lane in words. */
 function said(lane: Lane, status: string): string {
   const count = lane.bars.length + lane.bars_left_out, error = errorOf(lane);
-  return `${safe(lane.key)}: ${status}, ${count} ${count === 1 ? "attempt" : "attempts"}${error && `, ${error}`}`;
+  return `${safe(lane.key)}: ${status}, ${counted(count, "attempt")}${error && `, ${error}`}`;
 }
 
 /** The newest error that no later attempt made good. */

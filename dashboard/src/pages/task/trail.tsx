@@ -1,17 +1,15 @@
 // What evaluators said, one after the other.
 
 import { State, When } from "../../parts.tsx";
-import { safe, type Look } from "../../words.ts";
+import { safe, lookOfVerdict } from "../../words.ts";
 import type { Said } from "./calls.ts";
-
-const LOOKS: Record<string, Look> = { accept: { tone: "ok", word: "accept" }, rework: { tone: "hold", word: "rework" }, reject: { tone: "bad", word: "reject" } };
 
 export const Trail = ({ said }: { said: readonly Said[] }) => (
   <ol class="trail">
     {said.map((each) => (
       <li key={each.work_id}>
         <p>
-          <State look={LOOKS[each.decision ?? ""] ?? { tone: "plain", word: each.decision ?? "too long to list" }} />
+          <State look={lookOfVerdict(each.decision ?? "too long to list")} />
           <span>round {each.round}</span>{each.score !== null && <span class="num">{each.score}</span>}<span>{safe(each.evaluator ?? "–")}</span><When time={each.at} />
         </p>
         {each.reasons.map((reason, at) => <p key={at}>{safe(reason)}</p>)}

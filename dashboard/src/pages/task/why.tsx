@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { Waiting, Task } from "../../api.ts";
 import { now } from "../../live.ts";
 import { Command, State, When } from "../../parts.tsx";
-import { grouped, lookOfItem, lookOfTask, safe, since } from "../../words.ts";
+import { grouped, lookOfItem, lookOfTask, safe, since, together } from "../../words.ts";
 
 const ROWS_MAX = 6;
 const inWords = (word: string): string => word.replaceAll("_", " ");
@@ -13,12 +13,8 @@ interface Row { like: string; items: Waiting[]; count: number }
 
 /** What is alike in one row: it helps alike, or, where only time helps, it says the same. */
 export function folded(waiting: readonly Waiting[], reasons: Record<string, number>): Row[] {
-  const groups = new Map<string, Waiting[]>();
-  for (const each of waiting) {
-    // What waits for another item, or is being worked on, is alike whichever that is.
-    const like = each.reason === "dependency" || each.reason === "leased" ? each.reason : `${each.reason} ${each.fix ?? each.detail}`;
-    groups.set(like, [...(groups.get(like) ?? []), each]);
-  }
+  // What waits for another item, or is being worked on, is alike whichever that is.
+  const groups = together(waiting, (each) => (each.reason === "dependency" || each.reason === "leased" ? each.reason : `${each.reason} ${each.fix ?? each.detail}`));
   const ofReason = new Map<string, number>();
   for (const [first] of groups.values()) ofReason.set(first!.reason, (ofReason.get(first!.reason) ?? 0) + 1);
   // The first 200 are listed, and all are counted by reason: where a reason has one row, its count is that of the reason.

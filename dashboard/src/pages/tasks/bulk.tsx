@@ -1,20 +1,19 @@
 // One command on all marked tasks: first a dry run, which says what would be refused; then the operation, which goes on
 // at the server. It is in the address, so that a reload shows how far it is.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, lists, type BulkAction, type Operation } from "../../api.ts";
 import { say } from "../../live.ts";
-import { useKeys } from "../../keys.ts";
 import { Act, Dialog, NotDone } from "../../parts.tsx";
 import { may, whyNot } from "../../state.ts";
-import { grouped, safe, shortId } from "../../words.ts";
+import { counted, grouped, safe, shortId } from "../../words.ts";
 
 const LOOK_MS = 400;
 const DONE: Record<BulkAction, string> = { retry: "retried", cancel: "cancelled", pause: "paused", resume: "resumed", archive: "archived" };
 const ACTIONS = Object.keys(DONE) as BulkAction[];
 const capital = (word: string) => word[0]!.toUpperCase() + word.slice(1);
 const FIRST = ACTIONS[0];
-const tasks = (n: number) => `${grouped(n)} ${n === 1 ? "task" : "tasks"}`;
+const tasks = (n: number) => counted(n, "task");
 
 /** Follow an operation to its end. */
 function useOperation(operation: string): { found: Operation | undefined; error: ApiError | undefined } {
@@ -59,21 +58,22 @@ function Refusals({ found, titles }: { found: Operation; titles: Titles }) {
 }
 
 /** Choose what to do with the marked tasks, see what would come of it, and begin it. */
-export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Titles; close: () => void; begun: (operation: string) => void }) {
+export function Bulk({ of, name, titles, close, begun }: { of: Parameters<typeof lists.bulk>[1]; name: string; titles: Titles; close: () => void; begun: (operation: string) => void }) {
   const [action, setAction] = useState<BulkAction | null>(null);
   const [dry, setDry] = useState("");
   const [reason, setReason] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<ApiError | null>(null);
   const { found, error } = useOperation(dry);
-  useKeys({ Escape: { does: "", run: close } }, true);
+  const wanted = useRef<BulkAction | null>(null);
 
   const ask = async (chosen: BulkAction, dryRun: boolean): Promise<void> => {
     setProblem(null);
     setBusy(true);
     try {
-      const { id } = await lists.bulk(chosen, ids, dryRun, reason.trim());
-      if (dryRun) setDry(id); else begun(id);
+      const { id } = await lists.bulk(chosen, of, dryRun, reason.trim());
+      if (!dryRun) begun(id);
+      else if (wanted.current === chosen) setDry(id); // else another action was chosen meanwhile
     } catch (thrown) {
       if (!(thrown instanceof ApiError)) throw thrown;
       setProblem(thrown);
@@ -81,10 +81,10 @@ export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Tit
       setBusy(false);
     }
   };
-  const choose = (chosen: BulkAction) => { setAction(chosen); setDry(""); void ask(chosen, true); };
+  const choose = (chosen: BulkAction) => { setAction(wanted.current = chosen); setDry(""); void ask(chosen, true); };
   const known = found?.state === "ended" && found.action === action ? found : undefined;
   return (
-    <Dialog title={`With ${tasks(ids.length)}`} close={close}>
+    <Dialog title={`With ${name}`} close={close}>
       <form class="bulk" onSubmit={(event) => { event.preventDefault(); if (action && known?.progress.done && !busy) void ask(action, false); }}>
         <fieldset>
           <legend class="hidden-text">What to do</legend>
@@ -97,7 +97,7 @@ export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Tit
         <div aria-live="polite" class="told">
           {!action && <p class="none">Choose with the arrow keys. Nothing is done before you have seen what would come of it.</p>}
           {action && !known && !problem && !error && <p>Asking what would come of it{found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : ""} …</p>}
-          {known && <p><b>{tasks(known.progress.done)}</b> would be {DONE[known.action]}{known.progress.refused > 0 && <>, <b>{grouped(known.progress.refused)}</b> refused</>}.</p>}
+          {known && <p><b>{tasks(known.progress.done)}</b> would be {DONE[known.action]}{known.progress.refused > 0 && <>, <b>{grouped(known.progress.refused)}</b> refused</>}.{"filter" in of && " It is done to what fits when it begins."}</p>}
         </div>
         {(problem ?? error) && <NotDone error={(problem ?? error)!} />}
         <label class="reason">Reason, stored with each task (optional)<input type="text" value={reason} maxLength={500} onInput={(event) => setReason(event.currentTarget.value)} /></label>
@@ -114,7 +114,6 @@ export function Bulk({ ids, titles, close, begun }: { ids: string[]; titles: Tit
 /** How far an operation is, and what came of it. */
 export function Outcome({ operation, titles, close }: { operation: string; titles: Titles; close: () => void }) {
   const { found, error } = useOperation(operation);
-  useKeys({ Escape: { does: "", run: close } }, true);
   const progress = found?.progress, ended = found?.state === "ended";
   const told = found && ended ? `${tasks(found.progress.done)} ${DONE[found.action]}, ${grouped(found.progress.refused)} refused.` : "";
   useEffect(() => { if (told) say(told); }, [told]);

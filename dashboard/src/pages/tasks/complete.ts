@@ -2,7 +2,7 @@
 
 import type { LabelTally } from "../../api.ts";
 import { filterWord, NAMES, OUTCOMES, SORTS, STATUSES } from "../../query.ts";
-import { grouped } from "../../words.ts";
+import { counted } from "../../words.ts";
 
 export interface Offer { line: string; word: string; hint: string }
 const MOST = 8;
@@ -28,7 +28,7 @@ export function offers(line: string, at: number, labels: readonly LabelTally[]):
       : name === "outcome" ? OUTCOMES.map((each) => [`outcome:${each}`, ""])
       : name === "sort" ? Object.keys(SORTS).map((each) => [`sort:${each}`, ""])
       : name !== "label" ? []
-      : value.includes("=") ? labels.map(({ key, value: text, tasks }) => [filterWord("label", `${key}=${text}`), `${grouped(tasks)} ${tasks === 1 ? "task" : "tasks"}`])
+      : value.includes("=") ? labels.map(({ key, value: text, tasks }) => [filterWord("label", `${key}=${text}`), counted(tasks, "task")])
       : [...new Set(labels.map(({ key }) => key))].map((key) => [`label:${key}=`, ""]);
   return found
     .filter(([each]) => each.replaceAll('"', "").toLowerCase().startsWith(typed) && each !== word)
