@@ -80,6 +80,15 @@ class Payloads(Protocol):
     def forget_all(self) -> None: ...
 
 
+class KnownTasks(Protocol):
+    """The versions of tasks that a server remembers."""
+
+    is_fresh: Callable[[], bool]
+
+    def happened(self, task: str, sequence: int) -> None: ...
+    def forget_all(self) -> None: ...
+
+
 class Others:
     """Follows what other servers write, for the parts of this server that keep something in memory."""
 
@@ -96,12 +105,13 @@ class Others:
         messages: NewestMessages,
         secrets: Secrets,
         payloads: Payloads,
+        known_tasks: KnownTasks,
         about: Callable[[], ServerSeen],
     ) -> None:
         self._store, self._broker, self._log, self._monotonic = store, broker, log, monotonic
         self._engine, self._identity, self._key_watch = engine, identity, key_watch
         self._task_waiters, self._messages = task_waiters, messages
-        self._secrets, self._payloads = secrets, payloads
+        self._secrets, self._payloads, self._known_tasks = secrets, payloads, known_tasks
         self._known = 0  # up to which event this server knows the secrets that were released
         self._ignorant = False  # one of them could not be read
         self._about = about
@@ -147,6 +157,7 @@ class Others:
         # A server that has released a secret before it could see this one has not waited for it.
         await self.look()
         self._engine.is_fresh = self._identity.is_fresh = self._messages.is_fresh = self.is_fresh
+        self._known_tasks.is_fresh = self.is_fresh
 
     async def run(self) -> None:
         """Follow the feed, the hints about work, and when bots are heard, for ever."""
@@ -272,6 +283,7 @@ class Others:
                 works.add(event.work)
             if event.task is not None:
                 tasks[event.task] = event.tenant
+                self._known_tasks.happened(event.task, event.sequence)
             if _is_erased(event):
                 continue  # what it said is forgotten with the event of the erasure
             if kind == "bot":
@@ -309,6 +321,7 @@ class Others:
         """Forget the keys and bodies of a tenant; and what events said that this server has not read in time."""
         await self._store.forget_erased()
         self._payloads.forget_all()
+        self._known_tasks.forget_all()
         self._identity.forget_persons()
         await self._key_watch.check()
 
