@@ -259,6 +259,7 @@ class Orchestrator(OwnCalls):
                 *(self._identity, self._key_watch, self._task_waiters, self._messages, self.secrets),
                 payloads=payload_cache,
                 known_tasks=self._known_tasks,
+                followers=lambda: self._feed.followers,
                 about=lambda: ServerSeen(
                     f"{platform.node()}/{self._name}", __version__, self.rules.hash, flow=self.flow.told()
                 ),

@@ -106,15 +106,20 @@ class Others:
         secrets: Secrets,
         payloads: Payloads,
         known_tasks: KnownTasks,
+        followers: Callable[[], int],
         about: Callable[[], ServerSeen],
     ) -> None:
+        """
+        Args:
+            followers: how many callers follow the feed at this server.
+        """
         self._store, self._broker, self._log, self._monotonic = store, broker, log, monotonic
         self._engine, self._identity, self._key_watch = engine, identity, key_watch
         self._task_waiters, self._messages = task_waiters, messages
         self._secrets, self._payloads, self._known_tasks = secrets, payloads, known_tasks
         self._known = 0  # up to which event this server knows the secrets that were released
         self._ignorant = False  # one of them could not be read
-        self._about = about
+        self._about, self._followers = about, followers
         self._servers: Sequence[ServerSeen] = ()
         self._cursor = 0
         self._fresh_until = 0
@@ -153,7 +158,7 @@ class Others:
         await self._share_presence()
         await self._broker.publish(MET_TOPIC)  # before the first hint that may be left out
         self._broker.send_if(self._has_others)
-        self._store.on_numbered(lambda: self._broker.publish(EVENTS_TOPIC))
+        self._store.on_numbered(lambda: self._broker.publish(EVENTS_TOPIC), followed=self._is_followed)
         # A server that has released a secret before it could see this one has not waited for it.
         await self.look()
         self._engine.is_fresh = self._identity.is_fresh = self._messages.is_fresh = self.is_fresh
@@ -172,6 +177,10 @@ class Others:
     def _has_others(self) -> bool:
         """Whether other servers run, which hints are for. One that has just started says so itself."""
         return len(self._servers) > 1
+
+    def _is_followed(self) -> bool:
+        """Whether somebody waits for what this server commits to come with the feed: it knows its own commits itself."""
+        return self._has_others() or self._followers() > 0
 
     async def _follow_feed(self) -> None:
         async with self._broker.subscribe(EVENTS_TOPIC) as hints:
