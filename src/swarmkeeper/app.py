@@ -71,6 +71,7 @@ from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread, Reads, SmallTasks
+from swarmkeeper.reads.tasks.known_tasks import KnownTasks
 from swarmkeeper.rulefiles import reload_policies, reload_rules, rulebook_of
 from swarmkeeper.secrets.broker import SecretBroker
 from swarmkeeper.secrets.config import BadSecrets
@@ -244,7 +245,7 @@ class Orchestrator(OwnCalls):
             self.store, periods, now=engine.now, clock=clock, do_all=engine.do_all, log=self.log, unread=unread
         )
         self._payload_cache = payload_cache = PayloadCache(self.store)
-        self._small_tasks = SmallTasks()
+        self._small_tasks, self._known_tasks = SmallTasks(), KnownTasks(self.rules)
         self._happenings = Happenings(self.log, traced=engine.traced)
         self._refusals = Refusals(self.log, self.clock.monotonic)
         self.flow = Flow(self.clock.monotonic)
@@ -257,6 +258,8 @@ class Orchestrator(OwnCalls):
                 *(cast("SharedStore", self.store), self.broker, self.log, self.clock.monotonic, engine),
                 *(self._identity, self._key_watch, self._task_waiters, self._messages, self.secrets),
                 payloads=payload_cache,
+                known_tasks=self._known_tasks,
+                followers=lambda: self._feed.followers,
                 about=lambda: ServerSeen(
                     f"{platform.node()}/{self._name}", __version__, self.rules.hash, flow=self.flow.told()
                 ),
@@ -329,6 +332,7 @@ class Orchestrator(OwnCalls):
             approval_queries=reads.approval_queries,
             reading_thread=self._reading_thread,
             small_tasks=self._small_tasks,
+            known_tasks=self._known_tasks,
             feed=self._feed,
             admission=Admission(self.store, self.rules, limits),
             pace=RequestPacer(engine.weights),
@@ -478,6 +482,7 @@ class Orchestrator(OwnCalls):
     def _committed(self, changes: Changes) -> None:
         self._payload_cache.committed(changes.payloads, erased=bool(changes.erased_keys))
         self._small_tasks.committed(changes)
+        self._known_tasks.committed(changes)
         self._task_waiters.committed(changes.tasks)
         self._messages.committed(changes)
         self.flow.committed(changes)
@@ -523,6 +528,7 @@ class Orchestrator(OwnCalls):
                     self._identity.forget_all()
                     self.engine.look_again()
                     self._small_tasks.forget_all()
+                    self._known_tasks.forget_all()
                     await self.engine.reload_weights()
                 self._refusals.log_rest()
                 await self._identity.accesses.write(self.engine.do_all)

@@ -34,11 +34,15 @@ async def test_hints_are_sent_as_soon_as_a_second_server_has_started() -> None:
         async with Orchestrator(settings) as first:
             assert first._others is not None
             assert await topics_until("met") == {"met"}
+            assert not first._others._is_followed()
+            async with first._feed.subscribe(OWN.tenant):
+                assert first._others._is_followed(), "a caller follows what is committed"
             await submit(first)
             async with Orchestrator(settings):
                 assert await topics_until("met") == {"met"}, "nothing was sent while the first was alone"
                 async with asyncio.timeout(SECONDS):
                     await until(first._others._has_others)  # it has heard that, too
+                assert first._others._is_followed(), "the other server follows what this one commits"
                 await submit(first)
                 await topics_until("look")
     finally:

@@ -154,4 +154,4 @@ async def test_only_a_task_without_a_plan_is_shown_from_one_row(
     bot = await fleet.bot("Executor")
     await bot.report(await bot.one(), output=41)
 
-    assert await queries.submitted(by, made) == await queries.task(by, made)
+    assert await queries.submitted(by, made, None) == await queries.task(by, made)

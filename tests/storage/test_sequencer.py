@@ -105,6 +105,37 @@ async def test_rows_wait_to_share_a_turn_unless_somebody_waits_for_them(
     await store.close()
 
 
+@pytest.mark.parametrize("followed", [True, False])
+async def test_rows_wait_longer_while_nobody_follows_the_feed(
+    database: str, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, followed: bool
+) -> None:
+    monkeypatch.setattr(sequencer_module, "_SECONDS_TO_GATHER_UNFOLLOWED", LONG)
+    store = PostgresStore(database)
+    await store.open()
+    numbered = asyncio.Event()
+
+    async def note() -> None:
+        numbered.set()
+
+    store.on_numbered(note, followed=lambda: followed)
+    await save(store, told(1))
+    await store.start()
+    numbered.clear()
+
+    await save(store, told(2))
+    if followed:
+        async with asyncio.timeout(LONG / 2):
+            await numbered.wait()
+    else:
+        await asyncio.sleep(0.2)
+
+    assert await numbers(admin) == ([1, 2] if followed else [1])
+    async with asyncio.timeout(LONG / 2):
+        await store.start()  # who reads waits no longer
+    assert await numbers(admin) == [1, 2]
+    await store.close()
+
+
 async def test_what_was_written_last_is_numbered_before_the_server_ends(
     database: str, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,15 @@ class Payloads(Protocol):
     def forget_all(self) -> None: ...
 
 
+class KnownTasks(Protocol):
+    """The versions of tasks that a server remembers."""
+
+    is_fresh: Callable[[], bool]
+
+    def happened(self, task: str, sequence: int) -> None: ...
+    def forget_all(self) -> None: ...
+
+
 class Others:
     """Follows what other servers write, for the parts of this server that keep something in memory."""
 
@@ -96,15 +105,21 @@ class Others:
         messages: NewestMessages,
         secrets: Secrets,
         payloads: Payloads,
+        known_tasks: KnownTasks,
+        followers: Callable[[], int],
         about: Callable[[], ServerSeen],
     ) -> None:
+        """
+        Args:
+            followers: how many callers follow the feed at this server.
+        """
         self._store, self._broker, self._log, self._monotonic = store, broker, log, monotonic
         self._engine, self._identity, self._key_watch = engine, identity, key_watch
         self._task_waiters, self._messages = task_waiters, messages
-        self._secrets, self._payloads = secrets, payloads
+        self._secrets, self._payloads, self._known_tasks = secrets, payloads, known_tasks
         self._known = 0  # up to which event this server knows the secrets that were released
         self._ignorant = False  # one of them could not be read
-        self._about = about
+        self._about, self._followers = about, followers
         self._servers: Sequence[ServerSeen] = ()
         self._cursor = 0
         self._fresh_until = 0
@@ -143,10 +158,11 @@ class Others:
         await self._share_presence()
         await self._broker.publish(MET_TOPIC)  # before the first hint that may be left out
         self._broker.send_if(self._has_others)
-        self._store.on_numbered(lambda: self._broker.publish(EVENTS_TOPIC))
+        self._store.on_numbered(lambda: self._broker.publish(EVENTS_TOPIC), followed=self._is_followed)
         # A server that has released a secret before it could see this one has not waited for it.
         await self.look()
         self._engine.is_fresh = self._identity.is_fresh = self._messages.is_fresh = self.is_fresh
+        self._known_tasks.is_fresh = self.is_fresh
 
     async def run(self) -> None:
         """Follow the feed, the hints about work, and when bots are heard, for ever."""
@@ -161,6 +177,10 @@ class Others:
     def _has_others(self) -> bool:
         """Whether other servers run, which hints are for. One that has just started says so itself."""
         return len(self._servers) > 1
+
+    def _is_followed(self) -> bool:
+        """Whether somebody waits for what this server commits to come with the feed: it knows its own commits itself."""
+        return self._has_others() or self._followers() > 0
 
     async def _follow_feed(self) -> None:
         async with self._broker.subscribe(EVENTS_TOPIC) as hints:
@@ -272,6 +292,7 @@ class Others:
                 works.add(event.work)
             if event.task is not None:
                 tasks[event.task] = event.tenant
+                self._known_tasks.happened(event.task, event.sequence)
             if _is_erased(event):
                 continue  # what it said is forgotten with the event of the erasure
             if kind == "bot":
@@ -309,6 +330,7 @@ class Others:
         """Forget the keys and bodies of a tenant; and what events said that this server has not read in time."""
         await self._store.forget_erased()
         self._payloads.forget_all()
+        self._known_tasks.forget_all()
         self._identity.forget_persons()
         await self._key_watch.check()
 

@@ -522,8 +522,13 @@ class SharedStore(Store, Protocol):
         Returns None if they must be read. Events before are asked for no more.
         """
 
-    def on_numbered(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Have this called whenever this server has numbered events."""
+    def on_numbered(self, call: Callable[[], Awaitable[None]], *, followed: Callable[[], bool]) -> None:
+        """Have `call` called whenever this server has numbered events.
+
+        Args:
+            followed: whether somebody waits for the numbers of events as soon as they are committed. If nobody does,
+                more of them are numbered together; who reads events does not wait longer.
+        """
 
     def look_for_events(self) -> None:
         """Number at once what other servers have written, if this server numbers events."""

@@ -372,8 +372,11 @@ async def submit_task(call: CurrentCall) -> Response:
         return await changed_task(call, task_id, 201, headers)
     # A small task is read here, not on the reading thread, so that submitting does not wait for other reads.
     queries = call.services.queries
-    reading = queries.submitted if asked.subtasks is None else queries.task
-    shown, version = await call.after(lambda: reading(call.by, task_id))
+    if asked.subtasks is None:
+        row = call.services.known_tasks.take_submitted(call.by, task_id)
+        shown, version = await call.after(lambda: queries.submitted(call.by, task_id, row))
+    else:
+        shown, version = await call.after(lambda: queries.task(call.by, task_id))
     return Json(shown, 201, {**etag(version), **headers})
 
 
@@ -416,7 +419,8 @@ async def _wait(call: Call, task_id: str, known: frozenset[int] | None) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + min(call.query.wait_seconds, services.limits.wait_max)
     with services.task_waiters.on(task_id, known) as wait:
-        version, final = await services.queries.version(call.by, task_id)
+        known_task = services.known_tasks.version(call.by, task_id)
+        version, final = known_task or await services.queries.version(call.by, task_id)
         if wait.enough(version, final=final):
             return
         gone = asyncio.ensure_future(call.gone())

@@ -26,6 +26,7 @@ from swarmkeeper.reads.insight.shared_reads import SharedReads
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread, SmallTasks
+from swarmkeeper.reads.tasks.known_tasks import KnownTasks
 from swarmkeeper.secrets.broker import SecretBroker
 
 
@@ -37,6 +38,7 @@ class Services:
     approval_queries: ApprovalQueries
     reading_thread: ReadingThread
     small_tasks: SmallTasks
+    known_tasks: KnownTasks
     messages: Messages
     feed: Feed
     admission: Admission

@@ -247,9 +247,13 @@ class Queries:
         then._reader, then._bodies = reader, self._bodies.on(reader)
         return then
 
-    async def submitted(self, principal: Principal, task_id: str) -> tuple[View, int]:
-        """Return the same as `task`, at less cost if the task has no plan yet: one row shows it."""
-        row = await self._task(principal, task_id)
+    async def submitted(self, principal: Principal, task_id: str, row: TaskRow | None) -> tuple[View, int]:
+        """Return the same as `task`, at less cost if the task has no plan yet: one row shows it.
+
+        Args:
+            row: of the task, if its submission has just written it and the caller may read it.
+        """
+        row = row or await self._task(principal, task_id)
         if row.status != TaskStatus.CREATED or row.n_total or row.failure is not None:
             return await self.task(principal, task_id)
         shown = views.task(row, (await self._bodies.of([row.spec])).get(row.spec))

@@ -12,8 +12,9 @@ it again and again. If the owner dies, PostgreSQL frees the lock, and all that w
 If the owner stands still, another one ends its connection. The same connection shows others that this server lives.
 All that a sequencer writes goes through the connection that has the lock: without the lock it can write nothing.
 
-A turn costs much the same for one row and for many. So after a turn, the sequencer rests a moment, unless somebody
-waits for numbers: a busy server's rows share their turns, and a single row gets its number at once.
+A turn costs much the same for one row and for many. So before a turn, the sequencer rests a moment, unless somebody
+waits for numbers: a busy server's rows share their turns. It rests longer while nobody follows the feed of events:
+there is no other server, and no caller to whom events are sent. Who reads events or evidence ends the rest.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ _SECONDS_BETWEEN_TRIES = 0.25
 _FROZEN = 3_000_000  # microseconds
 _SECONDS_FOR_LAST_TURN = 1.0  # at the end
 _SECONDS_TO_GATHER = 0.011  # before a turn: others share it, and what was committed is handed out first
+_SECONDS_TO_GATHER_UNFOLLOWED = 0.05  # while nobody follows the feed
 _SECONDS_IDLE_MIN, _SECONDS_IDLE_MAX = 0.025, 0.1  # without a hint: it was lost, or a tool has written rows
 
 
@@ -204,6 +206,7 @@ class Sequencer:
         self._near: set[str] = set()  # the tenants of the last turn
         self.numbered_events = NumberedEvents()
         self.on_numbered: Callable[[], Awaitable[None]] = _nobody
+        self.followed: Callable[[], bool] = lambda: True  # whether somebody waits for events as they are committed
         self._task: asyncio.Task[None] | None = None
         self.owns = False
         self._numbered_at = 0.0  # when the last whole turn began
@@ -279,7 +282,8 @@ class Sequencer:
                     await self.on_numbered()
                 if await _set_within(self._hinted, idle):
                     idle = _SECONDS_IDLE_MIN
-                    await _set_within(self._awaited, _SECONDS_TO_GATHER)
+                    rest = _SECONDS_TO_GATHER if self.followed() else _SECONDS_TO_GATHER_UNFOLLOWED
+                    await _set_within(self._awaited, rest)
                 idle = min(2 * idle, _SECONDS_IDLE_MAX)
         finally:
             self.owns, self.pid, self._numbered_at = False, 0, 0.0

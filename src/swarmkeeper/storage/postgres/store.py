@@ -307,9 +307,9 @@ class PostgresStore:
     def numbered_after(self, seq: int) -> list[rows.Row] | None:
         return self._sequencer.numbered_events.after(seq) if self.numbers_events and self._sequencer else None
 
-    def on_numbered(self, call: Callable[[], Awaitable[None]]) -> None:
+    def on_numbered(self, call: Callable[[], Awaitable[None]], *, followed: Callable[[], bool]) -> None:
         assert self._sequencer is not None, "only an orchestrator's store numbers events"
-        self._sequencer.on_numbered = call
+        self._sequencer.on_numbered, self._sequencer.followed = call, followed
 
     def look_for_events(self) -> None:
         if self._sequencer is not None:
