@@ -16,7 +16,6 @@ from swarmkeeper.core.model import Limits
 from swarmkeeper.core.retention import ERASING_ACTIONS
 from swarmkeeper.sim.harness import ADMIN, CLIENT, OPERATOR, TENANT, Harness
 from swarmkeeper.storage.postgres import sequencer
-from tests.support.postgres import server
 from tests.support.postgres_harness import PostgresHarness, harness
 
 LIMITS = replace(Limits(), slice_rows=3)  # an erasure takes many batches
@@ -25,7 +24,7 @@ LIMITS = replace(Limits(), slice_rows=3)  # an erasure takes many batches
 @pytest.fixture(params=["sqlite", "postgres"])
 def swarm(request: pytest.FixtureRequest) -> Iterator[Harness]:
     if request.param == "postgres":
-        yield from harness(server().new_store(), limits=LIMITS)
+        yield from harness(LIMITS)
         return
     made = Harness(seed=1, limits=LIMITS)
     yield made
@@ -35,7 +34,7 @@ def swarm(request: pytest.FixtureRequest) -> Iterator[Harness]:
 
 @pytest.fixture
 def lagging() -> Iterator[PostgresHarness]:
-    yield from harness(server().new_store(), limits=LIMITS)
+    yield from harness(LIMITS)
 
 
 @contextmanager

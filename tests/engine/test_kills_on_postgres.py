@@ -16,7 +16,6 @@ from tests.engine.test_kills import (
     test_who_killed_what_and_why_is_recorded,
     test_who_may_kill,
 )
-from tests.support.postgres import server
 from tests.support.postgres_harness import PostgresHarness, harness
 
 __all__ = [
@@ -35,4 +34,4 @@ __all__ = [
 
 @pytest.fixture
 def swarm() -> Iterator[PostgresHarness]:
-    yield from harness(server().new_store())
+    yield from harness()

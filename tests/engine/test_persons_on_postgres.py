@@ -17,7 +17,6 @@ from tests.engine.test_persons import (
     test_what_is_created_renamed_and_taken_again_in_one_batch_is_decided_in_order,
     test_where_one_has_no_person_owners_are_compared,
 )
-from tests.support.postgres import server
 from tests.support.postgres_harness import PostgresHarness, harness
 
 __all__ = [
@@ -37,4 +36,4 @@ __all__ = [
 
 @pytest.fixture
 def swarm() -> Iterator[PostgresHarness]:
-    yield from harness(server().new_store())
+    yield from harness()

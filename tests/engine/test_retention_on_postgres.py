@@ -13,7 +13,6 @@ from tests.engine.test_retention import (
     test_what_is_asked_twice_is_erased_once,
     test_what_is_under_a_legal_hold_stays_whole_until_it_is_released,
 )
-from tests.support.postgres import server
 from tests.support.postgres_harness import PostgresHarness, harness
 
 __all__ = [
@@ -29,4 +28,4 @@ __all__ = [
 
 @pytest.fixture
 def swarm() -> Iterator[PostgresHarness]:
-    yield from harness(server().new_store())
+    yield from harness()

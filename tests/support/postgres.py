@@ -39,9 +39,10 @@ SELECT md5(concat_ws(' ',
     (SELECT count(*) FROM pg_db_role_setting JOIN pg_database ON oid = setdatabase WHERE datname = current_database())
 ))
 """
-_ALONE = """
+RESTING = "resting"  # the name of a session that nobody uses now, and that is used again once its store is emptied
+_ALONE = f"""
 SELECT bool_and(pg_terminate_backend(pid, 10_000)) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> '{RESTING}'
 """
 _TABLES = "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
 _SEQUENCES = "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'S'"
@@ -115,17 +116,24 @@ class PostgresServer:
 
         It may be one that a test before the last ones has used: its rows are removed, and whoever uses it is cut off.
         """
-        if not self._shape:
-            asyncio.run(self._make_template())
         while len(self._stores) > KEPT:
             name = self._stores.pop(0)
             if asyncio.run(self._emptied(name)):
                 self._stores.append(name)
                 return self.url(name)
-            self.run(f"DROP DATABASE {name} WITH (FORCE)")
-        url = self.new_database(template=TEMPLATE, keep=True)
+            self.drop(self.url(name))
+        url = self.own_store()
         self._stores.append(url.rpartition("/")[2])
         return url
+
+    def own_store(self) -> str:
+        """Return the URL of a new store, which no other test gets."""
+        if not self._shape:
+            asyncio.run(self._make_template())
+        return self.new_database(template=TEMPLATE, keep=True)
+
+    def drop(self, url: str) -> None:
+        self.run(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
     async def _make_template(self) -> None:
         await self._run(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0", "postgres")
@@ -140,19 +148,22 @@ class PostgresServer:
             await connection.close()
 
     async def _emptied(self, name: str) -> bool:
-        """Make a store as it was when it was new. If its schema was changed, leave it, and return False."""
         connection = await asyncpg.connect(self.url(name))
         try:
-            await connection.fetchval(_ALONE)
-            if await connection.fetchval(_SHAPE) != self._shape:
-                return False
-            large = await connection.fetch(f"{_TABLES} AND pg_relation_size(oid) > {LARGE}")
-            if large:
-                await connection.execute(f"TRUNCATE {', '.join(table for (table,) in large)} CASCADE")
-            await connection.execute(self._reset)
-            return True
+            return await self.empty(connection)
         finally:
             await connection.close()
+
+    async def empty(self, connection: asyncpg.Connection) -> bool:
+        """Make a store as it was when it was new. If its schema was changed, leave it, and return False."""
+        await connection.fetchval(_ALONE)
+        if await connection.fetchval(_SHAPE) != self._shape:
+            return False
+        large = await connection.fetch(f"{_TABLES} AND pg_relation_size(oid) > {LARGE}")
+        if large:
+            await connection.execute(f"TRUNCATE {', '.join(table for (table,) in large)} CASCADE")
+        await connection.execute(self._reset)
+        return True
 
     def run(self, statement: str, database: str = "postgres") -> None:
         """Run one statement as superuser, on a connection of its own."""

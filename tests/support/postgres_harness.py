@@ -3,6 +3,9 @@
 The harness's loop has virtual time and no sockets. So the store runs in a loop of its own, in a thread, and each of its
 methods is carried out there while the harness's loop stands still. Transactions decide at the engine's time, which the
 harness sets, not at the server's.
+
+One harness after another uses the same database, which is emptied in between, and the same sessions: a session plans
+each statement once, and a new one would plan all of them again, which takes longer than most tests.
 """
 
 from __future__ import annotations
@@ -14,19 +17,25 @@ import re
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from typing import Any, cast
+from typing import Any, ClassVar, cast
+
+import asyncpg
 
 from swarmkeeper.access.retention import EVENTS_WAIT_MAX
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.ports import Changes, Key, Looked, Started
 from swarmkeeper.offline import doctor
+from swarmkeeper.offline.doctor import DoctorCheck
 from swarmkeeper.offline.replay import replay
 from swarmkeeper.sim.harness import Harness
 from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.storage.at_rest.bodies import BodyCodec
-from swarmkeeper.storage.postgres import PostgresStore
+from swarmkeeper.storage.postgres import PostgresStore, connections
+from swarmkeeper.storage.postgres.execution import read_together
+from swarmkeeper.storage.postgres.store import READS, _Snapshot
 from swarmkeeper.storage.rows import TABLES
 from swarmkeeper.storage.sqlite import SqliteStore
+from tests.support.postgres import RESTING, server
 
 
 class RealLoop:
@@ -47,6 +56,58 @@ def real_loop() -> RealLoop:
     global _loop
     _loop = _loop or RealLoop()
     return _loop
+
+
+class KeptSession:
+    """A connection that is not closed, but left to the next store that asks for one like it.
+
+    Whoever gets it finds it as a new one: no locks, settings as at the start, no open transaction.
+    """
+
+    resting: ClassVar[dict[tuple[str, bool], list[asyncpg.Connection]]] = {}
+
+    def __init__(self, inner: asyncpg.Connection, kind: tuple[str, bool]) -> None:
+        self._inner, self._kind, self._is_closed = inner, kind, False
+        # What is used all the time.
+        self.execute, self.fetch, self.fetchrow, self.fetchval = (
+            *(inner.execute, inner.fetch),
+            *(inner.fetchrow, inner.fetchval),
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def is_closed(self) -> bool:
+        return self._is_closed or self._inner.is_closed()
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        if self._inner.is_in_transaction():
+            await self._inner.close(timeout=timeout)
+            return
+        await self._inner.execute(_TO_REST, timeout=timeout)
+        self._is_closed = True
+        self.resting.setdefault(self._kind, []).append(self._inner)
+
+    @classmethod
+    async def of(cls, url: str, *, writing: bool) -> KeptSession:
+        resting = cls.resting.get((url, writing), [])
+        while resting:
+            inner = resting.pop()
+            if not inner.is_closed():
+                await inner.execute("RESET application_name")
+                await connections._check(inner, writing=writing)
+                return cls(inner, (url, writing))
+        return cls(await connections.connect(url, writing=writing), (url, writing))
+
+
+_TO_REST = f"SELECT pg_advisory_unlock_all(); UNLISTEN *; RESET ALL; SET application_name = '{RESTING}'"
+
+
+class KeptSessions(PostgresStore):
+    """A store with such connections."""
+
+    async def _connect(self, *, writing: bool) -> asyncpg.Connection:
+        return await KeptSession.of(self._url, writing=writing)
 
 
 class BlockingTransaction:
@@ -124,7 +185,7 @@ class BlockingStore:
     shared = False  # here one engine has it
 
     def __init__(self, url: str) -> None:
-        self._inner = PostgresStore(url)
+        self._inner = KeptSessions(url)
         self.connection = Reading(self._inner)
 
     @property
@@ -175,6 +236,28 @@ class BlockingStore:
     async def rebuild(self) -> None:
         real_loop().run(self._inner.rebuild())
 
+    def broken(self) -> list[str]:
+        """Return what `swarmkeeper doctor --deep` finds."""
+        found: list[str] = real_loop().run(self._broken())
+        return found
+
+    async def _broken(self) -> list[str]:
+        connection = await self._inner._connect(writing=False)
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+                seen = _Snapshot(self._inner, connection)
+                return [
+                    *[
+                        f"invariant {check.invariant}: {check.says}: broken by {row['subject']}"
+                        for check in await _at_once(connection)
+                        for row in await seen.read(check.read, _WORDS)
+                    ],
+                    *[f"the audit log says otherwise: {row}" for row in (await replay(seen)).mismatches],
+                ]
+        finally:
+            await connection.close()
+
     def change(self, sql: str) -> None:
         """Change rows past the store, after what it has told has its numbers."""
         real_loop().run(self._change(sql))
@@ -184,6 +267,17 @@ class BlockingStore:
         connection = await self._inner._connect(writing=True)
         await connection.execute(sql)
         await connection.close()
+
+
+_WORDS = {**doctor.WORDS, "latest": 1 << 62}
+
+
+async def _at_once(connection: asyncpg.Connection) -> list[DoctorCheck]:
+    """Run the statements of all checks as one, and return the checks that find something."""
+    statements = [READS[check.read] for check in doctor.CHECKS]
+    arguments = [value for statement in statements for value in statement.arguments(_WORDS)]
+    pages = await connection.fetchrow(read_together(tuple(statements)), *arguments)
+    return [check for check, page in zip(doctor.CHECKS, pages, strict=True) if page]
 
 
 class PostgresHarness(Harness):
@@ -214,20 +308,34 @@ class PostgresHarness(Harness):
 
     def check(self, *, faults: int = 0) -> None:
         self.wait_for_numbers()
-        found: list[str] = []
-        for check in doctor.CHECKS:
-            rows = self.run(self.store.read(check.read, {**doctor.WORDS, "latest": 1 << 62}))
-            found += [f"invariant {check.invariant}: {check.says}: broken by {row['subject']}" for row in rows]
-        found += [f"the audit log says otherwise: {row}" for row in self.run(replay(self.store)).mismatches]
+        found = cast("BlockingStore", self.store).broken()
         if self.engine.stats.faults != faults:
             found.append(f"the engine has no faults: {[entry for entry in self.log if entry[0] == 'fault']}")
         found += [f"no exception is lost: {trouble}" for trouble in self.loop.troubles]
         assert not found, "\n".join(found)
 
 
-def harness(url: str, *, limits: Limits | None = None) -> Iterator[PostgresHarness]:
+_free: list[str] = []  # stores that no harness uses now
+
+
+async def _empty(url: str) -> bool:
+    connection = await KeptSession.of(url, writing=False)
+    try:
+        return await server().empty(cast("asyncpg.Connection", connection))
+    finally:
+        await connection.close()
+
+
+def harness(limits: Limits | None = None) -> Iterator[PostgresHarness]:
     """Yield a harness, and check the store at the end. Whatever the check finds, the store is closed."""
+    url = _free.pop() if _free else server().own_store()
+    if not real_loop().run(_empty(url)):
+        server().drop(url)
+        url = server().own_store()
     made = PostgresHarness(seed=1, url=url, limits=limits)
-    with closing(made):
-        yield made
-        made.check()
+    try:
+        with closing(made):
+            yield made
+            made.check()
+    finally:
+        _free.append(url)
