@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 from swarmkeeper.access.operations import callers, running
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.core.model import Principal
+from swarmkeeper.http.insight import bulk
 from swarmkeeper.settings import Settings
 from swarmkeeper.testing.test_server import soon
-from tests.at_rest.conftest import ask
+from tests.at_rest.conftest import ask, asking
 from tests.http.conftest import Caller
 from tests.http.test_bulk import begun
 from tests.http.test_insight import planned, read
@@ -34,6 +36,7 @@ async def serving(store_url: str) -> AsyncIterator[Orchestrator]:
         yield swarm
 
 
+@dataclass
 class Half:
     """An operation of which two of four tasks are done when its server ends."""
 
@@ -42,29 +45,36 @@ class Half:
     tasks: list[str]
     other: str  # a task that the operation is not about
 
+    @property
+    def id(self) -> str:
+        return self.place.rpartition("/")[2]
 
-async def half_done(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Half:
-    monkeypatch.setattr(running, "HELD_FOR", 100_000)  # then the next server takes it over
-    monkeypatch.setattr(running, "AT_ONCE", 2)
-    right, made = running.Operations._slice, Half()
+
+async def half_done(store_url: str, patch: pytest.MonkeyPatch, count: int = 1) -> list[Half]:
+    patch.setattr(running, "HELD_FOR", 100_000)  # then the next server takes them over
+    patch.setattr(running, "AT_ONCE", 2)
+    patch.setattr(bulk, "OPEN_MAX", count)
+    right = running.Operations._slice
+    made = []
 
     async def stops(self: running.Operations, current: running._InProgress) -> None:
-        if len(current.left) <= 2:
-            await asyncio.Event().wait()
-        await right(self, current)
+        if len(current.left) > 2:
+            await right(self, current)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(running.Operations, "_slice", stops)
+    with patch.context() as only_here:
+        only_here.setattr(running.Operations, "_slice", stops)
         async with serving(store_url) as swarm:
-            made.key = await swarm.make_key("admin")
-            caller = Caller(swarm.app, made.key)
-            *made.tasks, made.other = [await planned(caller, "a") for _ in range(5)]
-            made.place = (await begun(caller, "cancel", ids=made.tasks)).headers["location"]
+            key = await swarm.make_key("admin")
+            caller = Caller(swarm.app, key)
+            for _ in range(count):
+                *tasks, other = [await planned(caller, "a") for _ in range(5)]
+                place = (await begun(caller, "cancel", ids=tasks)).headers["location"]
+                made.append(Half(key, place, tasks, other))
 
-            async def is_half_done() -> bool:
-                return bool((await read(caller, made.place))["progress"]["done"] == 2)
+            async def are_half_done() -> bool:
+                return all([(await read(caller, half.place))["progress"]["done"] == 2 for half in made])
 
-            assert await soon(is_half_done, 20)
+            assert await soon(are_half_done, 20)
     return made
 
 
@@ -82,17 +92,6 @@ async def ended(store_url: str) -> None:
 
 async def outcomes(caller: Caller, tasks: list[str]) -> list[str | None]:
     return [(await read(caller, f"/tasks/{task}"))["outcome"] for task in tasks]
-
-
-async def test_an_operation_that_nobody_has_touched_goes_on(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    half = await half_done(store_url, monkeypatch)
-
-    async with serving(store_url) as swarm:
-        caller = Caller(swarm.app, half.key)
-        await ended(store_url)
-
-        assert (await read(caller, half.place))["state"] == "ended"
-        assert await outcomes(caller, [*half.tasks, half.other]) == ["cancelled"] * 4 + [None]
 
 
 OF_ROW = {
@@ -114,67 +113,111 @@ OF_ROW = {
 }
 
 
-@pytest.mark.parametrize("column", OF_ROW)
-async def test_a_row_that_was_edited_makes_no_server_act(
-    store_url: str, monkeypatch: pytest.MonkeyPatch, column: str
-) -> None:
-    half = await half_done(store_url, monkeypatch)
-    await ask(store_url, f"UPDATE operation SET {column} = ?", OF_ROW[column])
-
-    async with serving(store_url) as swarm:
-        caller = Caller(swarm.app, half.key)
-        await ended(store_url)
-
-        assert [forged is not None for *_, forged in await states(store_url)] == [True]
-        assert await outcomes(caller, [*half.tasks, half.other]) == ["cancelled"] * 2 + [None] * 3
-        assert b"swarmkeeper_operations_forged_total 1.0" in swarm._metrics.text()[0]
-        if column not in ("id", "tenant"):
-            assert (await read(caller, half.place))["state"] == "forged"
-            (record,) = (await read(caller, "/audit?action=tasks.forged"))["items"]
-            assert record["resource"] == half.place.rpartition("/")[2]
-
-
+# What is done to the tasks of an operation; each statement is given a task of no operation, and the operation.
 ITEMS = {
-    "another task": ("UPDATE operation_item SET task = ? WHERE place = 3", True),
-    "another order": ("", False),
-    "one more task": (
-        "INSERT INTO operation_item (operation, place, task) SELECT id, 4, ? FROM operation WHERE total = 4",
-        True,
+    "another task": ("UPDATE operation_item SET task = ? WHERE place = 3 AND operation = ?",),
+    "another order": tuple(  # the places of two tasks are swapped, by way of a free one
+        f"UPDATE operation_item SET place = {after} WHERE place = {before} AND task <> ? AND operation = ?"
+        for before, after in ((2, 9), (3, 2), (9, 3))
     ),
-    "a task less": ("DELETE FROM operation_item WHERE place = 3 AND task <> ?", True),
+    "one more task": ("INSERT INTO operation_item (place, task, operation) VALUES (4, ?, ?)",),
+    "a task less": ("DELETE FROM operation_item WHERE place = 3 AND task <> ? AND operation = ?",),
     "once more": (
-        "UPDATE operation_item SET outcome = NULL, slice = NULL WHERE place = 0 AND task <> ?",
-        True,
+        "UPDATE operation_item SET outcome = NULL, slice = NULL WHERE place = 0 AND task <> ? AND operation = ?",
     ),
-    "not at all": ("UPDATE operation_item SET outcome = 'done', slice = 1 WHERE place = 3 AND task <> ?", True),
-    "for another reason": ("UPDATE operation_item SET code = 'killed' WHERE place = 0 AND task <> ?", True),
+    "not at all": (
+        "UPDATE operation_item SET outcome = 'done', slice = 1 WHERE place = 3 AND task <> ? AND operation = ?",
+    ),
+    "for another reason": (
+        "UPDATE operation_item SET code = 'killed' WHERE place = 0 AND task <> ? AND operation = ?",
+    ),
 }
+UNTOUCHED = "untouched"
+
+
+@dataclass
+class Followed:
+    """What came of an operation that a server found half done."""
+
+    half: Half
+    state: str | None  # as its tenant reads it; None: where its id or its tenant was edited
+    outcomes: list[str | None]
+    recorded: int  # how often the audit log has that it was forged
+
+
+@dataclass
+class Place:
+    """A store with an operation for each edit, half done by a server, edited, and then found by the next server."""
+
+    followed: dict[str, Followed]
+    forged: int  # marked as such in the store
+    counted: bytes  # the server's metrics
+
+
+async def edited(store_url: str) -> Place:
+    cases = [UNTOUCHED, *OF_ROW, *ITEMS]
+    with pytest.MonkeyPatch.context() as patch:
+        halves = dict(zip(cases, await half_done(store_url, patch, len(cases)), strict=True))
+        async with asking(store_url) as asked:
+            for edit, statements in ITEMS.items():
+                for statement in statements:
+                    await asked(statement, halves[edit].other, halves[edit].id)
+            for column, value in OF_ROW.items():
+                await asked(f"UPDATE operation SET {column} = ? WHERE id = ?", value, halves[column].id)
+
+        async with serving(store_url) as swarm:
+            caller = Caller(swarm.app, halves[UNTOUCHED].key)
+            await ended(store_url)
+
+            records = (await read(caller, "/audit?action=tasks.forged&page_size=100"))["items"]
+            followed = {}
+            for case, half in halves.items():
+                state = None if case in ("id", "tenant") else (await read(caller, half.place))["state"]
+                recorded = [record["resource"] for record in records].count(half.id)
+                tasks = await outcomes(caller, [*half.tasks, half.other])
+                followed[case] = Followed(half, state, tasks, recorded)
+            forged = sum(forged is not None for *_, forged in await states(store_url))
+            return Place(followed, forged, swarm._metrics.text()[0])
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Two starts of a server for all edits: each is about an operation of its own."""
+    file = tmp_path_factory.mktemp("forged") / "store.db"
+    return asyncio.run(edited(f"sqlite:///{file}" if request.param == "sqlite" else server().new_store()))
+
+
+def test_an_operation_that_nobody_has_touched_goes_on(place: Place) -> None:
+    found = place.followed[UNTOUCHED]
+    assert (found.state, found.recorded) == ("ended", 0)
+    assert found.outcomes == ["cancelled"] * 4 + [None]
+
+
+@pytest.mark.parametrize("column", OF_ROW)
+def test_a_row_that_was_edited_makes_no_server_act(place: Place, column: str) -> None:
+    found = place.followed[column]
+    assert found.outcomes == ["cancelled"] * 2 + [None] * 3
+    if column not in ("id", "tenant"):
+        assert (found.state, found.recorded) == ("forged", 1)
 
 
 @pytest.mark.parametrize("edit", ITEMS)
-async def test_tasks_and_outcomes_that_were_edited_make_no_server_act(
-    store_url: str, monkeypatch: pytest.MonkeyPatch, edit: str
-) -> None:
-    half = await half_done(store_url, monkeypatch)
-    statement, is_one = ITEMS[edit]
-    if is_one:
-        await ask(store_url, statement, half.other)
-    else:  # the places of two tasks are swapped, by way of a free one
-        for before, after in ((2, 9), (3, 2), (9, 3)):
-            await ask(store_url, f"UPDATE operation_item SET place = {after} WHERE place = {before}")
+def test_tasks_and_outcomes_that_were_edited_make_no_server_act(place: Place, edit: str) -> None:
+    found = place.followed[edit]
+    assert found.outcomes == ["cancelled"] * 2 + [None] * 3
+    assert (found.state, found.recorded) == ("forged", 1)
 
-    async with serving(store_url) as swarm:
-        caller = Caller(swarm.app, half.key)
-        await ended(store_url)
 
-        assert (await read(caller, half.place))["state"] == "forged"
-        assert await outcomes(caller, [*half.tasks, half.other]) == ["cancelled"] * 2 + [None] * 3
+def test_each_operation_that_was_edited_is_marked_and_counted_once(place: Place) -> None:
+    edits = len(OF_ROW) + len(ITEMS)
+    assert place.forged == edits
+    assert f"swarmkeeper_operations_forged_total {edits}.0".encode() in place.counted
 
 
 async def test_an_operation_that_was_inserted_makes_no_server_act(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    half = await half_done(store_url, monkeypatch)
+    (half,) = await half_done(store_url, monkeypatch)
     columns = [name for name in OF_ROW if name != "id"]
     copied = ", ".join(columns)
     await ask(store_url, f"INSERT INTO operation (id, {copied}) SELECT 'opr_forged', {copied} FROM operation")
@@ -221,7 +264,7 @@ async def test_a_row_that_is_edited_while_a_server_carries_it_out_counts_no_more
 async def test_a_key_that_has_other_rights_in_between_does_no_more(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    half = await half_done(store_url, monkeypatch)
+    (half,) = await half_done(store_url, monkeypatch)
     await ask(store_url, "UPDATE api_key SET scope = 'own'")
 
     async with serving(store_url) as swarm:
