@@ -8,12 +8,14 @@ import signal
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
 from tests.counts import FOLDER, write_count
 from tests.examples import EXPLORED
+from tests.support.crew import fork_workers
 
 # `make test` draws the same examples everywhere and each time, so that what is green for one is green for all.
 # Two cores shared with other work: an example that takes long says nothing about the code.
@@ -93,6 +95,12 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Tally(), "tally")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Let workers be forks of one process that has collected the tests."""
+    fork_workers(config, specs)
 
 
 @pytest.hookimpl(trylast=True)

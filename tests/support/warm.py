@@ -23,7 +23,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import swarmkeeper
 
@@ -39,16 +39,22 @@ def warm_commands(folder: Path) -> Iterator[Path]:
     """Write the commands into `folder`, and serve them."""
     address = folder / "socket"
     for name in NAMES:
-        file = folder / name
-        text = CLIENT.read_text(encoding="utf-8")
-        file.write_text(f"#!{sys.executable} -IS\n{text}\nmain({name!r}, {str(address)!r})\n", encoding="utf-8")
-        file.chmod(0o755)
+        write_client(folder, name, address)
     program = [sys.executable, "-m", "tests.support.warm", str(address)]
     with subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == b"ready\n"
         yield folder
         server.communicate()
+
+
+def write_client(folder: Path, name: str, address: Path) -> Path:
+    """Write the program that asks for a fork, and hands on what it was called with."""
+    file = folder / name
+    text = CLIENT.read_text(encoding="utf-8")
+    file.write_text(f"#!{sys.executable} -IS\n{text}\nmain({name!r}, {str(address)!r})\n", encoding="utf-8")
+    file.chmod(0o755)
+    return file
 
 
 class Call:
@@ -90,12 +96,16 @@ class Call:
 STREAMS = ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w"))
 
 
-def serve(address: str) -> Call | None:
-    """Serve until standard input ends. In a process that is to be a program, return which."""
+def load() -> None:
+    """Import what the commands import."""
     for name in LOADED:
         importlib.import_module(name)
     for name in swarmkeeper.__all__:
         getattr(swarmkeeper, name)  # which loads what it comes from
+
+
+def serve(address: str, told: TextIO) -> Call | None:
+    """Serve until standard input ends, and say when it begins. In a process that is to be a program, return which."""
     gc.collect()
     gc.freeze()  # what all share is not looked at, and so not copied, again
     woken, wakes = os.pipe()
@@ -106,7 +116,7 @@ def serve(address: str) -> Call | None:
         listener.listen(64)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wakes)
-        print("ready", flush=True)
+        print("ready", file=told, flush=True)
         while True:
             waited: list[Any] = [0, woken, listener, *callers.values()]
             ready, _, _ = select.select(waited, [], [])
@@ -146,7 +156,7 @@ def _tell_ends(callers: dict[int, socket.socket]) -> None:
             connection.send(b"%d\n" % os.waitstatus_to_exitcode(status))
 
 
-def _end(code: object) -> NoReturn:
+def leave(code: object) -> NoReturn:
     """End as Python does, but leave its memory to the system: to go through all of it would copy all that is shared."""
     if isinstance(code, str):
         sys.stderr.write(f"{code}\n")
@@ -159,17 +169,18 @@ def _end(code: object) -> NoReturn:
 
 
 def main(address: str) -> None:
-    called = serve(address)
+    load()
+    called = serve(address, sys.stdout)
     if called is None:
         return
     try:
         called.run()
     except SystemExit as end:
-        _end(end.code)
+        leave(end.code)
     except BaseException:
         sys.excepthook(*sys.exc_info())
-        _end(1)
-    _end(0)
+        leave(1)
+    leave(0)
 
 
 if __name__ == "__main__":

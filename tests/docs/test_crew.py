@@ -1,0 +1,64 @@
+"""Workers that are forks of one process (tests/support/crew.py) find and tell what workers of their own would."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CONFTEST = """
+import pytest
+from tests.support.crew import fork_workers
+
+def pytest_xdist_setupnodes(config, specs):
+    fork_workers(config, specs)
+"""
+TESTS = """
+import os, random, sys, warnings
+import pytest
+
+warnings.warn("while it was imported")
+COLLECTED_BY = os.getpid()
+
+def test_that_passes(tmp_path, worker_id):
+    assert tmp_path.parent.name == f"popen-{worker_id}"
+
+def test_that_fails():
+    print("by python")
+    os.write(1, b"by the file\\n")
+    assert [1, 2] == [1, 3]
+
+def test_whose_worker_dies():
+    os.kill(os.getpid(), 9)
+
+def test_of_who_collected(request):
+    print("forked", os.getpid() != COLLECTED_BY)
+    assert False
+"""
+
+
+def told(folder: Path) -> str:
+    """Return what `pytest -n 2` says of the tests."""
+    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "test_some.py").write_text(TESTS)
+    loops = "asyncio_default_fixture_loop_scope=function"
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-o", loops, "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src")))}
+    return subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=False).stdout
+
+
+def test_forks_tell_what_other_workers_tell(tmp_path: Path) -> None:
+    said = told(tmp_path)
+
+    assert "3 failed, 1 passed" in said, said
+    assert "forked True" in said, said
+    assert "by python\nby the file" in said, said
+    assert "At index 1 diff: 2 != 3" in said, said
+    assert "crashed while running 'test_some.py::test_whose_worker_dies'" in said, said
+    assert "UserWarning: while it was imported" in said, said
+
+
+def test_what_cannot_be_collected_is_told_too(tmp_path: Path) -> None:
+    (tmp_path / "test_broken.py").write_text("import nothing_of_this_name\n")
+
+    assert "No module named 'nothing_of_this_name'" in told(tmp_path)
