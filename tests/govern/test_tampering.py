@@ -263,6 +263,28 @@ def test_an_event_forged_beside_those_of_an_erased_task_is_found(store: Tamperin
         assert "differ from its hash" in store.traces().audit[0]
 
 
+@pytest.mark.parametrize("of", ["no task", "another task"])
+def test_an_event_forged_under_a_record_that_was_erased_with_its_task_is_found(store: Tampering, of: str) -> None:
+    with store.undone():
+        record = store.get("SELECT id FROM audit_leaf WHERE body IS NULL AND action = 'work.report' LIMIT 1")
+        other = store.get("SELECT id FROM task WHERE outcome IS NOT NULL LIMIT 1")
+        task, number = (other, 1 + store.get("SELECT sequence FROM task WHERE id = ?", other))
+        if of == "no task":
+            task, number = None, 0
+        else:
+            store.run("UPDATE task SET sequence = sequence + 1 WHERE id = ?", other)
+        last = store.get("SELECT max(seq) FROM event")
+        forged = store.run(
+            "INSERT INTO event (seq, id, at, tenant, task, sequence, work, kind, actor, audit, body, redacted)"
+            " SELECT seq + 1, 'evt_forged', at, 'default', ?, ?, NULL, 'approval.decided', actor, ?, body, redacted"
+            " FROM event WHERE seq = ?",
+            *(task, number, record, last),
+        )
+
+        assert forged
+        assert any("evt_forged" in line for line in store.traces().deep)
+
+
 def test_a_body_erased_as_if_with_an_erased_task_leaves_its_events_behind(store: Tampering) -> None:
     with store.undone():
         erased = store.get("SELECT task FROM audit_leaf WHERE action = 'task.erase' ORDER BY place DESC LIMIT 1")
