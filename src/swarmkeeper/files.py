@@ -32,6 +32,18 @@ def read_text(path: Path, most: int, *, private: bool = False) -> str:
         BadFile: it cannot be read, is too large or no plain file, or others may read it.
     """
     try:
+        return read_bytes(path, most, private=private).decode()
+    except UnicodeDecodeError:
+        raise BadFile("is not UTF-8") from None
+
+
+def read_bytes(path: Path, most: int, *, private: bool = False) -> bytes:
+    """Return the content of a plain file, as `read_text` does.
+
+    Raises:
+        BadFile: as for `read_text`.
+    """
+    try:
         status = path.stat()
         # Reading a pipe without a writer would block for ever, and with it a server that stops.
         if not stat.S_ISREG(status.st_mode):
@@ -40,13 +52,11 @@ def read_text(path: Path, most: int, *, private: bool = False) -> str:
             raise BadFile("others on this machine may read it: run `chmod 600` on it")
         with path.open("rb") as opened:
             raw = opened.read(most + 1)
-        if len(raw) > most:
-            raise BadFile(f"is larger than {most >> 20} MiB")
-        return raw.decode()
     except OSError as error:
         raise BadFile(f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadFile("is not UTF-8") from None
+    if len(raw) > most:
+        raise BadFile(f"is larger than {most >> 20} MiB")
+    return raw
 
 
 def write(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:

@@ -25,17 +25,27 @@ from tests.support.tampering import LEAVER, PostgresTampering, SqliteTampering, 
 
 # Tables of which no row is evidence: memory and caches that may be lost, or say only what is to be done next.
 PASSING = {
+    "audit_hash": "roots of tiles: the server compares them with the records before it signs, and a verifier does",
+    "checkpoint": "what was signed: the server compares it with the records before it signs, and a witness keeps it",
+    "chore": "what is to be done next: what it does is recorded",
     "cooldown": "how long a provider's limit holds back work",
     "cost": "follows from other rows, but for sums of erased attempts",
     "data_key": "wrapped keys: a changed one opens nothing, and the store is refused",
     "feed_gap": "which cursors of readers are refused",
     "feed_start": "which cursors of readers are refused",
     "idempotency": "answers to repeated calls, for a day",
+    "key_use": "when a key was last used, for people to look at",
     "label_count": "follows from other rows, and can be made anew",
     "meta": "how far time and numbers have come, the pepper, without which no key works, and the key of cursors",
     "migration": "which schema the store has",
     "ready": "the order in which work is handed out",
     "rebuild": "what is to be made anew",
+    "secret": "encrypted for its row: a changed one opens nothing; the log has who put and removed which version",
+    "secret_lease": "how many secrets a lease may still get",
+    "secret_loan": "what is to be revoked",
+    "secret_released": "what redaction has to know; encrypted for its row, and the log has who got which version",
+    "secret_use": "how often a secret was released in this minute",
+    "session": "sealed: one that is changed counts no more, but for its times; the log has who opened it",
     "sink": "how far an outgoing stream has come",
     "task_count": "follows from other rows, and can be made anew",
     "task_label": "follows from other rows, and can be made anew",
@@ -47,7 +57,6 @@ UNIMPORTANT = {
     "api_key": "version",
     "approval": "opened_at expires_at version",
     "bot": "created_at scope last_seen row_version",
-    "chore": "seq cursor args created_at version",
     "event": "seq",  # found unless the order stays the same
     "feedback": "seq",
     "key_limit": "version",
@@ -228,6 +237,15 @@ def edit_is_found(store: Tampering, data: st.DataObject) -> None:
         assert store.traces()
 
 
+def test_there_is_a_row_to_edit_in_every_table_that_is_evidence(store: Tampering, encrypted: Tampering) -> None:
+    tables = sorted(store.tables().keys() - passing(store))
+
+    empty = [table for table in tables if not store.get(f"SELECT count(*) FROM {table}")]
+
+    assert empty == ["erased_key"], "without encryption there is no data key"
+    assert all(encrypted.get(f"SELECT count(*) FROM {table}") for table in tables)
+
+
 def test_what_is_not_evidence_names_only_what_exists(store: Tampering) -> None:
     tables = store.tables()
 
@@ -261,6 +279,28 @@ def test_an_event_forged_beside_those_of_an_erased_task_is_found(store: Tamperin
 
         assert changed
         assert "differ from its hash" in store.traces().audit[0]
+
+
+@pytest.mark.parametrize("of", ["no task", "another task"])
+def test_an_event_forged_under_a_record_that_was_erased_with_its_task_is_found(store: Tampering, of: str) -> None:
+    with store.undone():
+        record = store.get("SELECT id FROM audit_leaf WHERE body IS NULL AND action = 'work.report' LIMIT 1")
+        other = store.get("SELECT id FROM task WHERE outcome IS NOT NULL LIMIT 1")
+        task, number = (other, 1 + store.get("SELECT sequence FROM task WHERE id = ?", other))
+        if of == "no task":
+            task, number = None, 0
+        else:
+            store.run("UPDATE task SET sequence = sequence + 1 WHERE id = ?", other)
+        last = store.get("SELECT max(seq) FROM event")
+        forged = store.run(
+            "INSERT INTO event (seq, id, at, tenant, task, sequence, work, kind, actor, audit, body, redacted)"
+            " SELECT seq + 1, 'evt_forged', at, 'default', ?, ?, NULL, 'approval.decided', actor, ?, body, redacted"
+            " FROM event WHERE seq = ?",
+            *(task, number, record, last),
+        )
+
+        assert forged
+        assert any("evt_forged" in line for line in store.traces().deep)
 
 
 def test_a_body_erased_as_if_with_an_erased_task_leaves_its_events_behind(store: Tampering) -> None:

@@ -167,6 +167,8 @@ def export(
         found = connection.call(work)
     except FileMissing as missing:
         raise CliError("not_found", f"the server does not publish `{missing}`", exit_code=Exit.NOT_FOUND) from None
+    except files.BadFile as bad:
+        raise CliError("bad_file", f"{to}: {bad}") from None
     say(found, as_json=connection.as_json)
 
 
@@ -212,6 +214,8 @@ def witness(
         raise CliError("bad_key", f"--signing-key: {error}", exit_code=Exit.USAGE) from None
     except FileMissing as missing:
         raise CliError("not_found", f"the server does not publish `{missing}`", exit_code=Exit.NOT_FOUND) from None
+    except files.BadFile as bad:
+        raise CliError("bad_file", f"{to}: {bad}") from None
     except (Fork, BadNote) as found:
         terminal.say(f"ALARM: {terminal.on_one_line(str(found))}")
         raise typer.Exit(TAMPERED) from None
@@ -260,10 +264,12 @@ def verify(
 
 def _read(path: Path) -> bytes:
     """Raises: CliError: the file cannot be read."""
+    from swarmkeeper.transparency.outside import FILE_BYTES_MAX
+
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CliError("not_found", f"{path} cannot be read: {error.strerror}", exit_code=Exit.NOT_FOUND) from None
+        return files.read_bytes(path, FILE_BYTES_MAX)
+    except files.BadFile as bad:
+        raise CliError("not_found", f"{path} {bad}", exit_code=Exit.NOT_FOUND) from None
 
 
 def _verify_record(path: Path, keys: Sequence[VerifierKey], body: Path | None, *, as_json: bool) -> None:

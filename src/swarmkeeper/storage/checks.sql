@@ -477,10 +477,12 @@ SELECT DISTINCT audit_cut.task
  WHERE EXISTS (SELECT 1 FROM audit_leaf AS told WHERE told.task = audit_cut.task AND told.action = :task_erase);
 
 -- name: doctor_erased_events
--- 5: an event of a task that names a record whose body was erased with its task.
-SELECT event.id AS subject
-  FROM audit_leaf JOIN event ON event.task = audit_leaf.task AND event.audit = audit_leaf.id
- WHERE audit_leaf.body IS NULL AND event.task NOT IN (SELECT task FROM chore WHERE kind = :erase)
+-- 5: an event, of whatever task or of none, that names a record whose body was erased with the record's task.
+SELECT id AS subject
+  FROM event
+ WHERE audit IN (SELECT id
+                   FROM audit_leaf
+                  WHERE body IS NULL AND task NOT IN (SELECT task FROM chore WHERE kind = :erase))
  LIMIT :n;
 
 -- ---- what holds how much ---------------------------------------------------------------------------------------------

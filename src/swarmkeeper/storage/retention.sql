@@ -77,6 +77,22 @@ DELETE FROM legal_hold WHERE tenant = :tenant AND task = :task;
 UPDATE audit_leaf SET body = NULL, salt = :nothing
  WHERE tenant = :tenant AND place IN (SELECT value FROM {numbers :places});
 
+-- name: move_feed_start_of_records
+-- Older cursors of the tenant's feed may have missed the events that leave with these records.
+INSERT INTO feed_start (tenant, seq)
+SELECT tenant, max(seq)
+  FROM event
+ WHERE task IS NULL
+   AND audit IN (SELECT id FROM audit_leaf WHERE tenant = :tenant AND place IN (SELECT value FROM {numbers :places}))
+ GROUP BY tenant
+    ON CONFLICT (tenant) DO UPDATE SET seq = {greatest}(feed_start.seq, excluded.seq);
+
+-- name: erase_events_of_records
+-- Events of no task that these records list, such as those of a legal hold: without the bodies, nothing proves them.
+DELETE FROM event
+ WHERE task IS NULL
+   AND audit IN (SELECT id FROM audit_leaf WHERE tenant = :tenant AND place IN (SELECT value FROM {numbers :places}));
+
 -- name: keep_use
 -- Adds up what the attempts and late results of these items used of their tenant's budget.
 INSERT INTO erased_use (tenant, amount, total)

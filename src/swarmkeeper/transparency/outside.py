@@ -7,6 +7,7 @@ be trusted.
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -17,6 +18,7 @@ import msgspec
 
 from swarmkeeper import files
 from swarmkeeper.core.rules.tree import Frontier, leaf_hash
+from swarmkeeper.files import BadFile
 from swarmkeeper.transparency import checkpoints, proofs, tiles
 from swarmkeeper.transparency.checkpoints import Head
 from swarmkeeper.transparency.notes import BadNote, SignedNote, VerifierKey
@@ -24,6 +26,7 @@ from swarmkeeper.transparency.proofs import Subtree
 from swarmkeeper.transparency.tiles import ENTRIES, WIDTH, BadTile, Tile
 
 CHECKPOINT = "checkpoint"
+FILE_BYTES_MAX = WIDTH * (2 + 0xFFFF)  # of a bundle: its records have lengths of two bytes
 _READABLE = 0o644  # it is published
 FACTS = "log"  # JSON: the first record that is still there, and the verifier keys as the log itself says
 
@@ -46,14 +49,30 @@ class Folder:
         self.path = path
 
     async def get(self, path: str) -> bytes:
+        """Return a file of the folder, which somebody else may have made.
+
+        Raises:
+            FileMissing: there is none.
+            BadFile: it is no plain file, or larger than any of a log.
+        """
+        at = self.path / path
+        if not os.path.lexists(at):
+            raise FileMissing(path)
         try:
-            return (self.path / path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise FileMissing(path) from None
+            return files.read_bytes(at, FILE_BYTES_MAX)
+        except BadFile as bad:
+            raise BadFile(f"the file `{path}` {bad}") from None
 
     def put(self, path: str, data: bytes) -> None:
-        """Write a file whole or not at all."""
+        """Write a file whole or not at all.
+
+        Raises:
+            BadFile: a link leads out of the folder, or something else than a file is there.
+        """
         at = self.path / path
+        whole = at.resolve()
+        if not whole.is_relative_to(self.path.resolve()) or (whole.exists() and not whole.is_file()):
+            raise BadFile(f"the file `{path}` is no plain file of this folder: nothing is written there")
         at.parent.mkdir(parents=True, exist_ok=True)
         files.write(at, data, mode=_READABLE)
 
@@ -107,6 +126,15 @@ async def verify(
         since: an older checkpoint of it, which was kept elsewhere.
         witnesses: keys of witnesses, each of which must have cosigned the checkpoint.
     """
+    try:
+        return await _verify(source, keys, since, witnesses)
+    except BadFile as bad:
+        return LogVerification("incomplete", reason=str(bad))
+
+
+async def _verify(
+    source: Source, keys: Sequence[VerifierKey], since: bytes | None, witnesses: Sequence[VerifierKey]
+) -> LogVerification:
     found = LogVerification("whole")
     try:
         try:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from swarmkeeper.transparency import checkpoints, notes
 from swarmkeeper.transparency.checkpoints import Head
-from swarmkeeper.transparency.notes import BadKey, SigningKey, VerifierKey
+from swarmkeeper.transparency.notes import BadKey, BadNote, SigningKey, VerifierKey
 from swarmkeeper.transparency.outside import CHECKPOINT, FileMissing, Folder, Source, consistent
 from swarmkeeper.transparency.tiles import BadTile
 
@@ -51,7 +51,8 @@ class Witness:
 
         Raises:
             Fork: the log does not go on from what was cosigned.
-            BadNote: what the log shows is no checkpoint of it.
+            BadNote: what the log shows is no checkpoint of it; or the kept one is damaged.
+            BadFile: a file of the folder cannot be used.
             FileMissing: it shows none, or not the tiles for a proof.
         """
         if await self._kept(FORK) is not None:
@@ -60,7 +61,13 @@ class Witness:
         head, note = checkpoints.verified(data, self._keys)
         kept = await self._kept(CHECKPOINT)
         if kept is not None:
-            old = checkpoints.verified(kept, self._keys, head.origin)[0]
+            try:
+                old = checkpoints.verified(kept, self._keys, head.origin)[0]
+            except BadNote as bad:
+                raise BadNote(
+                    f"the witness's own file `{CHECKPOINT}` in {self._folder.path} is damaged, so it cannot tell whether"
+                    f" the log goes on from it: {bad}"
+                ) from None
             if (old.size, old.root) == (head.size, head.root):
                 return head, False
             try:

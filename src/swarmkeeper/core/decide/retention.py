@@ -2,7 +2,8 @@
 
 Theory. A finished task leaves as a background job (effects/steps.py): each slice erases a bounded number of rows in one
 commit, and notes how far it came in the same commit, so a process may die between any two of them. Bodies of audit
-records go first: a record with its body lists events, which go later. The row of the task goes last. The first slice
+records go first, with the events of no task that they list: only the body proves those. It lists the task's own events,
+too, which go later. The row of the task goes last. The first slice
 makes the audit record `task.erase`, which proves that the bodies of this task's records were erased and not lost.
 
 The slices find the records of the task by their numbers, and in PostgreSQL a record gets its number some time after its
@@ -36,6 +37,7 @@ PHASES = 3  # of a slice: records, items, events
 TRIMMED_EVENTS_MAX = 2_000  # the oldest ones, among which the events of the records that leave are found
 
 # Statements of retention.sql, in order.
+OF_RECORDS = ("move_feed_start_of_records", "erase_events_of_records")  # before their bodies
 OF_ITEMS = (
     "keep_use",
     "erase_marks",
@@ -171,6 +173,8 @@ def _erase_step(working: WorkingSet, task: TaskRecord, job: BackgroundJob) -> bo
     phase, _, after = (job.cursor or "records:-1").partition(":")
     if phase == "records":
         places = working.get(lookups.RECORDS_OF_TASK, (task.id, int(after), rows))
+        for statement in OF_RECORDS if places else ():
+            _erase(working, statement, tenant=task.tenant, places=places)
         _erase(working, "erase_bodies", tenant=task.tenant, places=places, nothing=b"")
         if len(places) == rows:
             return _go_on(working, job, f"records:{places[-1]}")

@@ -411,6 +411,7 @@ CREATE TABLE event (
     UNIQUE (task, sequence)
 );
 CREATE INDEX event_of_tenant ON event (tenant, seq);
+CREATE INDEX event_of_record ON event (audit) WHERE task IS NULL;
 
 CREATE TABLE audit_leaf (
     tenant text COLLATE "C" NOT NULL,
