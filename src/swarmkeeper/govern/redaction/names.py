@@ -45,7 +45,7 @@ _KEY_KINDS = words("""
     api access secret private signing sign signature encryption encrypt decryption decrypt master auth account shared
     storage license service session app application client consumer webhook deploy integration subscription admin write
     read function functions host hmac aes rsa ecdsa ed25519 jwt cookie bot server ingest ingestion priv personal user
-    dev developer ssh tls ssl pgp gpg pem validation crypto cipher instrumentation management rest sdk preshared unseal
+    dev developer ssh tls ssl pem validation crypto cipher instrumentation management rest sdk preshared unseal
     recovery rapid
     """)
 _NO_KEYS = words("""
@@ -54,7 +54,7 @@ _NO_KEYS = words("""
     registry reg press down up shift ctrl alt enter arrow hot short keyboard on event feature flag context storage-name
     shard bucket s3 file image query search sql order column field data config setting metric trace property entity kv
     issue project jira item param attribute record state react list node publishable site business natural surrogate
-    join parent child source target secondary tertiary socket
+    join parent child source target secondary tertiary socket gpg pgp
     """)
 # Words after the secret's that say the name is about something else.
 _ABOUT = words("""

@@ -84,6 +84,7 @@ _LABELS = frozenset({"mot de passe", "mật khẩu", "kata sandi", "palavra-pass
 _ALPHABET = re.compile(r"(?i:abcdefghijklmnopqrstuvwxyz|0123456789|1234567890|[+/_=-])+")
 _WORD_OR_NUMBER = re.compile("[a-z]*|[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,8}|[vV][0-9]+")
 _WORD_WITH_NUMBER = re.compile("[A-Z]?[a-z]*[0-9]{0,2}|[A-Z]+[0-9]{0,2}|[0-9]{1,8}|[vV][0-9]+")
+_FILE = re.compile(r"(?:[\w.-]+/)+[\w.-]+\.[a-z]{2,4}")
 _LONG_WORD = re.compile("[a-z]{20,64}")  # longer than words are
 _SEQUENCE_MIN = 20  # people do choose 123456
 # A tag of a field in Go: `json:"password"`.
@@ -139,7 +140,7 @@ def secret(name: str, value: str, bare: bool) -> int | None:
         return len(value)
     if not _looks_made(shown):
         return None
-    if kind is SecretKind.KEY and not is_very_varied(shown):
+    if kind is SecretKind.KEY and (not is_very_varied(shown) or _FILE.fullmatch(shown)):
         return None
     if _ALPHABET.fullmatch(shown) or (bare and _is_dotted_name(shown)):
         return None
