@@ -179,7 +179,7 @@ class Others:
         return len(self._servers) > 1
 
     def _is_followed(self) -> bool:
-        """Whether somebody waits for what this server commits to come with the feed: it knows its own commits itself."""
+        """Whether somebody gets with the feed what this server commits. It knows its own commits itself."""
         return self._has_others() or self._followers() > 0
 
     async def _follow_feed(self) -> None:

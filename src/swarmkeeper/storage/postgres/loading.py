@@ -85,16 +85,22 @@ class BulkLoading:
         self._found: dict[Key, Any] = {}
         self._wanted: dict[str, dict[Any, None]] = {}
         self._stored: dict[str, list[Any]] = {}  # kind -> rows as they are stored: they may be encrypted
+        self.beside: list[Any] = []
         self.leases_held: dict[str, int] = {}  # by bot, of those that claim work: how many leases each has
 
-    async def load(self, needs: Iterable[Key]) -> dict[Key, Any]:
+    async def load(self, needs: Iterable[Key], beside: tuple[str, Mapping[str, Any]] | None = None) -> dict[Key, Any]:
+        """
+        Args:
+            beside: a read that the first statement runs, too. Its rows are in `self.beside` then.
+        """
         found, wanted_of = self._found, self._wanted
         for kind, key in needs:
             wanted_of.setdefault(kind, {})[key] = None
         unknown = [] if wanted_of.keys() <= _LOOKUPS else sorted(wanted_of.keys() - _LOOKUPS)
         assert not unknown, f"unknown kinds to load: {', '.join(unknown)}"
         later = frozenset() if _ADDING.isdisjoint(wanted_of) else _ADDED
-        first = [find(self, wanted_of[kind]) for kind, find in GATHER.items() if kind in wanted_of]
+        first = [] if beside is None else [self._read_beside(*beside)]
+        first += [find(self, wanted_of[kind]) for kind, find in GATHER.items() if kind in wanted_of]
         first += [self._by_key(kind) for kind in sorted(BY_KEY.keys() & wanted_of.keys() - later)]
         if bots := {*wanted_of.get("bot", ()), *(bot for bot, _ in wanted_of.get("claim", ()))}:
             first.append(self._count_leases(bots))
@@ -149,6 +155,9 @@ class BulkLoading:
         """Return the first column of the first row; None if there is none."""
         found = await self._fetch(statement, **parameters)
         return found[0][0] if found else None
+
+    async def _read_beside(self, statement: str, parameters: Mapping[str, Any]) -> None:
+        self.beside = await self._fetch(statement, **parameters)
 
     async def _by_key(self, kind: str) -> None:
         statement, record = BY_KEY[kind]

@@ -6,18 +6,20 @@ with one hash only wait for each other.) The first load of a transaction takes a
 in the order of their names, and waits for them. Later it only asks for locks that are free. So nobody waits while it
 has something that another waits for, and no two wait for each other.
 
-A row that was read before its lock was taken may have changed in between: it has to be read again.
+A row that was read before its lock was taken may have changed in between: it has to be read again. The statement that
+takes the first locks reads the rows, too, as they were when it began. Mostly nothing was committed until it had the
+locks, which it sees from snapshots of PostgreSQL; otherwise the rows are read again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from swarmkeeper.core.ports import Key
 from swarmkeeper.storage.postgres.execution import Execution
-from swarmkeeper.storage.rows import to_json
+from swarmkeeper.storage.rows import Row, to_json
 
 # Kinds of lookups whose key is a task's id, and whose key begins with one.
 _TASK_KEYS = frozenset({"task", "graph", "plan_items", "jobs", "messages", "approvals", "newest_record"})
@@ -44,6 +46,7 @@ class Locks:
         self._execution = execution
         self._budgeted = budgeted
         self._held: set[str] = set()
+        self._asked: set[str] = set()  # those that the first read names itself
         self._busy: set[str] = set()  # that others had when they were asked for
         self._waits = True  # the next call may wait, being the first
         self._task_of: dict[str, str] = {}  # by work item, of those that were loaded
@@ -64,13 +67,30 @@ class Locks:
     def has_task(self, task: str) -> bool:
         return task_lock(task) in self._held
 
-    async def take(self, needs: Iterable[Key]) -> set[str]:
-        """Take the locks for these rows, and return those that others have; the first time, wait for them all."""
+    def first(self, needs: Iterable[Key]) -> tuple[str, Mapping[str, Any]] | None:
+        """Return the read that takes all locks for these rows, and waits for them; give its rows to `waited`.
+
+        It may be part of a statement that reads the rows, too. None: there are no locks to take, or it is too late
+        to wait for any.
+        """
+        if not self._waits:
+            return None
+        self._waits = False
         names, of = self._names_of(needs)
-        if self._waits:
-            self._waits = False
-            await self._wait(names, of)
-            return set()
+        self._asked = names
+        if of:
+            return "lock_tasks_and_wait", {"names": to_json(sorted(names)), **of}
+        return ("lock_and_wait", {"names": to_json(sorted(names))}) if names else None
+
+    def waited(self, found: Sequence[Row]) -> bool:
+        """Note the locks that this read took. Return whether its statement has read what is stored since then."""
+        ((locked, self.now, is_same, *_),) = found
+        self._held.update(self._asked if locked is None else json.loads(locked))
+        return bool(is_same)
+
+    async def take(self, needs: Iterable[Key]) -> set[str]:
+        """Take the locks for these rows that are free, and return those that others have."""
+        names, of = self._names_of(needs)
         if of:
             names |= {task_lock(row[0]) for row in await self._execution.fetch("tasks_of", **of)}
         return await self.take_free(names)
@@ -91,15 +111,6 @@ class Locks:
             self._held |= got
             self._busy |= wanted - got
         return asked - self._held
-
-    async def _wait(self, names: set[str], of: Mapping[str, str]) -> None:
-        if of:
-            given = to_json(sorted(names))
-            ((locked, self.now),) = await self._execution.fetch("lock_tasks_and_wait", names=given, **of)
-            self._held.update(json.loads(locked or "[]"))
-        elif names:
-            ((_, self.now),) = await self._execution.fetch("lock_and_wait", names=to_json(sorted(names)))
-            self._held.update(names)
 
     def _names_of(self, needs: Iterable[Key]) -> tuple[set[str], Mapping[str, str]]:
         """Return the names of locks, and of what else the tasks have to be locked, for the statement `tasks_of`."""

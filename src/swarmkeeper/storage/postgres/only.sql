@@ -17,12 +17,18 @@ SELECT held.task  -- bot by bot
 -- name: tasks_of
 {part tasks_of};
 
+-- part: same_snapshot
+-- Whether nothing was committed since the statement began: what it reads is then what the next one would read.
+CAST(pg_current_snapshot() AS text) = CAST(snapshot_now() AS text);
+
 -- name: lock_and_wait
 -- Waits for each lock in order, then reads the clock.
 WITH locked AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(hashtextextended(value, 0)) FROM {each :names}
 )
-SELECT count(*), CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS now FROM locked;
+SELECT NULL AS names, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS now,
+       {part same_snapshot} AS same_snapshot, count(*)
+  FROM locked;
 
 -- name: lock_tasks_and_wait
 -- The same, with the locks of tasks that are known by what belongs to them. Returns all names.
@@ -34,7 +40,9 @@ WITH task_of (task) AS ({part tasks_of}
 ), locked AS MATERIALIZED (
     SELECT name, pg_advisory_xact_lock(hashtextextended(name, 0)) FROM wanted
 )
-SELECT json_agg(name) AS names, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS now FROM locked;
+SELECT json_agg(name) AS names, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS now,
+       {part same_snapshot} AS same_snapshot
+  FROM locked;
 
 -- name: lock_at_once
 -- The names whose locks are free, or this transaction's already.

@@ -86,11 +86,16 @@ class PostgresTransaction:
         needs = list(needs)
         await self.write()
         with translated_errors():
-            if await self._locks.take(needs):
+            locks = self._locks.first(needs)
+            if locks is None and await self._locks.take(needs):
                 raise RowsBusy(needs)
             while True:
                 loading = BulkLoading(self._execution, self._bodies, self._children)
-                found = await loading.load(needs)
+                found = await loading.load(needs, locks)
+                if locks is not None:
+                    locks = None
+                    if not self._locks.waited(loading.beside):
+                        continue
                 others = {task_lock(task): ("task", task) for task in _tasks_of(found)}
                 others |= {self._locks.account_lock(tenant): ("tenant", tenant) for tenant in _budgeted(found)}
                 others = {name: need for name, need in others.items() if not self._locks.has(name)}

@@ -589,3 +589,9 @@ CREATE UNLOGGED TABLE server (
 ) WITH (fillfactor = 60);
 
 INSERT INTO meta (key, value) VALUES ('pos', 0), ('sequenced_until', 0), ('numbers_until', 0);
+
+-- What is committed by now, also within a statement: its own snapshot is older. See locks.py. Only a function in PL/pgSQL
+-- that is volatile gets a new one.
+CREATE FUNCTION snapshot_now() RETURNS pg_snapshot LANGUAGE plpgsql VOLATILE AS $$ BEGIN
+    RETURN pg_current_snapshot();
+END $$;

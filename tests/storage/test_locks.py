@@ -1,0 +1,89 @@
+"""The first locks of a transaction come with the rows that they are for, which are as they are once it has the locks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+import pytest_asyncio
+
+from swarmkeeper.core import lookups
+from swarmkeeper.core.model import LeaseRecord
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.storage.postgres import PostgresStore
+from swarmkeeper.testing import records
+from swarmkeeper.testing.saving import of_one_task, save
+from tests.storage.seen import statements
+from tests.support.postgres import PostgresServer
+
+LEASE = lookups.LEASE_ID.of("lse_1")
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> str:
+    return postgres.new_store()
+
+
+@pytest_asyncio.fixture
+async def stores(database: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
+    both = PostgresStore(database), PostgresStore(database)
+    for store in both:
+        await store.open()
+    await save(both[0], of_one_task(records.work(id="sub_1"), leases={"sub_1": lease(1)}))
+    await both[0].start()  # what was committed has its numbers: from here on nothing else is committed
+    yield both
+    for store in both:
+        await store.close()
+
+
+def lease(version: int) -> LeaseRecord:
+    return records.lease("sub_1", lease_id="lse_1", version=version)
+
+
+async def test_the_first_locks_and_the_rows_are_one_statement(stores: tuple[PostgresStore, PostgresStore]) -> None:
+    async with stores[0].begin() as transaction:
+        with statements(stores[0], lambda sql: "lease" in sql) as seen:
+            found = await transaction.load([LEASE])
+        assert transaction._locks.has_task("tsk_1")
+        assert transaction._locks.now is not None
+
+    assert len(seen) == 1
+    assert found[lookups.LEASE, "sub_1"].version == 1
+
+
+class Undone(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("commits", "sees", "number"), [(True, 2, 2), (False, 1, 1)], ids=["committed", "rolled back"])
+async def test_who_waited_for_a_lock_reads_again_what_was_committed_meanwhile(
+    stores: tuple[PostgresStore, PostgresStore], commits: bool, sees: int, number: int
+) -> None:
+    first, second = stores
+    taken, free = asyncio.Event(), asyncio.Event()
+
+    async def change() -> None:
+        with suppress(Undone):
+            async with first.begin() as transaction:
+                await transaction.load([LEASE])
+                taken.set()
+                await free.wait()
+                if not commits:
+                    raise Undone
+                await transaction.save(Changes(leases={"sub_1": lease(2)}))
+
+    changing = asyncio.create_task(change())
+    await taken.wait()
+    async with second.begin() as transaction:
+        with statements(second, lambda sql: "lease" in sql) as seen:
+            load = asyncio.create_task(transaction.load([LEASE]))
+            await asyncio.sleep(0.3)
+            assert not load.done(), "another transaction has the lock"
+            free.set()
+            found = await load
+    await changing
+
+    assert found[lookups.LEASE, "sub_1"].version == sees
+    assert len(seen) == number
