@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from swarmkeeper.sim.harness import Harness
@@ -143,7 +145,8 @@ DAMAGE = {
 }
 
 
-def a_busy_swarm() -> Harness:
+@pytest.fixture(scope="module")
+def busy_swarm() -> Harness:
     """Items of all kinds: leased, blocked, ready, waiting for time and for an answer, in review, in grace."""
     swarm = Harness()
     swarm.engine._rules = policed_rules()
@@ -166,13 +169,21 @@ def a_busy_swarm() -> Harness:
     swarm.submit([read, {"key": "out", "labels": {"egress": ""}, "depends_on": ["read"]}])
     assert first.key == "a"
     swarm.check()
+    swarm.store.connection.execute("PRAGMA foreign_keys = OFF")
     return swarm
 
 
+@pytest.fixture
+def swarm(busy_swarm: Harness) -> Iterator[Harness]:
+    """What a test changes is rolled back."""
+    busy_swarm.store.connection.execute("BEGIN")
+    yield busy_swarm
+    busy_swarm.store.connection.execute("ROLLBACK")
+
+
 @pytest.mark.parametrize(("sql", "words"), DAMAGE.values(), ids=DAMAGE)
-def test_a_broken_invariant_is_found(sql: str, words: str) -> None:
-    swarm = a_busy_swarm()
-    swarm.store.connection.execute("PRAGMA foreign_keys = OFF")
+def test_a_broken_invariant_is_found(sql: str, words: str, swarm: Harness) -> None:
+    swarm.check()
 
     swarm.store.connection.execute(sql)
 
@@ -187,5 +198,5 @@ def test_each_invariant_is_broken_once() -> None:
     assert all(any(word in invariant.words for word in words) for invariant in (*checks.INVARIANTS, *checks.POLICED))
 
 
-def test_a_valid_store_breaks_no_invariant() -> None:
-    assert list(checks.broken(a_busy_swarm().store.connection, policed=True)) == []
+def test_a_valid_store_breaks_no_invariant(swarm: Harness) -> None:
+    assert list(checks.broken(swarm.store.connection, policed=True)) == []

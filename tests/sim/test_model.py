@@ -24,6 +24,7 @@ from swarmkeeper.sim.run import Case, RunOutcome, run
 from tests.support.damage import altered
 
 GOLDEN = SCENARIOS["golden"]
+CASE = Case(10, GOLDEN, faults=())
 
 # Changes the reported content of a commit; returns True if it found a suitable record.
 Damage = Callable[[Model, Sequence[Changes]], bool]
@@ -46,10 +47,11 @@ def played(monkeypatch: pytest.MonkeyPatch, damage: Damage) -> RunOutcome:
         altered_copy = [copy(changes) for changes in saved]
         if not done and damage(self, altered_copy):
             done.append(True)
+            self._full_every = 1  # until here, nothing is to be found: see test_the_story_itself_breaks_no_invariant
         right(self, altered_copy)
 
     monkeypatch.setattr(Model, "committed", committed)
-    outcome = run(Case(10, GOLDEN, faults=()), full_every=1)
+    outcome = run(CASE)
     assert done, "the story has a commit to be damaged"
     return outcome
 
@@ -403,6 +405,10 @@ def an_exception_is_lost(model: Model, saved: Sequence[Changes]) -> bool:
 
     model._loop.call_soon(fails)
     return True
+
+
+def test_the_story_itself_breaks_no_invariant() -> None:
+    assert run(CASE, full_every=1).violation is None
 
 
 @pytest.mark.parametrize("name", sorted(DAMAGE))
