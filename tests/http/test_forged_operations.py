@@ -71,10 +71,12 @@ async def half_done(store_url: str, patch: pytest.MonkeyPatch, count: int = 1) -
                 place = (await begun(caller, "cancel", ids=tasks)).headers["location"]
                 made.append(Half(key, place, tasks, other))
 
-            async def are_half_done() -> bool:
-                return all([(await read(caller, half.place))["progress"]["done"] == 2 for half in made])
+            for half in made:
 
-            assert await soon(are_half_done, 20)
+                async def is_half_done(place: str = half.place) -> bool:
+                    return bool((await read(caller, place))["progress"]["done"] == 2)
+
+                assert await soon(is_half_done, 20)
     return made
 
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 from swarmkeeper.core.ports import Entropy
@@ -52,12 +53,18 @@ def drawn(entropy: Entropy | None) -> dict[str, bytes] | None:
 
 def known(package: str) -> list[Migration]:
     """Return this version's migrations of the store in that package, in order."""
+    return list(_read(package))
+
+
+@cache
+def _read(package: str) -> tuple[Migration, ...]:
+    """Read the files once: a process may open thousands of stores, as tests and simulations do."""
     found = [
         Migration(int(file.name[:4]), file.name.removesuffix(".sql"), file.read_text("utf-8"))
         for file in files(package).joinpath("migrations").iterdir()
         if file.name.endswith(".sql")
     ]
-    return sorted(found, key=lambda migration: migration.number)
+    return tuple(sorted(found, key=lambda migration: migration.number))
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,10 @@ class Pack:
     allowances: tuple[Allowance, ...]
     hash: str  # SHA-256 of the content of all packs, in hexadecimal
 
+    def __hash__(self) -> int:
+        """Hash what is a hash already: a pack has thousands of texts, and each server looks for it in a cache."""
+        return hash(self.hash)
+
     def allowed(self, rule: str) -> tuple[str, ...]:
         """Return the patterns of the allowances for this detector."""
         return tuple(
