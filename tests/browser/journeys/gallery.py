@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.driving import THEMES, TOO_WIDE, WIDE, at, given, journey, sign_in
+from tests.browser.journeys.views import axe_finds
 
 GALLERY = Path(__file__).parents[1] / "gallery.js"
 
@@ -19,7 +19,8 @@ def shows_every_state(context: BrowserContext) -> None:
     def serve(route: Route) -> None:
         route.fulfill(body=text, content_type="text/javascript")
 
-    found: list[Any] = []
+    found: list[str] = []
+    script = Path(given.axe).read_text(encoding="utf-8")
     for theme in THEMES:
         page = context.new_page()
         page.route("**/ui/task.js", serve)
@@ -29,13 +30,12 @@ def shows_every_state(context: BrowserContext) -> None:
         at(page, "tasks/gallery")
         expect(page.get_by_role("heading", level=1, name="Gallery")).to_be_visible()
         _states(page)
-        page.evaluate(Path(given.axe).read_text(encoding="utf-8"))
-        found += _barriers(page)
+        found += axe_finds(page, script, "all states", theme)
         page.get_by_role("button", name="Lose the connection").click()
         expect(page.locator(".disconnected")).to_contain_text("Next try in 3600 s")
         for button in page.locator("section[aria-label=Actions] button").all():
             expect(button).to_be_disabled()
-        found += _barriers(page)
+        found += axe_finds(page, script, "no connection", theme)
         page.set_viewport_size({"width": 320, "height": 640})
         assert page.evaluate(TOO_WIDE) <= 0
         page.set_viewport_size(WIDE)
@@ -71,8 +71,3 @@ def _states(page: Page) -> None:
 
 UNKNOWN = "pondering_deeply"
 NEUTRAL = {"cancelled", "skipped", "released", "unseen"}  # nobody has to look at them
-
-
-def _barriers(page: Page) -> list[Any]:
-    result: Any = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [(each["id"], [node["html"][:160] for node in each["nodes"][:3]]) for each in result["violations"]]
