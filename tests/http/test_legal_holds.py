@@ -146,8 +146,9 @@ async def test_holds_are_placed_listed_and_released() -> None:
         assert (await admin.post("/legal-holds", {"task_id": "tsk_none", "reason": "x"})).status == 404
         assert (await admin.post("/legal-holds", {"task_id": tasks[1]})).status == 422
         kinds = [event["type"] for event in (await admin.get("/events?page_size=200")).json["items"]]
-        assert sum("legal_hold.placed" in kind for kind in kinds) == 3
-        assert sum("legal_hold.released" in kind for kind in kinds) == 2
+        # Those of the erased task have left with it: nothing proves them any more.
+        assert sum("legal_hold.placed" in kind for kind in kinds) == 2
+        assert sum("legal_hold.released" in kind for kind in kinds) == 1
 
 
 async def test_a_hold_placed_again_with_its_idempotency_key_is_replayed() -> None:

@@ -114,6 +114,14 @@ async def until_there(receiver: Receiver, last: int, tenant: str = "default") ->
             await asyncio.sleep(0.05)
 
 
+async def nothing_is_lost(swarm: Orchestrator, receiver: Receiver) -> list[dict[str, Any]]:
+    """Wait until the whole log of the default tenant is there, check its order, and return what was received."""
+    shown = await log_of(swarm)
+    events = await until_there(receiver, shown[-1]["index"])
+    assert indices(events)[: len(shown)] == list(range(len(shown)))
+    return events
+
+
 async def said(capfd: pytest.CaptureFixture[str], event: str, so_far: list[str]) -> dict[str, Any]:
     """Wait for a line of the log, and return it."""
     async with asyncio.timeout(SECONDS):

@@ -1,8 +1,9 @@
 """Counts refused calls, and reads of outputs, keys and evidence, for the audit log: few records, each with a count.
 
 A caller can be refused, or read, any number of times. So there is at most one record a minute for each key and reason;
-for each key and task whose outputs, or bodies of records, it reads; and for each source of calls without a valid key, of which at most one is
-written a second. Nothing is written while a call waits. What is counted but not written is lost if the process dies.
+for each key and task whose outputs, or bodies of records, it reads; and for each source of calls without a valid key.
+Of these, at most one is written a second. Nothing is written while a call waits. What is counted but not written is
+lost if the process dies.
 """
 
 from __future__ import annotations

@@ -377,17 +377,17 @@ _ID = "^[a-z]{3}_[0-9A-Za-z]{1,64}$"
 _SUBTASK = f"^[a-z0-9][a-z0-9._-]{{0,63}}$|{_ID}"
 
 
-def _in_path(description: str, pattern: str = _ID) -> Any:
+def in_path(description: str, pattern: str = _ID) -> Any:
     # The router has already matched the pattern; here it is only for the OpenAPI description.
     return Path(description=description, json_schema_extra={"pattern": pattern})
 
 
-TaskId = Annotated[str, _in_path("A task's id.")]
-BotId = Annotated[str, _in_path("A bot's id.")]
-LeaseId = Annotated[str, _in_path("A lease's id.")]
-ApprovalId = Annotated[str, _in_path("An approval's id.")]
-KeyId = Annotated[str, _in_path("The id of a key's record.")]
-Subtask = Annotated[str, _in_path("A subtask's key or id.", _SUBTASK)]
+TaskId = Annotated[str, in_path("A task's id.")]
+BotId = Annotated[str, in_path("A bot's id.")]
+LeaseId = Annotated[str, in_path("A lease's id.")]
+ApprovalId = Annotated[str, in_path("An approval's id.")]
+KeyId = Annotated[str, in_path("The id of a key's record.")]
+Subtask = Annotated[str, in_path("A subtask's key or id.", _SUBTASK)]
 
 
 def _header(name: str, description: str, **schema: Any) -> Any:

@@ -16,9 +16,7 @@ from swarmkeeper.core.retention import ERASING_ACTIONS, LegalHoldRecord, TaskPar
 from swarmkeeper.storage import rows
 
 _OWN_ACTIONS = json.dumps(ERASING_ACTIONS)
-LOOKUPS = frozenset(
-    {"legal_hold", "task_part", "records_of_task", "newest_record", "audit_begin", "rows_of_tenant"}
-)
+LOOKUPS = frozenset({"legal_hold", "task_part", "records_of_task", "newest_record", "audit_begin", "rows_of_tenant"})
 _OF_TENANT: Mapping[str, Callable[[Any], Any]] = {
     "load_tenant_row": rows.tenant,
     "load_keys_of_tenant": rows.API_KEY.from_row,

@@ -55,6 +55,9 @@ class Folder:
             FileMissing: there is none.
             BadFile: it is no plain file, or larger than any of a log.
         """
+        return self._read(path)
+
+    def _read(self, path: str) -> bytes:
         at = self.path / path
         if not os.path.lexists(at):
             raise FileMissing(path)

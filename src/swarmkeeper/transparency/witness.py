@@ -65,8 +65,8 @@ class Witness:
                 old = checkpoints.verified(kept, self._keys, head.origin)[0]
             except BadNote as bad:
                 raise BadNote(
-                    f"the witness's own file `{CHECKPOINT}` in {self._folder.path} is damaged, so it cannot tell whether"
-                    f" the log goes on from it: {bad}"
+                    f"the witness's own file `{CHECKPOINT}` in {self._folder.path} is damaged, so it cannot tell"
+                    f" whether the log goes on from it: {bad}"
                 ) from None
             if (old.size, old.root) == (head.size, head.root):
                 return head, False

@@ -17,7 +17,19 @@ from swarmkeeper.sinks.bad_sinks import BadSinks
 from swarmkeeper.sinks.file import read
 from swarmkeeper.sinks.targets.choice import target_of
 from tests.http.conftest import Fleet
-from tests.sinks.conftest import MEMORY, SECONDS, WriteSinks, audits, indices, log_of, said, settings, until_there, work
+from tests.sinks.conftest import (
+    MEMORY,
+    SECONDS,
+    WriteSinks,
+    audits,
+    indices,
+    log_of,
+    nothing_is_lost,
+    said,
+    settings,
+    until_there,
+    work,
+)
 from tests.sinks.otlp.receivers import BinaryReceiver, BinaryTraces, Cable, Code, GrpcReceiver, GrpcTraces
 from tests.sinks.receivers import Certificates, Receiver
 from tests.sinks.test_crashes import killed_thrice
@@ -90,11 +102,9 @@ async def test_while_the_collector_is_killed_again_and_again_nothing_is_lost(
             await work(swarm, 5)
             await receiver.start()
             await work(swarm, 5)
-        shown = await log_of(swarm)
-        events = await until_there(receiver, shown[-1]["index"])
+        await nothing_is_lost(swarm, receiver)
 
     assert (waits["level"], waits["sink"]) == ("warning", "otlp")
-    assert indices(events)[: len(shown)] == list(range(len(shown)))
 
 
 async def test_a_connection_that_is_cut_at_any_moment_loses_nothing(
@@ -115,11 +125,8 @@ async def test_a_connection_that_is_cut_at_any_moment_loses_nothing(
             cable.cut()
             cable.answers = True
         collector.mode = "ok"
-        shown = await log_of(swarm)
-        events = await until_there(collector, shown[-1]["index"])
+        await nothing_is_lost(swarm, collector)
     await cable.stop()
-
-    assert indices(events)[: len(shown)] == list(range(len(shown)))
 
 
 @pytest.mark.parametrize("has_taken_it", [False, True])
@@ -138,11 +145,9 @@ async def test_a_collector_that_fails_gets_the_same_again(
         await asyncio.sleep(0.7)
         stopped = swarm._sinks.figures()["otlp"][0].stopped if swarm._sinks else True
         collector.mode = "ok"
-        shown = await log_of(swarm)
-        events = await until_there(collector, shown[-1]["index"])
+        await nothing_is_lost(swarm, collector)
 
     assert not stopped
-    assert indices(events)[: len(shown)] == list(range(len(shown)))
 
 
 async def test_a_slow_collector_loses_nothing_and_holds_up_nobody(
@@ -152,10 +157,8 @@ async def test_a_slow_collector_loses_nothing_and_holds_up_nobody(
         collector.mode = "slow"
         async with asyncio.timeout(10):
             await work(swarm, 20)
-        shown = await log_of(swarm)
-        events = await until_there(collector, shown[-1]["index"])
+        events = await nothing_is_lost(swarm, collector)
 
-    assert indices(events)[: len(shown)] == list(range(len(shown)))
     assert len(events) == len(audits(events))
 
 
@@ -176,11 +179,8 @@ async def test_a_collector_that_never_answers_holds_up_nobody(
         await asyncio.sleep(1.5)
         cable.cut()
         cable.answers = True
-        shown = await log_of(swarm)
-        events = await until_there(collector, shown[-1]["index"])
+        await nothing_is_lost(swarm, collector)
     await cable.stop()
-
-    assert indices(events)[: len(shown)] == list(range(len(shown)))
 
 
 async def test_a_collector_that_is_exhausted_is_left_alone_for_as_long_as_it_says(
@@ -193,13 +193,11 @@ async def test_a_collector_that_is_exhausted_is_left_alone_for_as_long_as_it_say
         await work(swarm, 5)
         await until(lambda: any(mode == "failing" for _, mode in collector.calls))
         collector.mode = "ok"
-        shown = await log_of(swarm)
-        events = await until_there(collector, shown[-1]["index"])
+        await nothing_is_lost(swarm, collector)
 
     (failed_at,) = [at for at, mode in collector.calls if mode == "failing"]
     after = [at for at, mode in collector.calls if at > failed_at]
     assert 2.0 <= after[0] - failed_at < 6.0
-    assert indices(events)[: len(shown)] == list(range(len(shown)))
 
 
 @pytest.mark.parametrize(
@@ -218,12 +216,10 @@ async def test_what_is_refused_is_not_skipped_the_sink_stops_and_says_so(
         stopped = await said(capfd, "sink_stopped", [])
         tries = sum(mode == "refusing" for _, mode in collector.calls)
         collector.mode = "ok"
-        shown = await log_of(swarm)
-        events = await until_there(collector, shown[-1]["index"])
+        await nothing_is_lost(swarm, collector)
 
     assert stopped["reason"] == f"it answered with {code.name}: not like this"
     assert tries <= 3, "it does not try again at once"
-    assert indices(events)[: len(shown)] == list(range(len(shown)))
 
 
 async def test_a_collector_that_leaves_records_out_stops_the_sink(

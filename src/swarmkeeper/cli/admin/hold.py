@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.framework.connection import Connection, connected
 from swarmkeeper.cli.framework.flags import flag
 
@@ -22,11 +21,8 @@ COLUMNS = ("task_id", "reason", "placed_by", "placed_at")
 def list_(connection: Connection) -> None:
     """List the legal holds of the tenant and of its tasks. Needs a key of role operator, auditor or admin."""
     rows = [hold.model_dump(mode="json") for hold in connection.all(lambda client: client.legal_holds())]
-    if connection.as_json:
-        for row in rows:
-            terminal.say_json(row)
-    else:
-        terminal.say_table([{**row, "task_id": row["task_id"] or "(all)"} for row in rows], COLUMNS)
+    whole = {} if connection.as_json else {"task_id": "(all)"}
+    connection.say_rows([row if row["task_id"] else {**row, **whole} for row in rows], COLUMNS)
 
 
 @app.command()
@@ -34,10 +30,7 @@ def list_(connection: Connection) -> None:
 def place(connection: Connection, reason: Reason, task: Task = None) -> None:
     """Keep a task, or everything of the tenant, until the hold is released. Needs a key of role operator or admin."""
     hold = connection.call(lambda client: client.place_legal_hold(task, reason=reason))
-    if connection.as_json:
-        terminal.say_json(hold.model_dump(mode="json"))
-    else:
-        terminal.talk(f"{task or 'everything of the tenant'} is kept until the hold is released")
+    connection.say_done(hold, f"{task or 'everything of the tenant'} is kept until the hold is released")
 
 
 @app.command()
@@ -45,7 +38,4 @@ def place(connection: Connection, reason: Reason, task: Task = None) -> None:
 def release(connection: Connection, reason: Reason, task: Task = None) -> None:
     """Release a legal hold: what was kept long enough is erased soon. Needs a key of role operator or admin."""
     state = connection.call(lambda client: client.release_legal_hold(task, reason=reason))
-    if connection.as_json:
-        terminal.say_json(state.model_dump(mode="json"))
-    else:
-        terminal.talk(f"{task or 'the tenant'} is not under a legal hold")
+    connection.say_done(state, f"{task or 'the tenant'} is not under a legal hold")

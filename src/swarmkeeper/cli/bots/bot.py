@@ -87,10 +87,7 @@ def enable(connection: Connection, bot_id: BotId) -> None:
 def delete(connection: Connection, bot_id: BotId) -> None:
     """Delete a bot. What it holds goes back, without counting a crash. It may register again."""
     connection.call(lambda client: client.delete_bot(bot_id))
-    if connection.as_json:
-        terminal.say_json({"id": bot_id, "deleted": True})
-    else:
-        terminal.talk(f"{terminal.on_one_line(bot_id)} is deleted")
+    connection.say_done({"id": bot_id, "deleted": True}, f"{terminal.on_one_line(bot_id)} is deleted")
 
 
 def _say(connection: Connection, bot: Bot) -> None:

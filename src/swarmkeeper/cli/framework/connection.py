@@ -101,6 +101,13 @@ class Connection:
         else:
             terminal.say_table(rows, columns)
 
+    def say_done(self, answer: BaseModel | Mapping[str, Any], words: str) -> None:
+        """Say what a command has done: in words for people, or with the answer as JSON."""
+        if self.as_json:
+            terminal.say_json(answer if isinstance(answer, Mapping) else answer.model_dump(mode="json"))
+        else:
+            terminal.talk(words)
+
     def say_all(self, ask: Callable[[Client], AsyncIterator[BaseModel]], columns: Sequence[str]) -> None:
         """Show all items of a list of the API; raises as `call`."""
         self.say_rows([item.model_dump(mode="json") for item in self.all(ask)], columns)

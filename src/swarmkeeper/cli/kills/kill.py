@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.framework.connection import Connection, connected
 from swarmkeeper.cli.framework.flags import flag
 from swarmkeeper.cli.framework.terminal import CliError, Exit
@@ -64,11 +63,8 @@ def tenant(
 def _place(connection: Connection, kind: str, name: str, reason: str, until: str | None) -> None:
     moment = None if until is None else _moment(until)
     kill = connection.call(lambda client: client.place_kill(kind, name, reason=reason, until=moment))
-    if connection.as_json:
-        terminal.say_json(kill.model_dump(mode="json"))
-        return
     ends = f"until {kill.until:%Y-%m-%dT%H:%M:%SZ}, or" if kill.until is not None else "until"
-    terminal.talk(f"{kind} {name} is killed {ends} `swarmkeeper kill lift {kill.id}`")
+    connection.say_done(kill, f"{kind} {name} is killed {ends} `swarmkeeper kill lift {kill.id}`")
 
 
 def _moment(text: str) -> datetime:
@@ -94,7 +90,4 @@ def list_(connection: Connection) -> None:
 def lift(connection: Connection, kill_id: Annotated[str, typer.Argument(metavar="ID", help="The kill: kil_…")]) -> None:
     """Let what was stopped work again."""
     connection.call(lambda client: client.lift_kill(kill_id))
-    if connection.as_json:
-        terminal.say_json({"id": kill_id, "lifted": True})
-    else:
-        terminal.talk(f"{kill_id} is lifted")
+    connection.say_done({"id": kill_id, "lifted": True}, f"{kill_id} is lifted")

@@ -52,10 +52,7 @@ def rotate(connection: Connection, name: Name, file: File = None) -> None:
 def retire(connection: Connection, name: Name) -> None:
     """Remove the versions of a secret before the newest. Needs a key of role admin."""
     state = connection.call(lambda client: client.retire_secret(name))
-    if connection.as_json:
-        terminal.say_json(state.model_dump(mode="json"))
-    else:
-        terminal.talk(f"{name}: only version {state.version} is left")
+    connection.say_done(state, f"{name}: only version {state.version} is left")
 
 
 @app.command()
@@ -63,10 +60,7 @@ def retire(connection: Connection, name: Name) -> None:
 def delete(connection: Connection, name: Name) -> None:
     """Remove a secret. What bots have got of it stays hidden in what the server records."""
     connection.call(lambda client: client.delete_secret(name))
-    if connection.as_json:
-        terminal.say_json({"name": name, "deleted": True})
-    else:
-        terminal.talk(f"{name} is deleted")
+    connection.say_done({"name": name, "deleted": True}, f"{name} is deleted")
 
 
 @app.command()
@@ -82,10 +76,7 @@ def key() -> None:
 
 def _put(connection: Connection, name: str, value: str) -> None:
     state = connection.call(lambda client: client.put_secret(name, value))
-    if connection.as_json:
-        terminal.say_json(state.model_dump(mode="json"))
-    else:
-        terminal.talk(f"{name} has version {state.version}")
+    connection.say_done(state, f"{name} has version {state.version}")
 
 
 def _value(file: Path | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from swarmkeeper.access.operations import callers
@@ -15,7 +15,7 @@ from swarmkeeper.core.operations.commands import StartOperation
 from swarmkeeper.core.operations.reads import OPEN_OPERATIONS_OF
 from swarmkeeper.engine.loop import Replayed
 from swarmkeeper.govern.access import Action
-from swarmkeeper.http.dependencies import Call, CurrentCall, Idempotency, Permission, replay_header, require
+from swarmkeeper.http.dependencies import Call, CurrentCall, Idempotency, Permission, in_path, replay_header, require
 from swarmkeeper.http.insight.queries import OperationQuery
 from swarmkeeper.http.openapi import returns
 from swarmkeeper.http.queries import PageQuery
@@ -29,9 +29,7 @@ from swarmkeeper.wire.shapes import micros_or_none, of_datetime
 router = APIRouter(tags=["tasks"], route_class=StrictRoute)
 
 OPEN_MAX = 20  # operations of a tenant that run at a time
-OperationId = Annotated[
-    str, Path(description="An operation's id.", json_schema_extra={"pattern": "^[a-z]{3}_[0-9A-Za-z]{1,64}$"})
-]
+OperationId = Annotated[str, in_path("An operation's id.")]
 
 
 @router.post(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from swarmkeeper.core import errors
@@ -13,7 +13,7 @@ from swarmkeeper.core.kills.reads import KILLS_OF_TENANT
 from swarmkeeper.core.kills.records import KillKind, KillRecord
 from swarmkeeper.core.named_reads import fetch
 from swarmkeeper.govern.access import Action
-from swarmkeeper.http.dependencies import CurrentCall, Idempotency, Permission, replay_header
+from swarmkeeper.http.dependencies import CurrentCall, Idempotency, Permission, in_path, replay_header
 from swarmkeeper.http.openapi import refuses
 from swarmkeeper.http.queries import PageQuery
 from swarmkeeper.http.responses import Json
@@ -26,7 +26,7 @@ from swarmkeeper.wire.shapes import of_datetime, rfc3339
 
 router = APIRouter(tags=["kills"], route_class=StrictRoute)
 
-KillId = Annotated[str, Path(description="A kill's id.", json_schema_extra={"pattern": "^[a-z]{3}_[0-9A-Za-z]{1,64}$"})]
+KillId = Annotated[str, in_path("A kill's id.")]
 
 
 @router.put(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from swarmkeeper.core import errors
@@ -15,7 +15,7 @@ from swarmkeeper.core.persons.reads import PERSON_ROW, PERSONS_PAGE
 from swarmkeeper.core.persons.records import PersonRecord
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.govern.access import Action
-from swarmkeeper.http.dependencies import Call, CurrentCall, Idempotency, NoBody, Permission, replay_header
+from swarmkeeper.http.dependencies import Call, CurrentCall, Idempotency, NoBody, Permission, in_path, replay_header
 from swarmkeeper.http.openapi import refuses
 from swarmkeeper.http.queries import PageQuery
 from swarmkeeper.http.responses import Json
@@ -27,9 +27,7 @@ from swarmkeeper.wire import v1
 
 router = APIRouter(tags=["persons"], route_class=StrictRoute)
 
-PersonId = Annotated[
-    str, Path(description="A person's id.", json_schema_extra={"pattern": "^[a-z]{3}_[0-9A-Za-z]{1,64}$"})
-]
+PersonId = Annotated[str, in_path("A person's id.")]
 _MANAGE = [Depends(Permission(Action.PERSON_MANAGE))]
 _READ = [Depends(Permission(Action.PERSON_READ))]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from swarmkeeper.access.identity import OWN_ISSUER
@@ -23,7 +23,7 @@ from swarmkeeper.core.sessions.commands import EndSession
 from swarmkeeper.core.sessions.reads import SESSIONS_OF_KEY
 from swarmkeeper.core.sessions.records import AGE_MAX, IDLE_MAX, SessionRecord
 from swarmkeeper.govern.access import ROLES, Action
-from swarmkeeper.http.dependencies import Call, CurrentCall, NoBody, Permission, credential, require
+from swarmkeeper.http.dependencies import Call, CurrentCall, NoBody, Permission, credential, in_path, require
 from swarmkeeper.http.openapi import refuses
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import OpenRoute, StrictRoute
@@ -36,9 +36,7 @@ router = APIRouter(tags=["sessions"], route_class=StrictRoute)
 open_router = APIRouter(tags=["sessions"], route_class=OpenRoute)
 
 COOKIE_BYTES = 32
-SessionId = Annotated[
-    str, Path(description="A session's id.", json_schema_extra={"pattern": "^[a-z]{3}_[0-9A-Za-z]{1,64}$"})
-]
+SessionId = Annotated[str, in_path("A session's id.")]
 _OPEN = [Depends(Permission(Action.SESSION_OPEN))]
 
 

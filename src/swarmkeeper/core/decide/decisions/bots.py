@@ -285,7 +285,7 @@ def note_key_uses(working: WorkingSet, command: NoteKeyUses) -> None:
 
 
 def note_reads(working: WorkingSet, command: NoteReads) -> None:
-    """Record reads of outputs, keys or evidence. The task is not loaded, so that nobody waits for it; it may be gone."""
+    """Record reads. The task is not loaded, so that nobody waits for it; it may be gone."""
     working.record(command.action, command.task or command.by.key_id, own={"count": command.count})
     context = working.context
     assert context is not None
