@@ -27,7 +27,7 @@ _RUN = re2.compile(r"(?:[A-WYZa-wyz1-9+/_-]+[0-9xX]?){24,}")
 _SHORT = 80
 # References and templates: the whole value, or its beginning.
 _REFERENCE = re.compile(
-    r"\$[A-Za-z_{(\[]|\$\$?[0-9@*#]$|\$\{|\$\(|`|%[A-Za-z_][\w.]*%|%\(?[a-z_]*\)?[sdvqr]|%\{|\{\{|\{%|\{[\w.$!:-]*\}|<%|<[^<>]*>?$|"
+    r"\$[A-Za-z_{(\[]|\$\$?[0-9@*#]$|\$\{|\$\(|`|%[A-Za-z_][\w.]*%|%\(?[a-z_]*\)?[sdvqr]|%\{|\{\{|\{%|\{ ?[\w.$!:-]* ?\}|<%|<[^<>]*>?$|"
     r"#\{|@@|@[\w.]+@$|:[a-z_]\w*$|\?$|\[[\w %$.\[\]'-]*\]?$|\(\w*\)?$|"
     r"(?:env|file|vault|ssm|arn|op|secretsmanager|secretref|keyring|sops|awssm|gcpsm|azurekv|akv|ref\+?[a-z]*|bws|doppler|"
     r"secrets?|kms|aws-sm|gsm|https?|ftp|s3|gs|urn|classpath|data)(?::|/{2})|ENC\[|!\w|__\w+__$|~/|\.{1,2}/|/(?:[\w.-]+/)+[\w.-]*$|"
