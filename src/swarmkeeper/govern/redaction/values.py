@@ -67,7 +67,7 @@ _CALL = re.compile(r"(?:new\s+|await\s+|\*|&)?[A-Za-z_$][\w$.:<>!?-]*[(\[]")
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z_$]*")
 # By RE2, which takes as long as the text is: callers choose the text, and could make `re` search for days.
 _NAME_OR_LABEL = re2.compile(
-    r"[a-z]+(?:[_.][a-z]+)+|[A-Z]+(?:_[A-Z]+)*|[a-z]+(?:[A-Z][a-z]+)+|(?:[A-Z]?[a-z]+[:?.!]?\s?){2,}|[A-Z][a-z]+"
+    r"[a-z]+(?:[_.][a-z]+)+|[A-Z]+(?:_[A-Z]+)*|[a-z]+(?:[A-Z][a-z]+)+|(?:[A-Z]?[a-z]+[:?.!]?\s)+[A-Z]?[a-z]+[:?.!]?|[A-Z][a-z]+[:?.!]?|[a-z]{1,20}[:?.!]?"
 )
 _FROM_ELSEWHERE = re.compile(r"(?:process\.env|os\.environ|import\.meta|Cypress|secrets?\.|env\.)")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\(.*)?")
