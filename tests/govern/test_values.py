@@ -131,6 +131,42 @@ def test_full_width_letters_and_entities_of_html_hide_no_secret() -> None:
     assert REDACTOR.text("a &amp; b &lt; c &#8364; 密码：必填") == "a &amp; b &lt; c &#8364; 密码：必填"
 
 
+def test_colours_of_a_terminal_hide_no_secret() -> None:
+    assert REDACTOR.text("\x1b[1mpassword\x1b[0m=\x1b[33mhunter2\x1b[0m") == (
+        "\x1b[1mpassword\x1b[0m=\x1b[33m[redacted:password-pair]"
+    )
+    assert REDACTOR.text(f"\x1b[32m{TOKEN}") == "\x1b[32m[redacted:github-token]"
+    assert REDACTOR.text("\x1b[32mok\x1b[0m \x1b[1;2m") == "\x1b[32mok\x1b[0m \x1b[1;2m"
+
+
+def test_hard_spaces_and_printed_quotes_hide_no_secret() -> None:
+    assert REDACTOR.text("“client_secret”: “9f3a77c2e1b04d6a”") == "“client_secret”: “[redacted:secret-pair]”"
+    assert "hunter2" not in REDACTOR.text("curl\u00a0-u\u00a0bob:hunter2\u00a0https://x.example")
+    assert REDACTOR.text("“password” is\u00a0a word") == "“password” is\u00a0a word"
+
+
+def test_a_line_that_grep_found_is_judged_by_its_name_alone() -> None:
+    assert REDACTOR.text("src/a.py:10:password=hunter2") == "src/a.py:10:password=[redacted:password-pair]"
+    assert REDACTOR.text("src/a.py:10:password=None") == "src/a.py:10:password=None"
+
+
+def test_letters_in_a_row_are_no_secret_of_a_machine() -> None:
+    for value in ("abcdefghijklmnopqrstuvwxyz123456", "1234567890abcdef1234567890abcdef", "a" * 32):
+        assert REDACTOR.text(f'api_key = "{value}"') == f'api_key = "{value}"'
+    assert "12345678" not in REDACTOR.text('password = "12345678"')
+
+
+def test_names_of_resources_are_no_tokens() -> None:
+    for text in ("kubectl delete secret old-api-token-9x2kq", 'checksum/secret: "9f3a77c2e1b04d6a8c5b2d1e9f3a77c2"'):
+        assert REDACTOR.text(text) == text
+
+
+def test_an_address_with_a_template_is_no_mail() -> None:
+    for text in ("https://${TOKEN}@git.example.com/a", "https://user:password@git.example.com/a"):
+        assert REDACTOR.text(text) == text
+    assert REDACTOR.text("to bob@example.com") == "to [redacted:email]"
+
+
 @given(st.text("ａｂ＝：p=a é\u3000日", max_size=20))
 def test_a_narrowed_text_keeps_its_length(text: str) -> None:
     assert len(views.plain(text).text) == len(views.folded(text))

@@ -2,8 +2,8 @@
 
 Tokens are made from `formats.txt` by a seeded generator, so that no scanner takes the files for leaks, and put into the
 places of `contexts.txt`. Everything else is written by hand. The rules are not read here, and no rule was written from
-these texts, but for the class `literal in source code` and twenty commands: a review wrote those texts first, and the
-rules that were missing afterwards.
+these texts, but for the class `literal in source code`, twenty commands and the files of scanners: reviews wrote those
+texts first, and the rules that were missing afterwards.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ _ALPHABETS = {
     "u": string.ascii_letters + string.digits + "-_",
 }
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_PIECE = re.compile(r"\{(?:([ABHQUabdhlu])(\d+)|(guid))\}")
+_PIECE = re.compile(r"\{(?:([ABHQUabdhlu])(\d+)|(guid|GUID))\}")
+_BASIC = re.compile(r"\{basic ([^{}]+|\{.*\})\}")
 _MARKED = re.compile("«(.+?)»", re.DOTALL)
-_KEPT_PREFIX = 4  # a token is gone if this much and more of it is
+_LONG = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,11 @@ class _Format:
 def positives() -> list[Sample]:
     """Return texts with secrets: by hand, and each token format in five of the places."""
     chance = random.Random(SEED)
-    return [*_by_hand(FOLDER / "positives.txt", chance), *_tokens(chance)]
+    return [
+        *_by_hand(FOLDER / "positives.txt", chance),
+        *_tokens(chance),
+        *_by_hand(FOLDER / "scanners_positives.txt", chance),
+    ]
 
 
 def negatives() -> list[Sample]:
@@ -71,6 +76,7 @@ def negatives() -> list[Sample]:
         for notation in chance.sample(notations, 7):
             words = {"{name}": name, "{NAME}": _snake(name).upper(), "{name-}": _snake(name).replace("_", "-")}
             found.append(Sample(kind, _filled(notation, words | {"{value}": value})))
+    found.extend(_by_hand(FOLDER / "scanners_negatives.txt", chance))
     return found
 
 
@@ -98,8 +104,21 @@ def _lines(file: Path) -> Iterator[tuple[str, str]]:
 
 def _by_hand(file: Path, chance: random.Random) -> Iterator[Sample]:
     for kind, line in _lines(file):
-        text, secrets = _disguised(line, chance)
-        yield Sample(kind, _laid_out(_MARKED.sub(r"\1", text)), (*secrets, *map(_laid_out, _MARKED.findall(text))))
+        disguised, secrets = _disguised(_based(line, chance), chance)
+        text = minted(disguised, chance)
+        marked = [_laid_out(secret) for secret in _MARKED.findall(text)]
+        if text != disguised:  # a made token must be gone whole
+            marked += [piece for secret in marked if len(secret) >= _LONG for piece in _middle_and_end(secret)]
+        yield Sample(kind, _laid_out(_MARKED.sub(r"\1", text)), (*secrets, *marked))
+
+
+def _middle_and_end(secret: str) -> tuple[str, str]:
+    middle = len(secret) // 2
+    return secret[middle - 4 : middle + 4], secret[-9:-1]
+
+
+def _based(line: str, chance: random.Random) -> str:
+    return _BASIC.sub(lambda match: base64.b64encode(minted(match[1], chance).encode()).decode(), line)
 
 
 def _laid_out(text: str) -> str:
@@ -145,7 +164,8 @@ def minted(form: str, chance: random.Random) -> str:
 
     def piece(match: re.Match[str]) -> str:
         if match[3]:
-            return str(uuid.UUID(int=chance.getrandbits(128), version=4))
+            made = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+            return made if match[3].islower() else made.upper()
         letters, size = _ALPHABETS[match[1]], int(match[2])
         made = "".join(chance.choices(letters, k=size))
         # No issuer's token is all letters or all digits, and chance makes few such.

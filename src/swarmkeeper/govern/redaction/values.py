@@ -27,7 +27,7 @@ _RUN = re2.compile(r"(?:[A-WYZa-wyz1-9+/_-]+[0-9xX]?){24,}")
 _SHORT = 80
 # References and templates: the whole value, or its beginning.
 _REFERENCE = re.compile(
-    r"\$[A-Za-z_{(\[]|\$\$?[0-9@*#]$|\$\{|\$\(|`|%[A-Za-z_][\w.]*%|%\(?[a-z_]*\)?[sdvqr]|%\{|\{\{|\{%|\{[\w.$!:-]*\}|<%|<[^<>]*>?$|"
+    r"\$[A-Za-z_{(\[]|\$\$?[0-9@*#]$|\$\{|\$\(|`|%[A-Za-z_][\w.]*%|%\(?[a-z_]*\)?[sdvqr]|%\{|\{\{|\{%|\{ ?[\w.$!:-]* ?\}|<%|<[^<>]*>?$|"
     r"#\{|@@|@[\w.]+@$|:[a-z_]\w*$|\?$|\[[\w %$.\[\]'-]*\]?$|\(\w*\)?$|"
     r"(?:env|file|vault|ssm|arn|op|secretsmanager|secretref|keyring|sops|awssm|gcpsm|azurekv|akv|ref\+?[a-z]*|bws|doppler|"
     r"secrets?|kms|aws-sm|gsm|https?|ftp|s3|gs|urn|classpath|data)(?::|/{2})|ENC\[|!\w|__\w+__$|~/|\.{1,2}/|/(?:[\w.-]+/)+[\w.-]*$|"
@@ -67,7 +67,7 @@ _CALL = re.compile(r"(?:new\s+|await\s+|\*|&)?[A-Za-z_$][\w$.:<>!?-]*[(\[]")
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z_$]*")
 # By RE2, which takes as long as the text is: callers choose the text, and could make `re` search for days.
 _NAME_OR_LABEL = re2.compile(
-    r"[a-z]+(?:[_.][a-z]+)+|[A-Z]+(?:_[A-Z]+)*|[a-z]+(?:[A-Z][a-z]+)+|(?:[A-Z]?[a-z]+[:?.!]?\s?){2,}|[A-Z][a-z]+"
+    r"[a-z]+(?:[_.][a-z]+)+|[A-Z]+(?:_[A-Z]+)*|[a-z]+(?:[A-Z][a-z]+)+|(?:[A-Z]?[a-z]+[:?.!]?\s)+[A-Z]?[a-z]+[:?.!]?|[A-Z][a-z]+[:?.!]?|[a-z]{1,20}[:?.!]?"
 )
 _FROM_ELSEWHERE = re.compile(r"(?:process\.env|os\.environ|import\.meta|Cypress|secrets?\.|env\.)")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\(.*)?")
@@ -84,6 +84,9 @@ _LABELS = frozenset({"mot de passe", "mật khẩu", "kata sandi", "palavra-pass
 _ALPHABET = re.compile(r"(?i:abcdefghijklmnopqrstuvwxyz|0123456789|1234567890|[+/_=-])+")
 _WORD_OR_NUMBER = re.compile("[a-z]*|[A-Z]?[a-z]+|[A-Z]+|[0-9]{1,8}|[vV][0-9]+")
 _WORD_WITH_NUMBER = re.compile("[A-Z]?[a-z]*[0-9]{0,2}|[A-Z]+[0-9]{0,2}|[0-9]{1,8}|[vV][0-9]+")
+_RESOURCE = re.compile("[a-z]{2,16}(?:-[0-9a-z]{1,10}){2,8}")
+_RESOURCE_WORD = re.compile("(?<![0-9a-z])[a-z]{3,16}(?![0-9a-z])")
+_PUBLIC = re.compile("age1[0-9a-z]{58}|npub1[0-9a-z]{58}")
 _FILE = re.compile(r"(?:[\w.-]+/)+[\w.-]+\.[a-z]{2,4}")
 _LONG_WORD = re.compile("[a-z]{20,64}")  # longer than words are
 _SEQUENCE_MIN = 20  # people do choose 123456
@@ -214,7 +217,7 @@ def _is_none(name: str, value: str, bare: bool) -> bool:
     lower = text.lower()
     if lower in _NOTHING or lower == name.lower() or stands_for_a_secret(text) or _TYPE.match(text):
         return True
-    if is_sequence(text) or _STRUCT_TAG.match(text):
+    if is_sequence(text) or _STRUCT_TAG.match(text) or _PUBLIC.fullmatch(text):
         return True
     if not re.search(r"[^\W_]", text):
         return True
@@ -236,6 +239,8 @@ def _is_code(text: str) -> bool:
     if text.endswith((":", "++", "--", "+=")) or _CALL.match(text):
         return True
     if text.startswith("[") and not text.startswith("[redacted:"):
+        return True
+    if re.match(r":[A-Za-z_]\w*[(:]", text):
         return True
     if text.startswith(("{", "(", "|", ">", "!", "<", "//", "--", "&&", "||", "=")):
         return True
@@ -272,9 +277,14 @@ def is_very_varied(text: str) -> bool:
         return False
     parts = re.split(r"[-_.:/@,={}]", text)
     words_and_numbers = _WORD_OR_NUMBER if len(parts) == 1 else _WORD_WITH_NUMBER
-    if all(words_and_numbers.fullmatch(part) for part in parts) or is_sequence(text):
+    if all(words_and_numbers.fullmatch(part) for part in parts) or is_sequence(text) or _is_resource_name(text):
         return False
     return re.search(r"\d", text) is not None and re.search("[A-Za-z]", text) is not None and entropy(text) >= (3 if len(text) < 20 else 3.2)
+
+
+def _is_resource_name(text: str) -> bool:
+    """Return whether this is a name as Kubernetes makes them: words, and then parts of up to ten letters and digits."""
+    return _RESOURCE.fullmatch(text) is not None and len(_RESOURCE_WORD.findall(text)) >= 2
 
 
 def is_sequence(text: str) -> bool:

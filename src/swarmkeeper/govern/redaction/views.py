@@ -46,6 +46,10 @@ _ANY_WIDE = re.compile("[\u00a0\u2000-\u200a\u2018-\u201f\u202f\u205f\u3000\uff0
 _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 
 
+def _is_signed(code: int) -> bool:
+    return code in _INVISIBLE or 0xA0 < code < 0xFF00
+
+
 def _sign(code: int) -> str:
     raw = chr(code).encode()
     # There are hundreds of the longest ones, which differ only in the last byte.
@@ -55,9 +59,10 @@ def _sign(code: int) -> str:
 # Patterns for UTF-8 read as Latin-1: characters that folding removes between ASCII letters, and characters that NFC or
 # a comparison without case turns into ASCII letters.
 TRANSFORMED = (
-    *sorted({_sign(code) for code in (*_INVISIBLE, *_WIDE, 0x212A, 0x017F, 0x037E, 0x1FEF) if code < 0xFF00 or code in _INVISIBLE}),
+    *sorted({_sign(code) for code in (*_INVISIBLE, *_WIDE, 0x212A, 0x017F, 0x037E, 0x1FEF) if _is_signed(code)}),
     r"\xef(?:\xbc[\x81-\xbf]|\xbd[\x80-\x9e])",  # full-width
-    r"\x1b\[",
+    r"[!-~]\xc2\xa0[!-~\xc2]",  # a hard space; two bytes alone are too frequent in anything binary
+    r"\x1b\[[0-9;?]{0,20}[A-Za-z]",
 )
 
 
