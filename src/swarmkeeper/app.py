@@ -254,6 +254,7 @@ class Orchestrator(OwnCalls):
         loop_reads = self._reads(self.store, limits, payload_cache)
         self._messages = loop_reads.messages
         if self.store.shared:
+            cast("SharedStore", self.store).more_waits = lambda: engine.waiting > 0
             self._others = Others(
                 *(cast("SharedStore", self.store), self.broker, self.log, self.clock.monotonic, engine),
                 *(self._identity, self._key_watch, self._task_waiters, self._messages, self.secrets),

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from itertools import product
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -72,6 +73,48 @@ async def test_the_second_claim_of_the_same_queues_takes_one_statement(store: Po
         ["sub_150", "sub_151"],
         ["sub_250", "sub_251", "sub_252"],
     ]
+
+
+async def items(store: PostgresStore, line: tuple[int, int, int]) -> tuple[dict[Any, Any], int]:
+    """Return the first items of a line with their tasks, and how many statements they took after the heads."""
+    async with store.begin() as transaction:
+        ((entry, *_),) = await transaction.queue_heads("acme", [line])
+        with statements(store, lambda sql: "work" in sql) as seen:
+            found = await transaction.load([("work", entry.work), ("task", entry.task)])
+    return dict(found), len(seen)
+
+
+async def test_the_items_of_heads_and_their_tasks_come_with_them(store: PostgresStore) -> None:
+    ahead, taken = await items(store, (1, 5, 1))
+    async with store.begin() as transaction:
+        asked = await transaction.load(list(ahead))
+
+    assert taken == 0
+    assert ahead == asked
+    assert set(ahead) == {("work", "sub_150"), ("task", "tsk_1")}
+
+
+async def test_items_are_asked_for_if_something_was_committed_while_their_locks_were_taken(
+    store: PostgresStore, database: str
+) -> None:
+    ahead, _ = await items(store, (1, 5, 1))
+    admin = await asyncpg.connect(database)
+    other = "CAST('9:9:' AS pg_snapshot)"
+    await admin.execute(f"CREATE OR REPLACE FUNCTION snapshot_now() RETURNS pg_snapshot LANGUAGE sql RETURN {other}")
+    await admin.close()
+
+    assert await items(store, (1, 5, 1)) == (ahead, 1)
+
+
+async def test_items_are_read_again_after_the_transaction_has_changed_them(store: PostgresStore) -> None:
+    async with store.begin() as transaction:
+        await transaction.queue_heads("acme", [(1, 5, 1)])
+        await transaction.save(
+            Changes(works={"sub_150": records.work(id="sub_150", key="sub_150", version=2, tries=7)})
+        )
+        found = await transaction.load([("work", "sub_150")])
+
+    assert found["work", "sub_150"].tries == 7
 
 
 @pytest.mark.parametrize(

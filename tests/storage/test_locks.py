@@ -1,4 +1,4 @@
-"""The first locks of a transaction come with the rows that they are for, which are as they are once it has the locks."""
+"""The first locks of a transaction come with the rows they are for, and these are as they are once it has the locks."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from swarmkeeper.storage.opening import shown, store_at
 from swarmkeeper.storage.postgres import PostgresStore, connections
 from swarmkeeper.storage.postgres import sequencer as sequencer_module
 from swarmkeeper.storage.postgres import store as store_module
+from swarmkeeper.storage.postgres.loading import BulkLoading
 from swarmkeeper.storage.postgres.transaction import PostgresTransaction
 from swarmkeeper.storage.refusals import StoreHeld, StoreRefused
 from swarmkeeper.testing import records
@@ -207,13 +208,16 @@ async def test_what_a_load_finds_is_as_it_is_once_it_is_locked(
     changed = Changes(works={"sub_1": records.work(version=2, attempt=1)})
 
     async with second.begin() as transaction:
-        wait = transaction._locks._wait
+        load, waited = BulkLoading.load, transaction._locks.waited
 
-        async def wait_and_be_late(*named: Any) -> None:
-            await wait(*named)
-            await save(first, granted)
+        async def load_and_be_late(self: BulkLoading, needs: Any, locks: Any) -> Any:
+            found = await load(self, needs, locks)
+            if locks is not None:
+                await save(first, granted)
+            return found
 
-        monkeypatch.setattr(transaction._locks, "_wait", wait_and_be_late)
+        monkeypatch.setattr(BulkLoading, "load", load_and_be_late)
+        monkeypatch.setattr(transaction._locks, "waited", lambda found: waited(found) and False)
         interrupt(transaction, monkeypatch, save(first, changed))
         found = await transaction.load([("leases_of_bot", "bot_1")])
 

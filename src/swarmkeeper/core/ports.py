@@ -504,6 +504,8 @@ class ServerSeen:
 class SharedStore(Store, Protocol):
     """A store that several servers may have open."""
 
+    # Whether the next transaction begins at once: the commit before begins it, too. Whoever runs transactions sets it.
+    more_waits: Callable[[], bool]
     servers_max: int  # for how many it has room, as the database is configured; set when it is opened
 
     @property

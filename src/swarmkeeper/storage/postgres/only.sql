@@ -48,6 +48,20 @@ SELECT json_agg(name) AS names, CAST(extract(epoch FROM clock_timestamp()) * 100
 -- The names whose locks are free, or this transaction's already.
 SELECT value FROM {each :names} WHERE pg_try_advisory_xact_lock(hashtextextended(value, 0));
 
+-- name: heads_and_items
+-- As ready_heads, with the items and their tasks: whoever looks at the heads loads these next. Whether they are as they
+-- were when their locks were taken is known of each row.
+SELECT {ready.*}, {work.*}, {task.*}, {part same_snapshot} AS same_snapshot
+  FROM (SELECT *
+          FROM ready
+         WHERE queue = :queue AND tenant = :tenant AND priority = :priority {free ready.task}
+           AND (place, work) > (:place, :work)
+         ORDER BY place, work
+         LIMIT :limit{locked}) AS ready
+ CROSS JOIN LATERAL (SELECT * FROM work WHERE id = ready.work OFFSET 0) AS work
+ CROSS JOIN LATERAL (SELECT * FROM task WHERE id = ready.task OFFSET 0) AS task
+ ORDER BY ready.place, ready.work;
+
 -- name: clock
 -- The server's time.
 SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS now;

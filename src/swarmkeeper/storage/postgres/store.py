@@ -56,6 +56,7 @@ _READERS_MAX = 3  # connections; with the writing one, the sequencer's and the b
 # How long the outcome of a commit is looked for whose answer was lost: a server that was killed is back after seconds.
 _SECONDS_FOR_OUTCOME = 10.0
 _SECONDS_BETWEEN_OUTCOMES = 0.1
+_SECONDS_BEGUN = 1.0  # how long a transaction that a commit has begun counts as open: the server ends it after five
 
 _PAUSES_FOR_ENDED = (0.05, 0.1, 0.2, 0.4)  # seconds
 OUTBOX_MAX = 50_000  # rows that wait for the sequencer; with more, nothing is written until they are fewer
@@ -95,6 +96,8 @@ class PostgresStore:
         self._idle: list[asyncpg.Connection] = []  # readers that nobody uses
         self._sequencer: Sequencer | None = None
         self._is_open = self._exclusive = False
+        self._begun_at = 0.0  # when the last commit has begun the next transaction, if it has
+        self.more_waits: Callable[[], bool] = lambda: False
         self._tenants: set[str] = set()  # that have a row
         self._budgeted: set[str] = set()  # tenants that have, or had, a budget
         self._asked = AskedHeads()
@@ -237,6 +240,9 @@ class PostgresStore:
         """Begin a transaction. A connection that was lost since the last one is opened again."""
         assert self._is_open, "this store is not open"
         if self._writing is not None and not self._writing.is_closed():
+            is_young = asyncio.get_running_loop().time() - self._begun_at < _SECONDS_BEGUN
+            if is_young and self._writing.is_in_transaction():
+                return self._writing
             with suppress(StoreUnavailable), translated_errors():
                 await self._writing.execute("BEGIN")
                 return self._writing
@@ -254,7 +260,8 @@ class PostgresStore:
             raise StaleVersion("a data key was erased, under which this transaction may have encrypted")
         try:
             with translated_errors():
-                await execution.connection.execute("COMMIT")
+                await execution.connection.execute("COMMIT AND CHAIN" if self.more_waits() else "COMMIT")
+                self._begun_at = asyncio.get_running_loop().time()
         except StoreUnavailable:
             # The answer was lost. Whether the commit was, only the server knows.
             execution.connection.terminate()

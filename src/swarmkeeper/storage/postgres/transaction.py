@@ -15,7 +15,7 @@ from swarmkeeper.storage.at_rest import erasing
 from swarmkeeper.storage.at_rest.bodies import BodyCodec, BodyRows
 from swarmkeeper.storage.derived import saving
 from swarmkeeper.storage.postgres.connections import translated_errors
-from swarmkeeper.storage.postgres.entries_ahead import AskedHeads, HeadsAhead, first_entries
+from swarmkeeper.storage.postgres.entries_ahead import AskedHeads, HeadsAhead, ItemsAhead, first_entries
 from swarmkeeper.storage.postgres.execution import ROW_STATEMENTS, Execution
 from swarmkeeper.storage.postgres.loading import BulkLoading
 from swarmkeeper.storage.postgres.locks import Locks, task_lock
@@ -36,6 +36,7 @@ _BESIDE = frozenset(
 _HOT_COLUMNS = {name: ROW_STATEMENTS[f"update_{name}_hot"].columns for name in rows.HOT}
 _HOT_KEYS = {name: itemgetter(columns.index("id")) for name, columns in _HOT_COLUMNS.items()}
 _HOT_ROWS = {name: itemgetter(*map(rows.TABLES[name].columns.index, columns)) for name, columns in _HOT_COLUMNS.items()}
+_OF_ITEMS: Mapping[str, Callable[[Row], Any]] = {"work": rows.WORK.from_row, "task": rows.TASK.from_row}
 _MORE = 4  # so many times as many rows are read when too many of them belong to tasks that others have
 
 
@@ -51,7 +52,7 @@ class PostgresTransaction:
             budgeted: those that are known to have a budget.
             asked: what earlier transactions asked of queues; the store keeps it, too.
         """
-        self._asked, self._ahead = asked, HeadsAhead()
+        self._asked, self._ahead, self._items = asked, HeadsAhead(), ItemsAhead()
         self._execution, self._bodies = execution, bodies
         self._locks = Locks(execution, budgeted)
         self._tenants = tenants
@@ -84,6 +85,9 @@ class PostgresTransaction:
 
     async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
         needs = list(needs)
+        if (came := self._items.take(needs)) is not None:
+            self._stored.update(came)
+            return {(kind, name): _OF_ITEMS[kind](row) for (kind, name), row in came.items()}
         await self.write()
         with translated_errors():
             locks = self._locks.first(needs)
@@ -185,7 +189,7 @@ class PostgresTransaction:
             return self._taken(await self._execution.fetch_together(asked))
 
     def _taken(self, pages: Sequence[list[Any]]) -> list[list[QueueEntry]]:
-        found = [list(map(rows.READY.from_row, page)) for page in pages]
+        found = [self._items.put(page) for page in pages]
         entries = [entry for page in found for entry in page]
         self._locks.got({task_lock(entry.task) for entry in entries})
         for entry in entries:
@@ -246,6 +250,7 @@ class PostgresTransaction:
         self._leases_held.clear()
         self._children.clear()
         self._ahead.clear()
+        self._items.clear()
         gone: _Writes = []
         put: _Writes = []
         if changes.erased_keys:
