@@ -14,8 +14,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from swarmkeeper.core.commands import Register, Submit
 from swarmkeeper.core.model import VerdictRecord
 from swarmkeeper.core.states import Decision
 from swarmkeeper.settings import Settings
+from tests.acceptance.process import FORKING
 from tests.bench.test_costs import PLAN, work
 from tests.support.postgres import PostgresServer
 
@@ -43,8 +45,12 @@ _SECONDS_WITHOUT_WORK = 0.002
 _clock = SystemClock()
 
 
-async def engine(url: str, number: int) -> None:
-    """Be one engine: say when ready, begin on a line of input, and end at the next; print what was counted."""
+def be_engine(url: str, number: int, line: Connection) -> None:
+    asyncio.run(engine(url, number, line))
+
+
+async def engine(url: str, number: int, line: Connection) -> None:
+    """Be one engine: say when ready, begin when told to, and end when told again; tell what was counted."""
     async with Orchestrator(
         Settings(store=url, log_level="error", open_subtasks=0, open_tasks=0, four_eyes=False)
     ) as swarm:
@@ -52,14 +58,14 @@ async def engine(url: str, number: int) -> None:
         for kind in RESULTS:
             command = Register(by=OWN, type=kind, version="1", name=f"{kind}-{number}", capacity=1000)
             bots[kind], _ = not_replayed(await swarm.engine.do(command))
-        print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.readline)
-        end = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+        line.send("ready")
+        await asyncio.to_thread(line.recv)
+        end = asyncio.create_task(asyncio.to_thread(line.recv))
         while not end.done():
             done = [await work(swarm.engine, bots[kind], BATCH, **RESULTS[kind]) for kind in RESULTS]
             if not any(done):
                 await asyncio.sleep(_SECONDS_WITHOUT_WORK)
-        print(json.dumps({"batches": swarm.engine.stats.batches, "reruns": swarm.engine.stats.reruns}), flush=True)
+        line.send({"batches": swarm.engine.stats.batches, "reruns": swarm.engine.stats.reruns})
 
 
 async def throughput(url: str, engines: int, tasks: int) -> dict[str, float]:
@@ -70,23 +76,26 @@ async def throughput(url: str, engines: int, tasks: int) -> dict[str, float]:
         submit = Submit(by=OWN, title="hello", spec=b'{"title":"hello"}')
         for _ in range(0, tasks, BATCH):
             await swarm.engine.do_all([submit] * BATCH)
-    processes = [
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, __file__, "--engine", url, str(number)), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        for number in range(engines)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
+    lines, processes = [], []
+    for number in range(engines):
+        line, end = FORKING.Pipe()
+        lines.append(line)
+        processes.append(FORKING.Process(target=be_engine, args=(url, number, end), daemon=True))
+        processes[-1].start()
+        end.close()  # so that a process that dies is heard of
+    for line in lines:
+        assert await asyncio.to_thread(line.recv) == "ready"
     connection = await asyncpg.connect(url)
     began = _clock.monotonic()
-    _tell(processes)
+    _tell(lines)
     while await connection.fetchval("SELECT count(*) FROM task WHERE status <> 'ARCHIVED'"):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     seconds = (_clock.monotonic() - began) / 1_000_000
-    _tell(processes)
-    counted = [json.loads((await process.communicate())[0]) for process in processes]
+    _tell(lines)
+    counted = [await asyncio.to_thread(line.recv) for line in lines]
+    for process in processes:
+        await asyncio.to_thread(process.join)
+        assert process.exitcode == 0
     attempts = await connection.fetchval("SELECT count(*) FROM attempt")
     await connection.close()
     return {
@@ -97,21 +106,16 @@ async def throughput(url: str, engines: int, tasks: int) -> dict[str, float]:
     }
 
 
-def _tell(processes: list[asyncio.subprocess.Process]) -> None:
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
+def _tell(lines: Sequence[Connection]) -> None:
+    for line in lines:
+        line.send("go on")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=1000, help="for each number of engines, a multiple of 20")
     parser.add_argument("--engines", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--engine", nargs=2, metavar=("URL", "NUMBER"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.engine:
-        asyncio.run(engine(given.engine[0], int(given.engine[1])))
-        return
     postgres = PostgresServer(durable=True)
     found = {}
     try:

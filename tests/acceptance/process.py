@@ -15,9 +15,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_forking = multiprocessing.get_context("forkserver")
+FORKING = multiprocessing.get_context("forkserver")
 # `pytest` is the main module of whoever asks, which is looked up again in each process.
-_forking.set_forkserver_preload(["pytest", "tests.acceptance.loaded"])
+FORKING.set_forkserver_preload(["pytest", "tests.acceptance.loaded"])
 
 
 class Process:
@@ -38,9 +38,9 @@ class Process:
             constants: what it finds in place of constants of our modules, such as a shorter wait; by their full names.
         """
         assert program[0] == sys.executable
-        reader, writer = _forking.Pipe(duplex=False)
+        reader, writer = FORKING.Pipe(duplex=False)
         given = (program[1:], writer, str(log), dict(environment), str(folder or Path.cwd()), constants)
-        self._process = _forking.Process(target=_become, args=given, daemon=True)
+        self._process = FORKING.Process(target=_become, args=given, daemon=True)
         with chdir(ROOT):  # where the process that is forked looks for what it imports
             self._process.start()
         writer.close()
