@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from swarmkeeper.core.ports import StaleVersion, StoreDamaged, StoreUnavailable
+from swarmkeeper.storage.postgres.types_once import TypesOnce
 from swarmkeeper.storage.refusals import MALFORMED, StoreRefused, is_well_formed
 
 VERSION_MIN = 160_000  # `IS JSON` is new in 16
@@ -76,6 +77,7 @@ async def connect(url: str, *, writing: bool) -> asyncpg.Connection:
     try:
         connection = await asyncpg.connect(
             url,
+            connection_class=TypesOnce,
             timeout=SECONDS_TO_CONNECT,
             command_timeout=_SECONDS_TO_ANSWER,
             server_settings={**_SETTINGS, **(_WRITING if writing else {})},
