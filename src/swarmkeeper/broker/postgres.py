@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import asyncpg
@@ -13,7 +14,8 @@ from swarmkeeper.core.ports import LogWriter
 CHANNEL = "swarmkeeper"  # of one database: those of others are apart
 # A hint need not be on the disk before it is sent.
 _SETTINGS = {"application_name": "swarmkeeper", "synchronous_commit": "off"}
-_NOTIFY = "SELECT pg_notify($1, text) FROM unnest(CAST($2 AS text[])) AS text"
+# Texts in JSON: for an array, the driver would first ask the server what an array is, which takes it 15 ms.
+_NOTIFY = "SELECT pg_notify($1, text) FROM json_array_elements_text(CAST($2 AS json)) AS text"
 
 
 class PostgresBroker(RemoteBroker):
@@ -38,7 +40,7 @@ class PostgresBroker(RemoteBroker):
                     return
                 fit = [text for text in texts if len(text) <= HINT_BYTES_MAX]  # a longer one is as if it were lost
                 if fit:
-                    await connection.execute(_NOTIFY, CHANNEL, fit, timeout=SECONDS_TO_CONNECT)
+                    await connection.execute(_NOTIFY, CHANNEL, json.dumps(fit), timeout=SECONDS_TO_CONNECT)
         finally:
             if hearing is not None:
                 hearing.cancel()

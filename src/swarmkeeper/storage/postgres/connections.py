@@ -9,10 +9,11 @@ from typing import Any
 import asyncpg
 
 from swarmkeeper.core.ports import StaleVersion, StoreDamaged, StoreUnavailable
+from swarmkeeper.storage.postgres.types_once import TypesOnce
 from swarmkeeper.storage.refusals import MALFORMED, StoreRefused, is_well_formed
 
-VERSION_MIN = 160_000  # `IS JSON` is new in 16
-_TRANSACTION_TIMEOUT_SINCE = 170_000
+VERSION_MIN = 16  # `IS JSON` is new in 16
+_TRANSACTION_TIMEOUT_SINCE = 17
 SECONDS_TO_CONNECT = 5
 # A server that does not answer at all, not even that it waits for a lock: the network is cut, or it stands still.
 _SECONDS_TO_ANSWER = 25
@@ -76,6 +77,7 @@ async def connect(url: str, *, writing: bool) -> asyncpg.Connection:
     try:
         connection = await asyncpg.connect(
             url,
+            connection_class=TypesOnce,
             timeout=SECONDS_TO_CONNECT,
             command_timeout=_SECONDS_TO_ANSWER,
             server_settings={**_SETTINGS, **(_WRITING if writing else {})},
@@ -96,13 +98,13 @@ async def connect(url: str, *, writing: bool) -> asyncpg.Connection:
 
 
 async def _check(connection: asyncpg.Connection, *, writing: bool) -> None:
+    # Both are told by the server when a connection begins.
+    version, encoding = connection.get_server_version().major, connection.get_settings().server_encoding
     with translated_errors():
-        version = int(await connection.fetchval("SELECT current_setting('server_version_num')"))
-        encoding = await connection.fetchval("SELECT current_setting('server_encoding')")
         if writing and version >= _TRANSACTION_TIMEOUT_SINCE:  # the doctor reads for longer
             await connection.execute("SET transaction_timeout = '30s'")
     if version < VERSION_MIN:
-        raise StoreRefused(f"this server is PostgreSQL {version // 10_000}: version 16 or later is needed")
+        raise StoreRefused(f"this server is PostgreSQL {version}: version {VERSION_MIN} or later is needed")
     if encoding != "UTF8":
         raise StoreRefused(f"this database has the encoding {encoding}: make one with ENCODING 'UTF8'")
 
@@ -111,7 +113,7 @@ async def allow_any_time(connection: asyncpg.Connection) -> None:
     """Let the open transaction take as long as it needs, and read whole tables if that is the cheapest way."""
     for name in _CHEAPEST:
         await connection.execute(f"SET LOCAL {name} = on")
-    if connection.get_server_version().major * 10_000 >= _TRANSACTION_TIMEOUT_SINCE:
+    if connection.get_server_version().major >= _TRANSACTION_TIMEOUT_SINCE:
         await connection.execute("SET LOCAL transaction_timeout = 0")
 
 

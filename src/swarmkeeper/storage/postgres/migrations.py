@@ -18,6 +18,11 @@ _TABLE = (
     "CREATE TABLE migration"
     " (number bigint PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL, runs_from bigint NOT NULL)"
 )
+# The view pg_tables would say the same, in five times the time.
+_TABLES = (
+    "SELECT CAST(relname AS text) AS name FROM pg_class WHERE relkind IN ('r', 'p')"
+    " AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
+)
 _MILLISECONDS_FOR_TABLES = 2_000
 # The server draws each UUID from a strong random generator: 122 bits of it.
 _RANDOM = "sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8'))"
@@ -39,8 +44,7 @@ async def missing(
     Raises:
         StoreRefused: it is another program's database, or another version's store, or its rows are incomplete.
     """
-    found = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
-    tables = {row["tablename"] for row in found}
+    tables = {row["name"] for row in await connection.fetch(_TABLES)}
     if "migration" not in tables:
         if tables:
             raise StoreRefused("this database has tables of another program: choose another database or schema")

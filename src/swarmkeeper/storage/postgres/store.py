@@ -136,7 +136,11 @@ class PostgresStore:
         self._exclusive = exclusive
         if exclusive:
             await self._check_whole()
-        self._writing = await self._connect_writing()
+        try:
+            self._writing = await self._connect_writing()
+        except BaseException:
+            await self._close_idle()
+            raise
         drawn = migration_files.drawn(self._entropy)
         how: dict[str, Any] = {"create": create, "migrate": migrate, "drawn": drawn, "filling": self._filling}
         how["new_pepper"] = self._new_pepper
@@ -148,6 +152,7 @@ class PostgresStore:
                     await guard.begin_in_postgres(self._writing, self.bodies)
         except BaseException:
             await connections.close(self._writing)
+            await self._close_idle()
             raise
         self._is_open = True
         if exclusive or migrate:
@@ -164,11 +169,13 @@ class PostgresStore:
             StoreRefused: they are.
         """
         connection = await self._connect(writing=False)
+        self._idle.append(connection)  # the first reader
         try:
             with translated_errors():
                 await migrations.missing(connection, migrations.known(), filling=self._filling)
-        finally:
-            await connections.close(connection)
+        except BaseException:
+            await self._close_idle()
+            raise
 
     async def open_to_read(self) -> None:
         """Open an existing store only for `read`.
@@ -192,10 +199,13 @@ class PostgresStore:
             self._is_open = False
             if self._sequencer is not None:
                 await self._sequencer.stop()
-            for connection in (*self._idle, self._writing):
-                await connections.close(connection)
-            self._idle.clear()
+            await self._close_idle()
+            await connections.close(self._writing)
             self._writing = self._sequencer = self._seen = None
+
+    async def _close_idle(self) -> None:
+        while self._idle:
+            await connections.close(self._idle.pop())
 
     async def _connect(self, *, writing: bool) -> asyncpg.Connection:
         return await connections.connect(self._url, writing=writing)
