@@ -98,7 +98,10 @@ class Crew:
         for number, file in enumerate(call.files):
             os.dup2(file, number)
             os.close(file)
-        exec(eval(sys.stdin.readline()), {"__name__": "__main__"})  # as pytest-xdist has any other Python begin
+        # As the other Python is: what tests start by multiprocessing would run this file again.
+        sys.argv[:] = ["-c"]
+        vars(sys.modules["__main__"]).pop("__file__")
+        exec(eval(sys.stdin.readline()), {"__name__": "__main__"})  # as pytest-xdist lets any Python begin
         leave(0)
 
     def tell(self, worker: Any) -> None:
