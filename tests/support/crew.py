@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -91,9 +92,11 @@ class Crew:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         capture.stop_global_capturing()  # or all would write to the same file
         self.session = session
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the workers get it from their callers
         call = serve(self._address, self._told)
         if call is None:
             os._exit(0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         session.config.pluginmanager.unregister(self)
         for number, file in enumerate(call.files):
             os.dup2(file, number)
