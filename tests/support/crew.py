@@ -33,7 +33,8 @@ ENDINGS = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 def fork_workers(config: pytest.Config, specs: list[Any]) -> None:
     """Let the workers that `specs` describe be forks, where that can be."""
-    if sys.platform != "linux" or config.getoption("cov_source", None) or not all(spec.popen for spec in specs):
+    otherwise = config.getoption("cov_source", None) or config.getoption("dist") == "loadgroup"
+    if sys.platform != "linux" or otherwise or not all(spec.popen for spec in specs):
         return
     folder = Path(config._tmp_path_factory.mktemp("crew"))  # type: ignore[attr-defined]
     arguments = [str(each) for each in config.invocation_params.args]
