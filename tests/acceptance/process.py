@@ -85,6 +85,15 @@ class Process:
         self.stdout.close()
 
 
+def ran(program: list[str], *, folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, as `subprocess.run` does."""
+    log = folder / f"{os.urandom(4).hex()}.err"
+    process = Process(program, log=log, environment=environment, folder=folder)
+    with process.stdout:
+        said = process.stdout.read()
+    return subprocess.CompletedProcess(program, process.wait(120), said, log.read_text(encoding="utf-8"))
+
+
 def _become(
     program: list[str],
     output: Connection,

@@ -4,10 +4,10 @@ told twenty of them in every way that there is, and all that it kept and said is
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from swarmkeeper.core.rules.texts import is_line
 from swarmkeeper.govern.redaction.redactor import Redactor
 from tests.acceptance.evidence import WORK, asked, columns_of
 from tests.acceptance.planted import Search, Secret, forms, made
+from tests.acceptance.process import ran
 from tests.acceptance.server import BIN, Server, _environment
 
 pytestmark = pytest.mark.timeout(300)  # a server and ten commands, on whatever machine
@@ -303,7 +304,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         _plant(server, admin_key, client_key, said)
         found = {"answers and headers": "\n".join(said).encode()}
         found |= asked(server, admin_key, marks=len(SECRETS))
-        found |= _typed(server, admin_key)
+        found |= _typed(server, admin_key, folder)
         assert server.process is not None
         assert server.process.stdout is not None
         server.process.terminate()
@@ -339,7 +340,7 @@ def _plant(server: Server, admin_key: str, client_key: str, said: list[str]) -> 
             done.result()
 
 
-def _typed(server: Server, key: str) -> dict[str, bytes]:
+def _typed(server: Server, key: str, folder: Path) -> dict[str, bytes]:
     """What the command line says of what cannot be done."""
     aws, password, link = (next(one.text for one in SECRETS if one.rule == rule) for rule in RULES_TYPED)
     own = ["--url", server.url]
@@ -353,13 +354,10 @@ def _typed(server: Server, key: str) -> dict[str, bytes]:
 
     def run(words: list[str]) -> bytes:
         environment = _environment() | {"SWARMKEEPER_API_KEY": key}
-        done = subprocess.run(
-            [sys.executable, str(BIN / "swarmkeeper"), *words], check=False, capture_output=True, env=environment
-        )
-        return done.stdout + done.stderr
+        done = ran([sys.executable, str(BIN / "swarmkeeper"), *words], folder=folder, environment=environment)
+        return (done.stdout + done.stderr).encode()
 
-    with ThreadPoolExecutor(2) as pool:
-        return {f"cli {name}": said for name, said in zip(commands, pool.map(run, commands.values()), strict=True)}
+    return {f"cli {name}": run(words) for name, words in commands.items()}
 
 
 RULES_TYPED = ("aws-access-key", "password-pair", "url-password")

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from swarmkeeper.storage.postgres import migrations
+from tests.acceptance.process import Process, ran
 from tests.acceptance.server import BIN, PEPPER, Caller, Server
 from tests.acceptance.test_backup import Load
 from tests.support.postgres import server as postgres
@@ -44,9 +45,9 @@ def later(folder: Path, name: str, *added: str) -> list[str]:
     return [sys.executable, str(file)]
 
 
-def run(program: list[str], *words: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, program: list[str], *words: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "SWARMKEEPER_PEPPER": PEPPER}
-    return subprocess.run([*program, *words], capture_output=True, text=True, check=False, timeout=120, env=environ)
+    return ran([*program, *words], folder=folder, environment=environ)
 
 
 def ask(database: str, sql: str) -> list[tuple[Any, ...]]:
@@ -75,11 +76,11 @@ def test_a_server_works_on_while_the_schema_is_expanded_and_beside_the_next_vers
     expanding, contracting = later(tmp_path, "n1", EXPAND), later(tmp_path, "n2", EXPAND, CONTRACT)
     with Server(tmp_path / "now", database=database) as now:
         key = now.key("admin")
-        refused = run([*expanding], "serve", "--store", database, "--port", "0")
+        refused = run(tmp_path, expanding, "serve", "--store", database, "--port", "0")
         assert (refused.returncode, "swarmkeeper migrate" in refused.stderr) == (6, True)
         with Load(now, key) as load:
             load.reach(5)
-            migrated = run(expanding, "migrate", "--store", database)
+            migrated = run(tmp_path, expanding, "migrate", "--store", database)
             assert migrated.returncode == 0, migrated.stderr
             load.reach(len(load.acknowledged) + 20)
         recorded = ask(database, "SELECT number, runs_from FROM migration ORDER BY number")
@@ -98,7 +99,7 @@ def test_a_server_works_on_while_the_schema_is_expanded_and_beside_the_next_vers
         now.stop()
         now.cli("doctor", "--deep", "--store", database)
 
-        assert run(contracting, "migrate", "--store", database).returncode == 0
+        assert run(tmp_path, contracting, "migrate", "--store", database).returncode == 0
         now.cli("serve", "--store", database, "--port", "0", code=1)
 
 
@@ -108,9 +109,12 @@ def test_two_that_migrate_at_once_do_it_once(tmp_path: Path) -> None:
     server.cli("migrate", "--store", database)
     program = later(tmp_path, "slow", EXPAND + "SELECT pg_sleep(3);")
 
-    both = [subprocess.Popen([*program, "migrate", "--store", database]) for _ in range(2)]
+    words = [*program, "migrate", "--store", database]
+    both = [Process(words, log=tmp_path / "both.log", environment=os.environ) for _ in range(2)]
 
     assert [one.wait(100) for one in both] == [0, 0]
+    for one in both:
+        one.stop()
     assert ask(database, "SELECT max(number), count(*) FROM migration") == [(LAST + 1, LAST + 1)]
     assert ask(database, "SELECT value FROM meta WHERE key = 'epoch'") == [(2,)]
 
@@ -122,12 +126,12 @@ async def test_a_migration_does_not_wait_long_for_a_table_that_is_in_use(tmp_pat
     async with reader.transaction():
         await reader.fetch("SELECT 1 FROM event")
         async with asyncio.timeout(18):  # a session of ours waits for 20 seconds
-            refused = await asyncio.to_thread(run, program, "migrate", "--store", database)
+            refused = await asyncio.to_thread(run, tmp_path, program, "migrate", "--store", database)
     await reader.close()
 
     assert (refused.returncode, "try again in a moment" in refused.stderr) == (1, True)
     assert "lock timeout" in refused.stderr
-    again = await asyncio.to_thread(run, program, "migrate", "--store", database)
+    again = await asyncio.to_thread(run, tmp_path, program, "migrate", "--store", database)
     assert again.returncode == 0
 
 
@@ -135,12 +139,12 @@ def test_a_copy_is_made_by_the_version_that_knows_its_schema(tmp_path: Path) -> 
     """This version backs up a store of a later schema; only the later version restores it."""
     database, other = postgres().new_store(), postgres().new_database()
     program, file = later(tmp_path, "n1", EXPAND), str(tmp_path / "b.backup")
-    assert run(program, "migrate", "--store", database).returncode == 0
+    assert run(tmp_path, program, "migrate", "--store", database).returncode == 0
     this = [sys.executable, str(BIN / "swarmkeeper")]
 
-    assert run(this, "backup", "--store", database, "--to", file).returncode == 0
-    refused = run(this, "restore", "--from", file, "--to", other)
-    restored = run(program, "restore", "--from", file, "--to", other)
+    assert run(tmp_path, this, "backup", "--store", database, "--to", file).returncode == 0
+    refused = run(tmp_path, this, "restore", "--from", file, "--to", other)
+    restored = run(tmp_path, program, "restore", "--from", file, "--to", other)
 
     assert (refused.returncode, "schema_differs" in refused.stderr) == (1, True)
     assert restored.returncode == 0, restored.stderr

@@ -115,7 +115,7 @@ def _is_ours(url: str) -> bool:
 
 
 def sign_in(page: Page) -> None:
-    """Sign in by keyboard. The key is put in at once; `refuses_a_wrong_key` types it, with a picture for each letter."""
+    """Sign in by keyboard. The key is put in at once: a letter typed costs a picture. `refuses_a_wrong_key` types."""
     page.goto(given.ui)
     expect(page.get_by_label("API key or token")).to_be_focused()
     page.keyboard.insert_text(given.key)

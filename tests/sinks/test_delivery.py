@@ -1,6 +1,8 @@
 """Every audit record reaches every kind of sink: in order, as the API shows it, whatever the other side does."""
 
 import asyncio
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,13 +197,25 @@ async def test_after_a_stop_it_goes_on_where_it_was(store_url: str, receiver: Re
     assert len(events) < 2 * len(found), "it does not begin again"
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that has recorded much, and had no sink."""
+    file = tmp_path_factory.mktemp("recorded") / "old.db"
+
+    async def fill() -> None:
+        async with Orchestrator(Settings(store=f"sqlite:///{file}")) as swarm:
+            await work(swarm, 250)
+
+    asyncio.run(fill())
+    return file
+
+
 async def test_what_was_recorded_before_the_sink_was_set_up_is_sent_too(
-    receiver: Receiver, sinks_file: WriteSinks, tmp_path: Any
+    receiver: Receiver, sinks_file: WriteSinks, tmp_path: Path, recorded: Path
 ) -> None:
     store = f"sqlite:///{tmp_path}/old.db"
-    async with Orchestrator(Settings(store=store)) as swarm:
-        await work(swarm, 250)
-    async with Orchestrator(settings(store, sinks_file(receiver))) as swarm:
+    shutil.copytree(recorded.parent, tmp_path, dirs_exist_ok=True)
+    async with Orchestrator(settings(store, sinks_file(receiver))):
         events = await until_there(receiver, 250)
 
     assert indices(events)[:251] == list(range(251))

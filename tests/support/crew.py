@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,8 @@ ENDINGS = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 def fork_workers(config: pytest.Config, specs: list[Any]) -> None:
     """Let the workers that `specs` describe be forks, where that can be."""
-    if sys.platform != "linux" or config.getoption("cov_source", None) or not all(spec.popen for spec in specs):
+    otherwise = config.getoption("cov_source", None) or config.getoption("dist") == "loadgroup"
+    if sys.platform != "linux" or otherwise or not all(spec.popen for spec in specs):
         return
     folder = Path(config._tmp_path_factory.mktemp("crew"))  # type: ignore[attr-defined]
     arguments = [str(each) for each in config.invocation_params.args]
@@ -91,14 +93,19 @@ class Crew:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         capture.stop_global_capturing()  # or all would write to the same file
         self.session = session
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the workers get it from their callers
         call = serve(self._address, self._told)
         if call is None:
             os._exit(0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         session.config.pluginmanager.unregister(self)
         for number, file in enumerate(call.files):
             os.dup2(file, number)
             os.close(file)
-        exec(eval(sys.stdin.readline()), {"__name__": "__main__"})  # as pytest-xdist has any other Python begin
+        # As the other Python is: what tests start by multiprocessing would run this file again.
+        sys.argv[:] = ["-c"]
+        vars(sys.modules["__main__"]).pop("__file__")
+        exec(eval(sys.stdin.readline()), {"__name__": "__main__"})  # as pytest-xdist lets any Python begin
         leave(0)
 
     def tell(self, worker: Any) -> None:
