@@ -43,8 +43,8 @@ _NOTHING = words("""
     been being by new old current confirm again too also when where which who how why what one only must match matches
     field input password passwd pwd pass token secret key apikey username user admin_password changeme change_me value
     hash plain plaintext off on enabled disabled failed failure success ok error ask forgot inherit self this super
-    guest changeit contraseña contrasena пароль パスワード 密码 密碼 비밀번호 passwort kennwort senha wachtwoord lösenord
-    adgangskode passord
+    guest changeit contraseña contrasena пароль パスワード 密码 密碼 비밀번호 passwort kennwort senha wachtwoord
+    lösenord adgangskode passord
     salasana heslo jelszó hasło parola şifre clave geslo lozinka
     mindestens maximal minimum obligatoire obligatorio obligatoria requis expected got files systemd compat await
     new return const let var function lambda async typeof external internal public private protected static
