@@ -162,7 +162,14 @@ def test_more_finds_than_the_cap_hide_the_whole_text() -> None:
     [
         *("4111 ", "eyJhbGci.", "a@", "password:", "DE89 ", "-----BEGIN PRIVATE KEY-----", "sk-"),
         *("password=", "-----BEGIN ", '"a" == ', "cookie: a=b; ", "adzuna = '", "| key | a ", "\x1b[31m", "\x1b["),
-        *("a\"\n\"", '"a" + ', "use `aaaaaaaaaaaaaaaa` as ", "password.equals(", "secret: |\n ", "kind: Secret\ndata:\n a: b\n"),
+        *(
+            'a"\n"',
+            '"a" + ',
+            "use `aaaaaaaaaaaaaaaa` as ",
+            "password.equals(",
+            "secret: |\n ",
+            "kind: Secret\ndata:\n a: b\n",
+        ),
     ],
 )
 def test_a_text_made_to_be_slow_is_done_in_linear_time(piece: str) -> None:

@@ -133,7 +133,7 @@ def test_full_width_letters_and_entities_of_html_hide_no_secret() -> None:
 
 def test_colours_of_a_terminal_hide_no_secret() -> None:
     assert REDACTOR.text("\x1b[1mpassword\x1b[0m=\x1b[33mhunter2\x1b[0m") == (
-        "\x1b[1mpassword\x1b[0m=\x1b[33m[redacted:password-pair]"
+        "\x1b[1mpassword\x1b[0m=\x1b[33m[redacted:password-pair]\x1b[0m"
     )
     assert REDACTOR.text(f"\x1b[32m{TOKEN}") == "\x1b[32m[redacted:github-token]"
     assert REDACTOR.text("\x1b[32mok\x1b[0m \x1b[1;2m") == "\x1b[32mok\x1b[0m \x1b[1;2m"

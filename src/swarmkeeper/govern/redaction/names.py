@@ -72,7 +72,8 @@ _ABOUT = words("""
     model entity controller component view dialog modal screen icon visible visibility hidden shown toggle
     requirement requirements complexity history rotation rotated created updated last next fingerprint checksum digest
     thumbprint encoding charset separator delimiter position offset span stream iterator metrics rate rates per
-    review exists encryption hashing authentication missing set manage management mapping layer renderer helper util utils test tests spec interceptor
+    encryption hashing authentication
+    review exists missing set manage management mapping layer renderer helper util utils test tests spec interceptor
     guard middleware filter listener callback plugin module package cli command commands tool login signup register
     exchange grant grants introspection revocation info details metadata stats total sum price cost costs used left
     remaining available stdin prompt question env created

@@ -27,7 +27,8 @@ _RUN = re2.compile(r"(?:[A-WYZa-wyz1-9+/_-]+[0-9xX]?){24,}")
 _SHORT = 80
 # References and templates: the whole value, or its beginning.
 _REFERENCE = re.compile(
-    r"\$[A-Za-z_{(\[]|\$\$?[0-9@*#]$|\$\{|\$\(|`|%[A-Za-z_][\w.]*%|%\(?[a-z_]*\)?[sdvqr]|%\{|\{\{|\{%|\{ ?[\w.$!:-]* ?\}|<%|<[^<>]*>?$|"
+    r"\$[A-Za-z_{(\[]|\$\$?[0-9@*#]$|\$\{|\$\(|`|%[A-Za-z_][\w.]*%|%\(?[a-z_]*\)?[sdvqr]|%\{|\{\{|\{%|"
+    r"\{ ?[\w.$!:-]* ?\}|<%|<[^<>]*>?$|"
     r"#\{|@@|@[\w.]+@$|:[a-z_]\w*$|\?$|\[[\w %$.\[\]'-]*\]?$|\(\w*\)?$|"
     r"(?:env|file|vault|ssm|arn|op|secretsmanager|secretref|keyring|sops|awssm|gcpsm|azurekv|akv|ref\+?[a-z]*|bws|doppler|"
     r"secrets?|kms|aws-sm|gsm|https?|ftp|s3|gs|urn|classpath|data)(?::|/{2})|ENC\[|!\w|__\w+__$|~/|\.{1,2}/|/(?:[\w.-]+/)+[\w.-]*$|"
@@ -42,7 +43,8 @@ _NOTHING = words("""
     been being by new old current confirm again too also when where which who how why what one only must match matches
     field input password passwd pwd pass token secret key apikey username user admin_password changeme change_me value
     hash plain plaintext off on enabled disabled failed failure success ok error ask forgot inherit self this super
-    guest changeit contraseña contrasena пароль パスワード 密码 密碼 비밀번호 passwort kennwort senha wachtwoord lösenord adgangskode passord
+    guest changeit contraseña contrasena пароль パスワード 密码 密碼 비밀번호 passwort kennwort senha wachtwoord
+    lösenord adgangskode passord
     salasana heslo jelszó hasło parola şifre clave geslo lozinka
     mindestens maximal minimum obligatoire obligatorio obligatoria requis expected got files systemd compat await
     new return const let var function lambda async typeof external internal public private protected static
@@ -279,7 +281,11 @@ def is_very_varied(text: str) -> bool:
     words_and_numbers = _WORD_OR_NUMBER if len(parts) == 1 else _WORD_WITH_NUMBER
     if all(words_and_numbers.fullmatch(part) for part in parts) or is_sequence(text) or _is_resource_name(text):
         return False
-    return re.search(r"\d", text) is not None and re.search("[A-Za-z]", text) is not None and entropy(text) >= (3 if len(text) < 20 else 3.2)
+    return (
+        re.search(r"\d", text) is not None
+        and re.search("[A-Za-z]", text) is not None
+        and entropy(text) >= (3 if len(text) < 20 else 3.2)
+    )
 
 
 def _is_resource_name(text: str) -> bool:
