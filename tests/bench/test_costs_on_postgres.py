@@ -20,7 +20,7 @@ from tests.bench.test_costs import PLAN, TASKS, url_of, work
 from tests.support.postgres import server
 
 BATCH = 64
-BEGIN_OR_END = re.compile(r"BEGIN|COMMIT")
+BEGIN_OR_END = re.compile(r"BEGIN|COMMIT|COMMIT AND CHAIN")
 
 
 async def life(url: str) -> Counter[str]:
@@ -65,8 +65,8 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
 
 def test_a_batch_takes_a_bounded_number_of_statements(on_postgres: Counter[str]) -> None:
     assert on_postgres["batch"] > 0
-    assert on_postgres["begin or end"] == 2 * on_postgres["batch"]
-    assert on_postgres["statement"] / on_postgres["batch"] <= 8
+    assert on_postgres["batch"] < on_postgres["begin or end"] <= 2 * on_postgres["batch"]
+    assert on_postgres["statement"] / on_postgres["batch"] <= 6
 
 
 def test_the_server_works_little_more_than_with_sqlite(on_postgres: Counter[str], on_sqlite: Counter[str]) -> None:

@@ -71,11 +71,15 @@ async def test_while_more_waits_only_the_first_transaction_is_begun(
 
 async def test_what_fails_after_such_a_commit_is_undone_alone(store: PostgresStore, admin: asyncpg.Connection) -> None:
     await save_bot(store, "bot_1")
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with store.begin() as transaction:
             await transaction.save(Changes(bots={"bot_2": records.bot(id="bot_2", name="bot_2")}))
             await transaction.write()
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
 
     assert await bots(admin) == ["bot_1"]
     assert await words(store, "bot_3") == ["BEGIN", "COMMIT AND CHAIN"]

@@ -80,7 +80,7 @@ class Payloads(Protocol):
     def forget_all(self) -> None: ...
 
 
-class KnownTasks(Protocol):
+class TaskVersions(Protocol):
     """The versions of tasks that a server remembers."""
 
     is_fresh: Callable[[], bool]
@@ -105,7 +105,7 @@ class Others:
         messages: NewestMessages,
         secrets: Secrets,
         payloads: Payloads,
-        known_tasks: KnownTasks,
+        known_tasks: TaskVersions,
         followers: Callable[[], int],
         about: Callable[[], ServerSeen],
     ) -> None:

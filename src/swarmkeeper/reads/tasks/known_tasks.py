@@ -22,7 +22,7 @@ KNOWN_MAX = 20_000  # versions, the newest
 SUBMITTED_MAX = 1_000  # rows of tasks that were submitted, until their callers take them
 
 
-class _Known(NamedTuple):
+class _KnownVersion(NamedTuple):
     tenant: str
     party: str | None
     version: int
@@ -33,7 +33,7 @@ class _Known(NamedTuple):
 class KnownTasks:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._of: dict[str, _Known] = {}
+        self._of: dict[str, _KnownVersion] = {}
         self._submitted: dict[str, TaskRecord] = {}
         # Whether memory may answer: in a shared store, only while what others change is followed.
         self.is_fresh: Callable[[], bool] = lambda: True
@@ -45,7 +45,7 @@ class KnownTasks:
         for name, task in changes.tasks.items():
             self._of.pop(name, None)  # it becomes the newest
             final = task.outcome is not None
-            self._of[name] = _Known(task.tenant, task.party, task.version, final, task.sequence)
+            self._of[name] = _KnownVersion(task.tenant, task.party, task.version, final, task.sequence)
             if task.version == 1:
                 self._submitted[name] = task
         _shorten(self._of, KNOWN_MAX)
@@ -80,7 +80,7 @@ class KnownTasks:
         return principal.tenant == tenant and principal.sees(party) and self._rules.may(principal, "task.read")
 
 
-def _shorten(known: dict[str, _Known] | dict[str, TaskRecord], most: int) -> None:
+def _shorten(known: dict[str, _KnownVersion] | dict[str, TaskRecord], most: int) -> None:
     while len(known) > most:
         del known[next(iter(known))]
 
