@@ -157,7 +157,9 @@ def put_off_until_it_is_over(
 
 
 @pytest.mark.parametrize("asked", [None, 0.001, 1, 45])
-def test_rate_limits_use_no_try_and_the_item_fails_after_an_hour(swarm: Harness, asked: float | None) -> None:
+def test_rate_limits_use_no_try_their_delays_grow_and_the_item_fails_after_an_hour(
+    swarm: Harness, asked: float | None
+) -> None:
     task, lease = leased(swarm, max_attempts=1)
 
     waits = put_off_until_it_is_over(
@@ -165,24 +167,15 @@ def test_rate_limits_use_no_try_and_the_item_fails_after_an_hour(swarm: Harness,
     )
 
     assert 3600 <= sum(waits) < 3600 + 376
+    if asked is None or asked <= 1:  # the delays grow, however little was asked for
+        assert len([1 for n in range(len(waits)) if sum(waits[: n + 1]) <= 22]) <= 5
+        assert len(waits) < 30
+        assert max(waits) <= 375
     assert failure_code(swarm, task) == "subtask_failed"
     error = swarm.work(task, "a").error
     assert error is not None
     assert error["detail"].startswith("given up: put off for 36")
     assert error["detail"].endswith("s in a row; at last: 429")
-
-
-@pytest.mark.parametrize("asked", [None, 0.001, 1])
-def test_rate_limit_delays_grow_for_any_requested_delay(swarm: Harness, asked: float | None) -> None:
-    task, lease = leased(swarm)
-
-    waits = put_off_until_it_is_over(
-        swarm, task, lease, lambda it: swarm.report(it, error="rate_limited", retry_after_seconds=asked)
-    )
-
-    assert len([1 for n in range(len(waits)) if sum(waits[: n + 1]) <= 22]) <= 5
-    assert len(waits) < 30
-    assert max(waits) <= 375
 
 
 def test_a_subtask_can_set_its_own_deferral_limit(swarm: Harness) -> None:
@@ -240,7 +233,7 @@ def test_releases_use_no_try_for_an_hour_and_their_delays_grow(swarm: Harness, d
 def test_waiting_for_a_bot_or_a_person_is_not_a_deferral(swarm: Harness) -> None:
     task, lease = leased(swarm, give_up_after_seconds=60)
     swarm.report(lease, error="rate_limited", retry_after_seconds=30)
-    swarm.advance(20_000)  # no bot takes it
+    swarm.advance(600)  # ten times what it may be put off, and no bot takes it
     lease = swarm.take(lease.bot)
 
     swarm.report(lease, error="rate_limited", retry_after_seconds=30)

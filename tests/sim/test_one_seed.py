@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ print(swarm.dump(), swarm.loop.steps, swarm.now)
 """
 
 
+@cache
 def outputs(seed: int, hash_seed: int) -> str:
     done = subprocess.run(
         [sys.executable, "-c", STORY, str(seed)],

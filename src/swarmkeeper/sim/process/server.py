@@ -12,7 +12,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from swarmkeeper import files
@@ -80,15 +80,8 @@ class ServerProcess:
         self.starts += 1
         log = None if self._log is None else files.append(self._log)
         try:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *self._program,
-                *("--store", self.store_url, "--port", str(self._port), "--json"),
-                stdout=PIPE,
-                stderr=DEVNULL if log is None else log,
-                env=self._env,
-                cwd=self._folder,
-            )
+            arguments = (*self._program, "--store", self.store_url, "--port", str(self._port), "--json")
+            self.process = await self._run(arguments, log)
         finally:
             if log is not None:
                 log.close()
@@ -99,6 +92,16 @@ class ServerProcess:
             raise ServerFailed(f"the server does not start: {self.log_tail()}")
         self.url = json.loads(line)["url"]
         self._port = urlsplit(self.url).port or 0
+
+    async def _run(self, arguments: Sequence[str], log: IO[bytes] | None) -> Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            stdout=PIPE,
+            stderr=DEVNULL if log is None else log,
+            env=self._env,
+            cwd=self._folder,
+        )
 
     def send_signal(self, number: signal.Signals) -> None:
         assert self.process is not None
