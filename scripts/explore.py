@@ -36,6 +36,7 @@ IN_FULL = (
     "tests/acceptance/test_kill.py",
     "tests/acceptance/test_replicas.py::test_eight_servers_hand_out_each_of_many_items_once",
     "tests/bench/test_gates.py::test_a_claim_costs_the_same_with_a_large_backlog",
+    "tests/http/test_absent.py",
     "tests/sim/test_seeds.py",
 )
 # Longer than a test may take: examples are tried until one fails, and that one is then made smaller.

@@ -141,9 +141,9 @@ UNTOUCHED = "untouched"
 class Followed:
     """What came of an operation that a server found half done."""
 
-    half: Half
     state: str | None  # as its tenant reads it; None: where its id or its tenant was edited
     outcomes: list[str | None]
+    forged: bool  # whether its row is marked so
     recorded: int  # how often the audit log has that it was forged
 
 
@@ -172,14 +172,15 @@ async def edited(store_url: str) -> Place:
             await ended(store_url)
 
             records = (await read(caller, "/audit?action=tasks.forged&page_size=100"))["items"]
+            marked = [row[0] for row in await states(store_url) if row[2] is not None]
             followed = {}
             for case, half in halves.items():
                 state = None if case in ("id", "tenant") else (await read(caller, half.place))["state"]
                 recorded = [record["resource"] for record in records].count(half.id)
                 tasks = await outcomes(caller, [*half.tasks, half.other])
-                followed[case] = Followed(half, state, tasks, recorded)
-            forged = sum(forged is not None for *_, forged in await states(store_url))
-            return Place(followed, forged, swarm._metrics.text()[0])
+                is_marked = (OF_ROW["id"] if case == "id" else half.id) in marked
+                followed[case] = Followed(state, tasks, is_marked, recorded)
+            return Place(followed, len(marked), swarm._metrics.text()[0])
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -191,13 +192,14 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def test_an_operation_that_nobody_has_touched_goes_on(place: Place) -> None:
     found = place.followed[UNTOUCHED]
-    assert (found.state, found.recorded) == ("ended", 0)
+    assert (found.state, found.forged, found.recorded) == ("ended", False, 0)
     assert found.outcomes == ["cancelled"] * 4 + [None]
 
 
 @pytest.mark.parametrize("column", OF_ROW)
 def test_a_row_that_was_edited_makes_no_server_act(place: Place, column: str) -> None:
     found = place.followed[column]
+    assert found.forged
     assert found.outcomes == ["cancelled"] * 2 + [None] * 3
     if column not in ("id", "tenant"):
         assert (found.state, found.recorded) == ("forged", 1)
@@ -207,7 +209,7 @@ def test_a_row_that_was_edited_makes_no_server_act(place: Place, column: str) ->
 def test_tasks_and_outcomes_that_were_edited_make_no_server_act(place: Place, edit: str) -> None:
     found = place.followed[edit]
     assert found.outcomes == ["cancelled"] * 2 + [None] * 3
-    assert (found.state, found.recorded) == ("forged", 1)
+    assert (found.state, found.forged, found.recorded) == ("forged", True, 1)
 
 
 def test_each_operation_that_was_edited_is_marked_and_counted_once(place: Place) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ from swarmkeeper.storage.postgres import PostgresStore
 TEMPLATE = "with_schema"
 KEPT = 2
 KEEPER = Path(__file__).with_name("postgres_keeper.py")
+# Our server has no TLS. Each connection would look for certificates in files, and ask the server for TLS before.
+os.environ.setdefault("PGSSLMODE", "disable")
 LARGE = 1_000_000  # bytes of a table, from which on removing its file is quicker than removing its rows
 
 # What a change of the schema changes: it writes rows of the catalogue anew. Both are the same in a copy.

@@ -24,7 +24,7 @@ class _NotRun:
     name: str = "not run"
 
 
-class TypesOnce(asyncpg.Connection):
+class TypesOnce(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
     """Should asyncpg no longer call this method, it asks each time, as without this class."""
 
     __slots__ = ()
