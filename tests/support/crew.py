@@ -134,7 +134,7 @@ def work(channel: Any) -> None:
     config.workerinput, config.workeroutput = given, {}
     config.option.basetemp = options.get("basetemp")
     config._tmp_path_factory = TempPathFactory.from_config(config, _ispytest=True)
-    worker = remote.interactor = remote.WorkerInteractor(config, channel)  # type: ignore[attr-defined]
+    worker = remote.interactor = remote.WorkerInteractor(config, channel)
     crews[0].tell(worker)
     config.pluginmanager.getplugin("capturemanager").start_global_capturing()
     try:
