@@ -36,7 +36,7 @@ def fork_workers(config: pytest.Config, specs: list[Any]) -> None:
     otherwise = config.getoption("cov_source", None) or config.getoption("dist") == "loadgroup"
     if sys.platform != "linux" or otherwise or not all(spec.popen for spec in specs):
         return
-    folder = Path(config._tmp_path_factory.mktemp("crew"))  # type: ignore[attr-defined]
+    folder = Path(config._tmp_path_factory.mktemp("crew"))  # type: ignore[attr-defined]  # pytest keeps it there
     arguments = [str(each) for each in config.invocation_params.args]
     crew = subprocess.Popen(
         [sys.executable, __file__, str(folder / "socket"), json.dumps(sys.path), *arguments],
@@ -134,7 +134,7 @@ def work(channel: Any) -> None:
     config.workerinput, config.workeroutput = given, {}
     config.option.basetemp = options.get("basetemp")
     config._tmp_path_factory = TempPathFactory.from_config(config, _ispytest=True)
-    worker = remote.interactor = remote.WorkerInteractor(config, channel)  # type: ignore[attr-defined]
+    worker = remote.interactor = remote.WorkerInteractor(config, channel)
     crews[0].tell(worker)
     config.pluginmanager.getplugin("capturemanager").start_global_capturing()
     try:
