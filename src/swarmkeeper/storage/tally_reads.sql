@@ -48,27 +48,53 @@ SELECT CAST(day AS text) AS name, CAST(sum(cost_micro_usd) AS bigint) AS cost_mi
  ORDER BY day
  LIMIT :limit;
 
+-- name: costs_folded
+-- The days that a tenant has sums of spans of; see core/tallies/covers.py.
+SELECT first, past FROM cost_folded WHERE tenant = :tenant;
+
+-- part: used_by_name
+-- From spans (each: 1 to add or -1 to subtract, days, first day), and from other days (each: the first and the last). If
+-- spans do not reach from :begun to :past any more, there are no rows.
+SELECT name, cost_micro_usd * CAST(span.value ->> 0 AS bigint) AS cost_micro_usd,
+       tokens * CAST(span.value ->> 0 AS bigint) AS tokens,
+       unpriced_tokens * CAST(span.value ->> 0 AS bigint) AS unpriced_tokens,
+       attempts * CAST(span.value ->> 0 AS bigint) AS attempts
+  FROM {pairs :spans} AS span
+ CROSS JOIN cost_span ON cost_span.tenant = :tenant AND cost_span.part = :part
+                     AND cost_span.days = CAST(span.value ->> 1 AS bigint)
+                     AND cost_span.first = CAST(span.value ->> 2 AS bigint)
+ UNION ALL
+SELECT name, cost_micro_usd, tokens, unpriced_tokens, attempts
+  FROM {pairs :days} AS run
+ CROSS JOIN cost ON cost.tenant = :tenant AND cost.part = :part AND cost.day >= CAST(run.value ->> 0 AS bigint)
+                AND cost.day <= CAST(run.value ->> 1 AS bigint)
+ WHERE CAST(:party AS text) IS NULL OR cost.party = :party;
+
+-- part: spans_are_there
+(:past < 0 OR EXISTS (SELECT 1 FROM cost_folded
+                       WHERE cost_folded.tenant = :tenant AND cost_folded.first = :begun AND cost_folded.past = :past));
+
 -- name: costs_by_name
--- What attempts used, by bot, skill or label: the most first.
+-- What attempts used, by skill or label: the most first.
 SELECT name, CAST(sum(cost_micro_usd) AS bigint) AS cost_micro_usd, CAST(sum(tokens) AS bigint) AS tokens,
        CAST(sum(unpriced_tokens) AS bigint) AS unpriced_tokens, CAST(sum(attempts) AS bigint) AS attempts
-  FROM cost
- WHERE tenant = :tenant AND part = :part AND day >= :first AND day <= :last
-   AND (CAST(:party AS text) IS NULL OR party = :party)
+  FROM ({part used_by_name}) AS used
+ WHERE {part spans_are_there}
  GROUP BY name
+HAVING sum(attempts) <> 0
  ORDER BY sum(cost_micro_usd) DESC, sum(tokens) DESC, name
  LIMIT :limit;
 
 -- name: costs_by_bot
 -- The same for bots, by their names; the id of a bot that was removed.
-SELECT coalesce(bot.name, cost.name) AS name, CAST(sum(cost_micro_usd) AS bigint) AS cost_micro_usd,
+SELECT coalesce(bot.name, used.name) AS name, CAST(sum(cost_micro_usd) AS bigint) AS cost_micro_usd,
        CAST(sum(tokens) AS bigint) AS tokens, CAST(sum(unpriced_tokens) AS bigint) AS unpriced_tokens,
        CAST(sum(attempts) AS bigint) AS attempts
-  FROM cost LEFT JOIN bot ON bot.id = cost.name
- WHERE cost.tenant = :tenant AND cost.part = 'bot' AND cost.day >= :first AND cost.day <= :last
-   AND (CAST(:party AS text) IS NULL OR cost.party = :party)
- GROUP BY coalesce(bot.name, cost.name)
- ORDER BY sum(cost_micro_usd) DESC, sum(tokens) DESC, coalesce(bot.name, cost.name)
+  FROM ({part used_by_name}) AS used LEFT JOIN bot ON bot.id = used.name
+ WHERE {part spans_are_there}
+ GROUP BY coalesce(bot.name, used.name)
+HAVING sum(attempts) <> 0
+ ORDER BY sum(cost_micro_usd) DESC, sum(tokens) DESC, coalesce(bot.name, used.name)
  LIMIT :limit;
 
 -- ---- checks, as in checks.sql ------------------------------------------------------------------------------------------
@@ -144,6 +170,26 @@ SELECT 'costs of ' || tenant || ' by ' || part || ', day ' || day || ' ' || name
          WHERE part <> 'erased') AS counted
  WHERE NOT EXISTS (SELECT 1 FROM rebuild)
  GROUP BY tenant, part, day, name, party, week
+HAVING sum(cost) <> 0 OR sum(tokens) <> 0 OR sum(unpriced) <> 0 OR sum(attempts) <> 0
+ LIMIT :n;
+
+-- name: doctor_cost_spans
+-- 6: a sum of costs over a span of days that differs from those of its days.
+SELECT 'costs of ' || tenant || ' by ' || part || ', ' || days || ' days from day ' || first || ' ' || name AS subject
+  FROM (SELECT cost.tenant, cost.part, length.days,
+               CASE rolls WHEN 0 THEN cost.day / length.days * length.days ELSE folded.past - length.days END AS first,
+               cost.name, cost_micro_usd AS cost, tokens, unpriced_tokens AS unpriced, attempts
+          FROM cost_length AS length, cost_folded AS folded, cost
+         WHERE cost.tenant = folded.tenant AND cost.part IN ('bot', 'skill', 'label')
+           AND cost.day >= folded.first AND cost.day < folded.past
+           AND CASE rolls WHEN 0 THEN cost.day / length.days * length.days >= folded.first
+                                      AND cost.day / length.days * length.days + length.days <= folded.past
+                          ELSE folded.past - length.days >= folded.first AND folded.past - length.days <= cost.day END
+         UNION ALL
+        SELECT tenant, part, days, first, name, -cost_micro_usd, -tokens, -unpriced_tokens, -attempts
+          FROM cost_span) AS counted
+ WHERE NOT EXISTS (SELECT 1 FROM rebuild)
+ GROUP BY tenant, part, days, first, name
 HAVING sum(cost) <> 0 OR sum(tokens) <> 0 OR sum(unpriced) <> 0 OR sum(attempts) <> 0
  LIMIT :n;
 
