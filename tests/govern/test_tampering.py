@@ -27,6 +27,8 @@ from tests.support.tampering import LEAVER, PostgresTampering, SqliteTampering, 
 PASSING = {
     "cooldown": "how long a provider's limit holds back work",
     "cost": "follows from other rows, but for sums of erased attempts",
+    "cost_folded": "which days of costs are summed to spans",
+    "cost_span": "follows from costs, and can be made anew",
     "data_key": "wrapped keys: a changed one opens nothing, and the store is refused",
     "feed_gap": "which cursors of readers are refused",
     "feed_start": "which cursors of readers are refused",

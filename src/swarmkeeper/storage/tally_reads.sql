@@ -53,22 +53,29 @@ SELECT CAST(day AS text) AS name, CAST(sum(cost_micro_usd) AS bigint) AS cost_mi
 SELECT first, past FROM cost_folded WHERE tenant = :tenant;
 
 -- part: used_by_name
--- From spans (each: 1 to add or -1 to subtract, days, first day), and from other days (each: the first and the last). If
--- spans do not reach from :begun to :past any more, there are no rows.
-SELECT name, cost_micro_usd * CAST(span.value ->> 0 AS bigint) AS cost_micro_usd,
-       tokens * CAST(span.value ->> 0 AS bigint) AS tokens,
-       unpriced_tokens * CAST(span.value ->> 0 AS bigint) AS unpriced_tokens,
-       attempts * CAST(span.value ->> 0 AS bigint) AS attempts
-  FROM {pairs :spans} AS span
+-- From spans (each: 1 to add or -1 to subtract, days, first day), and from other days (each: the first and the last), and
+-- from a day alone, which the index has by name. If spans do not reach from :begun to :past any more, there are no rows.
+WITH span (sign, days, first) AS MATERIALIZED (
+    SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint), CAST(value ->> 2 AS bigint) FROM {pairs :spans} AS one
+), run (first, last) AS MATERIALIZED (
+    SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint) FROM {pairs :days} AS one
+)
+SELECT name, sign * cost_micro_usd AS cost_micro_usd, sign * tokens AS tokens, sign * unpriced_tokens AS unpriced_tokens,
+       sign * attempts AS attempts
+  FROM span
  CROSS JOIN cost_span ON cost_span.tenant = :tenant AND cost_span.part = :part
-                     AND cost_span.days = CAST(span.value ->> 1 AS bigint)
-                     AND cost_span.first = CAST(span.value ->> 2 AS bigint)
+                     AND cost_span.days = span.days AND cost_span.first = span.first
  UNION ALL
 SELECT name, cost_micro_usd, tokens, unpriced_tokens, attempts
-  FROM {pairs :days} AS run
- CROSS JOIN cost ON cost.tenant = :tenant AND cost.part = :part AND cost.day >= CAST(run.value ->> 0 AS bigint)
-                AND cost.day <= CAST(run.value ->> 1 AS bigint)
- WHERE CAST(:party AS text) IS NULL OR cost.party = :party;
+  FROM run
+ CROSS JOIN cost ON cost.tenant = :tenant AND cost.part = :part AND cost.day >= run.first AND cost.day <= run.last
+ WHERE CAST(:party AS text) IS NULL OR cost.party = :party
+ UNION ALL
+SELECT name, CAST(sum(cost_micro_usd) AS bigint), CAST(sum(tokens) AS bigint), CAST(sum(unpriced_tokens) AS bigint),
+       CAST(sum(attempts) AS bigint)
+  FROM cost
+ WHERE tenant = :tenant AND part = :part AND day = :alone AND (CAST(:party AS text) IS NULL OR party = :party)
+ GROUP BY name;
 
 -- part: spans_are_there
 (:past < 0 OR EXISTS (SELECT 1 FROM cost_folded

@@ -19,6 +19,7 @@ NAMES_MAX = 500
 DAYS_MAX = 366
 DAYS_DEFAULT = 30
 _FIRST_DAY = date(1970, 1, 1)
+_NO_DAY = -1
 _NO_SPANS = 0, 0  # from a day to itself
 
 
@@ -71,7 +72,9 @@ class CostQueries:
             reach = await fetch(self._reader, COSTS_FOLDED, tenant=tenant) if party is None else []
             begun, past = reach[0] if reach else _NO_SPANS
             spans, days = cover(first, last, begun=begun, past=past)
-            given = {"begun": begun, "past": past if spans else -1, "spans": json.dumps(spans), "days": json.dumps(days)}
+            alone, days = (days[-1][0], days[:-1]) if days and days[-1][0] == days[-1][1] else (_NO_DAY, days)
+            given = {"begun": begun, "past": past if spans else -1, "spans": json.dumps(spans)}
+            given |= {"days": json.dumps(days), "alone": alone}
             found = await fetch(self._reader, read, **asked, **given)
             if found or not spans or await fetch(self._reader, COSTS_FOLDED, tenant=tenant) == reach:
                 return found
