@@ -86,7 +86,7 @@ NEW = "(SELECT max(ended) - 3600000000 FROM attempt)"
 
 
 def a_day_later(swarm: Harness) -> None:
-    swarm.advance(DAY // 1_000_000)
+    swarm.advance((DAY - swarm.now % DAY) // 1_000_000 + 60)
     bot = swarm.bot("another", capacity=8)
     swarm.submit(["a"], labels={"team": "t1"}, evaluation="none", title="later")
     spend(swarm, bot, 7)
@@ -150,15 +150,16 @@ def test_the_first_attempt_of_a_day_folds_the_day_before(swarm: Harness) -> None
 
 def test_what_a_task_cost_on_a_folded_day_moves_with_its_labels(swarm: Harness) -> None:
     a_month(swarm)
-    task = swarm.submit(["a", "b"], labels={"team": "old"})
+    swarm.advance((DAY - swarm.now % DAY) // 1_000_000 - 600)
+    task = swarm.submit(["a", "b", "c"], labels={"team": "old"})  # two of them are done, one today
     spend(swarm, swarm.bot("last", capacity=8), 5)
     a_day_later(swarm)
-    assert told(swarm, "label", *folded(swarm))["team:old"] == [5, 1]
+    assert told(swarm, "label", *folded(swarm))["team:old"] == [12, 2]
 
     swarm.update(task, labels={"team": "new"})
 
     after = told(swarm, "label", *folded(swarm))
-    assert after["team:new"] == [5, 1]
+    assert after["team:new"] == [12, 2]
     assert "team:old" not in after
     assert "team:old" not in {row[4] for row in spans(swarm)}
     check(swarm)
