@@ -78,7 +78,9 @@ def a_month(swarm: Harness) -> None:
             swarm.do(by_other(swarm, ["c"], labels={"team": "t0"}, title=f"other {day}", evaluation="none"))
             spend(swarm, bot, 100 + day)
         earlier = (DAYS - 1 - day) * DAY
-        change(swarm, f"UPDATE attempt SET started = started - {earlier}, ended = ended - {earlier} WHERE ended > {NEW}")
+        change(
+            swarm, f"UPDATE attempt SET started = started - {earlier}, ended = ended - {earlier} WHERE ended > {NEW}"
+        )
     rebuild(swarm)
 
 
@@ -120,7 +122,13 @@ def spans(swarm: Harness) -> list[tuple[Any, ...]]:
 def check(swarm: Harness) -> None:
     first, past = folded(swarm)
     for part in ("label", "skill"):
-        for since, until in ((first, past), (first + 1, past - 1), (past - 6, past), (past - 29, past), (first - 3, past)):
+        for since, until in (
+            (first, past),
+            (first + 1, past - 1),
+            (past - 6, past),
+            (past - 29, past),
+            (first - 3, past),
+        ):
             sums = told(swarm, part, since, until)
             assert sums == summed(swarm, part, since, until) != {}
     assert sorted(told(swarm, "bot", first, past).values()) == sorted(summed(swarm, "bot", first, past).values())

@@ -1,4 +1,4 @@
-"""Which sums over spans of days, added and subtracted, give the sum over a run of days; see storage/derived/spans.py."""
+"""Sums over spans of days that, added and subtracted, give the sum over a run of days. See storage/derived/spans.py."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def cover(since: int, until: int, *, begun: int, past: int) -> Cover:
 
 @lru_cache(maxsize=256)
 def _fewest(low: int, high: int, begun: int, past: int) -> tuple[Span, ...]:
-    """Find the shortest way from `low` to `high`, where a span leads from its first day to the day after it, or back."""
+    """Find the shortest way from `low` to `high`, where a span leads from its first day to the day after it or back."""
     widest = SPAN_DAYS[-1]
     least, most = max(begun, low - widest), min(past, high + widest)
     came: dict[int, Span | None] = {low: None}

@@ -2,11 +2,11 @@
 
 Theory. `cost` has a row for each day, name and party. A span has one for each name of its days. There are spans of 1,
 2, 4 and more days that begin at multiples of their length, and some of other lengths that end with the last whole day,
-which are what a dashboard asks for. Any run of days is the sum of some spans less some others: reads/tasks/covers.py.
+which are what a dashboard asks for. Any run of days is the sum of some spans less some others: core/tallies/covers.py.
 
-A tenant's first attempt of a day folds the day before, once: then spans have all days before that day, and `cost_folded`
-says so. What changes the costs of a folded day later, as when a task is erased, changes its spans, too. Other attempts,
-which are nearly all, do nothing for spans: a reader adds the days that are not folded from `cost`.
+A tenant's first attempt of a day folds the day before, once: then spans have all days before that day, and
+`cost_folded` says so. What changes the costs of a folded day later, as when a task is erased, changes its spans, too.
+Other attempts, which are nearly all, do nothing for spans: a reader adds the days that are not folded from `cost`.
 
 So spans follow from `cost` alone. They are made anew with it; see rebuilding.py.
 """

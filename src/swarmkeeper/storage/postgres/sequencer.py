@@ -105,7 +105,9 @@ async def place_turn(
         if owns:
             return await _place_first(execution, near, numbered, folded)
         async with connection.transaction():
-            return await _place_first(execution, near, numbered, folded) if await connection.fetchval(_OWN_FOR_NOW) else 0
+            return (
+                await _place_first(execution, near, numbered, folded) if await connection.fetchval(_OWN_FOR_NOW) else 0
+            )
 
 
 async def _place_first(execution: Execution, near: set[str], numbered: NumberedEvents, folded: Folded) -> int:
