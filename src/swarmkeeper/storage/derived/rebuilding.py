@@ -27,8 +27,6 @@ def begin() -> Steps:
     """Begin to make everything anew, also if that is under way."""
     yield "rebuild_ends", {}
     yield "rebuild_begin", {}
-    yield "forget_folded", {}
-    yield "forget_spans", {}
     return True
 
 
@@ -39,6 +37,9 @@ def one_slice() -> Steps:
         return False
     step, tenant, place, task = begun[0]
     if step in ("begin", "week"):
+        if step == "begin":
+            yield "forget_folded", {}
+            yield "forget_spans", {}
         at = _BEFORE if step == "begin" else (place + 1) * WEEK
         found = yield "rebuild_next", {"tenant": tenant, "at": at}
         if found:
