@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 from swarmkeeper.core.errors import Invalid, PermissionDenied
 from swarmkeeper.core.model import Principal
@@ -44,7 +45,7 @@ class CostQueries:
         if not 0 <= until - since < DAYS_MAX:
             allowed = f"must be up to {DAYS_MAX - 1} days before the last day"
             raise Invalid("no such days", details=(("/query/from", "range", allowed),))
-        asked = {
+        asked: dict[str, Any] = {
             "tenant": principal.tenant,
             "party": principal.party if principal.sees_own else None,
             "first": since,
@@ -54,7 +55,7 @@ class CostQueries:
         if by == BY_DAY:
             found = [row._replace(name=_day(int(row.name))) for row in days]
         else:
-            found = await self._by_name(by, **asked)
+            found = await self._by_name(by, principal.tenant, asked["party"], since, until)
         return {
             "by": by,
             "first_day": _day(since),
@@ -64,9 +65,9 @@ class CostQueries:
             "more": len(found) > NAMES_MAX,
         }
 
-    async def _by_name(self, part: str, *, tenant: str, party: str | None, first: int, last: int) -> list[CostRow]:
+    async def _by_name(self, part: str, tenant: str, party: str | None, first: int, last: int) -> list[CostRow]:
         read = COSTS_BY_BOT if part == BY_BOT else COSTS_BY_NAME
-        asked = {"tenant": tenant, "party": party, "part": part, "limit": NAMES_MAX + 1}
+        asked: dict[str, Any] = {"tenant": tenant, "party": party, "part": part, "limit": NAMES_MAX + 1}
         while True:
             # Spans are sums for all parties.
             reach = await fetch(self._reader, COSTS_FOLDED, tenant=tenant) if party is None else []
