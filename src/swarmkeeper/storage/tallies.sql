@@ -125,11 +125,11 @@ HAVING sum(attempts) <> 0;
 DELETE FROM cost_span
  WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND days = :days AND first = :left;
 
--- name: forget_folded
+-- name: rebuild_forget_folded
 -- Everything is folded anew.
 DELETE FROM cost_folded;
 
--- name: forget_spans
+-- name: rebuild_forget_spans
 -- Everything is folded anew.
 DELETE FROM cost_span;
 

@@ -38,8 +38,8 @@ def one_slice() -> Steps:
     step, tenant, place, task = begun[0]
     if step in ("begin", "week"):
         if step == "begin":
-            yield "forget_folded", {}
-            yield "forget_spans", {}
+            yield "rebuild_forget_folded", {}
+            yield "rebuild_forget_spans", {}
         at = _BEFORE if step == "begin" else (place + 1) * WEEK
         found = yield "rebuild_next", {"tenant": tenant, "at": at}
         if found:
