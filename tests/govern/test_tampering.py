@@ -30,6 +30,8 @@ PASSING = {
     "chore": "what is to be done next: what it does is recorded",
     "cooldown": "how long a provider's limit holds back work",
     "cost": "follows from other rows, but for sums of erased attempts",
+    "cost_folded": "which days of costs are summed to spans",
+    "cost_span": "follows from costs, and can be made anew",
     "data_key": "wrapped keys: a changed one opens nothing, and the store is refused",
     "feed_gap": "which cursors of readers are refused",
     "feed_start": "which cursors of readers are refused",

@@ -227,3 +227,28 @@ async def test_task_and_explanation_come_in_one_answer(client: Caller) -> None:
     assert (await client.get(f"/tasks/{task}", if_none_match=f'"{etag}"')).status == 304
     with_reasons = await client.get(f"/tasks/{task}?explain=true", if_none_match=f'"{etag}"')
     assert with_reasons.status == 200, "reasons change without the task"
+
+
+async def test_a_task_with_its_explanation_is_not_sent_again_until_one_of_them_changes(
+    client: Caller, fleet: Fleet
+) -> None:
+    task = await of_two(client)
+    explained = f"/tasks/{task}?explain=true"
+    first = (await client.get(explained)).headers["etag"]
+    tag = f'"{first}"'.replace('""', '"')
+
+    unchanged = await client.get(explained, if_none_match=tag)
+    assert (unchanged.status, unchanged.headers["etag"]) == (304, first)
+    assert (await client.get(f"/tasks/{task}", if_none_match=tag)).status == 200, "without an explanation it is another"
+
+    version = (await client.get(f"/tasks/{task}")).headers["etag"]
+    await fleet.bot("Executor", skills=["other"])  # which changes why it waits, and not the task
+    after = await client.get(explained, if_none_match=tag)
+    assert after.status == 200
+    assert after.headers["etag"] != first
+    assert (await client.get(f"/tasks/{task}")).headers["etag"] == version
+
+    tag = f'"{after.headers["etag"]}"'.replace('""', '"')
+    assert (await client.call("PATCH", f"/tasks/{task}", {"priority": 9}, headers={"if-match": tag})).status == 200
+    assert (await client.call("PATCH", f"/tasks/{task}", {"priority": 8}, headers={"if-match": tag})).status == 412
+    assert (await client.get(explained, if_none_match=tag)).status == 200

@@ -241,6 +241,8 @@ BROKEN = [
     ("doctor_costs", "UPDATE cost SET tokens = tokens + 1 WHERE part = 'bot'"),
     ("doctor_costs", "DELETE FROM cost WHERE part = 'label'"),
     ("doctor_costs", "UPDATE cost SET week = week + 1 WHERE part = 'day'"),
+    ("doctor_cost_spans", "INSERT INTO cost_span VALUES ('default', 'label', 1, 20000, 'team:a', 1, 1, 0, 1)"),
+    ("doctor_cost_spans", "UPDATE cost_folded SET past = past + 1"),
     ("doctor_pending", "UPDATE work SET pending = 2 WHERE status = 'BLOCKED'"),
     ("doctor_pending", "DELETE FROM edge WHERE child IN (SELECT id FROM work WHERE status = 'BLOCKED')"),
     ("doctor_counters", "UPDATE task SET n_open = n_open - 1 WHERE n_open > 0"),

@@ -109,6 +109,10 @@ DAMAGE = {
     ),
     "a title without words": ("DELETE FROM task_number WHERE n = 1", "the words of a title"),
     "used twice": ("UPDATE cost SET tokens = 2 * tokens", "sums of costs"),
+    "a span of no days": (
+        "INSERT INTO cost_span VALUES ('default', 'label', 1, 20000, 'team:a', 1, 1, 0, 1)",
+        "sums over spans of days",
+    ),
     "settled twice": ("UPDATE attempt SET settled = NULL", "what a budget has spent"),
     "a key too many": ("""UPDATE work SET limits = '[["k", 0]]' WHERE status = 'LEASED'""", "than it allows"),
     "key of nothing": ("INSERT INTO key_limit VALUES ('lim_x', 'default', 'k', 1, '{}', 1)", "a key counts what runs"),

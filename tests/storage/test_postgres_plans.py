@@ -18,7 +18,7 @@ from tests.support.postgres import PostgresServer
 ROWS = 100_000
 GROWING = {"ready", "work", "lease", "event", "timer", "task", "attempt", "payload", "edge", "audit_leaf", "message"}
 GROWING |= {"late_result", "feedback", "answered", "idempotency", "approval"}
-GROWING |= {"task_label", "label_count", "cost", "operation_item"}
+GROWING |= {"task_label", "label_count", "cost", "cost_span", "operation_item"}
 # Statements of starts, of clock changes and of tools, which read all rows.
 SELDOM = re.compile(
     r"set_back_|grace_|move_leases|forget_put_off|lease_times|next_due|all_|doctor_|audit_tenants|size_of_|rebuild_"
@@ -76,6 +76,8 @@ SELECT 'acme', 'k' || n % 10, 'v' || n % 5000, 'p' || n % 7, n / 10000, 1 FROM g
 INSERT INTO cost (tenant, part, day, name, party, week, cost_micro_usd, tokens, unpriced_tokens, attempts)
 SELECT 'acme', 'label', n / 500, 'k:' || n % 500, 'p' || n % 7, n / 3500, 1, 1, 0, 1
   FROM generate_series(1, {ROWS}) AS n ON CONFLICT DO NOTHING;
+INSERT INTO cost_span (tenant, part, days, first, name, cost_micro_usd, tokens, unpriced_tokens, attempts)
+SELECT 'acme', 'label', 1, n / 500, 'k:' || n % 500, 1, 1, 0, 1 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO operation_item (operation, place, task) SELECT 'opr_' || n / 1000, n, 'tsk_' || n / 10
   FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO approval (id, tenant, task, kind, opened_at, asked_by, question, choices, expires_at, subject_hash, state,

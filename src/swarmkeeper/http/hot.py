@@ -47,7 +47,14 @@ from swarmkeeper.http.intake.waiting import first_of
 from swarmkeeper.http.openapi import refuses, returns
 from swarmkeeper.http.queries import TaskQuery
 from swarmkeeper.http.responses import Json, encode
-from swarmkeeper.http.routers.task_views import changed_task, etag, read_task, versions
+from swarmkeeper.http.routers.task_views import (
+    bare_versions,
+    changed_task,
+    etag,
+    explained_task,
+    read_task,
+    versions,
+)
 from swarmkeeper.http.routing import HotRoute
 from swarmkeeper.reads import lease_views
 from swarmkeeper.reads.reading_thread import SMALL_BYTES, SMALL_ROWS, Reads
@@ -399,7 +406,8 @@ def _for_a_task(
 async def get_task(call: CurrentCall) -> Response:
     """Read a task, or wait for its outcome or its next change."""
     task_id, query = call.path_params["task_id"], call.query
-    known = versions(call.headers.get("if-none-match", ""))
+    etags = call.headers.get("if-none-match", "")
+    known = versions(etags)
     if "until" in query.model_fields_set and query.until == "change" and not known:
         raise Invalid(
             "to wait for a change, send If-None-Match",
@@ -407,7 +415,9 @@ async def get_task(call: CurrentCall) -> Response:
         )
     if query.wait_seconds > 0:
         await _wait(call, task_id, None if query.until == "final" else known)
-    shown, version = await read_task(call, task_id, known, explain=query.explain)
+    if query.explain:
+        return await explained_task(call, task_id, etags)
+    shown, version = await read_task(call, task_id, bare_versions(etags))
     if shown is None:
         return Response(None, 304, etag(version))
     return Json(shown, 200, etag(version))

@@ -193,6 +193,7 @@ CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck(6, "doctor_key_limits", "no more items of a key run than it allows, and its row counts them"),
     DoctorCheck(6, "doctor_key_lines", "each key counts those who wait for it, and somebody whose turn it is goes on"),
     DoctorCheck(6, "doctor_costs", "sums of costs are what attempts used (if not: store rebuild)"),
+    DoctorCheck(6, "doctor_cost_spans", "sums of costs over days are those of each day (if not: store rebuild)"),
     DoctorCheck(8, "doctor_ready", "each READY item is in its queue, with a time at which its wait ends"),
     DoctorCheck(
         8,

@@ -40,6 +40,99 @@ DELETE FROM task_label
  WHERE (tenant, label, created_at, task) IN
        (SELECT tenant, label, created_at, task FROM label_of_task WHERE task = :task);
 
+-- ---- sums over spans of days (derived/spans.py) -----------------------------------------------------------------------
+
+-- part: columns_of_span
+INSERT INTO cost_span (tenant, part, days, first, name, cost_micro_usd, tokens, unpriced_tokens, attempts);
+
+-- part: sums_of_span
+CAST(sum(cost_micro_usd) AS bigint), CAST(sum(tokens) AS bigint), CAST(sum(unpriced_tokens) AS bigint),
+CAST(sum(attempts) AS bigint);
+
+-- name: rebuild_awaited
+-- Whether everything is being made anew, which does not begin before this transaction ends.
+SELECT step FROM rebuild {locked};
+
+-- name: cost_folded
+-- The days that a tenant has spans of.
+SELECT first, past FROM cost_folded WHERE tenant = :tenant;
+
+-- name: first_day_of_costs
+-- One row; NULL if there are none.
+SELECT min(day) FROM cost WHERE tenant = :tenant AND part = 'day';
+
+-- name: last_day_of_costs
+-- One row; NULL if there are none.
+SELECT max(day) FROM cost WHERE tenant = :tenant AND part = 'day';
+
+-- name: next_tenant_with_costs
+-- One row; NULL if there is none.
+SELECT min(tenant) FROM cost WHERE tenant > :tenant;
+
+-- name: begin_folding
+-- With no day.
+INSERT INTO cost_folded (tenant, first, past) VALUES (:tenant, :first, :first);
+
+-- name: end_folding
+-- One day more.
+UPDATE cost_folded SET past = :past WHERE tenant = :tenant;
+
+-- name: fold_day
+-- A span of one day.
+{part columns_of_span}
+SELECT tenant, part, 1, day, name, {part sums_of_span}
+  FROM cost
+ WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND day = :day
+ GROUP BY tenant, part, day, name
+HAVING sum(attempts) <> 0;
+
+-- name: fold_two
+-- A span of two others, one after the other.
+{part columns_of_span}
+SELECT tenant, part, CAST(:days AS bigint), CAST(:first AS bigint), name, {part sums_of_span}
+  FROM cost_span
+ WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND days = :half AND first IN (:first, :middle)
+ GROUP BY tenant, part, name;
+
+-- name: first_roll
+-- A span of the first days.
+{part columns_of_span}
+SELECT tenant, part, CAST(:days AS bigint), CAST(:first AS bigint), name, {part sums_of_span}
+  FROM cost_span
+ WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND days = 1 AND first >= :first
+ GROUP BY tenant, part, name;
+
+-- name: roll
+-- The span one day on: with the day that came, and without the one that left.
+{part columns_of_span}
+SELECT tenant, part, CAST(:days AS bigint), :left + 1, name, {part sums_of_span}
+  FROM (SELECT tenant, part, name, cost_micro_usd, tokens, unpriced_tokens, attempts
+          FROM cost_span
+         WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND days = :days AND first = :left
+         UNION ALL
+        SELECT tenant, part, name, cost_micro_usd, tokens, unpriced_tokens, attempts
+          FROM cost_span
+         WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND days = 1 AND first = :came
+         UNION ALL
+        SELECT tenant, part, name, -cost_micro_usd, -tokens, -unpriced_tokens, -attempts
+          FROM cost_span
+         WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND days = 1 AND first = :left) AS rolled
+ GROUP BY tenant, part, name
+HAVING sum(attempts) <> 0;
+
+-- name: roll_off
+-- The span of the day before.
+DELETE FROM cost_span
+ WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND days = :days AND first = :left;
+
+-- name: rebuild_forget_folded
+-- Everything is folded anew.
+DELETE FROM cost_folded;
+
+-- name: rebuild_forget_spans
+-- Everything is folded anew.
+DELETE FROM cost_span;
+
 -- ---- made anew -------------------------------------------------------------------------------------------------------
 
 -- name: rebuild_begun

@@ -48,27 +48,60 @@ SELECT CAST(day AS text) AS name, CAST(sum(cost_micro_usd) AS bigint) AS cost_mi
  ORDER BY day
  LIMIT :limit;
 
+-- name: costs_folded
+-- The days that a tenant has sums of spans of; see core/tallies/covers.py.
+SELECT first, past FROM cost_folded WHERE tenant = :tenant;
+
+-- part: used_by_name
+-- From spans (each: 1 to add or -1 to subtract, days, first day), and from other days (each: the first and the last), and
+-- from a day alone, which the index has by name. If spans do not reach from :begun to :past any more, there are no rows.
+WITH span (sign, days, first) AS MATERIALIZED (
+    SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint), CAST(value ->> 2 AS bigint) FROM {pairs :spans} AS one
+), run (first, last) AS MATERIALIZED (
+    SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint) FROM {pairs :days} AS one
+)
+SELECT name, sign * cost_micro_usd AS cost_micro_usd, sign * tokens AS tokens, sign * unpriced_tokens AS unpriced_tokens,
+       sign * attempts AS attempts
+  FROM span
+ CROSS JOIN cost_span ON cost_span.tenant = :tenant AND cost_span.part = :part
+                     AND cost_span.days = span.days AND cost_span.first = span.first
+ UNION ALL
+SELECT name, cost_micro_usd, tokens, unpriced_tokens, attempts
+  FROM run
+ CROSS JOIN cost ON cost.tenant = :tenant AND cost.part = :part AND cost.day >= run.first AND cost.day <= run.last
+ WHERE CAST(:party AS text) IS NULL OR cost.party = :party
+ UNION ALL
+SELECT name, CAST(sum(cost_micro_usd) AS bigint), CAST(sum(tokens) AS bigint), CAST(sum(unpriced_tokens) AS bigint),
+       CAST(sum(attempts) AS bigint)
+  FROM cost
+ WHERE tenant = :tenant AND part = :part AND day = :alone AND (CAST(:party AS text) IS NULL OR party = :party)
+ GROUP BY name;
+
+-- part: spans_are_there
+(:past < 0 OR EXISTS (SELECT 1 FROM cost_folded
+                       WHERE cost_folded.tenant = :tenant AND cost_folded.first = :begun AND cost_folded.past = :past));
+
 -- name: costs_by_name
--- What attempts used, by bot, skill or label: the most first.
+-- What attempts used, by skill or label: the most first.
 SELECT name, CAST(sum(cost_micro_usd) AS bigint) AS cost_micro_usd, CAST(sum(tokens) AS bigint) AS tokens,
        CAST(sum(unpriced_tokens) AS bigint) AS unpriced_tokens, CAST(sum(attempts) AS bigint) AS attempts
-  FROM cost
- WHERE tenant = :tenant AND part = :part AND day >= :first AND day <= :last
-   AND (CAST(:party AS text) IS NULL OR party = :party)
+  FROM ({part used_by_name}) AS used
+ WHERE {part spans_are_there}
  GROUP BY name
+HAVING sum(attempts) <> 0
  ORDER BY sum(cost_micro_usd) DESC, sum(tokens) DESC, name
  LIMIT :limit;
 
 -- name: costs_by_bot
 -- The same for bots, by their names; the id of a bot that was removed.
-SELECT coalesce(bot.name, cost.name) AS name, CAST(sum(cost_micro_usd) AS bigint) AS cost_micro_usd,
+SELECT coalesce(bot.name, used.name) AS name, CAST(sum(cost_micro_usd) AS bigint) AS cost_micro_usd,
        CAST(sum(tokens) AS bigint) AS tokens, CAST(sum(unpriced_tokens) AS bigint) AS unpriced_tokens,
        CAST(sum(attempts) AS bigint) AS attempts
-  FROM cost LEFT JOIN bot ON bot.id = cost.name
- WHERE cost.tenant = :tenant AND cost.part = 'bot' AND cost.day >= :first AND cost.day <= :last
-   AND (CAST(:party AS text) IS NULL OR cost.party = :party)
- GROUP BY coalesce(bot.name, cost.name)
- ORDER BY sum(cost_micro_usd) DESC, sum(tokens) DESC, coalesce(bot.name, cost.name)
+  FROM ({part used_by_name}) AS used LEFT JOIN bot ON bot.id = used.name
+ WHERE {part spans_are_there}
+ GROUP BY coalesce(bot.name, used.name)
+HAVING sum(attempts) <> 0
+ ORDER BY sum(cost_micro_usd) DESC, sum(tokens) DESC, coalesce(bot.name, used.name)
  LIMIT :limit;
 
 -- ---- checks, as in checks.sql ------------------------------------------------------------------------------------------
@@ -144,6 +177,26 @@ SELECT 'costs of ' || tenant || ' by ' || part || ', day ' || day || ' ' || name
          WHERE part <> 'erased') AS counted
  WHERE NOT EXISTS (SELECT 1 FROM rebuild)
  GROUP BY tenant, part, day, name, party, week
+HAVING sum(cost) <> 0 OR sum(tokens) <> 0 OR sum(unpriced) <> 0 OR sum(attempts) <> 0
+ LIMIT :n;
+
+-- name: doctor_cost_spans
+-- 6: a sum of costs over a span of days that differs from those of its days.
+SELECT 'costs of ' || tenant || ' by ' || part || ', ' || days || ' days from day ' || first || ' ' || name AS subject
+  FROM (SELECT cost.tenant, cost.part, length.days,
+               CASE rolls WHEN 0 THEN cost.day / length.days * length.days ELSE folded.past - length.days END AS first,
+               cost.name, cost_micro_usd AS cost, tokens, unpriced_tokens AS unpriced, attempts
+          FROM cost_length AS length, cost_folded AS folded, cost
+         WHERE cost.tenant = folded.tenant AND cost.part IN ('bot', 'skill', 'label')
+           AND cost.day >= folded.first AND cost.day < folded.past
+           AND CASE rolls WHEN 0 THEN cost.day / length.days * length.days >= folded.first
+                                      AND cost.day / length.days * length.days + length.days <= folded.past
+                          ELSE folded.past - length.days >= folded.first AND folded.past - length.days <= cost.day END
+         UNION ALL
+        SELECT tenant, part, days, first, name, -cost_micro_usd, -tokens, -unpriced_tokens, -attempts
+          FROM cost_span) AS counted
+ WHERE NOT EXISTS (SELECT 1 FROM rebuild)
+ GROUP BY tenant, part, days, first, name
 HAVING sum(cost) <> 0 OR sum(tokens) <> 0 OR sum(unpriced) <> 0 OR sum(attempts) <> 0
  LIMIT :n;
 

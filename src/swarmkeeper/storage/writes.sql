@@ -249,6 +249,27 @@ DELETE FROM cost
  WHERE cost.tenant = :tenant AND cost.part = :part AND cost.day = :day AND cost.name = :name AND cost.party = :party
    AND cost.week = :week AND cost.attempts = 0;
 
+-- name: add_cost_span
+-- To all spans of a folded day.
+INSERT INTO cost_span (tenant, part, days, first, name, cost_micro_usd, tokens, unpriced_tokens, attempts)
+SELECT :tenant, :part, length.days,
+       CASE rolls WHEN 0 THEN :day / length.days * length.days ELSE folded.past - length.days END, :name,
+       sum(:cost_micro_usd), sum(:tokens), sum(:unpriced_tokens), sum(:attempts)
+  FROM cost_folded AS folded, cost_length AS length
+ WHERE folded.tenant = :tenant AND :day >= folded.first AND :day < folded.past
+   AND CASE rolls WHEN 0 THEN :day / length.days * length.days >= folded.first
+                              AND :day / length.days * length.days + length.days <= folded.past
+                  ELSE folded.past - length.days >= folded.first AND folded.past - length.days <= :day END
+ GROUP BY 1, 2, 3, 4, 5
+    ON CONFLICT (tenant, part, days, first, name) DO UPDATE
+   SET cost_micro_usd = cost_span.cost_micro_usd + excluded.cost_micro_usd, tokens = cost_span.tokens + excluded.tokens,
+       unpriced_tokens = cost_span.unpriced_tokens + excluded.unpriced_tokens,
+       attempts = cost_span.attempts + excluded.attempts;
+
+-- name: drop_cost_span
+-- The sums of no attempts, after some were taken out.
+{own};
+
 -- name: insert_task_label
 -- For the list of tasks. Two labels may read the same, since a key may hold a colon.
 INSERT INTO task_label (tenant, label, created_at, task)

@@ -59,6 +59,13 @@ class CostRow(NamedTuple):
     attempts: int
 
 
+class FoldedRow(NamedTuple):
+    """From which day on sums are kept over spans of days, and which day is the first that they do not reach."""
+
+    first: int
+    past: int
+
+
 @dataclass(frozen=True, slots=True)
 class TaskReads:
     """The reads of lists that begin with one set of tasks."""
@@ -99,10 +106,11 @@ LABEL_COUNTS = Read("label_counts", LabelCountRow, "tenant", "party", "first_key
 COUNTS_OF_LABELS = Read("counts_of_labels", LabelCountRow, "tenant", "party", "wanted")
 RARE_WORDS = Read("rare_words", WordRow, "tenant", "words")
 COUNTS_OF_MARKS = Read("counts_of_marks", MarkCountRow, "tenant", "wanted", "most")
-_DAYS = ("tenant", "party", "first", "last", "limit")
-COSTS_BY_DAY = Read("costs_by_day", CostRow, *_DAYS)
-COSTS_BY_NAME = Read("costs_by_name", CostRow, *_DAYS, "part")
-COSTS_BY_BOT = Read("costs_by_bot", CostRow, *_DAYS)
+COSTS_BY_DAY = Read("costs_by_day", CostRow, "tenant", "party", "first", "last", "limit")
+_OF_DAYS = ("tenant", "party", "part", "spans", "days", "alone", "begun", "past", "limit")
+COSTS_BY_NAME = Read("costs_by_name", CostRow, *_OF_DAYS)
+COSTS_BY_BOT = Read("costs_by_bot", CostRow, *_OF_DAYS)
+COSTS_FOLDED = Read("costs_folded", FoldedRow, "tenant")
 
 _SETS = (ALL, OPEN, ENDED, OWN, LABELLED, WORDED)
 _LISTS = [read for reads in _SETS for name in TaskReads.__slots__ if (read := getattr(reads, name)) is not None]

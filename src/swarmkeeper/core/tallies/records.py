@@ -29,6 +29,10 @@ LabelKey = tuple[str, str, str, str, int]  # tenant, key, value, party, week
 CostKey = tuple[str, str, int, str, str, int]  # tenant, part, day, name, party, week
 Spent = tuple[int, int, int, int]  # cost_micro_usd, tokens, unpriced_tokens, attempts
 
+# Days of the spans that costs are summed over: of those that begin at each multiple of their length, and of those that
+# end with the last whole day. The view `cost_length` of each store says the same.
+SPAN_DAYS = (1, 2, 4, 8, 16, 32, 64, 128)
+ROLLING_DAYS = (6, 29, 89)
 # What costs are split by. `ERASED` has the sums of attempts that have left.
 BY_DAY, BY_BOT, BY_SKILL, BY_LABEL, ERASED = "day", "bot", "skill", "label", "erased"
 _MARK = "\x1f"

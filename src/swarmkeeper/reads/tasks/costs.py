@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 from swarmkeeper.core.errors import Invalid, PermissionDenied
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.named_reads import fetch
 from swarmkeeper.core.ports import Reader, Rules
-from swarmkeeper.core.tallies.reads import COSTS_BY_BOT, COSTS_BY_DAY, COSTS_BY_NAME, CostRow
+from swarmkeeper.core.tallies.covers import cover
+from swarmkeeper.core.tallies.reads import COSTS_BY_BOT, COSTS_BY_DAY, COSTS_BY_NAME, COSTS_FOLDED, CostRow
 from swarmkeeper.core.tallies.records import BY_BOT, BY_DAY, DAY
 from swarmkeeper.reads.views import View
 
@@ -17,6 +20,8 @@ NAMES_MAX = 500
 DAYS_MAX = 366
 DAYS_DEFAULT = 30
 _FIRST_DAY = date(1970, 1, 1)
+_NO_DAY = -1
+_NO_SPANS = 0, 0  # from a day to itself
 
 
 class CostQueries:
@@ -40,7 +45,7 @@ class CostQueries:
         if not 0 <= until - since < DAYS_MAX:
             allowed = f"must be up to {DAYS_MAX - 1} days before the last day"
             raise Invalid("no such days", details=(("/query/from", "range", allowed),))
-        asked = {
+        asked: dict[str, Any] = {
             "tenant": principal.tenant,
             "party": principal.party if principal.sees_own else None,
             "first": since,
@@ -49,10 +54,8 @@ class CostQueries:
         days = await fetch(self._reader, COSTS_BY_DAY, **asked, limit=DAYS_MAX)
         if by == BY_DAY:
             found = [row._replace(name=_day(int(row.name))) for row in days]
-        elif by == BY_BOT:
-            found = await fetch(self._reader, COSTS_BY_BOT, **asked, limit=NAMES_MAX + 1)
         else:
-            found = await fetch(self._reader, COSTS_BY_NAME, **asked, part=by, limit=NAMES_MAX + 1)
+            found = await self._by_name(by, principal.tenant, asked["party"], since, until)
         return {
             "by": by,
             "first_day": _day(since),
@@ -61,6 +64,21 @@ class CostQueries:
             "total": {name: sum(getattr(row, name) for row in days) for name in CostRow._fields[1:]},
             "more": len(found) > NAMES_MAX,
         }
+
+    async def _by_name(self, part: str, tenant: str, party: str | None, first: int, last: int) -> list[CostRow]:
+        read = COSTS_BY_BOT if part == BY_BOT else COSTS_BY_NAME
+        asked: dict[str, Any] = {"tenant": tenant, "party": party, "part": part, "limit": NAMES_MAX + 1}
+        while True:
+            # Spans are sums for all parties.
+            reach = await fetch(self._reader, COSTS_FOLDED, tenant=tenant) if party is None else []
+            begun, past = reach[0] if reach else _NO_SPANS
+            spans, days = cover(first, last, begun=begun, past=past)
+            alone, days = (days[-1][0], days[:-1]) if days and days[-1][0] == days[-1][1] else (_NO_DAY, days)
+            given = {"begun": begun, "past": past if spans else -1, "spans": json.dumps(spans)}
+            given |= {"days": json.dumps(days), "alone": alone}
+            found = await fetch(self._reader, read, **asked, **given)
+            if found or not spans or await fetch(self._reader, COSTS_FOLDED, tenant=tenant) == reach:
+                return found
 
 
 def _day(number: int) -> str:

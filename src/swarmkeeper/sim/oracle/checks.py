@@ -305,6 +305,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(4, "a task is listed by its labels, skills and errors", _doctor("doctor_labels")),
     Invariant(4, "the words of a title are found", _doctor("doctor_words")),
     Invariant(6, "sums of costs are what attempts used", _doctor("doctor_costs")),
+    Invariant(6, "sums over spans of days are those of their days", _doctor("doctor_cost_spans")),
     Invariant(
         8,
         "a task has a deadline timer exactly if it has a deadline",

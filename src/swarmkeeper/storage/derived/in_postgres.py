@@ -19,7 +19,7 @@ from swarmkeeper.storage.postgres.outbox import unpacked
 
 # The table of steps comes first: two that make everything anew take turns. The locks are taken before anything is read,
 # so that all statements see the state after them.
-_LOCK = "LOCK TABLE rebuild, task_count, label_count, cost IN EXCLUSIVE MODE"
+_LOCK = "LOCK TABLE rebuild, task_count, label_count, cost, cost_span, cost_folded IN EXCLUSIVE MODE"
 _NOTHING = frozenset({"words_begin", "words_of", "words_end"})
 
 

@@ -12,6 +12,7 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from swarmkeeper.core.tallies.records import WEEK
+from swarmkeeper.storage.derived import spans
 
 Steps = Generator[tuple[str, Mapping[str, Any]], list[Any], bool]
 
@@ -36,6 +37,9 @@ def one_slice() -> Steps:
         return False
     step, tenant, place, task = begun[0]
     if step in ("begin", "week"):
+        if step == "begin":
+            yield "rebuild_forget_folded", {}
+            yield "rebuild_forget_spans", {}
         at = _BEFORE if step == "begin" else (place + 1) * WEEK
         found = yield "rebuild_next", {"tenant": tenant, "at": at}
         if found:
@@ -58,6 +62,8 @@ def one_slice() -> Steps:
         if len(found) < TASKS:  # later ones have their labels and words already
             yield _goes_on("sweep", "", 0)
         return True
+    if step == "span":
+        return (yield from _spans(tenant))
     for statement in _SWEEPS:
         yield statement, {}
     wrong = yield "rebuild_wrong_labels", {"n": WRONG}
@@ -66,6 +72,19 @@ def one_slice() -> Steps:
     if len(wrong) == WRONG:
         return True
     yield "words_end", {}
+    yield _goes_on("span", "", 0)
+    return True
+
+
+def _spans(tenant: str) -> Steps:
+    """Fold a day of this tenant's costs; or go on to the next tenant."""
+    ((last,),) = yield "last_day_of_costs", {"tenant": tenant}
+    if last is not None and (yield from spans.one_day(tenant, last)) < last:
+        return True
+    ((following,),) = yield "next_tenant_with_costs", {"tenant": tenant}
+    if following is not None:
+        yield _goes_on("span", following, 0)
+        return True
     yield "rebuild_ends", {}
     return False
 

@@ -50,11 +50,18 @@ def summed(told: Iterable[Sequence[Sequence[Sequence[Any]]]]) -> tuple[list[Row]
     return counts, by_label, costs
 
 
-def writes_of(counts: list[Row], by_label: list[Row], costs: list[Row]) -> Writes:
-    """Return the statements for these rows. What is at nothing afterwards is removed: names may tell of persons."""
+def writes_of(counts: list[Row], by_label: list[Row], costs: list[Row], late: Sequence[Row] = ()) -> Writes:
+    """Return the statements for these rows. What is at nothing afterwards is removed: names may tell of persons.
+
+    Args:
+        late: those of costs that may belong to spans of days, too; see spans.py.
+    """
     writes: Writes = [("add_task_count", counts), ("add_label_count", by_label), ("add_cost", costs)]
     writes.append(("drop_label_count", [row[:-1] for row in by_label if row[-1] < 0]))
     writes.append(("drop_cost", [row[:6] for row in costs if row[-1] < 0]))
+    if late:
+        writes.append(("add_cost_span", list(late)))
+        writes.append(("drop_cost_span", [row[:4] for row in late if row[-1] < 0]))
     return [write for write in writes if write[1]]
 
 

@@ -65,6 +65,7 @@ _TALLIES: Mapping[str, dict[str, str]] = {
     | {"week": "bigint", "number": "bigint"},
     "label_count": dict.fromkeys(("tenant", "key", "value", "party"), "text") | {"week": "bigint", "number": "bigint"},
     "cost": _KEY_OF_COST | _AMOUNTS,
+    "cost_span": _KEY_OF_COST | _AMOUNTS,
     "task_label": {"tenant": "text", "label": "text", "created_at": "bigint", "task": "text"},
 }
 _TARGET = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
@@ -149,7 +150,11 @@ def _arrays(typed: Mapping[str, str]) -> str:
 def _with_given(sql: str, given: str) -> str:
     """Return the statement with `given` as the source of its parameters."""
     if sql.startswith("INSERT"):
-        sql = _VALUES.sub(lambda match: f"SELECT {match[1]} FROM {given}", sql, count=1)
+        sql, is_found = _VALUES.subn(lambda match: f"SELECT {match[1]} FROM {given}", sql, count=1)
+        if not is_found:
+            sql = sql.replace(" FROM ", f" FROM {given}, ", 1)
+    elif " USING " in sql:
+        sql = sql.replace(" USING ", f" USING {given}, ", 1)
     else:
         source = "USING" if sql.startswith("DELETE") else "FROM"
         sql = sql.replace("WHERE", f"{source} {given} WHERE", 1)

@@ -31,6 +31,7 @@ from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.core.rules import tree
 from swarmkeeper.storage import rows
 from swarmkeeper.storage.derived import saving
+from swarmkeeper.storage.derived.spans import Folded
 from swarmkeeper.storage.postgres.connections import close, translated_errors
 from swarmkeeper.storage.postgres.execution import Execution
 from swarmkeeper.storage.postgres.outbox import Told, unpacked
@@ -85,6 +86,7 @@ async def place_turn(
     filled: bool = False,
     near: set[str] | None = None,
     numbered: NumberedEvents | None = None,
+    folded: Folded | None = None,
 ) -> int:
     """Number the first rows of the outbox, and return how many they were.
 
@@ -93,7 +95,9 @@ async def place_turn(
         filled: there are some, so that it is not worth asking first.
         near: the tenants of the last turn, which this one most likely needs, too; then those of this turn.
         numbered: gets the events that the sequencer has numbered.
+        folded: what is known of sums over days.
     """
+    folded = folded or Folded()
     near = set() if near is None else near
     numbered = NumberedEvents() if numbered is None else numbered
     with translated_errors():
@@ -101,12 +105,14 @@ async def place_turn(
         if not filled and await execution.value("newest_outbox") is None:
             return 0
         if owns:
-            return await _place_first(execution, near, numbered)
+            return await _place_first(execution, near, numbered, folded)
         async with connection.transaction():
-            return await _place_first(execution, near, numbered) if await connection.fetchval(_OWN_FOR_NOW) else 0
+            return (
+                await _place_first(execution, near, numbered, folded) if await connection.fetchval(_OWN_FOR_NOW) else 0
+            )
 
 
-async def _place_first(execution: Execution, near: set[str], numbered: NumberedEvents) -> int:
+async def _place_first(execution: Execution, near: set[str], numbered: NumberedEvents, folded: Folded) -> int:
     taken, ((last,),), trees = await execution.fetch_together(
         [
             ("first_outbox", {"limit": ROWS_MAX}),
@@ -124,7 +130,12 @@ async def _place_first(execution: Execution, near: set[str], numbered: NumberedE
     near.clear()
     near.update(tenants)
     known = {row[0]: rows.AUDIT_TREE.from_row(row) for row in map(tuple, trees) if row[0] in tenants}
-    writes, drops = _placing(told, last, taken[0][2], dict.fromkeys(sorted(tenants)) | known)
+    tallies = saving.summed(part for one in told for part in one.tallies)
+    if folded.due(tallies[2]):
+        async with execution.connection.transaction():
+            await execution.run(folded.before(tallies[2]))
+    summed = saving.writes_of(*tallies, folded.late(tallies[2]))
+    writes, drops = _placing(told, last, taken[0][2], dict.fromkeys(sorted(tenants)) | known, summed)
     writes.append(("delete_outbox", [(number,) for number, *_ in taken]))
     events = writes[0][1]
     if drops:
@@ -142,7 +153,7 @@ async def _place_first(execution: Execution, near: set[str], numbered: NumberedE
 
 
 def _placing(
-    told: list[Told], last: int, until: int, trees: dict[str, tree.AuditTree | None]
+    told: list[Told], last: int, until: int, trees: dict[str, tree.AuditTree | None], tallies: saving.Writes
 ) -> tuple[saving.Writes, saving.Writes]:
     """Return the statements that write what was told with its numbers, and those that follow them.
 
@@ -150,6 +161,7 @@ def _placing(
         last: the last number that an event has.
         until: when the rows were read: all that was committed before has its numbers then.
         trees: of all tenants that were told of; None: it has none yet.
+        tallies: the statements for counts and sums.
     """
     events = [tuple(event) for one in told for event in one.events]
     _check_sequences(events)
@@ -157,7 +169,6 @@ def _placing(
     leaves = [rows.AUDIT_LEAF.from_row(leaf) for one in told for leaf in one.leaves]
     placed, grown = tree.place(trees, leaves)
     counts = _summed(one.counts for one in told)
-    tallies = saving.writes_of(*saving.summed(part for one in told for part in one.tallies))
     alive = [one.alive_at for one in told if one.alive_at is not None]
     numbers = [("pos", last + len(events)), ("sequenced_until", until)]
     writes: saving.Writes = [
@@ -204,6 +215,7 @@ class Sequencer:
         self._waiting: list[asyncio.Future[bool]] = []  # for the end of a turn that has not begun
         self._awaited = asyncio.Event()  # somebody waits so
         self._near: set[str] = set()  # the tenants of the last turn
+        self._folded = Folded()
         self.numbered_events = NumberedEvents()
         self.on_numbered: Callable[[], Awaitable[None]] = _nobody
         self.followed: Callable[[], bool] = lambda: True  # whether somebody waits for events as they are committed
@@ -274,6 +286,7 @@ class Sequencer:
                 while not await connection.fetchval(_OWN):  # another replica is the sequencer
                     await Execution(connection).value("end_frozen_sequencer", microseconds=_FROZEN)
                     await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
+            self._folded.forget()  # another replica may have folded more
             self.owns = True
             idle = _SECONDS_IDLE_MIN
             while True:
@@ -300,7 +313,7 @@ class Sequencer:
         began = asyncio.get_running_loop().time()
         is_numbered = found_any = False
         try:
-            given: dict[str, Any] = {"owns": True, "filled": filled, "near": self._near}
+            given: dict[str, Any] = {"owns": True, "filled": filled, "near": self._near, "folded": self._folded}
             while (placed := await place_turn(connection, **given, numbered=self.numbered_events)) == ROWS_MAX:
                 found_any = True
             is_numbered = True

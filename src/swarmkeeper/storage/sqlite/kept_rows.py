@@ -21,6 +21,7 @@ from typing import Any
 from swarmkeeper.core.model import Edge, LeaseRecord, TaskRecord, Tenant, Work
 from swarmkeeper.core.ports import Changes, Key
 from swarmkeeper.core.states import Kind
+from swarmkeeper.storage.derived.spans import Folded
 from swarmkeeper.storage.rows import to_json
 
 Row = tuple[Any, ...]
@@ -178,6 +179,7 @@ class KeptRows:
         self._put = 0  # rows put since the last `trim`
         self._to_come: list[Key] = []  # see next_items
         self.lease_timers = LeaseTimers()
+        self.folded = Folded()
 
     def __len__(self) -> int:
         return len(self._young) + sum(key not in self._young for key in self._old)
@@ -234,6 +236,7 @@ class KeptRows:
     def clear(self) -> None:
         self._begin_generation()
         self._begin_generation()
+        self.folded.forget()
 
     def trim(self) -> None:
         """Keep within the bound. Call this only between transactions, so that a row stays one object within each."""

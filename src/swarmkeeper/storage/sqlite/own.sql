@@ -262,3 +262,12 @@ SELECT 'words of no task: ' || size.id
                                   LEFT JOIN task ON task.id = task_number.task
  WHERE task.id IS NULL AND NOT EXISTS (SELECT 1 FROM rebuild)
  LIMIT :n;
+
+-- name: drop_cost_span
+DELETE FROM cost_span
+ WHERE (tenant, part, days, first, name) IN (
+           SELECT :tenant, :part, days, :day / days * days, :name FROM cost_length WHERE rolls = 0
+            UNION ALL
+           SELECT :tenant, :part, days, folded.past - days, :name
+             FROM cost_length, cost_folded AS folded WHERE rolls = 1 AND folded.tenant = :tenant)
+   AND attempts = 0;

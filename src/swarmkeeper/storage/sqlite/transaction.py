@@ -179,7 +179,9 @@ class SqliteTransaction:
 
     def _save_tallies(self, changes: Changes) -> None:
         if changes.task_counts or changes.label_counts or changes.costs:
-            for name, counts in saving.writes_of(*saving.given(changes)):
+            given, folded = saving.given(changes), self._kept.folded
+            run(self._connection.execute, folded.before(given[2]))
+            for name, counts in saving.writes_of(*given, folded.late(given[2])):
                 self._insert(name, counts)
 
     def _save_leases(self, changes: Changes) -> None:

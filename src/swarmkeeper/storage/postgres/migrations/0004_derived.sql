@@ -98,3 +98,30 @@ SELECT tenant, (chr(31) || 'failure:' || (CAST(failure AS json) ->> 'code')) COL
  WHERE failure IS NOT NULL
  UNION ALL
 SELECT tenant, label, created_at, task FROM mark_of_item;
+
+-- Sums of costs over spans of days, so that a sum over many days reads few rows. See storage/derived/spans.py.
+CREATE TABLE cost_span (
+    tenant          text COLLATE "C" NOT NULL,
+    part            text COLLATE "C" NOT NULL,
+    days            bigint NOT NULL,  -- how many
+    first           bigint NOT NULL,  -- of these days
+    name            text COLLATE "C" NOT NULL,
+    cost_micro_usd  bigint NOT NULL,
+    tokens          bigint NOT NULL,
+    unpriced_tokens bigint NOT NULL,
+    attempts        bigint NOT NULL,
+    PRIMARY KEY (tenant, part, days, first, name)
+) WITH (fillfactor = 90);
+
+-- From which day on a tenant has spans, and which day is the first that they do not reach.
+CREATE TABLE cost_folded (
+    tenant text COLLATE "C" PRIMARY KEY,
+    first  bigint NOT NULL,
+    past   bigint NOT NULL
+);
+
+-- How many days spans have. Some begin at each multiple of it; of the others there is one, which ends with the last day.
+CREATE VIEW cost_length (days, rolls) AS
+SELECT CAST(days AS bigint), rolls
+  FROM (VALUES (1, 0), (2, 0), (4, 0), (8, 0), (16, 0), (32, 0), (64, 0), (128, 0), (6, 1), (29, 1), (89, 1))
+       AS length (days, rolls);
