@@ -14,10 +14,9 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
 
-from swarmkeeper.core.decide.retention import ERASE
 from swarmkeeper.core.model import AuditLeaf
 from swarmkeeper.core.ports import Reader, Rules
-from swarmkeeper.core.retention import WHOLE_TENANT
+from swarmkeeper.core.retention import ERASE, WHOLE_TENANT
 from swarmkeeper.core.rules.tree import AuditTree
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, AttemptOutcome, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.engine.engine_time import APART

@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from swarmkeeper.core.decide.anchors import PAYLOAD, TABLES, AnchoredTable, is_passing
-from swarmkeeper.core.decide.retention import ERASE
 from swarmkeeper.core.model import Tenant
 from swarmkeeper.core.named_reads import fetch
 from swarmkeeper.core.operations.records import ItemRow, OperationRecord, hash_of_items
 from swarmkeeper.core.ports import Read, Reader
+from swarmkeeper.core.retention import ERASE
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.anchors import hash_of
 from swarmkeeper.reads.audit_queries import text_of
