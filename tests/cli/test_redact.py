@@ -94,7 +94,7 @@ def test_explain_names_the_rule_and_the_stage_of_each_match(typed: Any) -> None:
         ("github-token", "nothing", "the text has none of its keywords: ghp_, gho_, ghu_, ghs_, ghr_, github_pat_"),
         ("github-token", "ghp_short", "its pattern does not match"),
         ("card", "é 4111 1111 1111 1112", "2..21 does not pass the check 'luhn'"),
-        ("aws-secret-key", "aws_secret_access_key = " + "a" * 40, "24..64 has an entropy of 0.00 bits a character"),
+        ("aws-secret-key", "aws_secret_access_key = " + "ab" * 20, "24..64 has an entropy of 1.00 bits a character"),
         ("password-pair", "password=${HERE}", "9..16 only stands for a secret"),
         ("password-pair", "password=[redacted:email]", "9..25 is a placeholder"),
         ("password-pair", f"password={TOKEN}", "9..49 is found, but an earlier rule claims it"),
