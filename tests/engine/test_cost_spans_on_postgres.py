@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engine.test_cost_spans import *  # noqa: F403
-from tests.support.postgres import server
 from tests.support.postgres_harness import PostgresHarness, harness
 
 
 @pytest.fixture
 def swarm() -> Iterator[PostgresHarness]:
-    yield from harness(server().new_store())
+    yield from harness()

@@ -12,7 +12,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from swarmkeeper import files
@@ -93,7 +93,7 @@ class ServerProcess:
         self.url = json.loads(line)["url"]
         self._port = urlsplit(self.url).port or 0
 
-    async def _run(self, arguments: Sequence[str], log: IO[bytes] | None) -> Process:
+    async def _run(self, arguments: Sequence[str], log: TextIO | None) -> Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
