@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from swarmkeeper.core.errors import RateLimited
+from swarmkeeper.core.model import Principal
 from tests.acceptance.server import Caller, Server
 from tests.browser.place import RealTown, drive, drive_at, furnish, subtask
 
@@ -50,13 +52,20 @@ def test_a_browser_that_lacks_much_shows_and_does_the_same(town: RealTown) -> No
 
 
 def test_all_that_is_shown_is_read_again_when_a_lost_stream_is_back(town: RealTown) -> None:
-    async def cut() -> None:
-        town.swarm.changes._stop()
+    changes = town.swarm.changes
 
-    steps = {
-        "cut the stream": lambda: town.run(cut()),
-        "a person comes": lambda: town.admin.ok("/persons", {"name": "Ada"}),
-    }
+    def refuse(by: Principal) -> None:
+        raise RateLimited("no stream now", retry_after=1)
+
+    async def cut() -> None:
+        changes.check = refuse  # type: ignore[method-assign]
+        changes._stop()
+
+    def mend() -> None:
+        town.admin.ok("/persons", {"name": "Ada"})
+        del changes.check
+
+    steps = {"cut the stream": lambda: town.run(cut()), "a person comes, and streams": mend}
     drive("reads_all_again_when_the_stream_is_back", town, steps=steps)
 
 

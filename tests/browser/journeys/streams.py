@@ -114,13 +114,12 @@ def reads_all_again_when_the_stream_is_back(context: BrowserContext) -> None:
         at(page, "settings?part=persons")
         settled(page)
         expect(page.locator(".dot")).to_have_text("live")
-        page.wait_for_timeout(600)  # so that it is read at once when the stream is lost
-        let_happen("cut the stream")
+        with page.expect_response(lambda answer: "/persons" in answer.url):  # it looks whether the server is away
+            let_happen("cut the stream")
         expect(page.locator(".dot")).to_have_text("each 3 s")
-        page.wait_for_timeout(300)
-        let_happen("a person comes")
+        let_happen("a person comes, and streams")
         expect(page.locator(".dot")).to_have_text("live")
-        expect(page.locator("tbody tr", has_text="Ada")).to_be_visible(timeout=5_000)
+        expect(page.locator("tbody tr", has_text="Ada")).to_be_visible(timeout=10_000)
 
 
 def _shown(page: Page) -> list[list[str]]:
