@@ -111,15 +111,17 @@ def reads_all_again_when_the_stream_is_back(context: BrowserContext) -> None:
     """Also what no change tells of, and what else is read each half minute."""
     with watched(context) as page:
         sign_in(page)
-        at(page, "settings?part=persons")
+        at(page, "settings")
         settled(page)
         expect(page.locator(".dot")).to_have_text("live")
-        with page.expect_response(lambda answer: "/persons" in answer.url):  # it looks whether the server is away
+        sessions = page.get_by_role("region", name="Sessions").locator("tbody tr")
+        expect(sessions).to_have_count(1)
+        with page.expect_response(lambda answer: "/sessions" in answer.url):  # it looks whether the server is away
             let_happen("cut the stream")
         expect(page.locator(".dot")).to_have_text("each 3 s")
-        let_happen("a person comes, and streams")
+        let_happen("somebody signs in, and streams")
         expect(page.locator(".dot")).to_have_text("live")
-        expect(page.locator("tbody tr", has_text="Ada")).to_be_visible(timeout=10_000)
+        expect(sessions).to_have_count(2, timeout=10_000)
 
 
 def _shown(page: Page) -> list[list[str]]:
