@@ -68,9 +68,12 @@ function imported(text) {
   return lines.join("") + rest.replace(/(?<![.\w$])[\w$]+/g, (word) => same.get(word) ?? word);
 }
 
+/** Break long lines between elements, so that a review sees what has changed. */
+const readable = (text) => text.replace(/^( *).{160,}$/gm, (line, indent) => line.replaceAll(", el(", `,\n${indent}el(`));
+
 async function make(entry, file) {
   const { outputFiles: [made] } = await build({ ...common, entryPoints: [entry], write: false, plugins: [elsewhere(`./${file}`)], minify: file === "runtime.js" });
-  await writeFile(join(out, file), imported(made.text));
+  await writeFile(join(out, file), file === "runtime.js" ? made.text : readable(imported(made.text)));
 }
 
 await rm(out, { recursive: true, force: true });
@@ -79,7 +82,10 @@ await make("src/main.tsx", "app.js");
 for (const file of new Set(home.values())) if (file !== "./app.js") await make(`src/files/${basename(file, ".js")}.ts`, basename(file));
 for (const module of later) await make(module, `${basename(module, ".tsx")}.js`);
 for (const worker of ["worker", "tree"]) await build({ ...common, entryPoints: [`src/${worker}.ts`], outfile: join(out, `${worker}.js`) });
-await build({ bundle: true, logLevel: "warning", absWorkingDir: here, entryPoints: ["src/style/app.css"], outfile: join(out, "app.css") });
+// One file of all styles, as they are written: a rule is a line.
+const style = await text("style/app.css");
+const parts = await Promise.all(named(style, /@import "([^"]+)";\n/g).map((path) => text(join("style", path))));
+await writeFile(join(out, "app.css"), [...parts, style.replace(/@import [^\n]*\n/g, "")].join("").replace(/\/\*[^]*?\*\/\n*/g, ""));
 for (const file of ["index.html", "icon.svg"]) await copyFile(join(here, "src", file), join(out, file));
 const licences = [];
 for (const each of ["preact", "@preact/signals", "@preact/signals-core"]) {

@@ -646,7 +646,11 @@ var Glyph = ({ tone }) => el("svg", { class: `glyph tone-${tone}`, viewBox: "0 0
 var State = ({ look }) => el("span", { class: `state tone-${look.tone}` }, el(Glyph, { tone: look.tone }), " ", look.word);
 function Progress({ done, total, failed: failed2 = 0, use }) {
   const part = (n) => total ? 100 * Math.min(n, total) / total : 0;
-  return el("span", { class: "progress" }, el("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, el("rect", { class: "track", width: "100", height: "6" }), el("rect", { class: use ? "load" : "done", width: part(done), height: "6" }), el("rect", { class: "failed", x: part(done), width: part(failed2), height: "6" })), total ? `${done}/${total}` : "–");
+  return el("span", { class: "progress" },
+  el("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
+  el("rect", { class: "track", width: "100", height: "6" }),
+  el("rect", { class: use ? "load" : "done", width: part(done), height: "6" }),
+  el("rect", { class: "failed", x: part(done), width: part(failed2), height: "6" })), total ? `${done}/${total}` : "–");
 }
 var Labels = ({ labels }) => el(Fragment, null, Object.entries(labels).map(([name, value]) => el("span", { class: "label", key: name }, safe(name), ":", safe(value))));
 function Command({ text }) {
@@ -663,7 +667,9 @@ function Command({ text }) {
       say("Selected: copy it with the keys of your system.");
     }
   }
-  return el("span", { class: "command" }, el("code", { ref: code }, safe(text)), el("button", { type: "button", class: "small", onClick: () => void copy(), "aria-label": `Copy: ${text}` }, copied ? "copied" : "copy"));
+  return el("span", { class: "command" },
+  el("code", { ref: code }, safe(text)),
+  el("button", { type: "button", class: "small", onClick: () => void copy(), "aria-label": `Copy: ${text}` }, copied ? "copied" : "copy"));
 }
 var Key = ({ children }) => el("kbd", null, children);
 function When({ time }) {
@@ -675,18 +681,27 @@ function Ago({ time }) {
 var Skeleton = ({ rows }) => el("div", { class: "skeleton", "aria-hidden": "true" }, Array.from({ length: rows }, (_, row) => el("i", { key: row, class: `w${row * 7 % 4}` })));
 function Trouble({ read: read2, what }) {
   if (read2.error) return el(Refused, { error: read2.error, what, stale: read2.data !== void 0, at: read2.at });
-  if (read2.data === void 0 && read2.slow) return el(Fragment, null, el("p", { class: "hidden-text", role: "status" }, "Reading ", what, "."), el(Skeleton, { rows: 8 }));
+  if (read2.data === void 0 && read2.slow) return el(Fragment, null,
+  el("p", { class: "hidden-text", role: "status" }, "Reading ", what, "."),
+  el(Skeleton, { rows: 8 }));
   return null;
 }
 function Refused({ error, what, stale, at }) {
   if (error.disconnected && stale) return null;
-  return el("div", { class: `trouble ${error.forbidden ? "forbidden" : ""}`, role: "alert" }, el("strong", null, error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `${what.replace("the ", "No such ").replace(/s$/, "")}.` : `${what[0].toUpperCase()}${what.slice(1)} cannot be read.`), " ", safe(error.message), " ", el("code", null, error.code), stale && el(Fragment, null, " What is below was read ", el(When, { time: new Date(at).toISOString() }), "."));
+  return el("div", { class: `trouble ${error.forbidden ? "forbidden" : ""}`, role: "alert" },
+  el("strong", null, error.forbidden ? `You may not see ${what}.` : error.status === 404 ? `${what.replace("the ", "No such ").replace(/s$/, "")}.` : `${what[0].toUpperCase()}${what.slice(1)} cannot be read.`), " ", safe(error.message), " ",
+  el("code", null, error.code), stale && el(Fragment, null, " What is below was read ",
+  el(When, { time: new Date(at).toISOString() }), "."));
 }
-var NotDone = ({ error }) => el("div", { class: "trouble", role: "alert" }, el("strong", null, "Not done."), " ", safe(error.message), " ", el("code", null, error.code));
+var NotDone = ({ error }) => el("div", { class: "trouble", role: "alert" },
+el("strong", null, "Not done."), " ", safe(error.message), " ",
+el("code", null, error.code));
 function Disconnected() {
   if (connection.value.live) return null;
   const left = Math.max(0, Math.ceil((connection.value.retryAt - now.value) / 1e3));
-  return el("div", { class: "disconnected" }, el(Glyph, { tone: "bad" }), " The server does not answer. ", left > 0 ? `Next try in ${left} s.` : "Trying now.", " Actions are off until then.", " ", el("button", { type: "button", class: "small", onClick: tryNow }, "Try now"));
+  return el("div", { class: "disconnected" },
+  el(Glyph, { tone: "bad" }), " The server does not answer. ", left > 0 ? `Next try in ${left} s.` : "Trying now.", " Actions are off until then.", " ",
+  el("button", { type: "button", class: "small", onClick: tryNow }, "Try now"));
 }
 function Act({ action, run: run2, submits, children, kind, busy, keys }) {
   const why = whyNot(action);
@@ -695,7 +710,8 @@ function Act({ action, run: run2, submits, children, kind, busy, keys }) {
 function Value({ value, name }) {
   const [whole2, setWhole] = useState(false);
   const shown = head(value, whole2 ? 1 << 20 : 16 * 1024);
-  return el("div", { class: "value" }, el("pre", { tabIndex: 0, role: "region", "aria-label": name }, shown.text), shown.cut && !whole2 && el("button", { type: "button", class: "small", onClick: () => setWhole(true) }, "Show more"));
+  return el("div", { class: "value" },
+  el("pre", { tabIndex: 0, role: "region", "aria-label": name }, shown.text), shown.cut && !whole2 && el("button", { type: "button", class: "small", onClick: () => setWhole(true) }, "Show more"));
 }
 function Dialog({ title, close, children, bare: bare2, ahead: ahead2 }) {
   const box = useRef(null);
@@ -752,8 +768,14 @@ function useAct() {
   return { busy, problem: problem2, run: run2 };
 }
 var Fact = ({ name, children }) => el("div", null, el("dt", null, name), el("dd", null, children));
-var Table = ({ name, columns, caption, children }) => el("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name }, el("table", null, caption && el("caption", null, caption), el("thead", null, el("tr", null, columns.map((each, at) => each ? el("th", { scope: "col", key: at, class: each[0] === "#" ? "num" : "" }, each.replace("#", "")) : el("td", { key: at })))), el("tbody", null, children)));
-var NothingFits = ({ title, drops, children }) => el("div", { class: "empty" }, el("h2", null, title), children, el("p", { class: "acts" }, drops.map(({ name, drop }) => el("button", { type: "button", class: "small", key: name, onClick: drop }, "Drop ", safe(name)))));
+var Table = ({ name, columns, caption, children }) => el("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": name },
+el("table", null, caption && el("caption", null, caption),
+el("thead", null,
+el("tr", null, columns.map((each, at) => each ? el("th", { scope: "col", key: at, class: each[0] === "#" ? "num" : "" }, each.replace("#", "")) : el("td", { key: at })))),
+el("tbody", null, children)));
+var NothingFits = ({ title, drops, children }) => el("div", { class: "empty" },
+el("h2", null, title), children,
+el("p", { class: "acts" }, drops.map(({ name, drop }) => el("button", { type: "button", class: "small", key: name, onClick: drop }, "Drop ", safe(name)))));
 
 // src/route.ts
 function parse(hash) {
@@ -848,13 +870,37 @@ function Frame({ pages: pages2, page, id: id2, children }) {
   return el("div", { class: "frame" }, el("a", { class: "skip", href: "#main", onClick: (event) => {
     event.preventDefault();
     document.getElementById("main").focus();
-  } }, "Skip to the content"), el("nav", { class: "rail", "aria-label": "Pages" }, el("a", { class: "brand", href: "#/inbox" }, "swarmkeeper"), el("ul", null, pages2.map((each) => el("li", { key: each.path }, el("a", { href: `#/${each.path}`, ...page === each.path ? { "aria-current": "page", ref: here } : {} }, each.name, each.path === "inbox" && Boolean(count) && el("span", { class: "badge", "aria-label": `${needs(count)} you` }, count))))), el("div", { class: "who" }, el("span", null, safe(who.person_name ?? who.owner ?? `key …${who.key_id.slice(-5)}`), " · ", who.role), el("span", null, "tenant ", safe(who.tenant)), el("button", { type: "button", class: "small", onClick: () => void signOut() }, "Sign out"))), el("header", { class: "top" }, el("div", { class: "crumb" }, id2 ? el(Fragment, null, el("a", { href: `#/${page}` }, name), " / ", el("code", null, safe(id2))) : name), el("button", { type: "button", class: "search", onClick: open, "aria-keyshortcuts": "Control+K", "aria-haspopup": "dialog" }, el("svg", { viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true" }, el("circle", { cx: "7", cy: "7", r: "4.5" }), el("path", { d: "M10.5 10.5 14 14" })), el("span", null, "Search or run a command"), el(Key, null, CTRL, " K")), el("span", { class: `dot ${live ? "live" : "lost"}` }, !live ? "no answer" : streaming.value ? "live" : "each 3 s"), el("button", { type: "button", class: "small zone", onClick: () => {
+  } }, "Skip to the content"),
+  el("nav", { class: "rail", "aria-label": "Pages" },
+  el("a", { class: "brand", href: "#/inbox" }, "swarmkeeper"),
+  el("ul", null, pages2.map((each) => el("li", { key: each.path },
+  el("a", { href: `#/${each.path}`, ...page === each.path ? { "aria-current": "page", ref: here } : {} }, each.name, each.path === "inbox" && Boolean(count) && el("span", { class: "badge", "aria-label": `${needs(count)} you` }, count))))),
+  el("div", { class: "who" },
+  el("span", null, safe(who.person_name ?? who.owner ?? `key …${who.key_id.slice(-5)}`), " · ", who.role),
+  el("span", null, "tenant ", safe(who.tenant)),
+  el("button", { type: "button", class: "small", onClick: () => void signOut() }, "Sign out"))),
+  el("header", { class: "top" },
+  el("div", { class: "crumb" }, id2 ? el(Fragment, null,
+  el("a", { href: `#/${page}` }, name), " / ",
+  el("code", null, safe(id2))) : name),
+  el("button", { type: "button", class: "search", onClick: open, "aria-keyshortcuts": "Control+K", "aria-haspopup": "dialog" },
+  el("svg", { viewBox: "0 0 16 16", width: "14", height: "14", "aria-hidden": "true" },
+  el("circle", { cx: "7", cy: "7", r: "4.5" }),
+  el("path", { d: "M10.5 10.5 14 14" })),
+  el("span", null, "Search or run a command"),
+  el(Key, null, CTRL, " K")),
+  el("span", { class: `dot ${live ? "live" : "lost"}` }, !live ? "no answer" : streaming.value ? "live" : "each 3 s"),
+  el("button", { type: "button", class: "small zone", onClick: () => {
     utc.value = !utc.value;
-  }, "aria-label": `Times in ${utc.value ? "UTC" : "local time"}. Change to ${utc.value ? "local time" : "UTC"}` }, utc.value ? "UTC" : zone(new Date(now.value))), el("button", { type: "button", class: "small", onClick: () => {
+  }, "aria-label": `Times in ${utc.value ? "UTC" : "local time"}. Change to ${utc.value ? "local time" : "UTC"}` }, utc.value ? "UTC" : zone(new Date(now.value))),
+  el("button", { type: "button", class: "small", onClick: () => {
     help.value = true;
   }, "aria-label": "Keys" }, "?"), el("button", { type: "button", class: "small", onClick: () => {
     theme.value = next.next;
-  }, "aria-label": `Theme: ${theme.value}. Change to ${next.next}` }, next.sign)), el("main", { id: "main", tabIndex: -1, "aria-busy": pending2.value > 0 }, el(Disconnected, null), children), el("p", { class: "hidden-text", role: "status", "aria-live": "polite" }, said), help.value && el(Help, null));
+  }, "aria-label": `Theme: ${theme.value}. Change to ${next.next}` }, next.sign)),
+  el("main", { id: "main", tabIndex: -1, "aria-busy": pending2.value > 0 },
+  el(Disconnected, null), children),
+  el("p", { class: "hidden-text", role: "status", "aria-live": "polite" }, said), help.value && el(Help, null));
 }
 var needs = (count) => count === 1 ? "1 needs" : `${count} need`;
 function useTold(value, text) {
@@ -870,7 +916,12 @@ function Help() {
   const close = () => {
     help.value = false;
   };
-  return el(Dialog, { title: "Keys", close }, el("dl", { class: "keys" }, keys.map(({ keys: each, does }) => el("div", { key: each }, el("dt", null, each.split(" ").map((key) => el(Key, { key }, key))), el("dd", null, does)))), el("label", { class: "choice" }, el("input", { type: "checkbox", checked: letters.value, onChange: (event) => {
+  return el(Dialog, { title: "Keys", close },
+  el("dl", { class: "keys" }, keys.map(({ keys: each, does }) => el("div", { key: each },
+  el("dt", null, each.split(" ").map((key) => el(Key, { key }, key))),
+  el("dd", null, does)))),
+  el("label", { class: "choice" },
+  el("input", { type: "checkbox", checked: letters.value, onChange: (event) => {
     letters.value = event.currentTarget.checked;
   } }), " single letters are keys"), el("label", { class: "choice" }, el("input", { type: "checkbox", checked: utc.value, onChange: (event) => {
     utc.value = event.currentTarget.checked;
@@ -899,7 +950,10 @@ function later(load, name) {
     const Found = found2.value;
     if (Found) return el(Found, { ...props });
     if (failed2.value) {
-      return el("div", { class: "trouble", role: "alert" }, el("strong", null, "This page cannot be loaded."), " The server does not answer, or was upgraded.", " ", el("button", { type: "button", class: "small", onClick: () => void begin2() }, "Try again"), " ", el("button", { type: "button", class: "small", onClick: () => location.reload() }, "Reload all"));
+      return el("div", { class: "trouble", role: "alert" },
+      el("strong", null, "This page cannot be loaded."), " The server does not answer, or was upgraded.", " ",
+      el("button", { type: "button", class: "small", onClick: () => void begin2() }, "Try again"), " ",
+      el("button", { type: "button", class: "small", onClick: () => location.reload() }, "Reload all"));
     }
     if (!loading) void begin2();
     return el(Skeleton, { rows: 8 });
@@ -1170,7 +1224,10 @@ function Inbox({ pane: Pane2 }) {
   const known = needs2.data !== void 0 && seen.data !== void 0;
   const nothing = known && !approvals.length && !causes.length && !failed2.length;
   const rows = (of) => of.map((each) => el(Row, { key: each.key, href: hrefOf(each), chosen: each.key === chosen, tone: each.tone, title: each.title, age: since(each.since, now.value), small: each.count, code: each.fix }));
-  return el("div", { class: `inbox ${chosen ? "with-decision" : ""}` }, el("h1", { class: "hidden-text" }, "Inbox"), el("div", { class: "list" }, el(Trouble, { read: needs2, what: "the approvals" }), nothing && el(Quiet, { open: seen.data.open, queues: seen.data.queues }), needs2.data === null && el("p", { class: "none" }, "What needs a decision is shown to whose role has approval.read: approver, operator, viewer, auditor, admin."), approvals.length > 0 && el(Part, { id: "needs", name: "Needs you", column: "ends in" }, approvals.map((each) => el(
+  return el("div", { class: `inbox ${chosen ? "with-decision" : ""}` },
+  el("h1", { class: "hidden-text" }, "Inbox"),
+  el("div", { class: "list" },
+  el(Trouble, { read: needs2, what: "the approvals" }), nothing && el(Quiet, { open: seen.data.open, queues: seen.data.queues }), needs2.data === null && el("p", { class: "none" }, "What needs a decision is shown to whose role has approval.read: approver, operator, viewer, auditor, admin."), approvals.length > 0 && el(Part, { id: "needs", name: "Needs you", column: "ends in" }, approvals.map((each) => el(
     Row,
     {
       key: each.id,
@@ -1181,18 +1238,31 @@ function Inbox({ pane: Pane2 }) {
       age: until(each.expires_at, now.value),
       small: `${KINDS[each.kind] ?? each.kind}${each.asker ? ` (${safe(nameOf(each.asker))})` : ""}${each.task_title ? `: ${safe(each.question)}` : ""} · for ${since(each.opened_at, now.value)}`
     }
-  )), needs2.data.open > approvals.length && el("li", { class: "none" }, "and ", needs2.data.open - approvals.length, needs2.data.open_at_least ? " or more" : "", " that end later")), el(Trouble, { read: seen, what: "what is stuck" }), !seen.data && seen.slow && el(Skeleton, { rows: 4 }), causes.length > 0 && el(Part, { id: "stuck", name: "Stuck", column: "oldest" }, rows(causes)), failed2.length > 0 && el(Part, { id: "failed", name: "Failed within a day", column: "newest" }, rows(failed2)), open.length > 0 && el(Part, { id: "longest", name: "Open for longest", column: "for" }, rows(open)), seen.data?.queues === null && el("p", { class: "none" }, "Which queues are stuck is shown to whose role has skill.read: operator, approver, viewer, auditor, admin.")), el("div", { class: "decision" }, chosen ? el(Pane2, { key: chosen, approval: query.get("approval"), cause: [...causes, ...failed2, ...all].find((each) => each.key === chosen), decided }) : known && entries.length > 0 && el("p", { class: "none" }, "Choose a row: ", el(Key, null, "j"), " ", el(Key, null, "k"))));
+  )), needs2.data.open > approvals.length && el("li", { class: "none" }, "and ", needs2.data.open - approvals.length, needs2.data.open_at_least ? " or more" : "", " that end later")),
+  el(Trouble, { read: seen, what: "what is stuck" }), !seen.data && seen.slow && el(Skeleton, { rows: 4 }), causes.length > 0 && el(Part, { id: "stuck", name: "Stuck", column: "oldest" }, rows(causes)), failed2.length > 0 && el(Part, { id: "failed", name: "Failed within a day", column: "newest" }, rows(failed2)), open.length > 0 && el(Part, { id: "longest", name: "Open for longest", column: "for" }, rows(open)), seen.data?.queues === null && el("p", { class: "none" }, "Which queues are stuck is shown to whose role has skill.read: operator, approver, viewer, auditor, admin.")),
+  el("div", { class: "decision" }, chosen ? el(Pane2, { key: chosen, approval: query.get("approval"), cause: [...causes, ...failed2, ...all].find((each) => each.key === chosen), decided }) : known && entries.length > 0 && el("p", { class: "none" }, "Choose a row: ",
+  el(Key, null, "j"), " ",
+  el(Key, null, "k"))));
 }
 var hrefOf = (cause) => written(["inbox"], { row: cause.key });
 var nameOf = (asker) => /^key_\w+$/.test(asker) ? `key …${asker.slice(-5)}` : asker;
 function Part({ id: id2, name, column, children }) {
   return el("section", { "aria-labelledby": id2 }, el("h2", { id: id2 }, name, " ", el("span", { "aria-hidden": "true" }, column)), el("ul", null, children));
 }
-var Row = ({ href, chosen, tone, title, age, small, code }) => el("li", null, el("a", { class: "entry", href, "aria-current": chosen ? "true" : void 0 }, el(Glyph, { tone }), el("b", null, title), el("span", { class: "num" }, age), el("small", null, small, code && el(Fragment, null, " · ", el("code", null, safe(code))))));
+var Row = ({ href, chosen, tone, title, age, small, code }) => el("li", null,
+el("a", { class: "entry", href, "aria-current": chosen ? "true" : void 0 },
+el(Glyph, { tone }),
+el("b", null, title),
+el("span", { class: "num" }, age),
+el("small", null, small, code && el(Fragment, null, " · ",
+el("code", null, safe(code))))));
 function Quiet({ open, queues }) {
   const tasks = counts.value?.open_tasks ?? open.items.length;
   const leased = queues?.items.reduce((all, each) => all + each.leased, 0) ?? 0;
-  return el("section", { "aria-label": "Quiet", class: "all-quiet" }, el("p", null, el(Glyph, { tone: "ok" }), " Nothing needs you. ", tasks === 0 ? "No task is open." : `${grouped(tasks)} ${tasks === 1 ? "task is" : "tasks are"} open, ${leased ? `bots work on ${grouped(leased)} of their parts` : "no bot is at work"}.`), tasks === 0 && el("p", { class: "none" }, "Submit one, and it shows here: ", el(Command, { text: FIRST_TASK })));
+  return el("section", { "aria-label": "Quiet", class: "all-quiet" },
+  el("p", null,
+  el(Glyph, { tone: "ok" }), " Nothing needs you. ", tasks === 0 ? "No task is open." : `${grouped(tasks)} ${tasks === 1 ? "task is" : "tasks are"} open, ${leased ? `bots work on ${grouped(leased)} of their parts` : "no bot is at work"}.`), tasks === 0 && el("p", { class: "none" }, "Submit one, and it shows here: ",
+  el(Command, { text: FIRST_TASK })));
 }
 
 // src/pages/signin.tsx
@@ -1215,7 +1285,18 @@ function SignIn() {
       field.current?.select();
     }
   }
-  return el("main", { class: "sign-in" }, el("form", { onSubmit: (event) => void submit(event), autocomplete: "off" }, el("h1", null, "swarmkeeper"), el("label", { for: "credential" }, "API key or token"), el("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }), !isSecureContext && el("p", { class: "trouble", role: "alert" }, el("strong", null, "Nobody can sign in at this address:"), " who listens on the way could read the session. Use https, or a tunnel:", " ", el("code", null, "ssh -L ", location.port || "7700", ":127.0.0.1:", location.port || "7700", " ", location.hostname), ", then open ", el("code", null, "127.0.0.1:", location.port || "7700", "/ui/"), " here."), problem.value && el("p", { class: "trouble", role: "alert" }, problem.value), el("button", { type: "submit", class: "main", disabled: busy }, "Sign in"), el("p", { id: "hint", class: "hint" }, el("code", null, "swarmkeeper dev"), " prints a link that signs in. A key comes from ", el("code", null, "swarmkeeper key create --role admin"), ", a token from your identity provider.")));
+  return el("main", { class: "sign-in" },
+  el("form", { onSubmit: (event) => void submit(event), autocomplete: "off" },
+  el("h1", null, "swarmkeeper"),
+  el("label", { for: "credential" }, "API key or token"),
+  el("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }), !isSecureContext && el("p", { class: "trouble", role: "alert" },
+  el("strong", null, "Nobody can sign in at this address:"), " who listens on the way could read the session. Use https, or a tunnel:", " ",
+  el("code", null, "ssh -L ", location.port || "7700", ":127.0.0.1:", location.port || "7700", " ", location.hostname), ", then open ",
+  el("code", null, "127.0.0.1:", location.port || "7700", "/ui/"), " here."), problem.value && el("p", { class: "trouble", role: "alert" }, problem.value),
+  el("button", { type: "submit", class: "main", disabled: busy }, "Sign in"),
+  el("p", { id: "hint", class: "hint" },
+  el("code", null, "swarmkeeper dev"), " prints a link that signs in. A key comes from ",
+  el("code", null, "swarmkeeper key create --role admin"), ", a token from your identity provider.")));
 }
 
 // src/chips.tsx
@@ -1307,7 +1388,9 @@ function Windowed({ count, row, chosen, label, headRow, total, nearEnd, seen }) 
   const begin2 = Math.min(view[0], count), end = Math.min(view[1], count);
   const rows = [];
   for (let index = begin2; index < end; index++) rows.push(row(index));
-  return el("div", { class: "windowed", ref: box, onScroll: look, role: "table", "aria-label": label, "aria-rowcount": total < 0 ? -1 : total + 1 }, headRow, el("div", { role: "rowgroup", ref: body, class: "rows", style: { height: `${count * rowHeight}px` } }, el("div", { class: "moved", role: "presentation", style: { transform: `translateY(${begin2 * rowHeight}px)` } }, rows)));
+  return el("div", { class: "windowed", ref: box, onScroll: look, role: "table", "aria-label": label, "aria-rowcount": total < 0 ? -1 : total + 1 }, headRow,
+  el("div", { role: "rowgroup", ref: body, class: "rows", style: { height: `${count * rowHeight}px` } },
+  el("div", { class: "moved", role: "presentation", style: { transform: `translateY(${begin2 * rowHeight}px)` } }, rows)));
 }
 
 // src/main.tsx
@@ -1339,7 +1422,10 @@ function App() {
   if (session.value === void 0) return el("p", { class: "begin", role: "status" }, problem.value || "Reading who you are.");
   if (session.value === null) return el(SignIn, null);
   const [page = "inbox", id2] = route.value.path;
-  return el(Frame, { pages, page, id: id2 }, pages.some(({ path }) => path === page) ? SHOWN[page](id2) : el("div", { class: "empty" }, el("h1", null, "There is no such page."), el("p", null, el("a", { href: "#/inbox" }, "Go to the inbox"))), palette.value && el(Dialog, { bare: true, title: "Search", ahead: (sign) => {
+  return el(Frame, { pages, page, id: id2 }, pages.some(({ path }) => path === page) ? SHOWN[page](id2) : el("div", { class: "empty" },
+  el("h1", null, "There is no such page."),
+  el("p", null,
+  el("a", { href: "#/inbox" }, "Go to the inbox"))), palette.value && el(Dialog, { bare: true, title: "Search", ahead: (sign) => {
     ahead.value += sign;
   }, close: () => {
     palette.value = null;

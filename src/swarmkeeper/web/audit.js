@@ -265,12 +265,33 @@ function Audit() {
       else put({ record: null });
     } }
   });
-  return el("div", { class: `split ${chosen === null ? "" : "open"}` }, el("h1", { class: "hidden-text" }, "Audit"), el("div", { class: "side" }, el("form", { class: "narrow", role: "search", key: JSON.stringify([filter, utc.value]), onSubmit: (event) => {
+  return el("div", { class: `split ${chosen === null ? "" : "open"}` },
+  el("h1", { class: "hidden-text" }, "Audit"),
+  el("div", { class: "side" },
+  el("form", { class: "narrow", role: "search", key: JSON.stringify([filter, utc.value]), onSubmit: (event) => {
     event.preventDefault();
     const given = new FormData(event.currentTarget);
     put(Object.fromEntries([...FILTERS.map(({ name, hint }) => [name, hint ? String(given.get(name)).trim() : timeOf(String(given.get(name)))]), ["record", null]]));
     document.activeElement.blur();
-  } }, FILTERS.map(({ name, label, hint }) => hint ? el("label", { key: name }, el("span", { class: "hidden-text" }, label), el("input", { id: `by-${name}`, name, type: "search", defaultValue: asked(name), placeholder: hint, spellcheck: false })) : el("label", { key: name, class: "field time" }, el("span", null, label), el("input", { name, type: "datetime-local", defaultValue: writtenTime(asked(name)), title: `in ${zoneName()}` }))), el("button", { type: "submit" }, "Filter")), el(Trouble, { read: seen, what: "the audit log" }), seen.data && !items.length && !pages.more && el(NothingFits, { title: used.length ? "No record fits." : "There is no record yet.", drops: used.map(({ name, label }) => ({ name: `${label.toLowerCase()} ${asked(name)}`, drop: () => put({ [name]: null }, false) })) }), el("ol", { class: "records" }, items.map((each) => el("li", { key: each.id }, el("a", { class: "record", href: address({ record: String(each.index) }), "aria-current": each.index === chosen ? "true" : void 0 }, el(Glyph, { tone: tone(each) }), el("span", { class: "num" }, each.index), el("b", null, safe(each.action)), el("span", null, who(each.actor)), el("span", { class: "on" }, shortId(safe(each.resource))), el(When, { time: each.timestamp }))))), seen.data && el(More, { pages, what: "records" }, " · ", el(Key, null, "j"), " ", el(Key, null, "k"), " open one, ", el(Key, null, "p"), " proves it")), chosen !== null && el("div", { class: "detail" }, el(Detail, { key: chosen, index: chosen, known: items[at] })));
+  } }, FILTERS.map(({ name, label, hint }) => hint ? el("label", { key: name },
+  el("span", { class: "hidden-text" }, label),
+  el("input", { id: `by-${name}`, name, type: "search", defaultValue: asked(name), placeholder: hint, spellcheck: false })) : el("label", { key: name, class: "field time" },
+  el("span", null, label),
+  el("input", { name, type: "datetime-local", defaultValue: writtenTime(asked(name)), title: `in ${zoneName()}` }))),
+  el("button", { type: "submit" }, "Filter")),
+  el(Trouble, { read: seen, what: "the audit log" }), seen.data && !items.length && !pages.more && el(NothingFits, { title: used.length ? "No record fits." : "There is no record yet.", drops: used.map(({ name, label }) => ({ name: `${label.toLowerCase()} ${asked(name)}`, drop: () => put({ [name]: null }, false) })) }),
+  el("ol", { class: "records" }, items.map((each) => el("li", { key: each.id },
+  el("a", { class: "record", href: address({ record: String(each.index) }), "aria-current": each.index === chosen ? "true" : void 0 },
+  el(Glyph, { tone: tone(each) }),
+  el("span", { class: "num" }, each.index),
+  el("b", null, safe(each.action)),
+  el("span", null, who(each.actor)),
+  el("span", { class: "on" }, shortId(safe(each.resource))),
+  el(When, { time: each.timestamp }))))), seen.data && el(More, { pages, what: "records" }, " · ",
+  el(Key, null, "j"), " ",
+  el(Key, null, "k"), " open one, ",
+  el(Key, null, "p"), " proves it")), chosen !== null && el("div", { class: "detail" },
+  el(Detail, { key: chosen, index: chosen, known: items[at] })));
 }
 function Detail({ index, known: known2 }) {
   const reading = useRead(`record ${index}`, async (before) => {
@@ -283,7 +304,29 @@ function Detail({ index, known: known2 }) {
   const seen = reading.state.value, record = seen.data?.record;
   if (!record) return el(Trouble, { read: seen, what: "the record" });
   const signs = record.payload?.subject_hash;
-  return el("article", { "aria-labelledby": "record" }, el("p", { class: "over" }, el("button", { type: "button", class: "small back", onClick: () => put({ record: null }) }, "← Audit"), " Record ", record.index), el("h2", { id: "record" }, safe(record.action)), el("dl", { class: "facts" }, el(Fact, { name: "who" }, safe(record.actor.type), " ", el("code", null, safe(record.actor.id)), record.actor.person && el(Fragment, null, " · person ", el("code", null, safe(record.actor.person))), record.actor.key && record.actor.key !== record.actor.id && el(Fragment, null, " · key ", el("code", null, safe(record.actor.key)))), el(Fact, { name: "on what" }, el("a", { href: `#/audit?on=${encodeURIComponent(record.resource)}` }, el("code", null, safe(record.resource))), record.task_id && el(Fragment, null, " · ", el("a", { href: `#/tasks/${encodeURIComponent(record.task_id)}` }, "the task"))), el(Fact, { name: "when" }, el(When, { time: record.timestamp })), el(Fact, { name: "decision" }, safe(record.decision.effect), ", by policy ", safe(record.decision.policy), record.decision.reasons.length > 0 && `: ${record.decision.reasons.map(safe).join("; ")}`, " · ", safe(record.outcome)), typeof signs === "string" && el(Fact, { name: "subject" }, el("code", { class: "hash" }, safe(signs))), el(Fact, { name: "record’s hash" }, el("code", { class: "hash" }, safe(record.hash))), record.redacted_fields.length > 0 && el(Fact, { name: "hidden" }, record.redacted_fields.map((each) => `${safe(each.pointer)} (${safe(each.rule)})`).join(", "))), el(Prove, { record }), el("section", { class: "card" }, el("h3", null, "Body"), record.erased ? el("p", null, seen.data.erased === null ? "It was erased." : el(Fragment, null, "It was erased by ", el("a", { href: `#/audit?record=${seen.data.erased}` }, "record ", seen.data.erased), "."), " The proof of the record holds all the same.") : el(Value, { value: record.payload, name: "Body" })));
+  return el("article", { "aria-labelledby": "record" },
+  el("p", { class: "over" },
+  el("button", { type: "button", class: "small back", onClick: () => put({ record: null }) }, "← Audit"), " Record ", record.index),
+  el("h2", { id: "record" }, safe(record.action)),
+  el("dl", { class: "facts" },
+  el(Fact, { name: "who" }, safe(record.actor.type), " ",
+  el("code", null, safe(record.actor.id)), record.actor.person && el(Fragment, null, " · person ",
+  el("code", null, safe(record.actor.person))), record.actor.key && record.actor.key !== record.actor.id && el(Fragment, null, " · key ",
+  el("code", null, safe(record.actor.key)))),
+  el(Fact, { name: "on what" },
+  el("a", { href: `#/audit?on=${encodeURIComponent(record.resource)}` },
+  el("code", null, safe(record.resource))), record.task_id && el(Fragment, null, " · ",
+  el("a", { href: `#/tasks/${encodeURIComponent(record.task_id)}` }, "the task"))),
+  el(Fact, { name: "when" },
+  el(When, { time: record.timestamp })),
+  el(Fact, { name: "decision" }, safe(record.decision.effect), ", by policy ", safe(record.decision.policy), record.decision.reasons.length > 0 && `: ${record.decision.reasons.map(safe).join("; ")}`, " · ", safe(record.outcome)), typeof signs === "string" && el(Fact, { name: "subject" },
+  el("code", { class: "hash" }, safe(signs))),
+  el(Fact, { name: "record’s hash" },
+  el("code", { class: "hash" }, safe(record.hash))), record.redacted_fields.length > 0 && el(Fact, { name: "hidden" }, record.redacted_fields.map((each) => `${safe(each.pointer)} (${safe(each.rule)})`).join(", "))),
+  el(Prove, { record }),
+  el("section", { class: "card" },
+  el("h3", null, "Body"), record.erased ? el("p", null, seen.data.erased === null ? "It was erased." : el(Fragment, null, "It was erased by ",
+  el("a", { href: `#/audit?record=${seen.data.erased}` }, "record ", seen.data.erased), "."), " The proof of the record holds all the same.") : el(Value, { value: record.payload, name: "Body" })));
 }
 var place = () => `log.${session.value.tenant}`;
 function known() {
@@ -323,7 +366,25 @@ function Prove({ record }) {
   });
   useKeys({ p: { does: "prove the record", run: begin } });
   const { problem } = doing, said = proved && verdict(proved, record.index), server = new URL("../", document.baseURI).href;
-  return el("section", { class: "card proof" }, el("h3", null, "Proof"), el("p", { class: "acts" }, el(Act, { action: "audit.read", kind: "main", busy: doing.busy, run: begin, keys: "p" }, "Prove"), " ", el("span", { class: "none" }, "This browser follows the hashes from the record to the signed checkpoint.")), problem && (problem.status === 404 && problem.message.includes("audit_key_file") ? el("div", { class: "trouble forbidden", role: "alert" }, el("strong", null, "The log is not signed."), " A server with a key signs it within seconds: ", el(Command, { text: "swarmkeeper audit key --name swarm.example.org --to audit.key" })) : el(NotDone, { error: problem })), said && el(Fragment, null, el("p", { class: `verdict tone-${said.tone}` }, el(Glyph, { tone: said.tone }), " ", said.text), el("ol", { class: "steps" }, proved.steps.map((each) => el("li", { key: each.name }, el(Glyph, { tone: each.holds ? "ok" : each.holds === null ? "plain" : "bad" }), el("b", null, each.name), /^[0-9a-f]{64}$/.test(each.note) ? el("code", { class: "hash" }, each.note) : el("span", null, safe(each.note)), each.hops && each.hops.length > 0 && el("ol", { class: "hops" }, each.hops.map((hop, level) => el("li", { key: level }, el("span", null, "with ", hop.at), el("code", { title: hop.sibling }, hop.sibling.slice(0, 16), "…"), el("code", { title: hop.result }, "→ ", hop.result.slice(0, 16), "…"))))))), !proved.own && proved.keys.map((key) => el("p", { class: "none", key }, "Nobody but this server says that this is its key. Compare it with the one that you were given: ", el(Command, { text: key }))), said.tone === "ok" && (mine.note !== proved.note || !mine.key) && el("p", null, el("button", { type: "button", class: "small", onClick: () => doKeep({ key: mine.key ?? proved.keys[0], note: proved.note }) }, "Keep ", mine.key ? "" : "this key and ", "the checkpoint of ", parseNote(proved.note).size, " records in this browser"))), el(Keeping, { mine, keep: doKeep }), said && el("p", { class: "none" }, "The whole log, from another machine: ", el(Command, { text: `swarmkeeper audit verify ${server} --key ${proved.keys[0] ?? "KEY"}` })));
+  return el("section", { class: "card proof" },
+  el("h3", null, "Proof"),
+  el("p", { class: "acts" },
+  el(Act, { action: "audit.read", kind: "main", busy: doing.busy, run: begin, keys: "p" }, "Prove"), " ",
+  el("span", { class: "none" }, "This browser follows the hashes from the record to the signed checkpoint.")), problem && (problem.status === 404 && problem.message.includes("audit_key_file") ? el("div", { class: "trouble forbidden", role: "alert" },
+  el("strong", null, "The log is not signed."), " A server with a key signs it within seconds: ",
+  el(Command, { text: "swarmkeeper audit key --name swarm.example.org --to audit.key" })) : el(NotDone, { error: problem })), said && el(Fragment, null,
+  el("p", { class: `verdict tone-${said.tone}` },
+  el(Glyph, { tone: said.tone }), " ", said.text),
+  el("ol", { class: "steps" }, proved.steps.map((each) => el("li", { key: each.name },
+  el(Glyph, { tone: each.holds ? "ok" : each.holds === null ? "plain" : "bad" }),
+  el("b", null, each.name), /^[0-9a-f]{64}$/.test(each.note) ? el("code", { class: "hash" }, each.note) : el("span", null, safe(each.note)), each.hops && each.hops.length > 0 && el("ol", { class: "hops" }, each.hops.map((hop, level) => el("li", { key: level },
+  el("span", null, "with ", hop.at),
+  el("code", { title: hop.sibling }, hop.sibling.slice(0, 16), "…"),
+  el("code", { title: hop.result }, "→ ", hop.result.slice(0, 16), "…"))))))), !proved.own && proved.keys.map((key) => el("p", { class: "none", key }, "Nobody but this server says that this is its key. Compare it with the one that you were given: ",
+  el(Command, { text: key }))), said.tone === "ok" && (mine.note !== proved.note || !mine.key) && el("p", null,
+  el("button", { type: "button", class: "small", onClick: () => doKeep({ key: mine.key ?? proved.keys[0], note: proved.note }) }, "Keep ", mine.key ? "" : "this key and ", "the checkpoint of ", parseNote(proved.note).size, " records in this browser"))),
+  el(Keeping, { mine, keep: doKeep }), said && el("p", { class: "none" }, "The whole log, from another machine: ",
+  el(Command, { text: `swarmkeeper audit verify ${server} --key ${proved.keys[0] ?? "KEY"}` })));
 }
 function Keeping({ mine, keep: doKeep }) {
   const [wrong, setWrong] = useState(false);
@@ -337,10 +398,17 @@ function Keeping({ mine, keep: doKeep }) {
     if (isKey || isNote) form.reset();
   }
   const note = mine.note ? parseNote(mine.note) : null;
-  return el("details", null, el("summary", null, mine.key || note ? `You keep ${[mine.key && "a key", note && `a checkpoint of ${note.size} records`].filter(Boolean).join(" and ")}` : "You keep no key and no checkpoint of your own"), el("form", { class: "form", onSubmit: (event) => {
+  return el("details", null,
+  el("summary", null, mine.key || note ? `You keep ${[mine.key && "a key", note && `a checkpoint of ${note.size} records`].filter(Boolean).join(" and ")}` : "You keep no key and no checkpoint of your own"),
+  el("form", { class: "form", onSubmit: (event) => {
     event.preventDefault();
     take(event.currentTarget);
-  } }, el(Field, { label: "A verifier key or a checkpoint that you were given", hint: "This browser keeps it, and holds against it what the server says." }, el("textarea", { name: "known", rows: 3, spellcheck: false, required: true })), wrong && el("p", { class: "error", role: "alert" }, "This is neither a verifier key nor a signed checkpoint."), el("p", { class: "acts" }, el("button", { type: "submit" }, "Keep"), " ", (mine.key || note) && el("button", { type: "button", class: "danger", onClick: () => doKeep({}) }, "Forget both"))), mine.key && el("p", null, el("code", { class: "hash" }, safe(mine.key))));
+  } },
+  el(Field, { label: "A verifier key or a checkpoint that you were given", hint: "This browser keeps it, and holds against it what the server says." },
+  el("textarea", { name: "known", rows: 3, spellcheck: false, required: true })), wrong && el("p", { class: "error", role: "alert" }, "This is neither a verifier key nor a signed checkpoint."),
+  el("p", { class: "acts" },
+  el("button", { type: "submit" }, "Keep"), " ", (mine.key || note) && el("button", { type: "button", class: "danger", onClick: () => doKeep({}) }, "Forget both"))), mine.key && el("p", null,
+  el("code", { class: "hash" }, safe(mine.key))));
 }
 function verdict({ steps, own }, index) {
   const bad = steps.find((each) => each.holds === false);

@@ -28,7 +28,29 @@ function Evaluations() {
   });
   const voted = reviews.filter((each) => each.votes && total(each.votes) > 1), agreed = voted.filter((each) => unanimous(each.votes));
   const count = (decision) => reviews.filter((each) => each.decision === decision).length;
-  return el("div", { class: `split ${chosen ? "open" : ""}` }, el("h1", { class: "hidden-text" }, "Evaluations"), el("div", { class: "side" }, el(Trouble, { read: pages.seen, what: "the evaluations" }), pages.seen.data && !reviews.length && !pages.more && el("div", { class: "empty" }, el("h2", null, "No review has come to a decision yet."), el("p", null, "Evaluators judge what is submitted without ", el("code", null, "--no-review"), ": ", el(Command, { text: "swarmkeeper docs rework" }))), reviews.length > 0 && el("div", { class: "pad" }, el("dl", { class: "sums" }, DECISIONS.map((each) => el("div", { key: each }, el("dt", null, el(State, { look: lookOfVerdict(each) })), el("dd", null, count(each)))), voted.length > 0 && el(Fact, { name: "all voted alike" }, agreed.length, " of ", voted.length)), el(Evaluators, { reviews })), el("ol", { class: "records reviews" }, reviews.map((each) => el("li", { key: each.id }, el("a", { class: "record", href: address({ review: each.id }), "aria-current": each.id === chosen ? "true" : void 0 }, el(State, { look: lookOfVerdict(each.decision) }), el("b", null, each.key === null ? "whole task" : safe(each.key)), el("span", null, shortId(safe(each.task))), el("span", null, each.votes ? Object.entries(each.votes).filter(([, votes]) => votes > 0).map(([name, votes]) => `${votes} ${safe(name)}`).join(", ") : "", each.round > 1 ? ` · round ${each.round}` : ""), el(When, { time: each.at }))))), reviews.length > 0 && el(More, { pages, what: "reviews" }, " · ", el(Key, null, "j"), " ", el(Key, null, "k"), " open one")), chosen && el("div", { class: "detail" }, open ? el(Detail, { key: open.id, of: open }) : pages.seen.data && el("p", { class: "none" }, "It is not among those that are shown. ", el("a", { href: address({ review: null }) }, "Close"))));
+  return el("div", { class: `split ${chosen ? "open" : ""}` },
+  el("h1", { class: "hidden-text" }, "Evaluations"),
+  el("div", { class: "side" },
+  el(Trouble, { read: pages.seen, what: "the evaluations" }), pages.seen.data && !reviews.length && !pages.more && el("div", { class: "empty" },
+  el("h2", null, "No review has come to a decision yet."),
+  el("p", null, "Evaluators judge what is submitted without ",
+  el("code", null, "--no-review"), ": ",
+  el(Command, { text: "swarmkeeper docs rework" }))), reviews.length > 0 && el("div", { class: "pad" },
+  el("dl", { class: "sums" }, DECISIONS.map((each) => el("div", { key: each },
+  el("dt", null,
+  el(State, { look: lookOfVerdict(each) })),
+  el("dd", null, count(each)))), voted.length > 0 && el(Fact, { name: "all voted alike" }, agreed.length, " of ", voted.length)),
+  el(Evaluators, { reviews })),
+  el("ol", { class: "records reviews" }, reviews.map((each) => el("li", { key: each.id },
+  el("a", { class: "record", href: address({ review: each.id }), "aria-current": each.id === chosen ? "true" : void 0 },
+  el(State, { look: lookOfVerdict(each.decision) }),
+  el("b", null, each.key === null ? "whole task" : safe(each.key)),
+  el("span", null, shortId(safe(each.task))),
+  el("span", null, each.votes ? Object.entries(each.votes).filter(([, votes]) => votes > 0).map(([name, votes]) => `${votes} ${safe(name)}`).join(", ") : "", each.round > 1 ? ` · round ${each.round}` : ""),
+  el(When, { time: each.at }))))), reviews.length > 0 && el(More, { pages, what: "reviews" }, " · ",
+  el(Key, null, "j"), " ",
+  el(Key, null, "k"), " open one")), chosen && el("div", { class: "detail" }, open ? el(Detail, { key: open.id, of: open }) : pages.seen.data && el("p", { class: "none" }, "It is not among those that are shown. ",
+  el("a", { href: address({ review: null }) }, "Close"))));
 }
 function Detail({ of }) {
   const reading = useRead(`verdicts ${of.id}`, async () => {
@@ -37,7 +59,19 @@ function Detail({ of }) {
   }, CALM);
   const seen = reading.state.value;
   const verdicts = seen.data?.verdicts.filter((each) => each.subject === of.key).sort((a, b) => b.round - a.round) ?? [];
-  return el("article", { "aria-labelledby": "review" }, el("p", { class: "over" }, el("a", { class: "button small back", href: written(route.value.path) }, "← Evaluations"), " ", el("a", { href: written(["tasks", of.task]) }, seen.data ? safe(seen.data.title) : shortId(of.task))), el("h2", { id: "review" }, of.key === null ? "Whole task" : safe(of.key), ": ", lookOfVerdict(of.decision).word), el("p", { class: "none" }, "Round ", of.round, ", decided ", el(Ago, { time: of.at }), " ago."), el(Trouble, { read: seen, what: "the verdicts" }), seen.data && !verdicts.length && el("p", { class: "none" }, "No verdict is kept of it any more."), verdicts.map((each) => el("section", { class: "card", key: each.work_id }, el("h3", null, el(State, { look: lookOfVerdict(each.decision ?? "too long to show") }), " ", safe(each.evaluator ?? "–"), each.score !== null && ` · score ${Number(each.score.toFixed(3))}`, " · round ", each.round), el("ul", { class: "said" }, each.reasons.map((reason, at) => el("li", { key: at }, safe(reason))), each.findings.map((finding, at) => el("li", { key: `f${at}` }, el("b", null, safe(finding.severity ?? "finding")), " ", safe(finding.text ?? ""))), each.feedback.map((wish, at) => el("li", { key: `w${at}` }, el("b", null, safe(wish.subtask)), " ", safe(wish.text))), !each.reasons.length && !each.findings.length && !each.feedback.length && el("li", { class: "none" }, "Without reasons.")))));
+  return el("article", { "aria-labelledby": "review" },
+  el("p", { class: "over" },
+  el("a", { class: "button small back", href: written(route.value.path) }, "← Evaluations"), " ",
+  el("a", { href: written(["tasks", of.task]) }, seen.data ? safe(seen.data.title) : shortId(of.task))),
+  el("h2", { id: "review" }, of.key === null ? "Whole task" : safe(of.key), ": ", lookOfVerdict(of.decision).word),
+  el("p", { class: "none" }, "Round ", of.round, ", decided ",
+  el(Ago, { time: of.at }), " ago."),
+  el(Trouble, { read: seen, what: "the verdicts" }), seen.data && !verdicts.length && el("p", { class: "none" }, "No verdict is kept of it any more."), verdicts.map((each) => el("section", { class: "card", key: each.work_id },
+  el("h3", null,
+  el(State, { look: lookOfVerdict(each.decision ?? "too long to show") }), " ", safe(each.evaluator ?? "–"), each.score !== null && ` · score ${Number(each.score.toFixed(3))}`, " · round ", each.round),
+  el("ul", { class: "said" }, each.reasons.map((reason, at) => el("li", { key: at }, safe(reason))), each.findings.map((finding, at) => el("li", { key: `f${at}` },
+  el("b", null, safe(finding.severity ?? "finding")), " ", safe(finding.text ?? ""))), each.feedback.map((wish, at) => el("li", { key: `w${at}` },
+  el("b", null, safe(wish.subtask)), " ", safe(wish.text))), !each.reasons.length && !each.findings.length && !each.feedback.length && el("li", { class: "none" }, "Without reasons.")))));
 }
 function Evaluators({ reviews }) {
   const [found, setFound] = useState(null);
@@ -66,8 +100,16 @@ function Evaluators({ reviews }) {
     }
     setFound({ rows: [...rows.values()].sort((a, b) => b.all - a.all), tasks: tasks.size, gold: gold.size });
   }
-  if (!found) return el(Fragment, null, doing.problem && el(NotDone, { error: doing.problem }), el("p", null, el("button", { type: "button", class: "small", disabled: doing.busy, onClick: () => void doing.run(count, "Counted.") }, "Count by evaluator")));
-  return el(Fragment, null, el(Table, { name: "By evaluator", columns: ["Evaluator", ...[...DECISIONS, "verdicts", "as was decided", "right on gold"].map((each) => `#${each}`)], caption: `Verdicts on the last ${found.tasks === 1 ? "reviewed task" : `${found.tasks} reviewed tasks`}, and on ${found.gold} gold ${found.gold === 1 ? "item" : "items"}` }, found.rows.map((row) => el("tr", { key: row.name }, el("th", { scope: "row" }, safe(row.name)), DECISIONS.map((each) => el("td", { class: "num", key: each }, row.said[each] ?? 0)), el("td", { class: "num" }, row.all), el("td", { class: "num" }, row.alike), el("td", { class: "num" }, row.gold ? `${row.right} of ${row.gold}` : "–")))), !found.gold && el("p", { class: "none" }, "To see who is right, submit tasks of which you know the decision: ", el(Command, { text: "swarmkeeper submit TITLE --label gold:accept" }), " or rework, or reject."));
+  if (!found) return el(Fragment, null, doing.problem && el(NotDone, { error: doing.problem }),
+  el("p", null,
+  el("button", { type: "button", class: "small", disabled: doing.busy, onClick: () => void doing.run(count, "Counted.") }, "Count by evaluator")));
+  return el(Fragment, null,
+  el(Table, { name: "By evaluator", columns: ["Evaluator", ...[...DECISIONS, "verdicts", "as was decided", "right on gold"].map((each) => `#${each}`)], caption: `Verdicts on the last ${found.tasks === 1 ? "reviewed task" : `${found.tasks} reviewed tasks`}, and on ${found.gold} gold ${found.gold === 1 ? "item" : "items"}` }, found.rows.map((row) => el("tr", { key: row.name },
+  el("th", { scope: "row" }, safe(row.name)), DECISIONS.map((each) => el("td", { class: "num", key: each }, row.said[each] ?? 0)),
+  el("td", { class: "num" }, row.all),
+  el("td", { class: "num" }, row.alike),
+  el("td", { class: "num" }, row.gold ? `${row.right} of ${row.gold}` : "–")))), !found.gold && el("p", { class: "none" }, "To see who is right, submit tasks of which you know the decision: ",
+  el(Command, { text: "swarmkeeper submit TITLE --label gold:accept" }), " or rework, or reject."));
 }
 export {
   Evaluations

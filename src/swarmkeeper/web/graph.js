@@ -298,7 +298,9 @@ ${each.to}`).join("\0");
     }
     event.preventDefault();
   }
-  return el("div", { class: fit ? "graph fit" : "graph", ref: box, tabIndex: choose ? void 0 : 0, role: "group", "aria-label": label }, el("svg", { width: width * scale, height: height * scale, viewBox: `0 0 ${width} ${height}`, role: "presentation" }, el("g", { transform: `translate(${MARGIN} ${MARGIN})` }, placed.edges.map((edge) => el("path", { key: `${edge.from}\0${edge.to}`, d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` })), [...placed.at].map(([key, at]) => {
+  return el("div", { class: fit ? "graph fit" : "graph", ref: box, tabIndex: choose ? void 0 : 0, role: "group", "aria-label": label },
+  el("svg", { width: width * scale, height: height * scale, viewBox: `0 0 ${width} ${height}`, role: "presentation" },
+  el("g", { transform: `translate(${MARGIN} ${MARGIN})` }, placed.edges.map((edge) => el("path", { key: `${edge.from}\0${edge.to}`, d: curve(edge.points), class: `edge ${when.get(`${edge.from}\0${edge.to}`) === "success" ? "" : "loose"} tone-${lookOfItem(of.get(edge.from).status).tone}` })), [...placed.at].map(([key, at]) => {
     const node = of.get(key), look = node.status ? lookOfItem(node.status) : { tone: "wait", word: "planned" };
     return el(
       "g",

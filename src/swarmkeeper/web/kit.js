@@ -77,7 +77,10 @@ function Confirm({ title, does, action, children, run, close }) {
     await run();
     close();
   }, `${title} Done.`);
-  return el(Dialog, { title, close }, children, doing.problem && el(NotDone, { error: doing.problem }), el("p", { class: "acts" }, el(Act, { action, kind: "danger", busy: doing.busy, run: go }, does), " ", el("button", { type: "button", onClick: close }, "Leave it")));
+  return el(Dialog, { title, close }, children, doing.problem && el(NotDone, { error: doing.problem }),
+  el("p", { class: "acts" },
+  el(Act, { action, kind: "danger", busy: doing.busy, run: go }, does), " ",
+  el("button", { type: "button", onClick: close }, "Leave it")));
 }
 export {
   CALM,

@@ -79,7 +79,11 @@ function Palette({ pages }) {
       },
       onKeyDown: typed
     }
-  ), el("div", { id: "found", class: "found", role: "listbox", "aria-label": "Found", ref: list }, groups.map((group) => el("div", { role: "group", "aria-label": group, key: group }, el("h3", { "aria-hidden": "true" }, group), entries.map((entry, index) => entry.group === group && el("div", { role: "option", id: `found-${index}`, key: index, "aria-selected": index === chosen, onMouseDown: (event) => event.preventDefault(), onClick: () => carryOut(entry) }, el("span", null, safe(entry.name)), entry.task && el(State, { look: lookOfTask(entry.task) }), entry.keys && el("span", null, entry.keys.split(" ").map((key) => el(Key, { key }, key)))))))), found.problem && searched && el("p", { class: "trouble" }, "Words cannot be searched: ", safe(found.problem)), el("p", { class: "hidden-text", role: "status" }, searched && found.of !== wanted ? "" : entries.length === 1 ? "1 found" : `${entries.length} found`));
+  ),
+  el("div", { id: "found", class: "found", role: "listbox", "aria-label": "Found", ref: list }, groups.map((group) => el("div", { role: "group", "aria-label": group, key: group },
+  el("h3", { "aria-hidden": "true" }, group), entries.map((entry, index) => entry.group === group && el("div", { role: "option", id: `found-${index}`, key: index, "aria-selected": index === chosen, onMouseDown: (event) => event.preventDefault(), onClick: () => carryOut(entry) },
+  el("span", null, safe(entry.name)), entry.task && el(State, { look: lookOfTask(entry.task) }), entry.keys && el("span", null, entry.keys.split(" ").map((key) => el(Key, { key }, key)))))))), found.problem && searched && el("p", { class: "trouble" }, "Words cannot be searched: ", safe(found.problem)),
+  el("p", { class: "hidden-text", role: "status" }, searched && found.of !== wanted ? "" : entries.length === 1 ? "1 found" : `${entries.length} found`));
 }
 export {
   Palette

@@ -12,7 +12,10 @@ function Reason({ verb, close, run }) {
   return el(Dialog, { title: `${name} this task?`, close }, el("form", { class: "reason", onSubmit: (event) => {
     event.preventDefault();
     run(reason.trim());
-  } }, el("label", { for: "why" }, "Reason (kept in the audit log)"), el("textarea", { id: "why", autofocus: true, rows: 3, value: reason, onInput: (event) => setReason(event.currentTarget.value) }), el("button", { type: "submit", class: "danger" }, name, " the task")));
+  } },
+  el("label", { for: "why" }, "Reason (kept in the audit log)"),
+  el("textarea", { id: "why", autofocus: true, rows: 3, value: reason, onInput: (event) => setReason(event.currentTarget.value) }),
+  el("button", { type: "submit", class: "danger" }, name, " the task")));
 }
 var NAMES = { cost_micro_usd: "Money (millionths of a dollar)", tokens: "Tokens", attempts: "Attempts", subtasks: "Subtasks" };
 function Change({ task, close, change }) {
@@ -24,11 +27,14 @@ function Change({ task, close, change }) {
     const budget = Object.fromEntries(changed.filter((name) => name !== "priority").map((name) => [name, Number(now2[name])]));
     change({ ...now2.priority === was.priority ? {} : { priority: Number(now2.priority) }, ...Object.keys(budget).length ? { budget } : {} });
   }
-  const field = (name, label, least, most, note = "") => el("p", { key: name }, el("label", { for: `set-${name}` }, label), el("input", { id: `set-${name}`, autofocus: name === "priority", type: "number", required: true, min: least, max: most, step: 1, value: now2[name], onInput: (event) => setNow({ ...now2, [name]: event.currentTarget.value }) }), note && el("small", null, note));
+  const field = (name, label, least, most, note = "") => el("p", { key: name },
+  el("label", { for: `set-${name}` }, label),
+  el("input", { id: `set-${name}`, autofocus: name === "priority", type: "number", required: true, min: least, max: most, step: 1, value: now2[name], onInput: (event) => setNow({ ...now2, [name]: event.currentTarget.value }) }), note && el("small", null, note));
   return el(Dialog, { title: "Change this task", close }, el("form", { class: "reason", onSubmit: (event) => {
     event.preventDefault();
     send();
-  } }, field("priority", "Priority (0 to 9; 9 goes first)", 0, 9), limits.map(([name]) => field(name, `Limit: ${NAMES[name]}`, 1, Number.MAX_SAFE_INTEGER, `${name === "cost_micro_usd" ? `${money(Number(now2[name]) || 0)}; ` : ""}used ${name === "cost_micro_usd" ? money(task.budget?.spent[name] ?? 0) : task.budget?.spent[name] ?? 0}`)), !limits.length && el("p", { class: "none" }, "It has no budget that could be changed."), el("button", { type: "submit", class: "main", disabled: !changed.length }, "Change the task")));
+  } }, field("priority", "Priority (0 to 9; 9 goes first)", 0, 9), limits.map(([name]) => field(name, `Limit: ${NAMES[name]}`, 1, Number.MAX_SAFE_INTEGER, `${name === "cost_micro_usd" ? `${money(Number(now2[name]) || 0)}; ` : ""}used ${name === "cost_micro_usd" ? money(task.budget?.spent[name] ?? 0) : task.budget?.spent[name] ?? 0}`)), !limits.length && el("p", { class: "none" }, "It has no budget that could be changed."),
+  el("button", { type: "submit", class: "main", disabled: !changed.length }, "Change the task")));
 }
 
 // src/pages/task/calls.ts
@@ -102,20 +108,39 @@ function Feed({ name, id: id2, what, read, place, row }) {
     pending.value--;
   }
   const items = [...seen.data?.items ?? [], ...older?.items ?? []];
-  return el("section", { class: "feed", "aria-label": name }, el(Trouble, { read: seen, what }), seen.data && !items.length && el("p", { class: "none" }, "There are none yet."), el("ol", null, items.map(row)), problem && el(NotDone, { error: problem }), token && el("button", { type: "button", class: "small", onClick: () => void more() }, "Show older"));
+  return el("section", { class: "feed", "aria-label": name },
+  el(Trouble, { read: seen, what }), seen.data && !items.length && el("p", { class: "none" }, "There are none yet."),
+  el("ol", null, items.map(row)), problem && el(NotDone, { error: problem }), token && el("button", { type: "button", class: "small", onClick: () => void more() }, "Show older"));
 }
 var FOR_PROGRAMS = ["task_id", "audit_id", "work_id", "sha256", "bytes", "lease_id", "tries"];
 function about(data) {
   return Object.entries(data).filter(([name, value]) => !FOR_PROGRAMS.includes(name) && value !== null && typeof value !== "object" && !(name === "actor" && value === data.bot)).map(([name, value]) => `${name.replaceAll("_", " ")} ${shortId(String(value).slice(0, 80))}`).join(" · ");
 }
-var Events = ({ id: id2 }) => el(Feed, { name: "Events", id: id2, what: "the events", read: (asked2) => calls.events(id2, asked2), place: (each) => each.id, row: (each) => el("li", { key: each.id }, el(When, { time: each.time }), el("b", null, safe(each.type.replace(/^io\.swarmkeeper\./, "").replace(/\.v\d+$/, ""))), el("span", null, safe(about(each.data)))) });
+var Events = ({ id: id2 }) => el(Feed, { name: "Events", id: id2, what: "the events", read: (asked2) => calls.events(id2, asked2), place: (each) => each.id, row: (each) => el("li", { key: each.id },
+el(When, { time: each.time }),
+el("b", null, safe(each.type.replace(/^io\.swarmkeeper\./, "").replace(/\.v\d+$/, ""))),
+el("span", null, safe(about(each.data)))) });
 function AuditRecords({ id: id2, item }) {
   if (!may("audit.read")) return el(OffLimits, { what: "the audit log", who: "an auditor or an admin" });
   return el(Feed, { name: "Audit records", id: id2, what: "the audit log", read: (asked2) => calls.audit(id2, { ...asked2, resource: item }), place: (each) => String(each.index), row: (each) => el(Recorded, { key: each.index, record: each }) });
 }
 function Recorded({ record }) {
   const { actor, decision, payload, resource } = record;
-  return el("li", null, el(When, { time: record.timestamp }), el("span", null, el("b", null, safe(record.action)), " ", record.outcome !== "accepted" && el("span", { class: "error" }, safe(record.outcome))), el("details", null, el("summary", null, [shortId(actor.person ?? actor.id), typeof payload === "object" && payload ? about(payload) : ""].filter(Boolean).map(safe).join(" · ")), el("dl", { class: "facts" }, el("div", null, el("dt", null, "record"), el("dd", { class: "num" }, grouped(record.index))), el(Fact, { name: "actor" }, safe(actor.type), " ", el("code", null, safe(actor.id))), resource && el(Fact, { name: "on" }, el("code", null, safe(resource))), decision && el(Fact, { name: "by rule" }, safe([decision.effect, decision.policy, ...decision.reasons].join(" · "))), el(Fact, { name: "hash" }, el("code", null, record.hash))), record.erased ? el("p", { class: "none" }, "What it said was erased.") : el(Value, { value: payload, name: `What record ${record.index} says` })));
+  return el("li", null,
+  el(When, { time: record.timestamp }),
+  el("span", null,
+  el("b", null, safe(record.action)), " ", record.outcome !== "accepted" && el("span", { class: "error" }, safe(record.outcome))),
+  el("details", null,
+  el("summary", null, [shortId(actor.person ?? actor.id), typeof payload === "object" && payload ? about(payload) : ""].filter(Boolean).map(safe).join(" · ")),
+  el("dl", { class: "facts" },
+  el("div", null,
+  el("dt", null, "record"),
+  el("dd", { class: "num" }, grouped(record.index))),
+  el(Fact, { name: "actor" }, safe(actor.type), " ",
+  el("code", null, safe(actor.id))), resource && el(Fact, { name: "on" },
+  el("code", null, safe(resource))), decision && el(Fact, { name: "by rule" }, safe([decision.effect, decision.policy, ...decision.reasons].join(" · "))),
+  el(Fact, { name: "hash" },
+  el("code", null, record.hash))), record.erased ? el("p", { class: "none" }, "What it said was erased.") : el(Value, { value: payload, name: `What record ${record.index} says` })));
 }
 var OffLimits = ({ what, who }) => el("div", { class: "trouble forbidden" }, el("strong", null, "Your role may not read ", what, "."), " Ask ", who, ".");
 var MESSAGES_MAX = 2e3;
@@ -129,7 +154,13 @@ function Messages({ id: id2 }) {
     }
   }, { on: ofTask(id2) });
   const seen = reading.state.value;
-  return el("section", { class: "feed", "aria-label": "Messages" }, el(Send, { id: id2, sent: reading.again }), el(Trouble, { read: seen, what: "the messages" }), seen.data && !seen.data.items.length && el("p", { class: "none" }, "There are none yet."), el("ol", null, [...seen.data?.items ?? []].reverse().map((each) => el("li", { key: each.id }, el(When, { time: each.timestamp }), el("span", null, safe(shortId(each.from_bot)), " to ", each.to_bot === null ? "all its bots" : safe(shortId(each.to_bot))), el(Value, { value: each.payload, name: `Message of ${each.timestamp}` })))));
+  return el("section", { class: "feed", "aria-label": "Messages" },
+  el(Send, { id: id2, sent: reading.again }),
+  el(Trouble, { read: seen, what: "the messages" }), seen.data && !seen.data.items.length && el("p", { class: "none" }, "There are none yet."),
+  el("ol", null, [...seen.data?.items ?? []].reverse().map((each) => el("li", { key: each.id },
+  el(When, { time: each.timestamp }),
+  el("span", null, safe(shortId(each.from_bot)), " to ", each.to_bot === null ? "all its bots" : safe(shortId(each.to_bot))),
+  el(Value, { value: each.payload, name: `Message of ${each.timestamp}` })))));
 }
 function payloadOf(typed) {
   if (!typed.trim().startsWith("{")) return { text: typed };
@@ -150,7 +181,13 @@ function Send({ id: id2, sent }) {
   return el("form", { class: "send", onSubmit: (event) => {
     event.preventDefault();
     if (text.trim() && may("task.message")) send();
-  } }, el("label", { for: "to" }, "To the bot (its name; empty: all that work on the task)"), el("input", { id: "to", type: "text", maxLength: 128, value: to, onInput: (event) => setTo(event.currentTarget.value) }), el("label", { for: "message" }, "Message (text, or a JSON object)"), el("textarea", { id: "message", rows: 2, value: text, onInput: (event) => setText(event.currentTarget.value) }), el("div", null, el(Act, { action: "task.message", busy: busy || !text.trim(), run: send }, "Send")), problem && el(NotDone, { error: problem }));
+  } },
+  el("label", { for: "to" }, "To the bot (its name; empty: all that work on the task)"),
+  el("input", { id: "to", type: "text", maxLength: 128, value: to, onInput: (event) => setTo(event.currentTarget.value) }),
+  el("label", { for: "message" }, "Message (text, or a JSON object)"),
+  el("textarea", { id: "message", rows: 2, value: text, onInput: (event) => setText(event.currentTarget.value) }),
+  el("div", null,
+  el(Act, { action: "task.message", busy: busy || !text.trim(), run: send }, "Send")), problem && el(NotDone, { error: problem }));
 }
 
 // src/pages/task/inspector.tsx
@@ -198,7 +235,11 @@ function Payload({ task, subtask, pick, name }) {
   if (error) return el(Refused, { error, what: pick ?? "the output", stale: false, at: 0 });
   if (!head) return slow ? el(Skeleton, { rows: 3 }) : null;
   const asTree = head.whole && asked("as") === "tree", show = (as) => put({ as });
-  return el("div", { class: "value" }, el("p", { class: "as" }, head.whole && el(Fragment, null, el("button", { type: "button", class: "tab", "aria-pressed": !asTree, onClick: () => show(null) }, "text"), el("button", { type: "button", class: "tab", "aria-pressed": asTree, onClick: () => show("tree") }, "tree")), el("span", null, head.whole ? `${grouped(head.bytes)} bytes` : "more than 1 MiB")), asTree ? rows && el(Tree, { name, rows, ask }) : el("pre", { tabIndex: 0, role: "region", "aria-label": name }, safe(head.head)), head.cut && !asTree && el("p", null, "This is the beginning. To read the whole: ", pick ? el(Command, { text: `swarmkeeper task get ${task} ${subtask} --json` }) : el(Command, { text: `swarmkeeper task result ${task} ${subtask}` })));
+  return el("div", { class: "value" },
+  el("p", { class: "as" }, head.whole && el(Fragment, null,
+  el("button", { type: "button", class: "tab", "aria-pressed": !asTree, onClick: () => show(null) }, "text"),
+  el("button", { type: "button", class: "tab", "aria-pressed": asTree, onClick: () => show("tree") }, "tree")),
+  el("span", null, head.whole ? `${grouped(head.bytes)} bytes` : "more than 1 MiB")), asTree ? rows && el(Tree, { name, rows, ask }) : el("pre", { tabIndex: 0, role: "region", "aria-label": name }, safe(head.head)), head.cut && !asTree && el("p", null, "This is the beginning. To read the whole: ", pick ? el(Command, { text: `swarmkeeper task get ${task} ${subtask} --json` }) : el(Command, { text: `swarmkeeper task result ${task} ${subtask}` })));
 }
 var ROW = 22;
 var VIEW = 18;
@@ -249,7 +290,8 @@ function Tree({ name, rows, ask }) {
       },
       onKeyDown: press
     },
-    el("div", { role: "none", style: { height: `${rows.total * ROW}px` } }, el("div", { role: "none", style: { transform: `translateY(${rows.first * ROW}px)` } }, rows.rows.map((row, offset) => {
+    el("div", { role: "none", style: { height: `${rows.total * ROW}px` } },
+    el("div", { role: "none", style: { transform: `translateY(${rows.first * ROW}px)` } }, rows.rows.map((row, offset) => {
       const number = rows.first + offset;
       return el(
         "div",
@@ -275,7 +317,14 @@ function Tree({ name, rows, ask }) {
 }
 
 // src/pages/task/trail.tsx
-var Trail = ({ said }) => el("ol", { class: "trail" }, said.map((each) => el("li", { key: each.work_id }, el("p", null, el(State, { look: lookOfVerdict(each.decision ?? "too long to list") }), el("span", null, "round ", each.round), each.score !== null && el("span", { class: "num" }, each.score), el("span", null, safe(each.evaluator ?? "–")), el(When, { time: each.at })), each.reasons.map((reason, at) => el("p", { key: at }, safe(reason))), each.findings.map((finding, at) => el("p", { key: at }, el("b", null, safe(finding.severity ?? "finding")), finding.subtask && ` in ${safe(finding.subtask)}`, ": ", safe(finding.text ?? ""))), each.feedback.map((feedback, at) => el("p", { key: at }, "to do again in ", el("b", null, safe(feedback.subtask)), ": ", safe(feedback.text))), each.added.length > 0 && el("p", null, "added ", each.added.map(safe).join(", ")))));
+var Trail = ({ said }) => el("ol", { class: "trail" }, said.map((each) => el("li", { key: each.work_id },
+el("p", null,
+el(State, { look: lookOfVerdict(each.decision ?? "too long to list") }),
+el("span", null, "round ", each.round), each.score !== null && el("span", { class: "num" }, each.score),
+el("span", null, safe(each.evaluator ?? "–")),
+el(When, { time: each.at })), each.reasons.map((reason, at) => el("p", { key: at }, safe(reason))), each.findings.map((finding, at) => el("p", { key: at },
+el("b", null, safe(finding.severity ?? "finding")), finding.subtask && ` in ${safe(finding.subtask)}`, ": ", safe(finding.text ?? ""))), each.feedback.map((feedback, at) => el("p", { key: at }, "to do again in ",
+el("b", null, safe(feedback.subtask)), ": ", safe(feedback.text))), each.added.length > 0 && el("p", null, "added ", each.added.map(safe).join(", ")))));
 
 // src/pages/task/inspector.tsx
 var TEXT_MAX = 4e3;
@@ -287,11 +336,46 @@ function Inspector({ task, subtask, close }) {
   const [input, setInput] = useState(false), [audit, setAudit] = useState(false);
   const seen = reading.state.value;
   if (!seen.data) {
-    return el("aside", { class: "inspector", "aria-label": "Subtask" }, el("header", null, el("h2", null, safe(subtask)), el("button", { type: "button", class: "small", onClick: close }, "Close")), el(Trouble, { read: seen, what: "the subtask" }));
+    return el("aside", { class: "inspector", "aria-label": "Subtask" },
+    el("header", null,
+    el("h2", null, safe(subtask)),
+    el("button", { type: "button", class: "small", onClick: close }, "Close")),
+    el(Trouble, { read: seen, what: "the subtask" }));
   }
   const { found, said } = seen.data;
   const after = found.depends_on.map((each) => safe(typeof each === "string" ? each : each.when === "success" ? each.key : `${each.key} (${each.when})`));
-  return el("aside", { class: "inspector", "aria-labelledby": "inspected" }, el("header", null, el("h2", { id: "inspected" }, safe(found.key)), el(State, { look: lookOfItem(found.status) }), el("button", { type: "button", class: "small", onClick: close }, "Close")), el(Trouble, { read: seen, what: "the subtask" }), el("p", { class: "description", tabIndex: 0 }, safe(found.description.slice(0, TEXT_MAX))), el("dl", { class: "facts" }, el(Fact, { name: "needs" }, found.required_skills.map(safe).join(", ") || "–"), el(Fact, { name: "after" }, after.join(", ") || "–"), el(Fact, { name: "round" }, found.round), found.progress?.message && el(Fact, { name: "says" }, safe(found.progress.message))), el("section", { class: "card" }, el("h3", null, "Attempts"), !found.attempts.length && el("p", { class: "none" }, "None has ended yet."), el("ol", { class: "attempts" }, found.attempts.map((each) => el("li", { key: each.attempt }, el("span", null, each.attempt), el(State, { look: lookOfEnding(each.ending) }), el("span", null, safe(each.bot_name ?? each.bot)), el("span", null, span(Date.parse(each.ended_at) - Date.parse(each.started_at))), el("span", null, money(each.usage?.cost_micro_usd)), each.usage?.tokens !== void 0 && el("span", null, grouped(each.usage.tokens), " tokens"), el("small", null, "from ", el(When, { time: each.started_at })), (each.error?.message ?? each.reason) && el("p", { class: "error" }, safe((each.error?.message ?? each.reason ?? "").slice(0, TEXT_MAX))))))), said.length > 0 && el("section", { class: "card" }, el("h3", null, "Verdicts"), el(Trail, { said })), !said.length && found.verdict && el("section", { class: "card" }, el("h3", null, "Verdict: ", safe(found.verdict.decision), found.verdict.score !== null && ` · ${found.verdict.score}`), found.verdict.reasons.map((reason, at) => el("p", { key: at }, safe(reason)))), el("section", { class: "card" }, el("h3", null, "Output"), !may("output.read") ? el(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : found.output === null || found.output === void 0 ? el("p", { class: "none" }, "There is none.") : found.kind === "execute" ? el(Payload, { key: found.ended_at, task, subtask, name: "Output" }) : el(Value, { value: found.output, name: "Output" })), found.kind === "execute" && el("section", { class: "card" }, el("h3", null, "Input"), input ? el(Payload, { task, subtask, pick: "input", name: "Input" }) : el("button", { type: "button", class: "small", onClick: () => setInput(true) }, "Show the input")), el("section", { class: "card" }, el("h3", null, "Audit"), audit || !may("audit.read") ? el(AuditRecords, { id: task, item: found.id }) : el("button", { type: "button", class: "small", onClick: () => setAudit(true) }, "Show its audit records")), found.late_results?.map((each) => el("section", { class: "card", key: each.lease_id }, el("h3", null, "Came too late: ", el(When, { time: each.received_at })), el(Value, { value: each.content, name: "A result that came too late" }))));
+  return el("aside", { class: "inspector", "aria-labelledby": "inspected" },
+  el("header", null,
+  el("h2", { id: "inspected" }, safe(found.key)),
+  el(State, { look: lookOfItem(found.status) }),
+  el("button", { type: "button", class: "small", onClick: close }, "Close")),
+  el(Trouble, { read: seen, what: "the subtask" }),
+  el("p", { class: "description", tabIndex: 0 }, safe(found.description.slice(0, TEXT_MAX))),
+  el("dl", { class: "facts" },
+  el(Fact, { name: "needs" }, found.required_skills.map(safe).join(", ") || "–"),
+  el(Fact, { name: "after" }, after.join(", ") || "–"),
+  el(Fact, { name: "round" }, found.round), found.progress?.message && el(Fact, { name: "says" }, safe(found.progress.message))),
+  el("section", { class: "card" },
+  el("h3", null, "Attempts"), !found.attempts.length && el("p", { class: "none" }, "None has ended yet."),
+  el("ol", { class: "attempts" }, found.attempts.map((each) => el("li", { key: each.attempt },
+  el("span", null, each.attempt),
+  el(State, { look: lookOfEnding(each.ending) }),
+  el("span", null, safe(each.bot_name ?? each.bot)),
+  el("span", null, span(Date.parse(each.ended_at) - Date.parse(each.started_at))),
+  el("span", null, money(each.usage?.cost_micro_usd)), each.usage?.tokens !== void 0 && el("span", null, grouped(each.usage.tokens), " tokens"),
+  el("small", null, "from ",
+  el(When, { time: each.started_at })), (each.error?.message ?? each.reason) && el("p", { class: "error" }, safe((each.error?.message ?? each.reason ?? "").slice(0, TEXT_MAX))))))), said.length > 0 && el("section", { class: "card" },
+  el("h3", null, "Verdicts"),
+  el(Trail, { said })), !said.length && found.verdict && el("section", { class: "card" },
+  el("h3", null, "Verdict: ", safe(found.verdict.decision), found.verdict.score !== null && ` · ${found.verdict.score}`), found.verdict.reasons.map((reason, at) => el("p", { key: at }, safe(reason)))),
+  el("section", { class: "card" },
+  el("h3", null, "Output"), !may("output.read") ? el(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : found.output === null || found.output === void 0 ? el("p", { class: "none" }, "There is none.") : found.kind === "execute" ? el(Payload, { key: found.ended_at, task, subtask, name: "Output" }) : el(Value, { value: found.output, name: "Output" })), found.kind === "execute" && el("section", { class: "card" },
+  el("h3", null, "Input"), input ? el(Payload, { task, subtask, pick: "input", name: "Input" }) : el("button", { type: "button", class: "small", onClick: () => setInput(true) }, "Show the input")),
+  el("section", { class: "card" },
+  el("h3", null, "Audit"), audit || !may("audit.read") ? el(AuditRecords, { id: task, item: found.id }) : el("button", { type: "button", class: "small", onClick: () => setAudit(true) }, "Show its audit records")), found.late_results?.map((each) => el("section", { class: "card", key: each.lease_id },
+  el("h3", null, "Came too late: ",
+  el(When, { time: each.received_at })),
+  el(Value, { value: each.content, name: "A result that came too late" }))));
 }
 
 // src/pages/task/plan.tsx
@@ -312,7 +396,8 @@ function Stages({ nodes, edges, choose }) {
     return found;
   }, [nodes, edges]);
   const tallest = Math.max(1, ...columns.map((column) => [...column.values()].reduce((sum, n) => sum + n, 0)));
-  return el("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0 }, columns.map((column, rank) => el("div", { class: "stage", key: rank }, el("span", { class: "rank", "aria-hidden": "true" }, rank + 1), [...column].sort(([a], [b]) => worse(lookOfItem(a).tone, lookOfItem(b).tone)).map(([status, count]) => {
+  return el("div", { class: "stages", role: "group", "aria-label": "Stages of the plan", tabIndex: 0 }, columns.map((column, rank) => el("div", { class: "stage", key: rank },
+  el("span", { class: "rank", "aria-hidden": "true" }, rank + 1), [...column].sort(([a], [b]) => worse(lookOfItem(a).tone, lookOfItem(b).tone)).map(([status, count]) => {
     const look = lookOfItem(status), says = `${grouped(count)} ${look.word} in stage ${rank + 1}`;
     return el(
       "button",
@@ -346,7 +431,9 @@ function Plan({ id: id2, subtasks, query, set: set2 }) {
     "!": { does: "failed subtasks only", run: () => set2({ view: view === "graph" ? "table" : view, only: only === "FAILED" ? null : "FAILED", rank: null }) },
     ...view === "graph" && asGraph ? { 0: { does: "fit the graph into view", run: () => set2({ fit: fit ? null : "1" }) } } : {}
   });
-  return el("section", { class: "plan", "aria-label": "Plan" }, el("div", { class: "views" }, VIEWS.map((each) => el("button", { key: each, type: "button", class: "tab", "aria-pressed": each === view, onClick: () => show(each) }, each === "graph" && !asGraph ? "stages" : each)), el("span", null, counted(subtasks.length, "subtask"), edges.length > 0 && `, ${counted(edges.length, "edge")}`), view === "graph" && asGraph && edges.length > 0 && el("span", { class: "legend" }, "solid: needs success · dashed: needs an end")), view === "timeline" ? el(Timeline, { id: id2, query, set: set2 }) : !subtasks.length ? el("p", { class: "none pad" }, "There is no plan yet.") : view === "table" ? el(Table, { subtasks, query, set: set2 }) : asGraph ? el(Graph, { nodes, edges, chosen, fit, choose: (key) => set2({ subtask: key }), label: "Graph of the plan" }) : el(Stages, { nodes, edges, choose: (status, rank) => set2({ view: "table", only: status, rank: String(rank + 1) }) }));
+  return el("section", { class: "plan", "aria-label": "Plan" },
+  el("div", { class: "views" }, VIEWS.map((each) => el("button", { key: each, type: "button", class: "tab", "aria-pressed": each === view, onClick: () => show(each) }, each === "graph" && !asGraph ? "stages" : each)),
+  el("span", null, counted(subtasks.length, "subtask"), edges.length > 0 && `, ${counted(edges.length, "edge")}`), view === "graph" && asGraph && edges.length > 0 && el("span", { class: "legend" }, "solid: needs success · dashed: needs an end")), view === "timeline" ? el(Timeline, { id: id2, query, set: set2 }) : !subtasks.length ? el("p", { class: "none pad" }, "There is no plan yet.") : view === "table" ? el(Table, { subtasks, query, set: set2 }) : asGraph ? el(Graph, { nodes, edges, chosen, fit, choose: (key) => set2({ subtask: key }), label: "Graph of the plan" }) : el(Stages, { nodes, edges, choose: (status, rank) => set2({ view: "table", only: status, rank: String(rank + 1) }) }));
 }
 var SHOWN_MAX = 500;
 function fitting(subtasks, only, rank) {
@@ -356,7 +443,28 @@ function fitting(subtasks, only, rank) {
 function Table({ subtasks, query, set: set2 }) {
   const only = query.get("only"), rank = query.get("rank"), chosen = query.get("subtask");
   const found = useMemo(() => fitting(subtasks, only, rank), [subtasks, only, rank]), shown = found.slice(0, SHOWN_MAX);
-  return el("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks" }, (only || rank) && el("p", { class: "only" }, "Only ", only && el(State, { look: lookOfItem(only) }), rank && ` in stage ${rank}`, ": ", grouped(found.length), ".", " ", el("button", { type: "button", class: "small", onClick: () => set2({ only: null, rank: null }) }, "Show all")), el("table", { class: "subtasks" }, el("thead", null, el("tr", null, el("th", { scope: "col" }, "State"), el("th", { scope: "col" }, "Subtask"), el("th", { scope: "col" }, "Needs"), el("th", { scope: "col" }, "Bot"), el("th", { scope: "col" }, "Try"), el("th", { scope: "col" }, "Took"), el("th", { scope: "col" }, "Error"))), el("tbody", null, shown.map((each) => el("tr", { key: each.key, class: each.key === chosen ? "chosen" : "" }, el("td", null, el(State, { look: lookOfItem(each.status) })), el("th", { scope: "row" }, el("button", { type: "button", class: "link", onClick: () => set2({ subtask: each.key }) }, safe(each.key))), el("td", null, each.required_skills.map(safe).join(", ")), el("td", null, safe(each.bot ?? "–")), el("td", null, each.attempt || "–"), el("td", null, each.started_at && each.ended_at ? span(Date.parse(each.ended_at) - Date.parse(each.started_at)) : each.started_at && each.status === "LEASED" ? el(Ago, { time: each.started_at }) : "–"), el("td", { class: "error" }, safe((each.cause?.message ?? "").slice(0, 200))))))), found.length > shown.length && el("p", { class: "pad none" }, grouped(found.length - shown.length), " more are not shown."));
+  return el("div", { class: "scroll-x", tabIndex: 0, role: "region", "aria-label": "Subtasks" }, (only || rank) && el("p", { class: "only" }, "Only ", only && el(State, { look: lookOfItem(only) }), rank && ` in stage ${rank}`, ": ", grouped(found.length), ".", " ",
+  el("button", { type: "button", class: "small", onClick: () => set2({ only: null, rank: null }) }, "Show all")),
+  el("table", { class: "subtasks" },
+  el("thead", null,
+  el("tr", null,
+  el("th", { scope: "col" }, "State"),
+  el("th", { scope: "col" }, "Subtask"),
+  el("th", { scope: "col" }, "Needs"),
+  el("th", { scope: "col" }, "Bot"),
+  el("th", { scope: "col" }, "Try"),
+  el("th", { scope: "col" }, "Took"),
+  el("th", { scope: "col" }, "Error"))),
+  el("tbody", null, shown.map((each) => el("tr", { key: each.key, class: each.key === chosen ? "chosen" : "" },
+  el("td", null,
+  el(State, { look: lookOfItem(each.status) })),
+  el("th", { scope: "row" },
+  el("button", { type: "button", class: "link", onClick: () => set2({ subtask: each.key }) }, safe(each.key))),
+  el("td", null, each.required_skills.map(safe).join(", ")),
+  el("td", null, safe(each.bot ?? "–")),
+  el("td", null, each.attempt || "–"),
+  el("td", null, each.started_at && each.ended_at ? span(Date.parse(each.ended_at) - Date.parse(each.started_at)) : each.started_at && each.status === "LEASED" ? el(Ago, { time: each.started_at }) : "–"),
+  el("td", { class: "error" }, safe((each.cause?.message ?? "").slice(0, 200))))))), found.length > shown.length && el("p", { class: "pad none" }, grouped(found.length - shown.length), " more are not shown."));
 }
 
 // src/pages/task/results.tsx
@@ -365,11 +473,17 @@ function Results({ task, subtasks }) {
   const reading = useRead(`verdicts ${task.id}`, () => calls.verdicts(task.id), { on: ofTask(task.id) });
   const seen = reading.state.value, said = (seen.data?.items ?? []).filter((each) => each.subject === null);
   const ready = task.result ? Object.keys(task.result) : subtasks.filter((each) => each.status === "SUCCEEDED").map((each) => each.key);
-  return el("section", { class: "results", "aria-label": "Results" }, (said.length > 0 || seen.error) && el("section", { class: "card" }, el("h3", null, "Verdicts on the task"), el(Trouble, { read: seen, what: "the verdicts" }), el(Trail, { said })), !may("output.read") ? el(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : el("section", { class: "card" }, el("h3", null, task.result ? "Result" : "Outputs so far: the result is there when all is done"), !ready.length && el("p", { class: "none" }, "There are none yet."), ready.slice(0, LISTED_MAX2).map((key, at) => el(Output, { key, task: task.id, subtask: key, open: at === 0 })), ready.length > LISTED_MAX2 && el("p", { class: "none" }, ready.length - LISTED_MAX2, " more: choose them in the plan.")));
+  return el("section", { class: "results", "aria-label": "Results" }, (said.length > 0 || seen.error) && el("section", { class: "card" },
+  el("h3", null, "Verdicts on the task"),
+  el(Trouble, { read: seen, what: "the verdicts" }),
+  el(Trail, { said })), !may("output.read") ? el(OffLimits, { what: "outputs", who: "a client, an operator, an approver or an admin" }) : el("section", { class: "card" },
+  el("h3", null, task.result ? "Result" : "Outputs so far: the result is there when all is done"), !ready.length && el("p", { class: "none" }, "There are none yet."), ready.slice(0, LISTED_MAX2).map((key, at) => el(Output, { key, task: task.id, subtask: key, open: at === 0 })), ready.length > LISTED_MAX2 && el("p", { class: "none" }, ready.length - LISTED_MAX2, " more: choose them in the plan.")));
 }
 function Output({ task, subtask, open: begins }) {
   const [open, setOpen] = useState(begins);
-  return el("details", { open, onToggle: (event) => setOpen(event.currentTarget.open) }, el("summary", null, el("b", null, safe(subtask))), open && el(Payload, { task, subtask, name: `Output of ${subtask}` }));
+  return el("details", { open, onToggle: (event) => setOpen(event.currentTarget.open) },
+  el("summary", null,
+  el("b", null, safe(subtask))), open && el(Payload, { task, subtask, name: `Output of ${subtask}` }));
 }
 
 // src/pages/task/why.tsx
@@ -388,14 +502,26 @@ function Why({ task, choose }) {
   if (task.outcome !== null) {
     if (!failure) return null;
     const { cause } = failure;
-    return el("section", { class: "why bad", "aria-labelledby": "why-head" }, el("h2", { id: "why-head" }, "Why it failed: ", inWords(failure.code)), failure.detail && el("p", null, safe(failure.detail)), cause && el("p", null, el(Name, { item: cause, choose }), cause.attempt ? `, attempt ${cause.attempt}` : "", cause.bot && ` by ${safe(cause.bot)}`, ": ", el("span", { class: "error" }, safe(cause.message))), failure.fix && el(Command, { text: failure.fix }));
+    return el("section", { class: "why bad", "aria-labelledby": "why-head" },
+    el("h2", { id: "why-head" }, "Why it failed: ", inWords(failure.code)), failure.detail && el("p", null, safe(failure.detail)), cause && el("p", null,
+    el(Name, { item: cause, choose }), cause.attempt ? `, attempt ${cause.attempt}` : "", cause.bot && ` by ${safe(cause.bot)}`, ": ",
+    el("span", { class: "error" }, safe(cause.message))), failure.fix && el(Command, { text: failure.fix }));
   }
   if (!explanation?.waiting.length) return null;
   const rows = folded(explanation.waiting, explanation.reasons);
-  return el("section", { class: "why", "aria-labelledby": "why-head" }, el("h2", { id: "why-head" }, "Why it is not done: ", Object.entries(explanation.reasons).map(([reason, count]) => `${grouped(count)} ${inWords(reason)}`).join(" · ")), el("ul", null, rows.slice(0, all ? rows.length : ROWS_MAX).map(({ like, items, count }) => {
+  return el("section", { class: "why", "aria-labelledby": "why-head" },
+  el("h2", { id: "why-head" }, "Why it is not done: ", Object.entries(explanation.reasons).map(([reason, count]) => `${grouped(count)} ${inWords(reason)}`).join(" · ")),
+  el("ul", null, rows.slice(0, all ? rows.length : ROWS_MAX).map(({ like, items, count }) => {
     const first = items[0];
-    return el("li", { key: like }, el("span", null, el(Name, { item: first, choose }), count > 1 && ` and ${grouped(count - 1)} more`), el(State, { look: first.kind === "task" ? lookOfTask({ status: String(first.status), outcome: null, holds: [] }) : lookOfItem(first.status) }), el("span", null, safe(first.detail), first.since && el(Fragment, null, " · for ", since(first.since, now.value)), first.until && el(Fragment, null, ", at most until ", el(When, { time: first.until })), first.fix && el("div", null, el(Command, { text: first.fix }))));
-  })), rows.length > ROWS_MAX && !all && el("p", { class: "none" }, grouped(rows.slice(ROWS_MAX).reduce((sum, row) => sum + row.count, 0)), " more wait for other reasons. ", el("button", { type: "button", class: "small", onClick: () => setAll(true) }, "Show all")));
+    return el("li", { key: like },
+    el("span", null,
+    el(Name, { item: first, choose }), count > 1 && ` and ${grouped(count - 1)} more`),
+    el(State, { look: first.kind === "task" ? lookOfTask({ status: String(first.status), outcome: null, holds: [] }) : lookOfItem(first.status) }),
+    el("span", null, safe(first.detail), first.since && el(Fragment, null, " · for ", since(first.since, now.value)), first.until && el(Fragment, null, ", at most until ",
+    el(When, { time: first.until })), first.fix && el("div", null,
+    el(Command, { text: first.fix }))));
+  })), rows.length > ROWS_MAX && !all && el("p", { class: "none" }, grouped(rows.slice(ROWS_MAX).reduce((sum, row) => sum + row.count, 0)), " more wait for other reasons. ",
+  el("button", { type: "button", class: "small", onClick: () => setAll(true) }, "Show all")));
 }
 
 // src/pages/task.tsx
@@ -455,10 +581,25 @@ function TaskPage({ id: id2 }) {
     } }
   });
   const beside = chosen !== void 0 && el(Inspector, { key: chosen, task: id2, subtask: chosen, close: () => set({ subtask: null }) });
-  if (!task) return el("div", { class: `task ${chosen ? "with-subtask" : ""}` }, el("div", { class: "whole pad" }, el("h1", { class: "hidden-text" }, "Task"), el(Trouble, { read: seen, what: "the task" })), !seen.error && beside);
+  if (!task) return el("div", { class: `task ${chosen ? "with-subtask" : ""}` },
+  el("div", { class: "whole pad" },
+  el("h1", { class: "hidden-text" }, "Task"),
+  el(Trouble, { read: seen, what: "the task" })), !seen.error && beside);
   const approval = task.holds.find((hold) => hold.startsWith("apr_"));
   const { done, total } = task.progress;
-  return el("div", { class: `task ${chosen ? "with-subtask" : ""}` }, el("div", { class: "whole" }, el("header", { class: "task-head" }, el("div", { class: "title" }, el("h1", null, safe(task.title)), " ", el(State, { look: lookOfTask(task) })), el("div", { class: "acts" }, approval && el("a", { class: "button main", href: written(["inbox"], { approval }) }, "Decide…"), offers.map((each) => el(Act, { key: each.name, action: each.action, kind: each.kind, busy, keys: each.key, run: each.run }, each.name))), el("p", { class: "facts-line" }, grouped(done), " of ", grouped(total), " done", task.progress.failed > 0 && `, ${grouped(task.progress.failed)} failed`, " · round ", task.round, " of ", task.max_rounds, task.usage.cost_micro_usd !== void 0 && ` · ${money(task.usage.cost_micro_usd)}`, " · ", grouped(task.usage.tokens ?? 0), " tokens · priority ", task.priority, " ", "· submitted ", el(When, { time: task.created_at }), " · ", el("code", null, task.id)), Object.keys(task.labels).length > 0 && el("p", { class: "labels" }, el(Labels, { labels: task.labels })), task.description && el("p", { class: "description", tabIndex: 0 }, safe(task.description.slice(0, 2e3))), problem && el(NotDone, { error: problem })), seen.error && el(Trouble, { read: seen, what: "the task" }), el(Why, { task, choose: (subtask) => set({ subtask }) }), el("nav", { class: "tabs", "aria-label": "Of this task" }, TABS.map((each, at) => el("a", { key: each, class: "tab", href: address({ tab: at ? each : null }), "aria-current": each === tab ? "page" : void 0 }, each))), tab === "results" ? el(Results, { task, subtasks }) : tab === "events" ? el(Events, { id: id2 }) : tab === "audit" ? el(AuditRecords, { id: id2 }) : tab === "messages" ? el(Messages, { id: id2 }) : el(Plan, { id: id2, subtasks, query, set })), beside, asking && el(
+  return el("div", { class: `task ${chosen ? "with-subtask" : ""}` },
+  el("div", { class: "whole" },
+  el("header", { class: "task-head" },
+  el("div", { class: "title" },
+  el("h1", null, safe(task.title)), " ",
+  el(State, { look: lookOfTask(task) })),
+  el("div", { class: "acts" }, approval && el("a", { class: "button main", href: written(["inbox"], { approval }) }, "Decide…"), offers.map((each) => el(Act, { key: each.name, action: each.action, kind: each.kind, busy, keys: each.key, run: each.run }, each.name))),
+  el("p", { class: "facts-line" }, grouped(done), " of ", grouped(total), " done", task.progress.failed > 0 && `, ${grouped(task.progress.failed)} failed`, " · round ", task.round, " of ", task.max_rounds, task.usage.cost_micro_usd !== void 0 && ` · ${money(task.usage.cost_micro_usd)}`, " · ", grouped(task.usage.tokens ?? 0), " tokens · priority ", task.priority, " ", "· submitted ",
+  el(When, { time: task.created_at }), " · ",
+  el("code", null, task.id)), Object.keys(task.labels).length > 0 && el("p", { class: "labels" },
+  el(Labels, { labels: task.labels })), task.description && el("p", { class: "description", tabIndex: 0 }, safe(task.description.slice(0, 2e3))), problem && el(NotDone, { error: problem })), seen.error && el(Trouble, { read: seen, what: "the task" }),
+  el(Why, { task, choose: (subtask) => set({ subtask }) }),
+  el("nav", { class: "tabs", "aria-label": "Of this task" }, TABS.map((each, at) => el("a", { key: each, class: "tab", href: address({ tab: at ? each : null }), "aria-current": each === tab ? "page" : void 0 }, each))), tab === "results" ? el(Results, { task, subtasks }) : tab === "events" ? el(Events, { id: id2 }) : tab === "audit" ? el(AuditRecords, { id: id2 }) : tab === "messages" ? el(Messages, { id: id2 }) : el(Plan, { id: id2, subtasks, query, set })), beside, asking && el(
     Ask,
     {
       verb: asking,

@@ -37,7 +37,10 @@ function useOperation(operation) {
 function Refusals({ found, titles }) {
   const more = found.progress.refused - found.items.length;
   if (!found.progress.refused) return null;
-  return el("div", { class: "refusals", role: "region", "aria-label": "Refused" }, el("ul", null, found.items.map((item) => el("li", { key: item.task_id }, el("a", { href: `#/tasks/${item.task_id}` }, safe(titles(item.task_id) ?? shortId(item.task_id))), " ", el("span", null, safe(item.detail ?? item.code ?? ""))))), more > 0 && el("p", null, "and ", grouped(more), " more"));
+  return el("div", { class: "refusals", role: "region", "aria-label": "Refused" },
+  el("ul", null, found.items.map((item) => el("li", { key: item.task_id },
+  el("a", { href: `#/tasks/${item.task_id}` }, safe(titles(item.task_id) ?? shortId(item.task_id))), " ",
+  el("span", null, safe(item.detail ?? item.code ?? ""))))), more > 0 && el("p", null, "and ", grouped(more), " more"));
 }
 function Bulk({ of, name, titles, close, begun }) {
   const [action, setAction] = useState(null);
@@ -70,7 +73,18 @@ function Bulk({ of, name, titles, close, begun }) {
   return el(Dialog, { title: `With ${name}`, close }, el("form", { class: "bulk", onSubmit: (event) => {
     event.preventDefault();
     if (action && known?.progress.done && !busy) void ask(action, false);
-  } }, el("fieldset", null, el("legend", { class: "hidden-text" }, "What to do"), ACTIONS.map((each) => el("label", { key: each, title: whyNot(`task.${each}`) }, el("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }), " ", each))), el("div", { "aria-live": "polite", class: "told" }, !action && el("p", { class: "none" }, "Choose with the arrow keys. Nothing is done before you have seen what would come of it."), action && !known && !problem && !error && el("p", null, "Asking what would come of it", found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "", " …"), known && el("p", null, el("b", null, tasks(known.progress.done)), " would be ", DONE[known.action], known.progress.refused > 0 && el(Fragment, null, ", ", el("b", null, grouped(known.progress.refused)), " refused"), ".", "filter" in of && " It is done to what fits when it begins.")), (problem ?? error) && el(NotDone, { error: problem ?? error }), el("label", { class: "reason" }, "Reason, stored with each task (optional)", el("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })), el("div", { class: "acts" }, el("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy }, action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it"), el("button", { type: "button", onClick: close }, "Leave it")), known && el(Refusals, { found: known, titles })));
+  } },
+  el("fieldset", null,
+  el("legend", { class: "hidden-text" }, "What to do"), ACTIONS.map((each) => el("label", { key: each, title: whyNot(`task.${each}`) },
+  el("input", { type: "radio", name: "action", value: each, autofocus: each === FIRST, disabled: !may(`task.${each}`), checked: action === each, onChange: () => choose(each) }), " ", each))),
+  el("div", { "aria-live": "polite", class: "told" }, !action && el("p", { class: "none" }, "Choose with the arrow keys. Nothing is done before you have seen what would come of it."), action && !known && !problem && !error && el("p", null, "Asking what would come of it", found ? ` (${grouped(found.progress.total - found.progress.left)} of ${grouped(found.progress.total)})` : "", " …"), known && el("p", null,
+  el("b", null, tasks(known.progress.done)), " would be ", DONE[known.action], known.progress.refused > 0 && el(Fragment, null, ", ",
+  el("b", null, grouped(known.progress.refused)), " refused"), ".", "filter" in of && " It is done to what fits when it begins.")), (problem ?? error) && el(NotDone, { error: problem ?? error }),
+  el("label", { class: "reason" }, "Reason, stored with each task (optional)",
+  el("input", { type: "text", value: reason, maxLength: 500, onInput: (event) => setReason(event.currentTarget.value) })),
+  el("div", { class: "acts" },
+  el("button", { type: "submit", class: "main", disabled: !known?.progress.done || busy }, action && known ? `${capital(action)} ${tasks(known.progress.done)}` : "Do it"),
+  el("button", { type: "button", onClick: close }, "Leave it")), known && el(Refusals, { found: known, titles })));
 }
 function Outcome({ operation, titles, close }) {
   const { found, error } = useOperation(operation);
@@ -79,7 +93,12 @@ function Outcome({ operation, titles, close }) {
   useEffect(() => {
     if (told) say(told);
   }, [told]);
-  return el(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close }, error && !found && el(NotDone, { error }), progress && el(Fragment, null, el("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }), el("p", null, ended ? el("b", null, told) : `${grouped(progress.total - progress.left)} of ${grouped(progress.total)}. It goes on at the server, also when this page is closed.`), el(Refusals, { found, titles })), el("p", { class: "none" }, el("code", null, safe(operation))));
+  return el(Dialog, { title: !found ? "Operation" : `${capital(found.action)} ${tasks(found.progress.total)}${found.dry_run ? " (dry run)" : ""}`, close }, error && !found && el(NotDone, { error }), progress && el(Fragment, null,
+  el("progress", { max: progress.total, value: progress.total - progress.left, "aria-label": "Progress" }),
+  el("p", null, ended ? el("b", null, told) : `${grouped(progress.total - progress.left)} of ${grouped(progress.total)}. It goes on at the server, also when this page is closed.`),
+  el(Refusals, { found, titles })),
+  el("p", { class: "none" },
+  el("code", null, safe(operation))));
 }
 var BulkButton = ({ run }) => el(Act, { action: "task.cancel", keys: "b", run }, "Act on them");
 
@@ -176,10 +195,13 @@ function Line({ line, show, field, problems }) {
       onKeyDown: keys,
       onBlur: () => setTyped(null)
     }
-  ), el("ul", { id: "offers", role: "listbox", "aria-label": "Completions", hidden: !offered.length }, offered.map((each, at) => el("li", { key: each.word, id: `offer-${at}`, role: "option", "aria-selected": at === active, onMouseDown: (event) => {
+  ),
+  el("ul", { id: "offers", role: "listbox", "aria-label": "Completions", hidden: !offered.length }, offered.map((each, at) => el("li", { key: each.word, id: `offer-${at}`, role: "option", "aria-selected": at === active, onMouseDown: (event) => {
     event.preventDefault();
     take(each.line);
-  } }, el("code", null, safe(each.word)), " ", el("small", null, each.hint)))), problems.length > 0 && el("p", { id: "query-problem", class: "trouble", role: "alert" }, "Not understood, and left out: ", problems.map(safe).join("; "), "."));
+  } },
+  el("code", null, safe(each.word)), " ",
+  el("small", null, each.hint)))), problems.length > 0 && el("p", { id: "query-problem", class: "trouble", role: "alert" }, "Not understood, and left out: ", problems.map(safe).join("; "), "."));
 }
 
 // src/pages/tasks/rows.ts
@@ -252,14 +274,30 @@ var Rows = class {
 
 // src/pages/tasks/table.tsx
 var COLUMNS = ["Mark", "State", "Title", "Progress", "Labels", "Bot", "Cost", "Took", "Changed"];
-var Head = () => el("div", { role: "rowgroup", class: "head" }, el("div", { role: "row", class: "task-row", "aria-rowindex": 1 }, COLUMNS.map((name) => el("span", { role: "columnheader", key: name, class: `c-${name.toLowerCase()}` }, name === "Mark" ? el("span", { class: "hidden-text" }, "Mark") : name))));
+var Head = () => el("div", { role: "rowgroup", class: "head" },
+el("div", { role: "row", class: "task-row", "aria-rowindex": 1 }, COLUMNS.map((name) => el("span", { role: "columnheader", key: name, class: `c-${name.toLowerCase()}` }, name === "Mark" ? el("span", { class: "hidden-text" }, "Mark") : name))));
 var errorOf = (task) => (task.error?.message ?? task.failure?.detail ?? "").split("\n", 1)[0];
 function Row({ task, index, chosen, stop, marked, choose, mark }) {
   const error = errorOf(task);
-  return el("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""} ${marked ? "marked" : ""}`, "aria-current": chosen ? "true" : void 0 }, el("span", { role: "cell", class: "c-mark" }, el("input", { type: "checkbox", tabIndex: -1, checked: marked, "aria-label": `Mark ${safe(task.title)}`, onClick: (event) => {
+  return el("div", { role: "row", "aria-rowindex": index + 2, class: `task-row ${chosen ? "chosen" : ""} ${marked ? "marked" : ""}`, "aria-current": chosen ? "true" : void 0 },
+  el("span", { role: "cell", class: "c-mark" },
+  el("input", { type: "checkbox", tabIndex: -1, checked: marked, "aria-label": `Mark ${safe(task.title)}`, onClick: (event) => {
     event.preventDefault();
     mark(index, event.shiftKey);
-  } })), el("span", { role: "cell", class: "c-state" }, el(State, { look: lookOfTask(task) })), el("span", { role: "cell", class: "c-title" }, el("a", { href: `#/tasks/${task.id}`, tabIndex: stop ? 0 : -1, onFocus: () => choose(index), "data-chosen": chosen }, safe(task.title)), error && el("small", { title: safe(error) }, safe(error))), el("span", { role: "cell", class: "c-progress" }, el(Progress, { ...task.progress }), task.round > 1 && el("small", null, " round ", task.round)), el("span", { role: "cell", class: "c-labels" }, el(Labels, { labels: task.labels })), el("span", { role: "cell", class: "c-bot" }, task.last_bot === null ? "–" : safe(task.last_bot)), el("span", { role: "cell", class: "c-cost" }, money(task.usage?.cost_micro_usd)), el("span", { role: "cell", class: "c-took" }, !task.started_at ? "–" : task.ended_at ? span(Date.parse(task.ended_at) - Date.parse(task.started_at)) : el(Ago, { time: task.started_at })), el("span", { role: "cell", class: "c-changed" }, el(Ago, { time: task.updated_at }), " ago"));
+  } })),
+  el("span", { role: "cell", class: "c-state" },
+  el(State, { look: lookOfTask(task) })),
+  el("span", { role: "cell", class: "c-title" },
+  el("a", { href: `#/tasks/${task.id}`, tabIndex: stop ? 0 : -1, onFocus: () => choose(index), "data-chosen": chosen }, safe(task.title)), error && el("small", { title: safe(error) }, safe(error))),
+  el("span", { role: "cell", class: "c-progress" },
+  el(Progress, { ...task.progress }), task.round > 1 && el("small", null, " round ", task.round)),
+  el("span", { role: "cell", class: "c-labels" },
+  el(Labels, { labels: task.labels })),
+  el("span", { role: "cell", class: "c-bot" }, task.last_bot === null ? "–" : safe(task.last_bot)),
+  el("span", { role: "cell", class: "c-cost" }, money(task.usage?.cost_micro_usd)),
+  el("span", { role: "cell", class: "c-took" }, !task.started_at ? "–" : task.ended_at ? span(Date.parse(task.ended_at) - Date.parse(task.started_at)) : el(Ago, { time: task.started_at })),
+  el("span", { role: "cell", class: "c-changed" },
+  el(Ago, { time: task.updated_at }), " ago"));
 }
 
 // src/pages/tasks.tsx
@@ -406,15 +444,35 @@ function Tasks() {
   const number = tally.number !== null ? `${grouped(tally.number)}${tally.atLeast ? " or more" : ""}` : `${grouped(tasks2.length)}${rows.more ? " and more" : ""}`;
   const many = `${number} that fit`;
   const { order_by: _, ...fits } = filter;
-  return el("div", { class: "tasks" }, el("h1", { class: "hidden-text" }, "Tasks"), el("div", { class: "filters" }, el(Line, { line, show, field, problems }), el(
+  return el("div", { class: "tasks" },
+  el("h1", { class: "hidden-text" }, "Tasks"),
+  el("div", { class: "filters" },
+  el(Line, { line, show, field, problems }),
+  el(
     Chips,
     {
       chips: FILTERS.map(({ status, tone }) => ({ id: `status:${status}`, word: status.replace("_", " "), tone, number: tally.by ? tally.by[status.toUpperCase()] ?? 0 : void 0, pressed: has(line, `status:${status}`) })),
       toggle: (word) => show(toggled(line, word))
     }
-  )), el(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }), seen.data && !tasks2.length && (line ? el(NothingFits, { title: "No task fits.", drops: tokens(line).map((name) => ({ name, drop: () => show(toggled(line, name)) })) }, filter.q && el("p", null, "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.")) : el("div", { class: "empty" }, el("h2", null, "There is no task yet."), el("p", null, "Submit one, and it shows here: ", el(Command, { text: FIRST_TASK })))), tasks2.length > 0 && el(Windowed, { count: tasks2.length, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
+  )),
+  el(Trouble, { read: { ...seen, data: seen.data && rows }, what: "the tasks" }), seen.data && !tasks2.length && (line ? el(NothingFits, { title: "No task fits.", drops: tokens(line).map((name) => ({ name, drop: () => show(toggled(line, name)) })) }, filter.q && el("p", null, "Words are looked for in titles: each whole, in any order; the last one may be the beginning of a word.")) : el("div", { class: "empty" },
+  el("h2", null, "There is no task yet."),
+  el("p", null, "Submit one, and it shows here: ",
+  el(Command, { text: FIRST_TASK })))), tasks2.length > 0 && el(Windowed, { count: tasks2.length, row, chosen, label: "Tasks", total: rows.more ? -1 : tasks2.length, nearEnd, seen: (begin) => {
     view.current = begin;
-  }, headRow: el(Head, null) }), tasks2.length > 0 && el("p", { class: "foot" }, marks.size > 0 ? el(Fragment, null, el("b", null, every ? `All ${many} marked` : `${grouped(marks.size)} marked`), !every && rows.more && rows.all.every(({ id }) => marks.has(id)) && el("button", { type: "button", class: "quiet", onClick: markAll }, "Mark all ", many, el(Key, null, "*")), " ", el(BulkButton, { run: act }), " ", el("button", { type: "button", class: "quiet", onClick: unmark }, "Unmark", el(Key, null, "Esc"))) : `${number} ${tally.number === 1 ? "task" : "tasks"}`, el("span", { class: "hints" }, el(Key, null, "j"), " ", el(Key, null, "k"), " ", el(Key, null, "Enter"), " open · ", el(Key, null, "m"), " mark · ", el(Key, null, "*"), " all", marks.size === 0 && el(Fragment, null, " · ", el(Key, null, "="), " failed alike"))), asking && el(Bulk, { of: every ? { filter: line ? fits : { status: STATUSES } } : { ids: [...marks] }, name: every ? `all ${many}` : counted(marks.size, "task"), titles, close: () => setAsking(false), begun: (id) => {
+  }, headRow: el(Head, null) }), tasks2.length > 0 && el("p", { class: "foot" }, marks.size > 0 ? el(Fragment, null,
+  el("b", null, every ? `All ${many} marked` : `${grouped(marks.size)} marked`), !every && rows.more && rows.all.every(({ id }) => marks.has(id)) && el("button", { type: "button", class: "quiet", onClick: markAll }, "Mark all ", many,
+  el(Key, null, "*")), " ",
+  el(BulkButton, { run: act }), " ",
+  el("button", { type: "button", class: "quiet", onClick: unmark }, "Unmark",
+  el(Key, null, "Esc"))) : `${number} ${tally.number === 1 ? "task" : "tasks"}`,
+  el("span", { class: "hints" },
+  el(Key, null, "j"), " ",
+  el(Key, null, "k"), " ",
+  el(Key, null, "Enter"), " open · ",
+  el(Key, null, "m"), " mark · ",
+  el(Key, null, "*"), " all", marks.size === 0 && el(Fragment, null, " · ",
+  el(Key, null, "="), " failed alike"))), asking && el(Bulk, { of: every ? { filter: line ? fits : { status: STATUSES } } : { ids: [...marks] }, name: every ? `all ${many}` : counted(marks.size, "task"), titles, close: () => setAsking(false), begun: (id) => {
     setAsking(false);
     unmark();
     put({ op: id });

@@ -157,7 +157,9 @@ function Timeline({ id, query, set }) {
       void reading.again();
     }
   }
-  return el(Fragment, null, el(Trouble, { read: seen, what: "the timeline" }), query.get("only") === "FAILED" && el("p", { class: "only" }, "Only failed: ", lanes.length, ". ", el("button", { type: "button", class: "small", onClick: () => set({ only: null }) }, "Show all")), lanes.length ? el(Chart, { lanes, begun: ms(pages[0].created_at), updated: ms(pages[0].updated_at), ahead, more, query, set, inView }) : el("p", { class: "none pad" }, "There are no lanes."));
+  return el(Fragment, null,
+  el(Trouble, { read: seen, what: "the timeline" }), query.get("only") === "FAILED" && el("p", { class: "only" }, "Only failed: ", lanes.length, ". ",
+  el("button", { type: "button", class: "small", onClick: () => set({ only: null }) }, "Show all")), lanes.length ? el(Chart, { lanes, begun: ms(pages[0].created_at), updated: ms(pages[0].updated_at), ahead, more, query, set, inView }) : el("p", { class: "none pad" }, "There are no lanes."));
 }
 function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
   const box = useRef(null), side = useRef(null);
@@ -238,7 +240,15 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
   const stop = active >= first && active < last ? active : first;
   const folds = all.filter((each) => each.folded);
   const begins = clock(from);
-  return el("div", { class: "timeline" }, el("div", { class: "axis" }, el("span", null, begins.day, ", ", begins.zone), el("svg", { width, height: "22", "aria-hidden": "true" }, marks(all, 84, clock).map((mark) => el("g", { key: mark.time, transform: `translate(${mark.x} 0)` }, el("path", { d: "M0 15v7", class: "tick" }), el("text", { x: "0", y: "12" }, mark.label))))), el("div", { class: "lanes", ref: box, onScroll: look }, el("div", { class: "side", ref: side, style: { height: `${lanes.length * ROW}px` } }, el("ul", { "aria-label": "Lanes", style: { transform: `translateY(${first * ROW}px)` } }, shown.map((lane, offset) => {
+  return el("div", { class: "timeline" },
+  el("div", { class: "axis" },
+  el("span", null, begins.day, ", ", begins.zone),
+  el("svg", { width, height: "22", "aria-hidden": "true" }, marks(all, 84, clock).map((mark) => el("g", { key: mark.time, transform: `translate(${mark.x} 0)` },
+  el("path", { d: "M0 15v7", class: "tick" }),
+  el("text", { x: "0", y: "12" }, mark.label))))),
+  el("div", { class: "lanes", ref: box, onScroll: look },
+  el("div", { class: "side", ref: side, style: { height: `${lanes.length * ROW}px` } },
+  el("ul", { "aria-label": "Lanes", style: { transform: `translateY(${first * ROW}px)` } }, shown.map((lane, offset) => {
     const at = first + offset, name = nameOf(lane), look2 = lookOfItem(lane.status);
     return el("li", { key: lane.work_id, "aria-setsize": more ? -1 : lanes.length, "aria-posinset": at + 1 }, el(
       "button",
@@ -285,11 +295,18 @@ function Chart({ lanes, begun, updated, ahead, more, query, set, inView }) {
         if (lane) set({ subtask: nameOf(lane) });
       }
     },
-    el("defs", null, el("pattern", { id: "fold", width: "6", height: "6", patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, el("path", { d: "M0 0v6", class: "hatch" }))),
-    folds.map((each) => el("rect", { key: each.from, x: each.x, width: each.width, y: first * ROW, height: shown.length * ROW, fill: "url(#fold)" }, el("title", null, `Nothing happened for ${span(each.to - each.from)}.`))),
+    el("defs", null,
+    el("pattern", { id: "fold", width: "6", height: "6", patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+    el("path", { d: "M0 0v6", class: "hatch" }))),
+    folds.map((each) => el("rect", { key: each.from, x: each.x, width: each.width, y: first * ROW, height: shown.length * ROW, fill: "url(#fold)" },
+    el("title", null, `Nothing happened for ${span(each.to - each.from)}.`))),
     shown.map((lane, offset) => el(Drawn, { key: lane.work_id, lane, y: (first + offset) * ROW, all, from, to, now, width, chosen: nameOf(lane) === chosen })),
     drag && el("rect", { class: "brush", x: Math.min(...drag), width: Math.abs(drag[1] - drag[0]), y: first * ROW, height: shown.length * ROW })
-  )), el("p", { class: "foot" }, span(to - from), folds.length > 0 && `, of which ${span(folds.reduce((sum, each) => sum + each.to - each.from, 0))} without work folded`, zoomed && el(Fragment, null, " · ", el("button", { type: "button", class: "small", onClick: () => set({ from: null, to: null }) }, "Show all the time")), el("span", { class: "legend" }, ["ok", "bad", "eye", "hold", "run"].map((tone) => el("span", { key: tone, class: `tone-${tone}` }, el("i", null), LEGEND[tone])))));
+  )),
+  el("p", { class: "foot" }, span(to - from), folds.length > 0 && `, of which ${span(folds.reduce((sum, each) => sum + each.to - each.from, 0))} without work folded`, zoomed && el(Fragment, null, " · ",
+  el("button", { type: "button", class: "small", onClick: () => set({ from: null, to: null }) }, "Show all the time")),
+  el("span", { class: "legend" }, ["ok", "bad", "eye", "hold", "run"].map((tone) => el("span", { key: tone, class: `tone-${tone}` },
+  el("i", null), LEGEND[tone])))));
 }
 var LEGEND = { ok: "done", bad: "failed", eye: "plan, review", hold: "asked or put off", run: "running" };
 function said(lane, status) {
@@ -316,7 +333,9 @@ function Drawn({ lane, y, all, from, to, now, width, chosen }) {
   return el("g", { transform: `translate(0 ${y})` }, el("rect", { class: chosen ? "row chosen" : "row", width, height: ROW }), lane.waits.map((wait) => {
     const x = placeOf(all, ms(wait.start)), end = placeOf(all, wait.end ? ms(wait.end) : now);
     return end > x && el("path", { key: wait.start, class: `wait ${wait.after === "asked" ? "tone-hold" : "tone-wait"}`, d: `M${x} ${ROW / 2}H${end}` });
-  }), visible.map((bar, at) => el("rect", { key: bar.attempt, class: `attempt tone-${toneOf(lane, bar)} ${bar.round < newest ? "before" : ""}`, x: boxes[at].x, width: boxes[at].width, y: (ROW - BAR) / 2, height: BAR, rx: "2" }, el("title", null, inWords(bar, now)))), room && el("svg", { x: room.x, width: room.width, height: ROW, class: chosen ? "chosen" : "" }, el("text", { class: "why-not", y: ROW / 2 + 4 }, error.length > letters ? `${error.slice(0, letters - 1)}…` : error)));
+  }), visible.map((bar, at) => el("rect", { key: bar.attempt, class: `attempt tone-${toneOf(lane, bar)} ${bar.round < newest ? "before" : ""}`, x: boxes[at].x, width: boxes[at].width, y: (ROW - BAR) / 2, height: BAR, rx: "2" },
+  el("title", null, inWords(bar, now)))), room && el("svg", { x: room.x, width: room.width, height: ROW, class: chosen ? "chosen" : "" },
+  el("text", { class: "why-not", y: ROW / 2 + 4 }, error.length > letters ? `${error.slice(0, letters - 1)}…` : error)));
 }
 export {
   Timeline
