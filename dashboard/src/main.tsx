@@ -11,7 +11,7 @@ import { Dialog } from "./parts.tsx";
 import { follow, go, route } from "./route.ts";
 import { keepChoices, session } from "./state.ts";
 import { Inbox, type PaneProps } from "./pages/inbox.tsx";
-import { SignIn, problem } from "./pages/signin.tsx";
+import { ended, problem, SignIn } from "./pages/signin.tsx";
 
 export * from "./files/app.ts";
 
@@ -76,7 +76,7 @@ keepChoices();
 follow();
 listen();
 tick();
-effect(() => { if (session.value) followChanges(); else if (session.value === null) stopFollowing(); });
+effect(() => { if (session.value) { ended.value = true; followChanges(); } else if (session.value === null) stopFollowing(); });
 render(<App />, document.getElementById("app")!);
 // The token is spent at once; it stays neither in the address nor in the history.
 const token = /^#t=([\w-]+)$/.exec(location.hash)?.[1];

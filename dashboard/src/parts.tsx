@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api.ts";
 import { useKeys } from "./keys.ts";
 import { connection, now, say, tryNow, type Read } from "./live.ts";
-import { whyNot } from "./state.ts";
+import { session, whyNot } from "./state.ts";
 import { head, moment, safe, span, type Look, type Tone } from "./words.ts";
 
 const GLYPHS: Record<Tone, JSX.Element> = {
@@ -219,3 +219,12 @@ export const NothingFits = ({ title, drops, children }: { title: string; drops: 
     <p class="acts">{drops.map(({ name, drop }) => <button type="button" class="small" key={name} onClick={drop}>Drop {safe(name)}</button>)}</p>
   </div>
 );
+
+const drafts = new Map<string, string>();
+
+/** What somebody types: whoever signs in again with the same key, after the session has ended, goes on with it. */
+export function useDraft(name: string): [string, (text: string) => void] {
+  const key = `${session.value?.key_id} ${name}`;
+  const [text, setText] = useState(drafts.get(key) ?? "");
+  return [text, (next) => { drafts.set(key, next); setText(next); }];
+}

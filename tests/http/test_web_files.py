@@ -12,11 +12,11 @@ from tests.http.conftest import Caller
 
 FIRST_LOAD = ("index.html", "app.js", "runtime.js", "app.css", "icon.svg")
 # Each further page is loaded when it is opened; tests/browser/test_opening.py bounds what each page loads in all.
-FIRST_LOAD_BYTES, PAGE_BYTES, ALL_BYTES = 38 * 1024, 11 * 1024, 109 * 1024
+FIRST_LOAD_BYTES, PAGE_BYTES, ALL_BYTES = 38 * 1024, 11 * 1024, 110 * 1024
 MAKES_CODE = r"dangerouslySetInnerHTML|\.(?:inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\("
 
 
-def test_the_first_load_is_at_most_38_kib_each_further_file_11_and_all_109() -> None:
+def test_the_first_load_is_at_most_38_kib_each_further_file_11_and_all_110() -> None:
     packed = {name: len(file.packed) for name, file in web_files().items()}
 
     assert sum(packed[name] for name in FIRST_LOAD) <= FIRST_LOAD_BYTES

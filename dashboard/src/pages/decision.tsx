@@ -5,7 +5,7 @@ import { api, ApiError, type Approval, type Explanation, type Task, type Verdict
 import { edgesOf, Graph, nodesOf } from "../plan.ts";
 import { useKeys } from "../keys.ts";
 import { now, ofTask, useRead } from "../live.ts";
-import { Act, Ago, Command, Fact, NotDone, Refused, Skeleton, State, Table, Trouble, Value, When, useAct } from "../parts.tsx";
+import { Act, Ago, Command, Fact, NotDone, Refused, Skeleton, State, Table, Trouble, Value, When, useAct, useDraft } from "../parts.tsx";
 import { go } from "../route.ts";
 import { may } from "../state.ts";
 import { counted, grouped, head, lookOfTask, lookOfVerdict, money, safe, together, until } from "../words.ts";
@@ -82,8 +82,8 @@ function Decision({ id, decided }: { id: string; decided: () => void }) {
   }, { every: 10_000 });
   const seen = reading.state.value;
   const doing = useAct(), { busy, problem } = doing;
-  const [rejecting, setRejecting] = useState(false);
-  const [reason, setReason] = useState(""), [answer, setAnswer] = useState("");
+  const [reason, setReason] = useDraft(`reason ${id}`), [answer, setAnswer] = useDraft(`answer ${id}`);
+  const [rejecting, setRejecting] = useState(Boolean(reason));
   // What was on the screen when the person began to read is what is decided on: a newer one shows its difference.
   // Noted while it is drawn, not after: the key that decides may come at once.
   const approval = seen.data?.approval;

@@ -6,6 +6,7 @@ import { api, ApiError } from "../api.ts";
 import { session } from "../state.ts";
 
 export const problem = signal("");
+export const ended = signal(false); // somebody was signed in
 
 export function SignIn() {
   const field = useRef<HTMLInputElement>(null);
@@ -38,6 +39,7 @@ export function SignIn() {
             <code>ssh -L {location.port || "7700"}:127.0.0.1:{location.port || "7700"} {location.hostname}</code>, then open <code>127.0.0.1:{location.port || "7700"}/ui/</code> here.
           </p>
         )}
+        {ended.value && !problem.value && <p role="status">You are signed out. Sign in, and go on where you were.</p>}
         {problem.value && <p class="trouble" role="alert">{problem.value}</p>}
         <button type="submit" class="main" disabled={busy}>Sign in</button>
         <p id="hint" class="hint">

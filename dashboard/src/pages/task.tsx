@@ -86,9 +86,9 @@ export function TaskPage({ id }: { id: string }) {
     <div class={`task ${chosen ? "with-subtask" : ""}`}>
       <div class="whole">
         <header class="task-head">
-          <div class="title"><h1>{safe(task.title)}</h1> <State look={lookOfTask(task)} /></div>
+          <div class="title"><h1 title={safe(task.title)}>{safe(task.title)}</h1> <State look={lookOfTask(task)} /></div>
           <div class="acts">
-            {approval && <a class="button main" href={written(["inbox"], { approval })}>Decide…</a>}
+            {approval && <a class={may("approval.decide") ? "button main" : "button"} href={written(["inbox"], { approval })}>{may("approval.decide") ? "Decide…" : "See what is asked"}</a>}
             {offers.map((each) => <Act key={each.name} action={each.action} kind={each.kind} busy={busy} keys={each.key} run={each.run}>{each.name}</Act>)}
           </div>
           <p class="facts-line">

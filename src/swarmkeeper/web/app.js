@@ -407,10 +407,10 @@ var Stream = class {
     }
     if (this.stop !== stop) return;
     this.stop = void 0;
-    const ended2 = ENDED.includes(status);
+    const ended3 = ENDED.includes(status);
     const pause = 1e3 * PAUSES_S[Math.min(this.failures++, PAUSES_S.length - 1)];
-    this.tell({ live: false, status: status < 400 ? 0 : status, retryAt: ended2 ? 0 : Date.now() + pause });
-    if (!ended2) this.timer = setTimeout(() => this.begin(), pause);
+    this.tell({ live: false, status: status < 400 ? 0 : status, retryAt: ended3 ? 0 : Date.now() + pause });
+    if (!ended3) this.timer = setTimeout(() => this.begin(), pause);
   }
   changed(change) {
     this.cursor = change.cursor;
@@ -523,13 +523,13 @@ function useRead(key, read2, options = {}) {
 }
 function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, gap: least = GAP_MS }) {
   const state = signal({ data: void 0, error: void 0, slow: false, at: 0 });
-  let timer = 0, due = 0, ended2 = false, reading;
+  let timer = 0, due = 0, ended3 = false, reading;
   let busy = false;
   let missed = false;
   let gap = least, readAt = 0;
   function plan(pause) {
     const at = Date.now() + pause;
-    if (ended2 || timer && due <= at) return;
+    if (ended3 || timer && due <= at) return;
     clearTimeout(timer);
     due = at;
     timer = setTimeout(() => {
@@ -549,13 +549,13 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
     let pause = streaming.peek() ? seldom : every;
     try {
       const data = await read2(state.peek().data);
-      if (!ended2) state.value = { data, error: void 0, slow: false, at: Date.now() };
+      if (!ended3) state.value = { data, error: void 0, slow: false, at: Date.now() };
       answered();
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError(-1, "fault", String(thrown));
       if (error.signedOut) session.value = null;
       pause = failed(error, every);
-      if (!ended2) state.value = { ...state.value, error, slow: false };
+      if (!ended3) state.value = { ...state.value, error, slow: false };
     } finally {
       clearTimeout(slow);
       if (first) pending2.value--;
@@ -565,7 +565,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
     plan(missed ? Math.min(pause, busy ? LONG_GAP_MS + TOGETHER_MS : gap) : pause);
   }
   function again() {
-    if (ended2) return Promise.resolve();
+    if (ended3) return Promise.resolve();
     if (document.hidden) {
       missed = true;
       return Promise.resolve();
@@ -601,7 +601,7 @@ function reader(read2, { on = () => true, every = EVERY_MS, seldom = SELDOM_MS, 
       void again();
     },
     end: () => {
-      ended2 = true;
+      ended3 = true;
       clearTimeout(timer);
       listeners.delete(heard);
       document.removeEventListener("visibilitychange", shown);
@@ -776,6 +776,15 @@ el("tbody", null, children)));
 var NothingFits = ({ title, drops, children }) => el("div", { class: "empty" },
 el("h2", null, title), children,
 el("p", { class: "acts" }, drops.map(({ name, drop }) => el("button", { type: "button", class: "small", key: name, onClick: drop }, "Drop ", safe(name)))));
+var drafts = /* @__PURE__ */ new Map();
+function useDraft(name) {
+  const key = `${session.value?.key_id} ${name}`;
+  const [text, setText] = useState(drafts.get(key) ?? "");
+  return [text, (next) => {
+    drafts.set(key, next);
+    setText(next);
+  }];
+}
 
 // src/route.ts
 function parse(hash) {
@@ -1267,6 +1276,7 @@ function Quiet({ open, queues }) {
 
 // src/pages/signin.tsx
 var problem = signal("");
+var ended2 = signal(false);
 function SignIn() {
   const field = useRef(null);
   const [busy, setBusy] = useState(false);
@@ -1292,7 +1302,7 @@ function SignIn() {
   el("input", { id: "credential", ref: field, type: "password", required: true, autocomplete: "off", spellcheck: false, "aria-describedby": "hint", "aria-invalid": problem.value ? "true" : void 0 }), !isSecureContext && el("p", { class: "trouble", role: "alert" },
   el("strong", null, "Nobody can sign in at this address:"), " who listens on the way could read the session. Use https, or a tunnel:", " ",
   el("code", null, "ssh -L ", location.port || "7700", ":127.0.0.1:", location.port || "7700", " ", location.hostname), ", then open ",
-  el("code", null, "127.0.0.1:", location.port || "7700", "/ui/"), " here."), problem.value && el("p", { class: "trouble", role: "alert" }, problem.value),
+  el("code", null, "127.0.0.1:", location.port || "7700", "/ui/"), " here."), ended2.value && !problem.value && el("p", { role: "status" }, "You are signed out. Sign in, and go on where you were."), problem.value && el("p", { class: "trouble", role: "alert" }, problem.value),
   el("button", { type: "submit", class: "main", disabled: busy }, "Sign in"),
   el("p", { id: "hint", class: "hint" },
   el("code", null, "swarmkeeper dev"), " prints a link that signs in. A key comes from ",
@@ -1450,8 +1460,10 @@ follow();
 listen();
 tick();
 effect(() => {
-  if (session.value) followChanges();
-  else if (session.value === null) stopFollowing();
+  if (session.value) {
+    ended2.value = true;
+    followChanges();
+  } else if (session.value === null) stopFollowing();
 });
 render(el(App, null), document.getElementById("app"));
 var token = /^#t=([\w-]+)$/.exec(location.hash)?.[1];
@@ -1564,6 +1576,7 @@ export {
   understood,
   until,
   useAct,
+  useDraft,
   useKeys,
   useRead,
   utc,

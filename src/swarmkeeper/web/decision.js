@@ -1,5 +1,5 @@
 import { Fragment, el, useRef, useState } from "./runtime.js";
-import { api, edgesOf, Graph, nodesOf, useKeys, now, ofTask, useRead, Act, Ago, Command, Fact, NotDone, Refused, Skeleton, State, Table, Trouble, Value, When, useAct, go, may, counted, grouped, head, lookOfTask, lookOfVerdict, money, safe, together, until, KINDS, nameOf } from "./app.js";
+import { api, edgesOf, Graph, nodesOf, useKeys, now, ofTask, useRead, Act, Ago, Command, Fact, NotDone, Refused, Skeleton, State, Table, Trouble, Value, When, useAct, useDraft, go, may, counted, grouped, head, lookOfTask, lookOfVerdict, money, safe, together, until, KINDS, nameOf } from "./app.js";
 // src/pages/decision.tsx
 
 // src/pages/inbox/diff.ts
@@ -95,8 +95,8 @@ function Decision({ id, decided }) {
   }, { every: 1e4 });
   const seen = reading.state.value;
   const doing = useAct(), { busy, problem } = doing;
-  const [rejecting, setRejecting] = useState(false);
-  const [reason, setReason] = useState(""), [answer, setAnswer] = useState("");
+  const [reason, setReason] = useDraft(`reason ${id}`), [answer, setAnswer] = useDraft(`answer ${id}`);
+  const [rejecting, setRejecting] = useState(Boolean(reason));
   const approval = seen.data?.approval;
   const read = useRef(void 0);
   const [, lookAgain] = useState(0);

@@ -1,5 +1,5 @@
 import { el, useState, Fragment, useEffect, useLayoutEffect, useRef, useMemo } from "./runtime.js";
-import { api, useKeys, connection, ofTask, useRead, Act, Labels, NotDone, State, Trouble, When, useAct, address, go, put as set, route, written, may, grouped, lookOfTask, money, near, safe, Dialog, act, call, get, whole, ApiError, pending, Value, Fact, shortId, lookOfEnding, lookOfItem, span, BASE, scriptUrl, SKELETON_AFTER_MS, Command, Refused, Skeleton, asked, put, lookOfVerdict, edgesOf, Graph, GRAPH_MAX, nodesOf, later, Ago, counted, worse, ranksOf, now, since, together } from "./app.js";
+import { api, useKeys, connection, ofTask, useRead, Act, Labels, NotDone, State, Trouble, When, useAct, address, go, put as set, route, written, may, grouped, lookOfTask, money, near, safe, Dialog, act, call, get, whole, ApiError, pending, Value, useDraft, Fact, shortId, lookOfEnding, lookOfItem, span, BASE, scriptUrl, SKELETON_AFTER_MS, Command, Refused, Skeleton, asked, put, lookOfVerdict, edgesOf, Graph, GRAPH_MAX, nodesOf, later, Ago, counted, worse, ranksOf, now, since, together } from "./app.js";
 // src/pages/task.tsx
 
 // src/pages/task/ask.tsx
@@ -171,7 +171,7 @@ function payloadOf(typed) {
   }
 }
 function Send({ id: id2, sent }) {
-  const [text, setText] = useState(""), [to, setTo] = useState("");
+  const [text, setText] = useDraft(`message ${id2}`), [to, setTo] = useState("");
   const { busy, problem, run } = useAct();
   const send = () => void run(async () => {
     await calls.send(id2, payloadOf(text), to.trim());
@@ -591,9 +591,9 @@ function TaskPage({ id: id2 }) {
   el("div", { class: "whole" },
   el("header", { class: "task-head" },
   el("div", { class: "title" },
-  el("h1", null, safe(task.title)), " ",
+  el("h1", { title: safe(task.title) }, safe(task.title)), " ",
   el(State, { look: lookOfTask(task) })),
-  el("div", { class: "acts" }, approval && el("a", { class: "button main", href: written(["inbox"], { approval }) }, "Decide…"), offers.map((each) => el(Act, { key: each.name, action: each.action, kind: each.kind, busy, keys: each.key, run: each.run }, each.name))),
+  el("div", { class: "acts" }, approval && el("a", { class: may("approval.decide") ? "button main" : "button", href: written(["inbox"], { approval }) }, may("approval.decide") ? "Decide…" : "See what is asked"), offers.map((each) => el(Act, { key: each.name, action: each.action, kind: each.kind, busy, keys: each.key, run: each.run }, each.name))),
   el("p", { class: "facts-line" }, grouped(done), " of ", grouped(total), " done", task.progress.failed > 0 && `, ${grouped(task.progress.failed)} failed`, " · round ", task.round, " of ", task.max_rounds, task.usage.cost_micro_usd !== void 0 && ` · ${money(task.usage.cost_micro_usd)}`, " · ", grouped(task.usage.tokens ?? 0), " tokens · priority ", task.priority, " ", "· submitted ",
   el(When, { time: task.created_at }), " · ",
   el("code", null, task.id)), Object.keys(task.labels).length > 0 && el("p", { class: "labels" },

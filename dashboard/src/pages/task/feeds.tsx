@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { ApiError, type Page } from "../../api.ts";
 import { ofTask, pending, useRead } from "../../live.ts";
-import { Act, NotDone, Trouble, Value, When, useAct, Fact } from "../../parts.tsx";
+import { Act, NotDone, Trouble, Value, When, useAct, useDraft, Fact } from "../../parts.tsx";
 import { may } from "../../state.ts";
 import { grouped, safe, shortId } from "../../words.ts";
 import { calls, type AuditRecord } from "./calls.ts";
@@ -143,7 +143,7 @@ export function payloadOf(typed: string): Record<string, unknown> {
 }
 
 function Send({ id, sent }: { id: string; sent: () => Promise<void> }) {
-  const [text, setText] = useState(""), [to, setTo] = useState("");
+  const [text, setText] = useDraft(`message ${id}`), [to, setTo] = useState("");
   const { busy, problem, run } = useAct();
   const send = () => void run(async () => {
     await calls.send(id, payloadOf(text), to.trim());
