@@ -36,7 +36,9 @@ def test_no_page_loads_more_than_60_kib_when_it_is_opened(shown: RealTown, shown
 
     assert list(loaded) == places
     # Who shows one page loads the worker with the stream of changes, too; the browser tells nobody that it does.
-    sizes = {place: sum(packed[name or "index.html"] for name in {*names, "worker.js"}) for place, names in loaded.items()}
+    sizes = {
+        place: sum(packed[name or "index.html"] for name in {*names, "worker.js"}) for place, names in loaded.items()
+    }
     assert {place: size for place, size in sizes.items() if size > LOADED_BYTES} == {}, sizes
     assert all("app.js" in names for names in loaded.values()), loaded
     # Each file belongs to some page, but for those that something other than a page asks for.

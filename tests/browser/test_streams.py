@@ -59,7 +59,7 @@ def test_all_that_is_shown_is_read_again_when_a_lost_stream_is_back(town: RealTo
         raise RateLimited("no stream now", retry_after=1)
 
     async def cut() -> None:
-        changes.check = refuse  # type: ignore[method-assign]
+        changes.check = refuse  # type: ignore[method-assign]  # until it is deleted below
         changes._stop()
 
     def mend() -> None:

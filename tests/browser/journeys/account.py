@@ -43,7 +43,7 @@ def reads_the_limits(context: BrowserContext) -> None:
         rows = page.get_by_role("region", name="Use", exact=True).locator("tbody tr")
         for name, cells in expected["use"].items():
             row = rows.filter(has=page.get_by_role("rowheader", name=name, exact=True)).filter(has_text=cells[0])
-            expect(row.locator("td:not(.wide)")).to_have_text(cells)
+            expect(row.locator("td:not(.part)")).to_have_text(cells)
         rates = page.get_by_role("region", name="Rates of leases").locator("tbody tr")
         expect(rates).to_have_count(len(expected["rates"]))
         for row, cells in zip(rates.all(), expected["rates"], strict=True):

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from tests.browser.driving import at, evaluated, given, journey, settled, sign_in, watched
 
@@ -30,7 +30,10 @@ def loads_what_each_page_needs(context: BrowserContext) -> None:
         loaded: dict[str, list[str]] = {}
         for place in given.arguments:
             asked: list[str] = []
-            hear = lambda call, asked=asked: asked.append(call.url)  # noqa: E731
+
+            def hear(call: Request, asked: list[str] = asked) -> None:
+                asked.append(call.url)
+
             at(page, place)
             settled(page)
             page.on("request", hear)
@@ -71,8 +74,8 @@ def _opened(page: Page) -> dict[str, Any]:
 def paints_without_an_answer(context: BrowserContext) -> None:
     """The API answers nothing until something is painted."""
     page = context.new_page()
-    held = []
-    page.route("**/session", lambda route: held.append(route))
+    held: list[Route] = []
+    page.route("**/session", held.append)
     page.goto(given.ui)
     painted(page)
     expect(page.get_by_role("status")).to_have_text("Reading who you are.")

@@ -6,7 +6,8 @@ from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.driving import NARROW, WIDE, at, evaluated, given, journey, settled, sign_in, watched
 
-# Pairs of texts of which one lies over the other, and texts that are wider than their place. What a box cuts off is not on the screen.
+# Pairs of texts of which one lies over the other, and texts that are wider than their place. What a box cuts off is not
+# on the screen.
 OVERLAPS = """
 (() => {
     const seen = [], found = [], walk = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
@@ -21,15 +22,17 @@ OVERLAPS = """
             for (let up = parent; up; up = up.parentElement) {
                 if (getComputedStyle(up).overflow !== "visible") box = within(up.getBoundingClientRect(), box);
             }
-            const place = (parent.closest("td, th, dt, dd, li, p, h1, h2, h3, button") ?? parent).getBoundingClientRect();
-            if (box[2] > place.right + 1) found.push(`${text.slice(0, 40)} / what is right of its place`);
-            if (box[2] - box[0] > 3 && box[3] - box[1] > 3) seen.push([text.slice(0, 40), box]);
+            const place = parent.closest("td, th, dt, dd, li, p, h1, h2, h3, button") ?? parent;
+            if (box[2] > place.getBoundingClientRect().right + 1) found.push(`${text.slice(0, 40)} / what is right of its place`);
+            if (box[2] - box[0] > 3 && box[3] - box[1] > 3) seen.push([text.slice(0, 40), box, walk.currentNode]);
         }
     }
-    seen.forEach(([a, [left, top, right, bottom]], at) => seen.slice(at + 1).forEach(([b, other]) => {
-        const [wide, high] = [Math.min(right, other[2]) - Math.max(left, other[0]), Math.min(bottom, other[3]) - Math.max(top, other[1])];
-        if (wide > 1 && high > 1) found.push(`${a} / ${b}`);
-    }));
+    const pairs = seen.flatMap((one, at) => seen.slice(at + 1).map(other => [one, other]));
+    pairs.forEach(([[a, [left, top, right, bottom], node], [b, other, second]]) => {
+        const wide = Math.min(right, other[2]) - Math.max(left, other[0]);
+        const high = Math.min(bottom, other[3]) - Math.max(top, other[1]);
+        if (node !== second && wide > 1 && high > 1) found.push(`${a} / ${b}`);
+    });
     return [seen.length, found];
 })()
 """
