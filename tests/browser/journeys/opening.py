@@ -75,7 +75,11 @@ def paints_without_an_answer(context: BrowserContext) -> None:
     """The API answers nothing until something is painted."""
     page = context.new_page()
     held: list[Route] = []
-    page.route("**/session", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/session", hold)
     page.goto(given.ui)
     painted(page)
     expect(page.get_by_role("status")).to_have_text("Reading who you are.")

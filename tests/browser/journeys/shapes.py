@@ -23,7 +23,7 @@ OVERLAPS = """
                 if (getComputedStyle(up).overflow !== "visible") box = within(up.getBoundingClientRect(), box);
             }
             const place = parent.closest("td, th, dt, dd, li, p, h1, h2, h3, button") ?? parent;
-            if (box[2] > place.getBoundingClientRect().right + 1) found.push(`${text.slice(0, 40)} / what is right of its place`);
+            if (box[2] > place.getBoundingClientRect().right + 1) found.push(`${text} / what is right of it`);
             if (box[2] - box[0] > 3 && box[3] - box[1] > 3) seen.push([text.slice(0, 40), box, walk.currentNode]);
         }
     }
