@@ -54,11 +54,13 @@ SELECT first, past FROM cost_folded WHERE tenant = :tenant;
 
 -- part: used_by_name
 -- From spans (each: 1 to add or -1 to subtract, days, first day), and from other days (each: the first and the last), and
--- from a day alone, which the index has by name. If spans do not reach from :begun to :past any more, there are no rows.
+-- from a day alone, which the index has by name. The limits are for the planner. If spans do not reach from :begun to
+-- :past any more, there are no rows.
 WITH span (sign, days, first) AS MATERIALIZED (
     SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint), CAST(value ->> 2 AS bigint) FROM {pairs :spans} AS one
+     LIMIT 64
 ), run (first, last) AS MATERIALIZED (
-    SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint) FROM {pairs :days} AS one
+    SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint) FROM {pairs :days} AS one LIMIT 2
 )
 SELECT name, sign * cost_micro_usd AS cost_micro_usd, sign * tokens AS tokens, sign * unpriced_tokens AS unpriced_tokens,
        sign * attempts AS attempts

@@ -10,14 +10,14 @@ from typing import NamedTuple
 from swarmkeeper.core.tallies.records import ROLLING_DAYS, SPAN_DAYS
 
 
-class Span(NamedTuple):
+class CostSpan(NamedTuple):
     by: int  # 1 to add it, -1 to subtract it
     days: int
     first: int
 
 
 class Cover(NamedTuple):
-    spans: tuple[Span, ...]
+    spans: tuple[CostSpan, ...]
     days: tuple[tuple[int, int], ...]  # first and last day of each run that no spans have
 
 
@@ -36,11 +36,11 @@ def cover(since: int, until: int, *, begun: int, past: int) -> Cover:
 
 
 @lru_cache(maxsize=256)
-def _fewest(low: int, high: int, begun: int, past: int) -> tuple[Span, ...]:
+def _fewest(low: int, high: int, begun: int, past: int) -> tuple[CostSpan, ...]:
     """Find the shortest way from `low` to `high`, where a span leads from its first day to the day after it or back."""
     widest = SPAN_DAYS[-1]
     least, most = max(begun, low - widest), min(past, high + widest)
-    came: dict[int, Span | None] = {low: None}
+    came: dict[int, CostSpan | None] = {low: None}
     waiting = deque([low])
     while high not in came:
         day = waiting.popleft()
@@ -49,7 +49,7 @@ def _fewest(low: int, high: int, begun: int, past: int) -> tuple[Span, ...]:
             if least <= following <= most and following not in came:
                 came[following] = span
                 waiting.append(following)
-    found: list[Span] = []
+    found: list[CostSpan] = []
     day = high
     while (step := came[day]) is not None:
         found.append(step)
@@ -57,16 +57,16 @@ def _fewest(low: int, high: int, begun: int, past: int) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def _from(day: int, begun: int, past: int) -> Iterator[Span]:
+def _from(day: int, begun: int, past: int) -> Iterator[CostSpan]:
     for days in reversed(SPAN_DAYS):
         if day % days == 0:
             if day + days <= past:
-                yield Span(1, days, day)
+                yield CostSpan(1, days, day)
             if day - days >= begun:
-                yield Span(-1, days, day - days)
+                yield CostSpan(-1, days, day - days)
     for days in ROLLING_DAYS:
         if past - days >= begun:
             if day == past - days:
-                yield Span(1, days, day)
+                yield CostSpan(1, days, day)
             if day == past:
-                yield Span(-1, days, day - days)
+                yield CostSpan(-1, days, day - days)
