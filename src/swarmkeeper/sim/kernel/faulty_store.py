@@ -21,7 +21,7 @@ from swarmkeeper.storage.sqlite.reading import Snapshot
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 
 COMMIT_MIN, COMMIT_MAX = 0.0002, 0.004  # seconds
-KEPT_CHECKED = 8  # rows in memory that are compared with the stored ones after each transaction that wrote
+KEPT_CHECKED = 8  # rows in memory that are compared with the stored ones after each transaction
 SWEEP = 5.0  # seconds between the engine's signs of life: the base of a disk stall's length
 
 Committed = Callable[[Sequence[Changes]], None]
@@ -100,9 +100,8 @@ class FaultyStore(SqliteStore):
         async with super().begin() as transaction:
             self._saved = []
             yield _Transaction(transaction, self._saved, self._before_save)
-        if self._saved:  # else neither the file nor what it wrote has changed
-            for found in self.wrong_kept(KEPT_CHECKED):
-                self._wrong(found)
+        for found in self.wrong_kept(KEPT_CHECKED):
+            self._wrong(found)
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[None]:

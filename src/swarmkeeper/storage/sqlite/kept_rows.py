@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 
 from swarmkeeper.core.model import Edge, LeaseRecord, TaskRecord, Tenant, Work
@@ -190,7 +190,7 @@ class KeptRows:
         if most is None:
             return rows
         if not self._to_come:
-            self._to_come = sorted(rows, key=itemgetter(0))  # rows of one kind are read together
+            self._to_come = list(rows)
         chosen, self._to_come = self._to_come[:most], self._to_come[most:]
         return {key: rows[key] for key in chosen if key in rows}
 
