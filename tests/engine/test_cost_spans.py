@@ -87,8 +87,14 @@ def a_month(swarm: Harness) -> None:
 NEW = "(SELECT max(ended) - 3600000000 FROM attempt)"
 
 
+def near_midnight(swarm: Harness, *, minutes: int) -> None:
+    """Let the clocks be set forward to that many minutes after the next midnight."""
+    swarm.clock.jump(DAY - swarm.now % DAY + (minutes - 1) * 60_000_000)
+    swarm.advance(60)
+
+
 def a_day_later(swarm: Harness) -> None:
-    swarm.advance((DAY - swarm.now % DAY) // 1_000_000 + 60)
+    near_midnight(swarm, minutes=1)
     bot = swarm.bot("another", capacity=8)
     swarm.submit(["a"], labels={"team": "t1"}, evaluation="none", title="later")
     spend(swarm, bot, 7)
@@ -158,7 +164,7 @@ def test_the_first_attempt_of_a_day_folds_the_day_before(swarm: Harness) -> None
 
 def test_what_a_task_cost_on_a_folded_day_moves_with_its_labels(swarm: Harness) -> None:
     a_month(swarm)
-    swarm.advance((DAY - swarm.now % DAY) // 1_000_000 - 600)
+    near_midnight(swarm, minutes=-10)
     task = swarm.submit(["a", "b", "c"], labels={"team": "old"})  # two of them are done, one today
     spend(swarm, swarm.bot("last", capacity=8), 5)
     a_day_later(swarm)

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from swarmkeeper.storage import statements
+from swarmkeeper.storage.postgres.dialect import POSTGRES
+from swarmkeeper.storage.rows import TABLES
 from swarmkeeper.storage.sqlite import dialect
-from swarmkeeper.storage.statements import Table
+from swarmkeeper.storage.statements import PARAMETER, Table
 
 THING = Table("thing", ("id", "kind"), ("status", "version"))
 
@@ -84,3 +86,15 @@ FILES = sorted(path.name for path in Path(statements.__file__).parent.glob("*.sq
 @pytest.mark.parametrize("file", FILES)
 def test_every_placeholder_is_known(file: str) -> None:
     assert not any("{" in sql for sql in dialect.read(file).values())
+
+
+def test_a_statement_for_rows_takes_the_same_row_in_both_dialects() -> None:
+    """Many rows are made once for both. Each store makes those of `count_opened` itself."""
+
+    def columns(of: statements.Dialect) -> dict[str, tuple[str, ...]]:
+        written = statements.texts("writes.sql", TABLES, of)
+        return {name: text.row or tuple(dict.fromkeys(PARAMETER.findall(text.sql))) for name, text in written.items()}
+
+    sqlite, postgres = columns(dialect.SQLITE), columns(POSTGRES)
+
+    assert {name for name in sqlite | postgres if sqlite[name] != postgres[name]} == {"count_opened"}

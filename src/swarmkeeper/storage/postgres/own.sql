@@ -38,8 +38,8 @@ DELETE FROM task_label
 -- name: drop_cost_span
 DELETE FROM cost_span USING cost_length AS length, cost_folded AS folded
  WHERE folded.tenant = :tenant AND cost_span.tenant = :tenant AND cost_span.part = :part
-   AND cost_span.days = length.days AND cost_span.name = :name AND cost_span.attempts = 0
-   AND cost_span.first IN (:day / length.days * length.days, folded.past - length.days);
+   AND cost_span.days = length.days AND cost_span.first IN (:day / length.days * length.days, folded.past - length.days)
+   AND cost_span.name = :name AND cost_span.attempts = 0;
 
 -- name: audit_places_about
 SELECT place

@@ -134,25 +134,20 @@ class PostgresStore:
     async def _open(self, *, exclusive: bool, migrate: bool, create: bool, reading: bool) -> None:
         assert not self._is_open, "this store is open"
         self._exclusive = exclusive
-        if exclusive:
-            await self._check_whole()
-        try:
-            self._writing = await self._connect_writing()
-        except BaseException:
-            await self._close_idle()
-            raise
         drawn = migration_files.drawn(self._entropy)
         how: dict[str, Any] = {"create": create, "migrate": migrate, "drawn": drawn, "filling": self._filling}
         how["new_pepper"] = self._new_pepper
         try:
+            if exclusive:
+                await self._check_whole()
+            self._writing = await self._connect_writing()
             with translated_errors():
                 await migrations.apply(self._writing, migrations.known(), **how)
                 await load_keys(Execution(self._writing), self.bodies, writing=not reading)
                 if self.bodies.keys is not None and not reading and not self._filling:
                     await guard.begin_in_postgres(self._writing, self.bodies)
         except BaseException:
-            await connections.close(self._writing)
-            await self._close_idle()
+            await self._close_connections()
             raise
         self._is_open = True
         if exclusive or migrate:
@@ -170,12 +165,8 @@ class PostgresStore:
         """
         connection = await self._connect(writing=False)
         self._idle.append(connection)  # the first reader
-        try:
-            with translated_errors():
-                await migrations.missing(connection, migrations.known(), filling=self._filling)
-        except BaseException:
-            await self._close_idle()
-            raise
+        with translated_errors():
+            await migrations.missing(connection, migrations.known(), filling=self._filling)
 
     async def open_to_read(self) -> None:
         """Open an existing store only for `read`.
@@ -199,13 +190,14 @@ class PostgresStore:
             self._is_open = False
             if self._sequencer is not None:
                 await self._sequencer.stop()
-            await self._close_idle()
-            await connections.close(self._writing)
-            self._writing = self._sequencer = self._seen = None
+            await self._close_connections()
+            self._sequencer = self._seen = None
 
-    async def _close_idle(self) -> None:
-        while self._idle:
-            await connections.close(self._idle.pop())
+    async def _close_connections(self) -> None:
+        for connection in (*self._idle, self._writing):
+            await connections.close(connection)
+        self._idle.clear()
+        self._writing = None
 
     async def _connect(self, *, writing: bool) -> asyncpg.Connection:
         return await connections.connect(self._url, writing=writing)
