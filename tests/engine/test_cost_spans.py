@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from swarmkeeper.core.tallies.covers import cover
 from swarmkeeper.core.tallies.records import DAY, ROLLING_DAYS, SPAN_DAYS
+from swarmkeeper.reads.tasks import costs
 from swarmkeeper.sim.harness import OPERATOR, Harness
 from tests.engine.test_retention import look
 from tests.engine.test_tallies import by_other, change, queries, rebuild, spend
@@ -206,3 +207,21 @@ def test_spans_are_made_anew_with_all_that_they_follow_from(swarm: Harness) -> N
     assert spans(swarm) == before
     assert folded(swarm) == reach
     check(swarm)
+
+
+def test_only_the_names_that_cost_the_most_are_listed_but_all_days(
+    swarm: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_month(swarm)
+    monkeypatch.setattr(costs, "NAMES_MAX", 3)
+    today = date(1970, 1, 1) + timedelta(days=folded(swarm)[1])
+    asked = {"first": today - timedelta(days=DAYS), "last": today}
+
+    by_label, by_day = (swarm.run(queries(swarm).cost_sums.costs(OPERATOR, by=by, **asked)) for by in ("label", "day"))
+
+    amounts = [row["cost_micro_usd"] for row in by_label["items"]]
+    assert len(amounts) == 3
+    assert amounts == sorted(amounts, reverse=True)
+    assert by_label["more"]
+    assert len(by_day["items"]) == DAYS
+    assert not by_day["more"]

@@ -16,7 +16,7 @@ from swarmkeeper.core.tallies.reads import COSTS_BY_BOT, COSTS_BY_DAY, COSTS_BY_
 from swarmkeeper.core.tallies.records import BY_BOT, BY_DAY, DAY
 from swarmkeeper.reads.views import View
 
-NAMES_MAX = 500
+NAMES_MAX = 200  # those that cost the most
 DAYS_MAX = 366
 DAYS_DEFAULT = 30
 _FIRST_DAY = date(1970, 1, 1)
@@ -53,16 +53,16 @@ class CostQueries:
         }
         days = await fetch(self._reader, COSTS_BY_DAY, **asked, limit=DAYS_MAX)
         if by == BY_DAY:
-            found = [row._replace(name=_day(int(row.name))) for row in days]
+            found, most = [row._replace(name=_day(int(row.name))) for row in days], DAYS_MAX
         else:
-            found = await self._by_name(by, principal.tenant, asked["party"], since, until)
+            found, most = await self._by_name(by, principal.tenant, asked["party"], since, until), NAMES_MAX
         return {
             "by": by,
             "first_day": _day(since),
             "last_day": _day(until),
-            "items": [row._asdict() for row in found[:NAMES_MAX]],
+            "items": [row._asdict() for row in found[:most]],
             "total": {name: sum(getattr(row, name) for row in days) for name in CostRow._fields[1:]},
-            "more": len(found) > NAMES_MAX,
+            "more": len(found) > most,
         }
 
     async def _by_name(self, part: str, tenant: str, party: str | None, first: int, last: int) -> list[CostRow]:

@@ -151,9 +151,9 @@ class CostReport(Answer):
     by: str
     first_day: str
     last_day: str
-    items: Annotated[list[CostSum], Field(description="Days in order, or the most expensive first; at most 500.")]
+    items: Annotated[list[CostSum], Field(description="Days in order, or the 200 names that cost the most.")]
     total: Annotated[
         CostAmounts,
         Field(description="Of the whole time: an attempt has one bot, and any number of skills and labels, or none."),
     ]
-    more: Annotated[bool, Field(description="There are more than 500.")] = False
+    more: Annotated[bool, Field(description="There are more names.")] = False
