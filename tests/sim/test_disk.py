@@ -75,6 +75,7 @@ OF_PERSONS = {"person"}  # each command on one is one commit: tests/engine/test_
 OF_SESSIONS = {"session"}  # likewise: tests/http/test_sessions.py
 OF_OPERATIONS = {"operation", "operation_item"}  # tests/acceptance/test_bulk_kill.py ends the process in one
 OF_REBUILDING = {"rebuild"}  # tests/storage/test_derived.py ends the process after each of its slices
+OF_LATER_DAYS = {"cost_span"}  # nobody works on a second day; tests/engine/test_cost_spans.py lets one begin
 OF_KEYS = {"key_use"}  # noted by a server; losing a minute of it is no harm
 
 # ---- the story itself ----------------------------------------------------------------------------------------------
@@ -98,6 +99,7 @@ def test_the_reference_story_writes_every_kind_of_record() -> None:
         | OF_SESSIONS
         | OF_OPERATIONS
         | OF_REBUILDING
+        | OF_LATER_DAYS
     )
     assert 50 < len(commits()) < 80
     assert {title: (status, outcome) for title, (status, outcome, _) in ended.tasks.items()} == {
