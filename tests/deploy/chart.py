@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from helm_python.chart import Chart
 
 from tests.tidy.tree import ROOT
 
@@ -79,13 +79,20 @@ class Rendered:
         return pod
 
 
+def loaded() -> AbstractContextManager[Any]:
+    """Return the chart. Helm's library starts threads when it is imported, which a fork would not have."""
+    from helm_python.chart import Chart
+
+    return Chart.load(CHART)
+
+
 def rendered(values: Object) -> Rendered:
     """Render the chart.
 
     Raises:
         HelmValuesError: the schema refuses the values.
     """
-    with Chart.load(CHART) as chart:
+    with loaded() as chart:
         texts = chart.render(values, name="demo", namespace="swarm")
     notes = "".join(text for name, text in texts.items() if name.endswith("NOTES.txt"))
     files = [text for name, text in texts.items() if not name.endswith("NOTES.txt")]

@@ -11,13 +11,22 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from helm_python import HelmValuesError
-from helm_python.chart import Chart, lint
 
 from swarmkeeper import __version__
 from swarmkeeper.sdk.runner import DRAIN_SECONDS
 from swarmkeeper.settings import BY_NAME, Settings, read
-from tests.deploy.chart import CHART, COUNTER, POSTGRESQL, SCALED, SQLITE, VARIANTS, Object, environment, rendered
+from tests.deploy.chart import (
+    CHART,
+    COUNTER,
+    POSTGRESQL,
+    SCALED,
+    SQLITE,
+    VARIANTS,
+    Object,
+    environment,
+    loaded,
+    rendered,
+)
 from tests.deploy.test_alerts import RULES
 from tests.docs.blocks import blocks_of
 from tests.tidy.tree import ROOT
@@ -39,6 +48,8 @@ NOT_IN_VALUES = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_helm_lint_finds_nothing(name: str) -> None:
+    from helm_python.chart import lint  # here, as in `loaded`
+
     found = lint(CHART, VARIANTS[name], strict=True)
 
     assert [message for message in found["messages"] if message["severity"] >= WARNING] == []
@@ -65,7 +76,7 @@ def test_a_field_that_kubernetes_does_not_know_is_found() -> None:
 
 
 def test_versions_of_chart_server_and_kubernetes_agree() -> None:
-    with Chart.load(CHART) as chart:
+    with loaded() as chart:
         metadata = chart.metadata
 
     assert metadata["version"] == metadata["appVersion"] == __version__
@@ -113,6 +124,8 @@ def test_values_that_would_not_work_or_hold_a_secret_are_refused_with_their_plac
     values: Object, path: str, value: Any, says: str
 ) -> None:
     rendered(values)
+
+    from helm_python import HelmValuesError  # here, as in `loaded`
 
     with pytest.raises(HelmValuesError) as refused:
         rendered(changed(values, path, value))

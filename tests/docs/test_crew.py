@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.crew import crews
+
 ROOT = Path(__file__).parents[2]
 CONFTEST = """
 import pytest
@@ -37,10 +39,10 @@ def test_of_who_collected(request):
 """
 
 
-def told(folder: Path) -> str:
-    """Return what `pytest -n 2` says of the tests."""
+def told(folder: Path, first: str = "") -> str:
+    """Return what `pytest -n 2` says of the tests, which begin with these lines."""
     (folder / "conftest.py").write_text(CONFTEST)
-    (folder / "test_some.py").write_text(TESTS)
+    (folder / "test_some.py").write_text(first + TESTS)
     loops = "asyncio_default_fixture_loop_scope=function"
     command = [sys.executable, "-m", "pytest", "-n", "2", "-o", loops, "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src")))}
@@ -56,6 +58,21 @@ def test_forks_tell_what_other_workers_tell(tmp_path: Path) -> None:
     assert "At index 1 diff: 2 != 3" in said, said
     assert "crashed while running 'test_some.py::test_whose_worker_dies'" in said, said
     assert "UserWarning: while it was imported" in said, said
+
+
+def test_no_worker_is_a_fork_where_a_module_that_is_imported_starts_a_thread(tmp_path: Path) -> None:
+    thread = "threading.Thread(target=threading.Event().wait, daemon=True)"
+    (tmp_path / "threads.py").write_text(f"import threading\n{thread}.start()\n")
+
+    said = told(tmp_path, "import threads\n")
+
+    assert "3 failed, 1 passed" in said, said
+    assert "forked False" in said, said
+
+
+def test_the_workers_of_this_run_are_forks() -> None:
+    """Otherwise each imports and collects for itself. Where coverage is measured, that is so."""
+    assert crews or "PYTEST_XDIST_WORKER" not in os.environ or "coverage" in sys.modules
 
 
 def test_what_cannot_be_collected_is_told_too(tmp_path: Path) -> None:

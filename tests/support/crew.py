@@ -92,6 +92,11 @@ class Crew:
         """Be a worker, in each fork."""
         capture = session.config.pluginmanager.getplugin("capturemanager")
         capture.stop_global_capturing()  # or all would write to the same file
+        if len(list(Path("/proc/self/task").iterdir())) > 1:
+            sys.stderr.write(
+                "Workers are no forks: a module that tests import starts a thread, which none would have.\n"
+            )
+            os._exit(1)
         self.session = session
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the workers get it from their callers
         call = serve(self._address, self._told)
