@@ -80,6 +80,21 @@ async def test_much_at_once_is_few_messages_and_no_list(
     assert kinds == {"many"}
 
 
+async def test_what_is_more_than_one_read_returns_is_told_whole(
+    client: Caller, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "_EVENTS_AT_ONCE", 2)
+    async with stream(admin, "/changes") as followed:
+        await first(followed)
+        tasks = {await planned(client, name) for name in "abcde"}
+        told = set[str]()
+        async with asyncio.timeout(5):
+            while not tasks <= told:
+                told.update((await followed.next())["tasks"])
+
+    assert told == tasks
+
+
 @pytest.mark.parametrize("how", ["header", "query"])
 async def test_a_stream_resumes_with_what_happened_meanwhile(client: Caller, admin: Caller, how: str) -> None:
     async with stream(admin, "/changes") as followed:

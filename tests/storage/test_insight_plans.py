@@ -16,6 +16,7 @@ SMALL = (
     "wanted",
     "looked",
     "counted",
+    "following",
     "waiting",
     "held",
     "level",

@@ -186,8 +186,18 @@ SELECT seq, kind
 SELECT seq, kind, task FROM event WHERE tenant = :tenant AND seq > :after ORDER BY seq LIMIT :limit;
 
 -- name: changes_after
--- What the events of all tenants after a cursor are about.
-SELECT seq, tenant, kind, task FROM event WHERE seq > :after ORDER BY seq LIMIT :limit;
+-- What the events of all tenants after a cursor are about, up to a number of events: a row for each task and whether its
+-- events are of tasks, items and approvals alone, and for each other kind.
+SELECT max(seq) AS seq, tenant, kind, task, count(*) AS number
+  FROM (SELECT seq, tenant, task,
+               CASE WHEN task IS NULL THEN kind
+                    WHEN kind LIKE 'task.%' OR kind LIKE 'work.%' OR kind LIKE 'approval.%' THEN 'task'
+                    ELSE kind END AS kind
+          FROM event
+         WHERE seq > :after
+         ORDER BY seq
+         LIMIT :limit) AS following
+ GROUP BY tenant, kind, task;
 
 -- name: parties_of_tasks
 -- Whose these tasks of a tenant are.

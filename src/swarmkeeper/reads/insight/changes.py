@@ -1,7 +1,7 @@
 """What has changed in a tenant, told to pages that show it: at most two messages a second, however much happens.
 
 One reader follows the end of the feed while somebody listens, and tells the listeners of all tenants. It does not
-follow each commit: while much happens, it asks twice a second for the numbers, kinds and tasks of new events. A message
+follow each commit: while much happens, it asks twice a second what the new events are about. A message
 names the tasks that changed, up to a bound: a page reads those again, or all. To miss nothing, a listener that comes
 back with a cursor is first told what happened since, as read from the store; it may be told a task twice.
 """
@@ -40,7 +40,7 @@ TASKS_MAX = 200  # named in a message
 MISSED_MAX = 5_000  # events that are looked through for a listener that comes back
 _IDS_AT_ONCE = 500
 HINT_LOST_SECONDS = 5.0  # how long what happened waits if its hint was lost, which no server of its own does
-_EVENTS_AT_ONCE = 2_000  # that the reader takes in one turn of the reading thread: some milliseconds
+_EVENTS_AT_ONCE = 5_000  # that the reader takes in one turn of the reading thread: some milliseconds
 _FORMS_MAX = 16  # of messages, which are kept while listeners send them
 _OF_TASKS = frozenset({"task", "work", "approval"})
 
@@ -96,7 +96,7 @@ class _Happened:
     many: bool = False
 
     def add(self, seq: int, kind: str, task: str | None) -> None:
-        self.cursor = seq
+        self.cursor = max(self.cursor, seq)
         family = kind.partition(".")[0]
         if task is not None:
             self.tasks.add(task)
@@ -269,7 +269,7 @@ class ChangeFeed:
         return await self.counts(reader, tenant), counted.number
 
     async def _new_events(self, after: int) -> list[ChangeRow]:
-        """Return the next events of all tenants."""
+        """Return what the next events of all tenants are about."""
         by = next(listener.by for of_tenant in self._tenants.values() for listener in of_tenant.values())
         return await self._thread.look(
             by, lambda reads: fetch(reads.queries.reader, CHANGES_AFTER, after=after, limit=_EVENTS_AT_ONCE)
@@ -396,8 +396,8 @@ class _EndReader:
                     if of_tenant is None:
                         of_tenant = happened[row.tenant] = _Happened(row.seq)
                     of_tenant.add(row.seq, row.kind, row.task)
-                after = rows[-1].seq
-                if len(rows) < _EVENTS_AT_ONCE:
+                after = max(row.seq for row in rows)
+                if sum(row.number for row in rows) < _EVENTS_AT_ONCE:
                     break
             if happened:
                 told_at = loop.time()

@@ -130,10 +130,11 @@ class EventTaskRow(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    seq: int
+    seq: int  # of the newest of these events
     tenant: str
-    kind: str
+    kind: str  # `task` also for those of its items and approvals
     task: str | None
+    number: int  # of events
 
 
 class PartyRow(NamedTuple):
