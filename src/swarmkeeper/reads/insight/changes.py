@@ -1,7 +1,7 @@
 """What has changed in a tenant, told to pages that show it: at most two messages a second, however much happens.
 
 One reader follows the end of the feed while somebody listens, and tells the listeners of all tenants. It does not
-follow each commit: while much happens, it asks twice a second what the new events are about. A message
+follow each commit: while much happens, it asks once or twice a second what the new events are about. A message
 names the tasks that changed, up to a bound: a page reads those again, or all. To miss nothing, a listener that comes
 back with a cursor is first told what happened since, as read from the store; it may be told a task twice.
 """
@@ -35,6 +35,7 @@ from swarmkeeper.reads.reading_thread import ReadingThread, Reads
 from swarmkeeper.reads.views import View
 
 PAUSE_SECONDS = 0.5  # between two messages
+BUSY_TASKS = 50  # if one names more, the pause is twice as long: nobody follows so many one by one
 TOGETHER_SECONDS = 0.02  # what happens within it after a quiet time goes into one message
 TASKS_MAX = 200  # named in a message
 MISSED_MAX = 5_000  # events that are looked through for a listener that comes back
@@ -45,7 +46,7 @@ _FORMS_MAX = 16  # of messages, which are kept while listeners send them
 _OF_TASKS = frozenset({"task", "work", "approval"})
 
 Counts = Mapping[str, int]
-# Returns the counts that a message shows, of a tenant. It is called twice a second while much happens.
+# Returns the counts that a message shows, of a tenant. It is called up to twice a second while much happens.
 CountsOf = Callable[[Reader, str], Awaitable[Counts]]
 
 
@@ -380,7 +381,7 @@ class _EndReader:
     async def _follow(self, hints: AsyncIterator[bytes], after: int) -> None:
         """Tell what happens after an event, for ever. A hint that was lost only delays it."""
         loop = asyncio.get_running_loop()
-        told_at = loop.time() - PAUSE_SECONDS
+        told_at, pause = loop.time() - PAUSE_SECONDS, PAUSE_SECONDS
         while True:
             try:
                 async with asyncio.timeout(HINT_LOST_SECONDS):
@@ -388,7 +389,7 @@ class _EndReader:
             except TimeoutError:
                 pass
             # What one commit causes comes in a few pieces.
-            await asyncio.sleep(max(TOGETHER_SECONDS, told_at + PAUSE_SECONDS - loop.time()))
+            await asyncio.sleep(max(TOGETHER_SECONDS, told_at + pause - loop.time()))
             happened: dict[str, _Happened] = {}
             while rows := await self._read(after):
                 for row in rows:
@@ -400,5 +401,6 @@ class _EndReader:
                 if sum(row.number for row in rows) < _EVENTS_AT_ONCE:
                     break
             if happened:
-                told_at = loop.time()
+                is_busy = any(len(of_tenant.tasks) > BUSY_TASKS for of_tenant in happened.values())
+                told_at, pause = loop.time(), PAUSE_SECONDS * (1 + is_busy)
                 await self._tell(happened)
