@@ -239,6 +239,13 @@ def edit_is_found(store: Tampering, data: st.DataObject) -> None:
         assert store.traces()
 
 
+def test_a_tenant_that_has_no_record_is_found(store: Tampering) -> None:
+    with store.undone():
+        store.run("INSERT INTO tenant (id, name) VALUES ('stranger', 'stranger')")
+
+        assert any("stranger" in line for line in store.traces().deep)
+
+
 def test_there_is_a_row_to_edit_in_every_table_that_is_evidence(store: Tampering, encrypted: Tampering) -> None:
     tables = sorted(store.tables().keys() - passing(store))
 

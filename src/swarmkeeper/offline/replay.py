@@ -245,7 +245,7 @@ def _keep(ledger: sqlite3.Connection, table: AnchoredTable, page: Iterable[Any])
 
 
 def _is_usual(record: Any) -> bool:
-    """Whether it is a tenant as one comes into being, with its first task: no record tells of that."""
+    """Whether it is a tenant as one comes into being, with its first record, which does not tell of it."""
     return type(record) is Tenant and (record.weight, record.max_backlog, record.budget) == (1, None, None)
 
 
@@ -319,7 +319,8 @@ WITH untold AS (
            coalesce(min(kept.at, coalesce(task.at, kept.at)), task.at) AS at
       FROM kept LEFT JOIN anchor USING (kind, key)
            LEFT JOIN kept AS task ON task.kind = 'task' AND task.key = kept.task AND kept.task <> ''
-     WHERE anchor.kind IS NULL AND NOT kept.usual AND kept.task NOT IN {_GONE}
+     WHERE anchor.kind IS NULL AND NOT (kept.usual AND kept.tenant IN (SELECT tenant FROM log))
+           AND kept.task NOT IN {_GONE}
 )
 SELECT untold.kind, untold.key, untold.tenant,
        log.tenant IS NOT NULL AND untold.kind <> 'erased_key'
