@@ -85,10 +85,16 @@ async def test_a_turn_that_fails_changes_nothing(database: str, admin: asyncpg.C
     await tool.close()
 
 
+def rests_long(monkeypatch: pytest.MonkeyPatch, before_a_turn: str) -> None:
+    """Let no turn begin by itself either: one that has just begun would number what is written now."""
+    for name in (before_a_turn, "_SECONDS_IDLE_MIN", "_SECONDS_IDLE_MAX"):
+        monkeypatch.setattr(sequencer_module, name, LONG)
+
+
 async def test_rows_wait_to_share_a_turn_unless_somebody_waits_for_them(
     database: str, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sequencer_module, "_SECONDS_TO_GATHER", LONG)
+    rests_long(monkeypatch, "_SECONDS_TO_GATHER")
     store = PostgresStore(database)
     await store.open()
     await save(store, told(1))
@@ -109,7 +115,7 @@ async def test_rows_wait_to_share_a_turn_unless_somebody_waits_for_them(
 async def test_rows_wait_longer_while_nobody_follows_the_feed(
     database: str, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, followed: bool
 ) -> None:
-    monkeypatch.setattr(sequencer_module, "_SECONDS_TO_GATHER_UNFOLLOWED", LONG)
+    rests_long(monkeypatch, "_SECONDS_TO_GATHER_UNFOLLOWED")
     store = PostgresStore(database)
     await store.open()
     numbered = asyncio.Event()
@@ -139,7 +145,7 @@ async def test_rows_wait_longer_while_nobody_follows_the_feed(
 async def test_what_was_written_last_is_numbered_before_the_server_ends(
     database: str, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sequencer_module, "_SECONDS_TO_GATHER", LONG)
+    rests_long(monkeypatch, "_SECONDS_TO_GATHER")
     store = PostgresStore(database)
     await store.open()
     await save(store, told(1))
