@@ -69,7 +69,7 @@ async def test_with_a_sink_signing_and_policies_a_server_keeps_most_of_its_rate(
 async def test_ten_open_dashboards_use_little_of_a_processor_while_a_server_works() -> None:
     """A server at full speed uses one processor: the share is what they take from it, also on a busy machine."""
     shares = []
-    for _ in range(TRIES):
+    for _ in range(2 * TRIES):  # the bound is close to what is measured
         cost = await dashboards.measure(tasks=40, rounds=5, number=10)
         assert cost.counts.messages >= 10 * 5, "the pages hear of changes"
         assert cost.counts.reads >= 10 * 5, "each page reads its list"
