@@ -7,7 +7,7 @@ import pytest
 from swarmkeeper.storage.postgres import connections
 from tests.support.postgres import server
 
-TEXTS = "SELECT CAST($1 AS text[])"
+NUMBERS = "SELECT CAST($1 AS bigint[])"
 PAIRS = "SELECT CAST(ARRAY[ROW('a', 1)] AS pair[])"
 
 
@@ -30,9 +30,9 @@ async def sent(url: str, statement: str, *values: Any) -> tuple[Any, list[str]]:
 
 
 async def test_the_second_connection_asks_nothing_about_types_of_postgresql(database: str) -> None:
-    await sent(database, TEXTS, ["a"])
+    await sent(database, NUMBERS, [1])
 
-    assert await sent(database, TEXTS, ["a", "b"]) == (["a", "b"], [TEXTS])
+    assert await sent(database, NUMBERS, [1, 2]) == ([1, 2], [NUMBERS])
 
 
 async def test_each_connection_asks_what_a_database_has_made(database: str) -> None:

@@ -179,7 +179,7 @@ class Others:
         return len(self._servers) > 1
 
     def _is_followed(self) -> bool:
-        """Whether somebody gets with the feed what this server commits. It knows its own commits itself."""
+        """Whether other servers, or callers with open streams, wait for the events of this server's commits."""
         return self._has_others() or self._followers() > 0
 
     async def _follow_feed(self) -> None:

@@ -1,6 +1,6 @@
 """A connection that does not ask the server again what the types of PostgreSQL itself are made of.
 
-asyncpg asks each new connection for the types that it has not seen there, such as `text[]`: with one statement that
+asyncpg asks each new connection for the types that it has not seen there, such as `bigint[]`: with one statement that
 takes the server 15 ms, more than all others of a connection together. What it finds about PostgreSQL's own types is
 the same in each database, because their numbers never change. So it is asked once for each version of the server.
 """
