@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarmkeeper.core.errors import Invalid, Malformed, SwarmkeeperError, TooLarge
+from swarmkeeper.wire.parsing import strict
 from swarmkeeper.wire.parsing.strict import DEPTH_MAX, INTEGER_MAX, parse_json
 from swarmkeeper.wire.problems import SCHEMA_NAMES
 
@@ -48,6 +49,7 @@ def test_every_json_document_is_parsed_unchanged(document: Any, escaped: bool, s
     "body",
     [
         b'{"a":1,"a":1}',
+        b'{"a": 1, "a": 1}',
         b'["0000000000000000000",{"b":9007199254740993}]',
         b'["e000",1e400]',
         b'{"a":"' + b"\xed\xa0\x80" + b'"}',
@@ -59,6 +61,19 @@ def test_every_json_document_is_parsed_unchanged(document: Any, escaped: bool, s
 )
 def test_the_fast_parser_refuses_the_same_documents(body: bytes) -> None:
     refusal(body)
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (",\n", " : ")])
+def test_what_usual_encoders_write_never_reaches_the_slower_parser(
+    separators: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slower(text: str, safe: object, *, plain: bool) -> Any:
+        raise AssertionError("it was parsed a second time")
+
+    monkeypatch.setattr(strict, "_parse", slower)
+    document = {"lease_id": "les_0", "output": [1, 2.5, None, True, "a, b: c"], "claim": {"max": 1}}
+
+    assert parse(json.dumps(document, separators=separators)) == document
 
 
 def test_strings_that_look_like_large_numbers_do_not_matter() -> None:

@@ -2,7 +2,8 @@
 
 Three parsers, the fastest first:
 1. Searches in the raw bytes show whether the rarer checks are needed. If not, msgspec parses, and the value is encoded
-   again. If the bytes are equal, as for most programs' output, no key was repeated and nothing is ambiguous.
+   again. If the bytes are equal, but for spaces between values, as for most programs' output, no key was repeated and
+   nothing is ambiguous.
 2. Otherwise the standard library parses, with a hook that finds repeated keys.
 3. If something is wrong, a second pass with hooks for numbers and objects collects the errors, and a walk over the
    result finds their positions.
@@ -97,7 +98,8 @@ def parse_json(body: bytes, *, limit: int, safe: Safe = hidden) -> Any:
     if plain and shallow:
         try:
             value = _decode(body)
-            if _encode(value) == body:
+            again = _encode(value)
+            if again == body or again == msgspec.json.format(body, indent=-1):  # Python's own encoder writes spaces
                 return value
         except (msgspec.DecodeError, UnicodeDecodeError):
             pass  # the slower parsers find what is wrong
