@@ -1,6 +1,7 @@
 """Two servers on one database: what is done through one of them counts at the other, too."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -23,6 +24,7 @@ from swarmkeeper.storage.postgres import PostgresStore
 from tests.http.conftest import BotCaller, Caller, Fleet
 from tests.http.signed_in import signed_in
 from tests.http.test_work import planned
+from tests.storage.seen import statements
 from tests.support.postgres import server
 
 SECOND = 1_000_000
@@ -74,6 +76,30 @@ async def soon(what: Any, seconds: float) -> None:
             if await what():
                 return
             await asyncio.sleep(0.02)
+
+
+async def test_a_poll_that_a_hint_woke_gets_its_item_with_four_statements(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They read its bot and the time; the heads of its queues with the items; what these depend on; and write."""
+    monkeypatch.setattr(loop, "LOOK_EVERY", 60 * SECOND)
+    await asyncio.sleep(0.6)  # the last look before that
+    bot = await pair.at_b(await Fleet(pair.a).bot("Executor"))
+    store = pair.b.store
+    assert isinstance(store, PostgresStore)
+    for _ in range(2):  # what a queue is asked for is guessed from what was asked last
+        poll = asyncio.create_task(bot.lease(wait_seconds=10))
+        await asyncio.sleep(0.2)
+        with statements(store, lambda sql: True) as seen:
+            await submitted(pair, "x")
+            async with asyncio.timeout(5):
+                await poll
+
+    places = [place for place, sql in enumerate(seen) if sql == "BEGIN"]
+    batches = [seen[begin + 1 : end] for begin, end in itertools.pairwise([*places, len(seen)])]
+    (granting,) = (batch for batch in batches if any("INSERT INTO lease" in sql for sql in batch))
+    assert granting[-1] == "COMMIT"
+    assert len(granting[:-1]) <= 4
 
 
 async def test_work_submitted_at_one_server_goes_to_a_poll_parked_at_the_other(

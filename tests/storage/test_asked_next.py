@@ -109,3 +109,12 @@ async def test_results_come_with_the_items_that_a_lease_depends_on(store: Postgr
     result = lookups.LIGHT_PAYLOAD.of("few/result")
     assert of_edge[result] == of_plan[result] == b"1"
     assert result not in alone
+
+
+async def test_the_time_comes_with_rows_that_need_no_lock(store: PostgresStore) -> None:
+    async with counting(store) as (transaction, _):
+        with statements(store, lambda sql: True) as seen:
+            await transaction.load([lookups.BOT.of("bot_1")])
+            assert await transaction.now(0) > 0
+
+    assert len(seen) == 1

@@ -190,7 +190,8 @@ class Batch:
         several = sum(isinstance(queued.command, ReportResult) for queued in commands) // REPORTS_A_SLICE
         if several > 1:
             self._slice(max(whole // several, whole // SLICES_MAX))
-        await self._load({**_needs_of(commands), **dict.fromkeys((*_needs_after(commands, polls), *beside))})
+        due = self.scheduler.due()  # parked polls: others have added work for them
+        await self._load({**_needs_of(commands), **dict.fromkeys((*_needs_after(commands, [*polls, *due]), *beside))})
         self.working.begin_at(await self.transaction.now(self.working.now))
         timers, job = ((), None) if choose is None else await choose(self.transaction, self.working.now)
         fired = [Queued(TimerFired(kind=timer.kind, ref=timer.ref), self.seed()) for timer in timers]

@@ -93,12 +93,16 @@ class PostgresTransaction:
             locks = self._locks.first(needs)
             if locks is None and await self._locks.take(needs):
                 raise RowsBusy(needs)
+            # The time is asked for next. It comes with the locks; without any, with the rows.
+            beside = locks or (("clock", {}) if self._locks.now is None else None)
             while True:
                 loading = BulkLoading(self._execution, self._bodies, self._children)
-                found = await loading.load(needs, locks)
-                if locks is not None:
-                    locks = None
-                    if not self._locks.waited(loading.beside):
+                found = await loading.load(needs, beside)
+                if beside is not None:
+                    beside = None
+                    if locks is None:
+                        ((self._locks.now,),) = loading.beside
+                    elif not self._locks.waited(loading.beside):
                         continue
                 others = {task_lock(task): ("task", task) for task in _tasks_of(found)}
                 others |= {self._locks.account_lock(tenant): ("tenant", tenant) for tenant in _budgeted(found)}
