@@ -364,7 +364,14 @@ async def test_more_servers_than_the_database_has_locks_for_are_a_warning(pair: 
         return any("max_locks_per_transaction" in warning for warning in pair.b.readiness(True)["warnings"])
 
     await soon(warns, 5)
-    assert pair.a.readiness(True)["warnings"] == []
+    assert not any("max_locks_per_transaction" in warning for warning in pair.a.readiness(True)["warnings"])
+
+
+async def test_a_database_that_does_not_write_each_commit_to_its_disk_is_a_warning(pair: Pair) -> None:
+    (warning,) = pair.a.readiness(True)["warnings"]  # the tests' own database is thrown away
+
+    assert warning.endswith("fsync = off, full_page_writes = off there")
+    assert pair.a.readiness()["ready"], "it is a warning"
 
 
 @pytest.mark.parametrize("database", ["new_database", "new_store"])

@@ -345,6 +345,24 @@ async def test_a_commit_whose_answer_was_lost_counts_as_what_it_was(postgres: Po
         await store.close()
 
 
+@pytest.mark.parametrize(("chosen", "kept"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")])
+async def test_a_commit_waits_for_the_disk_whatever_is_set_for_the_database(
+    database: str, chosen: str, kept: str
+) -> None:
+    admin = await asyncpg.connect(database)
+    await admin.execute(f"ALTER DATABASE {database.rpartition('/')[2]} SET synchronous_commit = {chosen}")
+    store = PostgresStore(database)
+    try:
+        await store.open()
+        async with store.begin() as transaction:
+            assert await transaction._execution.connection.fetchval("SHOW synchronous_commit") == kept
+        assert await (await store._connect_sequencer()).fetchval("SHOW synchronous_commit") == kept
+    finally:
+        await store.close()
+        await admin.execute(f"ALTER DATABASE {database.rpartition('/')[2]} RESET synchronous_commit")
+        await admin.close()
+
+
 async def test_a_server_that_cannot_be_reached_is_unavailable(database: str) -> None:
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
         await PostgresStore("postgresql://postgres@127.0.0.1:1/none").open()

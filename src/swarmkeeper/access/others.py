@@ -121,6 +121,7 @@ class Others:
         self._ignorant = False  # one of them could not be read
         self._about, self._followers = about, followers
         self._servers: Sequence[ServerSeen] = ()
+        self._warned_of: list[str] = []
         self._cursor = 0
         self._fresh_until = 0
         self._is_late = False
@@ -134,7 +135,7 @@ class Others:
         return [each.flow for each in self._servers if each.flow and each.id != own]
 
     def warnings(self) -> list[str]:
-        """Say which of the other servers have other redaction rules than this one, and if the database lacks room."""
+        """Say which of the other servers have other redaction rules than this one, and what the database lacks."""
         own, servers = self._about(), self._servers
         warnings = []
         different = sorted(each.id for each in servers if each.rules != own.rules and each.id != own.id)
@@ -145,6 +146,11 @@ class Others:
             warnings.append(
                 f"the database has room for the locks of {self._store.servers_max} servers, and {len(servers)} run:"
                 " raise max_locks_per_transaction"
+            )
+        if self._store.not_durable:
+            warnings.append(
+                f"a crash of the database's machine may lose what was acknowledged, or the whole store:"
+                f" {self._store.not_durable} there"
             )
         return warnings
 
@@ -231,9 +237,9 @@ class Others:
             presence.keep_untold(bot for bot, *_ in untold)
             raise
         presence.hear(heard)
-        before = self.warnings()
         await self._meet()
-        for warning in self.warnings():
+        before, self._warned_of = self._warned_of, self.warnings()
+        for warning in self._warned_of:
             if warning not in before:
                 self._log("servers_warning", reason=warning)
 

@@ -506,7 +506,9 @@ class SharedStore(Store, Protocol):
 
     # Whether the next transaction begins at once: the commit before begins it, too. Whoever runs transactions sets it.
     more_waits: Callable[[], bool]
-    servers_max: int  # for how many it has room, as the database is configured; set when it is opened
+    # As the database is configured, when the store is opened:
+    servers_max: int  # for how many it has room
+    not_durable: str  # names the settings that are off without which a crash of its machine loses commits, or more
 
     @property
     def numbers_events(self) -> bool:

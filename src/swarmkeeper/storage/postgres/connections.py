@@ -41,6 +41,8 @@ _WRITING = {
     # long before statistics of them are gathered, and have the plans made again.
     **dict.fromkeys(_CHEAPEST, "off"),
 }
+# What is acknowledged is on the disk, whatever is set for the database or the user. Who chose a standby keeps it.
+_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 
 # Another writer was first, or two waited for each other: the batch is run again.
 _STALE = (
@@ -101,8 +103,10 @@ async def _check(connection: asyncpg.Connection, *, writing: bool) -> None:
     # Both are told by the server when a connection begins.
     version, encoding = connection.get_server_version().major, connection.get_settings().server_encoding
     with translated_errors():
-        if writing and version >= _TRANSACTION_TIMEOUT_SINCE:  # the doctor reads for longer
-            await connection.execute("SET transaction_timeout = '30s'")
+        if writing:
+            # The doctor, which only reads, reads for longer.
+            longest = "SET transaction_timeout = '30s'; " if version >= _TRANSACTION_TIMEOUT_SINCE else ""
+            await connection.execute(longest + _DURABLE)
     if version < VERSION_MIN:
         raise StoreRefused(f"this server is PostgreSQL {version}: version {VERSION_MIN} or later is needed")
     if encoding != "UTF8":

@@ -224,9 +224,12 @@ SELECT bot, seen_at, asked_at
   FROM presence
  WHERE told_at > CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) - CAST(:microseconds AS bigint);
 
--- name: lock_room
--- How many locks all transactions together may hold.
-SELECT CAST(current_setting('max_locks_per_transaction') AS bigint) * CAST(current_setting('max_connections') AS bigint);
+-- name: locks_and_durability
+-- How many locks all transactions together may hold; and which settings are off without which a crash loses commits.
+SELECT CAST(current_setting('max_locks_per_transaction') AS bigint) * CAST(current_setting('max_connections') AS bigint),
+       (SELECT coalesce(string_agg(value || ' = off', ', '), '')
+          FROM json_array_elements_text('["fsync", "full_page_writes"]')
+         WHERE current_setting(value) = 'off');
 
 -- name: tell_server
 -- That this server lives.

@@ -68,7 +68,7 @@ class PostgresStore:
     """Implements `core.ports.SharedStore`."""
 
     shared = True
-    servers_max = 0
+    servers_max, not_durable = 0, ""
 
     def __init__(
         self,
@@ -153,7 +153,8 @@ class PostgresStore:
         if exclusive or migrate:
             await in_postgres.finish(self._writing)
         if exclusive:
-            self.servers_max = await Execution(self._writing).value("lock_room") // LOCKS_OF_SERVER
+            ((locks, self.not_durable),) = await Execution(self._writing).fetch("locks_and_durability")
+            self.servers_max = locks // LOCKS_OF_SERVER
             self._sequencer = Sequencer(self._connect_sequencer)
             self._sequencer.start()
 
