@@ -246,13 +246,17 @@ class Call:
 
         return await self.services.reading_thread.look(self.by, whole)
 
-    async def after(self, reading: Callable[[], Awaitable[Result]]) -> Result:
+    async def after(self, reading: Callable[[], Awaitable[Result]], *, repeatable: bool = False) -> Result:
         """Read the result of a command that has been carried out: a failure here must not look like a refusal.
 
         A database that is just being restarted is waited for.
 
+        Args:
+            repeatable: the same call, sent again, is not carried out a second time and gets the same answer.
+
         Raises:
-            Overloaded: the store cannot be read; the caller may repeat the call, because it has an Idempotency-Key.
+            Overloaded: the store cannot be read; the caller may repeat the call: see `repeatable`, or it has an
+                Idempotency-Key.
             Internal: the store cannot be read, and repeating the call would carry it out twice.
         """
         for pause in _PAUSES:
@@ -266,6 +270,8 @@ class Call:
             said = "the call was carried out, but its result cannot be read now: "
             if "idempotency-key" in self.headers:
                 raise Overloaded(said + "repeat it with the same Idempotency-Key", retry_after=1) from error
+            if repeatable:
+                raise Overloaded(said + "repeat it", retry_after=1) from error
             raise Internal(said + "read it again") from error
 
     def refused(self, error: SwarmkeeperError) -> None:

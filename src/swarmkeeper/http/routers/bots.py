@@ -47,7 +47,7 @@ async def register_bot(body: v1.BotRegistration, call: CurrentCall, idempotency:
     call.services.identity.presence.asked(bot_id)
     call.services.identity.stuck.forget(bot_id)  # the bot's process has just started
     location = {"location": f"{call.base}/bots/{bot_id}"} if new else {}
-    record = await call.after(lambda: call.services.queries.bot(call.by, bot_id))
+    record = await call.after(lambda: call.services.queries.bot(call.by, bot_id), repeatable=True)
     return Json(record, 201 if new else 200, {**location, **replay_header(answer)})
 
 
@@ -79,7 +79,7 @@ async def delete_bot(bot_id: BotId, call: CurrentCall) -> Response:
 async def _do(call: Call, command: commands.OnBot[Any]) -> Response:
     """Carry out a command and answer with the resulting bot."""
     answer = await call.services.engine.do(command)
-    record = await call.after(lambda: call.services.queries.bot(call.by, command.bot))
+    record = await call.after(lambda: call.services.queries.bot(call.by, command.bot), repeatable=True)
     return Json(record, headers=replay_header(answer))
 
 
