@@ -1,5 +1,6 @@
 """Keys on the real store: cached, looked up, rotated, revoked, guessed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import CreateKey, RevokeKey, RotateKey
 from swarmkeeper.core.errors import AuthenticationFailed, RateLimited
 from swarmkeeper.core.model import Limits, Principal
+from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.engine.loop import Engine
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.redaction.redactor import Redactor
@@ -174,6 +176,44 @@ async def test_unknown_keys_are_looked_up_only_so_often_and_good_ones_do_not_cou
             await desk.identity.authenticate(keys.new_key(n.to_bytes(32)).text, "here")
 
     assert desk.reads == LOOKUPS_A_SECOND
+
+
+async def test_keys_that_are_looked_up_at_once_count_only_if_nobody_knows_them(desk: Desk) -> None:
+    good = [(await desk.key())[1] for _ in range(2 * LOOKUPS_A_SECOND)]
+    read = desk.store.read
+
+    async def slowly(name: str, parameters: Any) -> Any:
+        await asyncio.sleep(0)
+        return await read(name, parameters)
+
+    desk.store.read = slowly  # type: ignore[method-assign]
+
+    await asyncio.gather(*(desk.identity.authenticate(text, "here") for text in good))
+    strange = [keys.new_key(n.to_bytes(32)).text for n in range(2 * LOOKUPS_A_SECOND)]
+    refused = await asyncio.gather(
+        *(desk.identity.authenticate(text, "here") for text in strange), return_exceptions=True
+    )
+    desk.at += SECOND
+
+    assert {type(error) for error in refused} <= {AuthenticationFailed, RateLimited}
+    with pytest.raises(RateLimited, match="unknown API keys"):  # the debt of those that were under way
+        await desk.identity.authenticate(keys.new_key(bytes(32)).text, "here")
+
+
+async def test_a_key_that_could_not_be_looked_up_does_not_count_as_unknown(desk: Desk) -> None:
+    _, text = await desk.key()
+    read = desk.store.read
+
+    async def away(name: str, parameters: Any) -> Any:
+        raise StoreUnavailable("the database restarts")
+
+    desk.store.read = away  # type: ignore[method-assign]
+    for _ in range(LOOKUPS_A_SECOND + 1):
+        with pytest.raises(StoreUnavailable):
+            await desk.identity.authenticate(text, "here")
+    desk.store.read = read  # type: ignore[method-assign]
+
+    assert (await desk.identity.authenticate(text, "here")).role == "client"
 
 
 async def test_the_use_of_a_key_that_is_revoked_expired_or_guessed_is_counted_for_its_tenant(desk: Desk) -> None:

@@ -53,13 +53,20 @@ class Bucket:
     left: float
     at: int
 
-    def take(self, now: int) -> bool:
+    def has_room(self, now: int) -> bool:
         self.left = min(float(self.rate), self.left + (now - self.at) * self.rate / SECOND)
         self.at = now
-        if self.left < 1:
+        return self.left >= 1
+
+    def take(self, now: int) -> bool:
+        if not self.has_room(now):
             return False
         self.left -= 1
         return True
+
+    def charge(self) -> None:
+        """Count what has had room and turned out to count. Many of those at once leave a debt."""
+        self.left = max(-float(self.rate), self.left - 1)
 
     def give_back(self) -> None:
         self.left = min(float(self.rate), self.left + 1)
@@ -281,15 +288,15 @@ class Identity:
         """
         now = self._monotonic()
         bucket = self._looking_up.of(source, now)
-        if not bucket.take(now):
+        if not bucket.has_room(now):
             self.failures += 1
             self.accesses.strange(source)
             raise RateLimited("too many calls with unknown sessions", retry_after=1)
         session = await self._sessions.find(cookie)
         principal = None if session is None else await self._of_session(session, source)
         if session is None or principal is None:
+            bucket.charge()
             raise self._failed(source, refused=_SIGNED_OUT)
-        bucket.give_back()
         self._sessions.note(session)
         return principal
 
@@ -512,13 +519,13 @@ class Identity:
     async def _look_up(self, public_id: str, source: str) -> ApiKey | None:
         now = self._monotonic()
         bucket = self._looking_up.of(source, now)
-        if not bucket.take(now):
+        if not bucket.has_room(now):
             self.failures += 1
             self.accesses.strange(source)
             raise RateLimited("too many calls with unknown API keys", retry_after=1)
         key = await self._read(public_id)
-        if key is not None:
-            bucket.give_back()
+        if key is None:
+            bucket.charge()
         return key
 
     async def _read(self, public_id: str) -> ApiKey | None:
