@@ -35,6 +35,7 @@ IN_FULL = (
     "tests/acceptance/test_canaries.py",
     "tests/acceptance/test_kill.py",
     "tests/acceptance/test_replicas.py::test_eight_servers_hand_out_each_of_many_items_once",
+    "tests/acceptance/test_replicas.py::test_three_servers_lose_and_double_nothing_while_everything_breaks",
     "tests/bench/test_gates.py::test_a_claim_costs_the_same_with_a_large_backlog",
     "tests/http/test_absent.py",
     "tests/sim/test_seeds.py",
