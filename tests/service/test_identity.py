@@ -186,7 +186,7 @@ async def test_keys_that_are_looked_up_at_once_count_only_if_nobody_knows_them(d
         await asyncio.sleep(0)
         return await read(name, parameters)
 
-    desk.store.read = slowly  # type: ignore[method-assign]
+    desk.store.read = slowly  # type: ignore[method-assign]  # as over a network
 
     await asyncio.gather(*(desk.identity.authenticate(text, "here") for text in good))
     strange = [keys.new_key(n.to_bytes(32)).text for n in range(2 * LOOKUPS_A_SECOND)]
@@ -207,11 +207,11 @@ async def test_a_key_that_could_not_be_looked_up_does_not_count_as_unknown(desk:
     async def away(name: str, parameters: Any) -> Any:
         raise StoreUnavailable("the database restarts")
 
-    desk.store.read = away  # type: ignore[method-assign]
+    desk.store.read = away  # type: ignore[method-assign]  # it cannot be reached
     for _ in range(LOOKUPS_A_SECOND + 1):
         with pytest.raises(StoreUnavailable):
             await desk.identity.authenticate(text, "here")
-    desk.store.read = read  # type: ignore[method-assign]
+    desk.store.read = read  # type: ignore[method-assign]  # it is back
 
     assert (await desk.identity.authenticate(text, "here")).role == "client"
 
