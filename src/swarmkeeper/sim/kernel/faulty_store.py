@@ -21,7 +21,7 @@ from swarmkeeper.storage.sqlite.reading import Snapshot
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 
 COMMIT_MIN, COMMIT_MAX = 0.0002, 0.004  # seconds
-# Rows in memory that are compared with the stored ones, and after how many transactions: many at once cost few statements.
+# Rows in memory that are compared with the stored ones, and after how many transactions: many at once cost little.
 KEPT_CHECKED, KEPT_EVERY = 32, 4
 SWEEP = 5.0  # seconds between the engine's signs of life: the base of a disk stall's length
 

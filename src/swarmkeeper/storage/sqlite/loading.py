@@ -79,10 +79,7 @@ class Loading:
                 wanted_of.setdefault(kind, {})[key] = None
         if not self._wanted:  # all are kept
             return found
-        if not wanted_of.keys().isdisjoint(GATHER):
-            for kind, find in GATHER.items():
-                if kind in wanted_of:
-                    find(self, wanted_of[kind])
+        self._gather()
         for kind in [kind for kind in BY_KEY if kind in wanted_of]:
             statement, record, column = BY_KEY[kind]
             if keys := [key for key in wanted_of[kind] if (kind, key) not in found]:
@@ -108,6 +105,14 @@ class Loading:
         unknown = [] if self._wanted.keys() <= _LOOKUPS else sorted(self._wanted.keys() - _LOOKUPS)
         assert not unknown, f"unknown kinds to load: {', '.join(unknown)}"
         return self._found
+
+    def _gather(self) -> None:
+        """Find the needs that add other rows."""
+        wanted_of = self._wanted
+        if not wanted_of.keys().isdisjoint(GATHER):
+            for kind, find in GATHER.items():
+                if kind in wanted_of:
+                    find(self, wanted_of[kind])
 
     def _want(self, kind: str, key: Any) -> None:
         if kind in KINDS and (row := self._kept.get((kind, key))) is not ABSENT:

@@ -395,7 +395,7 @@ class SqliteStore:
         """Compare the rows in memory with the file, between transactions; return what differs.
 
         Args:
-            most: compare only so many rows, the next ones at each call; None: all. The timers are compared at each call.
+            most: compare only so many rows, the next ones at each call; None: all. Timers are compared at each.
         """
         connection = self._open_writing()
         if self._state(connection) != self._kept_as_of:
