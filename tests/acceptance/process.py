@@ -121,4 +121,5 @@ def _become(
         runpy.run_module(program[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = program
+        sys.path.insert(0, str(Path(program[0]).resolve().parent))  # as Python does with a file
         runpy.run_path(program[0], run_name="__main__")

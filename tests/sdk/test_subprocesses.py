@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.sdk.context import Context, Outbox
-from swarmkeeper.sdk.processes import subprocesses
+from swarmkeeper.sdk.processes import subprocesses, supervisor
 from swarmkeeper.sdk.processes.output import LineSplitter
 from swarmkeeper.sdk.processes.subprocesses import CommandFailed, CommandTimedOut
 from swarmkeeper.sim.kernel.loop import virtual_loop
@@ -154,6 +154,16 @@ async def test_processes_that_a_command_leaves_behind_are_killed(context: Contex
     assert alive.nobody()
 
 
+def test_a_supervisor_finds_its_children_where_the_kernel_does_not_list_them() -> None:
+    with subprocess.Popen(["sleep", "1000"]) as one, subprocess.Popen(["sleep", "1000"]) as other:
+        try:
+            assert {one.pid, other.pid} <= set(supervisor._children())
+            assert {one.pid, other.pid} <= set(supervisor._children_among_all())
+        finally:
+            one.kill()
+            other.kill()
+
+
 async def test_a_command_that_kills_its_supervisor_is_killed(context: Context, alive: Alive) -> None:
     running = asyncio.create_task(context.run(f"exec 9>{alive.path}; echo up >&9; kill -KILL $PPID; sleep 1000"))
     await asyncio.to_thread(alive.hears)
@@ -255,7 +265,7 @@ def test_an_interrupt_kills_the_command_that_the_main_thread_waits_for(context: 
 
 BOT = """
 import asyncio, sys
-from swarmkeeper.sdk.processes import subprocesses
+from swarmkeeper.sdk.processes import subprocesses, supervisor
 from swarmkeeper.sdk.context import Context
 
 subprocesses.GRACE_SECONDS = 0.1

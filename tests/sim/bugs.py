@@ -661,6 +661,7 @@ def key_of_each_try(patch: Patch) -> None:
     seed=2,
     seeds=8,
     level="http",
+    faults=("store.crash_before@commit:quiet.second-385#3",),
     scenario=CATCH_BULK,
 )
 def outcomes_shifted(patch: Patch) -> None:

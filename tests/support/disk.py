@@ -73,6 +73,7 @@ class Disk:
         for name, content in self._found.items():
             (folder / name).write_bytes(content)
         self._vfs = _Vfs(f"swarmkeeper-disk-{next(self._serial)}", self)
+        self._synced = _Synced(0, {name: bytearray(content) for name, content in self._found.items()}, [])
 
     @property
     def vfs(self) -> str:
@@ -86,14 +87,12 @@ class Disk:
         """Return the files that survive a power cut after so many acts (default: all)."""
         count = len(self.acts) if acts is None else acts
         chance = SeededChance(seed, f"power/{left}/{count}")
-        safe: dict[str, bytearray] = {name: bytearray(content) for name, content in self._found.items()}
-        pending: list[Act] = []
-        for act in itertools.islice(self.acts, count):
-            if act.kind is not DiskOperation.SYNC:
-                pending.append(act)
-            if act.kind is DiskOperation.SYNC or act.folder:
-                of_it, pending = _split(pending, act)
-                _apply(safe, _some(of_it, chance) if act.failed else of_it)
+        if count < self._synced.acts:
+            self._synced = _Synced(0, {name: bytearray(content) for name, content in self._found.items()}, [])
+        self._synced.go_on(self.acts[self._synced.acts : count])
+        now = self._synced.copy()
+        now.go_on(self.acts[now.acts : count], chance)
+        safe, pending = now.safe, now.pending
         match left:
             case Left.ALL:
                 remains: Iterable[Act] = pending
@@ -110,6 +109,30 @@ class Disk:
                 safe.setdefault(act.file, bytearray())
         _apply(safe, remains)
         return {name: bytes(content) for name, content in safe.items()}
+
+
+@dataclass
+class _Synced:
+    """What is durable after so many acts, and which of them are not."""
+
+    acts: int
+    safe: dict[str, bytearray]
+    pending: list[Act]
+
+    def copy(self) -> _Synced:
+        return _Synced(self.acts, {name: content[:] for name, content in self.safe.items()}, self.pending[:])
+
+    def go_on(self, acts: Iterable[Act], chance: SeededChance | None = None) -> None:
+        """Follow more acts: without `chance`, until one that failed, because what is left of it is random."""
+        for act in acts:
+            if act.failed and chance is None:
+                return
+            self.acts += 1
+            if act.kind is not DiskOperation.SYNC:
+                self.pending.append(act)
+            if act.kind is DiskOperation.SYNC or act.folder:
+                of_it, self.pending = _split(self.pending, act)
+                _apply(self.safe, _some(of_it, chance) if act.failed and chance is not None else of_it)
 
 
 def _never(kind: DiskOperation, file: str) -> None:

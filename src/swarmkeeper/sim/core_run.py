@@ -184,7 +184,8 @@ class CoreRun:
         self.clock.skew(0)
         self.trace("heal", "world")
         self.places = dict(self.model.places)
-        await injecting
+        if self.case.scenario.heal_hours:  # else nothing is waited for
+            await injecting
         await self._settle()
 
     async def _settle(self) -> None:

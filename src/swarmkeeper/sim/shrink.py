@@ -24,7 +24,12 @@ class Shrunk:
     runs: int  # played to find it
 
 
-def shrink(case: Case, outcome: RunOutcome, *, play: Play = run, runs_max: int = RUNS_MAX) -> Shrunk:
+def _kept(case: Case) -> RunOutcome:
+    """Play a case and keep its trace: the last run that breaks is what a caller is shown."""
+    return run(case, keep=True)
+
+
+def shrink(case: Case, outcome: RunOutcome, *, play: Play = _kept, runs_max: int = RUNS_MAX) -> Shrunk:
     """Return the smallest case found that breaks the same invariant.
 
     `outcome` is the outcome of `case` and has a violation. At most `runs_max` runs are played.
@@ -39,14 +44,14 @@ def shrink(case: Case, outcome: RunOutcome, *, play: Play = run, runs_max: int =
             best = replace(best, chaos=False)
     else:
         best = case  # not reproducible with its faults by name: return it unchanged
-    final = run(best, keep=True) if play is run else play(best)
-    return Shrunk(best, final, search.runs)
+    return Shrunk(best, search.run_of(best) or play(best), search.runs)
 
 
 class _Search:
     def __init__(self, invariant: str, play: Play, runs_max: int, *, heals: bool) -> None:
         self._invariant, self._play, self._runs_max = invariant, play, runs_max
         self._heals = heals  # it breaks after faults stop; else that phase need not be played
+        self._sound: list[Case] = []  # played without breaking it
         self.runs = 0
         self.last: RunOutcome | None = None
 
@@ -55,14 +60,41 @@ class _Search:
 
     def breaks(self, case: Case) -> bool:
         """Whether the same invariant breaks."""
+        played = self._played(case)
+        if any(self._covers(sound, played) for sound in self._sound):
+            return False
         self.runs += 1
-        if not self._heals:
-            case = replace(case, scenario=replace(case.scenario, heal_hours=0))
-        outcome = self._play(case)
+        outcome = self._play(played)
         if outcome.violation is None or outcome.violation.invariant != self._invariant:
+            self._sound.append(played)
             return False
         self.last = outcome
         return True
+
+    def run_of(self, case: Case) -> RunOutcome | None:
+        """Return the last run that broke if it was the run of this case, up to names of faults that did not strike."""
+        if self.last is None or self.last.violation is None or case.faults is None:
+            return None
+        played = self.last.case
+        if replace(self._played(case), faults=played.faults) != played:
+            return None
+        if not self._heals and self.last.violation.at >= played.scenario.hours * 3600 * SECOND:
+            return None
+        return (
+            replace(self.last, case=case) if {*self.last.faults} <= {*case.faults} <= {*(played.faults or ())} else None
+        )
+
+    def _played(self, case: Case) -> Case:
+        """Without the phase after faults, unless it breaks then."""
+        return case if self._heals else replace(case, scenario=replace(case.scenario, heal_hours=0))
+
+    def _covers(self, sound: Case, case: Case) -> bool:
+        """Whether this case cannot break, as the other one did not: it is the same, or it breaks off sooner."""
+        hours = case.scenario.hours
+        if sound.scenario.hours < hours or (self._heals and sound.scenario.hours > hours):
+            return False
+        same = replace(sound, scenario=replace(sound.scenario, hours=hours), faults=case.faults)
+        return same == case and {*(sound.faults or ())} == {*(case.faults or ())}
 
 
 def _first(case: Case, outcome: RunOutcome, search: _Search) -> tuple[Case | None, Sequence[str]]:

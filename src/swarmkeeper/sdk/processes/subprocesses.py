@@ -32,7 +32,9 @@ TIMEOUT_SECONDS_MAX = 10**8  # three years; timers have a maximum
 OUTPUT_BYTES_MAX = 1024 * 1024
 # A command must not see the bot's own credentials.
 _WITHHELD = tuple(f"SWARMKEEPER_{name}{end}" for name in ("API_KEY", "BOOTSTRAP_KEY") for end in ("", "_FILE"))
-_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+# Runs supervisor.py as a module: Python compiles a script at each start, and a module once.
+_SUPERVISE = "import sys; sys.path.append(sys.argv[1]); from supervisor import main; sys.path.pop(); main(sys.argv[2:])"
+_FOLDER = str(Path(__file__).parent)
 
 Argv = str | Sequence[str | os.PathLike[str]]
 
@@ -146,7 +148,7 @@ class SupervisedProgram:
             self._status, status = _pipe(ours, theirs)
             words = [str(control), str(status), str(os.getpid()), str(timeout or 0), str(GRACE_SECONDS)]
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SUPERVISOR), *words, *program],
+                [sys.executable, "-I", "-S", "-c", _SUPERVISE, _FOLDER, *words, *program],
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """A script that runs one program for subprocesses.py, and ends it with all that it started.
 
-    python supervisor.py CONTROL STATUS PARENT TIMEOUT GRACE PROGRAM [ARGUMENT …]
+    python -c … FOLDER CONTROL STATUS PARENT TIMEOUT GRACE PROGRAM [ARGUMENT …]
 
 Theory. The process that started a program may die at once (SIGKILL, out of memory) and then cannot end the program. So
 this small process runs between the two, as leader of the program's session and process group. It waits for three
@@ -138,6 +138,16 @@ def _kill_descendants() -> None:
 
 def _children() -> list[int]:
     """Return the ids of this process's children; empty if the system has no /proc."""
+    try:
+        # It may leave out some if others end meanwhile, but is empty only if there is none: so ask until it is empty.
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as children:  # noqa: PTH123
+            return [int(child) for child in children.read().split()]
+    except OSError:
+        return _children_among_all()
+
+
+def _children_among_all() -> list[int]:
+    """The same where the kernel has no list of them: look at each process of the system."""
     own, found = os.getpid(), []
     try:
         # Importing pathlib would take longer than everything else.
@@ -153,7 +163,3 @@ def _children() -> list[int]:
         if int(fields[1]) == own:
             found.append(int(name))
     return found
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from swarmkeeper.core.model import Edge, LeaseRecord, TaskRecord, Tenant, Work
@@ -34,6 +34,7 @@ BYTES_MAX = 24 << 20  # of both generations
 FREED_MIN = 8
 PAYLOAD_BYTES_MAX = 4 << 10  # of one payload
 _child, _parent = attrgetter("child"), attrgetter("parent")
+_kind = itemgetter(0)  # of a key
 
 # Estimated bytes of a row by kind, with its key: a record, for tasks and work items also the stored row.
 _BYTES = {"task": 4_000, "work": 3_000, "lease": 1_200, "bot": 1_500, "key": 1_500, "children": 600, "parents": 600}
@@ -186,13 +187,18 @@ class KeptRows:
 
     def next_items(self, most: int | None) -> dict[Key, Any]:
         """Return up to `most` rows, the following ones at each call; None: all."""
-        rows = {**self._old, **self._young}
         if most is None:
-            return rows
-        if not self._to_come:
-            self._to_come = list(rows)
-        chosen, self._to_come = self._to_come[:most], self._to_come[most:]
-        return {key: rows[key] for key in chosen if key in rows}
+            return {**self._old, **self._young}
+        if most and not self._to_come:
+            # Those of a kind together, so that a few rows are read with one statement or two; the next one is the last.
+            self._to_come = sorted({**self._old, **self._young}, key=_kind, reverse=True)
+        chosen: dict[Key, Any] = {}
+        while self._to_come and len(chosen) < most:
+            key = self._to_come.pop()
+            row = self._young.get(key, ABSENT)
+            if row is not ABSENT or (row := self._old.get(key, ABSENT)) is not ABSENT:
+                chosen[key] = row
+        return chosen
 
     def get(self, key: Key) -> Any:
         """Return the row, or `ABSENT` if it is not kept."""

@@ -29,6 +29,7 @@ QUERIES: Mapping[str, str] = read(
 _FINAL = rows.to_json(sorted(FINAL))
 _Keys = Iterable[Any]
 _T = TypeVar("_T")
+_ALL = 1 << 62  # as a page size
 _child = attrgetter("child")
 
 # Those that have modules of their own.
@@ -78,13 +79,10 @@ class Loading:
                 wanted_of.setdefault(kind, {})[key] = None
         if not self._wanted:  # all are kept
             return found
-        for kind, find in GATHER.items():
-            if kind in self._wanted:
-                find(self, self._wanted[kind])
-        for kind, (statement, record, column) in BY_KEY.items():
-            wanted = self._wanted.get(kind)
-            keys = [key for key in wanted if (kind, key) not in found] if wanted else None
-            if keys:
+        self._gather()
+        for kind in [kind for kind in BY_KEY if kind in wanted_of]:
+            statement, record, column = BY_KEY[kind]
+            if keys := [key for key in wanted_of[kind] if (kind, key) not in found]:
                 for key in keys:
                     found[kind, key] = None
                 of_kind: Iterable[rows.Row] = self._for_keys(statement, keys)
@@ -107,6 +105,14 @@ class Loading:
         unknown = [] if self._wanted.keys() <= _LOOKUPS else sorted(self._wanted.keys() - _LOOKUPS)
         assert not unknown, f"unknown kinds to load: {', '.join(unknown)}"
         return self._found
+
+    def _gather(self) -> None:
+        """Find the needs that add other rows."""
+        wanted_of = self._wanted
+        if not wanted_of.keys().isdisjoint(GATHER):
+            for kind, find in GATHER.items():
+                if kind in wanted_of:
+                    find(self, wanted_of[kind])
 
     def _want(self, kind: str, key: Any) -> None:
         if kind in KINDS and (row := self._kept.get((kind, key))) is not ABSENT:
@@ -364,12 +370,22 @@ class Loading:
 
 
 def load_afresh(connection: apsw.Connection, keys: Iterable[Key], bodies: BodyCodec) -> Mapping[Key, Any]:
-    """Load rows for the keys of KeptRows from the file alone."""
+    """Load rows for the keys of KeptRows from the file alone, without the rows that they would bring along."""
     needs: dict[Key, Key] = {}
     for kind, key in keys:
-        needs[kind, key] = (kind, (key, "", 1 << 62) if kind == "children" else key)
-    loaded = Loading(connection, KeptRows(), bodies).load(needs.values())
+        needs[kind, key] = (kind, (key, "", _ALL) if kind == "children" else key)
+    loaded = _LoadingAlone(connection, KeptRows(), bodies).load(needs.values())
     return {key: loaded[need] for key, need in needs.items()}
+
+
+class _LoadingAlone(Loading):
+    """Loads what is asked for, and no row that is only likely to be needed with it."""
+
+    def _want(self, kind: str, key: Any) -> None:
+        pass
+
+    def _keep_hot(self, kind: str, table: rows.RecordTable[Any], row: rows.Row) -> None:
+        pass
 
 
 # In a row of several records: where each record ends.

@@ -395,13 +395,13 @@ class SqliteStore:
         """Compare the rows in memory with the file, between transactions; return what differs.
 
         Args:
-            most: compare only so many rows, the next ones at each call; None: all.
+            most: compare only so many rows, the next ones at each call; None: all. Timers are compared at each.
         """
         connection = self._open_writing()
         if self._state(connection) != self._kept_as_of:
             return []  # the file was changed outside of transactions: the next transaction forgets the kept rows
         kept = self._kept.next_items(most)
-        loaded = load_afresh(connection, kept, self.bodies)
+        loaded = load_afresh(connection, kept, self.bodies) if kept else {}
         return self._kept.lease_timers.wrong(connection.execute(QUERIES["lease_times"])) + [
             f"the row kept for {key} is not the one in the file: {row} != {loaded[key]}"
             for key, row in kept.items()
