@@ -51,4 +51,5 @@ def main(program: str) -> None:
         browser.close()
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
