@@ -23,6 +23,7 @@ from pydantic_ai.settings import ModelSettings
 from swarmkeeper.ai import local
 from swarmkeeper.ai.evaluator import small_quotes, small_verdict_shape, verdict_of, whole_verdict
 from swarmkeeper.ai.models import CannotMakeModel, ModelChoice, model_of
+from swarmkeeper.ai.planner import _SMALL_DESCRIPTION_LENGTH_MAX as DESCRIPTION
 from swarmkeeper.ai.planner import plan_of, small_draft_of, whole_draft
 from swarmkeeper.sdk.answers import Accept, Rework
 from swarmkeeper.sdk.context import Candidate
@@ -209,7 +210,7 @@ SKILLS = {"read": "", "write": ""}
 @given(st.data())
 def test_whatever_a_small_draft_says_is_a_plan(data: Any) -> None:
     shape = small_draft_of(SKILLS, 3)
-    text = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=8, max_size=120)
+    text = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=8, max_size=DESCRIPTION)
     fields: dict[str, Any] = {}
     for number in range(1, data.draw(st.integers(2, 3)) + 1):
         fields[f"step_{number}"] = {
@@ -223,6 +224,19 @@ def test_whatever_a_small_draft_says_is_a_plan(data: Any) -> None:
     plan = plan_of(whole_draft(shape(**fields), SKILLS), TaskDefinition(title="Do it"), SKILLS, 40)
 
     assert len(plan.subtasks) == len(fields)
+
+
+def test_the_longest_small_draft_fits_into_an_answer() -> None:
+    """What is cut off is no plan, and the attempts that follow end the same way."""
+    shape = small_draft_of({"write": ""}, 3)
+    text = "x" * DESCRIPTION
+    longest = shape(
+        step_1={"description": text},
+        step_2={"description": text, "after": ["step-1"]},
+        step_3={"description": text, "after": ["step-1", "step-2"]},
+    )
+
+    assert len(longest.model_dump_json()) <= local.ANSWER_TOKENS_MAX * local._TOKEN_LENGTH
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=5), st.text(min_size=1, max_size=200))

@@ -127,6 +127,11 @@ def at(page: Page, place: str) -> None:
     page.goto(f"{given.ui}#/{place}")
 
 
+def leave(page: Page) -> None:
+    """Go where the dashboard is not, so that it is opened anew next. `about:blank` would take another process."""
+    page.goto(f"{given.ui}icon.svg")
+
+
 def settled(page: Page) -> None:
     """Wait until a page shows what it has read: the stream of changes keeps its connection busy for ever."""
     page.wait_for_timeout(100)

@@ -1,8 +1,6 @@
 """People look up what it cost, keep keys and settings, and read what evaluators said."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import pytest
 
 from tests.browser.place import BIDI, LONG, SCRIPT, RealTown, drive, furnish, real_town, subtask
 from tests.browser.proofs import sign, write_key
+from tests.cli.shell import Shell
 from tests.http.conftest import Caller
 
 # Each page in each of its states.
@@ -133,12 +132,13 @@ def test_what_evaluators_said_is_shown_with_its_votes_and_counted(desk: RealTown
     drive("reads_what_evaluators_said", desk, "Essay 1", json.dumps(as_texts))
 
 
-def test_the_command_of_a_simulation_is_written_and_its_report_read(desk: RealTown, tmp_path: Path) -> None:
+def test_the_command_of_a_simulation_is_written_and_its_report_read(
+    desk: RealTown, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     report, broken, other = (tmp_path / name for name in ("report.json", "broken.json", "other.json"))
     flags = ("--seeds", "2", "--start", "1", "--hours", "0.01", "--faults", "none", "--report", str(report))
-    subprocess.run(
-        [sys.executable, "-m", "swarmkeeper", "simulate", "standard", *flags], check=True, capture_output=True
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        assert Shell(tmp_path, patch, capsys)("simulate", "standard", *flags).code == 0
     found = json.loads(report.read_text(encoding="utf-8"))
     found["runs"][1]["violation"] = {
         "invariant": "2.fence",

@@ -85,6 +85,8 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, request: pytest.Fix
         "SWARMKEEPER_URL": server.url,
         "SWARMKEEPER_API_KEY": server.key("admin", tenant=page.stem.lower()),
         "PATH": path,
+        # A reader's pytest has no plugins of ours, whose imports take a second of the processor.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     shell = subprocess.Popen(
         ["bash", "-m", "-c", script_of(blocks, python)],

@@ -23,20 +23,20 @@ class Message:
         return int(self.body["id"])
 
 
-async def published(server: BrokerServer, name: str = NAME) -> list[Message]:
-    """Return everything in a stream, in its order."""
+async def published(server: BrokerServer, name: str = NAME, after: int = 0) -> list[Message]:
+    """Return everything in a stream, in its order, but for so many at its beginning."""
     if isinstance(server, NatsServer):
-        return await _of_nats(server, name)
+        return await _of_nats(server, name, after)
     client: Valkey = Valkey.from_url(server.url)
     try:
         entries = await client.xrange(name)
         found = [{key.decode(): value.decode() for key, value in fields.items()} for _, fields in entries]
-        return [Message(json.loads(fields.pop("event")), fields) for fields in found]
+        return [Message(json.loads(fields.pop("event")), fields) for fields in found[after:]]
     finally:
         await client.aclose()
 
 
-async def _of_nats(server: BrokerServer, name: str) -> list[Message]:
+async def _of_nats(server: BrokerServer, name: str, after: int) -> list[Message]:
     client = await nats.connect(server.url)
     try:
         context = client.jetstream()
@@ -45,7 +45,7 @@ async def _of_nats(server: BrokerServer, name: str) -> list[Message]:
         except NotFoundError:
             return []
         found = []
-        for number in range(max(1, info.state.first_seq), info.state.last_seq + 1):
+        for number in range(max(1, info.state.first_seq) + after, info.state.last_seq + 1):
             try:
                 message = await context.get_msg(name, number)
             except NotFoundError:  # the stream is full, and has removed it meanwhile

@@ -59,9 +59,11 @@ def feed(url: str, key: str) -> list[str]:
 def until_there(outside: BrokerServer, is_last: Callable[[Message], bool]) -> list[Message]:
     """Wait for this event; return all published events, in order."""
     end = time.monotonic() + 60
+    found: list[Message] = []
     while True:
-        found = asyncio.run(published(outside))
-        if any(map(is_last, found)):
+        more = asyncio.run(published(outside, after=len(found)))
+        found += more
+        if any(map(is_last, more)):
             return found
         assert time.monotonic() < end, found[-3:]
         time.sleep(0.1)

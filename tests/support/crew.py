@@ -75,13 +75,7 @@ class Crew:
 
     def __init__(self, address: str, told: TextIO) -> None:
         self._address, self._told = address, told
-        self._warnings: list[dict[str, Any]] = []
         self._failed: list[pytest.CollectReport] = []
-
-    def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
-        self._warnings.append(
-            {"warning_message": warning_message, "when": when, "nodeid": nodeid, "location": location}
-        )
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if not report.passed:
@@ -114,13 +108,11 @@ class Crew:
         leave(0)
 
     def tell(self, worker: Any) -> None:
-        """Let a worker report what it would have, had it collected by itself."""
+        """Let a worker report what it would have, had it collected by itself. Its warnings pytest tells each worker."""
         worker.pytest_sessionstart(self.session)
         worker.pytest_collection()
         for report in self._failed:
             worker.pytest_collectreport(report)
-        for warning in self._warnings:
-            worker.pytest_warning_recorded(**warning)
         worker.pytest_collection_finish(self.session)
 
 

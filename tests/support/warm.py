@@ -31,7 +31,14 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 CLIENT = Path(__file__).with_name("warm_client.py")
 NAMES = ("swarmkeeper", "warm-python")
-LOADED = ("tests.acceptance.loaded", "swarmkeeper.testing", "swarmkeeper.sim.harness", "swarmkeeper.sdk.runner")
+LOADED = (
+    *("tests.acceptance.loaded", "swarmkeeper.testing", "swarmkeeper.sim.harness", "swarmkeeper.sdk.runner"),
+    # What a command imports that calls a server: two thirds of its cost.
+    *("swarmkeeper.cli.framework.typed_calls", "swarmkeeper.sdk.connection.http_session", "typer._click.decorators"),
+    # And what the pages call several times.
+    *("swarmkeeper.sim.core_run", "swarmkeeper.sim.pool", "swarmkeeper.sim.rehearse.scenario_files"),
+    *("swarmkeeper.sim.rehearse.report", "swarmkeeper.swarm.check"),
+)
 
 
 @contextlib.contextmanager

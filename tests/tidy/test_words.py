@@ -1,6 +1,7 @@
 """Names that were replaced by standard words of the field must not return."""
 
 import keyword
+import re
 import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -67,11 +68,14 @@ INSTEAD: Mapping[str, str] = {
     "tripwires": "nondeterminism_guards",
 }
 
+ANY_OLD = re.compile(rf"\b({'|'.join(INSTEAD)})\b")
+
 
 def test_no_identifier_of_the_source_is_a_name_that_was_replaced() -> None:
     found = [
         f"{name_of(file)}:{line}: {name}, write {INSTEAD[name]}"
         for file in files(SRC, ".py")
+        if ANY_OLD.search(file.read_text(encoding="utf-8"))  # taking a file apart costs a hundred times as much
         for line, name in identifiers(file)
         if name in INSTEAD
     ]

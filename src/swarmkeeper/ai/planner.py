@@ -31,7 +31,9 @@ _SMALL_INSTRUCTIONS = (
     "An example. Task: Make a visitor guide for the museum. Step 1: Find out what the museum shows. Step 2: Write the "
     "visitor guide."
 )
-_SMALL_DESCRIPTION_LENGTH_MAX = 120
+# Three steps of this length are written in some 100 tokens. With 120 characters, some plans were cut off at the 150
+# tokens that the local model may write, and each of the three attempts that follow ends the same way.
+_SMALL_DESCRIPTION_LENGTH_MAX = 80
 Skills = Mapping[str, str]  # each with what it is for; the text may be empty
 SkillsNow = Callable[[], Awaitable[Skills]]
 

@@ -4,7 +4,7 @@ import json
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.driving import at, evaluated, given, journey, settled, watched
+from tests.browser.driving import at, evaluated, given, journey, leave, settled, watched
 
 
 @journey
@@ -32,7 +32,7 @@ def finds_each_cause_in_two_acts(context: BrowserContext) -> None:
             if "press" in case:
                 _second(page, case)
             evaluated(page, "fetch('../session', {method: 'DELETE', headers: {'content-type': 'application/json'}})")
-            page.goto("about:blank")
+            leave(page)
 
 
 def _second(page: Page, case: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
-from tests.browser.driving import NARROW, at, given, journey, read_again, settled, sign_in, watched
+from tests.browser.driving import NARROW, at, given, journey, leave, read_again, settled, sign_in, watched
 
 REQUESTS_MAX = 4
 # Each attempt that is drawn over the error's text of its lane.
@@ -92,7 +92,7 @@ def opens_each_tab(context: BrowserContext) -> None:
                 f"{task}?tab={name}",
                 *([f"{task}?view=timeline", f"{task}?subtask=n0"] if number == 1 else []),
             ):
-                page.goto("about:blank")
+                leave(page)
                 asked.clear()
                 at(page, place)
                 expect(tabs.get_by_role("link", name=name)).to_have_attribute("aria-current", "page")
