@@ -36,8 +36,9 @@ from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.storage.postgres.store import _Snapshot
 from swarmkeeper.storage.sqlite.loading import load_keys
 from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, named_rows
+from tests.support.kept_sessions import real_loop
 from tests.support.machine import Machine
-from tests.support.postgres_harness import numbered, real_loop
+from tests.support.postgres_harness import numbered
 from tests.support.reference_story import LIMITS, ReferenceStory
 
 NEIGHBOUR = Principal("neighbour", "key_neighbour", "admin")
