@@ -30,8 +30,8 @@ from tests.outgoing.streams import published
 from tests.sinks.conftest import table_of
 from tests.sinks.receivers import Certificates, FileReader, OtlpReceiver, Receiver, TracesReceiver, WebhookReceiver
 from tests.support.brokers import NatsServer
+from tests.support.kept_sessions import real_loop
 from tests.support.postgres import server as postgres
-from tests.support.postgres_harness import real_loop
 
 pytestmark = pytest.mark.timeout(600)
 # 2,400 secrets with `make explore`; 480 and 120 with `make test`. They are redacted before a store gets them: what

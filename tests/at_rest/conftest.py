@@ -18,6 +18,7 @@ from swarmkeeper.settings import Settings
 from swarmkeeper.storage.at_rest import passes
 from tests.secrets.conftest import Swarm, running
 from tests.support.at_rest import key_file
+from tests.support.kept_sessions import _function_scoped_runner  # noqa: F401
 from tests.support.postgres import server
 
 TITLE = "a title of roses"  # in events and audit records; and in the row of the task, which is not encrypted

@@ -23,6 +23,7 @@ from tests.examples import examples
 from tests.http.conftest import Answered, Caller
 from tests.http.test_stream import STREAM, stream
 from tests.support.cursors import cursors_of
+from tests.support.kept_sessions import _function_scoped_runner  # noqa: F401
 from tests.support.postgres import server
 
 Place = Callable[[str], tuple[str, dict[str, str]]]  # cursor -> query, headers

@@ -11,6 +11,7 @@ from swarmkeeper.app import Orchestrator
 from swarmkeeper.settings import Settings
 from tests.http.conftest import Caller, Fleet
 from tests.sinks.conftest import settings as with_sinks
+from tests.support.kept_sessions import _function_scoped_runner  # noqa: F401
 from tests.support.postgres import server as postgres
 
 WHY = {"reason": "request 17"}

@@ -20,6 +20,7 @@ from tests.at_rest.conftest import ask, asking
 from tests.http.conftest import Caller
 from tests.http.test_bulk import begun
 from tests.http.test_insight import planned, read
+from tests.support.kept_sessions import _function_scoped_runner  # noqa: F401
 from tests.support.postgres import server
 
 ADMIN = callers.to_json(Principal("default", "key_admin", "admin"))

@@ -13,6 +13,7 @@ from tests.http.test_lease_answers import *  # noqa: F403
 from tests.http.test_messages import *  # noqa: F403
 from tests.http.test_tasks import *  # noqa: F403
 from tests.http.test_work import *  # noqa: F403
+from tests.support.kept_sessions import _function_scoped_runner  # noqa: F401
 from tests.support.postgres import server
 
 

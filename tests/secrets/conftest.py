@@ -15,6 +15,7 @@ from swarmkeeper.app import Orchestrator
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.settings import Settings
 from tests.http.conftest import Answered, Caller
+from tests.support.kept_sessions import _function_scoped_runner  # noqa: F401
 from tests.support.postgres import server
 
 Json = Any

@@ -25,6 +25,7 @@ from tests.http.conftest import BotCaller, Caller, Fleet
 from tests.http.signed_in import signed_in
 from tests.http.test_work import planned
 from tests.storage.seen import statements
+from tests.support.kept_sessions import _function_scoped_runner  # noqa: F401
 from tests.support.postgres import server
 
 SECOND = 1_000_000

@@ -21,6 +21,7 @@ from typing import Any
 import asyncpg
 
 from swarmkeeper.storage.postgres import PostgresStore
+from tests.support.kept_sessions import RESTING, real_loop
 
 TEMPLATE = "with_schema"
 KEPT = 2
@@ -42,7 +43,6 @@ SELECT md5(concat_ws(' ',
     (SELECT count(*) FROM pg_db_role_setting JOIN pg_database ON oid = setdatabase WHERE datname = current_database())
 ))
 """
-RESTING = "resting"  # the name of a session that nobody uses now, and that is used again once its store is emptied
 _ALONE = f"""
 SELECT bool_and(pg_terminate_backend(pid, 10_000)) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> '{RESTING}'
@@ -68,6 +68,7 @@ class PostgresServer:
         self._databases: list[str] = []  # the last ones
         self._stores: list[str] = []  # the last ones, likewise
         self._shape = self._reset = ""  # of the template, once there is one
+        self._emptying: dict[str, asyncpg.Connection] = {}  # by store: a new session would plan all this anew
 
     def _listen(self) -> None:
         assert self._keeper.stdout is not None, "it is a pipe"
@@ -121,7 +122,7 @@ class PostgresServer:
         """
         while len(self._stores) > KEPT:
             name = self._stores.pop(0)
-            if asyncio.run(self._emptied(name)):
+            if real_loop().run(self._emptied(name)):
                 self._stores.append(name)
                 return self.url(name)
             self.drop(self.url(name))
@@ -151,11 +152,11 @@ class PostgresServer:
             await connection.close()
 
     async def _emptied(self, name: str) -> bool:
-        connection = await asyncpg.connect(self.url(name))
-        try:
-            return await self.empty(connection)
-        finally:
-            await connection.close()
+        connection = self._emptying.get(name)
+        if connection is None or connection.is_closed():
+            options = {"application_name": RESTING}
+            connection = self._emptying[name] = await asyncpg.connect(self.url(name), server_settings=options)
+        return await self.empty(connection)
 
     async def empty(self, connection: asyncpg.Connection) -> bool:
         """Make a store as it was when it was new. If its schema was changed, leave it, and return False."""

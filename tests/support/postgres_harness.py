@@ -10,14 +10,12 @@ each statement once, and a new one would plan all of them again, which takes lon
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import itertools
 import re
-import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import asyncpg
 
@@ -30,77 +28,13 @@ from swarmkeeper.offline.replay import replay
 from swarmkeeper.sim.harness import Harness
 from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.storage.at_rest.bodies import BodyCodec
-from swarmkeeper.storage.postgres import PostgresStore, connections
+from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.storage.postgres.execution import read_together
 from swarmkeeper.storage.postgres.store import READS, _Snapshot
 from swarmkeeper.storage.rows import TABLES
 from swarmkeeper.storage.sqlite import SqliteStore
-from tests.support.postgres import RESTING, server
-
-
-class RealLoop:
-    """A usual event loop in a thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True, name="postgres").start()
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
-
-
-_loop: RealLoop | None = None
-
-
-def real_loop() -> RealLoop:
-    global _loop
-    _loop = _loop or RealLoop()
-    return _loop
-
-
-class KeptSession:
-    """A connection that is not closed, but left to the next store that asks for one like it.
-
-    Whoever gets it finds it as a new one: no locks, settings as at the start, no open transaction.
-    """
-
-    resting: ClassVar[dict[tuple[str, bool], list[asyncpg.Connection]]] = {}
-
-    def __init__(self, inner: asyncpg.Connection, kind: tuple[str, bool]) -> None:
-        self._inner, self._kind, self._is_closed = inner, kind, False
-        # What is used all the time.
-        self.execute, self.fetch, self.fetchrow, self.fetchval = (
-            *(inner.execute, inner.fetch),
-            *(inner.fetchrow, inner.fetchval),
-        )
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def is_closed(self) -> bool:
-        return self._is_closed or self._inner.is_closed()
-
-    async def close(self, *, timeout: float | None = None) -> None:
-        if self._inner.is_in_transaction():
-            await self._inner.close(timeout=timeout)
-            return
-        await self._inner.execute(_TO_REST, timeout=timeout)
-        self._is_closed = True
-        self.resting.setdefault(self._kind, []).append(self._inner)
-
-    @classmethod
-    async def of(cls, url: str, *, writing: bool) -> KeptSession:
-        resting = cls.resting.get((url, writing), [])
-        while resting:
-            inner = resting.pop()
-            if not inner.is_closed():
-                await inner.execute("RESET application_name")
-                await connections._check(inner, writing=writing)
-                return cls(inner, (url, writing))
-        return cls(await connections.connect(url, writing=writing), (url, writing))
-
-
-_TO_REST = f"SELECT pg_advisory_unlock_all(); UNLISTEN *; RESET ALL; SET application_name = '{RESTING}'"
+from tests.support.kept_sessions import KeptSession, real_loop
+from tests.support.postgres import server
 
 
 class KeptSessions(PostgresStore):

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import os
 import re
-import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +14,10 @@ from typing import Any, TypeVar
 
 import apsw
 import asyncpg
+import pytest
 
 from swarmkeeper.access.retention import Retention, RetentionPeriods
+from swarmkeeper.cli.admin.move import move
 from swarmkeeper.core import commands
 from swarmkeeper.core.erasure.commands import EraseTenant
 from swarmkeeper.core.kills.commands import PlaceKill
@@ -29,6 +28,7 @@ from swarmkeeper.core.persons.commands import CreatePerson, DisablePerson
 from swarmkeeper.core.ports import Reader
 from swarmkeeper.govern.audit import KeptRoot
 from swarmkeeper.offline import doctor
+from swarmkeeper.settings import Settings
 from swarmkeeper.sim.harness import ADMIN, OPERATOR
 from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.storage.at_rest.bodies import BodyCodec
@@ -36,8 +36,9 @@ from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.storage.postgres.store import _Snapshot
 from swarmkeeper.storage.sqlite.loading import load_keys
 from swarmkeeper.storage.sqlite.reading import RowMakers, Snapshot, named_rows
+from tests.support.kept_sessions import real_loop
 from tests.support.machine import Machine
-from tests.support.postgres_harness import numbered, real_loop
+from tests.support.postgres_harness import numbered
 from tests.support.reference_story import LIMITS, ReferenceStory
 
 NEIGHBOUR = Principal("neighbour", "key_neighbour", "admin")
@@ -58,10 +59,10 @@ def live(folder: Path, bodies: Callable[[], BodyCodec] = BodyCodec) -> Path:
         machine.drive(task)
     for weight in range(60):  # enough old records for retention to begin
         machine.do(commands.SetTenant(by=ADMIN, weight=1 + weight % 3))
-    machine.advance(2 * 3_600)
+    _sleep(machine, 2 * LONG)
     _retain(machine, RetentionPeriods(tasks=LONG, audit=LONG))
     machine.until(lambda: not machine.rows("SELECT 1 FROM chore"))
-    machine.advance(2 * 3_600)
+    _sleep(machine, 2 * LONG)
     _retain(machine, RetentionPeriods(audit=LONG))
     ReferenceStory(machine).play()
     machine.do(commands.CreateKey(by=NEIGHBOUR, role="admin", public_id="of_admin", digest=b"3" * 32))
@@ -144,6 +145,12 @@ def _leave_work_open(machine: Machine) -> None:
     machine.submit(["a"], priority=9)
     limited = machine.take(worker)
     machine.report(limited, error="rate_limited", message="slowly", retry_after_seconds=3_600, scope="provider")
+
+
+def _sleep(machine: Machine, microseconds: int) -> None:
+    """Let time pass in one step, as when a machine sleeps: each second would be simulated."""
+    machine.loop.stall(microseconds)
+    machine.advance(5)
 
 
 def _retain(machine: Machine, periods: RetentionPeriods) -> None:
@@ -295,7 +302,7 @@ class SqliteTampering(Tampering):
 
 
 class PostgresTampering(Tampering):
-    """The copy is a database that `swarmkeeper migrate` has filled. All is done in one transaction, as superuser."""
+    """The copy is a database that `move` has filled. All is done in one transaction, as superuser."""
 
     same = "IS NOT DISTINCT FROM"
     refused = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.PostgresSyntaxError)
@@ -306,8 +313,9 @@ class PostgresTampering(Tampering):
         Args:
             bodies, key: what encrypts bodies, and the setting `encryption_key`.
         """
-        move = [sys.executable, "-m", "swarmkeeper", "migrate", "--from", f"sqlite:///{file}", "--to", url]
-        subprocess.run(move, check=True, capture_output=True, env={**os.environ, "SWARMKEEPER_ENCRYPTION_KEY": key})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SWARMKEEPER_ENCRYPTION_KEY", key)
+            move(Settings(store=f"sqlite:///{file}"), Settings(store=url), as_json=False)
         self._loop = real_loop()
         self._loop.run(self._open(url, bodies))
 

@@ -16,6 +16,7 @@ from swarmkeeper.transparency.checkpoints import origin_of
 from swarmkeeper.transparency.notes import SigningKey, VerifierKey
 from swarmkeeper.transparency.outside import FileMissing
 from tests.http.conftest import Answered, Caller
+from tests.support.kept_sessions import _function_scoped_runner  # noqa: F401
 from tests.support.postgres import server as postgres
 
 NAME = "swarm.example.org"

@@ -64,7 +64,7 @@ class Redactor:
         self.rules = (*(rule.id for rule in pack.fields), *(rule.id for rule in pack.detectors))
         self.places = frozenset(rule.id for rule in pack.fields)  # ids of the field rules
         self._detectors = _compiled(pack)
-        self._places = _FieldRules(pack.fields)
+        self._places = _field_rules(pack.fields)
         self._quiet: dict[Known, _Quiet] = {}
 
     @classmethod
@@ -226,6 +226,11 @@ def default_rules() -> tuple[str, ...]:
     """Return the texts of the shipped rule packs, in their order."""
     folder = resources.files("swarmkeeper.govern").joinpath("rules")
     return tuple(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8") for name in SHIPPED)
+
+
+@lru_cache(maxsize=4)
+def _field_rules(rules: tuple[FieldRule, ...]) -> _FieldRules:
+    return _FieldRules(rules)
 
 
 @cache

@@ -20,9 +20,22 @@ from swarmkeeper.core.errors import Detail, Invalid, SwarmkeeperError
 from swarmkeeper.core.model import Json, Principal
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.secrets import references
-from swarmkeeper.wire import v1
+
+# Not `v1`, which loads all answers too: half of what the process that reads long bodies takes to start.
+from swarmkeeper.wire.parsing.reading import read_plan, read_verdict
 from swarmkeeper.wire.parsing.strict import parse_json
 from swarmkeeper.wire.problems import SEGMENT_LENGTH_MAX, Safe
+from swarmkeeper.wire.requests import (
+    BatchResult,
+    Claim,
+    Report,
+    ReportBatch,
+    Result,
+    SubTask,
+    TaskBatch,
+    TaskDefinition,
+    specs,
+)
 from swarmkeeper.wire.shapes import Request, micros_or_none, read
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode
@@ -180,14 +193,14 @@ class ReportCommands:
 
 
 def report(
-    received: ReceivedBody, body: v1.Report, idempotency: Any, safe: Safe, refused: RefusedResults
+    received: ReceivedBody, body: Report, idempotency: Any, safe: Safe, refused: RefusedResults
 ) -> ReportCommands:
     result = refused.get(0) or _report(received, body, body.bot_id, received.path["task_id"], safe)
     return ReportCommands(body.bot_id, (result,), _claim(received, body.bot_id, body.claim, body.lease_id))
 
 
 def reports(
-    received: ReceivedBody, body: v1.ReportBatch, idempotency: Any, safe: Safe, refused: RefusedResults
+    received: ReceivedBody, body: ReportBatch, idempotency: Any, safe: Safe, refused: RefusedResults
 ) -> ReportCommands:
     results: list[commands.ReportResult | SwarmkeeperError] = []
     for index, raw in enumerate(body.results):
@@ -195,7 +208,7 @@ def reports(
             results.append(refused[index])
             continue
         try:
-            result = read(v1.BatchResult, raw, safe=safe)
+            result = read(BatchResult, raw, safe=safe)
             results.append(_report(received, result, body.bot_id, result.task_id, safe))
         except SwarmkeeperError as error:
             results.append(error)
@@ -204,26 +217,26 @@ def reports(
     return ReportCommands(body.bot_id, tuple(results), _claim(received, body.bot_id, body.claim, next(leases, None)))
 
 
-def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | None, safe: Safe) -> commands.ReportResult:
+def _report(received: ReceivedBody, result: Result, bot: str, task: str | None, safe: Safe) -> commands.ReportResult:
     content, kind = _canonical(result.content()), result.kind
     plan = verdict = written = None
     shape_errors: Sequence[errors.Detail] = ()
     checked: tuple[Detail, ...] | None = None
     if kind == "plan":
-        subtasks, shape_errors = v1.read_plan(result.plan, safe=safe, task=task)
+        subtasks, shape_errors = read_plan(result.plan, safe=safe, task=task)
         if _may_refer(received) and not shape_errors:
             shape_errors = [*shape_errors, *_bad_references(subtasks, "/plan", safe)]
-        plan = v1.specs(subtasks)
+        plan = specs(subtasks)
         checked = tuple(graph.check_plan(plan, at="/plan"))
         if not checked and not shape_errors:
             plan, written = graph.cut(plan, received.slice_rows)
         else:
             plan = ()  # only its errors are used
     elif kind == "verdict":
-        read_verdict, shape_errors = v1.read_verdict(result.verdict, safe=safe, task=task)
-        if _may_refer(received) and read_verdict is not None and not shape_errors:
-            shape_errors = [*_bad_references(read_verdict.subtasks or (), "/verdict", safe)]
-        verdict = None if read_verdict is None else read_verdict.record()
+        given, shape_errors = read_verdict(result.verdict, safe=safe, task=task)
+        if _may_refer(received) and given is not None and not shape_errors:
+            shape_errors = [*_bad_references(given.subtasks or (), "/verdict", safe)]
+        verdict = None if given is None else given.record()
     output = _encode(result.output) if kind == "output" else None
     return commands.ReportResult(
         by=received.by,
@@ -247,7 +260,7 @@ def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | Non
     )
 
 
-def _claim(received: ReceivedBody, bot: str, asked: v1.Claim | None, lease_id: str | None) -> commands.ClaimWork | None:
+def _claim(received: ReceivedBody, bot: str, asked: Claim | None, lease_id: str | None) -> commands.ClaimWork | None:
     if asked is None:
         return None
     # The report's lease id serves as claim id, so that a repeated report gets the same leases.
@@ -263,7 +276,7 @@ PEEKED: frozenset[Translator] = frozenset({report, reports})  # the translators 
 
 def submit(
     received: ReceivedBody,
-    body: v1.TaskDefinition,
+    body: TaskDefinition,
     idempotency: Idempotency | None,
     safe: Safe,
     refused: RefusedResults,
@@ -279,7 +292,7 @@ def submit(
         "metadata": body.metadata,
         "acceptance_criteria": body.acceptance_criteria,
     }
-    subtasks = None if body.subtasks is None else v1.specs(body.subtasks)
+    subtasks = None if body.subtasks is None else specs(body.subtasks)
     checked = None if subtasks is None else tuple(graph.check_plan(subtasks))
     written = None
     if subtasks is not None:
@@ -314,7 +327,7 @@ def _may_refer(received: ReceivedBody) -> bool:
     return b"secret:" in received.raw
 
 
-def _bad_references(subtasks: Iterable[v1.SubTask], at: str, safe: Safe) -> Iterator[Detail]:
+def _bad_references(subtasks: Iterable[SubTask], at: str, safe: Safe) -> Iterator[Detail]:
     for number, subtask in enumerate(subtasks):
         yield from _bad_reference(subtask.input, f"{at}/subtasks/{number}/input", safe)
 
@@ -329,14 +342,14 @@ def _bad_reference(value: Json, at: str, safe: Safe) -> Iterator[Detail]:
 
 
 def submits(
-    received: ReceivedBody, body: v1.TaskBatch, idempotency: Idempotency | None, safe: Safe, refused: RefusedResults
+    received: ReceivedBody, body: TaskBatch, idempotency: Idempotency | None, safe: Safe, refused: RefusedResults
 ) -> list[commands.Submit | SwarmkeeperError]:
     asked: list[commands.Submit | SwarmkeeperError] = []
     for index, raw in enumerate(body.tasks):
         # A header cannot contain a line break, so these keys differ from every caller's key.
         own = None if idempotency is None else (f"{idempotency[0]}\n{index}", idempotency[1])
         try:
-            asked.append(submit(received, read(v1.TaskDefinition, raw, safe=safe), own, safe, refused))
+            asked.append(submit(received, read(TaskDefinition, raw, safe=safe), own, safe, refused))
         except SwarmkeeperError as error:
             asked.append(error)
     return asked
