@@ -31,19 +31,24 @@ class Process:
         environment: Mapping[str, str],
         folder: Path | None = None,
         constants: Mapping[str, float] | None = None,
+        stdin: int | None = None,
     ) -> None:
         """Run `program`, this interpreter with a file or with `-m` and a module, in `folder`; `log` gets its stderr.
 
         Args:
+            stdin: the file that it reads; by default there is nothing to read.
             constants: what it finds in place of constants of our modules, such as a shorter wait; by their full names.
         """
         assert program[0] == sys.executable
         reader, writer = FORKING.Pipe(duplex=False)
-        given = (program[1:], writer, str(log), dict(environment), str(folder or Path.cwd()), constants)
+        its = None if stdin is None else Connection(os.dup(stdin), writable=False)
+        given = (program[1:], writer, its, str(log), dict(environment), str(folder or Path.cwd()), constants)
         self._process = FORKING.Process(target=_become, args=given, daemon=True)
         with chdir(ROOT):  # where the process that is forked looks for what it imports
             self._process.start()
         writer.close()
+        if its is not None:
+            its.close()
         self.stdout = os.fdopen(os.dup(reader.fileno()), encoding="utf-8")
         reader.close()
 
@@ -51,6 +56,11 @@ class Process:
     def pid(self) -> int:
         assert self._process.pid is not None
         return self._process.pid
+
+    @property
+    def sentinel(self) -> int:
+        """A file that can be read once it has ended."""
+        return self._process.sentinel
 
     def poll(self) -> int | None:
         """What it ended with; None while it runs."""
@@ -97,11 +107,16 @@ def ran(program: list[str], *, folder: Path, environment: Mapping[str, str]) -> 
 def _become(
     program: list[str],
     output: Connection,
+    stdin: Connection | None,
     log: str,
     environment: dict[str, str],
     folder: str,
     constants: Mapping[str, float] | None,
 ) -> None:
+    if stdin is not None:
+        os.dup2(stdin.fileno(), 0)
+        stdin.close()
+        sys.stdin = os.fdopen(0)
     os.dup2(output.fileno(), 1)
     output.close()
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -61,21 +61,25 @@ async def test_it_answers_with_the_type_that_was_asked_for_and_counts_its_tokens
 
 
 async def test_an_answer_does_not_depend_on_what_was_asked_before() -> None:
-    agent = Agent(local.local_model())
+    agent, words = Agent(local.local_model()), ModelSettings(max_tokens=40)
     server().close()
-    alone = await agent.run("Is honey sweet?")
+    alone = await agent.run("Is honey sweet?", model_settings=words)
     server().close()
     await agent.run("Bees fly from flower to flower and make honey. " * 20, model_settings=SHORT)
 
-    after_another = await agent.run("Is honey sweet?")
+    after_another = await agent.run("Is honey sweet?", model_settings=words)
 
     assert after_another.output == alone.output
 
 
-async def test_a_prompt_beyond_its_context_is_shortened_with_a_note() -> None:
+async def test_a_prompt_beyond_its_context_is_shortened_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a smaller context than that of a user, because the model reads a few hundred tokens a second."""
+    monkeypatch.setattr(local, "CONTEXT_TOKENS", 512)
+    monkeypatch.setattr(local._Shared, "server", local.LocalServer())
     agent = Agent(local.local_model(), instructions="Answer in one word.")
 
-    answered = await agent.run("漢字" * 20_000, model_settings=SHORT)
+    answered = await agent.run("123 bees " * 4_000, model_settings=SHORT)  # more tokens than usual text
+    server().close()
 
     assert answered.usage.input_tokens <= local.CONTEXT_TOKENS
 

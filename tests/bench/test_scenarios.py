@@ -31,6 +31,7 @@ SMALL: dict[str, Callable[[], Awaitable[BenchReport]]] = {
 }
 
 
+@pytest.mark.usefixtures("forks")
 @pytest.mark.parametrize("name", SMALL)
 async def test_a_report_describes_the_conditions_of_its_figures(name: str) -> None:
     measured = await SMALL[name]()
@@ -54,6 +55,7 @@ async def test_a_batch_size_can_be_chosen_and_the_usage_of_each_process_is_repor
     assert measured.figures["cpu_ms_per_1000_subtasks"] == pytest.approx(sum(parts))
 
 
+@pytest.mark.usefixtures("forks")
 async def test_a_measurement_whose_bots_fail_ends() -> None:
     async def kill_and_wait(server: BenchServer) -> None:
         async with LoadBots(server, subtasks=2, bots=1, batch=1) as crew, crew.watched():
@@ -99,6 +101,7 @@ async def test_a_store_in_memory_is_not_measured() -> None:
         await handoff(ScenarioOptions(store="sqlite://:memory:"))
 
 
+@pytest.mark.usefixtures("forks")
 async def test_a_store_named_by_the_user_is_kept(tmp_path: Path) -> None:
     store = tmp_path / "kept.db"
 

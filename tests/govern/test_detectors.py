@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from swarmkeeper.govern.redaction import checks, values, views
 from swarmkeeper.govern.redaction.detectors import Detectors, Unscanned
 from swarmkeeper.govern.redaction.packs import BadRules, Detector, read_packs
-from swarmkeeper.govern.redaction.redactor import Redactor, default_rules
+from swarmkeeper.govern.redaction.redactor import Redactor, default_rules, shipped_rules
 
 UNSCANNED = "[redacted:unscanned]"
 SHIPPED = read_packs(*default_rules())
@@ -55,6 +55,15 @@ def test_rules_that_are_compiled_again_find_the_same_and_share_nothing_with_thos
     again = detectors._gate, detectors._signs, detectors._compiled[0]._pattern
     assert all(new is not old for new, old in zip(again, tried, strict=True))
     assert [detectors.find(example) for example in examples] == found
+
+
+def test_rules_without_examples_are_not_compiled_again() -> None:
+    detectors = Detectors(shipped_rules())
+    compiled = detectors._gate, detectors._signs
+
+    detectors.compile_again()
+
+    assert all(now is then for now, then in zip((detectors._gate, detectors._signs), compiled, strict=True))
 
 
 def test_the_shipped_pack_knows_what_it_promises() -> None:

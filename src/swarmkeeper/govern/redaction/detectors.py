@@ -86,8 +86,11 @@ class Detectors:
     def compile_again(self) -> None:
         """Free the memory that RE2 uses for the examples.
 
-        RE2 builds its automata while it searches, and few of those for the examples are needed again soon.
+        RE2 builds its automata while it searches, and few of those for the examples are needed again soon. Shipped
+        rules have none to try, and keep what the first text of the log has made them compile.
         """
+        if not any(detector.hit or detector.miss for detector in self._pack.detectors):
+            return
         re2.purge()  # otherwise the same patterns are found there
         self._compile()
 
