@@ -352,7 +352,8 @@ class Enable(OnBot[str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteBot(OnBot[str]):
-    pass
+    def _own_needs(self) -> list[Key]:
+        return [(lookups.BOT, self.bot), lookups.CLAIM.of((self.bot, ""))]  # no claim gives it a lease meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,8 +65,12 @@ _UNAVAILABLE = (
 _DAMAGED = (asyncpg.DataCorruptedError, asyncpg.IndexCorruptedError)
 
 
-async def connect(url: str, *, writing: bool) -> asyncpg.Connection:
+async def connect(url: str, *, writing: bool, again: bool = False) -> asyncpg.Connection:
     """Open a connection.
+
+    Args:
+        again: the server has let this process in before. If it does not now, somebody may be changing a password,
+            renaming the database or restoring it: that is temporary.
 
     Raises:
         StoreUnavailable: the server cannot be reached now.
@@ -86,7 +90,8 @@ async def connect(url: str, *, writing: bool) -> asyncpg.Connection:
             max_cacheable_statement_size=0,
         )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
-        raise StoreRefused(f"the database cannot be opened: {error}") from error
+        refused = StoreUnavailable if again else StoreRefused
+        raise refused(f"the database cannot be opened: {error}") from error
     except (*_UNAVAILABLE, asyncpg.PostgresError) as error:
         raise StoreUnavailable(f"the database cannot be reached now: {_said(error)}") from error
     try:

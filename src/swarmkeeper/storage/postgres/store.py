@@ -200,7 +200,7 @@ class PostgresStore:
         self._writing = None
 
     async def _connect(self, *, writing: bool) -> asyncpg.Connection:
-        return await connections.connect(self._url, writing=writing)
+        return await connections.connect(self._url, writing=writing, again=self._is_open)
 
     async def _connect_writing(self) -> asyncpg.Connection:
         connection = await self._connect(writing=True)
