@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
 from swarmkeeper.core import lookups
-from swarmkeeper.core.model import LeaseRecord
-from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.model import KeyLimit, LeaseRecord
+from swarmkeeper.core.ports import Changes, StaleVersion
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import of_one_task, save
@@ -87,3 +88,27 @@ async def test_who_waited_for_a_lock_reads_again_what_was_committed_meanwhile(
 
     assert found[lookups.LEASE, "sub_1"].version == sees
     assert len(seen) == number
+
+
+async def test_a_key_that_another_one_counts_on_meanwhile_is_not_removed(
+    stores: tuple[PostgresStore, PostgresStore],
+) -> None:
+    key = KeyLimit("lim_1", "default", "repo:main", running=1, lines={}, version=1)
+    needs = [(lookups.KEY_LIMIT, "lim_1")]
+    await save(stores[0], Changes(key_limits={"lim_1": key}))
+
+    async with stores[0].begin() as first:
+        await first.load(needs)
+        async with stores[1].begin() as second:
+            await second.load(needs)
+            await second.save(Changes(key_limits={"lim_1": replace(key, running=2, version=2)}))
+        with pytest.raises(StaleVersion):
+            await first.save(Changes(key_limits={"lim_1": None}))
+
+    async with stores[0].begin() as first:
+        assert (await first.load(needs))[lookups.KEY_LIMIT, "lim_1"].running == 2
+        await first.save(Changes(key_limits={"lim_1": None}))
+        assert (await first.load(needs))[lookups.KEY_LIMIT, "lim_1"] is None
+        await first.save(Changes(key_limits={"lim_1": key, "lim_2": None}))
+        await first.save(Changes(key_limits={"lim_1": None}))
+        assert (await first.load(needs))[lookups.KEY_LIMIT, "lim_1"] is None
