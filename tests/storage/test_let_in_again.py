@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import asyncpg
 import pytest
 
@@ -13,8 +15,16 @@ from swarmkeeper.testing.saving import save
 from tests.support.postgres import PostgresServer
 
 
-async def test_a_store_whose_database_is_renamed_waits_until_it_has_its_name_again(postgres: PostgresServer) -> None:
+@pytest.fixture
+def url(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.own_store()
+    yield url
+    postgres.drop(url)
+
+
+async def test_a_store_whose_database_is_renamed_waits_until_it_has_its_name_again(
+    postgres: PostgresServer, url: str
+) -> None:
     name = url.rpartition("/")[2]
     store = PostgresStore(url)
     await store.open()
@@ -39,4 +49,3 @@ async def test_a_store_whose_database_is_renamed_waits_until_it_has_its_name_aga
     finally:
         await store.close()
         await admin.close()
-        postgres.drop(url)
