@@ -52,3 +52,70 @@ async def test_a_store_whose_database_is_renamed_waits_until_it_has_its_name_aga
     finally:
         await store.close()
         await admin.close()
+
+
+# ---- rights ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def user(postgres: PostgresServer) -> Iterator[str]:
+    """A user without any rights; it is removed with whatever was granted to it in `url`."""
+    postgres.run("CREATE ROLE swarm LOGIN")
+    yield "swarm"
+    postgres.run("DROP ROLE swarm")
+
+
+@pytest.fixture
+def empty(postgres: PostgresServer, user: str) -> Iterator[str]:
+    url = postgres.new_database(keep=True)
+    yield url
+    postgres.drop(url)
+
+
+def as_user(url: str, user: str) -> str:
+    return url.replace("//postgres@", f"//{user}@")
+
+
+async def test_a_user_who_may_not_make_the_tables_is_told_what_to_grant(
+    postgres: PostgresServer, user: str, empty: str
+) -> None:
+    store = PostgresStore(as_user(empty, user))
+    with pytest.raises(StoreRefused, match="permission denied for schema public.*GRANT CREATE ON SCHEMA public"):
+        await store.open()
+
+    await _run(empty, f"GRANT CREATE ON SCHEMA public TO {user}")
+
+    await store.open()
+    await store.close()
+
+
+async def test_a_database_without_a_schema_for_the_tables_is_refused(empty: str) -> None:
+    await _run(empty, f"ALTER DATABASE {empty.rpartition('/')[2]} SET search_path = 'missing'")
+
+    with pytest.raises(StoreRefused, match="no schema has been selected.*search_path"):
+        await PostgresStore(empty).open()
+
+
+async def test_a_user_who_does_not_own_the_tables_is_told_so_at_the_start_and_waits_later(
+    user: str, url: str, empty: str
+) -> None:
+    with pytest.raises(StoreRefused, match="permission denied for table migration.*own the tables"):
+        await PostgresStore(as_user(url, user)).open()
+
+    await _run(empty, f"GRANT CREATE ON SCHEMA public TO {user}")
+    store = PostgresStore(as_user(empty, user))
+    await store.open()
+    try:
+        await _run(empty, f"REVOKE INSERT ON outbox FROM {user}")
+        with pytest.raises(StoreUnavailable, match="permission denied for table outbox"):
+            await save(store, Changes(events=[records.event(1)]))
+        await _run(empty, f"GRANT INSERT ON outbox TO {user}")
+        await save(store, Changes(events=[records.event(1)]))
+    finally:
+        await store.close()
+
+
+async def _run(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -112,3 +113,27 @@ async def test_a_key_that_another_one_counts_on_meanwhile_is_not_removed(
         await first.save(Changes(key_limits={"lim_1": key, "lim_2": None}))
         await first.save(Changes(key_limits={"lim_1": None}))
         assert (await first.load(needs))[lookups.KEY_LIMIT, "lim_1"] is None
+
+
+async def test_who_has_a_lock_reads_what_was_committed_whatever_isolation_is_set_for_the_database(
+    database: str, postgres: PostgresServer
+) -> None:
+    admin = await asyncpg.connect(database)
+    name = database.rpartition("/")[2]
+    await admin.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    stores = PostgresStore(database), PostgresStore(database)
+    for store in stores:
+        await store.open()
+    try:
+        async with stores[0].begin() as transaction:
+            assert (await transaction.load([(lookups.KEY_LIMIT, "lim_1")]))[lookups.KEY_LIMIT, "lim_1"] is None
+            await save(stores[1], Changes(key_limits={"lim_1": KeyLimit("lim_1", "default", "k", 1, {}, 1)}))
+
+            found = await transaction.load([(lookups.KEY_LIMIT, "lim_1")])
+
+        assert found[lookups.KEY_LIMIT, "lim_1"] is not None
+    finally:
+        for store in stores:
+            await store.close()
+        await admin.execute(f"ALTER DATABASE {name} RESET default_transaction_isolation")
+        await admin.close()

@@ -22,6 +22,8 @@ SECONDS_FOR_ALL_ROWS = 3600  # for statements that read or change all rows of a 
 # Others wait for the locks of a transaction. So a process that stands still within one (stopped, swapped out) loses it.
 _SETTINGS = {
     "application_name": "swarmkeeper",
+    # Whoever waited for a lock reads next what was committed meanwhile, whatever is set for the database or the user.
+    "default_transaction_isolation": "read committed",
     "idle_in_transaction_session_timeout": "5s",
     "lock_timeout": "20s",
     # A machine that is lost closes no connection: its sessions, and the locks that they have, end after 25 seconds.
@@ -48,7 +50,8 @@ _STALE = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
 )
-# Temporary errors: no connection, or the server has no room, stops, or has become a standby.
+# Temporary errors: no connection, or the server has no room, stops, or has become a standby; or somebody has taken a
+# right away, which an orchestrator had when it was started.
 _UNAVAILABLE = (
     OSError,
     TimeoutError,
@@ -57,6 +60,7 @@ _UNAVAILABLE = (
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.LockNotAvailableError,
+    asyncpg.InsufficientPrivilegeError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.PostgresSystemError,
