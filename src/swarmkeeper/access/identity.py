@@ -205,6 +205,7 @@ class Identity:
         self.stuck = StuckCodeRegistry()
         # Whether what is cached may be used; see access/others.py.
         self.is_fresh: Callable[[], bool] = lambda: True
+        self.counts_as_ended: Callable[[], bool] = lambda: False  # for the other servers; see access/others.py
         self.accesses = Accesses(monotonic, wall)
         self.failures = 0  # calls without a valid credential, for metrics
         self._store, self._pepper, self._tokens = store, pepper, tokens
@@ -237,8 +238,9 @@ class Identity:
             AuthenticationFailed: the key or token is missing, unknown, expired or revoked.
             PermissionDenied: the token is good, but gives no role.
             RateLimited: too many wrong keys or tokens came from this source.
-            Overloaded: whether the token is good is not known now.
+            Overloaded: whether the token is good is not known now; or this server stood still.
         """
+        self._check_time()
         if as_bearer and text is not None and "." in text:  # no key has a dot
             return await self._by_token(text, source)
         shown = b"" if text is None else hashlib.sha256(text.encode(errors="replace")).digest()
@@ -272,13 +274,19 @@ class Identity:
             self._remember(shown, key, principal)
         return principal
 
+    def _check_time(self) -> None:
+        if self.counts_as_ended():
+            raise Overloaded("this server stood still, and reads what the others did meanwhile", retry_after=1)
+
     async def by_session(self, cookie: str, source: str) -> Principal:
         """Return the principal of a browser's session, which is worth what its key or token is worth now.
 
         Raises:
             AuthenticationFailed: there is no such session, it has ended, or its key or token is not good any more.
             RateLimited: too many wrong cookies came from this source.
+            Overloaded: this server stood still.
         """
+        self._check_time()
         now = self._monotonic()
         bucket = self._looking_up.of(source, now)
         if not bucket.take(now):
