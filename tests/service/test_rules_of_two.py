@@ -41,7 +41,7 @@ async def submitted(pair: Pair, *keys: str) -> str:
 @asynccontextmanager
 async def slow_commits(server: Orchestrator, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Event]:
     """Let the server decide, and commit half a second later; yields what is set once it has decided."""
-    commit: Callable[..., Awaitable[None]] = server.store._commit  # type: ignore[union-attr]
+    commit: Callable[..., Awaitable[None]] = server.store._commit  # type: ignore[attr-defined]
     decided = asyncio.Event()
 
     async def slow(execution: Any, transaction: Any) -> None:

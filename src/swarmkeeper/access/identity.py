@@ -20,7 +20,14 @@ from swarmkeeper.access.sessions.kept import Sessions, caller_of
 from swarmkeeper.access.sessions.one_time import OneTimeTokens
 from swarmkeeper.access.stuck_code import StuckCodeRegistry
 from swarmkeeper.core import ids
-from swarmkeeper.core.errors import AuthenticationFailed, NotSupported, PermissionDenied, RateLimited, SwarmkeeperError
+from swarmkeeper.core.errors import (
+    AuthenticationFailed,
+    NotSupported,
+    Overloaded,
+    PermissionDenied,
+    RateLimited,
+    SwarmkeeperError,
+)
 from swarmkeeper.core.model import ApiKey, Principal
 from swarmkeeper.core.named_reads import KEY_BY_PUBLIC_ID, TENANT_ROW, fetch
 from swarmkeeper.core.persons.reads import PERSON_BY_NAME, PERSON_ROW
