@@ -47,7 +47,7 @@ async def test_a_store_whose_database_is_renamed_waits_until_it_has_its_name_aga
         await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await save(store, Changes(events=[records.event(2)]))
         async with asyncio.timeout(20):
-            while len(await store.read("events_after", {"after": 0, "limit": 9})) < 2:
+            while len(await store.read("events_after", {"after": 0, "limit": 9})) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     finally:
         await store.close()
@@ -80,7 +80,7 @@ async def test_a_user_who_may_not_make_the_tables_is_told_what_to_grant(
     postgres: PostgresServer, user: str, empty: str
 ) -> None:
     store = PostgresStore(as_user(empty, user))
-    with pytest.raises(StoreRefused, match="permission denied for schema public.*GRANT CREATE ON SCHEMA public"):
+    with pytest.raises(StoreRefused, match=r"permission denied for schema public.*GRANT CREATE ON SCHEMA public"):
         await store.open()
 
     await _run(empty, f"GRANT CREATE ON SCHEMA public TO {user}")
@@ -92,14 +92,14 @@ async def test_a_user_who_may_not_make_the_tables_is_told_what_to_grant(
 async def test_a_database_without_a_schema_for_the_tables_is_refused(empty: str) -> None:
     await _run(empty, f"ALTER DATABASE {empty.rpartition('/')[2]} SET search_path = 'missing'")
 
-    with pytest.raises(StoreRefused, match="no schema has been selected.*search_path"):
+    with pytest.raises(StoreRefused, match=r"no schema has been selected.*search_path"):
         await PostgresStore(empty).open()
 
 
 async def test_a_user_who_does_not_own_the_tables_is_told_so_at_the_start_and_waits_later(
     user: str, url: str, empty: str
 ) -> None:
-    with pytest.raises(StoreRefused, match="permission denied for table migration.*own the tables"):
+    with pytest.raises(StoreRefused, match=r"permission denied for table migration.*own the tables"):
         await PostgresStore(as_user(url, user)).open()
 
     await _run(empty, f"GRANT CREATE ON SCHEMA public TO {user}")

@@ -20,14 +20,7 @@ from swarmkeeper.access.sessions.kept import Sessions, caller_of
 from swarmkeeper.access.sessions.one_time import OneTimeTokens
 from swarmkeeper.access.stuck_code import StuckCodeRegistry
 from swarmkeeper.core import ids
-from swarmkeeper.core.errors import (
-    AuthenticationFailed,
-    NotSupported,
-    Overloaded,
-    PermissionDenied,
-    RateLimited,
-    SwarmkeeperError,
-)
+from swarmkeeper.core.errors import AuthenticationFailed, NotSupported, PermissionDenied, RateLimited, SwarmkeeperError
 from swarmkeeper.core.model import ApiKey, Principal
 from swarmkeeper.core.named_reads import KEY_BY_PUBLIC_ID, TENANT_ROW, fetch
 from swarmkeeper.core.persons.reads import PERSON_BY_NAME, PERSON_ROW
@@ -212,7 +205,7 @@ class Identity:
         self.stuck = StuckCodeRegistry()
         # Whether what is cached may be used; see access/others.py.
         self.is_fresh: Callable[[], bool] = lambda: True
-        self.counts_as_ended: Callable[[], bool] = lambda: False  # for the other servers; see access/others.py
+        self.check_time: Callable[[], None] = lambda: None  # raises Overloaded if this server stood still
         self.accesses = Accesses(monotonic, wall)
         self.failures = 0  # calls without a valid credential, for metrics
         self._store, self._pepper, self._tokens = store, pepper, tokens
@@ -247,7 +240,7 @@ class Identity:
             RateLimited: too many wrong keys or tokens came from this source.
             Overloaded: whether the token is good is not known now; or this server stood still.
         """
-        self._check_time()
+        self.check_time()
         if as_bearer and text is not None and "." in text:  # no key has a dot
             return await self._by_token(text, source)
         shown = b"" if text is None else hashlib.sha256(text.encode(errors="replace")).digest()
@@ -281,10 +274,6 @@ class Identity:
             self._remember(shown, key, principal)
         return principal
 
-    def _check_time(self) -> None:
-        if self.counts_as_ended():
-            raise Overloaded("this server stood still, and reads what the others did meanwhile", retry_after=1)
-
     async def by_session(self, cookie: str, source: str) -> Principal:
         """Return the principal of a browser's session, which is worth what its key or token is worth now.
 
@@ -293,7 +282,7 @@ class Identity:
             RateLimited: too many wrong cookies came from this source.
             Overloaded: this server stood still.
         """
-        self._check_time()
+        self.check_time()
         now = self._monotonic()
         bucket = self._looking_up.of(source, now)
         if not bucket.take(now):

@@ -12,9 +12,9 @@ away for the others. They also tell their version and redaction rules, since a s
 shown by another.
 
 A secret that one server releases is told to the others by its event. Each says up to which event it knows them: the
-server that releases one waits for that before it answers (secrets/broker.py). It does not wait for a server that has not
-told anything for SERVER_READ, since that has ended. If such a server has only stood still, it answers no call before it
-has told the others that it is there, and then read the feed to its end: until then it would not hide those secrets.
+server that releases one waits for that before it answers (secrets/broker.py). It does not wait for a server that has
+not told anything for SERVER_READ, since that has ended. If such a server has only stood still, it answers no call before
+it has told the others that it is there, and then read the feed to its end: until then it would not hide those secrets.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Any, Protocol
 from swarmkeeper.access.identity import Identity
 from swarmkeeper.access.key_watch import KeyWatch
 from swarmkeeper.core import named_reads
+from swarmkeeper.core.errors import Overloaded
 from swarmkeeper.core.named_reads import EventRow, fetch
 from swarmkeeper.core.ports import (
     EVENTS_TOPIC,
@@ -133,9 +134,14 @@ class Others:
     def is_fresh(self) -> bool:
         return self._monotonic() < self._fresh_until
 
-    def counts_as_ended(self) -> bool:
-        """Whether other servers may have released secrets without waiting until this one knows them."""
-        return self._monotonic() >= self._ends_at
+    def check_time(self) -> None:
+        """Check that no other server can have released secrets without waiting until this one knows them.
+
+        Raises:
+            Overloaded: this server stood still for so long that it counts as ended.
+        """
+        if self._monotonic() >= self._ends_at:
+            raise Overloaded("this server stood still, and reads what the others did meanwhile", retry_after=1)
 
     def flows(self) -> list[str]:
         """Return what each of the other servers told of the work that came and went."""
@@ -172,7 +178,7 @@ class Others:
         await self.look()
         self._engine.is_fresh = self._identity.is_fresh = self._messages.is_fresh = self.is_fresh
         self._known_tasks.is_fresh = self.is_fresh
-        self._identity.counts_as_ended = self.counts_as_ended
+        self._identity.check_time = self.check_time
 
     async def run(self) -> None:
         """Follow the feed, the hints about work, and when bots are heard, for ever."""

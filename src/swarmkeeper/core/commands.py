@@ -190,7 +190,7 @@ class ClaimWork(Command[None]):
     claim_id: str | None = None
 
     def _own_needs(self) -> list[Key]:
-        # Also without an id, which then finds no leases: whoever loads a claim of a bot is the only one who gives it any.
+        # Also without an id, which finds no leases: whoever loads a claim of a bot is the only one who gives it any.
         return [(lookups.BOT, self.bot), lookups.CLAIM.of((self.bot, self.claim_id or ""))]
 
 

@@ -45,8 +45,8 @@ def rights_needed() -> Iterator[None]:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
         raise StoreRefused(
-            f"the user of this database may not use it as a store: {error}. It must own the tables. In an empty database "
-            "it makes them: let it own the database, or GRANT CREATE ON SCHEMA public to it"
+            f"the user of this database may not use it as a store: {error}. It must own the tables. In an empty "
+            "database it makes them: let it own the database, or GRANT CREATE ON SCHEMA public to it"
         ) from error
     except asyncpg.InvalidSchemaNameError as error:
         raise StoreRefused(f"the database cannot be opened: {error}: make the schema its search_path names") from error
