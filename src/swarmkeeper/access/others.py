@@ -13,8 +13,8 @@ shown by another.
 
 A secret that one server releases is told to the others by its event. Each says up to which event it knows them: the
 server that releases one waits for that before it answers (secrets/broker.py). It does not wait for a server that has
-not told anything for SERVER_READ, since that has ended. If such a server has only stood still, it answers no call before
-it has told the others that it is there, and then read the feed to its end: until then it would not hide those secrets.
+not told anything for SERVER_READ, since that has ended. If such a server has only stood still, it answers no call until
+it has told the others that it is there, and has then read the feed to its end: before, it would not hide those secrets.
 """
 
 from __future__ import annotations
