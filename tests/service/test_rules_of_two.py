@@ -11,8 +11,11 @@ import pytest_asyncio
 
 from swarmkeeper.access.others import Others
 from swarmkeeper.app import OWN, Orchestrator
+from swarmkeeper.cli.framework import running
 from swarmkeeper.core.commands import SetTenant
+from swarmkeeper.offline.offline_admin import TenantSettings, set_tenant
 from swarmkeeper.settings import Settings
+from swarmkeeper.storage.postgres import PostgresStore
 from tests.http.conftest import BotCaller, Caller, Fleet
 from tests.http.test_work import planned
 from tests.service.test_others import Pair
@@ -149,3 +152,27 @@ async def test_a_server_that_stood_still_for_more_than_a_second_grants_nothing_b
     leases = (await at_b.lease(max=8)).json["leases"]
 
     assert [lease["allowance"] for lease in leases] == [{TOKENS: RESERVED}] * 2
+
+
+# ---- a command beside servers ----------------------------------------------------------------------------------------
+
+
+async def test_a_command_that_changes_a_budget_waits_for_the_server_that_is_using_it(
+    pair: Pair, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_a = await Fleet(pair.a).bot("Executor")
+    await submitted(pair, "a")
+    await pair.a.engine.do(SetTenant(by=OWN, budget={TOKENS: 2 * RESERVED}))
+    store = PostgresStore(store_url)
+    await store.open(exclusive=False)
+
+    async with slow_commits(pair.a, monkeypatch) as decided:
+        claimed = asyncio.create_task(at_a.lease())
+        await decided.wait()
+        wish = TenantSettings("default", budget={TOKENS: 5 * RESERVED})
+        await set_tenant(store, wish, **running.administration())
+        await store.close()
+
+    assert (await claimed).json["leases"]
+    left = await account(pair)
+    assert (left["limit"], left["reserved"]) == ({TOKENS: 5 * RESERVED}, {TOKENS: RESERVED})
