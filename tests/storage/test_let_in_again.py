@@ -10,6 +10,7 @@ import pytest
 
 from swarmkeeper.core.ports import Changes, StoreUnavailable
 from swarmkeeper.storage.postgres import PostgresStore
+from swarmkeeper.storage.postgres.connections import translated_errors
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import save
@@ -52,6 +53,11 @@ async def test_a_store_whose_database_is_renamed_waits_until_it_has_its_name_aga
     finally:
         await store.close()
         await admin.close()
+
+
+def test_what_the_driver_says_of_its_own_states_is_not_told() -> None:
+    with pytest.raises(StoreUnavailable, match=r"now: the connection was lost$"), translated_errors():
+        raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
 
 
 # ---- rights ----------------------------------------------------------------------------------------------------------

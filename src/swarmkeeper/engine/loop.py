@@ -263,7 +263,7 @@ class Engine:
         self._woken.set()
 
     async def once(self, command: Command[T]) -> T:
-        """Carry out one command without a running loop; for tools, beside which servers may run, and before the start."""
+        """Carry out one command without a running loop: for tools, also beside servers, and before the start."""
         queued = self._queued(command)
         await self._rerun([queued], [], upkeep=False)
         if queued.error is not None:

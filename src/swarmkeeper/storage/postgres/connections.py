@@ -161,6 +161,8 @@ def _raise_translated(error: BaseException) -> None:
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, asyncpg.InternalClientError):  # the driver names its states, which say nothing to a reader
+        return "the connection was lost"
     return str(error) or type(error).__name__
 
 
