@@ -7,16 +7,19 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from swarmkeeper.access import others
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.secrets import broker
 from swarmkeeper.settings import Settings
 from tests.acceptance.process import Process
 from tests.http.conftest import Caller
-from tests.secrets.conftest import VALUE, Files, running
+from tests.secrets.conftest import SECOND, VALUE, Files, running
 from tests.support.postgres import server
 
 
@@ -56,6 +59,46 @@ async def test_a_server_that_does_not_learn_a_value_keeps_the_answer_back(
 
         assert (answer.status, answer.json["code"]) == (503, "secrets_unavailable")
         assert VALUE not in answer.body.decode()
+
+
+async def test_a_server_that_stood_still_answers_nobody_before_it_hides_what_was_released_meanwhile(
+    url: str, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(others, "SERVER_READ", 2 * SECOND)
+    monkeypatch.setattr(others, "ENDED", SECOND)
+    monkeypatch.setattr(others, "PRESENCE_SECONDS", 0.2)
+    key = files.key()
+    async with running(url, secrets_key_file=key) as one, running(url, secrets_key_file=key) as two:
+        await one.put("token")
+        bot = await one.at_work("token")
+        at_two = replace(bot, call=replace(bot.call, app=two.orchestrator.app))
+        assert (await two.admin.get("/limits")).status == 200
+        goes_on = asyncio.Event()
+        for name in ("look", "_share_presence", "_meet"):
+            _stands_still(two.orchestrator._others, name, goes_on, monkeypatch)
+        await asyncio.sleep(2.5)
+
+        assert await bot.values("token") == [VALUE], "the server that stands still counts as ended"
+
+        assert VALUE in two.orchestrator.rules.text(VALUE, tenant="default")
+        refused = await at_two.report(output={"said": VALUE})
+        assert (refused.status, refused.json["code"]) == (503, "overloaded")
+        goes_on.set()
+        while (answer := await two.admin.get("/limits")).status == 503:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.01)
+        assert answer.status == 200
+        assert VALUE not in two.orchestrator.rules.text(VALUE, tenant="default")
+        assert (await at_two.report(output={"said": VALUE})).status == 200
+
+
+def _stands_still(of: Any, name: str, until: asyncio.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = getattr(of, name)
+
+    async def later() -> None:
+        await until.wait()
+        await method()
+
+    monkeypatch.setattr(of, name, later)
 
 
 async def test_a_server_that_starts_while_values_are_released_knows_them_all(url: str, files: Files) -> None:

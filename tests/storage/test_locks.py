@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
 from swarmkeeper.core import lookups
-from swarmkeeper.core.model import LeaseRecord
-from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.model import KeyLimit, LeaseRecord
+from swarmkeeper.core.ports import Changes, StaleVersion
 from swarmkeeper.storage.postgres import PostgresStore
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import of_one_task, save
@@ -87,3 +89,51 @@ async def test_who_waited_for_a_lock_reads_again_what_was_committed_meanwhile(
 
     assert found[lookups.LEASE, "sub_1"].version == sees
     assert len(seen) == number
+
+
+async def test_a_key_that_another_one_counts_on_meanwhile_is_not_removed(
+    stores: tuple[PostgresStore, PostgresStore],
+) -> None:
+    key = KeyLimit("lim_1", "default", "repo:main", running=1, lines={}, version=1)
+    needs = [(lookups.KEY_LIMIT, "lim_1")]
+    await save(stores[0], Changes(key_limits={"lim_1": key}))
+
+    async with stores[0].begin() as first:
+        await first.load(needs)
+        async with stores[1].begin() as second:
+            await second.load(needs)
+            await second.save(Changes(key_limits={"lim_1": replace(key, running=2, version=2)}))
+        with pytest.raises(StaleVersion):
+            await first.save(Changes(key_limits={"lim_1": None}))
+
+    async with stores[0].begin() as first:
+        assert (await first.load(needs))[lookups.KEY_LIMIT, "lim_1"].running == 2
+        await first.save(Changes(key_limits={"lim_1": None}))
+        assert (await first.load(needs))[lookups.KEY_LIMIT, "lim_1"] is None
+        await first.save(Changes(key_limits={"lim_1": key, "lim_2": None}))
+        await first.save(Changes(key_limits={"lim_1": None}))
+        assert (await first.load(needs))[lookups.KEY_LIMIT, "lim_1"] is None
+
+
+async def test_who_has_a_lock_reads_what_was_committed_whatever_isolation_is_set_for_the_database(
+    database: str, postgres: PostgresServer
+) -> None:
+    admin = await asyncpg.connect(database)
+    name = database.rpartition("/")[2]
+    await admin.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    stores = PostgresStore(database), PostgresStore(database)
+    for store in stores:
+        await store.open()
+    try:
+        async with stores[0].begin() as transaction:
+            assert (await transaction.load([(lookups.KEY_LIMIT, "lim_1")]))[lookups.KEY_LIMIT, "lim_1"] is None
+            await save(stores[1], Changes(key_limits={"lim_1": KeyLimit("lim_1", "default", "k", 1, {}, 1)}))
+
+            found = await transaction.load([(lookups.KEY_LIMIT, "lim_1")])
+
+        assert found[lookups.KEY_LIMIT, "lim_1"] is not None
+    finally:
+        for store in stores:
+            await store.close()
+        await admin.execute(f"ALTER DATABASE {name} RESET default_transaction_isolation")
+        await admin.close()

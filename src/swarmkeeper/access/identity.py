@@ -212,6 +212,7 @@ class Identity:
         self.stuck = StuckCodeRegistry()
         # Whether what is cached may be used; see access/others.py.
         self.is_fresh: Callable[[], bool] = lambda: True
+        self.check_time: Callable[[], None] = lambda: None  # raises Overloaded if this server stood still
         self.accesses = Accesses(monotonic, wall)
         self.failures = 0  # calls without a valid credential, for metrics
         self._store, self._pepper, self._tokens = store, pepper, tokens
@@ -244,8 +245,9 @@ class Identity:
             AuthenticationFailed: the key or token is missing, unknown, expired or revoked.
             PermissionDenied: the token is good, but gives no role.
             RateLimited: too many wrong keys or tokens came from this source.
-            Overloaded: whether the token is good is not known now.
+            Overloaded: whether the token is good is not known now; or this server stood still.
         """
+        self.check_time()
         if as_bearer and text is not None and "." in text:  # no key has a dot
             return await self._by_token(text, source)
         shown = b"" if text is None else hashlib.sha256(text.encode(errors="replace")).digest()
@@ -285,7 +287,9 @@ class Identity:
         Raises:
             AuthenticationFailed: there is no such session, it has ended, or its key or token is not good any more.
             RateLimited: too many wrong cookies came from this source.
+            Overloaded: this server stood still.
         """
+        self.check_time()
         now = self._monotonic()
         bucket = self._looking_up.of(source, now)
         if not bucket.has_room(now):

@@ -12,7 +12,9 @@ away for the others. They also tell their version and redaction rules, since a s
 shown by another.
 
 A secret that one server releases is told to the others by its event. Each says up to which event it knows them: the
-server that releases one waits for that before it answers (secrets/broker.py).
+server that releases one waits for that before it answers (secrets/broker.py). It does not wait for a server that has
+not told anything for SERVER_READ, since that has ended. If such a server has only stood still, it answers no call until
+it has told the others that it is there, and has then read the feed to its end: before, it would not hide those secrets.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from typing import Any, Protocol
 from swarmkeeper.access.identity import Identity
 from swarmkeeper.access.key_watch import KeyWatch
 from swarmkeeper.core import named_reads
+from swarmkeeper.core.errors import Overloaded
 from swarmkeeper.core.named_reads import EventRow, fetch
 from swarmkeeper.core.ports import (
     EVENTS_TOPIC,
@@ -51,6 +54,7 @@ LOOK_SECONDS = 0.25  # the delay if a hint is lost
 PAGE = 500
 PRESENCE_SECONDS = 10.0  # between exchanges of when bots were heard
 SERVER_READ = 25 * SECOND  # a server that has not told for so long has ended
+ENDED = SERVER_READ - SECOND  # one that has not told for so long answers no call before it has done so
 PRESENCE_READ = 60 * SECOND  # what others told in this time: some exchanges may fail, and some commits come late
 
 
@@ -124,10 +128,21 @@ class Others:
         self._warned_of: list[str] = []
         self._cursor = 0
         self._fresh_until = 0
+        self._met_at = 0  # when this server has told the others last that it is there
+        self._ends_at = 0  # when it counts as ended for them, as of a meeting after which it has read the feed
         self._is_late = False
 
     def is_fresh(self) -> bool:
         return self._monotonic() < self._fresh_until
+
+    def check_time(self) -> None:
+        """Check that no other server can have released secrets without waiting until this one knows them.
+
+        Raises:
+            Overloaded: this server stood still for so long that it counts as ended.
+        """
+        if self._monotonic() >= self._ends_at:
+            raise Overloaded("this server stood still, and reads what the others did meanwhile", retry_after=1)
 
     def flows(self) -> list[str]:
         """Return what each of the other servers told of the work that came and went."""
@@ -169,6 +184,7 @@ class Others:
         await self.look()
         self._engine.is_fresh = self._identity.is_fresh = self._messages.is_fresh = self.is_fresh
         self._known_tasks.is_fresh = self.is_fresh
+        self._identity.check_time = self.check_time
 
     async def run(self) -> None:
         """Follow the feed, the hints about work, and when bots are heard, for ever."""
@@ -244,8 +260,10 @@ class Others:
                 self._log("servers_warning", reason=warning)
 
     async def _meet(self) -> None:
+        asked = self._monotonic()
         own = replace(self._about(), known=self._known)
         self._servers = await self._store.meet(own, microseconds=SERVER_READ)
+        self._met_at = asked
 
     async def all_know(self, seq: int) -> bool:
         """Whether every server knows the secrets that were released up to this event."""
@@ -259,6 +277,9 @@ class Others:
 
     async def look(self) -> None:
         """Read the feed to its end."""
+        if self._monotonic() >= self._met_at + ENDED:
+            await self._meet()
+        ends_at = self._met_at + ENDED
         asked = self._monotonic()
         # First how long events wait for their number: what is numbered until then is read below.
         late = await self._waiting()
@@ -275,7 +296,7 @@ class Others:
                     self._known = self._cursor
             if len(events) < PAGE:
                 break
-        self._fresh_until = asked + FRESH - late
+        self._fresh_until, self._ends_at = asked + FRESH - late, ends_at
         if self._is_late != (late > LATE):
             self._is_late = not self._is_late
             self._log("events_late" if self._is_late else "events_in_time", milliseconds=late // 1000)

@@ -190,10 +190,8 @@ class ClaimWork(Command[None]):
     claim_id: str | None = None
 
     def _own_needs(self) -> list[Key]:
-        needs: list[Key] = [(lookups.BOT, self.bot)]
-        if self.claim_id is not None:
-            needs.append(lookups.CLAIM.of((self.bot, self.claim_id)))
-        return needs
+        # Also without an id, which finds no leases: whoever loads a claim of a bot is the only one who gives it any.
+        return [(lookups.BOT, self.bot), lookups.CLAIM.of((self.bot, self.claim_id or ""))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,7 +352,8 @@ class Enable(OnBot[str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteBot(OnBot[str]):
-    pass
+    def _own_needs(self) -> list[Key]:
+        return [(lookups.BOT, self.bot), lookups.CLAIM.of((self.bot, ""))]  # no claim gives it a lease meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -263,9 +263,9 @@ class Engine:
         self._woken.set()
 
     async def once(self, command: Command[T]) -> T:
-        """Carry out one command without a running loop; for offline tools and before the start."""
+        """Carry out one command without a running loop: for tools, also beside servers, and before the start."""
         queued = self._queued(command)
-        await self._run([queued], [])
+        await self._rerun([queued], [], upkeep=False)
         if queued.error is not None:
             raise queued.error
         return cast(T, queued.value)
@@ -282,6 +282,8 @@ class Engine:
         """Learn what other servers have added, in case a hint was lost or its server has ended; not all at once."""
         try:
             self._learn(await self._store.look())
+            if not self.is_fresh():  # nobody has told this server for a second what changed, or it stood still
+                await self.reload_weights()
         except StoreUnavailable as error:
             self._unavailable(error, [], [])
         self._look_due = self.now() + LOOK_EVERY - LOOK_EVERY * self._entropy.seed()[0] // 1024
@@ -392,10 +394,7 @@ class Engine:
         ahead = self.time.ahead()
         if self._apart != (ahead > APART):
             self._apart = not self._apart
-            if self._apart:
-                self._log("clock_apart", ahead_seconds=ahead / SECOND)
-            else:
-                self._log("clock_agrees", ahead_seconds=ahead / SECOND)
+            self._log("clock_apart" if self._apart else "clock_agrees", ahead_seconds=ahead / SECOND)
 
     async def _rerun(self, commands: list[Queued], polls: list[Poll], *, upkeep: bool) -> None:
         beside: dict[Key, None] = {}

@@ -86,7 +86,7 @@ async def store_of(settings: Settings, *, create: bool = False, reading: bool = 
     """
     import apsw
 
-    from swarmkeeper.core.ports import StoreDamaged, StoreUnavailable
+    from swarmkeeper.core.ports import StaleVersion, StoreDamaged, StoreUnavailable
     from swarmkeeper.storage.opening import store_at
 
     try:
@@ -99,7 +99,7 @@ async def store_of(settings: Settings, *, create: bool = False, reading: bool = 
         raise of_store(error) from None
     try:
         yield store
-    except (StoreUnavailable, StoreDamaged, apsw.Error, UnicodeDecodeError) as error:
+    except (StoreUnavailable, StaleVersion, StoreDamaged, apsw.Error, UnicodeDecodeError) as error:
         raise of_store(error) from None
     finally:
         await store.close()
@@ -188,7 +188,7 @@ def of_store(error: Exception) -> Exception:
     """Convert a store's error to a `CliError`; return any other error unchanged."""
     import apsw
 
-    from swarmkeeper.core.ports import StoreDamaged, StoreUnavailable
+    from swarmkeeper.core.ports import StaleVersion, StoreDamaged, StoreUnavailable
     from swarmkeeper.storage import refusals
 
     # A second of imports: only whoever has run a server can have got its error.
@@ -212,6 +212,9 @@ def of_store(error: Exception) -> Exception:
             return CliError(code, str(error), exit_code=exit_code, fix=fix)
         case StoreUnavailable():
             return CliError("store_unavailable", str(error), fix="try again in a moment")
+        case StaleVersion():
+            busy = "others keep changing the same rows; nothing was done"
+            return CliError("store_unavailable", busy, fix="try again in a moment")
         case StoreDamaged() | apsw.Error() | UnicodeDecodeError():  # we write UTF-8 only
             return Damaged(
                 "store_damaged",

@@ -22,6 +22,8 @@ SECONDS_FOR_ALL_ROWS = 3600  # for statements that read or change all rows of a 
 # Others wait for the locks of a transaction. So a process that stands still within one (stopped, swapped out) loses it.
 _SETTINGS = {
     "application_name": "swarmkeeper",
+    # Whoever waited for a lock reads next what was committed meanwhile, whatever is set for the database or the user.
+    "default_transaction_isolation": "read committed",
     "idle_in_transaction_session_timeout": "5s",
     "lock_timeout": "20s",
     # A machine that is lost closes no connection: its sessions, and the locks that they have, end after 25 seconds.
@@ -50,7 +52,8 @@ _STALE = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
 )
-# Temporary errors: no connection, or the server has no room, stops, or has become a standby.
+# Temporary errors: no connection, or the server has no room, stops, or has become a standby; or somebody has taken a
+# right away, which an orchestrator had when it was started.
 _UNAVAILABLE = (
     OSError,
     TimeoutError,
@@ -59,6 +62,7 @@ _UNAVAILABLE = (
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.LockNotAvailableError,
+    asyncpg.InsufficientPrivilegeError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.PostgresSystemError,
@@ -67,8 +71,12 @@ _UNAVAILABLE = (
 _DAMAGED = (asyncpg.DataCorruptedError, asyncpg.IndexCorruptedError)
 
 
-async def connect(url: str, *, writing: bool) -> asyncpg.Connection:
+async def connect(url: str, *, writing: bool, again: bool = False) -> asyncpg.Connection:
     """Open a connection.
+
+    Args:
+        again: the server has let this process in before. If it does not now, somebody may be changing a password,
+            renaming the database or restoring it: that is temporary.
 
     Raises:
         StoreUnavailable: the server cannot be reached now.
@@ -88,7 +96,8 @@ async def connect(url: str, *, writing: bool) -> asyncpg.Connection:
             max_cacheable_statement_size=0,
         )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
-        raise StoreRefused(f"the database cannot be opened: {error}") from error
+        refused = StoreUnavailable if again else StoreRefused
+        raise refused(f"the database cannot be opened: {error}") from error
     except (*_UNAVAILABLE, asyncpg.PostgresError) as error:
         raise StoreUnavailable(f"the database cannot be reached now: {_said(error)}") from error
     try:
@@ -156,6 +165,8 @@ def _raise_translated(error: BaseException) -> None:
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, asyncpg.InternalClientError):  # the driver names its states, which say nothing to a reader
+        return "the connection was lost"
     return str(error) or type(error).__name__
 
 

@@ -144,7 +144,9 @@ class Locks:
 
     def _names_of_others(self, kind: str, key: Any) -> set[str]:
         """Return the locks of rows that belong to no task."""
-        if kind in ("claim", "idempotency", "legal_hold", "secret", "secret_use"):
+        if kind == "claim":  # of all claims of a bot, which share its capacity: nothing else compares how many it has
+            return {f"claim/{key[0]}"}
+        if kind in ("idempotency", "legal_hold", "secret", "secret_use"):
             return {f"{kind}/{key[0]}/{key[1]}"}
         if kind == "tenant" and key in self._budgeted:
             return {self.account_lock(key)}

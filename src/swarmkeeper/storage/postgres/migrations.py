@@ -3,7 +3,8 @@ must not change. One process at a time applies them; the others wait, and find n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import asyncpg
 
@@ -31,6 +32,24 @@ _RANDOM = "sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_ra
 def known() -> list[Migration]:
     """Return this version's migrations in order."""
     return migration_files.known(__package__)
+
+
+@contextmanager
+def rights_needed() -> Iterator[None]:
+    """Say what the user of the database needs, if it may not do what a store does.
+
+    Raises:
+        StoreRefused: it may not, or there is no schema for the tables.
+    """
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StoreRefused(
+            f"the user of this database may not use it as a store: {error}. It must own the tables. In an empty "
+            "database it makes them: let it own the database, or GRANT CREATE ON SCHEMA public to it"
+        ) from error
+    except asyncpg.InvalidSchemaNameError as error:
+        raise StoreRefused(f"the database cannot be opened: {error}: make the schema its search_path names") from error
 
 
 async def missing(

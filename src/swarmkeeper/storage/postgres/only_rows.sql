@@ -20,3 +20,7 @@ UPDATE lease SET expire_put_off = :expire_put_off WHERE lease.work = :work;
 -- name: put_off_end
 -- The same for its other timer.
 UPDATE lease SET end_put_off = :end_put_off WHERE lease.work = :work;
+
+-- name: remove_key_limit
+-- A key that nobody needs any more, as far as this transaction knows: another one may have changed it meanwhile.
+DELETE FROM key_limit WHERE key_limit.id = :id AND key_limit.version = :version - 1;

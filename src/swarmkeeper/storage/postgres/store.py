@@ -141,7 +141,7 @@ class PostgresStore:
             if exclusive:
                 await self._check_whole()
             self._writing = await self._connect_writing()
-            with translated_errors():
+            with translated_errors(), migrations.rights_needed():
                 await migrations.apply(self._writing, migrations.known(), **how)
                 await load_keys(Execution(self._writing), self.bodies, writing=not reading)
                 if self.bodies.keys is not None and not reading and not self._filling:
@@ -166,7 +166,7 @@ class PostgresStore:
         """
         connection = await self._connect(writing=False)
         self._idle.append(connection)  # the first reader
-        with translated_errors():
+        with translated_errors(), migrations.rights_needed():
             await migrations.missing(connection, migrations.known(), filling=self._filling)
 
     async def open_to_read(self) -> None:
@@ -201,7 +201,7 @@ class PostgresStore:
         self._writing = None
 
     async def _connect(self, *, writing: bool) -> asyncpg.Connection:
-        return await connections.connect(self._url, writing=writing)
+        return await connections.connect(self._url, writing=writing, again=self._is_open)
 
     async def _connect_writing(self) -> asyncpg.Connection:
         connection = await self._connect(writing=True)

@@ -7,7 +7,18 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from swarmkeeper.core.model import BackgroundJob, Edge, LeaseRecord, Queue, QueueEntry, TaskRecord, Tenant, Timer, Work
+from swarmkeeper.core.model import (
+    BackgroundJob,
+    Edge,
+    KeyLimit,
+    LeaseRecord,
+    Queue,
+    QueueEntry,
+    TaskRecord,
+    Tenant,
+    Timer,
+    Work,
+)
 from swarmkeeper.core.ports import Changes, Key, RowsBusy, StaleVersion
 from swarmkeeper.core.rules.match import QueueIdTaken
 from swarmkeeper.storage import checkpoints, kills, operations, persons, retention, rows, secrets
@@ -59,6 +70,7 @@ class PostgresTransaction:
         self._last: _Writes = []  # saved, and written with the next statement that needs it
         self._leases_held: dict[str, int] = {}  # by bot, as of the last save
         self._stored: dict[Key, Row] = {}  # tasks and items as this transaction has read or saved them last
+        self._key_limits: dict[str, int] = {}  # their versions, likewise
         self._children: dict[str, list[Edge]] = {}  # edges by the item they come from, as of the last save
         self.new_tenants: set[str] = set()
         self.told = Told()
@@ -113,6 +125,8 @@ class PostgresTransaction:
                             self._locks.learn(record.id, record.task)
                         elif isinstance(record, LeaseRecord):
                             self._locks.learn(record.work, record.task)
+                        elif isinstance(record, KeyLimit):
+                            self._key_limits[record.id] = record.version
                     self._leases_held.update(loading.leases_held)
                     self._children.update(loading.children_ahead)
                     self._stored.update(loading.stored)
@@ -374,7 +388,7 @@ class PostgresTransaction:
         _versioned(rows.APPROVAL, changes.approvals.values(), put, bodies.approval)
         gone.append(("delete_chore", _absent(changes.jobs)))
         _versioned(rows.JOB, _present(changes.jobs), put)
-        gone.append(("delete_key_limit", _absent(changes.key_limits)))
+        gone.append(("remove_key_limit", self._removed(changes.key_limits)))
         _versioned(rows.KEY_LIMIT, _present(changes.key_limits), put)
         gone.append(("delete_work_rate", _absent(changes.rates)))
         put.append(("put_work_rate", list(map(rows.WORK_RATE.to_row, _present(changes.rates)))))
@@ -386,6 +400,17 @@ class PostgresTransaction:
         put.append(("insert_answered", list(map(bodies.answered, changes.answered))))
         put.append(("insert_message", list(map(rows.MESSAGE.to_row, changes.messages))))
         put.append(("put_idempotency", list(map(rows.IDEMPOTENCY.to_row, changes.idempotency))))
+
+    def _removed(self, limits: Mapping[str, KeyLimit | None]) -> list[Row]:
+        """Return the keys to remove, each with the version after the stored one: others may count on it meanwhile."""
+        removed: list[Row] = []
+        for name, limit in limits.items():
+            stored = self._key_limits.pop(name, None)
+            if limit is not None:
+                self._key_limits[name] = limit.version
+            elif stored is not None:
+                removed.append((name, stored + 1))
+        return removed
 
     def _unknown_tenants(self, changes: Changes) -> set[str]:
         """Return tenants that may have no row yet; the sequencer counts in it."""

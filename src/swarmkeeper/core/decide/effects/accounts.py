@@ -5,7 +5,7 @@ Nothing here is reached for work without a budget, except the check that it has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,10 +20,18 @@ from swarmkeeper.core.states import AttemptOutcome
 HOLD = "budget"  # why a task is held while the rest of its budget is reserved for attempts in progress
 
 
-def of(working: WorkingSet, task: TaskRecord, work: Work | None) -> dict[str, BudgetAccount]:
-    """Return the accounts that apply to an item, by level from the outside in."""
+def of(
+    working: WorkingSet, task: TaskRecord, work: Work | None, reserved: Collection[str] = ()
+) -> dict[str, BudgetAccount]:
+    """Return the accounts that apply to an item, by level from the outside in.
+
+    Args:
+        reserved: levels in which an attempt has reserved something. Another server may have done that, which knew of a
+            tenant's budget before this one does.
+    """
     found: dict[str, BudgetAccount] = {}
-    tenant = working.get(lookups.TENANT, task.tenant) if task.tenant in working.budgets.tenants else None
+    may_have = budgets.TENANT in reserved or task.tenant in working.budgets.tenants
+    tenant = working.get(lookups.TENANT, task.tenant) if may_have else None
     if tenant is not None and tenant.budget is not None:
         found[budgets.TENANT] = tenant.budget
     if task.budget is not None:
@@ -48,7 +56,7 @@ def _put(working: WorkingSet, task: TaskRecord, work: Work | None, level: str, a
 
 def add_reservation(working: WorkingSet, task: TaskRecord, work: Work, reserved: Reservation) -> None:
     """Reserve these amounts in the accounts of all levels."""
-    known = of(working, task, work)
+    known = of(working, task, work, reserved.levels)
     for level in reserved.levels:
         _put(working, task, work, level, budgets.reserve(known[level], reserved.amounts))
 
@@ -83,7 +91,7 @@ def end_attempt(
 
 
 def _settle(working: WorkingSet, task: TaskRecord, work: Work, spent: Reservation, reserved: Amounts) -> None:
-    known = of(working, task, work)
+    known = of(working, task, work, spent.levels)
     for level in spent.levels:
         account = known.get(level)
         if account is None:  # the tenant's budget was removed meanwhile
@@ -140,7 +148,7 @@ def meter(working: WorkingSet, task: TaskRecord, work: Work, lease: LeaseRecord)
         False if there is no room for what it has used: end it.
     """
     assert lease.reserved is not None, "only an attempt under a budget is metered"
-    known = of(working, task, work)
+    known = of(working, task, work, lease.reserved.levels)
     levels = [level for level in lease.reserved.levels if level in known]
     step = working.budgets.wanted(work.queue, working.limits)
     accounts = {level: known[level] for level in levels}
