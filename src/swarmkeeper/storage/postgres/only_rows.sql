@@ -20,3 +20,9 @@ UPDATE lease SET expire_put_off = :expire_put_off WHERE lease.work = :work;
 -- name: put_off_end
 -- The same for its other timer.
 UPDATE lease SET end_put_off = :end_put_off WHERE lease.work = :work;
+
+-- name: drop_task_count
+-- Of no tasks, after everything was counted anew.
+DELETE FROM task_count
+ WHERE task_count.tenant = :tenant AND task_count.party = :party AND task_count.week = :week
+   AND task_count.status = :status AND task_count.outcome = :outcome AND task_count.number = 0;
