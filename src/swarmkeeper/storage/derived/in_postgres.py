@@ -3,8 +3,8 @@
 The sequencer adds to counts and sums what transactions have told, a moment after they commit. So a count is right if it
 is what the rows say, less what still waits in the outbox. One snapshot sees all three: rows, counts, and the outbox. What
 it finds wrong is added to the counts as a difference, some thousand rows at a time. What the sequencer adds meanwhile is
-added to the same row, before or after. So nobody waits while it is read, and an addition can be lost: what was not
-added is found again.
+added to the same row, before or after. So nobody waits while it is read; and a process may die between two additions,
+since the next one finds what was not added.
 
 A slice is some weeks, one tenant's or those of many tenants: at least so many tasks that slices are few, since each
 reads all counts. The labels of some tasks are a slice, too; then all labels that their tasks do not have; then each day
@@ -73,14 +73,16 @@ async def finish(connection: asyncpg.Connection, connect: Connect) -> None:
     """
     while await _begun(connection):
         async with _turn(connection):
-            if begun := await _begun(connection):
+            begun = await _begun(connection)
+            if len(begun) > 1:  # the clock was set back meanwhile
+                await _transaction(connection, rebuilding.begin(), _LOCKS["begin"])
+            elif begun:
                 await _slice(connection, connect, *begun[0])
 
 
 async def _begun(connection: asyncpg.Connection) -> list[Any]:
     with translated_errors():
-        found = await Execution(connection).fetch("rebuild_begun")
-    return sorted(map(tuple, found))  # `begin` first: the clock was set back meanwhile
+        return await Execution(connection).fetch("rebuild_begun")
 
 
 @asynccontextmanager

@@ -1,5 +1,5 @@
 """Makes all that follows from other rows anew, in slices: counts and sums week by week, then labels and words, then
-what is left of tasks that there are no more. Each slice is a transaction that notes how far it came, so that a process
+what is left of tasks that there are no more. PostgreSQL has slices of its own for counts and for what is left. Each slice is a transaction that notes how far it came, so that a process
 may die between any two, and work may go on between them. Generators of statements, as in retention.py.
 
 `words_begin`, `words_of` and `words_end` are steps of the store's own: it keeps the words of titles in its way.
@@ -37,6 +37,8 @@ def one_slice() -> Steps:
     begun = yield "rebuild_begun", {}
     if not begun:
         return False
+    if len(begun) > 1:  # the clock was set back meanwhile
+        return (yield from begin())
     step, tenant, place, task = begun[0]
     if step in ("begin", "week"):
         if step == "begin":
