@@ -15,7 +15,7 @@ from benchmarks import reads
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.tallies import counting
-from swarmkeeper.core.tallies.records import DAY
+from swarmkeeper.core.tallies.records import DAY, WEEK
 from swarmkeeper.offline import doctor
 from swarmkeeper.storage.derived import in_postgres, rebuilding
 from swarmkeeper.storage.postgres import PostgresStore, connections
@@ -102,7 +102,9 @@ async def test_a_process_that_dies_anywhere_leaves_the_rest_to_the_next(
         await session.execute(f"DELETE FROM {table} WHERE tenant = 'default' AND random() < 0.5")
     await session.execute("UPDATE cost SET tokens = tokens + 7 WHERE part = 'bot'")
     await session.execute("UPDATE label_count SET number = number + 1 WHERE party = 'key:key_1'")
-    await session.execute("INSERT INTO label_count VALUES ('nobody', 'team', 'none', '', 3, 0), ('z', 'a', 'b', '', 9, 2)")
+    await session.execute(
+        "INSERT INTO label_count VALUES ('nobody', 'team', 'none', '', 3, 0), ('z', 'a', 'b', '', 9, 2)"
+    )
     await session.execute("INSERT INTO task_label VALUES ('default', 'team:none', 1, 'tsk_100000001')")
     await in_postgres.begin(session)
 
@@ -197,6 +199,31 @@ async def test_a_clock_that_is_set_back_meanwhile_makes_it_begin_anew(
 # ---- what it costs ---------------------------------------------------------------------------------------------------
 
 
+async def test_however_many_weeks_and_tenants_there_are_the_counts_are_read_a_few_times(
+    database: str, session: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(session, 400)
+    await session.execute(
+        f"UPDATE task SET tenant = 'tenant_' || priority % 3, created_at = {FIRST} + (created_at - {FIRST}) * 40"
+    )
+    await session.execute("VACUUM ANALYZE")
+    monkeypatch.setattr(in_postgres, "TASKS_MIN", 1)
+    slices = 0
+    correct = in_postgres._correct_counts
+
+    async def counted(*given: Any) -> None:
+        nonlocal slices
+        slices += 1
+        await correct(*given)
+
+    monkeypatch.setattr(in_postgres, "_correct_counts", counted)
+    await finish(database, session)
+
+    assert 1 < slices <= in_postgres.SLICES
+    assert await session.fetchval("SELECT count(DISTINCT (tenant, week)) FROM task_count") > 300
+    assert await wrong(database) == []
+
+
 class Looked:
     """Counts the rows and pages that the statements of connections look at, as the database tells of its plans."""
 
@@ -220,7 +247,12 @@ class Looked:
         self.pages += told["Plan"].get("Shared Hit Blocks", 0) + told["Plan"].get("Shared Read Blocks", 0)
 
     def _of(self, node: dict[str, Any]) -> int:
-        kinds = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck")
+        kinds = (
+            "Actual Rows",
+            "Rows Removed by Filter",
+            "Rows Removed by Join Filter",
+            "Rows Removed by Index Recheck",
+        )
         return int(sum(node.get(kind, 0) for kind in kinds) * node["Actual Loops"])
 
 

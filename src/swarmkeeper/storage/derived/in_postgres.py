@@ -145,7 +145,9 @@ async def _correct_counts(connection: asyncpg.Connection, connect: Connect, tena
             async for wrong in _chunks(reading, name, **given, waiting=json.dumps(waits)):
                 await _again(connection, [(add, wrong)])
                 await _again(connection, [(drop, [row[:width] for row in wrong if row[-1] <= 0])])
-    step = rebuilding.goes_on("week", last_tenant, last_week) if found else rebuilding.goes_on("task", *rebuilding.FIRST)
+    step = (
+        rebuilding.goes_on("week", last_tenant, last_week) if found else rebuilding.goes_on("task", *rebuilding.FIRST)
+    )
     await _step(connection, step)
 
 
@@ -202,9 +204,7 @@ async def _snapshot(connect: Connect) -> AsyncIterator[Execution]:
 
 async def _chunks(reading: Execution, name: str, **given: Any) -> AsyncIterator[list[Row]]:
     statement = QUERIES[name]
-    cursor = await reading.connection.cursor(
-        statement.sql, *statement.arguments(given), timeout=SECONDS_FOR_ALL_ROWS
-    )
+    cursor = await reading.connection.cursor(statement.sql, *statement.arguments(given), timeout=SECONDS_FOR_ALL_ROWS)
     while found := await cursor.fetch(ROWS, timeout=SECONDS_FOR_ALL_ROWS):
         yield [tuple(row) for row in found]
 
