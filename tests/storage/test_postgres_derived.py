@@ -15,7 +15,7 @@ from benchmarks import reads
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.tallies import counting
-from swarmkeeper.core.tallies.records import DAY, WEEK
+from swarmkeeper.core.tallies.records import DAY
 from swarmkeeper.offline import doctor
 from swarmkeeper.storage.derived import in_postgres, rebuilding
 from swarmkeeper.storage.postgres import PostgresStore, connections

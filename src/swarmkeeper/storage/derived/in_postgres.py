@@ -1,14 +1,14 @@
 """Makes what follows from other rows anew in PostgreSQL, which keeps the words of titles by itself.
 
 The sequencer adds to counts and sums what transactions have told, a moment after they commit. So a count is right if it
-is what the rows say, less what still waits in the outbox. One snapshot sees all three: rows, counts, and the outbox. What
-it finds wrong is added to the counts as a difference, some thousand rows at a time. What the sequencer adds meanwhile is
-added to the same row, before or after. So nobody waits while it is read; and a process may die between two additions,
-since the next one finds what was not added.
+is what the rows say, less what still waits in the outbox. One snapshot sees all three: rows, counts and the outbox. The
+difference is then added to the counts, some thousand rows at a time; what the sequencer adds meanwhile is added to the
+same rows, before or after. So nobody waits while the snapshot is read. If the process dies between two additions, the
+next one finds what was not added.
 
-A slice is some weeks, one tenant's or those of many tenants: at least so many tasks that slices are few, since each
-reads all counts. The labels of some tasks are a slice, too; then all labels that their tasks do not have; then each day
-of sums over days, which alone keeps the sequencer waiting.
+A slice of counts is some weeks of some tenants. It has at least a tenth of all tasks, since each slice reads all
+counts. The labels of some tasks are a slice, too; then all labels that their tasks do not have; then each day of sums
+over days. Only a slice of the last kind keeps the sequencer waiting.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import asyncpg
 
 from swarmkeeper.core.ports import StaleVersion
-from swarmkeeper.core.tallies.records import ERASED, WEEK
+from swarmkeeper.core.tallies.records import WEEK
 from swarmkeeper.storage.derived import rebuilding, saving
 from swarmkeeper.storage.derived.rebuilding import Steps
 from swarmkeeper.storage.postgres import connections
@@ -34,7 +34,7 @@ from swarmkeeper.storage.rows import Row
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
 TASKS_MIN = 50_000  # of a slice of counts
-SLICES = 10  # at most, of all tasks; each reads all counts
+SLICES = 10  # of counts, at most; more if the planner's estimate of the number of tasks is too small
 ROWS = 2_000  # that are corrected in one transaction
 _MEMORY = "64MB"  # that each sort of the snapshot takes before it goes on in files
 _LAST_TENANT = "\U0010ffff"  # after all names
@@ -49,12 +49,12 @@ _LOCKS: Mapping[str, str] = {
     "span": "LOCK TABLE rebuild, cost, cost_span, cost_folded IN EXCLUSIVE MODE",
 }
 _NOTHING = frozenset({"words_begin", "words_of", "words_end"})
-# What is found wrong, by which statement it is corrected, and by which one removed where it is nothing then; the columns
-# of the key; and where tenant and week are among them.
+# The statement that finds what is wrong, the one that corrects it, the one that removes what is at nothing then; how
+# many columns a key has, and which of them is the week. The first one is the tenant.
 _COUNTS = (
-    ("rebuild_wrong_task_counts", "add_task_count", "drop_task_count", 5, 0, 2),
-    ("rebuild_wrong_label_counts", "add_label_count", "drop_label_count", 5, 0, 4),
-    ("rebuild_wrong_costs", "add_cost", "drop_cost", 6, 0, 5),
+    ("rebuild_wrong_task_counts", "add_task_count", "drop_task_count", 5, 2),
+    ("rebuild_wrong_label_counts", "add_label_count", "drop_label_count", 5, 4),
+    ("rebuild_wrong_costs", "add_cost", "drop_cost", 6, 5),
 )
 
 
@@ -88,9 +88,11 @@ async def _begun(connection: asyncpg.Connection) -> list[Any]:
 @asynccontextmanager
 async def _turn(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """Wait for another one that makes everything anew. Its session has the lock, which ends with it."""
-    with translated_errors():
-        while not await connection.fetchval(f"SELECT pg_try_advisory_lock({_TURN})"):
-            await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
+    while True:
+        with translated_errors():
+            if await connection.fetchval(f"SELECT pg_try_advisory_lock({_TURN})"):
+                break
+        await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
     try:
         yield
     finally:
@@ -140,31 +142,29 @@ async def _correct_counts(connection: asyncpg.Connection, connect: Connect, tena
         given = {**weeks, "first": first, "past": past_week * WEEK}
         told = [unpacked(row["body"]) for row in await reading.fetch("outbox_bodies")]
         waiting = saving.summed(part for one in told for part in one.tallies)
-        for rows, (name, add, drop, width, of_tenant, of_week) in zip(waiting, _COUNTS, strict=True):
-            waits = [row for row in rows if (tenant, week) <= (row[of_tenant], row[of_week]) < (last_tenant, past_week)]
+        for rows, (name, add, drop, width, at) in zip(waiting, _COUNTS, strict=True):
+            waits = [row for row in rows if (tenant, week) <= (row[0], row[at]) < (last_tenant, past_week)]
             async for wrong in _chunks(reading, name, **given, waiting=json.dumps(waits)):
                 await _again(connection, [(add, wrong)])
                 await _again(connection, [(drop, [row[:width] for row in wrong if row[-1] <= 0])])
-    step = (
-        rebuilding.goes_on("week", last_tenant, last_week) if found else rebuilding.goes_on("task", *rebuilding.FIRST)
-    )
-    await _step(connection, step)
+    await _go_on(connection, *(("week", last_tenant, last_week) if found else ("task", *rebuilding.FIRST)))
 
 
 async def _again(connection: asyncpg.Connection, writes: saving.Writes) -> None:
-    """Write, and once more if the sequencer and this waited for each other."""
+    """Write, and again if the sequencer and this waited for each other."""
     for left in reversed(range(_TRIES)):
         try:
             with translated_errors():
-                return await Execution(connection).write(writes)
+                await Execution(connection).write(writes)
+            return
         except StaleVersion:
             if not left:
                 raise
 
 
-async def _step(connection: asyncpg.Connection, step: tuple[str, Mapping[str, Any]]) -> None:
+async def _go_on(connection: asyncpg.Connection, step: str, tenant: str, place: int) -> None:
     with translated_errors():
-        name, given = step
+        name, given = rebuilding.goes_on(step, tenant, place)
         await Execution(connection).execute(name, **given)
 
 
@@ -181,7 +181,7 @@ async def _remove_labels(connection: asyncpg.Connection, connect: Connect) -> No
                     await execution.write([("delete_task_label", wrong)])
                     # A task may have got one of them since the snapshot: it was there already, so it was not added.
                     await execution.fetch("rebuild_labels", ids=json.dumps(sorted({row[-1] for row in wrong})))
-    await _step(connection, rebuilding.goes_on("span", "", 0))
+    await _go_on(connection, "span", "", 0)
 
 
 # ---- transactions ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Makes all that follows from other rows anew, in slices: counts and sums week by week, then labels and words, then
-what is left of tasks that there are no more. PostgreSQL has slices of its own for counts and for what is left. Each slice is a transaction that notes how far it came, so that a process
-may die between any two, and work may go on between them. Generators of statements, as in retention.py.
+what is left of tasks that there are no more. Each slice is a transaction that notes how far it came, so that a process
+may die between any two, and work may go on between them. Generators of statements, as in retention.py. PostgreSQL has
+slices of its own for counts and for what is left: see in_postgres.py.
 
 `words_begin`, `words_of` and `words_end` are steps of the store's own: it keeps the words of titles in its way.
 """
@@ -99,7 +100,6 @@ def _week(tenant: str, week: int) -> Generator[tuple[str, Mapping[str, Any]], li
     of_week = {"tenant": tenant, "week": week, "first": week * WEEK, "past": (week + 1) * WEEK}
     for statement in ("rebuild_task_counts", "rebuild_label_counts", "rebuild_costs"):
         yield statement, of_week
-    yield "counted", {"tenant": tenant, "week": week}
 
 
 def goes_on(step: str, tenant: str, place: int, task: str = "") -> tuple[str, Mapping[str, Any]]:
