@@ -183,6 +183,28 @@ async def test_two_that_make_everything_anew_take_turns(database: str, session: 
     assert (await kept(session))["rebuild"] == []
 
 
+async def test_a_slice_of_labels_that_met_another_writer_is_made_again(
+    database: str, session: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(session, 400)
+    other = await connections.connect(database, writing=True)
+    fetch, met = Execution.fetch, []
+
+    async def after_another(execution: Execution, name: str, **given: Any) -> list[Any]:
+        if name == "rebuild_labels" and len(met) < 3:
+            task = json.loads(given["ids"])[len(met)]
+            label = f"SELECT * FROM label_of_task WHERE task = '{task}' LIMIT 1"
+            met.append(await other.execute(f"INSERT INTO task_label {label}"))
+        return await fetch(execution, name, **given)
+
+    monkeypatch.setattr(Execution, "fetch", after_another)
+    await finish(database, session)
+    await other.close()
+
+    assert met == ["INSERT 0 1"] * 3
+    assert await wrong(database) == []
+
+
 async def test_a_clock_that_is_set_back_meanwhile_makes_it_begin_anew(
     database: str, session: asyncpg.Connection
 ) -> None:

@@ -17,6 +17,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -40,7 +41,7 @@ _MEMORY = "64MB"  # that each sort of the snapshot takes before it goes on in fi
 _LAST_TENANT = "\U0010ffff"  # after all names
 _TURN = "hashtextextended('swarmkeeper/rebuild', 0)"
 _SECONDS_BETWEEN_TRIES = 0.1
-_TRIES = 10  # of a correction: two that wait for each other are told so
+_TRIES = 10
 
 # Sums over days follow from costs, to which nobody may add meanwhile. The table of steps comes first, as for the
 # sequencer. The locks are taken before anything is read, so that all statements see the state after them.
@@ -110,7 +111,7 @@ async def _slice(connection: asyncpg.Connection, connect: Connect, step: str, te
     elif step == "sweep":
         await _remove_labels(connection, connect)
     else:
-        await _transaction(connection, rebuilding.one_slice(), _LOCKS.get(step))
+        await _again(lambda: _transaction(connection, rebuilding.one_slice(), _LOCKS.get(step)))
 
 
 # ---- counts and sums -------------------------------------------------------------------------------------------------
@@ -145,21 +146,14 @@ async def _correct_counts(connection: asyncpg.Connection, connect: Connect, tena
         for rows, (name, add, drop, width, at) in zip(waiting, _COUNTS, strict=True):
             waits = [row for row in rows if (tenant, week) <= (row[0], row[at]) < (last_tenant, past_week)]
             async for wrong in _chunks(reading, name, **given, waiting=json.dumps(waits)):
-                await _again(connection, [(add, wrong)])
-                await _again(connection, [(drop, [row[:width] for row in wrong if row[-1] <= 0])])
+                for write in ((add, wrong), (drop, [row[:width] for row in wrong if row[-1] <= 0])):
+                    await _again(partial(_write, connection, write))
     await _go_on(connection, *(("week", last_tenant, last_week) if found else ("task", *rebuilding.FIRST)))
 
 
-async def _again(connection: asyncpg.Connection, writes: saving.Writes) -> None:
-    """Write, and again if the sequencer and this waited for each other."""
-    for left in reversed(range(_TRIES)):
-        try:
-            with translated_errors():
-                await Execution(connection).write(writes)
-            return
-        except StaleVersion:
-            if not left:
-                raise
+async def _write(connection: asyncpg.Connection, write: tuple[str, list[Row]]) -> None:
+    with translated_errors():
+        await Execution(connection).write([write])
 
 
 async def _go_on(connection: asyncpg.Connection, step: str, tenant: str, place: int) -> None:
@@ -185,6 +179,17 @@ async def _remove_labels(connection: asyncpg.Connection, connect: Connect) -> No
 
 
 # ---- transactions ----------------------------------------------------------------------------------------------------
+
+
+async def _again(work: Callable[[], Awaitable[None]]) -> None:
+    """Do this, and again if another one changed the same rows, or if the two waited for each other."""
+    for left in reversed(range(_TRIES)):
+        try:
+            await work()
+            return
+        except StaleVersion:
+            if not left:
+                raise
 
 
 @asynccontextmanager
