@@ -188,9 +188,10 @@ async def test_a_slice_of_labels_that_met_another_writer_is_made_again(
 ) -> None:
     await fill(session, 400)
     other = await connections.connect(database, writing=True)
-    fetch, met = Execution.fetch, []
+    fetch = Execution.fetch
+    met: list[str] = []
 
-    async def after_another(execution: Execution, name: str, **given: Any) -> list[Any]:
+    async def after_another(execution: Execution, name: str, /, **given: Any) -> list[Any]:
         if name == "rebuild_labels" and len(met) < 3:
             task = json.loads(given["ids"])[len(met)]
             label = f"SELECT * FROM label_of_task WHERE task = '{task}' LIMIT 1"
