@@ -220,9 +220,7 @@ SELECT id, tenant, created_at
 
 -- name: rebuild_labels
 -- Those that tasks lack, and marks.
-INSERT INTO task_label (tenant, label, created_at, task)
-SELECT tenant, label, created_at, task FROM label_of_task WHERE task IN (SELECT value FROM {each :ids})
-    ON CONFLICT DO NOTHING;
+{own};
 
 -- name: rebuild_sweep_task_counts
 -- Of weeks without tasks.

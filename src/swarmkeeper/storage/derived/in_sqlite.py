@@ -43,7 +43,6 @@ _OWN: Mapping[str, tuple[str, ...]] = {
     "words_end": ("DELETE FROM task_number WHERE task = ''",),
     "remove_label": (QUERIES["delete_task_label"],),
 }
-_NOTHING = frozenset({"counted"})  # steps that other stores need
 
 
 def begin(connection: apsw.Connection) -> None:
@@ -76,7 +75,7 @@ def _run(connection: apsw.Connection, steps: Steps) -> bool:
         while True:
             name, given = next(steps) if found is None else steps.send(found)
             found = []
-            for sql in _OWN.get(name) or (QUERIES[name],) if name not in _NOTHING else ():
+            for sql in _OWN.get(name) or (QUERIES[name],):
                 parameters = tuple(given.values()) if name == "remove_label" else given
                 found = list(connection.execute(sql, parameters))
     except StopIteration as done:

@@ -1,6 +1,7 @@
 """Makes all that follows from other rows anew, in slices: counts and sums week by week, then labels and words, then
 what is left of tasks that there are no more. Each slice is a transaction that notes how far it came, so that a process
-may die between any two, and work may go on between them. Generators of statements, as in retention.py.
+may die between any two, and work may go on between them. Generators of statements, as in retention.py. PostgreSQL has
+slices of its own for counts and for what is left: see in_postgres.py.
 
 `words_begin`, `words_of` and `words_end` are steps of the store's own: it keeps the words of titles in its way.
 """
@@ -19,6 +20,8 @@ Steps = Generator[tuple[str, Mapping[str, Any]], list[Any], bool]
 TASKS = 2_000  # of a slice of labels and words
 WRONG = 500  # labels that are removed at once
 _BEFORE = -(2**62)
+FIRST = "", _BEFORE  # tenant and time before all tasks
+FIRST_WEEK = _BEFORE // WEEK
 _OF_WEEKS = ("rebuild_drop_task_counts", "rebuild_drop_label_counts", "rebuild_drop_costs")
 _SWEEPS = ("rebuild_sweep_task_counts", "rebuild_sweep_label_counts", "rebuild_sweep_costs")
 
@@ -35,6 +38,8 @@ def one_slice() -> Steps:
     begun = yield "rebuild_begun", {}
     if not begun:
         return False
+    if len(begun) > 1:  # the clock was set back meanwhile
+        return (yield from begin())
     step, tenant, place, task = begun[0]
     if step in ("begin", "week"):
         if step == "begin":
@@ -45,10 +50,10 @@ def one_slice() -> Steps:
         if found:
             tenant, week = found[0]
             yield from _week(tenant, week)
-            yield _goes_on("week", tenant, week)
+            yield goes_on("week", tenant, week)
         else:
             yield "words_begin", {}
-            yield _goes_on("task", "", _BEFORE)
+            yield goes_on("task", *FIRST)
         return True
     if step in ("task", "label"):  # the latter for labels alone
         found = yield "rebuild_next_tasks", {"tenant": tenant, "place": place, "task": task, "n": TASKS}
@@ -58,9 +63,9 @@ def one_slice() -> Steps:
             if step == "task":
                 yield "words_of", {"ids": ids}
             last, tenant, place = found[-1]
-            yield _goes_on(step, tenant, place, last)
+            yield goes_on(step, tenant, place, last)
         if len(found) < TASKS:  # later ones have their labels and words already
-            yield _goes_on("sweep", "", 0)
+            yield goes_on("sweep", "", 0)
         return True
     if step == "span":
         return (yield from _spans(tenant))
@@ -72,7 +77,7 @@ def one_slice() -> Steps:
     if len(wrong) == WRONG:
         return True
     yield "words_end", {}
-    yield _goes_on("span", "", 0)
+    yield goes_on("span", "", 0)
     return True
 
 
@@ -83,7 +88,7 @@ def _spans(tenant: str) -> Steps:
         return True
     ((following,),) = yield "next_tenant_with_costs", {"tenant": tenant}
     if following is not None:
-        yield _goes_on("span", following, 0)
+        yield goes_on("span", following, 0)
         return True
     yield "rebuild_ends", {}
     return False
@@ -95,8 +100,7 @@ def _week(tenant: str, week: int) -> Generator[tuple[str, Mapping[str, Any]], li
     of_week = {"tenant": tenant, "week": week, "first": week * WEEK, "past": (week + 1) * WEEK}
     for statement in ("rebuild_task_counts", "rebuild_label_counts", "rebuild_costs"):
         yield statement, of_week
-    yield "counted", {"tenant": tenant, "week": week}
 
 
-def _goes_on(step: str, tenant: str, place: int, task: str = "") -> tuple[str, Mapping[str, Any]]:
+def goes_on(step: str, tenant: str, place: int, task: str = "") -> tuple[str, Mapping[str, Any]]:
     return "rebuild_goes_on", {"step": step, "tenant": tenant, "place": place, "task": task}

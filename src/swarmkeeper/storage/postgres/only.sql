@@ -267,3 +267,133 @@ DELETE FROM presence
 -- name: outbox_bodies
 -- All that waits.
 SELECT body FROM outbox ORDER BY id;
+
+-- ---- counts and sums that are wrong (derived/in_postgres.py) -----------------------------------------------------------
+-- What is to be added to each so that it is right, in the order of their keys: what the rows say, less what is kept, less
+-- what waits in the outbox. Of these weeks of these tenants: from :week of :tenant until before :past_week of :past_tenant.
+-- A row that is kept with nothing is among them: it is to be removed.
+
+-- name: rebuild_until
+-- The week in which so many tasks are passed; no row if there are not so many.
+SELECT tenant, created_at / 604800000000 AS week
+  FROM task
+ WHERE (tenant, created_at) >= (:tenant, :first)
+ ORDER BY tenant, created_at, id
+OFFSET CAST(:passed AS bigint)
+ LIMIT 1;
+
+-- name: rebuild_rows
+-- How many tasks there are, as the planner estimates it.
+SELECT greatest(0, CAST(reltuples AS bigint)) FROM pg_class WHERE oid = CAST('task' AS regclass);
+
+-- name: rebuild_wrong_task_counts
+SELECT tenant, party, week, status, outcome, CAST(sum(number) AS bigint) AS number
+  FROM (SELECT tenant, coalesce(party, '') AS party, created_at / 604800000000 AS week, status,
+               coalesce(outcome, '') AS outcome, count(*) AS number
+          FROM task
+         WHERE (tenant, created_at) >= (:tenant, :first) AND (tenant, created_at) < (:past_tenant, :past)
+         GROUP BY tenant, coalesce(party, ''), created_at / 604800000000, status, coalesce(outcome, '')
+         UNION ALL
+        SELECT tenant, party, week, status, outcome, -number
+          FROM task_count
+         WHERE (tenant, week) >= (:tenant, :week) AND (tenant, week) < (:past_tenant, :past_week)
+         UNION ALL
+        SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS bigint), value ->> 3, value ->> 4,
+               -CAST(value ->> 5 AS bigint)
+          FROM {pairs :waiting} AS waits (value)
+       ) AS said
+ GROUP BY tenant, party, week, status, outcome
+HAVING sum(number) <> 0 OR bool_or(number = 0)
+ ORDER BY tenant, party, week, status, outcome;
+
+-- name: rebuild_wrong_label_counts
+SELECT tenant, key, value, party, week, CAST(sum(number) AS bigint) AS number
+  FROM (SELECT task.tenant, has.key, has.value, coalesce(task.party, '') AS party,
+               task.created_at / 604800000000 AS week, 1 AS number
+          FROM task, {members task.labels} AS has
+         WHERE (task.tenant, task.created_at) >= (:tenant, :first)
+           AND (task.tenant, task.created_at) < (:past_tenant, :past)
+         UNION ALL
+        SELECT tenant, key, value, party, week, -number
+          FROM label_count
+         WHERE (tenant, week) >= (:tenant, :week) AND (tenant, week) < (:past_tenant, :past_week)
+         UNION ALL
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS bigint),
+               -CAST(value ->> 5 AS bigint)
+          FROM {pairs :waiting} AS waits (value)
+       ) AS said
+ GROUP BY tenant, key, value, party, week
+HAVING sum(number) <> 0 OR bool_or(number = 0)
+ ORDER BY tenant, key, value, party, week;
+
+-- name: rebuild_wrong_costs
+-- Those of erased attempts follow from nothing any more: they stay. An attempt counts once for the day and the bot, and
+-- once for each skill and each label, with at most as much as core/tallies/records.py allows.
+WITH used AS MATERIALIZED (
+    SELECT task.tenant, coalesce(task.party, '') AS party, task.created_at / 604800000000 AS week, task.labels,
+           queue.skills, attempt.ended / 86400000000 AS day, attempt.bot,
+           least(coalesce(CAST({json attempt.usage} ->> 'cost_micro_usd' AS bigint), 0), 1099511627776) AS cost_micro_usd,
+           least(coalesce(CAST({json attempt.usage} ->> 'tokens' AS bigint), 0), 1099511627776) AS tokens,
+           least(coalesce(CAST({json attempt.usage} ->> 'unpriced_tokens' AS bigint), 0), 1099511627776) AS unpriced_tokens
+      FROM task
+      JOIN attempt ON attempt.task = task.id
+      JOIN work ON work.id = attempt.work
+      JOIN queue ON queue.id = work.queue
+     WHERE (task.tenant, task.created_at) >= (:tenant, :first)
+       AND (task.tenant, task.created_at) < (:past_tenant, :past)
+       AND attempt.usage IS NOT NULL
+)
+SELECT tenant, part, day, name, party, week, CAST(sum(cost_micro_usd) AS bigint), CAST(sum(tokens) AS bigint),
+       CAST(sum(unpriced_tokens) AS bigint), CAST(sum(attempts) AS bigint)
+  FROM (SELECT tenant, 'day' AS part, day, '' AS name, party, week, cost_micro_usd, tokens, unpriced_tokens,
+               1 AS attempts
+          FROM used
+         UNION ALL
+        SELECT tenant, 'bot', day, bot, party, week, cost_micro_usd, tokens, unpriced_tokens, 1 FROM used
+         UNION ALL
+        SELECT tenant, 'skill', day, skill.value, party, week, cost_micro_usd, tokens, unpriced_tokens, 1
+          FROM used, {each used.skills} AS skill
+         UNION ALL
+        SELECT tenant, 'label', day, has.key || ':' || has.value, party, week, cost_micro_usd, tokens, unpriced_tokens, 1
+          FROM used, {members used.labels} AS has
+         UNION ALL
+        SELECT tenant, part, day, name, party, week, -cost_micro_usd, -tokens, -unpriced_tokens, -attempts
+          FROM cost
+         WHERE (tenant, week) >= (:tenant, :week) AND (tenant, week) < (:past_tenant, :past_week) AND part <> 'erased'
+         UNION ALL
+        SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS bigint), value ->> 3, value ->> 4,
+               CAST(value ->> 5 AS bigint), -CAST(value ->> 6 AS bigint), -CAST(value ->> 7 AS bigint),
+               -CAST(value ->> 8 AS bigint), -CAST(value ->> 9 AS bigint)
+          FROM {pairs :waiting} AS waits (value)
+         WHERE value ->> 1 <> 'erased'
+       ) AS said
+ GROUP BY tenant, part, day, name, party, week
+HAVING sum(cost_micro_usd) <> 0 OR sum(tokens) <> 0 OR sum(unpriced_tokens) <> 0 OR sum(attempts) <> 0
+    OR bool_or(attempts = 0)
+ ORDER BY tenant, part, day, name, party, week;
+
+-- name: rebuild_wrong_listed
+-- Labels and marks that their tasks do not have.
+SELECT has.tenant, has.label, has.created_at, has.task
+  FROM task_label AS has
+ WHERE NOT EXISTS (SELECT 1
+                     FROM label_of_task AS said
+                    WHERE said.task = has.task AND said.label = has.label AND said.created_at = has.created_at
+                      AND said.tenant = has.tenant);
+
+-- name: rebuild_last_span
+-- The last one of the next so many; no row if there is none.
+SELECT tenant, part, days, first, name
+  FROM (SELECT tenant, part, days, first, name
+          FROM cost_span
+         WHERE (tenant, part, days, first, name) > (:tenant, :part, :days, :first, :name)
+         ORDER BY tenant, part, days, first, name
+         LIMIT :n) AS following
+ ORDER BY tenant DESC, part DESC, days DESC, first DESC, name DESC
+ LIMIT 1;
+
+-- name: rebuild_forget_spans_until
+-- Those that follow one, until another.
+DELETE FROM cost_span
+ WHERE (tenant, part, days, first, name) > (:tenant, :part, :days, :first, :name)
+   AND (tenant, part, days, first, name) <= (:last_tenant, :last_part, :last_days, :last_first, :last_name);

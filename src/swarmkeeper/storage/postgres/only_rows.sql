@@ -24,3 +24,9 @@ UPDATE lease SET end_put_off = :end_put_off WHERE lease.work = :work;
 -- name: remove_key_limit
 -- A key that nobody needs any more, as far as this transaction knows: another one may have changed it meanwhile.
 DELETE FROM key_limit WHERE key_limit.id = :id AND key_limit.version = :version - 1;
+
+-- name: drop_task_count
+-- Of no tasks, after everything was counted anew.
+DELETE FROM task_count
+ WHERE task_count.tenant = :tenant AND task_count.party = :party AND task_count.week = :week
+   AND task_count.status = :status AND task_count.outcome = :outcome AND task_count.number = 0;

@@ -290,3 +290,9 @@ SELECT CAST(sum(number) AS bigint) AS number
 -- name: doctor_words
 -- The database keeps this index itself.
 SELECT '' AS subject WHERE CAST(:n AS bigint) < 0;
+
+-- name: rebuild_labels
+-- By an array: a set of tasks would be looked for in the labels of all tasks.
+INSERT INTO task_label (tenant, label, created_at, task)
+SELECT tenant, label, created_at, task FROM label_of_task WHERE task = ANY (ARRAY (SELECT value FROM {each :ids}))
+    ON CONFLICT DO NOTHING;

@@ -151,7 +151,7 @@ class PostgresStore:
             raise
         self._is_open = True
         if exclusive or migrate:
-            await in_postgres.finish(self._writing)
+            await in_postgres.finish(self._writing, lambda: self._connect(writing=False))
         if exclusive:
             ((locks, self.not_durable),) = await Execution(self._writing).fetch("locks_and_durability")
             self.servers_max = locks // LOCKS_OF_SERVER
@@ -182,7 +182,7 @@ class PostgresStore:
         connection = await self._connect(writing=True)
         try:
             await in_postgres.begin(connection)
-            await in_postgres.finish(connection)
+            await in_postgres.finish(connection, lambda: self._connect(writing=False))
         finally:
             await connections.close(connection)
 

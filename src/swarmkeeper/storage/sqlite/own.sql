@@ -271,3 +271,8 @@ DELETE FROM cost_span
            SELECT :tenant, :part, days, folded.past - days, :name
              FROM cost_length, cost_folded AS folded WHERE rolls = 1 AND folded.tenant = :tenant)
    AND attempts = 0;
+
+-- name: rebuild_labels
+INSERT INTO task_label (tenant, label, created_at, task)
+SELECT tenant, label, created_at, task FROM label_of_task WHERE task IN (SELECT value FROM {each :ids})
+    ON CONFLICT DO NOTHING;
