@@ -290,16 +290,11 @@ class Identity:
             Overloaded: this server stood still.
         """
         self.check_time()
-        now = self._monotonic()
-        bucket = self._looking_up.of(source, now)
-        if not bucket.has_room(now):
-            self.failures += 1
-            self.accesses.strange(source)
-            raise RateLimited("too many calls with unknown sessions", retry_after=1)
+        unknown = self._unknown(source, "sessions")
         session = await self._sessions.find(cookie)
         principal = None if session is None else await self._of_session(session, source)
         if session is None or principal is None:
-            bucket.charge()
+            unknown.charge()
             raise self._failed(source, refused=_SIGNED_OUT)
         self._sessions.note(session)
         return principal
@@ -520,16 +515,21 @@ class Identity:
             return AuthenticationFailed(refused)
         return RateLimited("too many calls without a good API key", retry_after=1)
 
-    async def _look_up(self, public_id: str, source: str) -> ApiKey | None:
+    def _unknown(self, source: str, what: str) -> Bucket:
+        """Return what counts the unknown keys and sessions of a source; raises RateLimited if they were too many."""
         now = self._monotonic()
         bucket = self._looking_up.of(source, now)
         if not bucket.has_room(now):
             self.failures += 1
             self.accesses.strange(source)
-            raise RateLimited("too many calls with unknown API keys", retry_after=1)
+            raise RateLimited(f"too many calls with unknown {what}", retry_after=1)
+        return bucket
+
+    async def _look_up(self, public_id: str, source: str) -> ApiKey | None:
+        unknown = self._unknown(source, "API keys")
         key = await self._read(public_id)
         if key is None:
-            bucket.charge()
+            unknown.charge()
         return key
 
     async def _read(self, public_id: str) -> ApiKey | None:
