@@ -527,8 +527,7 @@ class Identity:
 
     async def _look_up(self, public_id: str, source: str) -> ApiKey | None:
         unknown = self._unknown(source, "API keys")
-        key = await self._read(public_id)
-        if key is None:
+        if (key := await self._read(public_id)) is None:
             unknown.charge()
         return key
 
