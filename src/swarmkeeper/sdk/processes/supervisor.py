@@ -14,13 +14,12 @@ killed, too. On other systems such a process escapes. On every system a process 
 that a daemon started for the program (Docker, systemd, at).
 
 STATUS gets one line: `exit CODE WHY`, where WHY says what ended the program (`itself`, `timeout` or `parent`); or
-`errno NUMBER` if the program could not be started. It imports little, because the program's start waits for it: with
-`signal` and `ctypes` in place of the parts of them that are written in C, it would take twice the time.
+`errno NUMBER` if the program could not be started. It imports little, because the program's start waits for it.
 """
 
-import _signal as signal  # type: ignore[import-not-found]  # because it is described as `signal` alone
 import os
 import select
+import signal
 import sys
 
 POLL_SECONDS = 1.0
@@ -65,10 +64,9 @@ def _signals_by_pipe() -> int:
 
 def _adopt_descendants() -> None:
     if sys.platform == "linux":
-        import _ctypes
+        import ctypes
 
-        prctl = _ctypes.dlsym(_ctypes.dlopen(None, os.RTLD_NOW), "prctl")  # type: ignore[arg-type]  # None: this process
-        _ctypes.call_function(prctl, (_SUBREAPER, 1, 0, 0, 0))
+        ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
 def _start_program(program: list[str]) -> int:
