@@ -73,7 +73,7 @@ class KeptSession:
         self.resting.setdefault(self._kind, []).append(self._inner)
 
     @classmethod
-    async def of(cls, url: str, *, writing: bool) -> KeptSession:
+    async def of(cls, url: str, *, writing: bool, again: bool = False) -> KeptSession:
         kind = asyncio.get_running_loop(), url, writing
         resting = cls.resting.get(kind, [])
         while resting:
@@ -82,7 +82,7 @@ class KeptSession:
                 await inner.execute("RESET application_name")
                 await connections._check(inner, writing=writing)
                 return cls(inner, kind)
-        return cls(await _connect(url, writing=writing), kind)
+        return cls(await _connect(url, writing=writing, again=again), kind)
 
 
 _TO_REST = f"SELECT pg_advisory_unlock_all(); UNLISTEN *; RESET ALL; SET application_name = '{RESTING}'"
