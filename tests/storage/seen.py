@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import asyncpg
-
 from swarmkeeper.storage.postgres import PostgresStore
 
 
@@ -21,6 +19,6 @@ def statements(store: PostgresStore, fits: Callable[[str], bool]) -> Iterator[li
             seen.append(query.query)
 
     connection = store._writing
-    assert isinstance(connection, asyncpg.Connection)
+    assert connection is not None, "the store is open"
     with connection.query_logger(note):
         yield seen
