@@ -27,22 +27,28 @@ class Process:
         self,
         program: list[str],
         *,
-        log: Path,
+        log: Path | None,
         environment: Mapping[str, str],
         folder: Path | None = None,
         constants: Mapping[str, float] | None = None,
         stdin: int | None = None,
+        session: bool = False,
     ) -> None:
-        """Run `program`, this interpreter with a file or with `-m` and a module, in `folder`; `log` gets its stderr.
+        """Run `program`, this interpreter with a file, with `-m` and a module or with `-c` and code, in `folder`.
 
         Args:
+            log: the file for its stderr. None: it goes where stdout goes.
+            session: whether it leads a session of its own.
             stdin: the file that it reads; by default there is nothing to read.
             constants: what it finds in place of constants of our modules, such as a shorter wait; by their full names.
         """
         assert program[0] == sys.executable
         reader, writer = FORKING.Pipe(duplex=False)
         its = None if stdin is None else Connection(os.dup(stdin), writable=False)
-        given = (program[1:], writer, its, str(log), dict(environment), str(folder or Path.cwd()), constants)
+        given = (
+            *(program[1:], writer, its, str(log or ""), dict(environment)),
+            *(str(folder or Path.cwd()), constants, session),
+        )
         self._process = FORKING.Process(target=_become, args=given, daemon=True)
         with chdir(ROOT):  # where the process that is forked looks for what it imports
             self._process.start()
@@ -112,16 +118,22 @@ def _become(
     environment: dict[str, str],
     folder: str,
     constants: Mapping[str, float] | None,
+    session: bool,
 ) -> None:
+    if session:
+        os.setsid()
     if stdin is not None:
         os.dup2(stdin.fileno(), 0)
         stdin.close()
         sys.stdin = os.fdopen(0)
     os.dup2(output.fileno(), 1)
     output.close()
-    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.dup2(file, 2)
-    os.close(file)
+    if log:
+        file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.dup2(file, 2)
+        os.close(file)
+    else:
+        os.dup2(1, 2)
     # The streams of the process that was forked remember what their files were.
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     os.environ.clear()
@@ -134,6 +146,9 @@ def _become(
     if program[0] == "-m":
         sys.argv = program[1:]
         runpy.run_module(program[1], run_name="__main__", alter_sys=True)
+    elif program[0] == "-c":
+        sys.argv = ["-c", *program[2:]]
+        exec(compile(program[1], "<string>", "exec"), {"__name__": "__main__"})
     else:
         sys.argv = program
         sys.path.insert(0, str(Path(program[0]).resolve().parent))  # as Python does with a file

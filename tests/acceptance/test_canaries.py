@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,7 +22,7 @@ from swarmkeeper.core.rules.texts import is_line
 from tests.acceptance.canaries import kinds
 from tests.acceptance.evidence import WORK, asked, columns_of
 from tests.acceptance.planted import Search, Secret, forms
-from tests.acceptance.server import BIN, Caller, Server
+from tests.acceptance.server import Caller, Server
 from tests.examples import exploring
 from tests.outgoing.streams import published
 from tests.sinks.conftest import table_of
@@ -224,8 +222,7 @@ def _sinks(folder: Path, receivers: list[Receiver]) -> str:
 
 def _master_key(folder: Path) -> str:
     file = folder / "secrets.key"
-    made = subprocess.run([sys.executable, str(BIN / "swarmkeeper"), "secret", "key"], check=True, capture_output=True)
-    file.write_bytes(made.stdout)
+    file.write_text(Server(folder / "none.db").cli("secret", "key"))
     file.chmod(0o600)
     return str(file)
 

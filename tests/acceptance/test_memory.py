@@ -3,12 +3,15 @@
 import json
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.acceptance.server import Caller, Server
+from tests.cli.shell import Server as Started
 
 CALLS = 8
 MIB = 1 << 20
@@ -39,6 +42,19 @@ SHAPES = {
 }
 
 
+@contextmanager
+def started(folder: Path) -> Iterator[tuple[Server, int]]:
+    """Start a server, and yield it with the number of its process. A fork would have the memory of the tests, too."""
+    server = Server(folder / "s.db")
+    words = ("serve", "--store", server.store_url, "--port", "0", "--json")
+    process = Started(*words, folder=folder, environ={"SWARMKEEPER_FOUR_EYES": "False"}, forked=False)
+    server.url = process.first_line()["url"]
+    try:
+        yield server, process.process.pid
+    finally:
+        process.stop()
+
+
 def send(url: str, key: str, path: str, content: bytes, statuses: list[int]) -> None:
     """One call that reads its answer while it still sends."""
     parts = urlsplit(url)
@@ -60,7 +76,7 @@ def send(url: str, key: str, path: str, content: bytes, statuses: list[int]) -> 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_many_large_bodies_of_one_key_take_a_bounded_part_of_memory(tmp_path: Path, shape: str) -> None:
     path = "/tasks:batch" if shape == "inputs" else "/tasks"
-    with Server(tmp_path / "s.db") as server:
+    with started(tmp_path) as (server, process):
         key, neighbour = server.key("client"), Caller(server, server.key("client", tenant="neighbour"))
         statuses: list[int] = []
         calls = [
@@ -71,8 +87,7 @@ def test_many_large_bodies_of_one_key_take_a_bounded_part_of_memory(tmp_path: Pa
         answered = neighbour("POST", "/tasks", {"title": "y"}).status_code
         for call in calls:
             call.join()
-        assert server.process is not None
-        most = peak(server.process.pid)
+        most = peak(process)
 
     assert answered == 201
     assert len(statuses) == CALLS

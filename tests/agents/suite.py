@@ -177,6 +177,7 @@ class AgentSuite:
         assert (called, len(script.seen)) == (["five", "six"], 3)
         assert (ended.result, ended.usage.tokens) == ({"job": {"text": "settled"}}, 3 * TOKENS)
 
+    @pytest.mark.usefixtures("forks")
     async def test_after_a_crash_another_bot_continues_from_the_checkpoint(self) -> None:
         async with running_test_server() as server:
             task = await submit(server)

@@ -8,4 +8,4 @@ from tests.support.async_forks import fork_programs
 @pytest.fixture
 def forks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it, each program is started afresh: so by `test_a_batch_size_can_be_chosen…` of test_scenarios.py."""
-    fork_programs(monkeypatch, ("swarmkeeper.cli", "swarmkeeper.bench.bots"))
+    fork_programs(monkeypatch)

@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Shell
+from tests.support.async_forks import fork_programs
 
 BOTS = Path(__file__).parents[1] / "testing"
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let bots be forks. That of the first test is started as a user's is."""
+    fork_programs(monkeypatch)
 
 
 def test_a_bot_of_the_sdk_is_tested(shell: Shell) -> None:
@@ -33,6 +40,7 @@ def test_a_violated_rule_is_reported_and_exits_with_11(shell: Shell, monkeypatch
     assert done.json["checks"][-1]["result"] == "failed"
 
 
+@pytest.mark.usefixtures("forks")
 def test_the_work_for_the_bot_comes_from_a_file(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "work.json"
     subtask = {"description": "", "input": {"text": "a b"}, "required_skills": ["count"]}
@@ -54,6 +62,7 @@ def test_a_command_that_cannot_be_started_is_reported_on_one_line(shell: Shell) 
     assert (done.code, done.err) == (2, "error[no_bot]: --command cannot be started: No such file or directory\n")
 
 
+@pytest.mark.usefixtures("forks")
 def test_invalid_work_is_refused_with_its_place(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "work.json"
     file.write_text('{"title": "x", "titel": "x"}')

@@ -74,7 +74,7 @@ with sync.Client() as swarm:
     swarm.wait(task.id, timeout=50)
     print(swarm.result(task.id))
 """)
-    bot = Server(folder=dev, program=("bot.py",))
+    bot = Server(folder=dev, program=("bot.py",), forked=True)
     try:
         said = typed(dev, "hand_in.py", forked=False)
     finally:

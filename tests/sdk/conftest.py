@@ -14,6 +14,7 @@ from swarmkeeper.sdk.runner import serve
 from swarmkeeper.settings import Settings
 from tests.sdk.alive import Alive
 from tests.sdk.bot_thread import Serving
+from tests.support.async_forks import fork_programs
 
 
 @pytest.fixture
@@ -60,3 +61,9 @@ def alive(tmp_path: Path) -> Iterator[Alive]:
 def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give programs less time to end, so that tests of programs that do not end are quick."""
     monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 0.1)
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let bots that a test starts as processes be forks."""
+    fork_programs(monkeypatch)

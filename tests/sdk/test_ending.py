@@ -38,6 +38,8 @@ from tests.sdk.script import (
     virtually,
 )
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 BOTS = """
 import asyncio, sys, threading
 from swarmkeeper import Done, ExecutorBot, run

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,18 +64,20 @@ async def start(
     stderr: Any = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    start_new_session: bool = False,
 ) -> AsyncFork:
     """Fork a process that becomes `command`; `asyncio.create_subprocess_exec` would run it with a pipe for stdout."""
     given = None
     if stdin == asyncio.subprocess.PIPE:
         its, given = os.pipe()
-    log = Path(os.devnull if isinstance(stderr, int) or stderr is None else stderr.name)
+    log: Path | None = Path(os.devnull if isinstance(stderr, int) or stderr is None else stderr.name)
     process = Process(
         [*command],
-        log=log,
+        log=None if stderr == asyncio.subprocess.STDOUT else log,
         environment=os.environ if env is None else env,
         folder=cwd,
         stdin=None if given is None else its,
+        session=start_new_session,
     )
     if given is not None:
         os.close(its)
@@ -84,11 +86,14 @@ async def start(
     return AsyncFork(process, given, output)
 
 
-def fork_programs(patch: pytest.MonkeyPatch, modules: Collection[str]) -> None:
-    """Let the programs `python -m MODULE` be forks, and any file of Python, too; others are started as before."""
+def fork_programs(patch: pytest.MonkeyPatch) -> None:
+    """Let what is started as `python FILE`, `python -m MODULE` and `python -c CODE` be a fork.
+
+    Other programs are started as before, and so is a Python with other options.
+    """
 
     async def started(*command: Any, stdout: int | None = None, **named: Any) -> Any:
-        if command[0] != sys.executable or (command[1] == "-m" and command[2] not in modules):
+        if command[0] != sys.executable or (command[1].startswith("-") and command[1] not in ("-m", "-c")):
             return await _started(*command, stdout=stdout, **named)
         assert stdout == asyncio.subprocess.PIPE
         return await start(*command, **named)

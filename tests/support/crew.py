@@ -8,17 +8,24 @@ Where it cannot collect, pytest-xdist starts workers of its own: these say what 
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
+import logging
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, TextIO
 
 if __name__ == "__main__":
     sys.path[:] = json.loads(sys.argv[2])  # before anything of ours is imported
+
+from multiprocessing import connection, forkserver
 
 import pytest
 from _pytest.config import _prepareconfig
@@ -97,6 +104,7 @@ class Crew:
         if call is None:
             os._exit(0)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        fork_server([self._told.fileno(), *call.files])
         session.config.pluginmanager.unregister(self)
         for number, file in enumerate(call.files):
             os.dup2(file, number)
@@ -114,6 +122,41 @@ class Crew:
         for report in self._failed:
             worker.pytest_collectreport(report)
         worker.pytest_collection_finish(self.session)
+
+
+def fork_server(files: list[int]) -> None:
+    """Let what tests fork (tests/acceptance/process.py) be forks of this process as it is now: it has loaded all.
+
+    Otherwise `multiprocessing` starts a process to fork from, which loads a server, but not what few tests need.
+
+    Args:
+        files: what this process has open, and no fork needs.
+    """
+    if "authkey_r" in inspect.signature(forkserver.main).parameters:  # of newer versions, which agree on a key first
+        return
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address := connection.arbitrary_address("AF_UNIX"))  # type: ignore[attr-defined]  # it is not described
+    listener.listen()
+    reader, writer = os.pipe()
+    process = os.fork()
+    if process:
+        listener.close()
+        os.close(reader)
+        found: Any = forkserver._forkserver
+        found._forkserver_address, found._forkserver_alive_fd, found._forkserver_pid = address, writer, process
+        return
+    os.dup2(nothing := os.open(os.devnull, os.O_RDWR), 0)
+    for file in (writer, nothing, *files):
+        os.close(file)
+    # What pytest has changed, and a program would not find so.
+    logging.getLogger().handlers.clear()
+    logging.getLogger().setLevel(logging.WARNING)
+    sys.unraisablehook, threading.excepthook = sys.__unraisablehook__, threading.__excepthook__
+    try:
+        importlib.import_module("tests.acceptance.loaded")
+        forkserver.main(listener.detach(), reader, [])
+    finally:
+        os._exit(0)
 
 
 crews: list[Crew] = []  # the one of this process

@@ -8,12 +8,19 @@ import pytest
 
 from swarmkeeper.testing import BotSuite, try_bot
 from swarmkeeper.testing.bot_suite import CHECKS, CheckOutcome, ConformanceCheck
+from tests.support.async_forks import fork_programs
 
 HERE = Path(__file__).parent
 PLAIN = [sys.executable, str(HERE / "plain_bot.py")]
 BOTS = HERE / "bots.py"
 AT_A_TIME = 8  # bots with their orchestrators; each works for a third of a second and waits for four
 HASTY = {"is_patient", "idles"}  # detected by the speed of calls, so they run alone
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let bots be forks. Those of `TestBotOfTheSdk` are started as a user's are."""
+    fork_programs(monkeypatch)
 
 
 class TestBotOfTheSdk(BotSuite):
@@ -25,6 +32,7 @@ class TestBotOfTheStandardLibrary(BotSuite):
     target = PLAIN
 
 
+@pytest.mark.usefixtures("forks")
 async def test_planners_and_evaluators_are_checked_too() -> None:
     only = ["reports", "repeats_a_report", "drops_lost_work", "forgives_new_fields"]
 
@@ -35,6 +43,7 @@ async def test_planners_and_evaluators_are_checked_too() -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("forks")
 async def test_each_bot_that_breaks_a_rule_is_found() -> None:
     """Each check tests a bot that breaks its rule. That is mostly waiting, so several run at once."""
     room = asyncio.Semaphore(AT_A_TIME)
@@ -52,6 +61,7 @@ async def test_each_bot_that_breaks_a_rule_is_found() -> None:
     assert found == {check.name: "failed" for check in CHECKS}, outcomes
 
 
+@pytest.mark.usefixtures("forks")
 async def test_a_blocking_bot_is_reported_with_the_line_and_a_fix() -> None:
     outcomes = await try_bot(f"{BOTS}:Blocking", only=["keeps_its_loop_free"], patience=10)
 
