@@ -44,7 +44,8 @@ async def submitted(pair: Pair, *keys: str) -> str:
 @asynccontextmanager
 async def slow_commits(server: Orchestrator, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Event]:
     """Let the server decide, and commit half a second later; yields what is set once it has decided."""
-    commit: Callable[..., Awaitable[None]] = server.store._commit  # type: ignore[attr-defined]
+    store: Any = server.store
+    commit: Callable[..., Awaitable[None]] = store._commit
     decided = asyncio.Event()
 
     async def slow(execution: Any, transaction: Any) -> None:

@@ -97,8 +97,7 @@ class Engine:
         self._broker, self._log, self._on_commit = broker, log, on_commit
         self.weights: dict[str, int] = {}  # by tenant
         self._queue: FairQueue[Queued | Poll] = FairQueue(self.weights, queue_commands)
-        self._woken = asyncio.Event()
-        self._queues, self._heartbeat_cache = QueueBook(), HeartbeatCache()
+        self._woken, self._queues, self._heartbeat_cache = asyncio.Event(), QueueBook(), HeartbeatCache()
         # Whether memory may answer: in a shared store, only while what others change is followed.
         self.is_fresh: Callable[[], bool] = lambda: True
         self.gate: Callable[[Command[Any]], SwarmkeeperError | None] = lambda command: None  # why one is refused now
@@ -189,12 +188,11 @@ class Engine:
         Leases that a repeated call was given meanwhile, here or at another server, stay with their bot.
         """
         self.scheduler.forget(poll)
-        for granted in poll.leases_lost_with_it:
-            if not self._stopping:
-                stored = granted.lease.version + 1  # the batch that granted it has raised it after the copy
-                lost = TimerFired(kind="unseen", ref=granted.work, lease_id=granted.lease_id, version=stored)
-                self._queue.put(poll.claim.by.tenant, self._queued(lost))
-                self._woken.set()
+        for granted in () if self._stopping else poll.leases_lost_with_it:
+            stored = granted.lease.version + 1  # the batch that granted it has raised it after the copy
+            lost = TimerFired(kind="unseen", ref=granted.work, lease_id=granted.lease_id, version=stored)
+            self._queue.put(poll.claim.by.tenant, self._queued(lost))
+            self._woken.set()
 
     def end_polls(self, bot_id: str) -> None:
         self.scheduler.end_all(bot_id)
@@ -239,8 +237,8 @@ class Engine:
                 self._keep_time()
                 if self._store.shared:
                     await self._company.wait(self._queue)
-                if self._store.shared and self.now() >= self._look_due:
-                    await self._look_around()
+                    if self.now() >= self._look_due:
+                        await self._look_around()
                 await self._turn()
                 self._notice_stall()  # a store may take its time
                 await asyncio.sleep(0)  # a store that never awaits must not starve other tasks
@@ -394,7 +392,10 @@ class Engine:
         ahead = self.time.ahead()
         if self._apart != (ahead > APART):
             self._apart = not self._apart
-            self._log("clock_apart" if self._apart else "clock_agrees", ahead_seconds=ahead / SECOND)
+            if self._apart:
+                self._log("clock_apart", ahead_seconds=ahead / SECOND)
+            else:
+                self._log("clock_agrees", ahead_seconds=ahead / SECOND)
 
     async def _rerun(self, commands: list[Queued], polls: list[Poll], *, upkeep: bool) -> None:
         beside: dict[Key, None] = {}
