@@ -168,7 +168,11 @@ def furnish(place: RealTown) -> dict[str, str]:
             if lease["task_id"] == bad:
                 writer.report(lease, error={"class": "not_retryable", "message": "KeyError: 'total' (at parse.py:12)"})
         made["failed"] = bad
-    filing = {"subtasks": [subtask("file", skill="fetch")], "labels": {"team": "money"}, "evaluation": "none"}
+    filing: dict[str, Any] = {
+        "subtasks": [subtask("file", skill="fetch")],
+        "labels": {"team": "money"},
+        "evaluation": "none",
+    }
     numbers = {place.submit(title=f"File invoice {number}", **filing): number for number in range(40)}
     while numbers:
         for lease in writer.leases(8):

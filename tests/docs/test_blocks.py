@@ -16,7 +16,6 @@ import pytest
 from tests.acceptance.server import Server
 from tests.counts import write_count
 from tests.docs.blocks import ROOT, Block, blocks_of
-from tests.support.warm import warm_commands
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 BIN = Path(sys.executable).parent
@@ -60,12 +59,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     keys.chmod(0o600)
     with Server(folder / "store.db", settings={"secrets_key_file": keys}) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with warm_commands(tmp_path_factory.mktemp("warm")) as folder:
-        yield folder
 
 
 @pytest.mark.timeout(180)

@@ -3,19 +3,10 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.support.warm import warm_commands
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with warm_commands(tmp_path_factory.mktemp("warm")) as folder:
-        yield folder
 
 
 def begun(warm: Path, code: str) -> tuple[subprocess.Popen[str], int]:
