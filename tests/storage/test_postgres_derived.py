@@ -15,7 +15,7 @@ from benchmarks import reads
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.tallies import counting
-from swarmkeeper.core.tallies.records import DAY
+from swarmkeeper.core.tallies.records import DAY, ERASED, week_of
 from swarmkeeper.offline import doctor
 from swarmkeeper.storage.derived import in_postgres, rebuilding
 from swarmkeeper.storage.postgres import PostgresStore, connections
@@ -165,6 +165,24 @@ async def test_what_others_do_meanwhile_is_counted_once_and_does_not_wait(
     assert done > 20
     assert await wrong(database) == []
     assert await session.fetchval("SELECT sum(number) FROM label_count WHERE value = 'new'") == min(done, 40) + 1
+
+
+async def test_costs_of_erased_attempts_stay_also_while_they_wait_for_the_sequencer(
+    database: str, session: asyncpg.Connection
+) -> None:
+    await fill(session, 50)
+    tool = PostgresStore(database)
+    await tool.open(exclusive=False)
+    for _ in range(2):
+        erased = {("default", ERASED, FIRST // DAY, "", "", week_of(FIRST)): (5, 6, 0, 1)}
+        await save(tool, Changes(costs=erased))
+        await finish(database, session)
+        await place_turn(session, owns=True)
+        await in_postgres.begin(session)
+    await finish(database, session)
+    await tool.close()
+
+    assert await session.fetch("SELECT tokens, attempts FROM cost WHERE part = 'erased'") == [(12, 2)]
 
 
 async def test_two_that_make_everything_anew_take_turns(database: str, session: asyncpg.Connection) -> None:
