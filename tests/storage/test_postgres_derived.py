@@ -240,6 +240,27 @@ async def test_a_clock_that_is_set_back_meanwhile_makes_it_begin_anew(
 # ---- what it costs ---------------------------------------------------------------------------------------------------
 
 
+async def test_sums_over_days_are_kept_in_the_order_in_which_they_are_read(
+    database: str, session: asyncpg.Connection
+) -> None:
+    await fill(session, FEW)
+    await session.execute("TRUNCATE cost_span")  # no room is left before the last row
+    await session.execute("ALTER TABLE cost_span SET (autovacuum_enabled = off)")
+    try:
+        await finish(database, session)
+        kept = [
+            tuple(row) for row in await session.fetch("SELECT days, first, part, name FROM cost_span ORDER BY ctid")
+        ]
+    finally:
+        await session.execute("ALTER TABLE cost_span RESET (autovacuum_enabled)")
+    spans: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for days, first, *name in found:
+        spans.setdefault((days, first), []).append((name[0], name[1]))
+
+    assert len(found) > 2 * FEW
+    assert [span for span, names in spans.items() if names != sorted(names)] == []
+
+
 async def test_however_many_weeks_and_tenants_there_are_the_counts_are_read_a_few_times(
     database: str, session: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
