@@ -248,7 +248,7 @@ async def test_sums_over_days_are_kept_in_the_order_in_which_they_are_read(
     await session.execute("ALTER TABLE cost_span SET (autovacuum_enabled = off)")
     try:
         await finish(database, session)
-        kept = [
+        found = [
             tuple(row) for row in await session.fetch("SELECT days, first, part, name FROM cost_span ORDER BY ctid")
         ]
     finally:
