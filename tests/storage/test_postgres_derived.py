@@ -15,7 +15,7 @@ from benchmarks import reads
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.tallies import counting
-from swarmkeeper.core.tallies.records import DAY
+from swarmkeeper.core.tallies.records import DAY, ERASED, week_of
 from swarmkeeper.offline import doctor
 from swarmkeeper.storage.derived import in_postgres, rebuilding
 from swarmkeeper.storage.postgres import PostgresStore, connections
@@ -167,6 +167,24 @@ async def test_what_others_do_meanwhile_is_counted_once_and_does_not_wait(
     assert await session.fetchval("SELECT sum(number) FROM label_count WHERE value = 'new'") == min(done, 40) + 1
 
 
+async def test_costs_of_erased_attempts_stay_also_while_they_wait_for_the_sequencer(
+    database: str, session: asyncpg.Connection
+) -> None:
+    await fill(session, 50)
+    tool = PostgresStore(database)
+    await tool.open(exclusive=False)
+    for _ in range(2):
+        erased = {("default", ERASED, FIRST // DAY, "", "", week_of(FIRST)): (5, 6, 0, 1)}
+        await save(tool, Changes(costs=erased))
+        await finish(database, session)
+        await place_turn(session, owns=True)
+        await in_postgres.begin(session)
+    await finish(database, session)
+    await tool.close()
+
+    assert await session.fetch("SELECT tokens, attempts FROM cost WHERE part = 'erased'") == [(12, 2)]
+
+
 async def test_two_that_make_everything_anew_take_turns(database: str, session: asyncpg.Connection) -> None:
     await fill(session, 400)
     other = await connections.connect(database, writing=True)
@@ -220,6 +238,27 @@ async def test_a_clock_that_is_set_back_meanwhile_makes_it_begin_anew(
 
 
 # ---- what it costs ---------------------------------------------------------------------------------------------------
+
+
+async def test_sums_over_days_are_kept_in_the_order_in_which_they_are_read(
+    database: str, session: asyncpg.Connection
+) -> None:
+    await fill(session, FEW)
+    await session.execute("TRUNCATE cost_span")  # no room is left before the last row
+    await session.execute("ALTER TABLE cost_span SET (autovacuum_enabled = off)")
+    try:
+        await finish(database, session)
+        found = [
+            tuple(row) for row in await session.fetch("SELECT days, first, part, name FROM cost_span ORDER BY ctid")
+        ]
+    finally:
+        await session.execute("ALTER TABLE cost_span RESET (autovacuum_enabled)")
+    spans: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for days, first, *name in found:
+        spans.setdefault((days, first), []).append((name[0], name[1]))
+
+    assert len(found) > 2 * FEW
+    assert [span for span, names in spans.items() if names != sorted(names)] == []
 
 
 async def test_however_many_weeks_and_tenants_there_are_the_counts_are_read_a_few_times(

@@ -78,13 +78,14 @@ INSERT INTO cost_folded (tenant, first, past) VALUES (:tenant, :first, :first);
 UPDATE cost_folded SET past = :past WHERE tenant = :tenant;
 
 -- name: fold_day
--- A span of one day.
+-- A span of one day. Its rows are kept in the order in which they are read, as with the next three.
 {part columns_of_span}
 SELECT tenant, part, 1, day, name, {part sums_of_span}
   FROM cost
  WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND day = :day
  GROUP BY tenant, part, day, name
-HAVING sum(attempts) <> 0;
+HAVING sum(attempts) <> 0
+ ORDER BY tenant, part, name;
 
 -- name: fold_two
 -- A span of two others, one after the other.
@@ -92,7 +93,8 @@ HAVING sum(attempts) <> 0;
 SELECT tenant, part, CAST(:days AS bigint), CAST(:first AS bigint), name, {part sums_of_span}
   FROM cost_span
  WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND days = :half AND first IN (:first, :middle)
- GROUP BY tenant, part, name;
+ GROUP BY tenant, part, name
+ ORDER BY tenant, part, name;
 
 -- name: first_roll
 -- A span of the first days.
@@ -100,7 +102,8 @@ SELECT tenant, part, CAST(:days AS bigint), CAST(:first AS bigint), name, {part 
 SELECT tenant, part, CAST(:days AS bigint), CAST(:first AS bigint), name, {part sums_of_span}
   FROM cost_span
  WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND days = 1 AND first >= :first
- GROUP BY tenant, part, name;
+ GROUP BY tenant, part, name
+ ORDER BY tenant, part, name;
 
 -- name: roll
 -- The span one day on: with the day that came, and without the one that left.
@@ -118,7 +121,8 @@ SELECT tenant, part, CAST(:days AS bigint), :left + 1, name, {part sums_of_span}
           FROM cost_span
          WHERE tenant = :tenant AND part IN ('bot', 'skill', 'label') AND days = 1 AND first = :left) AS rolled
  GROUP BY tenant, part, name
-HAVING sum(attempts) <> 0;
+HAVING sum(attempts) <> 0
+ ORDER BY tenant, part, name;
 
 -- name: roll_off
 -- The span of the day before.

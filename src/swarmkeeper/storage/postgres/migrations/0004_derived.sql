@@ -68,10 +68,10 @@ CREATE INDEX task_ended ON task (tenant, outcome, created_at, id) WHERE outcome 
 CREATE INDEX task_of_priority ON task (tenant, priority, created_at, id);
 CREATE INDEX task_of_party ON task (tenant, party, created_at, id) WHERE party IS NOT NULL;
 
--- The first and the last attempt of a task, and its first error.
-DROP INDEX attempt_of_bot;
+-- The first and the last attempt of a task, and its first error. What is dropped comes last: then nobody can read the table.
 CREATE INDEX attempt_of_task ON attempt (task, started, bot);
 CREATE INDEX attempt_with_error ON attempt (task, ended) WHERE error IS NOT NULL;
+DROP INDEX attempt_of_bot;
 
 -- What a task is listed by: its labels, and marks, which begin with a character that no label has: the skills that its items
 -- need, the words of errors of its attempts, and the code of its failure. See core/tallies/records.py: the words of an
