@@ -15,7 +15,7 @@ import pytest
 
 from swarmkeeper.storage.sqlite import SqliteStore
 from tests.support.disk import Disk, DiskOperation, Left
-from tests.support.machine import NAME, Death, EachInTurn, Lost, Machine, Rows, When, found_after
+from tests.support.machine import NAME, Asked, Death, EachInTurn, Lost, Machine, Rows, When, found_after
 from tests.support.reference_story import LIMITS, Ended, ReferenceStory, doctor
 
 # The timeout of a test is raised wherever the run is, and then looks like a fault of what is simulated.
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.timeout(600)
 # Commits of a starting orchestrator: one extends leases by a grace time, one is a sign of life.
 OF_A_START = 2
 PARTS = 4
+DEATHS = 3  # commits of one story at which it dies
 
 
 @lru_cache(maxsize=1)
@@ -133,19 +134,34 @@ def test_the_same_story_does_the_same_to_its_disk(tmp_path: Path) -> None:
 def test_an_orchestrator_that_dies_before_and_after_any_commit_loses_nothing_and_does_nothing_twice(
     tmp_path: Path, part: int
 ) -> None:
-    """It dies before a commit, starts, and dies again after the commit of the same call."""
+    """It dies before a commit, starts, and dies again after the commit of the same call; in each story at some commits
+    far from each other, each of which is checked when it starts again.
+    """
     machine, ended = undisturbed()
+    asked = [at for number in commits() if (at := machine.asked_at[number - 1]) is not None][part::PARTS]
+    stories = -(-len(asked) // DEATHS)
+    others: list[Asked] = []
 
-    for commit in [number for number in commits() if machine.asked_at[number - 1]][part::PARTS]:
-        deaths = (Death(commit, When.BEFORE), Death(commit + OF_A_START + 1, When.AFTER))
-        again = Machine(tmp_path / f"{commit}", limits=LIMITS, deaths=deaths)
+    for story in range(stories):
+        here = asked[story::stories]
+        deaths = [
+            death
+            for at in here
+            for death in (Death(at, When.BEFORE), Death(at._replace(commit=at.commit + 1), When.AFTER))
+        ]
+        again = Machine(tmp_path / f"{story}", limits=LIMITS, deaths=deaths)
 
-        assert played(again) == ended, commit
-        if len(again.died) < 2 or again.died[0] != again.died[1]:
-            # The call was carried out before the death, so the retry commits nothing: this is the other death.
-            again = Machine(tmp_path / f"{commit}-after", limits=LIMITS, deaths=(Death(commit, When.AFTER),))
-            assert played(again) == ended, commit
-            assert len(again.died) == 1, commit
+        assert played(again) == ended, here
+        assert set(again.died) == {at.call for at in here}, here
+        # The call was carried out before the death, so the retry commits nothing: this is the other death.
+        others += [at for at in here if again.died.count(at.call) < 2]
+
+    for story in range(0, len(others), DEATHS):
+        here = others[story : story + DEATHS]
+        again = Machine(tmp_path / f"{story}-after", limits=LIMITS, deaths=[Death(at, When.AFTER) for at in here])
+
+        assert played(again) == ended, here
+        assert again.died == [at.call for at in here], here
 
 
 @pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import apsw
 
@@ -42,9 +42,16 @@ class When(StrEnum):
     CUT = "cut"  # power cut after the commit, before the answer
 
 
+class Asked(NamedTuple):
+    """A commit that a caller waits for: the number of the call, and of its commits, counted over its retries."""
+
+    call: int
+    commit: int
+
+
 @dataclass(frozen=True, slots=True)
 class Death:
-    commit: int  # counted from 1, over all lives
+    commit: int | Asked  # a number: counted from 1, over all lives
     when: When
     seed: int = 0
     left: Left = Left.ANY
@@ -224,7 +231,8 @@ class Machine(Harness):
         self.struck = False
         self._booting = False
         self.states: list[tuple[int, Rows]] = []  # for each commit: number of the disk's acts, stored rows
-        self.asked_at: list[bool] = []  # for each commit: whether a caller waited for it
+        self.asked_at: list[Asked | None] = []  # for each commit: the call that waited for it
+        self._asked = Asked(0, 0)  # the last commit that a caller waited for
         self.made_at = 0  # number of acts to create the store
         self._left: tuple[Left, int, tuple[Rows, ...]] | None = None
         self._noted: dict[str, tuple[str, tuple[str, ...]]] = {}
@@ -247,12 +255,16 @@ class Machine(Harness):
             self._booting = False
 
     def committed(self) -> None:
-        self.asked_at.append(self.turn.asked)
+        self.asked_at.append(self._asked if self.turn.asked else None)
         if self.remembers:
             assert isinstance(self.store, Store)
             self.states.append((len(self.disk.acts), rows_of(self.store.reader)))
 
     def death_now(self) -> Death | None:
+        if self.turn.asked:
+            self._asked = Asked(self.asks, self._asked.commit + 1 if self._asked.call == self.asks else 1)
+            if (death := self._deaths.pop(self._asked, None)) is not None:
+                return death
         return self._deaths.pop(self.commit, None)
 
     def strike_within(self, death: Death) -> None:

@@ -472,9 +472,8 @@ class WorkingSet(LoadedRows):
 
     def take_changes(self) -> Changes:
         self._unsaved, self.held_saved = {}, dict(self.held)
-        if self.changes:
-            counting.count_changed(self.changes, self._counted)
-            counting.mark(self.changes, self.rows, self.queues.by_id)
+        counting.count_changed(self.changes, self._counted)
+        counting.mark(self.changes, self.rows, self.queues.by_id)
         return super().take_changes()
 
     def wait(self, task: TaskRecord, work: Work, transition: Transition, until: int | None) -> None:

@@ -4,7 +4,7 @@ expire and end.
 A kept row is the record itself, as the engine loaded or saved it: the next transaction gets the same object. So it is
 true as long as no other connection writes. The store forgets all of them after a transaction that was rolled back,
 after its own bulk statements, and when the file was changed by another connection (store.py). `SqliteStore.wrong_kept`
-compares them with the file; the simulator does that after each commit.
+compares them with the file; the simulator does that with some of them after every few transactions.
 
 The memory is bounded: rows are in two generations. When the young one is full, the old one is dropped, and the young
 one becomes the old one. A row that is used moves to the young one.
