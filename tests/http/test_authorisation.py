@@ -279,7 +279,9 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def absent(ids: dict[str, str]) -> dict[str, str]:
     """Return ids of the same shape that nothing has."""
-    return {name: id_ if name == "{subtask}" else f"{id_[:-4]}{id_[-4:][::-1]}" for name, id_ in ids.items()}
+    return {
+        name: id_ if name == "{subtask}" else f"{id_[:-1]}{'0' if id_[-1] != '0' else '1'}" for name, id_ in ids.items()
+    }
 
 
 @pytest.mark.parametrize("label", LABELS)
