@@ -13,6 +13,7 @@ from swarmkeeper.core.kills.commands import PlaceKill
 from swarmkeeper.core.kills.records import KillKind
 from swarmkeeper.core.model import Limits
 from swarmkeeper.sim.harness import ADMIN
+from swarmkeeper.sim.kernel.loop import SECOND
 from tests.support.at_rest import bodies
 from tests.support.machine import Death, Machine, When
 
@@ -42,7 +43,8 @@ def story(folder: Path, *deaths: Death) -> tuple[Machine, int]:
     task = machine.submit([{"key": key, "depends_on": []} for key in "ab"], evaluation="none")
     machine.drive(task)
     machine.do(PlaceKill(by=ADMIN, kind=KillKind.TENANT, name="default", reason="closed"))
-    machine.advance(60)
+    machine.loop.stall(60 * SECOND)  # in one step: each second would be simulated
+    machine.advance(1)
     begun = machine.commit
     machine.insist(lambda: erase(machine))
     machine.insist(lambda: look(machine))

@@ -32,6 +32,12 @@ def swarm() -> Iterator[Harness]:
     harness.close()
 
 
+def sleep(swarm: Harness) -> None:
+    """Let a long time pass in one step, as when a machine sleeps: each second would be simulated."""
+    swarm.loop.stall(LONG * SECOND)
+    swarm.advance(5)
+
+
 def look(swarm: Harness, *, tasks: float = 0, audit: float = 0) -> None:
     """Look once for what was kept this long, in seconds, and let the jobs end."""
     retention = Retention(
@@ -90,7 +96,7 @@ def test_a_finished_task_leaves_after_its_time_and_not_before(swarm: Harness) ->
 def test_nothing_is_left_of_the_reference_story_but_its_evidence(tmp_path: Path) -> None:
     machine = Machine(tmp_path, limits=LIMITS)
     ReferenceStory(machine).play()
-    machine.advance(LONG)
+    sleep(machine)
     stored = machine.row("SELECT stored_bytes FROM tenant WHERE id = ?", TENANT)["stored_bytes"]
     records = machine.row("SELECT count(*) AS n FROM audit_leaf")["n"]
 
@@ -129,7 +135,7 @@ def test_whenever_the_process_dies_the_task_leaves_whole_and_once(tmp_path: Path
         machine = Machine(folder, deaths=deaths, limits=replace(Limits(), slice_rows=3))
         task = machine.submit([{"key": key, "depends_on": []} for key in "ab"], evaluation="none")
         machine.drive(task)
-        machine.advance(LONG)
+        sleep(machine)
         begun = machine.commit
         machine.insist(lambda: look(machine, tasks=LONG / 2))
         machine.until(lambda: not machine.rows("SELECT 1 FROM chore"), seconds=60)
@@ -290,7 +296,7 @@ def test_an_erasure_without_its_record_is_found(tmp_path: Path, fault: str, foun
     gone = machine.submit(["a"], evaluation="none")
     machine.cancel(gone)
     machine.do(commands.SetTenant(by=ADMIN, weight=3))
-    machine.advance(LONG)
+    sleep(machine)
     look(machine, tasks=LONG / 2)
     machine.submit(["a"])
     file = machine.disk.folder / "store.db"
@@ -309,7 +315,7 @@ def test_a_log_that_begins_late_without_a_record_of_it_was_tampered_with(tmp_pat
     machine = Machine(tmp_path)
     for _ in range(TRIM_MIN):
         machine.cancel(machine.submit(["a"], evaluation="none"))
-    machine.advance(LONG)
+    sleep(machine)
     look(machine, tasks=LONG / 2)
     look(machine, audit=LONG / 2)
     file = machine.disk.folder / "store.db"
@@ -334,7 +340,7 @@ def test_under_a_constant_load_the_store_stops_growing() -> None:
         for _ in range(8):
             for _ in range(30):
                 swarm.cancel(swarm.submit(["a", {"key": "b", "depends_on": ["a"]}], evaluation="none"))
-            swarm.advance(LONG)
+            sleep(swarm)
             if erases:
                 look(swarm, tasks=LONG / 2, audit=LONG / 2)
             counted.append(swarm.store.connection.pragma("page_count"))

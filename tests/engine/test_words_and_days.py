@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarmkeeper.core.tallies.records import DAY
 from swarmkeeper.sim.harness import OPERATOR, Harness
+from swarmkeeper.sim.kernel.loop import SECOND
 from tests.engine.test_retention import look
 from tests.engine.test_tallies import listed, queries, spend
 
@@ -13,7 +14,8 @@ def test_costs_are_summed_by_day(swarm: Harness) -> None:
     first = swarm.engine.now() // DAY
     swarm.submit(["a"], evaluation="none")
     spend(swarm, worker, 3)
-    swarm.advance(24 * 3600)
+    swarm.loop.stall(24 * 3600 * SECOND)  # in one step: each second would be simulated
+    swarm.advance(5)
     swarm.submit(["b"], evaluation="none")
     spend(swarm, worker, 4)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from swarmkeeper.govern.redaction import checks, values, views
 from swarmkeeper.govern.redaction.detectors import Detectors, Unscanned
-from swarmkeeper.govern.redaction.packs import BadRules, Detector, read_packs
+from swarmkeeper.govern.redaction.packs import BadRules, read_packs
 from swarmkeeper.govern.redaction.redactor import Redactor, default_rules, shipped_rules
 
 UNSCANNED = "[redacted:unscanned]"
@@ -34,14 +34,14 @@ miss = ["badge-12"]
 """
 
 
-@pytest.mark.parametrize("rule", SHIPPED.detectors, ids=lambda rule: rule.id)
-def test_what_a_shipped_rule_finds_is_hidden_and_nothing_else_is_found_in_what_is_left(rule: Detector) -> None:
-    for example in rule.hit:
-        redacted = REDACTOR.redact({"text": f"see {example}", "n": 1})
+def test_what_a_shipped_rule_finds_is_hidden_and_nothing_else_is_found_in_what_is_left() -> None:
+    for rule in SHIPPED.detectors:
+        for example in rule.hit:
+            redacted = REDACTOR.redact({"text": f"see {example}", "n": 1})
 
-        assert redacted.fields
-        assert redacted.value["text"] != f"see {example}"
-        assert REDACTOR.redact(redacted.value).value == redacted.value
+            assert redacted.fields, rule.id
+            assert redacted.value["text"] != f"see {example}", rule.id
+            assert REDACTOR.redact(redacted.value).value == redacted.value, rule.id
 
 
 def test_rules_that_are_compiled_again_find_the_same_and_share_nothing_with_those_that_were_tried() -> None:

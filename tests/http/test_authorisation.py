@@ -279,12 +279,26 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def absent(ids: dict[str, str]) -> dict[str, str]:
     """Return ids of the same shape that nothing has."""
-    return {name: id_ if name == "{subtask}" else f"{id_[:-4]}{id_[-4:][::-1]}" for name, id_ in ids.items()}
+    return {
+        name: id_ if name == "{subtask}" else f"{id_[:-1]}{'0' if id_[-1] != '0' else '1'}" for name, id_ in ids.items()
+    }
 
 
-@pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("label", LABELS)
-def test_a_role_may_do_what_the_table_says_and_only_in_its_own_tenant(world: World, label: str, role: Role) -> None:
+def test_a_role_may_do_what_the_table_says_and_only_in_its_own_tenant(world: World, label: str) -> None:
+    """One test for all roles: a test of its own for each call would take twice as long as the call."""
+    wrong = []
+    for role in Role:
+        try:
+            may_do_what_the_table_says(world, label, role)
+        except Exception as error:
+            error.add_note(f"the role: {role}")
+            wrong.append(error)
+    if wrong:
+        raise ExceptionGroup(f"{len(wrong)} roles may do something else", wrong)
+
+
+def may_do_what_the_table_says(world: World, label: str, role: Role) -> None:
     needs = NEEDS[label]
     run = world.town.run
     caller, name, bot_id = world.me(role, label)

@@ -18,6 +18,9 @@ import pytest
 from swarmkeeper.storage.postgres import connections
 
 RESTING = "resting"  # the name of a session that nobody uses now, and that is used again once its store is emptied
+RESTING_MAX = (
+    15  # in a loop: the server has room for 60 sessions, and replicas of a test need more than one server does
+)
 Kind = tuple[asyncio.AbstractEventLoop, str, bool]
 _connect = connections.connect
 
@@ -71,6 +74,9 @@ class KeptSession:
         await self._inner.execute(_TO_REST, timeout=timeout)
         self._is_closed = True
         self.resting.setdefault(self._kind, []).append(self._inner)
+        of_loop = [each for kind, each in self.resting.items() if kind[0] is self._kind[0] and each]
+        if sum(map(len, of_loop)) > RESTING_MAX:
+            await of_loop[0].pop(0).close(timeout=timeout)
 
     @classmethod
     async def of(cls, url: str, *, writing: bool, again: bool = False) -> KeptSession:

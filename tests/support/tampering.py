@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -211,9 +212,16 @@ class Tampering(ABC):
         found = self.rows(sql, *values)
         return None if not found else found[0][0] if len(found[0]) == 1 else found[0]
 
-    @abstractmethod
+    @cached_property
+    def _tables(self) -> dict[str, list[str]]:
+        return self._look_at_tables()
+
     def tables(self) -> dict[str, list[str]]:
-        """Return the columns of each table."""
+        """Return the columns of each table, which no edit changes."""
+        return self._tables
+
+    @abstractmethod
+    def _look_at_tables(self) -> dict[str, list[str]]: ...
 
     @abstractmethod
     def keys(self, table: str) -> set[str]:
@@ -283,7 +291,7 @@ class SqliteTampering(Tampering):
         found: list[Any] = self.connection.execute(sql, values).fetchall()
         return found
 
-    def tables(self) -> dict[str, list[str]]:
+    def _look_at_tables(self) -> dict[str, list[str]]:
         names = self.rows("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
         return {
             str(name): [str(row[1]) for row in self.rows(f"PRAGMA table_info({name})")]
@@ -341,7 +349,7 @@ class PostgresTampering(Tampering):
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self._loop.run(self._connection.fetch(numbered(sql), *values))]
 
-    def tables(self) -> dict[str, list[str]]:
+    def _look_at_tables(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for table, column in self.rows(
             "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
