@@ -375,6 +375,22 @@ def test_an_instance_belongs_to_one_bot_until_it_is_given_back() -> None:
     instances.give_back("Executor", "v", other)
 
 
+def test_an_instance_may_be_given_back_while_another_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the garbage collector does at any moment, in whatever thread it runs."""
+    first = instances.take("Executor", "w")
+    clash = instances._clash
+
+    def collected(new: Any, taken: Any) -> bool:
+        instances.give_back("Executor", "w", first)
+        return clash(new, taken)
+
+    monkeypatch.setattr(instances, "_clash", collected)
+    second = instances.take("Executor", "w")
+
+    assert second != first
+    instances.give_back("Executor", "w", second)
+
+
 def test_a_bot_without_a_name_shares_its_instance_with_no_other_bot() -> None:
     first, second = instances.take("Executor", None), instances.take("Planner", None)
     named = instances.take("Executor", "w")

@@ -25,7 +25,8 @@ def take(type_: str, name: str | None) -> str:
     plain = _host() if os.getpid() == 1 else f"{_host()}-{os.getpid()}"
     with _lock:
         number, instance = 1, plain
-        while any(_clash((type_, name, instance), other) for other in _taken):
+        # Of a copy: one may be given back meanwhile.
+        while any(_clash((type_, name, instance), other) for other in _taken.copy()):
             number += 1
             instance = f"{plain}-{number}"
         _taken.add((type_, name, instance))
@@ -47,6 +48,8 @@ def _host() -> str:
 
 
 def give_back(type_: str, name: str | None, instance: str) -> None:
-    """Free an instance that `take` returned."""
-    with _lock:
-        _taken.discard((type_, name, instance))
+    """Free an instance that `take` returned.
+
+    Without the lock: the garbage collector calls this for a bot that nobody has, also in a thread that has the lock.
+    """
+    _taken.discard((type_, name, instance))
