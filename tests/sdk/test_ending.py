@@ -386,9 +386,12 @@ def test_an_instance_may_be_given_back_while_another_one_is_taken(monkeypatch: p
 
     monkeypatch.setattr(instances, "_clash", collected)
     second = instances.take("Executor", "w")
+    monkeypatch.undo()
 
-    assert second != first
-    instances.give_back("Executor", "w", second)
+    third = instances.take("Executor", "w")
+    assert third != second
+    for instance in (second, third):
+        instances.give_back("Executor", "w", instance)
 
 
 def test_a_bot_without_a_name_shares_its_instance_with_no_other_bot() -> None:

@@ -235,6 +235,16 @@ async def test_it_lives_through_a_restart_of_the_server_and_does_nothing_meanwhi
             await screen.aclose()
 
 
+async def test_an_answer_that_comes_while_it_ends_is_nobodys_error() -> None:
+    async with open_place() as place, seen(place) as pilot:
+        await until(pilot, lambda: "Nothing needs you" in text(pilot, "#decision-text"))
+        for view in (*pilot.app.query(Rows), *pilot.app.query(Static)):
+            await view.remove()  # in this order the program takes itself apart, from the inside out
+
+        await place.submit("hello")
+        await asyncio.sleep(0.5)
+
+
 async def test_texts_that_mean_harm_are_shown_and_change_nothing() -> None:
     async with open_place() as place:
         await place.submit("[bold red]{x}[/] $(id)", description="\x1b[2J\u202e")

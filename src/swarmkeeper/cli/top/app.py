@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,6 +11,7 @@ from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.widgets import ContentSwitcher, DataTable, Input, Static
 
 from swarmkeeper.cli.framework.terminal import on_one_line
@@ -128,15 +130,16 @@ class TopApp(App[None]):
 
     @work(group="reading")
     async def _read_for_ever(self) -> None:
-        while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            try:
-                await self._read()
-            except ApiError as error:
-                self._say(error.detail)
-                self.set_timer(TRY_SECONDS, self._dirty.set)
-            await asyncio.sleep(GAP_SECONDS)
+        with suppress(NoMatches):  # the program ends: what would show it is gone, and so below
+            while True:
+                await self._dirty.wait()
+                self._dirty.clear()
+                try:
+                    await self._read()
+                except ApiError as error:
+                    self._say(error.detail)
+                    self.set_timer(TRY_SECONDS, self._dirty.set)
+                await asyncio.sleep(GAP_SECONDS)
 
     async def _read(self) -> None:
         view, line, task_id = self.view, self.line, self.task_id
@@ -170,10 +173,11 @@ class TopApp(App[None]):
 
     @work(group="decision", exclusive=True)
     async def _look_at_chosen(self) -> None:
-        try:
-            await self._show_decision()
-        except ApiError as error:
-            self._say(error.detail)
+        with suppress(NoMatches):
+            try:
+                await self._show_decision()
+            except ApiError as error:
+                self._say(error.detail)
 
     # ---- what is around ----------------------------------------------------------------------------------------------
 
@@ -187,10 +191,11 @@ class TopApp(App[None]):
         parts: list[tuple[str, str]] = [("swarmkeeper  ", "bold")]
         for view, name in names.items():
             parts += [(f" {name} ", "reverse" if view == self.view else ""), (" ", "")]
-        self.query_one("#bar", Static).update(Text.assemble(*parts, self._live()))
-        self.query_one("#foot", Static).update(
-            Text(on_one_line(self._notice) or HELP, "yellow" if self._notice else "dim")
-        )
+        with suppress(NoMatches):
+            self.query_one("#bar", Static).update(Text.assemble(*parts, self._live()))
+            self.query_one("#foot", Static).update(
+                Text(on_one_line(self._notice) or HELP, "yellow" if self._notice else "dim")
+            )
 
     def _live(self) -> tuple[str, str]:
         if self.lost is None:

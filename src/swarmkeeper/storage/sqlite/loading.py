@@ -215,7 +215,8 @@ class Loading:
     def claim(self, keys: _Keys) -> None:
         for key in keys:
             self._found["claim", key] = []
-        for bot, claim_id, work in self._for_keys("works_of_claims", keys):
+        named = [key for key in keys if key[1]]  # a claim without an id has got nothing before: see ClaimWork
+        for bot, claim_id, work in self._for_keys("works_of_claims", named) if named else ():
             self._found["claim", (bot, claim_id)].append(work)
             self._want("lease", work)
 
