@@ -86,8 +86,10 @@ class Page:
             while True:
                 while (left := self._due - _now()) > 0:
                     self._told.clear()
+                    # Not `wait_for`: before Python 3.12 it may lose that the page is closed in this moment.
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._told.wait(), min(left, 60))
+                        async with asyncio.timeout(min(left, 60)):
+                            await self._told.wait()
                 self._read_at, self._due = _now(), math.inf
                 await connection.call("GET", LIST)
                 self._counts.reads += 1
