@@ -36,11 +36,11 @@ demo: setup ## watch a swarm of bots review a directory (STORE=postgres keeps it
 FAST_TESTS := tests/core tests/engine tests/govern tests/wire tests/service tests/storage tests/observe tests/broker \
 	tests/test_files.py tests/test_settings.py
 
-# Four workers more than the smallest machine has cores, because tests wait for processes and for time for two thirds of
-# theirs. Each takes half a gigabyte, and a PostgreSQL server of its own.
-WORKERS ?= 6
+# Two workers more than the smallest machine has cores, because tests wait for processes and for time for half of theirs.
+# Each takes half a gigabyte, and a PostgreSQL server of its own. With six, tests that measure would fail now and then.
+WORKERS ?= 4
 
-test: setup ## run the tests (FAST=1 runs only those of rules, records, engine and store; WORKERS=6)
+test: setup ## run the tests (FAST=1 runs only those of rules, records, engine and store; WORKERS=4)
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(if $(FAST),$(FAST_TESTS)) $(PYTEST_ARGS)
 
 coverage: setup ## measure which lines the tests run, into build/coverage/html (FAST=1 as for test); no bound is set
