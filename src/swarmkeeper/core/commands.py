@@ -190,7 +190,8 @@ class ClaimWork(Command[None]):
     claim_id: str | None = None
 
     def _own_needs(self) -> list[Key]:
-        # Also without an id, which finds no leases: whoever loads a claim of a bot is the only one who gives it any.
+        # Loading a claim locks all claims of the bot, so that two servers do not exceed its capacity together. A claim
+        # without an id takes the same lock; it has no earlier leases to find.
         return [(lookups.BOT, self.bot), lookups.CLAIM.of((self.bot, self.claim_id or ""))]
 
 

@@ -280,7 +280,7 @@ class Engine:
         """Learn what other servers have added, in case a hint was lost or its server has ended; not all at once."""
         try:
             self._learn(await self._store.look())
-            if not self.is_fresh():  # nobody has told this server for a second what changed, or it stood still
+            if not self.is_fresh():  # this server has not read the feed for a second
                 await self.reload_weights()
         except StoreUnavailable as error:
             self._unavailable(error, [], [])

@@ -50,6 +50,6 @@ def _host() -> str:
 def give_back(type_: str, name: str | None, instance: str) -> None:
     """Free an instance that `take` returned.
 
-    Without the lock: the garbage collector calls this for a bot that nobody has, also in a thread that has the lock.
+    It does not take the lock: the garbage collector may call this in a thread that is inside `take` and holds it.
     """
     _taken.discard((type_, name, instance))

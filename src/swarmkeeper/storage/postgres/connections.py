@@ -22,7 +22,8 @@ SECONDS_FOR_ALL_ROWS = 3600  # for statements that read or change all rows of a 
 # Others wait for the locks of a transaction. So a process that stands still within one (stopped, swapped out) loses it.
 _SETTINGS = {
     "application_name": "swarmkeeper",
-    # Whoever waited for a lock reads next what was committed meanwhile, whatever is set for the database or the user.
+    # After a transaction has waited for a lock, its next statement must see what the lock's owner has committed. A
+    # stricter default of the database or the user would hide that.
     "default_transaction_isolation": "read committed",
     "idle_in_transaction_session_timeout": "5s",
     "lock_timeout": "20s",
